@@ -1,0 +1,55 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+PYTHON := $(shell command -v $(PYTHON) || command -v python3)
+BIN := .venv/bin
+PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-input
+
+.PHONY: help install run test check lint types bench chaos clean lock
+
+help: ## Show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fleetprice needs Python 3.11 or newer: make install PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.local: .venv/.python requirements.lock pyproject.toml
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.dev: .venv/.local requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: .venv/.local ## Make .venv with everything the local stack needs
+
+run: install ## Start the whole embedded stack with a simulated fleet (Ctrl-C drains and ends it)
+	@$(BIN)/fleetprice up
+
+lint: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+check: lint types ## Lint and types alone
+
+test: check ## Lint, types and every test
+	$(BIN)/pytest tests/unit tests/integration -n 2
+	$(BIN)/pytest tests/e2e
+
+bench: .venv/.dev ## The figures, each beside its floor
+	$(BIN)/python -m bench
+
+chaos: .venv/.dev ## The long fault runs
+	$(BIN)/pytest tests/e2e --chaos
+
+lock: ## Pin what pyproject.toml asks for, with hashes and without host names
+	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
+	$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove what was built and the local stack's data
+	rm -rf .venv .fleetprice .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

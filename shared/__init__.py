@@ -1,0 +1,3 @@
+"""What a second service needed."""
+
+__version__ = "0.1.0"
