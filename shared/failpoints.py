@@ -42,7 +42,7 @@ def arm(spec: str, log: Path) -> None:
 
 
 def is_armed(name: str) -> bool:
-    """Whether this pass of the point is the one that kills (it is counted); see `reach` for the plain case."""
+    """Whether this pass of the point is the one that kills (it is counted)."""
     if not _armed or (point := _armed.get(name)) is None:
         return False
     point.passes += 1
