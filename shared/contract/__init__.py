@@ -1,0 +1,1 @@
+"""What travels: readings and predictions, their bodies, bounds and columns."""

@@ -1,0 +1,94 @@
+"""Decoded events gathered into raw rows, in sequence."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+
+from shared.contract.bodies import BadLine, Decoded
+from shared.contract.columns import Contract, batch_of
+
+_CHUNK_ROWS = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class EventOrigin:
+    """Where an event stands in its hub; `enqueued_us` is microseconds since the epoch, UTC."""
+
+    partition: int
+    sequence_number: int
+    offset: str
+    enqueued_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A bad record with its origin."""
+
+    origin: EventOrigin
+    content_type: str | None
+    bad: BadLine
+
+
+class RowBuffer:
+    """Raw rows of one partition (the contract's `raw_schema`), added event by event in sequence order."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self.rows = 0
+        self._batches: list[pa.RecordBatch] = []
+        self._records: list[Struct] = []
+        self._extras: list[str | None] = []
+        self._lineage: list[tuple[int, int, str, int, int]] = []
+
+    def add(self, decoded: Decoded, origin: EventOrigin) -> None:
+        """Take in the good records of one event."""
+        place = (origin.partition, origin.sequence_number, origin.offset)
+        enqueued = origin.enqueued_us
+        if decoded.batch is not None:
+            self._close_chunk()
+            lineage = [(*place, line, enqueued) for line in decoded.lines]
+            self._batches.append(self._raw_batch(decoded.batch, lineage))
+        else:
+            self._records.extend(decoded.records)
+            self._extras.extend(decoded.extras)
+            self._lineage.extend((*place, line, enqueued) for line in decoded.lines)
+            if len(self._records) >= _CHUNK_ROWS:
+                self._close_chunk()
+        self.rows += len(decoded.lines)
+
+    def table(self) -> pa.Table:
+        """All rows so far."""
+        self._close_chunk()
+        return pa.Table.from_batches(self._batches, schema=self.contract.raw_schema)
+
+    def drop_through(self, sequence_number: int) -> None:
+        """Forget the rows of events up to and including `sequence_number`."""
+        table = self.table()
+        kept = table.filter(pc.greater(table["sequence_number"], sequence_number))
+        self._batches = kept.to_batches()
+        self.rows = kept.num_rows
+
+    def clear(self) -> None:
+        """Forget every row."""
+        self._batches, self._records, self._extras, self._lineage = [], [], [], []
+        self.rows = 0
+
+    def _close_chunk(self) -> None:
+        if self._records:
+            batch = batch_of(self.contract, self._records, self._extras)
+            self._batches.append(self._raw_batch(batch, self._lineage))
+            self._records, self._extras, self._lineage = [], [], []
+
+    def _raw_batch(
+        self, batch: pa.RecordBatch, lineage: list[tuple[int, int, str, int, int]]
+    ) -> pa.RecordBatch:
+        schema = self.contract.raw_schema
+        fields = [schema.field(index) for index in range(len(batch.schema), len(schema))]
+        places: list[Any] = [
+            pa.array(column, field.type)
+            for column, field in zip(zip(*lineage, strict=True), fields, strict=True)
+        ]
+        return pa.record_batch([*batch.columns, *places], schema=schema)

@@ -1,0 +1,101 @@
+"""The Arrow side of a contract: columns from a record's declaration, record batches from records."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+from msgspec import Struct, inspect
+
+from shared.contract.prediction import Prediction
+from shared.contract.reading import Reading
+
+INSTANT = pa.timestamp("us", tz="UTC")
+EXTRA = pa.field("extra", pa.string())
+# Every raw row carries these: any id resolves reading ↔ raw row ↔ prediction both ways.
+LINEAGE = pa.schema(
+    [
+        pa.field("partition", pa.int32(), nullable=False),
+        pa.field("sequence_number", pa.int64(), nullable=False),
+        pa.field("offset", pa.string(), nullable=False),
+        pa.field("line", pa.int32(), nullable=False),
+        pa.field("enqueued_at", INSTANT, nullable=False),
+    ]
+)
+_INT32_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """What one stream carries: the record's type and the columns of its fields, in the order of the type."""
+
+    name: str
+    version: int
+    record: type[Struct]
+    schema: pa.Schema
+
+    @property
+    def columns(self) -> pa.Schema:
+        """The record's own columns and `extra`, the unknown fields as a JSON object or null."""
+        return self.schema.append(EXTRA)
+
+    @property
+    def raw_schema(self) -> pa.Schema:
+        """A raw row: the record's columns, `extra`, and its lineage."""
+        return pa.schema([*self.columns, *LINEAGE])
+
+
+def contract_of(record: type[Struct], version: int) -> Contract:
+    """The contract that a record type declares."""
+    info = inspect.type_info(record)
+    if not isinstance(info, inspect.StructType):
+        raise TypeError(f"{record.__name__} is no msgspec Struct")
+    fields = [_arrow_field(field) for field in info.fields]
+    return Contract(record.__name__.lower(), version, record, pa.schema(fields))
+
+
+def _arrow_field(field: inspect.Field) -> pa.Field:
+    declared, _ = plain_type(field.type)
+    return pa.field(field.encode_name, _arrow_type(declared), nullable=not field.required)
+
+
+def plain_type(declared: inspect.Type) -> tuple[inspect.Type, bool]:
+    """A field's type without its metadata and without None; and whether None is allowed."""
+    nullable = False
+    if isinstance(declared, inspect.UnionType):
+        nullable = True
+        (declared,) = [one for one in declared.types if not isinstance(one, inspect.NoneType)]
+    if isinstance(declared, inspect.Metadata):
+        declared = declared.type
+    return declared, nullable
+
+
+def _arrow_type(declared: inspect.Type) -> pa.DataType:
+    match declared:
+        case inspect.IntType(le=limit):
+            return pa.int32() if limit is not None and limit <= _INT32_MAX else pa.int64()
+        case inspect.FloatType():
+            return pa.float64()
+        case inspect.BoolType():
+            return pa.bool_()
+        case inspect.DateTimeType():
+            return INSTANT
+        case inspect.VarTupleType(item_type=item):
+            return pa.list_(_arrow_type(plain_type(item)[0]))
+        case inspect.StrType():
+            return pa.string()
+    raise TypeError(f"no Arrow type for {declared}")
+
+
+def batch_of(contract: Contract, records: Sequence[Struct], extras: Sequence[str | None]) -> pa.RecordBatch:
+    """The contract's columns plus `extra`, one row a record, in order."""
+    rows = map(msgspec.structs.astuple, records)
+    values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(contract.schema)
+    arrays = [pa.array(column, field.type) for column, field in zip(values, contract.schema, strict=True)]
+    return pa.record_batch([*arrays, pa.array(extras, pa.string())], schema=contract.columns)
+
+
+READING = contract_of(Reading, 1)
+PREDICTION = contract_of(Prediction, 1)
+BY_STREAM = {"telemetry": READING, "predictions": PREDICTION}
