@@ -128,7 +128,11 @@ class BodyDecoder:
             return whole(body, f"too large: more than {MAX_RECORDS} lines")
         try:
             records = self._strict.decode_lines(body)
-            if len(records) == len(pieces) and max(map(len, pieces), default=0) <= MAX_RECORD_BYTES:
+            if (
+                records
+                and len(records) == len(pieces)
+                and max(map(len, pieces), default=0) <= MAX_RECORD_BYTES
+            ):
                 return Decoded(
                     [*map(self._checked, records)], [None] * len(records), None, range(len(records))
                 )

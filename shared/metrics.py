@@ -1,0 +1,41 @@
+"""Health and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`, the same for every service."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from shared.errors import PortInUse
+
+
+def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
+    """Alive as soon as it answers; ready while `is_ready()`."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        ready = is_ready()
+        return web.json_response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+
+
+@asynccontextmanager
+async def serve_app(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[int]:
+    """Serve `app`; yields the port it listens on. Raises PortInUse naming `setting`."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise PortInUse(f"port {port} on {host} is in use: give {setting} another one") from error
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,71 @@
+"""How a service's process starts and ends: signals, event loop, parent's death, exit codes."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import uvloop
+
+from shared import failpoints
+from shared.errors import NeedsAttention
+from shared.logs import log, set_up_logs
+from shared.settings import LOOPBACK, WorldSettings
+
+EXIT_DONE, EXIT_FOUND_WRONG, EXIT_NEEDS_ATTENTION = 0, 1, 2
+_PR_SET_PDEATHSIG = 1
+
+Service = Callable[[asyncio.Event], Awaitable[int | None]]
+
+
+def run_service(name: str, settings: WorldSettings, service: Service) -> int:
+    """Run `service(stop)` to its end and return the exit code; SIGTERM and SIGINT set `stop`.
+
+    The service drains and returns once `stop` is set. NeedsAttention becomes one line on stderr and exit
+    code 2; any other exception is a bug or a lost sink: it is logged and the process ends with code 1.
+    """
+    set_up_logs(settings, name)
+    try:
+        _arm_failpoints(settings)
+        _end_with_parent(settings.parent_pid)
+        return uvloop.run(_until_stopped(service)) or EXIT_DONE
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    except Exception:  # noqa: BLE001 - the process's edge: logged, and the exit code says so
+        log.exception("service_failed")
+        return EXIT_FOUND_WRONG
+
+
+def say_and_refuse(error: NeedsAttention) -> int:
+    """One line on stderr that says what to change."""
+    print(f"fleetprice: {error}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
+    return EXIT_NEEDS_ATTENTION
+
+
+async def _until_stopped(service: Service) -> int | None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return await service(stop)
+
+
+def _arm_failpoints(settings: WorldSettings) -> None:
+    if not settings.failpoints:
+        return
+    world = settings.event_hubs.get_secret_value()
+    if world and not any(host in world for host in LOOPBACK):
+        raise NeedsAttention("FLEETPRICE_FAILPOINTS is for tests on loopback alone")
+    failpoints.arm(settings.failpoints, settings.failpoints_log)
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies, a kill -9 of it included (prctl(2))."""
+    if not parent_pid:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        sys.exit(EXIT_FOUND_WRONG)
