@@ -1,0 +1,83 @@
+"""What the service refuses and in which words: other SDKs make their typed errors from both."""
+
+NOT_FOUND = "amqp:not-found"
+UNAUTHORIZED = "amqp:unauthorized-access"
+RESOURCE_LIMIT = "amqp:resource-limit-exceeded"
+MESSAGE_SIZE = "amqp:link:message-size-exceeded"
+LINK_STOLEN = "amqp:link:stolen"
+DETACH_FORCED = "amqp:link:detach-forced"
+DECODE_ERROR = "amqp:decode-error"
+FRAMING_ERROR = "amqp:connection:framing-error"
+CONNECTION_FORCED = "amqp:connection:forced"
+NOT_ALLOWED = "amqp:not-allowed"
+NOT_IMPLEMENTED = "amqp:not-implemented"
+INVALID_FIELD = "amqp:invalid-field"
+INTERNAL_ERROR = "amqp:internal-error"
+ARGUMENT_ERROR = "com.microsoft:argument-error"
+
+
+class Refusal(Exception):
+    """An operation that the service declines: the AMQP condition and the sentence that goes with it."""
+
+    def __init__(self, condition: str, description: str) -> None:
+        super().__init__(f"{condition}: {description}")
+        self.condition = condition
+        self.description = description
+
+
+def entity_not_found(address: str) -> Refusal:
+    return Refusal(
+        NOT_FOUND,
+        f"The messaging entity '{address}' could not be found. "
+        "To know more visit https://aka.ms/sbResourceMgrExceptions.",
+    )
+
+
+def unauthorized(claim: str, resource: str) -> Refusal:
+    return Refusal(
+        UNAUTHORIZED,
+        f"Unauthorized access. '{claim}' claim(s) are required to perform this operation. "
+        f"Resource: '{resource}'.",
+    )
+
+
+def message_too_large(size_bytes: int, limit_bytes: int) -> Refusal:
+    return Refusal(
+        MESSAGE_SIZE,
+        f"The received message (size: {size_bytes} bytes) exceeds the limit ({limit_bytes} bytes) "
+        "currently allowed on the link.",
+    )
+
+
+def too_many_readers(limit: int) -> Refusal:
+    return Refusal(
+        RESOURCE_LIMIT,
+        "Exceeded the maximum number of allowed receivers per partition in a consumer group "
+        f"which is {limit}.",
+    )
+
+
+def stolen(name: str, epoch: int, by_name: str, by_epoch: int) -> Refusal:
+    return Refusal(
+        LINK_STOLEN,
+        f"New receiver '{by_name}' with higher epoch of '{by_epoch}' is created hence current receiver "
+        f"'{name}' with epoch '{epoch}' is getting disconnected. If you are recreating the receiver, "
+        "make sure a higher epoch is used.",
+    )
+
+
+def epoch_too_low(name: str, epoch: int, held: int) -> Refusal:
+    return Refusal(
+        LINK_STOLEN,
+        f"Receiver '{name}' with epoch '{epoch}' cannot be created: a receiver with the higher epoch "
+        f"'{held}' already exists. Make sure you are creating receivers with increasing epoch values.",
+    )
+
+
+def epoch_required(name: str, held: int) -> Refusal:
+    return Refusal(
+        LINK_STOLEN,
+        f"At least one receiver for the endpoint is created with epoch of '{held}', and so non-epoch "
+        f"receiver '{name}' is not allowed. Either reconnect with a higher epoch, or make sure all epoch "
+        "receivers are closed or disconnected.",
+    )

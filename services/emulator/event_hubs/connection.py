@@ -1,0 +1,240 @@
+"""One client's connection: headers, SASL, then frames to its sessions; a few buffers of memory at most."""
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from services.emulator.event_hubs import conditions, performatives, replies
+from services.emulator.event_hubs.conditions import Refusal
+from services.emulator.event_hubs.decoding import DecodeError
+from services.emulator.event_hubs.frames import (
+    AMQP_FRAME,
+    AMQP_HEADER,
+    EMPTY_FRAME,
+    MIN_MAX_FRAME_BYTES,
+    SASL_FRAME,
+    SASL_HEADER,
+    Frame,
+    FrameReader,
+    FramingError,
+    ProtocolHeader,
+    frame,
+)
+from services.emulator.event_hubs.performatives import Begin, Close, End, Open, SaslInit
+from services.emulator.event_hubs.sas import Grant, TokenRefused
+from services.emulator.event_hubs.session import Session
+
+if TYPE_CHECKING:
+    from services.emulator.event_hubs.namespace import Namespace
+
+log = structlog.get_logger()
+
+CONTAINER_ID = "fleetprice-event-hubs"
+MAX_FRAME_BYTES = 1024 * 1024
+CHANNEL_MAX = 255
+IDLE_TIMEOUT_MS = 240_000
+HANDSHAKE_TIMEOUT_S = 30.0
+WRITE_BUFFER_BYTES = 1024 * 1024
+_SASL_OK, _SASL_AUTH = 0, 1
+_MECHANISMS = ("ANONYMOUS", "MSSBCBS", "PLAIN", "EXTERNAL")
+
+
+class Connection(asyncio.Protocol):
+    transport: asyncio.Transport
+
+    def __init__(self, namespace: "Namespace", connections: "set[Connection]") -> None:
+        self.namespace = namespace
+        self.loop = asyncio.get_running_loop()
+        self.grants: list[Grant] = []
+        self.is_writable = True
+        self.max_frame_bytes = MIN_MAX_FRAME_BYTES
+        self._connections = connections
+        self._reader = FrameReader(MAX_FRAME_BYTES)
+        self._sessions: dict[int, Session] = {}
+        self._outbox: list[bytes] = []
+        self._is_open = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    # What the transport calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if not isinstance(transport, asyncio.Transport):
+            raise TypeError(type(transport))
+        self.transport = transport
+        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        # A peer that vanished without a word is noticed by the kernel, not by its silence: the SDK sends no
+        # heartbeats while nobody calls it.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._connections.add(self)
+        self._timer = self.loop.call_later(HANDSHAKE_TIMEOUT_S, self.abort)
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for received in self._reader.feed(data):
+                if self.transport.is_closing():
+                    return
+                if isinstance(received, ProtocolHeader):
+                    self._header(received.raw)
+                else:
+                    self._frame(received)
+        except FramingError as exc:
+            self.close(Refusal(conditions.FRAMING_ERROR, str(exc)))
+        except DecodeError as exc:
+            self.close(Refusal(conditions.DECODE_ERROR, str(exc)))
+        except Refusal as refusal:
+            self.close(refusal)
+
+    def pause_writing(self) -> None:
+        # Whoever does not read is not heard either: its answers would pile up here.
+        self.is_writable = False
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.is_writable = True
+        self.transport.resume_reading()
+        for session in self._sessions.values():
+            session.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # a lost peer is nobody's error
+        if self._timer is not None:
+            self._timer.cancel()
+        self._connections.discard(self)
+        for session in self._sessions.values():
+            session.end()
+        self._sessions.clear()
+
+    # What sessions and nodes call.
+
+    def send(self, channel: int, body: bytes) -> None:
+        """Queue one frame; all that one turn of the loop produces leaves in one write."""
+        if not self._outbox:
+            self.loop.call_soon(self._flush)
+        self._outbox.append(frame(channel, body))
+
+    def write(self, parts: Sequence[bytes | memoryview]) -> None:
+        """Write frames that are made already, after everything queued before them."""
+        self._flush()
+        if not self.transport.is_closing():
+            self.transport.write(b"".join(parts))
+
+    def _flush(self) -> None:
+        if self._outbox:
+            queued, self._outbox = self._outbox, []
+            if not self.transport.is_closing():
+                self.transport.write(b"".join(queued))
+
+    def demand(self, path: str, claim: str) -> None:
+        """Raises Refusal unless a token that still holds allows `claim` on `path`."""
+        now_s = self.namespace.now_s()
+        if not any(grant.covers(path, claim, now_s) for grant in self.grants):
+            raise conditions.unauthorized(claim, path)
+
+    def may_read_properties(self, hub: str) -> bool:
+        now_s = self.namespace.now_s()
+        return any(grant.reaches_hub(hub, now_s) for grant in self.grants)
+
+    def close(self, refusal: Refusal | None = None) -> None:
+        """Say why, then hang up without waiting: the SDK does not wait either."""
+        if not self.transport.is_closing():
+            if refusal is not None:
+                log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
+            self.send(0, replies.close(refusal))
+            self._flush()
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Hang up at once; what was queued is lost."""
+        self._outbox.clear()
+        self.transport.abort()
+
+    # The handshake, and what concerns the whole connection.
+
+    def _header(self, raw: bytes) -> None:
+        if raw == SASL_HEADER:
+            mechanisms = frame(0, replies.sasl_mechanisms(_MECHANISMS), SASL_FRAME)
+            self.write([SASL_HEADER, mechanisms])
+        elif raw == AMQP_HEADER:
+            self.write([AMQP_HEADER])
+        else:
+            # The standard's answer to a protocol that is not spoken: the one that is, and the end.
+            self.write([AMQP_HEADER])
+            self.transport.close()
+
+    def _frame(self, received: Frame) -> None:
+        if not received.body:
+            return
+        performative, payload_at = performatives.decode_performative(received.body)
+        if received.kind == SASL_FRAME:
+            if isinstance(performative, SaslInit):
+                self._sasl(performative)
+            return
+        if received.kind != AMQP_FRAME:
+            raise FramingError(f"no frame has the type {received.kind}")
+        match performative:
+            case Open():
+                self._open(performative)
+            case Close():
+                self.close()
+            case _ if not self._is_open:
+                raise Refusal(conditions.NOT_ALLOWED, "The connection is not open.")
+            case Begin():
+                self._begin(received.channel, performative)
+            case End():
+                self._end(received.channel)
+            case _:
+                self._deliver(received, performative, payload_at)
+
+    def _deliver(self, received: Frame, performative: msgspec.Struct, payload_at: int) -> None:
+        # pyamqp detaches links of sessions that have ended: what is addressed to nobody is dropped.
+        if session := self._sessions.get(received.channel):
+            session.receive(performative, received.body, payload_at)
+
+    def _sasl(self, init: SaslInit) -> None:
+        code = _SASL_OK
+        if init.mechanism == "PLAIN":
+            try:
+                _, name, password = (init.initial_response or b"").decode().split("\0")
+                self.grants.append(self.namespace.keys.plain_grant(name, password))
+            except (ValueError, TokenRefused):
+                code = _SASL_AUTH
+        elif init.mechanism not in _MECHANISMS:
+            code = _SASL_AUTH
+        self.write([frame(0, replies.sasl_outcome(code), SASL_FRAME)])
+        if code != _SASL_OK:
+            self.transport.close()
+
+    def _open(self, opened: Open) -> None:
+        if self._is_open:
+            raise Refusal(conditions.NOT_ALLOWED, "The connection is open already.")
+        asked = MAX_FRAME_BYTES if opened.max_frame_size is None else opened.max_frame_size
+        if asked < MIN_MAX_FRAME_BYTES:
+            raise Refusal(
+                conditions.INVALID_FIELD, f"Frames of {MIN_MAX_FRAME_BYTES} bytes must be accepted."
+            )
+        self._is_open = True
+        self.max_frame_bytes = min(asked, MAX_FRAME_BYTES)
+        self.send(0, replies.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS))
+        if self._timer is not None:
+            self._timer.cancel()
+        if opened.idle_timeout_ms:
+            self._heartbeat(max(opened.idle_timeout_ms / 2000, 0.1))
+
+    def _heartbeat(self, interval_s: float) -> None:
+        """Empty frames for a client that hangs up after silence."""
+        if self.is_writable:
+            self.write([EMPTY_FRAME])
+        self._timer = self.loop.call_later(interval_s, self._heartbeat, interval_s)
+
+    def _begin(self, channel: int, begin: Begin) -> None:
+        if channel > CHANNEL_MAX or channel in self._sessions:
+            raise Refusal(conditions.NOT_ALLOWED, f"The channel {channel} is in use or above the maximum.")
+        self._sessions[channel] = Session(self, channel, begin)
+
+    def _end(self, channel: int) -> None:
+        if session := self._sessions.pop(channel, None):
+            session.end()
+            self.send(channel, replies.end())

@@ -1,0 +1,102 @@
+"""Where a consumer's link begins: events straight from the log, as many as the client has granted credit for.
+
+No task and no polling: a source runs when credit, window, socket or log let it go on, sends one chunk, and
+gives way to the others before the next.
+"""
+
+import time
+
+from services.emulator.event_hubs import encoding as amqp
+from services.emulator.event_hubs.conditions import Refusal
+from services.emulator.event_hubs.hubs import Hub
+from services.emulator.event_hubs.links import OutgoingLink
+from services.emulator.event_hubs.performatives import Attach
+from services.emulator.event_hubs.positions import resolved, start_position
+from services.emulator.event_hubs.transfers import TransferRenderer
+
+EPOCH = "com.microsoft:epoch"
+RUNTIME_METRIC = "com.microsoft:enable-receiver-runtime-metric"
+CHUNK_BYTES = 256 * 1024
+_SMALL_CREDIT = 16
+_SMALL_CHUNK_BYTES = 16 * 1024
+_DELIVERY_ANNOTATIONS_CODE = 0x71
+
+
+class EventSource:
+    def __init__(self, link: OutgoingLink, attach: Attach, hub: Hub, group: str, partition: int) -> None:
+        """Raises Refusal: a position that is none, an epoch too low, too many readers."""
+        properties = attach.properties if isinstance(attach.properties, dict) else {}
+        epoch = properties.get(EPOCH)
+        capabilities = attach.desired_capabilities
+        self.name = attach.name
+        self.epoch: int | None = epoch if isinstance(epoch, int) else None
+        self.hub_name = hub.name
+        self.group: str | None = group
+        self.partition: int | None = partition
+        self._link = link
+        self._log = hub.logs[partition]
+        self._offset = resolved(start_position(attach.source), self._log)
+        self._has_metrics = capabilities == RUNTIME_METRIC or (
+            isinstance(capabilities, list) and RUNTIME_METRIC in capabilities
+        )
+        self._is_scheduled = False
+        connection = link.session.connection
+        self._connection = connection
+        self._renderer = TransferRenderer(link.session.channel, link.handle, connection.max_frame_bytes)
+        self._readers = hub.readers(group, partition)
+        self._readers.admit(self)
+        connection.namespace.faults.links.add(self)
+
+    def credit_changed(self) -> None:
+        self.schedule()
+
+    def schedule(self) -> None:
+        """Go on in this turn of the loop or the next, once."""
+        if not self._is_scheduled and self._link.is_open:
+            self._is_scheduled = True
+            self._connection.loop.call_soon(self._send_chunk)
+
+    def _send_chunk(self) -> None:
+        self._is_scheduled = False
+        link, session = self._link, self._link.session
+        if not link.is_open or not self._connection.is_writable or link.credit <= 0 or session.window <= 0:
+            # Each of these calls `schedule` when it changes.
+            return
+        max_bytes = _SMALL_CHUNK_BYTES if link.credit <= _SMALL_CREDIT else CHUNK_BYTES
+        chunk = self._log.read(self._offset, max_bytes)
+        if chunk is None:
+            if link.is_draining:
+                link.drained()
+            self._log.wait(self.schedule)
+            return
+        metrics = self._metrics() if self._has_metrics else b""
+        rendered = self._renderer.render(
+            chunk, session.next_delivery_id, link.credit, session.window, metrics
+        )
+        self._offset = rendered.next_offset
+        self._connection.write(rendered.parts)
+        link.sent(rendered.events, rendered.frames)
+        self.schedule()
+
+    def _metrics(self) -> bytes:
+        state = self._log.state()
+        now_ms = time.time_ns() // 1_000_000
+        entries = {
+            "last_enqueued_sequence_number": amqp.long(state.last_sequence_number),
+            "last_enqueued_offset": amqp.string(state.last_offset),
+            "last_enqueued_time_utc": amqp.timestamp(state.last_enqueued_ms or now_ms),
+            "runtime_info_retrieval_time_utc": amqp.timestamp(now_ms),
+        }
+        named = ((amqp.symbol(name), value) for name, value in entries.items())
+        return amqp.described(_DELIVERY_ANNOTATIONS_CODE, amqp.mapping(named))
+
+    def detach(self, refusal: Refusal) -> None:
+        self._link.detach(refusal)
+
+    def close_connection(self, refusal: Refusal) -> None:
+        self._connection.close(refusal)
+
+    def closed(self) -> None:
+        self._log.stop_waiting(self.schedule)
+        self._readers.leave(self)
+        self._connection.namespace.faults.links.discard(self)

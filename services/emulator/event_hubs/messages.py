@@ -1,0 +1,169 @@
+"""Messages on the wire: senders' deliveries cut into events, and the request nodes' answers put together."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from services.emulator.event_hubs import annotations
+from services.emulator.event_hubs import encoding as amqp
+from services.emulator.event_hubs.annotations import Event
+from services.emulator.event_hubs.decoding import DecodeError, Described, decode, skip
+
+BATCH_FORMAT = 0x80013700
+
+HEADER_SECTION = b"\x00\x53\x70"
+_DELIVERY_ANNOTATIONS = b"\x00\x53\x71"
+_MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
+_DATA = b"\x00\x53\x75"
+_BINARY_8 = 0xA0
+_BINARY_32 = 0xB0
+_ANNOTATIONS_CODE = 0x72
+_PROPERTIES_CODE = 0x73
+_APPLICATION_PROPERTIES_CODE = 0x74
+_VALUE_CODE = 0x77
+_FIELDS_OF_PROPERTIES = 13
+_CORRELATION_ID_FIELD = 5
+
+
+class Request(NamedTuple):
+    """A message to a request node."""
+
+    message_id: object
+    reply_to: str | None
+    properties: dict[Any, Any]
+    body: object
+
+
+class EventCutter:
+    """Cuts deliveries into events. A batch's events mostly have the same annotations: the last are kept."""
+
+    def __init__(self) -> None:
+        self._seen: bytes | None = None
+        self._cut: tuple[bytes, int, str | None] = (b"", 0, None)
+
+    def cut(self, message_format: int, payload: bytes) -> tuple[list[Event], str | None]:
+        """The events of a delivery and its partition key. Raises DecodeError."""
+        if message_format != BATCH_FORMAT:
+            event, key = self._event(payload)
+            return [event], key
+        _, _, key, position = self._opening(payload)
+        events = []
+        for message in data_sections(payload, position):
+            event, own_key = self._event(message)
+            key = key or own_key
+            events.append(event)
+        return events, key
+
+    def _event(self, message: bytes) -> tuple[Event, str | None]:
+        # By far the most events carry neither header nor annotations: nothing of them is looked at.
+        if message[:3] == _DATA:
+            return Event(b"", b"", 0, message), None
+        header, own, key, position = self._opening(message)
+        if position >= len(message):
+            raise DecodeError("a message has no body")
+        return Event(header, *own, message[position:]), key
+
+    def _opening(self, message: bytes) -> tuple[bytes, tuple[bytes, int], str | None, int]:
+        """Header, own annotations, partition key, and where the rest of the message begins."""
+        position = 0
+        header = b""
+        if message[:3] == HEADER_SECTION:
+            position = skip(message, 0)
+            header = message[:position]
+        if message[position : position + 3] == _DELIVERY_ANNOTATIONS:
+            # Meant for this hop only.
+            position = skip(message, position)
+        if message[position : position + 3] != _MESSAGE_ANNOTATIONS:
+            if message[position : position + 2] != b"\x00\x53":
+                raise DecodeError("a message has no section where one must begin")
+            return header, (b"", 0), None, position
+        start, position = position, skip(message, position)
+        section = message[start:position]
+        if section != self._seen:
+            self._cut = _sender_annotations(section)
+            self._seen = section
+        own, items, key = self._cut
+        return header, (own, items), key, position
+
+
+def _sender_annotations(section: bytes) -> tuple[bytes, int, str | None]:
+    """The entries to keep, how many items they are, and the partition key among them."""
+    described, _ = decode(section)
+    if not isinstance(described.value, dict):
+        raise DecodeError("a message's annotations are not a map")
+    key = described.value.get(annotations.PARTITION_KEY)
+    if key is not None and not isinstance(key, str):
+        raise DecodeError("a partition key is not a string")
+    kept = []
+    position = 4 + (2 if section[3] == amqp.MAP_8 else 8)
+    while position < len(section):
+        name, value_at = decode(section, position)
+        start, position = position, skip(section, value_at)
+        if name not in annotations.OWN:
+            kept.append(section[start:position])
+    return b"".join(kept), 2 * len(kept), key
+
+
+def data_sections(payload: bytes, position: int) -> Iterator[bytes]:
+    """The contents of the data sections from `position` to the end. Raises DecodeError."""
+    end = len(payload)
+    while position < end:
+        if payload[position : position + 3] != _DATA or position + 5 > end:
+            raise DecodeError("a batch holds something else than data sections")
+        code = payload[position + 3]
+        if code == _BINARY_32:
+            start = position + 8
+            position = start + int.from_bytes(payload[position + 4 : start], "big")
+        elif code == _BINARY_8:
+            start = position + 5
+            position = start + payload[start - 1]
+        else:
+            raise DecodeError("a data section does not hold binary")
+        if position > end:
+            raise DecodeError("a data section claims more bytes than there are")
+        yield payload[start:position]
+
+
+def request(payload: bytes) -> Request:
+    """The message that a request node was sent. Raises DecodeError."""
+    sections: dict[Any, Any] = {}
+    position = 0
+    while position < len(payload):
+        section, position = decode(payload, position)
+        if not isinstance(section, Described):
+            raise DecodeError("a message's section is not described")
+        if isinstance(section.descriptor, (int, str)):
+            sections[section.descriptor] = section.value
+    fields = sections.get(_PROPERTIES_CODE) or []
+    properties = sections.get(_APPLICATION_PROPERTIES_CODE) or {}
+    if not isinstance(fields, list) or not isinstance(properties, dict):
+        raise DecodeError("a message's properties are not what they must be")
+    fields = [*fields, *[None] * _FIELDS_OF_PROPERTIES]
+    reply_to = fields[4] if isinstance(fields[4], str) else None
+    return Request(fields[0], reply_to, properties, sections.get(_VALUE_CODE))
+
+
+def response(answered: Request, status: int, description: str, body: bytes, condition: str = "") -> bytes:
+    """The answer to a request; its correlation id keeps the type of the request's id."""
+    fields = [amqp.NULL] * _FIELDS_OF_PROPERTIES
+    fields[_CORRELATION_ID_FIELD] = _message_id(answered.message_id)
+    properties: Mapping[str, bytes] = {
+        "status-code": amqp.integer(status),
+        "status-description": amqp.string(description),
+    } | ({"error-condition": amqp.symbol(condition)} if condition else {})
+    named = ((amqp.string(name), value) for name, value in properties.items())
+    return (
+        amqp.described(_PROPERTIES_CODE, amqp.sequence(fields))
+        + amqp.described(_APPLICATION_PROPERTIES_CODE, amqp.mapping(named))
+        + amqp.described(_VALUE_CODE, body)
+    )
+
+
+def _message_id(value: object) -> bytes:
+    if isinstance(value, uuid.UUID):
+        return amqp.uuid(value)
+    if isinstance(value, str):
+        return amqp.string(value)
+    if isinstance(value, bytes):
+        return amqp.binary(value)
+    return amqp.ulong(value) if isinstance(value, int) and value >= 0 else amqp.NULL

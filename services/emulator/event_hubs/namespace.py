@@ -1,0 +1,53 @@
+"""One Event Hubs namespace: what all its connections share."""
+
+import time
+
+from services.emulator.event_hubs import conditions
+from services.emulator.event_hubs.durability import GroupCommit
+from services.emulator.event_hubs.faults import Faults
+from services.emulator.event_hubs.hubs import HubRegistry
+from services.emulator.event_hubs.sas import KeyRing
+
+MAX_MESSAGE_BYTES = 1024 * 1024
+_MS_PER_HOUR = 3_600_000
+
+
+class Namespace:
+    def __init__(
+        self,
+        hubs: HubRegistry,
+        keys: KeyRing,
+        commits: GroupCommit,
+        *,
+        retention_bytes: int | None,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        """`retention_bytes` bounds each partition; None leaves only the hubs' own age limit."""
+        self.hubs = hubs
+        self.keys = keys
+        self.faults = Faults()
+        self.max_message_bytes = max_message_bytes
+        self.commits = commits
+        self._retention_bytes = retention_bytes
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def now_s(self) -> float:
+        return time.time()
+
+    def expire(self, now_ms: int) -> None:
+        """Let go of the events that are older or more than may be kept, a segment at a time."""
+        for hub in self.hubs:
+            max_age_ms = int(hub.description.retention_hours * _MS_PER_HOUR)
+            for log in hub.logs:
+                log.expire(now_ms, max_age_ms, self._retention_bytes)
+
+    def delete_hub(self, name: str) -> None:
+        """Raises HubUnknown."""
+        hub = self.hubs.find(name)
+        if hub is not None:
+            gone = conditions.entity_not_found(hub.name)
+            for link in [link for link in self.faults.links if link.hub_name == hub.name]:
+                link.detach(gone)
+        self.hubs.delete(name)

@@ -1,0 +1,47 @@
+"""Who may read a partition in a consumer group: epochs, and at most five readers without one."""
+
+from typing import Protocol
+
+from services.emulator.event_hubs import conditions
+from services.emulator.event_hubs.conditions import Refusal
+
+MAX_READERS = 5
+
+
+class Reader(Protocol):
+    """`epoch` is None for a reader that shares the partition."""
+
+    name: str
+    epoch: int | None
+
+    def detach(self, refusal: Refusal) -> None: ...
+
+
+class PartitionReaders:
+    """The readers of one partition in one consumer group."""
+
+    def __init__(self) -> None:
+        self._readers: list[Reader] = []
+
+    def admit(self, reader: Reader) -> None:
+        """Take `reader` in, detaching those it displaces. Raises Refusal."""
+        held = max((other.epoch for other in self._readers if other.epoch is not None), default=None)
+        if reader.epoch is None:
+            if held is not None:
+                raise conditions.epoch_required(reader.name, held)
+            if len(self._readers) >= MAX_READERS:
+                raise conditions.too_many_readers(MAX_READERS)
+        else:
+            if held is not None and reader.epoch < held:
+                raise conditions.epoch_too_low(reader.name, reader.epoch, held)
+            self._displace(reader.name, reader.epoch)
+        self._readers.append(reader)
+
+    def _displace(self, by_name: str, by_epoch: int) -> None:
+        displaced, self._readers = self._readers, []
+        for other in displaced:
+            other.detach(conditions.stolen(other.name, other.epoch or 0, by_name, by_epoch))
+
+    def leave(self, reader: Reader) -> None:
+        if reader in self._readers:
+            self._readers.remove(reader)

@@ -1,0 +1,160 @@
+"""The embedded Event Hubs: a namespace on disk and the listener that serves it."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from services.emulator.event_hubs.connection import Connection
+from services.emulator.event_hubs.durability import Durability, GroupCommit
+from services.emulator.event_hubs.hubs import Hub, HubRegistry
+from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
+from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
+from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
+from shared.errors import PortInUse
+
+DEFAULT_HUBS = ("telemetry", "predictions")
+DEFAULT_GROUPS = ("$Default", "ingest", "scorer")
+DEFAULT_PORT_FLAG = "--event-hubs-port"
+RETENTION_INTERVAL_S = 10.0
+_BACKLOG = 1024
+
+
+class EventHubsServer:
+    """An async context manager; what it accepted outlives any end of the process, kill -9 included."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        keys: Iterable[SharedKey] = (SharedKey(DEVELOPMENT_KEY_NAME, DEVELOPMENT_KEY),),
+        durability: Durability = Durability.WRITE,
+        sync_interval_s: float = 1.0,
+        retention_bytes: int | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+    ) -> None:
+        """`retention_bytes` bounds each partition; `sync_interval_s` is for Durability.INTERVAL."""
+        self._directory = data_dir / "event_hubs"
+        self._host = host
+        self._port = port
+        self._keys = tuple(keys)
+        self._durability = durability
+        self._sync_interval_s = sync_interval_s
+        self._retention_bytes = retention_bytes
+        self._segment_bytes = segment_bytes
+        self._max_message_bytes = max_message_bytes
+        self._connections: set[Connection] = set()
+        self._background: set[asyncio.Future[None]] = set()
+        self._chores: list[asyncio.Task[None]] = []
+        self._stack = contextlib.AsyncExitStack()
+        self.namespace: Namespace
+        self.port: int
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            hubs = HubRegistry(self._directory, self._open_log)
+            stack.callback(hubs.close)
+            stack.push_async_callback(self._finish_background)
+            self.namespace = Namespace(
+                hubs,
+                KeyRing(self._keys),
+                GroupCommit(self._durability),
+                retention_bytes=self._retention_bytes,
+                max_message_bytes=self._max_message_bytes,
+            )
+            for name in DEFAULT_HUBS:
+                if hubs.find(name) is None:
+                    hubs.create(name, consumer_groups=DEFAULT_GROUPS)
+            listener = await self._listen()
+            self.port = listener.sockets[0].getsockname()[1]
+            stack.push_async_callback(self._stop, listener)
+            self._chores = [asyncio.create_task(self._expire_for_ever())]
+            if self._durability is Durability.INTERVAL:
+                self._chores.append(asyncio.create_task(self._sync_for_ever()))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    @property
+    def connection_string(self) -> str:
+        key = self._keys[0]
+        return (
+            f"Endpoint=sb://{self._host}:{self.port};SharedAccessKeyName={key.name};"
+            f"SharedAccessKey={key.value};UseDevelopmentEmulator=true;"
+        )
+
+    def create_hub(
+        self,
+        name: str,
+        partition_count: int = 4,
+        consumer_groups: Iterable[str] | None = None,
+        retention_hours: float = 24,
+    ) -> Hub:
+        """Make the hub, or give the one that is there. Without a list, every consumer group exists."""
+        return self.namespace.hubs.create(name, partition_count, consumer_groups, retention_hours)
+
+    def delete_hub(self, name: str) -> None:
+        """Detach its links and forget its events. Raises HubUnknown."""
+        self.namespace.delete_hub(name)
+
+    async def _listen(self) -> asyncio.Server:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.create_server(
+                lambda: Connection(self.namespace, self._connections),
+                self._host,
+                self._port,
+                backlog=_BACKLOG,
+            )
+        except OSError as exc:
+            raise PortInUse(
+                f"port {self._port} on {self._host} cannot be opened for Event Hubs ({exc.strerror}): "
+                f"free it or choose another with {DEFAULT_PORT_FLAG}"
+            ) from exc
+
+    async def _stop(self, listener: asyncio.Server) -> None:
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        listener.close()
+        for connection in list(self._connections):
+            connection.close()
+        # One turn for the last frames; what a peer does not read then is not waited for.
+        await asyncio.sleep(0)
+        for connection in list(self._connections):
+            connection.abort()
+        await listener.wait_closed()
+
+    def _open_log(self, directory: Path) -> PartitionLog:
+        return PartitionLog(
+            directory, segment_bytes=self._segment_bytes, in_background=self._run_in_background
+        )
+
+    def _run_in_background(self, work: Callable[[], None]) -> None:
+        future = asyncio.get_running_loop().run_in_executor(None, work)
+        self._background.add(future)
+        future.add_done_callback(self._background.discard)
+
+    async def _finish_background(self) -> None:
+        await asyncio.gather(*self._background)
+
+    async def _expire_for_ever(self) -> None:
+        while True:
+            self.namespace.expire(self.namespace.now_ms())
+            await asyncio.sleep(RETENTION_INTERVAL_S)
+
+    async def _sync_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(self._sync_interval_s)
+            for hub in self.namespace.hubs:
+                for log in hub.logs:
+                    await asyncio.to_thread(log.sync)

@@ -1,0 +1,99 @@
+"""Events of the log as TRANSFER frames: a fixed prefix with two numbers, then the stored message as it is."""
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import NamedTuple
+
+from services.emulator.event_hubs import encoding as amqp
+from services.emulator.event_hubs import replies
+from services.emulator.event_hubs.decoding import skip
+from services.emulator.event_hubs.frames import frame
+from services.emulator.event_hubs.messages import HEADER_SECTION
+from services.emulator.event_hubs.partition_log import Chunk
+from services.emulator.event_hubs.records import HEADER_BYTES, marks
+
+# One for all deliveries: pyamqp keeps every distinct tag for ever.
+DELIVERY_TAG = b"\x00"
+_FRAME_OVERHEAD_BYTES = 64
+
+
+class Rendered(NamedTuple):
+    """`next_offset` is where the first event that is not in `parts` begins."""
+
+    parts: list[bytes | memoryview]
+    events: int
+    frames: int
+    next_offset: int
+
+
+class TransferRenderer:
+    """For one link; `max_frame_bytes` is what its client accepts."""
+
+    def __init__(self, channel: int, handle: int, max_frame_bytes: int) -> None:
+        self._channel = channel
+        self._handle = handle
+        self._max_payload_bytes = max_frame_bytes - _FRAME_OVERHEAD_BYTES
+        # The delivery id is always written in four bytes, or the prefix would have no fixed form.
+        fields = amqp.uint(handle) + b"\x70"
+        tail = (
+            amqp.binary(DELIVERY_TAG)
+            + amqp.uint(0)
+            + amqp.boolean(True)
+            + amqp.boolean(False)
+            + amqp.NULL * 5
+        )
+        size = 1 + len(fields) + 4 + len(tail)
+        self._head = (
+            b"\x02\x00" + channel.to_bytes(2, "big") + b"\x00\x53\x14\xc0" + bytes((size, 11)) + fields
+        )
+        self._tail = tail
+        self._prefix = Struct(f">I{len(self._head)}sI{len(tail)}s")
+
+    def render(self, chunk: Chunk, delivery_id: int, credit: int, window: int, metrics: bytes) -> Rendered:
+        """The events of `chunk` that fit into `credit` deliveries and `window` frames.
+
+        `metrics` is a delivery-annotations section to put into every one, or nothing.
+        """
+        view = memoryview(chunk.data)
+        pack, head, tail, overhead = self._prefix.pack, self._head, self._tail, self._prefix.size
+        parts: list[bytes | memoryview] = []
+        events = frames = done = 0
+        for position, end, _, _ in marks(chunk.data):
+            if events == credit or frames >= window:
+                break
+            start = position + HEADER_BYTES
+            if metrics or end - start > self._max_payload_bytes:
+                pieces = list(self._frames(_with(view[start:end], metrics), delivery_id + events))
+                if frames and frames + len(pieces) > window:
+                    break
+                parts += pieces
+                frames += len(pieces)
+            else:
+                parts.append(pack(overhead + end - start, head, (delivery_id + events) & 0xFFFFFFFF, tail))
+                parts.append(view[start:end])
+                frames += 1
+            events += 1
+            done = end
+        return Rendered(parts, events, frames, chunk.offset + done)
+
+    def _frames(self, message: bytes, delivery_id: int) -> Iterator[bytes]:
+        return message_frames(
+            self._channel, self._handle, delivery_id & 0xFFFFFFFF, message, self._max_payload_bytes
+        )
+
+
+def message_frames(
+    channel: int, handle: int, delivery_id: int, message: bytes, max_payload_bytes: int
+) -> Iterator[bytes]:
+    """One message in as many frames as it needs."""
+    for start in range(0, len(message), max_payload_bytes):
+        end = start + max_payload_bytes
+        body = replies.transfer(handle, delivery_id, DELIVERY_TAG, more=end < len(message))
+        yield frame(channel, body + message[start:end])
+
+
+def _with(message: memoryview, metrics: bytes) -> bytes:
+    """Delivery annotations stand between a message's header and its message annotations."""
+    whole = bytes(message)
+    header_end = skip(whole, 0) if metrics and whole.startswith(HEADER_SECTION) else 0
+    return whole[:header_end] + metrics + whole[header_end:]
