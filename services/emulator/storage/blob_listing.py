@@ -1,0 +1,103 @@
+"""List Blobs, flat and by hierarchy, as XML.
+
+The account is hierarchical, so directories are listed too: as zero-length blobs marked `hdi_isfolder`,
+or as prefixes where a delimiter is given.
+"""
+
+from collections.abc import Iterator
+from xml.sax.saxutils import escape, quoteattr
+
+from services.emulator.storage.answer import XML, Answer
+from services.emulator.storage.entries import Entry, etag_text, http_date
+from services.emulator.storage.errors import Refused
+from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.listing import key_of, page_size, take_page
+from services.emulator.storage.namespace import Node, walk
+from services.emulator.storage.properties import metadata_with_marker
+from services.emulator.storage.request import StorageRequest
+
+
+async def list_blobs(request: StorageRequest, store: FileStore) -> Answer:
+    delimiter = request.query.get("delimiter", "")
+    if delimiter not in {"", "/"}:
+        raise Refused("InvalidQueryParameterValue", detail="delimiter")
+    store.namespace.container(request.container)
+    found = _matching(request, store, recursive=not delimiter)
+    page, marker = take_page(found, page_size(request))
+    with_metadata = "metadata" in request.query.get("include", "").split(",")
+    items = [
+        _prefix_xml(path, node.entry)
+        if delimiter and node.entry.is_directory
+        else _blob_xml(path, node.entry, with_metadata)
+        for path, node in page
+    ]
+    return Answer(200, {"Content-Type": XML}, _document(request, "".join(items), marker).encode())
+
+
+def _matching(request: StorageRequest, store: FileStore, *, recursive: bool) -> Iterator[tuple[str, Node]]:
+    """Paths that begin with the prefix: only its own directory and what lies below is looked at."""
+    prefix = request.query.get("prefix", "")
+    directory, slash, name_prefix = prefix.rpartition("/")
+    node = store.namespace.node(request.container, directory)
+    if node is None or prefix.startswith("/") or "//" in prefix:
+        return iter(())
+    base = directory + slash
+    after = key_of(request.query.get("marker", "")).removeprefix(base)
+    return walk(node, base, after=after, prefix=name_prefix, recursive=recursive)
+
+
+def _document(request: StorageRequest, items: str, marker: str) -> str:
+    query = request.query
+    endpoint = quoteattr(f"http://{request.headers.get('Host', '')}/{request.account}/")
+    echoed = "".join(
+        f"<{element}>{escape(query[name])}</{element}>"
+        for element, name in (("Prefix", "prefix"), ("Marker", "marker"), ("Delimiter", "delimiter"))
+        if name in query
+    )
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint={endpoint}'
+        f" ContainerName={quoteattr(request.container)}>{echoed}<MaxResults>{page_size(request)}</MaxResults>"
+        f"<Blobs>{items}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
+    )
+
+
+def _prefix_xml(path: str, entry: Entry) -> str:
+    return f"<BlobPrefix><Name>{escape(path)}/</Name>{_properties_xml(entry)}</BlobPrefix>"
+
+
+def _blob_xml(path: str, entry: Entry, with_metadata: bool) -> str:
+    metadata = ""
+    if with_metadata:
+        shown = metadata_with_marker(entry)
+        metadata = f"<Metadata>{''.join(f'<{k}>{escape(v)}</{k}>' for k, v in shown.items())}</Metadata>"
+    return f"<Blob><Name>{escape(path)}</Name>{_properties_xml(entry)}{metadata}</Blob>"
+
+
+def _properties_xml(entry: Entry) -> str:
+    content = entry.content
+    described = {
+        "Creation-Time": http_date(entry.created_us),
+        "Last-Modified": http_date(entry.modified_us),
+        "Etag": etag_text(entry.etag),
+        "ResourceType": "directory" if entry.is_directory else "file",
+        "Content-Length": str(entry.size_bytes),
+        "Content-Type": content.content_type,
+        "Content-Encoding": content.content_encoding,
+        "Content-Language": content.content_language,
+        "Content-MD5": content.content_md5,
+        "Content-Disposition": content.content_disposition,
+        "Cache-Control": content.cache_control,
+        "BlobType": "BlockBlob",
+        "AccessTier": "Hot",
+        "AccessTierInferred": "true",
+        "LeaseStatus": "unlocked",
+        "LeaseState": "available",
+        "ServerEncrypted": "true",
+    }
+    return "".join(
+        (
+            "<Properties>",
+            *(f"<{name}>{escape(value)}</{name}>" for name, value in described.items()),
+            "</Properties>",
+        )
+    )

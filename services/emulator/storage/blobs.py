@@ -1,0 +1,149 @@
+"""Blob operations on one blob: put, get, describe, copy, delete."""
+
+import asyncio
+import os
+import re
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import msgspec
+
+from services.emulator.storage.answer import Answer, FileRange
+from services.emulator.storage.conditions import check_create, check_read, check_write
+from services.emulator.storage.entries import ContentHeaders, Entry
+from services.emulator.storage.errors import Refused
+from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.properties import (
+    WRITTEN,
+    content_of,
+    entry_headers,
+    metadata_of,
+    version_headers,
+)
+from services.emulator.storage.records import PathSet
+from services.emulator.storage.request import StorageRequest, parse_resource
+from services.emulator.storage.staging import Slice, assemble
+from services.emulator.storage.upload import receive
+
+_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
+
+
+async def put_blob(request: StorageRequest, store: FileStore) -> Answer:
+    if (kind := request.headers.get("x-ms-blob-type", "")) != "BlockBlob":
+        raise Refused("NotImplemented" if kind else "MissingRequiredHeader", detail=f"x-ms-blob-type {kind}")
+    metadata = metadata_of(request)
+    async with receive(request, store) as upload:
+        check_create(request, store.namespace.entry(request.container, request.path))
+        if metadata.pop("hdi_isfolder", "").lower() == "true":  # how blob clients make a directory
+            entry = store.put_directory(request.container, request.path, metadata)
+        else:
+            entry = store.new_file(
+                size_bytes=upload.size_bytes, metadata=metadata, content=blob_content(request, upload.md5)
+            )
+            store.put_file(request.container, request.path, entry, upload.part)
+    return Answer(201, version_headers(entry) | WRITTEN | {"Content-MD5": upload.md5})
+
+
+async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
+    entry = existing(request, store)
+    check_read(request, entry)
+    headers = entry_headers(entry)
+    if entry.is_directory:
+        return Answer(200, headers)
+    fd = os.open(store.disk.path_of(request.container, request.path), os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        size_bytes = os.fstat(fd).st_size  # of the bytes that will be sent, whatever replaces them meanwhile
+        asked = _asked_range(request, size_bytes)
+    except Refused:
+        os.close(fd)
+        raise
+    if asked is None:
+        return Answer(200, headers, file=FileRange(fd, 0, size_bytes))
+    start, end = asked
+    if md5 := headers.pop("Content-MD5", ""):
+        headers["x-ms-blob-content-md5"] = md5
+    headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
+    return Answer(206, headers, file=FileRange(fd, start, end - start))
+
+
+async def get_blob_properties(request: StorageRequest, store: FileStore) -> Answer:
+    entry = existing(request, store)
+    check_read(request, entry)
+    return Answer(200, entry_headers(entry) | {"Content-Length": str(entry.size_bytes)})
+
+
+async def set_metadata(request: StorageRequest, store: FileStore) -> Answer:
+    """`If-None-Match: *` on a blob that exists is 412: a checkpoint store's first claim rests on it."""
+    entry = existing(request, store)
+    check_write(request, entry)
+    changed = store.changed(entry, metadata=metadata_of(request))
+    store.commit(PathSet(request.container, request.path, changed))
+    return Answer(200, version_headers(changed) | WRITTEN)
+
+
+async def set_http_headers(request: StorageRequest, store: FileStore) -> Answer:
+    entry = existing(request, store)
+    check_write(request, entry)
+    changed = store.changed(entry, content=content_of(request, prefix="x-ms-blob-"))
+    store.commit(PathSet(request.container, request.path, changed))
+    return Answer(200, version_headers(changed) | WRITTEN)
+
+
+async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
+    """A copy within the account, done by the time it is answered."""
+    _, container, path = parse_resource(urlsplit(request.headers["x-ms-copy-source"]).path)
+    source = store.namespace.entry(container, path)
+    if source is None or source.is_directory:
+        raise Refused("PathNotFound", detail="x-ms-copy-source")
+    check_write(request, source, prefix="x-ms-source-")
+    part = store.disk.new_part()
+    piece = Slice(store.disk.path_of(container, path), 0, source.size_bytes)
+    try:
+        await asyncio.to_thread(assemble, [piece], store.disk.staged(part))
+        await store.sync_part(part)
+        check_create(request, store.namespace.entry(request.container, request.path))
+        metadata = metadata_of(request) or source.metadata
+        entry = store.new_file(size_bytes=source.size_bytes, metadata=metadata, content=source.content)
+        store.put_file(request.container, request.path, entry, part)
+    finally:
+        store.disk.staged(part).unlink(missing_ok=True)
+    copied = {"x-ms-copy-id": str(uuid4()), "x-ms-copy-status": "success"}
+    return Answer(202, version_headers(entry) | WRITTEN | copied)
+
+
+async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
+    if (node := store.namespace.node(request.container, request.path)) is None:
+        raise Refused("PathNotFound")
+    check_write(request, node.entry)
+    if node.children:
+        raise Refused("DirectoryNotEmpty")
+    await store.remove(request.container, request.path, node)
+    return Answer(202, {"x-ms-delete-type-permanent": "true"})
+
+
+def existing(request: StorageRequest, store: FileStore) -> Entry:
+    if (entry := store.namespace.entry(request.container, request.path)) is None:
+        raise Refused("PathNotFound")
+    return entry
+
+
+def blob_content(request: StorageRequest, md5: str) -> ContentHeaders:
+    """As the x-ms-blob- headers say; else the type and digest of the body sent."""
+    sent = ContentHeaders(content_md5=md5)
+    if "Content-Type" in request.headers and "comp" not in request.query:
+        sent = msgspec.structs.replace(sent, content_type=request.headers["Content-Type"])
+    return content_of(request, prefix="x-ms-blob-", known=sent)
+
+
+def _asked_range(request: StorageRequest, size_bytes: int) -> tuple[int, int] | None:
+    """Start and end (exclusive) of the range asked for, None for the whole file."""
+    asked = request.headers.get("x-ms-range") or request.headers.get("Range")
+    if asked is None:
+        return None
+    if (found := _RANGE.fullmatch(asked.strip())) is None:
+        raise Refused("InvalidHeaderValue", detail="range")
+    start = int(found[1])
+    end = min(int(found[2]) + 1, size_bytes) if found[2] else size_bytes
+    if start >= size_bytes or end <= start:
+        raise Refused("InvalidRange")
+    return start, end

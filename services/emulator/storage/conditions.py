@@ -1,0 +1,63 @@
+"""Conditional requests: If-Match and its kin against what a path is now. Pure."""
+
+from datetime import UTC, datetime
+
+from services.emulator.storage.entries import Entry, etag_text
+from services.emulator.storage.errors import Refused
+from services.emulator.storage.request import StorageRequest
+
+
+def check_write(request: StorageRequest, entry: Entry | None, *, prefix: str = "") -> None:
+    """Whether a write may go on. `If-None-Match: *` on an existing path is left to `check_absent`,
+    for operations that create say so differently from those that change.
+    """
+    if (match := request.headers.get(f"{prefix}If-Match")) is not None and not _matches(match, entry):
+        raise Refused("ConditionNotMet")
+    if (none_match := request.headers.get(f"{prefix}If-None-Match")) is not None and _matches(
+        none_match, entry
+    ):
+        raise Refused("ConditionNotMet")
+    since = request.date_header(f"{prefix}If-Modified-Since")
+    if since is not None and entry is not None and _modified(entry) <= since:
+        raise Refused("ConditionNotMet")
+    _check_unmodified(request, entry, prefix)
+
+
+def check_create(request: StorageRequest, entry: Entry | None) -> None:
+    """As `check_write`, but an existing path that must not exist is `PathAlreadyExists` (409), not 412."""
+    if entry is not None and request.headers.get("If-None-Match") == "*":
+        raise Refused("PathAlreadyExists")
+    check_write(request, entry)
+
+
+def check_read(request: StorageRequest, entry: Entry) -> None:
+    """As `check_write`, but a reader that already has what it asks for is told so (304)."""
+    none_match, since = request.headers.get("If-None-Match"), request.date_header("If-Modified-Since")
+    if (match := request.headers.get("If-Match")) is not None and not _matches(match, entry):
+        raise Refused("ConditionNotMet")
+    _check_unmodified(request, entry, "")
+    if none_match is not None:
+        if _matches(none_match, entry):
+            raise Refused("ConditionNotMet", status=304)
+    elif since is not None and _modified(entry) <= since:
+        raise Refused("ConditionNotMet", status=304)
+
+
+def _check_unmodified(request: StorageRequest, entry: Entry | None, prefix: str) -> None:
+    since = request.date_header(f"{prefix}If-Unmodified-Since")
+    if since is not None and entry is not None and _modified(entry) > since:
+        raise Refused("ConditionNotMet")
+
+
+def _matches(header: str, entry: Entry | None) -> bool:
+    """Listings give etags without quotes, and clients send them back so; both forms are one etag."""
+    if entry is None:
+        return False
+    if header.strip() == "*":
+        return True
+    etags = (part.strip().removeprefix("W/").strip('"') for part in header.split(","))
+    return etag_text(entry.etag) in etags
+
+
+def _modified(entry: Entry) -> datetime:
+    return datetime.fromtimestamp(entry.modified_us // 1_000_000, UTC)

@@ -1,0 +1,55 @@
+"""Operations on containers, which Data Lake calls file systems."""
+
+import msgspec
+
+from services.emulator.storage.answer import XML, Answer
+from services.emulator.storage.errors import Refused
+from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.properties import metadata_headers, metadata_of, properties_of, version_headers
+from services.emulator.storage.records import ContainerSet
+from services.emulator.storage.request import StorageRequest
+
+_STATE = {
+    "x-ms-lease-status": "unlocked",
+    "x-ms-lease-state": "available",
+    "x-ms-has-immutability-policy": "false",
+    "x-ms-has-legal-hold": "false",
+    "x-ms-immutable-storage-with-versioning-enabled": "false",
+    "x-ms-namespace-enabled": "true",
+}
+_NO_POLICIES = b'<?xml version="1.0" encoding="utf-8"?><SignedIdentifiers />'
+
+
+async def create_container(request: StorageRequest, store: FileStore) -> Answer:
+    if request.container in store.namespace.containers:
+        raise Refused("FilesystemAlreadyExists")
+    entry = store.new_container(metadata_of(request) | properties_of(request))
+    store.commit(ContainerSet(request.container, entry))
+    return Answer(201, version_headers(entry) | {"x-ms-namespace-enabled": "true"})
+
+
+async def delete_container(request: StorageRequest, store: FileStore) -> Answer:
+    store.namespace.container(request.container)
+    await store.remove_container(request.container)
+    return Answer(202)
+
+
+async def get_container_properties(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.container(request.container).entry
+    return Answer(200, version_headers(entry) | _STATE | metadata_headers(entry.metadata))
+
+
+async def set_container_metadata(request: StorageRequest, store: FileStore) -> Answer:
+    entry = msgspec.structs.replace(
+        store.namespace.container(request.container).entry,
+        etag=store.versions.next_etag(),
+        modified_us=store.versions.now_us(),
+        metadata=metadata_of(request),
+    )
+    store.commit(ContainerSet(request.container, entry))
+    return Answer(200, version_headers(entry))
+
+
+async def get_container_acl(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.container(request.container).entry
+    return Answer(200, version_headers(entry) | {"Content-Type": XML}, _NO_POLICIES)

@@ -1,0 +1,47 @@
+"""Answers on the wire: the headers every answer has, and bodies of any size in bounded memory."""
+
+import asyncio
+import os
+
+from aiohttp import web
+
+from services.emulator.storage.answer import Answer, FileRange
+
+_INLINE_BYTES = 256 * 1024  # up to here a read costs the event loop less than a thread would
+_PIECE_BYTES = 1024 * 1024
+
+
+async def send(raw: web.BaseRequest, answer: Answer, request_id: str) -> web.StreamResponse:
+    headers = dict(answer.headers) | {
+        "Server": "fleetprice-storage",
+        "x-ms-request-id": request_id,
+        "x-ms-version": raw.headers.get("x-ms-version", "2021-12-02"),
+    }
+    if (client_request_id := raw.headers.get("x-ms-client-request-id")) is not None:
+        headers["x-ms-client-request-id"] = client_request_id
+    if answer.file is None:
+        return web.Response(status=answer.status, headers=headers, body=answer.body)
+    try:
+        return await _send_file(raw, answer.status, headers, answer.file)
+    finally:
+        os.close(answer.file.fd)
+
+
+async def _send_file(
+    raw: web.BaseRequest, status: int, headers: dict[str, str], file: FileRange
+) -> web.StreamResponse:
+    if file.size_bytes <= _INLINE_BYTES:
+        return web.Response(
+            status=status, headers=headers, body=os.pread(file.fd, file.size_bytes, file.start)
+        )
+    response = web.StreamResponse(status=status, headers=headers | {"Content-Length": str(file.size_bytes)})
+    await response.prepare(raw)
+    position, end = file.start, file.start + file.size_bytes
+    while position < end:
+        data = await asyncio.to_thread(os.pread, file.fd, min(_PIECE_BYTES, end - position), position)
+        if not data:
+            raise ConnectionResetError("the file became shorter while it was sent")
+        await response.write(data)
+        position += len(data)
+    await response.write_eof()
+    return response

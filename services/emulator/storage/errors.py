@@ -1,0 +1,153 @@
+"""What the service refuses, in its own codes and words."""
+
+from shared.errors import FleetpriceError
+
+# Data Lake's words; `code_for_blob` translates those that Blob storage says differently.
+CATALOG: dict[str, tuple[int, str]] = {
+    "AuthenticationFailed": (
+        403,
+        (
+            "Server failed to authenticate the request. Make sure the value of the Authorization header is"
+            " formed correctly including the signature."
+        ),
+    ),
+    "AuthorizationPermissionMismatch": (
+        403,
+        "This request is not authorized to perform this operation using this permission.",
+    ),
+    "AuthorizationProtocolMismatch": (
+        403,
+        "This request is not authorized to perform this operation using this protocol.",
+    ),
+    "AuthorizationSourceIPMismatch": (
+        403,
+        "This request is not authorized to perform this operation using this source IP.",
+    ),
+    "AuthorizationServiceMismatch": (
+        403,
+        "This request is not authorized to perform this operation using this service.",
+    ),
+    "AuthorizationResourceTypeMismatch": (
+        403,
+        "This request is not authorized to perform this operation using this resource type.",
+    ),
+    "ConditionNotMet": (412, "The condition specified using HTTP conditional header(s) is not met."),
+    "ContainerBeingDeleted": (409, "The specified container is being deleted."),
+    "DirectoryNotEmpty": (
+        409,
+        "The recursive query parameter value must be true to delete a non-empty directory.",
+    ),
+    "FilesystemAlreadyExists": (409, "The specified filesystem already exists."),
+    "FilesystemNotFound": (404, "The specified filesystem does not exist."),
+    "InsufficientAccountPermissions": (403, "The account being accessed does not have the permissions."),
+    "InternalError": (500, "The server encountered an internal error. Please retry the request."),
+    "InvalidAuthenticationInfo": (
+        401,
+        (
+            "Authentication information is not given in the correct format."
+            " Check the value of Authorization header."
+        ),
+    ),
+    "InvalidBlobOrBlock": (400, "The specified blob or block content is invalid."),
+    "InvalidBlockId": (400, "The specified block ID is invalid. The block ID must be Base64-encoded."),
+    "InvalidBlockList": (400, "The specified block list is invalid."),
+    "InvalidFlushPosition": (
+        400,
+        (
+            "The uploaded data is not contiguous or the position query parameter value is not equal to the"
+            " length of the file after appending the uploaded data."
+        ),
+    ),
+    "InvalidHeaderValue": (400, "The value for one of the HTTP headers is not in the correct format."),
+    "InvalidInput": (400, "One of the request inputs is not valid."),
+    "InvalidMetadata": (400, "The metadata specified is invalid. It has characters that are not permitted."),
+    "InvalidQueryParameterValue": (
+        400,
+        "Value for one of the query parameters specified in the request URI is invalid.",
+    ),
+    "InvalidRange": (416, "The range specified is invalid for the current size of the resource."),
+    "InvalidRenameSourcePath": (
+        409,
+        (
+            "The source directory cannot be the same as the destination directory,"
+            " nor can the destination be a subdirectory of the source directory."
+        ),
+    ),
+    "InvalidResourceName": (400, "The specified resource name contains invalid characters."),
+    "InvalidSourceOrDestinationResourceType": (
+        409,
+        "The source and destination resource type must be identical.",
+    ),
+    "InvalidSourceUri": (400, "The source URI is invalid."),
+    "InvalidUri": (400, "The requested URI does not represent any resource on the server."),
+    "InvalidXmlDocument": (400, "XML specified is not syntactically valid."),
+    "Md5Mismatch": (
+        400,
+        "The MD5 value specified in the request did not match with the MD5 value calculated by the server.",
+    ),
+    "MissingContentLengthHeader": (411, "The content length header was not specified."),
+    "MissingRequiredHeader": (400, "An HTTP header that's mandatory for this request is not specified."),
+    "MissingRequiredQueryParameter": (
+        400,
+        "A query parameter that's mandatory for this request is not specified.",
+    ),
+    "NoAuthenticationInformation": (
+        401,
+        (
+            "Server failed to authenticate the request. Please refer to the information in the"
+            " www-authenticate header."
+        ),
+    ),
+    "NotImplemented": (501, "The requested operation is not implemented on the specified resource."),
+    "PathAlreadyExists": (409, "The specified path already exists."),
+    "PathConflict": (
+        409,
+        (
+            "The specified path, or an element of the path, exists and its resource type is invalid for this"
+            " operation."
+        ),
+    ),
+    "PathNotFound": (404, "The specified path does not exist."),
+    "RenameDestinationParentPathNotFound": (
+        404,
+        "The parent directory of the destination path does not exist.",
+    ),
+    "RequestBodyTooLarge": (413, "The request body is too large and exceeds the maximum permissible limit."),
+    "ResourceTypeMismatch": (409, "The specified resource type does not match."),
+    "ServerBusy": (503, "The server is currently unable to receive requests. Please retry your request."),
+    "SourcePathNotFound": (404, "The source path for a rename operation does not exist."),
+    "UnsupportedHeader": (400, "One of the headers specified in the request is not supported."),
+    "UnsupportedHttpVerb": (405, "The resource doesn't support the specified HTTP verb."),
+}
+
+_BLOB_CODES = {
+    "DirectoryNotEmpty": "DirectoryIsNotEmpty",
+    "FilesystemAlreadyExists": "ContainerAlreadyExists",
+    "FilesystemNotFound": "ContainerNotFound",
+    "PathAlreadyExists": "BlobAlreadyExists",
+    "PathNotFound": "BlobNotFound",
+}
+_BLOB_MESSAGES = {
+    "FilesystemAlreadyExists": "The specified container already exists.",
+    "FilesystemNotFound": "The specified container does not exist.",
+    "PathAlreadyExists": "The specified blob already exists.",
+    "PathNotFound": "The specified blob does not exist.",
+}
+
+
+class Refused(FleetpriceError):
+    """The request is answered with one of the service's errors; nothing was changed."""
+
+    def __init__(self, code: str, *, status: int | None = None, detail: str = "") -> None:
+        known_status, message = CATALOG.get(code, (500, code))
+        super().__init__(f"{code}: {detail or message}")
+        self.code = code
+        self.status = status or known_status
+        self.message = message
+        self.detail = detail
+
+    def code_for_blob(self) -> str:
+        return _BLOB_CODES.get(self.code, self.code)
+
+    def message_for_blob(self) -> str:
+        return _BLOB_MESSAGES.get(self.code, self.message)

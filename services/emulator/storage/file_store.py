@@ -1,0 +1,211 @@
+"""The store: memory, journal and disk, changed together.
+
+A change is one `commit`: the record is appended to the journal, then made on disk, then in memory. Killed
+between the first two, the change is completed at the next start; it was never acknowledged, but it is
+whole. Nothing awaits in between, so within the event loop each change is atomic, conditions included.
+"""
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+import structlog
+
+from services.emulator.storage.disk import Disk, sync
+from services.emulator.storage.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, Versions
+from services.emulator.storage.errors import Refused
+from services.emulator.storage.journal import Journal
+from services.emulator.storage.namespace import Namespace, Node, walk
+from services.emulator.storage.reconciliation import container_differences, path_differences
+from services.emulator.storage.records import (
+    ContainerRemoved,
+    ContainerSet,
+    Opened,
+    PathRemoved,
+    PathRenamed,
+    PathSet,
+    Record,
+)
+from services.emulator.storage.staging import Staging
+from shared import failpoints
+
+log = structlog.get_logger(__name__)
+
+_MIN_RECORDS_TO_REWRITE = 20_000
+
+
+class FileStore:
+    def __init__(
+        self, root: Path, account: str, *, fsync: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.namespace = Namespace()
+        self.versions = Versions(clock)
+        self.disk = Disk(root, account, fsync=fsync)
+        self.staging = Staging(self.disk)
+        self._fsync = fsync
+        self._journal = Journal(self.disk.meta / "journal", fsync=fsync)
+
+    def open(self) -> None:
+        """Read the journal, complete what a kill interrupted, and take the disk's word for the rest."""
+        self.disk.open()
+        records = self._journal.open()
+        for record in records:
+            self.namespace.apply(record)
+            _see_versions(self.versions, record)
+        if records:
+            self._complete(records[-1])
+        self._journal.append(Opened())
+        self.disk.clear_parts()
+        self._reconcile()
+        self.staging.open(self._file_ids())
+        self._rewrite_if_worth_it()
+
+    def close(self) -> None:
+        self._journal.close()
+        self.disk.close()
+
+    def commit(self, *records: Record) -> list[Path]:
+        """Make the changes durable, in order; the answer is trash for `_empty`."""
+        trash = [path for record in records if (path := self._make(record)) is not None]
+        self._rewrite_if_worth_it()
+        failpoints.reach("storage_committed")
+        return trash
+
+    def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:
+        """A file, whole, in the place of whatever file was there; its parents are made."""
+        existing = self.namespace.entry(container, path)
+        if existing is not None and existing.is_directory:
+            raise Refused("PathConflict")
+        self.commit(*self._missing_parents(container, path), PathSet(container, path, entry, staged))
+        self._forget_uncommitted(container, path, existing)
+
+    def put_directory(self, container: str, path: str, metadata: dict[str, str]) -> Entry:
+        """A directory; one that exists keeps what it holds."""
+        existing = self.namespace.entry(container, path)
+        if existing is not None and not existing.is_directory:
+            raise Refused("PathConflict")
+        fresh = self.new_directory() if existing is None else self.changed(existing)
+        entry = msgspec.structs.replace(fresh, metadata=metadata)
+        self.commit(*self._missing_parents(container, path), PathSet(container, path, entry))
+        return entry
+
+    async def rename(self, source_container: str, source: str, container: str, path: str) -> None:
+        existing = self.namespace.entry(container, path)
+        trash = self.commit(PathRenamed(source_container, source, container, path))
+        self._forget_uncommitted(container, path, existing)
+        await self._empty(trash)
+
+    async def remove(self, container: str, path: str, node: Node) -> None:
+        """A file, or a directory and all it holds."""
+        trash = self.commit(PathRemoved(container, path))
+        for _, child in walk(node):
+            self.staging.drop_chunks(child.entry.file_id)
+        self._forget_uncommitted(container, path, node.entry)
+        await self._empty(trash)
+
+    async def remove_container(self, container: str) -> None:
+        await self._empty(self.commit(ContainerRemoved(container)))
+
+    async def _empty(self, trash: list[Path]) -> None:
+        for folder in trash:
+            await asyncio.to_thread(shutil.rmtree, folder)
+
+    def new_file(self, **fields: object) -> Entry:
+        """An entry for a file that begins now."""
+        now_us = self.versions.now_us()
+        fresh = Entry(self.versions.next_etag(), now_us, now_us, file_id=uuid4().hex)
+        return msgspec.structs.replace(fresh, **fields)
+
+    def new_directory(self, **fields: object) -> Entry:
+        now_us = self.versions.now_us()
+        fresh = Entry(self.versions.next_etag(), now_us, now_us, is_directory=True, access=DIRECTORY_ACCESS)
+        return msgspec.structs.replace(fresh, **fields)
+
+    def changed(self, entry: Entry, **fields: object) -> Entry:
+        """The same file after a change: a new etag and modification time."""
+        fields |= {"etag": self.versions.next_etag(), "modified_us": self.versions.now_us()}
+        return msgspec.structs.replace(entry, **fields)
+
+    def new_container(self, metadata: dict[str, str]) -> ContainerEntry:
+        now_us = self.versions.now_us()
+        return ContainerEntry(self.versions.next_etag(), now_us, now_us, metadata)
+
+    def write_part(self, name: str, data: bytes) -> None:
+        """A small staged file written at once."""
+        fd = os.open(self.disk.staged(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            os.write(fd, data)
+            if self._fsync:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    async def sync_part(self, name: str) -> None:
+        """With `fsync`, bytes reach the disk before a record speaks of them."""
+        if self._fsync:
+            await asyncio.to_thread(sync, self.disk.staged(name))
+
+    def _missing_parents(self, container: str, path: str) -> list[Record]:
+        """Records that make the directories above a path; a file among them is a conflict."""
+        records: list[Record] = []
+        segments = path.split("/")[:-1]
+        for depth in range(1, len(segments) + 1):
+            parent = "/".join(segments[:depth])
+            if (entry := self.namespace.entry(container, parent)) is None:
+                records.append(PathSet(container, parent, self.new_directory()))
+            elif not entry.is_directory:
+                raise Refused("PathConflict")
+        return records
+
+    def _forget_uncommitted(self, container: str, path: str, replaced: Entry | None) -> None:
+        self.staging.drop_blocks(container, path)
+        if replaced is not None:
+            self.staging.drop_chunks(replaced.file_id)
+
+    def _complete(self, last: Record) -> None:
+        """Make the last change, which a kill may have kept from the disk."""
+        try:
+            self.disk.apply(last)
+        except OSError as exc:
+            # It was never acknowledged, and what the disk holds instead is taken up by `_reconcile`.
+            log.warning("change_not_completed", record=last, error=str(exc))
+
+    def _reconcile(self) -> None:
+        """Records alone: the disk is right as it is."""
+        for record in container_differences(self.namespace, self.disk, self.versions):
+            self._note(record)
+        for container in self.namespace.containers:
+            for record in list(path_differences(self.namespace, self.disk, self.versions, container)):
+                self._note(record)
+
+    def _note(self, record: Record) -> None:
+        self._journal.append(record)
+        self.namespace.apply(record)
+
+    def _file_ids(self) -> set[str]:
+        roots = (container.root for container in self.namespace.containers.values())
+        return {node.entry.file_id for root in roots for _, node in walk(root)}
+
+    def _make(self, record: Record) -> Path | None:
+        mark = self._journal.append(record)
+        try:
+            trash = self.disk.apply(record)
+        except OSError:
+            self._journal.withdraw(mark)
+            raise
+        self.namespace.apply(record)
+        return trash
+
+    def _rewrite_if_worth_it(self) -> None:
+        if self._journal.record_count > max(_MIN_RECORDS_TO_REWRITE, 4 * self.namespace.path_count):
+            self._journal.rewrite(self.namespace.records())
+
+
+def _see_versions(versions: Versions, record: Record) -> None:
+    if isinstance(record, ContainerSet | PathSet):
+        versions.saw(record.entry.etag)

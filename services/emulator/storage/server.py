@@ -1,0 +1,203 @@
+"""Blob storage and Data Lake Gen2 on one port, path style, over the files of one directory."""
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+import structlog
+from aiohttp import web
+
+from services.emulator.storage import accounts, appends, blob_listing, blobs, blocks, containers, paths
+from services.emulator.storage.answer import Answer, refusal
+from services.emulator.storage.authorization import Authorization
+from services.emulator.storage.delivery import send
+from services.emulator.storage.errors import Refused
+from services.emulator.storage.faults import Faults, Kind
+from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.operations import Dialect, dialect_of, operation_of
+from services.emulator.storage.records import ContainerSet
+from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
+from shared.errors import PortInUse
+
+log = structlog.get_logger(__name__)
+
+WELL_KNOWN_ACCOUNT = "devstoreaccount1"
+WELL_KNOWN_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+CONTAINERS_FROM_THE_START = ("checkpoints", "lake")
+
+DEFAULT_MAX_BODY_BYTES = 4000 * 1024 * 1024  # the service's limit for one append or block
+_MAX_HEADER_BYTES = 16 * 1024  # user metadata may be 8 KiB
+
+Handler = Callable[[StorageRequest, FileStore], Awaitable[Answer]]
+
+HANDLERS: dict[str, Handler] = {
+    handler.__name__: handler
+    for handler in (
+        accounts.get_account_info,
+        accounts.get_service_properties,
+        accounts.list_containers,
+        accounts.list_file_systems,
+        appends.append,
+        appends.flush,
+        blob_listing.list_blobs,
+        blobs.copy_blob,
+        blobs.delete_blob,
+        blobs.get_blob,
+        blobs.get_blob_properties,
+        blobs.put_blob,
+        blobs.set_http_headers,
+        blobs.set_metadata,
+        blocks.get_block_list,
+        blocks.put_block,
+        blocks.put_block_list,
+        containers.create_container,
+        containers.delete_container,
+        containers.get_container_acl,
+        containers.get_container_properties,
+        containers.set_container_metadata,
+        paths.create_directory,
+        paths.create_file,
+        paths.delete_path,
+        paths.get_access_control,
+        paths.get_status,
+        paths.list_paths,
+        paths.rename,
+        paths.set_access_control,
+        paths.set_properties,
+    )
+}
+
+
+class StorageServer:
+    """`async with StorageServer(data_dir) as storage:` serves `data_dir/storage` until the end of the block.
+
+    With `fsync` an answered write survives a power cut, not only a kill; every write then waits for the disk.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        account: str = WELL_KNOWN_ACCOUNT,
+        account_key: str = WELL_KNOWN_KEY,
+        fsync: bool = False,
+        max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.faults = Faults()
+        self._account = account
+        self._account_key = account_key
+        self._max_body_bytes = max_body_bytes
+        self._clock = clock
+        self._authorization = Authorization(account, account_key)
+        self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=clock)
+        self._runner = web.ServerRunner(
+            web.Server(
+                self._serve,
+                access_log=None,
+                auto_decompress=False,
+                max_field_size=_MAX_HEADER_BYTES,
+                max_line_size=_MAX_HEADER_BYTES,
+            ),
+            shutdown_timeout=1.0,
+        )
+
+    @property
+    def connection_string(self) -> str:
+        return (
+            f"DefaultEndpointsProtocol=http;AccountName={self._account};AccountKey={self._account_key};"
+            f"BlobEndpoint=http://{self.host}:{self.port}/{self._account};"
+        )
+
+    async def __aenter__(self) -> Self:
+        self._store.open()
+        for name in CONTAINERS_FROM_THE_START:
+            if name not in self._store.namespace.containers:
+                self._store.commit(ContainerSet(name, self._store.new_container({})))
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.host, self.port).start()
+        except OSError as exc:
+            await self._close()
+            raise PortInUse(f"storage cannot listen on {self.host}:{self.port}: {exc.strerror}") from exc
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        await self._runner.cleanup()
+        self._store.close()
+
+    async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
+        """One request, whatever becomes of it."""
+        request_id = str(uuid4())
+        try:
+            answer = await self._answer(raw, request_id)
+        except OSError as exc:
+            log.exception("disk_refused", path=raw.path)
+            answer = self._refusal(
+                raw, Refused("InternalError", detail=str(exc.strerror)), Dialect.BLOB, request_id
+            )
+        if answer is None:
+            if raw.transport is not None:
+                raw.transport.abort()
+            return web.Response()
+        return await send(raw, answer, request_id)
+
+    async def _answer(self, raw: web.BaseRequest, request_id: str) -> Answer | None:
+        dialect = Dialect.BLOB
+        try:
+            request = self._parse(raw)
+            dialect = dialect_of(request)
+            return await self._perform(raw, request)
+        except Refused as refused:
+            return self._refusal(raw, refused, dialect, request_id)
+
+    def _refusal(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Answer:
+        now = datetime.fromtimestamp(self._clock(), UTC).isoformat()
+        return refusal(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
+
+    def _parse(self, raw: web.BaseRequest) -> StorageRequest:
+        raw_path, _, raw_query = raw.raw_path.partition("?")
+        account, container, path = parse_resource(raw_path)
+        return StorageRequest(
+            method=raw.method,
+            raw_path=raw_path,
+            account=account,
+            container=container,
+            path=path,
+            query=parse_query(raw_query),
+            headers=raw.headers,
+            body=raw.content,
+            remote=raw.remote or "",
+            max_body_bytes=self._max_body_bytes,
+        )
+
+    async def _perform(self, raw: web.BaseRequest, request: StorageRequest) -> Answer | None:
+        """The operation's answer; None where it is to be lost."""
+        operation = operation_of(request)
+        self._authorization.check(request, operation, self._clock())
+        fault = self.faults.take(operation.name, f"{request.container}/{request.path}")
+        if fault is not None and fault.kind is Kind.FAIL:
+            raise fault.refusal()
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await raw.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        answer = await HANDLERS[operation.name](request, self._store)
+        if fault is None:
+            return answer
+        if answer.file is not None:
+            os.close(answer.file.fd)
+        return None

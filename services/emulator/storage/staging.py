@@ -1,0 +1,161 @@
+"""Bytes that are not part of any file yet: bodies being received, appends and blocks waiting to be committed.
+
+An append or a block lands under a part's name and is renamed when whole, so what lies in `appends/` and
+`blocks/` is complete and survives a kill as an acknowledged upload must.
+"""
+
+import hashlib
+import os
+import shutil
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.emulator.storage.disk import Disk
+from services.emulator.storage.entries import Block
+from services.emulator.storage.errors import Refused
+
+STALE_AFTER_S = 7 * 24 * 3600  # the service drops uncommitted data after a week
+MAX_BLOCKS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of one append, at its position in the file, in the staging file `name`."""
+
+    position: int
+    size_bytes: int
+    name: str
+
+    @property
+    def end(self) -> int:
+        return self.position + self.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A run of bytes of a file on disk."""
+
+    path: Path
+    start: int
+    size_bytes: int
+
+
+class Staging:
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._chunks: dict[str, dict[int, Chunk]] = {}
+        self._blocks: dict[str, dict[str, int]] = {}
+
+    def open(self, file_ids: set[str]) -> None:
+        """Read what an earlier life left, but for files that are gone and what is a week old."""
+        oldest_s = time.time() - STALE_AFTER_S
+        for kind in ("appends", "blocks"):
+            for folder in (self._disk.staging / kind).iterdir():
+                if folder.stat().st_mtime < oldest_s or (kind == "appends" and folder.name not in file_ids):
+                    shutil.rmtree(folder)
+                elif kind == "appends":
+                    chunks = [
+                        _parse_chunk(name, folder.name)
+                        for name in sorted(file.name for file in folder.iterdir())
+                    ]
+                    self._chunks[folder.name] = {chunk.position: chunk for chunk in chunks}
+                else:
+                    found = {_block_id(file.name): file.stat().st_size for file in folder.iterdir()}
+                    self._blocks[folder.name] = found
+
+    def add_chunk(self, file_id: str, position: int, part: str, size_bytes: int) -> None:
+        """Keep a part as the append at `position`; a repeated append takes the place of the first."""
+        number = part.rpartition("/")[2]
+        chunk = Chunk(position, size_bytes, f"appends/{file_id}/{position:019d}-{size_bytes}-{number}")
+        chunks = self._chunks.setdefault(file_id, {})
+        if position not in chunks and len(chunks) >= MAX_BLOCKS:
+            raise Refused("InvalidInput", detail="too many uncommitted appends")
+        self._disk.staged(f"appends/{file_id}").mkdir(exist_ok=True)
+        self._disk.staged(part).replace(self._disk.staged(chunk.name))
+        if (replaced := chunks.get(position)) is not None:
+            self._disk.staged(replaced.name).unlink(missing_ok=True)
+        chunks[position] = chunk
+
+    def contiguous_chunks(self, file_id: str, start: int, end: int) -> list[Chunk]:
+        """The appends that fill start..end without a gap; raises InvalidFlushPosition where they do not."""
+        found, position = [], start
+        chunks = self._chunks.get(file_id, {})
+        while position < end and (chunk := chunks.get(position)) is not None and chunk.size_bytes:
+            found.append(chunk)
+            position = chunk.end
+        if position != end:
+            raise Refused("InvalidFlushPosition")
+        return found
+
+    def drop_chunks(self, file_id: str, *, before: int | None = None) -> None:
+        """Forget the appends of a file: all, or those that begin before a position."""
+        chunks = self._chunks.get(file_id, {})
+        for position in [p for p in chunks if before is None or p < before]:
+            self._disk.staged(chunks.pop(position).name).unlink(missing_ok=True)
+        if not chunks and self._chunks.pop(file_id, None) is not None:
+            self._disk.staged(f"appends/{file_id}").rmdir()
+
+    def add_block(self, container: str, path: str, block_id: str, part: str, size_bytes: int) -> None:
+        key = _blocks_key(container, path)
+        blocks = self._blocks.setdefault(key, {})
+        if block_id not in blocks and len(blocks) >= MAX_BLOCKS:
+            raise Refused("InvalidInput", detail="too many uncommitted blocks")
+        self._disk.staged(f"blocks/{key}").mkdir(exist_ok=True)
+        self._disk.staged(part).replace(self.block_path(container, path, block_id))
+        blocks[block_id] = size_bytes
+
+    def blocks(self, container: str, path: str) -> list[Block]:
+        found = self._blocks.get(_blocks_key(container, path), {})
+        return [Block(block_id, size_bytes) for block_id, size_bytes in sorted(found.items())]
+
+    def block_path(self, container: str, path: str, block_id: str) -> Path:
+        return self._disk.staged(f"blocks/{_blocks_key(container, path)}/{_file_name(block_id)}")
+
+    def drop_blocks(self, container: str, path: str) -> None:
+        key = _blocks_key(container, path)
+        if self._blocks.pop(key, None) is not None:
+            shutil.rmtree(self._disk.staged(f"blocks/{key}"))
+
+
+def assemble(slices: Sequence[Slice], target: Path) -> None:
+    """Write the slices one after the other into a new file; blocking, for a thread."""
+    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        for piece in slices:
+            source = os.open(piece.path, os.O_RDONLY)
+            try:
+                _copy(source, out, piece)
+            finally:
+                os.close(source)
+    finally:
+        os.close(out)
+
+
+def _copy(source: int, out: int, piece: Slice) -> None:
+    position, left = piece.start, piece.size_bytes
+    while left:
+        data = os.pread(source, min(left, 1 << 20), position)
+        if not data:
+            raise OSError(f"{piece.path} is shorter than was recorded")
+        written = os.write(out, data)
+        position, left = position + written, left - written
+
+
+def _parse_chunk(name: str, file_id: str) -> Chunk:
+    position, size_bytes, _ = name.split("-")
+    return Chunk(int(position), int(size_bytes), f"appends/{file_id}/{name}")
+
+
+def _blocks_key(container: str, path: str) -> str:
+    return hashlib.sha256(f"{container}/{path}".encode()).hexdigest()[:40]
+
+
+def _file_name(block_id: str) -> str:
+    return urlsafe_b64encode(block_id.encode()).decode().rstrip("=")
+
+
+def _block_id(file_name: str) -> str:
+    return urlsafe_b64decode(file_name + "=" * (-len(file_name) % 4)).decode()

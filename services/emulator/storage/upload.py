@@ -1,0 +1,98 @@
+"""A request's body on its way to a staged file: bounded, checked, and never whole in memory."""
+
+import asyncio
+import base64
+import hashlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from services.emulator.storage.errors import Refused
+from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.request import StorageRequest
+
+_INLINE_BYTES = 256 * 1024  # up to here a write costs the event loop less than a thread would
+_PIECE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """`part` is the staged file; `md5` the base64 digest of what was received."""
+
+    part: str
+    size_bytes: int
+    md5: str
+
+
+@asynccontextmanager
+async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Upload]:
+    """The body as a staged file, gone at the end unless a commit took it; raises Refused where it is
+    too long, cut short, or not what its MD5 says.
+    """
+    length = _checked_length(request, request.max_body_bytes)
+    if "x-ms-structured-body" in request.headers:
+        raise Refused("UnsupportedHeader", detail="x-ms-structured-body")
+    digest = hashlib.md5(usedforsecurity=False)
+    part = store.disk.new_part()
+    try:
+        if length <= _INLINE_BYTES:
+            data = await _read_whole(request, length)
+            digest.update(data)
+            store.write_part(part, data)
+        else:
+            await _receive_in_pieces(request, store, part, length, digest)
+        md5 = base64.b64encode(digest.digest()).decode()
+        if (claimed := request.headers.get("Content-MD5")) is not None and claimed != md5:
+            raise Refused("Md5Mismatch")
+        yield Upload(part, length, md5)
+    finally:
+        store.disk.staged(part).unlink(missing_ok=True)
+
+
+async def receive_small(request: StorageRequest, max_bytes: int) -> bytes:
+    """A document such as a block list, in memory."""
+    return await _read_whole(request, _checked_length(request, max_bytes))
+
+
+async def _receive_in_pieces(
+    request: StorageRequest, store: FileStore, part: str, length: int, digest: "hashlib._Hash"
+) -> None:
+    fd = os.open(store.disk.staged(part), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        left = length
+        while left:
+            piece = bytearray()
+            while len(piece) < min(_PIECE_BYTES, left) and (data := await request.body.readany()):
+                piece += data
+            _check_whole(len(piece), min(_PIECE_BYTES, left))
+            await asyncio.to_thread(_write, fd, piece, digest)
+            left -= len(piece)
+    finally:
+        os.close(fd)
+    await store.sync_part(part)
+
+
+def _write(fd: int, piece: bytearray, digest: "hashlib._Hash") -> None:
+    digest.update(piece)
+    view = memoryview(piece)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def _checked_length(request: StorageRequest, max_bytes: int) -> int:
+    length = request.content_length()
+    if length > max_bytes:
+        raise Refused("RequestBodyTooLarge", detail=f"{length} bytes; at most {max_bytes} are taken")
+    return length
+
+
+async def _read_whole(request: StorageRequest, length: int) -> bytes:
+    data = await request.body.read(-1)
+    _check_whole(len(data), length)
+    return data
+
+
+def _check_whole(received: int, expected: int) -> None:
+    if received < expected:
+        raise Refused("InvalidInput", detail="the body is shorter than its Content-Length")
