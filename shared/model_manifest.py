@@ -70,6 +70,15 @@ class Band(msgspec.Struct, frozen=True):
     median_width: float
 
 
+class Blind(msgspec.Struct, frozen=True):
+    """The held-out rows once more, with the one input `name` withheld."""
+
+    name: str
+    coverage: float
+    mae: float
+    median_width: float
+
+
 class Metrics(msgspec.Struct, frozen=True):
     """Measured with the graph itself on rows used neither to train nor to calibrate; parity on every row."""
 
@@ -79,6 +88,7 @@ class Metrics(msgspec.Struct, frozen=True):
     coverage: float
     fifths_of_price: tuple[Band, ...]
     fifths_of_predicted_price: tuple[Band, ...]
+    without_input: tuple[Blind, ...]
     parity_max_relative_error: float
 
 

@@ -1,0 +1,1 @@
+"""Event Hubs as every service here reads and writes it: in sequence, nothing lost, doubles told apart."""

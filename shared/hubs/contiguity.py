@@ -1,0 +1,40 @@
+"""Contiguous or stop: every reader keeps the next expected sequence number of a partition (pure).
+
+The SDK goes back to the last delivered event on an internal reconnect without clearing its buffer, so events
+come twice within one process; and a link may skip events that the hub still has.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Step(Enum):
+    """What the next event is."""
+
+    NEXT = auto()  # the expected one
+    SEEN = auto()  # taken before: drop and count
+    SKIP = auto()  # events before it are missing: close the link and reopen at the expected one
+
+
+@dataclass(slots=True)
+class Contiguity:
+    """Judges events of one partition by sequence number."""
+
+    next_expected: int
+    seen: int = 0
+
+    def judge(self, sequence_number: int) -> Step:
+        """What an event is; advances when it is the expected one."""
+        if sequence_number == self.next_expected:
+            self.next_expected += 1
+            return Step.NEXT
+        if sequence_number < self.next_expected:
+            self.seen += 1
+            return Step.SEEN
+        return Step.SKIP
+
+    def jump(self, sequence_number: int) -> int:
+        """Accept a gap of the hub's own; the number of events it took."""
+        lost = sequence_number - self.next_expected
+        self.next_expected = sequence_number
+        return lost

@@ -1,0 +1,146 @@
+"""The client of the predictions topic: every prediction once, in order per source partition, resumable."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from azure.eventhub import EventData
+from msgspec import Struct
+
+from shared.contract.bodies import BodyDecoder
+from shared.contract.columns import PREDICTION
+from shared.contract.prediction import Prediction
+from shared.hubs.clients import body_of, consumer_client, enqueued_us, sequence_of
+from shared.hubs.partition_stream import Gap, Position, partition_events
+from shared.hubs.watermark import Mark, Watermarks
+from shared.settings import WorldSettings
+
+_QUEUED_EVENTS = 1_000
+
+
+class ReceivedPrediction(Struct, frozen=True):
+    """One prediction and where it stands in the predictions hub."""
+
+    prediction: Prediction
+    partition: str
+    sequence_number: int
+    offset: str
+    enqueued_at: datetime
+
+
+class ResumeToken(Struct, frozen=True):
+    """Where a reader stands: last sequence number by partition of the hub, mark by source partition."""
+
+    positions: dict[str, int]
+    marks: dict[int, Mark]
+
+
+class PredictionReader:
+    """An async iterator over the predictions of all partitions.
+
+    It starts after `start` (a sequence number, -1 for the oldest; an instant; "@latest"; or such positions by
+    partition), or where `token` stands. Doubles of a zombie scorer, of another model version too, are dropped
+    and counted in `doubles`. Ends after `until` (last sequence number by partition) where it is given.
+    """
+
+    def __init__(
+        self,
+        settings: WorldSettings,
+        *,
+        start: Position | Mapping[str, Position] = -1,
+        until: Mapping[str, int] | None = None,
+        token: ResumeToken | None = None,
+        group: str = "$Default",
+    ) -> None:
+        self._settings = settings
+        self._group = group
+        self._start = start if token is None else token.positions
+        self._until = until
+        self._watermarks = Watermarks(token.marks if token else None)
+        self._positions: dict[str, int] = dict(token.positions) if token else {}
+        self._decoder = BodyDecoder(PREDICTION)
+        self.events = 0
+        self.predictions = 0
+
+    @property
+    def doubles(self) -> int:
+        """Predictions dropped because they were read before."""
+        return self._watermarks.doubles
+
+    @property
+    def token(self) -> ResumeToken:
+        """Where to go on; take it after the predictions read so far have been dealt with."""
+        return ResumeToken(dict(self._positions), dict(self._watermarks.marks))
+
+    async def __aiter__(self) -> AsyncIterator[ReceivedPrediction]:
+        hub = self._settings.predictions_hub
+        async with consumer_client(self._settings, hub, self._group) as client:
+            queue: asyncio.Queue[tuple[str, list[EventData]] | BaseException | None] = asyncio.Queue(
+                _QUEUED_EVENTS
+            )
+            partitions = await client.get_partition_ids()
+            tasks = [asyncio.create_task(self._read(client, one, queue)) for one in partitions]
+            try:
+                reading = len(tasks)
+                while reading:
+                    item = await queue.get()
+                    if isinstance(item, BaseException):
+                        raise item
+                    if item is None:
+                        reading -= 1
+                        continue
+                    for event in item[1]:
+                        for received in self._new_in(item[0], event):
+                            yield received
+                        self._positions[item[0]] = sequence_of(event)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self, client: Any, partition: str, queue: "asyncio.Queue[Any]") -> None:
+        until = None if self._until is None else self._until.get(partition, -1)
+        start = self._start.get(partition, -1) if isinstance(self._start, Mapping) else self._start
+        try:
+            async for events in partition_events(client, partition, start, until):
+                if not isinstance(events, Gap):
+                    await queue.put((partition, events))
+        except Exception as error:  # noqa: BLE001 - handed to the reader, who raises it
+            await queue.put(error)
+        else:
+            await queue.put(None)
+
+    def _new_in(self, partition: str, event: EventData) -> Iterator[ReceivedPrediction]:
+        self.events += 1
+        created_at = source_created_at(event)
+        enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
+        for prediction in self._predictions_of(event):
+            self.predictions += 1
+            mark = Mark(created_at, prediction.source_sequence_number, prediction.source_line)
+            if self._watermarks.is_new(prediction.source_partition, mark):
+                offset = str(event.offset)
+                yield ReceivedPrediction(prediction, partition, sequence_of(event), offset, enqueued_at)
+
+    def _predictions_of(self, event: EventData) -> list[Prediction]:
+        decoded = self._decoder.decode(body_of(event), event.content_type)
+        if decoded.batch is not None:
+            rows = decoded.batch.drop_columns(["extra"]).to_pylist()
+            return [msgspec.convert(row, Prediction) for row in rows]
+        return list(decoded.records)  # type: ignore[arg-type]  # a decoder of PREDICTION gives Predictions
+
+
+def property_of(event: EventData, name: str) -> Any:
+    """An application property, its text as str; None where it is absent. (The SDK gives names as bytes.)"""
+    properties = event.properties or {}
+    value = properties.get(name.encode(), properties.get(name))
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def source_created_at(event: EventData) -> datetime:
+    """The source hub's identity that the scorer wrote into the event; the epoch where it is absent."""
+    text = property_of(event, "source_created_at")
+    return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)
