@@ -1,10 +1,13 @@
 """The message annotations that the service puts before an event: fixed parts and three numbers."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
+from zlib import crc32
 
 from services.emulator.event_hubs import encoding as amqp
+from services.emulator.event_hubs.records import HEADER, HEADER_BYTES, WORD_MASK
 
 SEQUENCE_NUMBER = "x-opt-sequence-number"
 OFFSET = "x-opt-offset"
@@ -18,16 +21,16 @@ _MAP_8 = Struct(">3sBBB")
 _MAP_32 = Struct(">3sBII")
 
 
-class Event(NamedTuple):
-    """An event as sent, cut where the service writes.
+# An event as sent, cut where the service writes: its header, the sender's own annotations (encoded entries),
+# how many items these are, and all the rest, untouched. A plain tuple: many thousands are made each second.
+Event = tuple[bytes, bytes, int, bytes]
 
-    `annotations` are the sender's own entries, encoded, and `annotation_items` how many items they are.
-    """
 
-    header: bytes
-    annotations: bytes
-    annotation_items: int
-    rest: bytes
+class EncodedRecords(NamedTuple):
+    """`data`, to be written at the offset asked for, and the offset at which its last record begins."""
+
+    data: bytes
+    last_offset: int
 
 
 @lru_cache(maxsize=1024)
@@ -47,10 +50,29 @@ def _layout(offset_digits: int, own_bytes: int, own_items: int) -> tuple[Struct,
     return struct, head, offset_key, time_key
 
 
-def annotated(event: Event, sequence_number: int, offset: int, enqueued_ms: int) -> bytes:
-    """The event as every reader will receive it."""
-    header, own, own_items, rest = event
-    digits = b"%d" % offset
-    struct, head, offset_key, time_key = _layout(len(digits), len(own), own_items)
-    section = struct.pack(head, sequence_number, offset_key, digits, time_key, enqueued_ms)
-    return header + section + own + rest if header or own else section + rest
+def encoded_records(
+    events: Sequence[Event], sequence_number: int, offset: int, enqueued_ms: int
+) -> EncodedRecords:
+    """The events as every reader will receive them, each behind its record's header.
+
+    One loop without calls into our own code: this is where an accepted event spends its time.
+    """
+    parts: list[bytes] = []
+    append, header_pack = parts.append, HEADER.pack
+    own_bytes = own_count = more_digits_from = last_offset = -1
+    for event_header, own, own_items, rest in events:
+        if offset >= more_digits_from or len(own) != own_bytes or own_items != own_count:
+            own_bytes, own_count = len(own), own_items
+            digits = len(str(offset))
+            more_digits_from = 10**digits
+            layout, head, offset_key, time_key = _layout(digits, own_bytes, own_count)
+            pack = layout.pack
+        section = pack(head, sequence_number, offset_key, b"%d" % offset, time_key, enqueued_ms)
+        message = event_header + section + own + rest if event_header or own else section + rest
+        size = len(message)
+        append(header_pack(size, sequence_number, enqueued_ms, crc32(message, sequence_number & WORD_MASK)))
+        append(message)
+        last_offset = offset
+        offset += HEADER_BYTES + size
+        sequence_number += 1
+    return EncodedRecords(b"".join(parts), last_offset)

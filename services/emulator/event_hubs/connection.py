@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 import structlog
@@ -62,10 +62,9 @@ class Connection(asyncio.Protocol):
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise TypeError(type(transport))
-        self.transport = transport
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
+        # uvloop's transports do not say so, but are that.
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         # A peer that vanished without a word is noticed by the kernel, not by its silence: the SDK sends no
         # heartbeats while nobody calls it.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -115,7 +114,7 @@ class Connection(asyncio.Protocol):
             self.loop.call_soon(self._flush)
         self._outbox.append(frame(channel, body))
 
-    def write(self, parts: Sequence[bytes | memoryview]) -> None:
+    def write(self, parts: Sequence[bytes]) -> None:
         """Write frames that are made already, after everything queued before them."""
         self._flush()
         if not self.transport.is_closing():

@@ -1,7 +1,7 @@
 """Messages on the wire: senders' deliveries cut into events, and the request nodes' answers put together."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from services.emulator.event_hubs import annotations
@@ -12,11 +12,12 @@ from services.emulator.event_hubs.decoding import DecodeError, Described, decode
 BATCH_FORMAT = 0x80013700
 
 HEADER_SECTION = b"\x00\x53\x70"
+_SECTION = b"\x00\x53"
 _DELIVERY_ANNOTATIONS = b"\x00\x53\x71"
 _MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
 _DATA = b"\x00\x53\x75"
-_BINARY_8 = 0xA0
-_BINARY_32 = 0xB0
+_DATA_8 = _DATA + b"\xa0"
+_DATA_32 = _DATA + b"\xb0"
 _ANNOTATIONS_CODE = 0x72
 _PROPERTIES_CODE = 0x73
 _APPLICATION_PROPERTIES_CODE = 0x74
@@ -34,56 +35,89 @@ class Request(NamedTuple):
     body: object
 
 
+class _Opening(NamedTuple):
+    """What stands before the part of a message that is kept as it is, all `size` bytes of it."""
+
+    size: int
+    header: bytes
+    annotations: bytes
+    annotation_items: int
+    key: str | None
+
+
+_NO_OPENING = _Opening(0, b"", b"", 0, None)
+
+
 class EventCutter:
-    """Cuts deliveries into events. A batch's events mostly have the same annotations: the last are kept."""
+    """Cuts deliveries into events. The events of a batch mostly open with the same bytes: the last are known."""
 
     def __init__(self) -> None:
-        self._seen: bytes | None = None
-        self._cut: tuple[bytes, int, str | None] = (b"", 0, None)
+        self._seen = b"\x00"
+        self._opening = _NO_OPENING
 
     def cut(self, message_format: int, payload: bytes) -> tuple[list[Event], str | None]:
         """The events of a delivery and its partition key. Raises DecodeError."""
-        if message_format != BATCH_FORMAT:
-            event, key = self._event(payload)
-            return [event], key
-        _, _, key, position = self._opening(payload)
-        events = []
-        for message in data_sections(payload, position):
-            event, own_key = self._event(message)
-            key = key or own_key
-            events.append(event)
+        opening = self._opened(payload)
+        if message_format == BATCH_FORMAT:
+            return self._batch(payload, opening)
+        return [_event(payload, opening)], opening.key
+
+    def _batch(self, payload: bytes, outer: _Opening) -> tuple[list[Event], str | None]:
+        key = outer.key
+        events: list[Event] = []
+        position, end = outer.size, len(payload)
+        while position < end:
+            # Written out, for it runs for every event of a batch.
+            if payload[position : position + 4] == _DATA_32:
+                start = position + 8
+                position = start + int.from_bytes(payload[position + 4 : start], "big")
+            elif payload[position : position + 4] == _DATA_8:
+                start = position + 5
+                position = start + int.from_bytes(payload[position + 4 : start], "big")
+            else:
+                raise DecodeError("a batch holds something else than data sections")
+            if position > end:
+                raise DecodeError("a data section claims more bytes than there are")
+            message = payload[start:position]
+            if message[:3] == _DATA:
+                # By far the most events carry neither header nor annotations: nothing of them is looked at.
+                events.append((b"", b"", 0, message))
+                continue
+            opening = self._opening if message.startswith(self._seen) else self._opened(message)
+            key = key or opening.key
+            events.append(_event(message, opening))
         return events, key
 
-    def _event(self, message: bytes) -> tuple[Event, str | None]:
-        # By far the most events carry neither header nor annotations: nothing of them is looked at.
-        if message[:3] == _DATA:
-            return Event(b"", b"", 0, message), None
-        header, own, key, position = self._opening(message)
-        if position >= len(message):
-            raise DecodeError("a message has no body")
-        return Event(header, *own, message[position:]), key
+    def _opened(self, message: bytes) -> _Opening:
+        opening = _opening(message)
+        if opening.size:
+            # Sections carry their own lengths: what starts with the same bytes opens in the same way.
+            self._seen, self._opening = message[: opening.size], opening
+        return opening
 
-    def _opening(self, message: bytes) -> tuple[bytes, tuple[bytes, int], str | None, int]:
-        """Header, own annotations, partition key, and where the rest of the message begins."""
-        position = 0
-        header = b""
-        if message[:3] == HEADER_SECTION:
-            position = skip(message, 0)
-            header = message[:position]
-        if message[position : position + 3] == _DELIVERY_ANNOTATIONS:
-            # Meant for this hop only.
-            position = skip(message, position)
-        if message[position : position + 3] != _MESSAGE_ANNOTATIONS:
-            if message[position : position + 2] != b"\x00\x53":
-                raise DecodeError("a message has no section where one must begin")
-            return header, (b"", 0), None, position
+
+def _event(message: bytes, opening: _Opening) -> Event:
+    size, header, own, own_items, _ = opening
+    if size >= len(message):
+        raise DecodeError("a message has no body")
+    return header, own, own_items, message[size:]
+
+
+def _opening(message: bytes) -> _Opening:
+    position = 0
+    header = b""
+    if message[:3] == HEADER_SECTION:
+        position = skip(message, 0)
+        header = message[:position]
+    if message[position : position + 3] == _DELIVERY_ANNOTATIONS:
+        # Meant for this hop only.
+        position = skip(message, position)
+    if message[position : position + 3] == _MESSAGE_ANNOTATIONS:
         start, position = position, skip(message, position)
-        section = message[start:position]
-        if section != self._seen:
-            self._cut = _sender_annotations(section)
-            self._seen = section
-        own, items, key = self._cut
-        return header, (own, items), key, position
+        return _Opening(position, header, *_sender_annotations(message[start:position]))
+    if message[position : position + 2] != _SECTION:
+        raise DecodeError("a message has no section where one must begin")
+    return _Opening(position, header, b"", 0, None)
 
 
 def _sender_annotations(section: bytes) -> tuple[bytes, int, str | None]:
@@ -102,26 +136,6 @@ def _sender_annotations(section: bytes) -> tuple[bytes, int, str | None]:
         if name not in annotations.OWN:
             kept.append(section[start:position])
     return b"".join(kept), 2 * len(kept), key
-
-
-def data_sections(payload: bytes, position: int) -> Iterator[bytes]:
-    """The contents of the data sections from `position` to the end. Raises DecodeError."""
-    end = len(payload)
-    while position < end:
-        if payload[position : position + 3] != _DATA or position + 5 > end:
-            raise DecodeError("a batch holds something else than data sections")
-        code = payload[position + 3]
-        if code == _BINARY_32:
-            start = position + 8
-            position = start + int.from_bytes(payload[position + 4 : start], "big")
-        elif code == _BINARY_8:
-            start = position + 5
-            position = start + payload[start - 1]
-        else:
-            raise DecodeError("a data section does not hold binary")
-        if position > end:
-            raise DecodeError("a data section claims more bytes than there are")
-        yield payload[start:position]
 
 
 def request(payload: bytes) -> Request:

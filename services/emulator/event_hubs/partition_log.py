@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import structlog
 
-from services.emulator.event_hubs.annotations import Event, annotated
+from services.emulator.event_hubs.annotations import Event, encoded_records
 from services.emulator.event_hubs.log_marks import RESERVATION, LogMarks, current_boot_id
-from services.emulator.event_hubs.records import HEADER, HEADER_BYTES, RecordMark, checksum
+from services.emulator.event_hubs.records import HEADER_BYTES, RecordMark
 from services.emulator.event_hubs.segment import Segment
 
 log = structlog.get_logger()
@@ -112,23 +112,15 @@ class PartitionLog:
         segment = self._segments[-1]
         # Times never go down, so that seeking by time can bisect; a clock set back only holds them still.
         enqueued_ms = max(now_ms, self._last_ms or 0)
-        first_sequence = sequence_number = self._next_sequence
-        start = offset = last_offset = segment.end_offset
-        parts = []
-        for event in events:
-            message = annotated(event, sequence_number, offset, enqueued_ms)
-            crc = checksum(sequence_number, message)
-            parts.append(HEADER.pack(len(message), sequence_number, enqueued_ms, crc))
-            parts.append(message)
-            last_offset = offset
-            offset += HEADER_BYTES + len(message)
-            sequence_number += 1
-        base = segment.base_offset
+        first_sequence, last_sequence = self._next_sequence, self._next_sequence + len(events) - 1
+        start, base = segment.end_offset, segment.base_offset
+        records = encoded_records(events, first_sequence, start, enqueued_ms)
         first = RecordMark(start - base, 0, first_sequence, enqueued_ms)
-        last = RecordMark(last_offset - base, offset - base, sequence_number - 1, enqueued_ms)
-        segment.append(b"".join(parts), first, last)
-        self._next_sequence = sequence_number
-        self._last_offset, self._last_ms = str(last_offset), enqueued_ms
+        end = start - base + len(records.data)
+        last = RecordMark(records.last_offset - base, end, last_sequence, enqueued_ms)
+        segment.append(records.data, first, last)
+        self._next_sequence += len(events)
+        self._last_offset, self._last_ms = str(records.last_offset), enqueued_ms
         self._wake()
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:

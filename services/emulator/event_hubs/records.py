@@ -7,7 +7,8 @@ from zlib import crc32
 
 HEADER = Struct(">IqqI")
 HEADER_BYTES = HEADER.size
-_WORD_MASK = 0xFFFFFFFF
+LENGTH = Struct(">I")
+WORD_MASK = 0xFFFFFFFF
 
 
 class RecordMark(NamedTuple):
@@ -21,7 +22,7 @@ class RecordMark(NamedTuple):
 
 def checksum(sequence_number: int, message: bytes | memoryview) -> int:
     """Seeded with the sequence number, so that a record in the wrong place does not pass either."""
-    return crc32(message, sequence_number & _WORD_MASK)
+    return crc32(message, sequence_number & WORD_MASK)
 
 
 def marks(buffer: bytes | memoryview, position: int = 0, *, verify: bool = False) -> Iterator[RecordMark]:

@@ -10,7 +10,8 @@ from services.emulator.event_hubs.decoding import skip
 from services.emulator.event_hubs.frames import frame
 from services.emulator.event_hubs.messages import HEADER_SECTION
 from services.emulator.event_hubs.partition_log import Chunk
-from services.emulator.event_hubs.records import HEADER_BYTES, marks
+from services.emulator.event_hubs.performatives import UINT_MAX
+from services.emulator.event_hubs.records import HEADER_BYTES, LENGTH
 
 # One for all deliveries: pyamqp keeps every distinct tag for ever.
 DELIVERY_TAG = b"\x00"
@@ -20,7 +21,7 @@ _FRAME_OVERHEAD_BYTES = 64
 class Rendered(NamedTuple):
     """`next_offset` is where the first event that is not in `parts` begins."""
 
-    parts: list[bytes | memoryview]
+    parts: list[bytes]
     events: int
     frames: int
     next_offset: int
@@ -54,31 +55,37 @@ class TransferRenderer:
 
         `metrics` is a delivery-annotations section to put into every one, or nothing.
         """
-        view = memoryview(chunk.data)
+        data = chunk.data
         pack, head, tail, overhead = self._prefix.pack, self._head, self._tail, self._prefix.size
-        parts: list[bytes | memoryview] = []
+        parts: list[bytes] = []
+        append, length_at = parts.append, LENGTH.unpack_from
+        largest = 0 if metrics else self._max_payload_bytes
         events = frames = done = 0
-        for position, end, _, _ in marks(chunk.data):
-            if events == credit or frames >= window:
+        complete = len(data) - HEADER_BYTES
+        while done <= complete and events < credit and frames < window:
+            start = done + HEADER_BYTES
+            size = length_at(data, done)[0]
+            end = start + size
+            message = data[start:end]
+            if len(message) < size:
                 break
-            start = position + HEADER_BYTES
-            if metrics or end - start > self._max_payload_bytes:
-                pieces = list(self._frames(_with(view[start:end], metrics), delivery_id + events))
+            if size <= largest:
+                append(pack(overhead + size, head, (delivery_id + events) & UINT_MAX, tail))
+                append(message)
+                frames += 1
+            else:
+                pieces = list(self._frames(_with(message, metrics), delivery_id + events))
                 if frames and frames + len(pieces) > window:
                     break
                 parts += pieces
                 frames += len(pieces)
-            else:
-                parts.append(pack(overhead + end - start, head, (delivery_id + events) & 0xFFFFFFFF, tail))
-                parts.append(view[start:end])
-                frames += 1
             events += 1
             done = end
         return Rendered(parts, events, frames, chunk.offset + done)
 
     def _frames(self, message: bytes, delivery_id: int) -> Iterator[bytes]:
         return message_frames(
-            self._channel, self._handle, delivery_id & 0xFFFFFFFF, message, self._max_payload_bytes
+            self._channel, self._handle, delivery_id & UINT_MAX, message, self._max_payload_bytes
         )
 
 
@@ -92,8 +99,7 @@ def message_frames(
         yield frame(channel, body + message[start:end])
 
 
-def _with(message: memoryview, metrics: bytes) -> bytes:
+def _with(whole: bytes, metrics: bytes) -> bytes:
     """Delivery annotations stand between a message's header and its message annotations."""
-    whole = bytes(message)
     header_end = skip(whole, 0) if metrics and whole.startswith(HEADER_SECTION) else 0
     return whole[:header_end] + metrics + whole[header_end:]
