@@ -6,6 +6,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import msgspec
 
+from services.emulator.storage import lease_terms
 from services.emulator.storage.answer import JSON, XML, Answer
 from services.emulator.storage.entries import etag_text, http_date
 from services.emulator.storage.file_store import FileStore
@@ -40,7 +41,9 @@ async def get_service_properties(_request: StorageRequest, _store: FileStore) ->
 async def list_containers(request: StorageRequest, store: FileStore) -> Answer:
     page, marker = _page(request, store, request.query.get("marker", ""))
     with_metadata = "metadata" in request.query.get("include", "").split(",")
-    found = "".join(_container_xml(name, container, with_metadata) for name, container in page)
+    found = "".join(
+        _container_xml(name, container, request.now_us, with_metadata) for name, container in page
+    )
     endpoint = quoteattr(f"http://{request.headers.get('Host', '')}/{request.account}/")
     body = (
         f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint={endpoint}>'
@@ -76,13 +79,15 @@ def _page(
     return [(name, store.namespace.containers[name]) for name in page], more
 
 
-def _container_xml(name: str, container: Container, with_metadata: bool) -> str:
+def _container_xml(name: str, container: Container, now_us: int, with_metadata: bool) -> str:
     entry = container.entry
+    lease = lease_terms.headers(entry.lease, now_us)
     metadata = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in entry.metadata.items())
     return (
         f"<Container><Name>{escape(name)}</Name><Properties>"
         f"<Last-Modified>{http_date(entry.modified_us)}</Last-Modified><Etag>{etag_text(entry.etag)}</Etag>"
-        "<LeaseStatus>unlocked</LeaseStatus><LeaseState>available</LeaseState>"
+        f"<LeaseStatus>{lease['x-ms-lease-status']}</LeaseStatus>"
+        f"<LeaseState>{lease['x-ms-lease-state']}</LeaseState>"
         "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>"
         f"</Properties>{f'<Metadata>{metadata}</Metadata>' if with_metadata else ''}</Container>"
     )

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from services.emulator.storage.answer import Answer
-from services.emulator.storage.conditions import check_write
+from services.emulator.storage.conditions import check_lease, check_write
 from services.emulator.storage.entries import Entry
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
@@ -24,6 +24,7 @@ async def append(request: StorageRequest, store: FileStore) -> Answer:
     _file(request, store)
     async with receive(request, store) as upload:
         entry = _file(request, store)  # it may have been deleted or replaced while the body came in
+        check_lease(request, entry)
         if upload.size_bytes:
             store.staging.add_chunk(entry.file_id, position, upload.part, upload.size_bytes)
         headers = WRITTEN | {"Content-MD5": upload.md5}

@@ -7,6 +7,7 @@ or as prefixes where a delimiter is given.
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
+from services.emulator.storage import lease_terms
 from services.emulator.storage.answer import XML, Answer
 from services.emulator.storage.entries import Entry, etag_text, http_date
 from services.emulator.storage.errors import Refused
@@ -26,9 +27,9 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Answer:
     page, marker = take_page(found, page_size(request))
     with_metadata = "metadata" in request.query.get("include", "").split(",")
     items = [
-        _prefix_xml(path, node.entry)
+        _prefix_xml(path, node.entry, request.now_us)
         if delimiter and node.entry.is_directory
-        else _blob_xml(path, node.entry, with_metadata)
+        else _blob_xml(path, node.entry, request.now_us, with_metadata)
         for path, node in page
     ]
     return Answer(200, {"Content-Type": XML}, _document(request, "".join(items), marker).encode())
@@ -61,20 +62,20 @@ def _document(request: StorageRequest, items: str, marker: str) -> str:
     )
 
 
-def _prefix_xml(path: str, entry: Entry) -> str:
-    return f"<BlobPrefix><Name>{escape(path)}/</Name>{_properties_xml(entry)}</BlobPrefix>"
+def _prefix_xml(path: str, entry: Entry, now_us: int) -> str:
+    return f"<BlobPrefix><Name>{escape(path)}/</Name>{_properties_xml(entry, now_us)}</BlobPrefix>"
 
 
-def _blob_xml(path: str, entry: Entry, with_metadata: bool) -> str:
+def _blob_xml(path: str, entry: Entry, now_us: int, with_metadata: bool) -> str:
     metadata = ""
     if with_metadata:
         shown = metadata_with_marker(entry)
         metadata = f"<Metadata>{''.join(f'<{k}>{escape(v)}</{k}>' for k, v in shown.items())}</Metadata>"
-    return f"<Blob><Name>{escape(path)}</Name>{_properties_xml(entry)}{metadata}</Blob>"
+    return f"<Blob><Name>{escape(path)}</Name>{_properties_xml(entry, now_us)}{metadata}</Blob>"
 
 
-def _properties_xml(entry: Entry) -> str:
-    content = entry.content
+def _properties_xml(entry: Entry, now_us: int) -> str:
+    content, lease = entry.content, lease_terms.headers(entry.lease, now_us)
     described = {
         "Creation-Time": http_date(entry.created_us),
         "Last-Modified": http_date(entry.modified_us),
@@ -90,14 +91,15 @@ def _properties_xml(entry: Entry) -> str:
         "BlobType": "BlockBlob",
         "AccessTier": "Hot",
         "AccessTierInferred": "true",
-        "LeaseStatus": "unlocked",
-        "LeaseState": "available",
+        "LeaseStatus": lease["x-ms-lease-status"],
+        "LeaseState": lease["x-ms-lease-state"],
+        "LeaseDuration": lease.get("x-ms-lease-duration", ""),
         "ServerEncrypted": "true",
     }
     return "".join(
         (
             "<Properties>",
-            *(f"<{name}>{escape(value)}</{name}>" for name, value in described.items()),
+            *(f"<{name}>{escape(value)}</{name}>" for name, value in described.items() if value),
             "</Properties>",
         )
     )

@@ -47,7 +47,7 @@ async def put_blob(request: StorageRequest, store: FileStore) -> Answer:
 async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
     entry = existing(request, store)
     check_read(request, entry)
-    headers = entry_headers(entry)
+    headers = entry_headers(entry, request.now_us)
     if entry.is_directory:
         return Answer(200, headers)
     fd = os.open(store.disk.path_of(request.container, request.path), os.O_RDONLY | os.O_NOFOLLOW)
@@ -69,7 +69,7 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
 async def get_blob_properties(request: StorageRequest, store: FileStore) -> Answer:
     entry = existing(request, store)
     check_read(request, entry)
-    return Answer(200, entry_headers(entry) | {"Content-Length": str(entry.size_bytes)})
+    return Answer(200, entry_headers(entry, request.now_us) | {"Content-Length": str(entry.size_bytes)})
 
 
 async def set_metadata(request: StorageRequest, store: FileStore) -> Answer:

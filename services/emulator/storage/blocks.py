@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from services.emulator.storage.answer import XML, Answer
 from services.emulator.storage.blobs import blob_content
-from services.emulator.storage.conditions import check_create
+from services.emulator.storage.conditions import check_create, check_lease
 from services.emulator.storage.entries import Block, Entry
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
@@ -27,7 +27,7 @@ async def put_block(request: StorageRequest, store: FileStore) -> Answer:
     _check_block_id(block_id)
     store.namespace.container(request.container)
     async with receive(request, store) as upload:
-        store.namespace.container(request.container)
+        check_lease(request, store.namespace.entry(request.container, request.path))
         store.staging.add_block(request.container, request.path, block_id, upload.part, upload.size_bytes)
     return Answer(201, WRITTEN | {"Content-MD5": upload.md5})
 

@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 
 from services.emulator.storage.entries import Entry, etag_text
 from services.emulator.storage.errors import Refused
+from services.emulator.storage.lease_terms import check_holder
 from services.emulator.storage.request import StorageRequest
 
 
 def check_write(request: StorageRequest, entry: Entry | None, *, prefix: str = "") -> None:
-    """Whether a write may go on. `If-None-Match: *` on an existing path is left to `check_absent`,
-    for operations that create say so differently from those that change.
-    """
+    """Whether a write may go on; `prefix` is x-ms-source- for the source of a rename or copy."""
+    check_lease(request, entry, prefix=prefix or "x-ms-")
     if (match := request.headers.get(f"{prefix}If-Match")) is not None and not _matches(match, entry):
         raise Refused("ConditionNotMet")
     if (none_match := request.headers.get(f"{prefix}If-None-Match")) is not None and _matches(
@@ -23,6 +23,15 @@ def check_write(request: StorageRequest, entry: Entry | None, *, prefix: str = "
     _check_unmodified(request, entry, prefix)
 
 
+def check_lease(request: StorageRequest, entry: Entry | None, *, prefix: str = "x-ms-") -> None:
+    """A leased path is written by the holder of its lease alone."""
+    given = request.headers.get(f"{prefix}lease-id")
+    if entry is not None:
+        check_holder(entry.lease, given, request.now_us, kind="Blob")
+    elif given is not None:
+        raise Refused("LeaseNotPresentWithBlobOperation")
+
+
 def check_create(request: StorageRequest, entry: Entry | None) -> None:
     """As `check_write`, but an existing path that must not exist is `PathAlreadyExists` (409), not 412."""
     if entry is not None and request.headers.get("If-None-Match") == "*":
@@ -32,6 +41,8 @@ def check_create(request: StorageRequest, entry: Entry | None) -> None:
 
 def check_read(request: StorageRequest, entry: Entry) -> None:
     """As `check_write`, but a reader that already has what it asks for is told so (304)."""
+    if "x-ms-lease-id" in request.headers:
+        check_lease(request, entry)
     none_match, since = request.headers.get("If-None-Match"), request.date_header("If-Modified-Since")
     if (match := request.headers.get("If-Match")) is not None and not _matches(match, entry):
         raise Refused("ConditionNotMet")

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from services.emulator.storage import lease_terms
 from services.emulator.storage.answer import XML, Answer
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
@@ -10,8 +11,6 @@ from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest
 
 _STATE = {
-    "x-ms-lease-status": "unlocked",
-    "x-ms-lease-state": "available",
     "x-ms-has-immutability-policy": "false",
     "x-ms-has-legal-hold": "false",
     "x-ms-immutable-storage-with-versioning-enabled": "false",
@@ -29,14 +28,17 @@ async def create_container(request: StorageRequest, store: FileStore) -> Answer:
 
 
 async def delete_container(request: StorageRequest, store: FileStore) -> Answer:
-    store.namespace.container(request.container)
+    entry = store.namespace.container(request.container).entry
+    given = request.headers.get("x-ms-lease-id")
+    lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
     await store.remove_container(request.container)
     return Answer(202)
 
 
 async def get_container_properties(request: StorageRequest, store: FileStore) -> Answer:
     entry = store.namespace.container(request.container).entry
-    return Answer(200, version_headers(entry) | _STATE | metadata_headers(entry.metadata))
+    lease = lease_terms.headers(entry.lease, request.now_us)
+    return Answer(200, version_headers(entry) | _STATE | lease | metadata_headers(entry.metadata))
 
 
 async def set_container_metadata(request: StorageRequest, store: FileStore) -> Answer:

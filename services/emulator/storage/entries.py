@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from services.emulator.storage.lease_terms import Lease
+
 # Etags look like the service's: 100 ns ticks since the year 1, in hexadecimal, growing with time.
 _ETAG_EPOCH = 621_355_968_000_000_000
 _TICKS_PER_S = 10_000_000
@@ -54,6 +56,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     content: ContentHeaders = ContentHeaders()
     access: Access = Access()
     blocks: tuple[Block, ...] = ()
+    lease: Lease | None = None
 
 
 class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,6 +64,7 @@ class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     created_us: int
     modified_us: int
     metadata: dict[str, str] = {}
+    lease: Lease | None = None
 
 
 class Versions:

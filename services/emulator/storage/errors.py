@@ -80,6 +80,36 @@ CATALOG: dict[str, tuple[int, str]] = {
     ),
     "InvalidSourceUri": (400, "The source URI is invalid."),
     "InvalidUri": (400, "The requested URI does not represent any resource on the server."),
+    "LeaseAlreadyPresent": (409, "There is already a lease present."),
+    "LeaseIdMismatchWithBlobOperation": (
+        412,
+        "The lease ID specified did not match the lease ID for the resource.",
+    ),
+    "LeaseIdMismatchWithContainerOperation": (
+        412,
+        "The lease ID specified did not match the lease ID for the container.",
+    ),
+    "LeaseIdMismatchWithLeaseOperation": (
+        409,
+        "The lease ID specified did not match the lease ID for the resource.",
+    ),
+    "LeaseIdMissing": (412, "There is currently a lease on the resource and no lease ID was specified."),
+    "LeaseIsBreakingAndCannotBeAcquired": (
+        409,
+        "There is already a breaking lease, and it cannot be acquired until it is broken.",
+    ),
+    "LeaseIsBreakingAndCannotBeChanged": (
+        409,
+        "The lease ID matched, but the lease is currently in breaking state and cannot be changed.",
+    ),
+    "LeaseIsBrokenAndCannotBeRenewed": (
+        409,
+        "The lease ID matched, but the lease has been broken explicitly and cannot be renewed.",
+    ),
+    "LeaseLost": (412, "A lease ID was specified, but the lease for the resource has expired."),
+    "LeaseNotPresentWithBlobOperation": (412, "There is currently no lease on the resource."),
+    "LeaseNotPresentWithContainerOperation": (412, "There is currently no lease on the container."),
+    "LeaseNotPresentWithLeaseOperation": (409, "There is currently no lease on the resource."),
     "InvalidXmlDocument": (400, "XML specified is not syntactically valid."),
     "Md5Mismatch": (
         400,

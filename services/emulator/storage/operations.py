@@ -65,6 +65,9 @@ _OPERATIONS: dict[tuple[str, str, str], Operation] = {
         (("o", "HEAD", "getstatus"), "get_status", _DFS, "re"),
         (("o", "DELETE", "delete_path"), "delete_path", _DFS, "d"),
         (("o", "PUT", "put"), "put_blob", _BLOB, "cw"),
+        (("o", "PUT", "lease"), "lease_path", _BLOB, "w"),
+        (("o", "POST", "lease"), "lease_path", _DFS, "w"),
+        (("c", "PUT", "container:lease"), "lease_container", _BLOB, "w"),
         (("o", "PUT", "copy"), "copy_blob", _BLOB, "cw"),
         (("o", "PUT", "metadata"), "set_metadata", _BLOB, "w"),
         (("o", "PUT", "properties"), "set_http_headers", _BLOB, "w"),
@@ -105,7 +108,7 @@ def prefers_json(request: StorageRequest) -> bool:
 
 
 def _asked(request: StorageRequest, level: str) -> str:
-    query, headers = request.query, request.headers
+    query = request.query
     comp, action = query.get("comp", "").lower(), query.get("action", "").lower()
     if level == "o" and request.method == "PUT":
         return _asked_to_put(request, comp)
@@ -114,12 +117,12 @@ def _asked(request: StorageRequest, level: str) -> str:
         return "delete_path" if "recursive" in query or prefers_json(request) else ""
     if action:
         return action
+    if request.method == "POST" and "x-ms-lease-action" in request.headers:
+        return "lease"
     restype = query.get("restype", "").lower()
     if comp and restype:
         return f"{restype}:{comp}"
-    return (
-        comp or restype or query.get("resource", "").lower() or headers.get("x-ms-lease-action", "").lower()
-    )
+    return comp or restype or query.get("resource", "").lower()
 
 
 def _asked_to_put(request: StorageRequest, comp: str) -> str:

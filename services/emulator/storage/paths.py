@@ -88,13 +88,13 @@ async def get_access_control(request: StorageRequest, store: FileStore) -> Answe
     """The root of a file system has rights too: so clients learn that the account is hierarchical."""
     entry = _existing(request, store)
     check_read(request, entry)
-    return Answer(200, entry_headers(entry))
+    return Answer(200, entry_headers(entry, request.now_us))
 
 
 async def get_status(request: StorageRequest, store: FileStore) -> Answer:
     entry = _existing(request, store)
     check_read(request, entry)
-    return Answer(200, entry_headers(entry) | {"x-ms-properties": encoded_properties(entry)})
+    return Answer(200, entry_headers(entry, request.now_us) | {"x-ms-properties": encoded_properties(entry)})
 
 
 async def list_paths(request: StorageRequest, store: FileStore) -> Answer:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from services.emulator.storage import lease_terms
 from services.emulator.storage.entries import (
     ContainerEntry,
     ContentHeaders,
@@ -68,7 +69,7 @@ def version_headers(entry: Entry | ContainerEntry) -> dict[str, str]:
     return {"ETag": f'"{etag_text(entry.etag)}"', "Last-Modified": http_date(entry.modified_us)}
 
 
-def entry_headers(entry: Entry) -> dict[str, str]:
+def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
     """Everything about a file but its length, as Get Blob and Get Blob Properties tell it."""
     kind = "directory" if entry.is_directory else "file"
     access = entry.access
@@ -78,8 +79,6 @@ def entry_headers(entry: Entry) -> dict[str, str]:
         "x-ms-blob-type": "BlockBlob",
         "x-ms-creation-time": http_date(entry.created_us),
         "x-ms-server-encrypted": "true",
-        "x-ms-lease-status": "unlocked",
-        "x-ms-lease-state": "available",
         "x-ms-access-tier": "Hot",
         "x-ms-access-tier-inferred": "true",
         "x-ms-resource-type": kind,
@@ -96,6 +95,7 @@ def entry_headers(entry: Entry) -> dict[str, str]:
         "Content-MD5": entry.content.content_md5,
     }
     headers |= {name: value for name, value in optional.items() if value}
+    headers |= lease_terms.headers(entry.lease, now_us)
     return headers | metadata_headers(metadata_with_marker(entry))
 
 

@@ -32,6 +32,7 @@ class StorageRequest:
     body: StreamReader
     remote: str
     max_body_bytes: int
+    now_us: int
 
     def integer_query(self, name: str, *, maximum: int = 2**63 - 1) -> int | None:
         return _integer(self.query.get(name), "InvalidQueryParameterValue", name, maximum)

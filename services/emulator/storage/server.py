@@ -12,7 +12,16 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from services.emulator.storage import accounts, appends, blob_listing, blobs, blocks, containers, paths
+from services.emulator.storage import (
+    accounts,
+    appends,
+    blob_listing,
+    blobs,
+    blocks,
+    containers,
+    leases,
+    paths,
+)
 from services.emulator.storage.answer import Answer, refusal
 from services.emulator.storage.authorization import Authorization
 from services.emulator.storage.delivery import send
@@ -60,6 +69,8 @@ HANDLERS: dict[str, Handler] = {
         containers.get_container_acl,
         containers.get_container_properties,
         containers.set_container_metadata,
+        leases.lease_container,
+        leases.lease_path,
         paths.create_directory,
         paths.create_file,
         paths.delete_path,
@@ -184,6 +195,7 @@ class StorageServer:
             body=raw.content,
             remote=raw.remote or "",
             max_body_bytes=self._max_body_bytes,
+            now_us=int(self._clock() * 1_000_000),
         )
 
     async def _perform(self, raw: web.BaseRequest, request: StorageRequest) -> Answer | None:
