@@ -32,13 +32,11 @@ class Authorization:
     """The one account there is, and its key."""
 
     def __init__(self, account: str, key: str) -> None:
-        self.account = account
+        self._account = account
         self._key = base64.b64decode(key, validate=True)
 
     def check(self, request: StorageRequest, operation: Operation, now_s: float) -> None:
         """Raises Refused where the request is not signed for this operation."""
-        if request.account != self.account:
-            raise Refused("AuthenticationFailed", detail=f"account {request.account!r} is not served here")
         if (authorization := request.headers.get("Authorization")) is not None:
             self._check_shared_key(request, authorization, now_s)
         elif "sig" in request.query:
@@ -58,8 +56,8 @@ class Authorization:
         _check_clock(request.headers, now_s)
         # Signers disagree on the order of headers whose names differ in hyphens and underscores.
         for order in (str, _service_order):
-            expected = self.sign(string_to_sign(request, self.account, order))
-            if account == self.account and _same(signature, expected):
+            expected = self.sign(string_to_sign(request, self._account, order))
+            if account == self._account and _same(signature, expected):
                 return
         raise Refused("AuthenticationFailed")
 

@@ -91,7 +91,7 @@ async def set_http_headers(request: StorageRequest, store: FileStore) -> Answer:
 
 async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
     """A copy within the account, done by the time it is answered."""
-    _, container, path = parse_resource(urlsplit(request.headers["x-ms-copy-source"]).path)
+    container, path = parse_resource(urlsplit(request.headers["x-ms-copy-source"]).path, request.account)
     source = store.namespace.entry(container, path)
     if source is None or source.is_directory:
         raise Refused("PathNotFound", detail="x-ms-copy-source")

@@ -97,8 +97,14 @@ class FileStore:
         return entry
 
     async def rename(self, source_container: str, source: str, container: str, path: str) -> None:
+        """What moves keeps everything but its lease, which was on the old path."""
         existing = self.namespace.entry(container, path)
-        trash = self.commit(PathRenamed(source_container, source, container, path))
+        moved = self.namespace.entry(source_container, source)
+        records: list[Record] = [PathRenamed(source_container, source, container, path)]
+        if moved is not None and moved.lease is not None:
+            unleased = msgspec.structs.replace(moved, lease=None)
+            records.insert(0, PathSet(source_container, source, unleased))
+        trash = self.commit(*records)
         self._forget_uncommitted(container, path, existing)
         await self._empty(trash)
 

@@ -75,21 +75,32 @@ def parse_query(raw: str) -> dict[str, str]:
     return query
 
 
-def parse_resource(raw_path: str) -> tuple[str, str, str]:
-    """Account, container and path of a path-style URL; `..` and the like are refused, however encoded."""
-    account, _, rest = decode(raw_path).removeprefix("/").partition("/")
-    container, _, path = rest.partition("/")
-    if container:
-        check_container(container)
-    return account, container, checked_path(path)
+def parse_resource(raw_path: str, account: str) -> tuple[str, str]:
+    """Container and path of a URL; `..` and the like are refused, however encoded.
+
+    The account comes first (path style), or stands in the host's name and not here.
+    """
+    return _split(decode(raw_path).removeprefix("/"), account)
 
 
-def parse_rename_source(raw: str) -> tuple[str, str]:
-    """Container and path of `/container/path?sas`, url-encoded, as the SDKs name a rename's source."""
-    container, _, path = decode(raw.partition("?")[0]).removeprefix("/").partition("/")
+def parse_rename_source(raw: str, account: str) -> tuple[str, str]:
+    """Container and path of `/container/path?sas`, url-encoded, as the SDKs name a rename's source.
+
+    The C++ SDK, and so Arrow, takes a path-style URL's account for the container and sends it along here,
+    while it leaves it out of the request's own path.
+    """
+    container, path = _split(decode(raw.partition("?")[0]).removeprefix("/"), account)
     if not container or not path:
         raise Refused("InvalidSourceUri")
-    check_container(container)
+    return container, path
+
+
+def _split(resource: str, account: str) -> tuple[str, str]:
+    if resource == account:
+        return "", ""
+    container, _, path = resource.removeprefix(f"{account}/").partition("/")
+    if container:
+        check_container(container)
     return container, checked_path(path)
 
 
