@@ -39,6 +39,7 @@ CHANNEL_MAX = 255
 IDLE_TIMEOUT_MS = 240_000
 HANDSHAKE_TIMEOUT_S = 30.0
 WRITE_BUFFER_BYTES = 1024 * 1024
+MAX_HELD_BYTES = 16 * 1024 * 1024
 _SASL_OK, _SASL_AUTH = 0, 1
 _MECHANISMS = ("ANONYMOUS", "MSSBCBS", "PLAIN", "EXTERNAL")
 
@@ -56,6 +57,7 @@ class Connection(asyncio.Protocol):
         self._reader = FrameReader(MAX_FRAME_BYTES)
         self._sessions: dict[int, Session] = {}
         self._outbox: list[bytes] = []
+        self._held_bytes = 0
         self._is_open = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -90,11 +92,13 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         # Whoever does not read is not heard either: its answers would pile up here.
         self.is_writable = False
-        self.transport.pause_reading()
+        if not self.transport.is_closing():
+            self.transport.pause_reading()
 
     def resume_writing(self) -> None:
         self.is_writable = True
-        self.transport.resume_reading()
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
         for session in self._sessions.values():
             session.resume()
 
@@ -125,6 +129,12 @@ class Connection(asyncio.Protocol):
             queued, self._outbox = self._outbox, []
             if not self.transport.is_closing():
                 self.transport.write(b"".join(queued))
+
+    def hold(self, size_bytes: int) -> None:
+        """Count what unfinished deliveries keep in memory. Raises Refusal above the most one client may."""
+        self._held_bytes += size_bytes
+        if self._held_bytes > MAX_HELD_BYTES:
+            raise Refusal(conditions.RESOURCE_LIMIT, "Too many deliveries are unfinished on the connection.")
 
     def demand(self, path: str, claim: str) -> None:
         """Raises Refusal unless a token that still holds allows `claim` on `path`."""

@@ -52,6 +52,7 @@ class Link:
         self.name = attach.name
         self.handle = attach.handle
         self.is_open = True
+        self.max_message_bytes = session.connection.namespace.max_message_bytes
         self.node: Sink | Source | None = None
 
     def detach(self, refusal: Refusal | None = None) -> None:
@@ -90,7 +91,7 @@ class IncomingLink(Link):
         if transfer.aborted:
             self._reset()
             return
-        limit = self.session.connection.namespace.max_message_bytes
+        limit = self.max_message_bytes
         if len(self._partial) + len(payload) > limit:
             size = len(self._partial) + len(payload)
             self._reset()
@@ -98,6 +99,7 @@ class IncomingLink(Link):
             return
         if transfer.more:
             self._partial += payload
+            self.session.connection.hold(len(payload))
             return
         whole = bytes(self._partial + payload) if self._partial else payload
         first = self._first
@@ -109,8 +111,13 @@ class IncomingLink(Link):
         if self._credit <= CREDIT // 2 and self.is_open:
             self.grant_credit()
 
+    def end(self) -> None:
+        self._reset()
+        super().end()
+
     def _reset(self) -> None:
         self._first = None
+        self.session.connection.hold(-len(self._partial))
         self._partial = bytearray()
 
     def settle(self, delivery: Delivery, refusal: Refusal | None = None) -> None:

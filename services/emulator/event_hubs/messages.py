@@ -49,7 +49,7 @@ _NO_OPENING = _Opening(0, b"", b"", 0, None)
 
 
 class EventCutter:
-    """Cuts deliveries into events. The events of a batch mostly open with the same bytes: the last are known."""
+    """Cuts deliveries into events. Those of a batch mostly open with the same bytes: the last are known."""
 
     def __init__(self) -> None:
         self._seen = b"\x00"

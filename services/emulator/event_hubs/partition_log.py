@@ -186,7 +186,7 @@ class PartitionLog:
 
     def _drop_oldest(self) -> None:
         # The newest segment always stays: its name carries the next number.
-        self._save_marks(current_boot_id())
+        self._save_marks(current_boot_id(), self._reserved_sequence)
         self._segments.pop(0).delete()
         self._bases.pop(0)
         log.info("segment_expired", partition=str(self.directory), begins=self.state().begin_sequence_number)
@@ -194,7 +194,7 @@ class PartitionLog:
     def close(self) -> None:
         """Make everything durable; the next start then trusts it."""
         self.sync()
-        self._save_marks("")
+        self._save_marks("", self._reserved_sequence)
         for segment in self._segments:
             segment.close()
 
@@ -205,11 +205,12 @@ class PartitionLog:
 
     def _reserve(self, count: int) -> None:
         if self._next_sequence + count > self._reserved_sequence:
-            self._reserved_sequence = self._next_sequence + count + RESERVATION
-            self._save_marks(current_boot_id())
+            reserved = self._next_sequence + count + RESERVATION
+            self._save_marks(current_boot_id(), reserved)
+            self._reserved_sequence = reserved
 
-    def _save_marks(self, boot_id: str) -> None:
-        LogMarks(self._reserved_sequence, boot_id, self._last_offset, self._last_ms).save(self.directory)
+    def _save_marks(self, boot_id: str, reserved_sequence: int) -> None:
+        LogMarks(reserved_sequence, boot_id, self._last_offset, self._last_ms).save(self.directory)
 
     def _start_segment(self) -> None:
         base_offset = self._segments[-1].end_offset if self._segments else 0

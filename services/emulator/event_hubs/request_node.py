@@ -7,6 +7,9 @@ from services.emulator.event_hubs.conditions import Refusal
 from services.emulator.event_hubs.decoding import DecodeError
 from services.emulator.event_hubs.links import Delivery, IncomingLink, OutgoingLink
 
+# Requests come before anyone has proved who they are; no token is longer.
+MAX_REQUEST_BYTES = 64 * 1024
+
 
 class AnswerSource:
     """The other end of a request node: it waits for nothing and holds nothing."""
@@ -26,6 +29,7 @@ class RequestNode(ABC):
 
     def __init__(self, link: IncomingLink) -> None:
         self.link = link
+        link.max_message_bytes = MAX_REQUEST_BYTES
 
     @abstractmethod
     def answer(self, request: messages.Request) -> bytes:

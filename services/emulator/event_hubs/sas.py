@@ -87,11 +87,15 @@ class KeyRing:
 
 def path_of(uri: str) -> str:
     """`sb://host:port/Hub/x/` → `hub/x`: names are compared without case."""
-    return uri.partition("://")[2].partition("/")[2].strip("/").lower()
+    return _without_scheme(uri).partition("/")[2].strip("/").lower()
 
 
 def host_of(uri: str) -> str:
-    return uri.partition("://")[2].partition("/")[0].partition(":")[0].lower()
+    return _without_scheme(uri).partition("/")[0].partition(":")[0].lower()
+
+
+def _without_scheme(uri: str) -> str:
+    return uri.rpartition("://")[2]
 
 
 def is_within(path: str, scope: str) -> bool:

@@ -1,5 +1,6 @@
 """One file of a partition's log, named for where it begins: `<first sequence number>-<first offset>.log`."""
 
+import contextlib
 import mmap
 import os
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ class Segment:
         self.size_bytes = size_bytes
         self.last: RecordMark | None = None
         self.is_sealed = False
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     @classmethod
     def create(cls, directory: Path, base_sequence: int, base_offset: int) -> "Segment":
@@ -87,9 +88,11 @@ class Segment:
         written = 0
         try:
             while written < len(data):
-                written += os.write(self._fd, memoryview(data)[written:])
+                written += os.pwrite(self._fd, memoryview(data)[written:], self.size_bytes + written)
         except OSError:
-            self.truncate(self.size_bytes)
+            # Only tidiness: the next append overwrites what is there, and recovery would cut it.
+            with contextlib.suppress(OSError):
+                self.truncate(self.size_bytes)
             raise
         if self.index.is_due(first.position):
             self.index.note(first.sequence_number, first.position, first.enqueued_ms)

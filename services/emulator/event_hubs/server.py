@@ -7,6 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import structlog
+
 from services.emulator.event_hubs.connection import Connection
 from services.emulator.event_hubs.durability import Durability, GroupCommit
 from services.emulator.event_hubs.hubs import Hub, HubRegistry
@@ -15,11 +17,15 @@ from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionL
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
 from shared.errors import PortInUse
 
+log = structlog.get_logger()
+
 DEFAULT_HUBS = ("telemetry", "predictions")
 DEFAULT_GROUPS = ("$Default", "ingest", "scorer")
-DEFAULT_PORT_FLAG = "--event-hubs-port"
-RETENTION_INTERVAL_S = 10.0
+RETENTION_INTERVAL_S = 1.0
+# Old events go a segment at a time: a small limit needs small segments to be kept to.
+_SEGMENTS_PER_LIMIT = 4
 _BACKLOG = 1024
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on
 
 
 class EventHubsServer:
@@ -47,6 +53,8 @@ class EventHubsServer:
         self._sync_interval_s = sync_interval_s
         self._retention_bytes = retention_bytes
         self._segment_bytes = segment_bytes
+        if retention_bytes is not None:
+            self._segment_bytes = min(segment_bytes, retention_bytes // _SEGMENTS_PER_LIMIT)
         self._max_message_bytes = max_message_bytes
         self._connections: set[Connection] = set()
         self._background: set[asyncio.Future[None]] = set()
@@ -87,8 +95,9 @@ class EventHubsServer:
     @property
     def connection_string(self) -> str:
         key = self._keys[0]
+        host = "127.0.0.1" if self._host in _WILDCARDS else self._host
         return (
-            f"Endpoint=sb://{self._host}:{self.port};SharedAccessKeyName={key.name};"
+            f"Endpoint=sb://{host}:{self.port};SharedAccessKeyName={key.name};"
             f"SharedAccessKey={key.value};UseDevelopmentEmulator=true;"
         )
 
@@ -116,10 +125,7 @@ class EventHubsServer:
                 backlog=_BACKLOG,
             )
         except OSError as exc:
-            raise PortInUse(
-                f"port {self._port} on {self._host} cannot be opened for Event Hubs ({exc.strerror}): "
-                f"free it or choose another with {DEFAULT_PORT_FLAG}"
-            ) from exc
+            raise PortInUse(f"Event Hubs cannot listen on {self._host}:{self._port}: {exc.strerror}") from exc
 
     async def _stop(self, listener: asyncio.Server) -> None:
         for chore in self._chores:
@@ -140,7 +146,14 @@ class EventHubsServer:
         )
 
     def _run_in_background(self, work: Callable[[], None]) -> None:
-        future = asyncio.get_running_loop().run_in_executor(None, work)
+        def attempt() -> None:
+            try:
+                work()
+            except OSError:
+                # Nothing is lost: what could not be sealed is scanned at the next start.
+                log.exception("segment_not_sealed")
+
+        future = asyncio.get_running_loop().run_in_executor(None, attempt)
         self._background.add(future)
         future.add_done_callback(self._background.discard)
 

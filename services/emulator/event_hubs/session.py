@@ -94,13 +94,12 @@ class Session:
             raise Refusal(
                 "amqp:session:handle-in-use", f"The handle {attach.handle} is in use or above the maximum."
             )
-        limit = self.connection.namespace.max_message_bytes
         link: Link = OutgoingLink(self, attach) if attach.is_receiver else IncomingLink(self, attach)
         self._links[attach.handle] = link
         try:
             link.node = nodes.opened(link, attach)
         except Refusal as refusal:
-            self.send(replies.attach(attach, amqp.NULL, amqp.NULL, limit))
+            self.send(replies.attach(attach, amqp.NULL, amqp.NULL, link.max_message_bytes))
             link.detach(refusal)
             return
         raw = performatives.raw_fields(body)
@@ -109,7 +108,7 @@ class Session:
         wanted = attach.desired_capabilities
         wanted = wanted if isinstance(wanted, list) else [wanted]
         offered = [name for name in _CAPABILITIES if name in wanted]
-        self.send(replies.attach(attach, source, target, limit, offered))
+        self.send(replies.attach(attach, source, target, link.max_message_bytes, offered))
         if isinstance(link, IncomingLink):
             link.grant_credit()
 

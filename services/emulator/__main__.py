@@ -1,0 +1,108 @@
+"""`python -m services.emulator`: Event Hubs and storage for a laptop, on one directory."""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import TypeVar
+
+from services.emulator.admin import AdminServer
+from services.emulator.data_dir import occupied
+from services.emulator.event_hubs.sas import SharedKey
+from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.settings import EmulatorSettings
+from services.emulator.storage.server import StorageServer
+from shared.errors import NeedsAttention, PortInUse
+from shared.run import run_service, say_and_refuse
+from shared.settings import WorldSettings, read_settings, variable_of
+
+T = TypeVar("T")
+
+
+async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set. Raises NeedsAttention for a port, a directory or a key that will not do."""
+    settings.refuse_known_keys_beyond_loopback()
+    event_hubs = EventHubsServer(
+        settings.data,
+        host=settings.host,
+        port=settings.port_of("event_hubs"),
+        keys=[SharedKey(settings.key_name, settings.key.get_secret_value())],
+        durability=settings.durability,
+        sync_interval_s=settings.sync_interval_s,
+        retention_bytes=settings.retention_bytes,
+    )
+    storage = StorageServer(
+        settings.data,
+        host=settings.host,
+        port=settings.port_of("storage"),
+        account=settings.storage_account,
+        account_key=settings.storage_key.get_secret_value(),
+    )
+    admin = AdminServer(event_hubs, port=settings.port_of("admin"))
+    async with AsyncExitStack() as stack:
+        stack.enter_context(occupied(settings.data))
+        for server, flag in (
+            (event_hubs, "--event-hubs-port"),
+            (storage, "--storage-port"),
+            (admin, "--admin-port"),
+        ):
+            await stack.enter_async_context(_listening(server, flag))
+        _say_ready(settings, event_hubs, storage, admin)
+        await stop.wait()
+
+
+@asynccontextmanager
+async def _listening(server: AbstractAsyncContextManager[T], flag: str) -> AsyncIterator[T]:
+    async with AsyncExitStack() as stack:
+        try:
+            entered = await stack.enter_async_context(server)
+        except PortInUse as exc:
+            raise PortInUse(f"{exc}; free it or choose another port with {flag} or --port-base") from exc
+        yield entered
+
+
+def _say_ready(
+    settings: EmulatorSettings, event_hubs: EventHubsServer, storage: StorageServer, admin: AdminServer
+) -> None:
+    ready = {
+        "event": "ready",
+        "event_hubs": event_hubs.connection_string,
+        "storage": storage.connection_string,
+        "admin": admin.url,
+        "data": str(settings.data.absolute()),
+    }
+    if settings.as_json:
+        lines = [json.dumps(ready, separators=(",", ":"))]
+    else:
+        lines = [f"{name.replace('_', ' '):<12}{value}" for name, value in ready.items() if name != "event"]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def run(settings: EmulatorSettings) -> int:
+    """Serve until SIGTERM or SIGINT; the exit code."""
+    return run_service("emulator", settings, lambda stop: serve(settings, stop))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.emulator", description=__doc__)
+    for name, field in EmulatorSettings.model_fields.items():
+        if name in WorldSettings.model_fields:
+            continue
+        flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
+        help_text = f"{field.description} ({variable_of(EmulatorSettings, name)}, default {field.default})"
+        if field.annotation is bool:
+            parser.add_argument(flag, dest=name, action="store_true", default=None, help=help_text)
+        else:
+            parser.add_argument(flag, dest=name, help=help_text.replace("%", "%%"))
+    try:
+        settings = read_settings(EmulatorSettings, vars(parser.parse_args(argv)))
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

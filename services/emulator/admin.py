@@ -1,0 +1,132 @@
+"""The admin listener, loopback HTTP and JSON: health, hubs, faults."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from aiohttp import web
+
+from services.emulator.event_hubs.faults import Fault
+from services.emulator.event_hubs.hubs import Hub, HubRefused, HubUnknown
+from services.emulator.event_hubs.server import EventHubsServer
+from shared.errors import PortInUse
+
+LOOPBACK = "127.0.0.1"
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class HubWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of PUT /hubs/{name}. Without consumer groups, every one exists."""
+
+    partition_count: int = 4
+    consumer_groups: tuple[str, ...] | None = None
+    retention_hours: float = 24
+
+
+class AdminServer:
+    """An async context manager; never listens beyond loopback, for it asks nobody for a key."""
+
+    def __init__(self, event_hubs: EventHubsServer, *, port: int = 0) -> None:
+        self._event_hubs = event_hubs
+        self.port = port
+        application = web.Application(middlewares=[_refusals_as_json])
+        application.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/hubs", self._list_hubs),
+                web.put("/hubs/{name}", self._put_hub),
+                web.delete("/hubs/{name}", self._delete_hub),
+                web.post("/faults", self._inject_fault),
+                web.delete("/faults", self._clear_faults),
+            ]
+        )
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, LOOPBACK, self.port).start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise PortInUse(f"admin cannot listen on {LOOPBACK}:{self.port}: {exc.strerror}") from exc
+        self.port = self._runner.addresses[0][1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def _list_hubs(self, _request: web.Request) -> web.Response:
+        return web.json_response([_described(hub) for hub in self._event_hubs.namespace.hubs])
+
+    async def _put_hub(self, request: web.Request) -> web.Response:
+        wanted = msgspec.json.decode(await request.read() or b"{}", type=HubWanted)
+        name = request.match_info["name"]
+        is_new = self._event_hubs.namespace.hubs.find(name) is None
+        hub = self._event_hubs.create_hub(
+            name, wanted.partition_count, wanted.consumer_groups, wanted.retention_hours
+        )
+        return web.json_response(_described(hub), status=201 if is_new else 200)
+
+    async def _delete_hub(self, request: web.Request) -> web.Response:
+        self._event_hubs.delete_hub(request.match_info["name"])
+        return web.Response(status=204)
+
+    async def _inject_fault(self, request: web.Request) -> web.Response:
+        fault = msgspec.json.decode(await request.read(), type=Fault)
+        return web.json_response({"links": self._event_hubs.namespace.faults.inject(fault)})
+
+    async def _clear_faults(self, _request: web.Request) -> web.Response:
+        self._event_hubs.namespace.faults.clear()
+        return web.Response(status=204)
+
+
+@web.middleware
+async def _refusals_as_json(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except msgspec.DecodeError as exc:
+        return web.json_response({"error": str(exc)}, status=400)
+    except HubRefused as exc:
+        return web.json_response({"error": str(exc)}, status=409)
+    except HubUnknown as exc:
+        return web.json_response({"error": str(exc)}, status=404)
+
+
+def _described(hub: Hub) -> dict[str, Any]:
+    description = hub.description
+    return {
+        "name": hub.name,
+        "created_at": _time(description.created_at_ms),
+        "partition_count": description.partition_count,
+        "consumer_groups": description.consumer_groups,
+        "retention_hours": description.retention_hours,
+        "partitions": [_partition(hub, number) for number in range(description.partition_count)],
+    }
+
+
+def _partition(hub: Hub, number: int) -> dict[str, Any]:
+    state = hub.logs[number].state()
+    return {
+        "id": str(number),
+        "begin_sequence_number": state.begin_sequence_number,
+        "last_enqueued_sequence_number": state.last_sequence_number,
+        "last_enqueued_offset": state.last_offset,
+        "last_enqueued_time": None if state.last_enqueued_ms is None else _time(state.last_enqueued_ms),
+    }
+
+
+def _time(unix_ms: int) -> str:
+    moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

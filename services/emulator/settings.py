@@ -1,0 +1,66 @@
+"""The emulator's settings."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from services.emulator.event_hubs.durability import Durability
+from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME
+from services.emulator.storage.server import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
+from shared.errors import SettingsError
+from shared.settings import LOOPBACK, PREFIX, WorldSettings
+
+# Where each listener stands above --port-base; the gaps are those of the TLS and websocket listeners.
+_EVENT_HUBS_STEP, _STORAGE_STEP, _ADMIN_STEP = 0, 3, 4
+
+
+class EmulatorSettings(WorldSettings):
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}EMULATOR_")
+    service: ClassVar[str] = "EMULATOR"
+
+    data: Path = Field(Path(".fleetprice"), description="Where everything is kept")
+    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with own keys")
+    event_hubs_port: int = Field(5672, ge=0, le=65535, description="Event Hubs, AMQP; 0: any free port")
+    storage_port: int = Field(10000, ge=0, le=65535, description="Blob and Data Lake; 0: any free port")
+    admin_port: int = Field(5300, ge=0, le=65535, description="Health, hubs and faults; 0: any free port")
+    port_base: int | None = Field(
+        None, ge=0, le=65500, description="Lay all ports out from here; 0: any free ones"
+    )
+    as_json: bool = Field(False, description="One JSON line on stdout as soon as everything answers")
+    key_name: str = Field(DEVELOPMENT_KEY_NAME, min_length=1, description="Name of the Event Hubs key")
+    key: SecretStr = Field(SecretStr(DEVELOPMENT_KEY), description="Event Hubs key")
+    storage_account: str = Field(WELL_KNOWN_ACCOUNT, min_length=1, description="Name of the storage account")
+    storage_key: SecretStr = Field(SecretStr(WELL_KNOWN_KEY), description="Storage account key, base64")
+    durability: Durability = Field(
+        Durability.WRITE,
+        description="When an event is kept: after write(), or after an fdatasync per interval or per batch",
+    )
+    sync_interval_s: float = Field(1.0, gt=0, description="Time between fdatasyncs for 'interval', seconds")
+    retention_bytes: int = Field(
+        1 << 30, ge=1 << 20, description="Most that one partition keeps, bytes; the oldest events go first"
+    )
+
+    def port_of(self, listener: str) -> int:
+        """The port of `event_hubs`, `storage` or `admin`, laid out from the base where there is one."""
+        steps = {"event_hubs": _EVENT_HUBS_STEP, "storage": _STORAGE_STEP, "admin": _ADMIN_STEP}
+        if self.port_base is None:
+            own = {"event_hubs": self.event_hubs_port, "storage": self.storage_port, "admin": self.admin_port}
+            return own[listener]
+        return self.port_base + steps[listener] if self.port_base else 0
+
+    def refuse_known_keys_beyond_loopback(self) -> None:
+        """Raises SettingsError where strangers could come in with a key that everybody knows."""
+        if self.host in LOOPBACK or self.host == "::1":
+            return
+        if self.key.get_secret_value() == DEVELOPMENT_KEY:
+            raise SettingsError(
+                f"listening on {self.host} needs a key of your own: set {PREFIX}EMULATOR_KEY, "
+                "or stay on 127.0.0.1"
+            )
+        if self.storage_key.get_secret_value() == WELL_KNOWN_KEY:
+            raise SettingsError(
+                f"listening on {self.host} needs a key of your own: set {PREFIX}EMULATOR_STORAGE_KEY, "
+                "or stay on 127.0.0.1"
+            )
