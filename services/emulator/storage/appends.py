@@ -53,7 +53,7 @@ async def _flush(request: StorageRequest, store: FileStore, position: int) -> En
             if staged is None or store.namespace.entry(request.container, request.path) is not entry:
                 continue
             content = content_of(request, known=entry.content)
-            changed = store.changed(entry, size_bytes=position, content=content, blocks=())
+            changed = store.changed(entry, size_bytes=position, content=content, blocks=(), copied=None)
             store.commit(PathSet(request.container, request.path, changed, staged))
         retain = request.boolean_query("retainuncommitteddata")
         store.staging.drop_chunks(entry.file_id, before=position if retain else None)

@@ -45,7 +45,7 @@ class Authorization:
             raise Refused("NoAuthenticationInformation")
 
     def sign(self, text: str) -> str:
-        digest = hmac.new(self._key, text.encode(), hashlib.sha256).digest()
+        digest = hmac.new(self._key, text.encode(errors="surrogateescape"), hashlib.sha256).digest()
         return base64.b64encode(digest).decode()
 
     def _check_shared_key(self, request: StorageRequest, authorization: str, now_s: float) -> None:
@@ -94,4 +94,4 @@ def _check_clock(headers: Mapping[str, str], now_s: float) -> None:
 
 
 def _same(left: str, right: str) -> bool:
-    return hmac.compare_digest(left.encode(), right.encode())
+    return hmac.compare_digest(left.encode(errors="surrogateescape"), right.encode())

@@ -10,18 +10,19 @@ import msgspec
 
 from services.emulator.storage.answer import Answer, FileRange
 from services.emulator.storage.conditions import check_create, check_read, check_write
-from services.emulator.storage.entries import ContentHeaders, Entry
+from services.emulator.storage.entries import ContentHeaders, Copied, Entry
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
 from services.emulator.storage.properties import (
     WRITTEN,
     content_of,
+    copy_headers,
     entry_headers,
     metadata_of,
     version_headers,
 )
 from services.emulator.storage.records import PathSet
-from services.emulator.storage.request import StorageRequest, parse_resource
+from services.emulator.storage.request import StorageRequest, check_header_text, parse_resource
 from services.emulator.storage.staging import Slice, assemble
 from services.emulator.storage.upload import receive
 
@@ -91,7 +92,7 @@ async def set_http_headers(request: StorageRequest, store: FileStore) -> Answer:
 
 async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
     """A copy within the account, done by the time it is answered."""
-    container, path = parse_resource(urlsplit(request.headers["x-ms-copy-source"]).path, request.account)
+    url, container, path = _copy_source(request)
     source = store.namespace.entry(container, path)
     if source is None or source.is_directory:
         raise Refused("PathNotFound", detail="x-ms-copy-source")
@@ -103,12 +104,14 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
         await store.sync_part(part)
         check_create(request, store.namespace.entry(request.container, request.path))
         metadata = metadata_of(request) or source.metadata
-        entry = store.new_file(size_bytes=source.size_bytes, metadata=metadata, content=source.content)
+        copied = Copied(str(uuid4()), url)
+        entry = store.new_file(
+            size_bytes=source.size_bytes, metadata=metadata, content=source.content, copied=copied
+        )
         store.put_file(request.container, request.path, entry, part)
     finally:
         store.disk.staged(part).unlink(missing_ok=True)
-    copied = {"x-ms-copy-id": str(uuid4()), "x-ms-copy-status": "success"}
-    return Answer(202, version_headers(entry) | WRITTEN | copied)
+    return Answer(202, version_headers(entry) | WRITTEN | copy_headers(entry))
 
 
 async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
@@ -121,6 +124,18 @@ async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
     return Answer(202, {"x-ms-delete-type-permanent": "true"})
 
 
+def _copy_source(request: StorageRequest) -> tuple[str, str, str]:
+    """The source as it was written, and the container and path it names."""
+    url = request.headers["x-ms-copy-source"]
+    try:
+        raw_path = urlsplit(url).path
+    except ValueError as exc:
+        raise Refused("InvalidSourceUri") from exc
+    check_header_text(url, "x-ms-copy-source")
+    container, path = parse_resource(raw_path, request.account)
+    return url, container, path
+
+
 def existing(request: StorageRequest, store: FileStore) -> Entry:
     if (entry := store.namespace.entry(request.container, request.path)) is None:
         raise Refused("PathNotFound")
@@ -131,6 +146,7 @@ def blob_content(request: StorageRequest, md5: str) -> ContentHeaders:
     """As the x-ms-blob- headers say; else the type and digest of the body sent."""
     sent = ContentHeaders(content_md5=md5)
     if "Content-Type" in request.headers and "comp" not in request.query:
+        check_header_text(request.headers["Content-Type"], "Content-Type")
         sent = msgspec.structs.replace(sent, content_type=request.headers["Content-Type"])
     return content_of(request, prefix="x-ms-blob-", known=sent)
 

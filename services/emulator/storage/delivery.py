@@ -9,16 +9,19 @@ from services.emulator.storage.answer import Answer, FileRange
 
 _INLINE_BYTES = 256 * 1024  # up to here a read costs the event loop less than a thread would
 _PIECE_BYTES = 1024 * 1024
+_DEFAULT_VERSION = "2021-12-02"
 
 
 async def send(raw: web.BaseRequest, answer: Answer, request_id: str) -> web.StreamResponse:
     headers = dict(answer.headers) | {
         "Server": "fleetprice-storage",
         "x-ms-request-id": request_id,
-        "x-ms-version": raw.headers.get("x-ms-version", "2021-12-02"),
+        "x-ms-version": _DEFAULT_VERSION,
     }
-    if (client_request_id := raw.headers.get("x-ms-client-request-id")) is not None:
-        headers["x-ms-client-request-id"] = client_request_id
+    for name in ("x-ms-version", "x-ms-client-request-id"):
+        value = raw.headers.get(name, "")
+        if value and value.isascii() and value.isprintable():
+            headers[name] = value
     if answer.file is None:
         return web.Response(status=answer.status, headers=headers, body=answer.body)
     try:

@@ -43,6 +43,13 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     size_bytes: int
 
 
+class Copied(msgspec.Struct, frozen=True, array_like=True):
+    """Where a copy came from; clients ask until they find it done."""
+
+    copy_id: str
+    source: str
+
+
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """A file or a directory. `file_id` names its uncommitted appends, which a rename keeps."""
 
@@ -57,6 +64,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     access: Access = Access()
     blocks: tuple[Block, ...] = ()
     lease: Lease | None = None
+    copied: Copied | None = None
 
 
 class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):

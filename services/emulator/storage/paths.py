@@ -19,7 +19,7 @@ from services.emulator.storage.properties import (
     version_headers,
 )
 from services.emulator.storage.records import PathSet
-from services.emulator.storage.request import StorageRequest, parse_rename_source
+from services.emulator.storage.request import StorageRequest, check_header_text, parse_rename_source
 
 
 async def create_file(request: StorageRequest, store: FileStore) -> Answer:
@@ -144,6 +144,5 @@ def _access(request: StorageRequest, known: Access) -> Access:
         acl=header("x-ms-acl", known.acl),
     )
     for value in (found.owner, found.group, found.permissions, found.acl):
-        if not (value.isascii() and value.isprintable()):
-            raise Refused("InvalidHeaderValue", detail="x-ms-acl and its kin are ASCII")
+        check_header_text(value, "x-ms-acl")
     return found

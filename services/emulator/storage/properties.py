@@ -17,7 +17,7 @@ from services.emulator.storage.entries import (
     http_date,
 )
 from services.emulator.storage.errors import Refused
-from services.emulator.storage.request import StorageRequest
+from services.emulator.storage.request import StorageRequest, check_header_text
 
 _META = "x-ms-meta-"
 _META_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)  # also a name in XML, where listings put it
@@ -60,8 +60,8 @@ def content_of(
         for field in known.__struct_fields__
         if (value := request.headers.get(f"{prefix}{field.replace('_', '-')}")) is not None
     }
-    if not all(value.isascii() and value.isprintable() for value in said.values()):
-        raise Refused("InvalidHeaderValue", detail="content headers are ASCII")
+    for field, value in said.items():
+        check_header_text(value, field)
     return msgspec.structs.replace(known, **said)
 
 
@@ -95,8 +95,21 @@ def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
         "Content-MD5": entry.content.content_md5,
     }
     headers |= {name: value for name, value in optional.items() if value}
+    headers |= copy_headers(entry)
     headers |= lease_terms.headers(entry.lease, now_us)
     return headers | metadata_headers(metadata_with_marker(entry))
+
+
+def copy_headers(entry: Entry) -> dict[str, str]:
+    if entry.copied is None:
+        return {}
+    return {
+        "x-ms-copy-id": entry.copied.copy_id,
+        "x-ms-copy-source": entry.copied.source,
+        "x-ms-copy-status": "success",
+        "x-ms-copy-progress": f"{entry.size_bytes}/{entry.size_bytes}",
+        "x-ms-copy-completion-time": http_date(entry.created_us),
+    }
 
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:

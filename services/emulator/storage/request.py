@@ -60,7 +60,7 @@ class StorageRequest:
 def parse_http_date(value: str, name: str) -> datetime:
     try:
         parsed = parsedate_to_datetime(value)
-    except ValueError as exc:
+    except (ValueError, OverflowError) as exc:
         raise Refused("InvalidHeaderValue", detail=name) from exc
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
@@ -123,10 +123,20 @@ def check_container(name: str) -> None:
 
 
 def decode(text: str) -> str:
+    """A part of a URL; what could not be written into XML or a header again is refused."""
     try:
-        return unquote(text, errors="strict")
+        decoded = unquote(text, errors="strict")
     except UnicodeDecodeError as exc:
         raise Refused("InvalidUri") from exc
+    if _UNPRINTABLE.search(decoded):
+        raise Refused("InvalidUri")
+    return decoded
+
+
+def check_header_text(value: str, name: str) -> None:
+    """What is kept of a header goes out in a header again, so it must be plain ASCII."""
+    if not (value.isascii() and value.isprintable()):
+        raise Refused("InvalidHeaderValue", detail=name)
 
 
 def _integer(value: str | None, code: str, name: str, maximum: int) -> int | None:
