@@ -29,7 +29,7 @@ async def create_container(request: StorageRequest, store: FileStore) -> Answer:
 
 async def delete_container(request: StorageRequest, store: FileStore) -> Answer:
     entry = store.namespace.container(request.container).entry
-    given = request.headers.get("x-ms-lease-id")
+    given = request.headers.get("x-ms-lease-id") or None
     lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
     await store.remove_container(request.container)
     return Answer(202)
