@@ -1,0 +1,35 @@
+"""`python -m services.trainer`: one training run by the settings FLEETPRICE_TRAINER_DATA and …_OUT."""
+
+import asyncio
+import sys
+
+from services.trainer.settings import TrainerSettings
+from services.trainer.training import train
+from shared.errors import NeedsAttention
+from shared.logs import log
+from shared.run import run_service, say_and_refuse
+from shared.settings import read_settings
+
+
+async def run(settings: TrainerSettings, _stop: asyncio.Event) -> None:
+    """Training is one computation of seconds: a stop during it leaves nothing behind, so none is awaited."""
+    manifest = await asyncio.to_thread(train, settings)
+    log.info(
+        "model_version_written",
+        folder=str(settings.out),
+        r2=round(manifest.metrics.r2, 4),
+        mae=round(manifest.metrics.mae),
+        coverage=round(manifest.metrics.coverage, 4),
+    )
+
+
+def main() -> int:
+    try:
+        settings = read_settings(TrainerSettings)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("trainer", settings, lambda stop: run(settings, stop))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

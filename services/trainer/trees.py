@@ -1,0 +1,138 @@
+"""An ensemble as plain arrays: what the graph is assembled from, and what explanations walk (`trees.npz`)."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAF = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """Nodes of all trees, one after the other; tree t owns `starts[t]:starts[t + 1]`, its root first.
+
+    A row goes to `left` where its `feature` is <= `threshold`, or is NaN and `default_left` is set; else to
+    `right` (both are indices into the same arrays). A leaf has feature LEAF and a `value`; the ensemble's
+    output is `base` plus one leaf of each tree. `count` is how many training rows passed the node.
+    """
+
+    base: float
+    starts: NDArray[np.int32]
+    feature: NDArray[np.int16]
+    threshold: NDArray[np.float32]
+    left: NDArray[np.int32]
+    right: NDArray[np.int32]
+    default_left: NDArray[np.bool_]
+    value: NDArray[np.float64]
+    count: NDArray[np.int32]
+
+    @classmethod
+    def from_lightgbm(cls, dump: dict[str, Any], base: float) -> Self:
+        """From `Booster.dump_model()`."""
+        nodes: list[_Node] = []
+        starts = [0]
+        for tree in dump["tree_info"]:
+            _flatten(tree["tree_structure"], nodes)
+            starts.append(len(nodes))
+        columns = list(zip(*nodes, strict=True))
+        return cls(
+            base=base,
+            starts=np.array(starts, dtype=np.int32),
+            feature=np.array(columns[0], dtype=np.int16),
+            threshold=np.array(columns[1], dtype=np.float32),
+            left=np.array(columns[2], dtype=np.int32),
+            right=np.array(columns[3], dtype=np.int32),
+            default_left=np.array(columns[4], dtype=np.bool_),
+            value=np.array(columns[5], dtype=np.float64),
+            count=np.array(columns[6], dtype=np.int32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def is_leaf(self) -> NDArray[np.bool_]:
+        leaf: NDArray[np.bool_] = self.feature == LEAF
+        return leaf
+
+    def leaves(self, features: NDArray[np.float32]) -> Iterator[NDArray[np.int32]]:
+        """Of each tree in turn, the leaf that every row reaches."""
+        rows = np.arange(len(features))
+        for root in self.starts[:-1]:
+            at = np.full(len(features), root, dtype=np.int32)
+            while len(walking := rows[~self.is_leaf[at]]):
+                node = at[walking]
+                x = features[walking, self.feature[node]]
+                goes_left = (x <= self.threshold[node]) | (np.isnan(x) & self.default_left[node])
+                at[walking] = np.where(goes_left, self.left[node], self.right[node])
+            yield at
+
+    def predict(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
+        total = np.full(len(features), self.base)
+        for leaf in self.leaves(features):
+            total += self.value[leaf]
+        return total
+
+    def bounds(self) -> tuple[float, float]:
+        """No input whatever, infinite or missing, takes the output beyond these."""
+        trees = [slice(a, b) for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)]
+        values = [self.value[tree][self.is_leaf[tree]] for tree in trees]
+        return self.base + sum(v.min() for v in values), self.base + sum(v.max() for v in values)
+
+
+# feature, threshold, left, right, default_left, value, count
+_Node = tuple[int, float, int, int, bool, float, int]
+
+
+def _flatten(node: dict[str, Any], nodes: list[_Node]) -> int:
+    """Append `node` and all below it; returns its index. Recurses as deep as the recipe lets a tree grow."""
+    index = len(nodes)
+    if "split_feature" not in node:
+        nodes.append((LEAF, 0.0, index, index, False, node["leaf_value"], node.get("leaf_count", 0)))
+        return index
+    if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
+        raise ValueError(
+            f"a split by {node['decision_type']} with missing {node['missing_type']} is not numeric"
+        )
+    threshold = float32_at_most(node["threshold"])
+    # Where training saw nothing missing, LightGBM reads NaN as 0.
+    default_left = node["default_left"] if node["missing_type"] == "NaN" else threshold >= 0
+    nodes.append((LEAF, 0.0, index, index, False, 0.0, 0))
+    left = _flatten(node["left_child"], nodes)
+    right = _flatten(node["right_child"], nodes)
+    nodes[index] = (
+        node["split_feature"], threshold, left, right, bool(default_left), 0.0, node["internal_count"]
+    )  # fmt: skip
+    return index
+
+
+def float32_at_most(threshold: float) -> float:
+    """The largest float32 not above `threshold`: every float32 compares with it as with the original."""
+    with np.errstate(over="ignore"):  # LightGBM writes "all but the missing" as the largest double
+        nearest = np.float32(threshold)
+    return float(nearest if float(nearest) <= threshold else np.nextafter(nearest, np.float32(-np.inf)))
+
+
+def encode_trees(trees: Trees, feature_inputs: tuple[str, ...], codes: tuple[dict[str, float], ...]) -> bytes:
+    """`trees.npz`: the arrays of `Trees`, `feature_inputs` (the input behind each feature), and for the k-th
+    feature, where it is a code, `words_k` and `codes_k`. Loads without pickles; same model, same bytes.
+    """
+    arrays: dict[str, NDArray[Any]] = {name: np.asarray(getattr(trees, name)) for name in Trees.__slots__} | {
+        "feature_inputs": np.array(feature_inputs)
+    }
+    for k, mapping in enumerate(codes):
+        arrays[f"words_{k}"] = np.array(list(mapping), dtype=np.str_)
+        arrays[f"codes_{k}"] = np.array(list(mapping.values()), dtype=np.float32)
+    body = io.BytesIO()
+    np.savez_compressed(body, allow_pickle=False, **arrays)
+    return body.getvalue()
+
+
+def decode_trees(body: bytes) -> Trees:
+    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+        columns = {name: arrays[name] for name in Trees.__slots__}
+    return Trees(**(columns | {"base": float(columns["base"])}))
