@@ -28,6 +28,7 @@ class ReceivedPrediction(Struct, frozen=True):
     partition: str
     sequence_number: int
     offset: str
+    line: int
     enqueued_at: datetime
 
 
@@ -118,19 +119,21 @@ class PredictionReader:
         self.events += 1
         created_at = source_created_at(event)
         enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
-        for prediction in self._predictions_of(event):
+        for line, prediction in self._predictions_of(event):
             self.predictions += 1
             mark = Mark(created_at, prediction.source_sequence_number, prediction.source_line)
             if self._watermarks.is_new(prediction.source_partition, mark):
-                offset = str(event.offset)
-                yield ReceivedPrediction(prediction, partition, sequence_of(event), offset, enqueued_at)
+                yield ReceivedPrediction(
+                    prediction, partition, sequence_of(event), str(event.offset), line, enqueued_at
+                )
 
-    def _predictions_of(self, event: EventData) -> list[Prediction]:
+    def _predictions_of(self, event: EventData) -> Iterator[tuple[int, Prediction]]:
         decoded = self._decoder.decode(body_of(event), event.content_type)
         if decoded.batch is not None:
             rows = decoded.batch.drop_columns(["extra"]).to_pylist()
-            return [msgspec.convert(row, Prediction) for row in rows]
-        return list(decoded.records)  # type: ignore[arg-type]  # a decoder of PREDICTION gives Predictions
+            return zip(decoded.lines, (msgspec.convert(row, Prediction) for row in rows), strict=True)
+        # A decoder of PREDICTION gives Predictions.
+        return zip(decoded.lines, decoded.records, strict=True)  # type: ignore[arg-type]
 
 
 def property_of(event: EventData, name: str) -> Any:
