@@ -45,6 +45,8 @@ class _Opening(NamedTuple):
     key: str | None
 
 
+# Every section begins with 0x00: no message starts with this.
+_NOTHING_SEEN = b"\xff"
 _NO_OPENING = _Opening(0, b"", b"", 0, None)
 
 
@@ -52,7 +54,7 @@ class EventCutter:
     """Cuts deliveries into events. Those of a batch mostly open with the same bytes: the last are known."""
 
     def __init__(self) -> None:
-        self._seen = b"\x00"
+        self._seen = _NOTHING_SEEN
         self._opening = _NO_OPENING
 
     def cut(self, message_format: int, payload: bytes) -> tuple[list[Event], str | None]:

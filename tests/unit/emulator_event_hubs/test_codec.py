@@ -1,0 +1,118 @@
+import contextlib
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.emulator.event_hubs import encoding as amqp
+from services.emulator.event_hubs import performatives
+from services.emulator.event_hubs.decoding import DecodeError, Described, decode, skip
+
+scalars = st.one_of(
+    st.booleans().map(lambda value: (value, amqp.boolean(value))),
+    st.integers(0, 0xFF).map(lambda value: (value, amqp.ubyte(value))),
+    st.integers(0, 0xFFFF).map(lambda value: (value, amqp.ushort(value))),
+    st.integers(0, 2**32 - 1).map(lambda value: (value, amqp.uint(value))),
+    st.integers(0, 2**64 - 1).map(lambda value: (value, amqp.ulong(value))),
+    st.integers(-(2**31), 2**31 - 1).map(lambda value: (value, amqp.integer(value))),
+    st.integers(-(2**63), 2**63 - 1).map(lambda value: (value, amqp.long(value))),
+    st.integers(-(2**63), 2**63 - 1).map(lambda value: (value, amqp.timestamp(value))),
+    st.floats(allow_nan=False).map(lambda value: (value, amqp.double(value))),
+    st.uuids().map(lambda value: (value, amqp.uuid(value))),
+    st.binary(max_size=300).map(lambda value: (value, amqp.binary(value))),
+    st.text(max_size=300).map(lambda value: (value, amqp.string(value))),
+    st.text(max_size=20).map(lambda value: (value, amqp.symbol(value))),
+    st.lists(st.text(max_size=20), max_size=300).map(lambda value: (value, amqp.strings(value))),
+    st.just((None, amqp.NULL)),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=8).map(
+            lambda items: ([value for value, _ in items], amqp.sequence(raw for _, raw in items))
+        ),
+        st.dictionaries(st.text(max_size=8), inner, max_size=8).map(
+            lambda entries: (
+                {key: value for key, (value, _) in entries.items()},
+                amqp.mapping((amqp.string(key), raw) for key, (_, raw) in entries.items()),
+            )
+        ),
+        inner.map(lambda item: (Described(0x77, item[0]), amqp.described(0x77, item[1]))),
+    ),
+    max_leaves=12,
+)
+
+
+@given(values, st.binary(max_size=8), st.binary(max_size=8))
+def test_what_is_encoded_is_decoded(encoded, before, after):
+    """Every value comes back as it went in, wherever in the buffer it stands."""
+    value, raw = encoded
+    buffer = before + raw + after
+    assert decode(buffer, len(before)) == (value, len(before) + len(raw))
+
+
+@given(values)
+def test_skipping_lands_where_decoding_does(encoded):
+    """A value can be stepped over without being looked at."""
+    _, raw = encoded
+    # A described value inside a described one is nothing that a message's sections are made of.
+    if raw[:1] == b"\x00" and raw[3:4] == b"\x00":
+        return
+    assert skip(raw + b"\x40", 0) == len(raw)
+
+
+@given(st.binary(max_size=400))
+def test_arbitrary_bytes_decode_or_are_refused(raw):
+    """Whatever a stranger sends is a value or a DecodeError, never another failure."""
+    for read in (decode, skip, performatives.decode_performative):
+        with contextlib.suppress(DecodeError):
+            read(raw) if read is not skip else skip(raw, 0)
+
+
+@given(values, st.data())
+def test_cut_values_are_refused(encoded, data):
+    """A value that ends early is refused, at whichever byte it ends."""
+    _, raw = encoded
+    end = data.draw(st.integers(0, len(raw) - 1))
+    with pytest.raises(DecodeError):
+        decode(raw[:end])
+
+
+def test_lying_counts_allocate_nothing():
+    """A list that claims four billion items in nine bytes is refused before memory is taken for them."""
+    for code in (0xD0, 0xD1, 0xF0):
+        with pytest.raises(DecodeError, match="more items"):
+            decode(bytes((code,)) + b"\x00\x00\x00\x04\xff\xff\xff\xff" + b"\x40" * 8)
+
+
+def test_deep_nesting_is_refused():
+    """A kilobyte of opening lists does not exhaust the stack."""
+    raw = amqp.NULL
+    for _ in range(40):
+        raw = amqp.sequence([raw])
+    with pytest.raises(DecodeError, match="nested"):
+        decode(raw)
+    with pytest.raises(DecodeError, match="nested"):
+        decode(b"\x00" * 5000)
+    with pytest.raises(DecodeError):
+        skip(b"\x00" * 5000, 0)
+
+
+def test_performatives_are_checked_field_by_field():
+    """A frame whose fields have the wrong types is refused with the field's name."""
+    good = amqp.described(0x14, amqp.sequence([amqp.uint(1), amqp.uint(2), amqp.binary(b"t")]))
+    transfer, end = performatives.decode_performative(good + b"payload")
+    assert transfer == performatives.Transfer(1, 2, b"t")
+    assert end == len(good)
+    bad = amqp.described(0x14, amqp.sequence([amqp.string("one")]))
+    with pytest.raises(DecodeError, match="transfer"):
+        performatives.decode_performative(bad)
+
+
+def test_raw_fields_are_cut_as_sent():
+    """A link's source and target can be echoed byte for byte."""
+    source = amqp.described(0x28, amqp.sequence([amqp.string("hub")]))
+    fields = [amqp.string("link"), amqp.uint(300), amqp.boolean(True), amqp.uuid(uuid.uuid4()), source]
+    body = amqp.described(0x12, amqp.sequence(fields))
+    assert performatives.raw_fields(body) == fields
