@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import inspect
 
-from shared.contract.columns import Contract, plain_type
+from shared.contract.columns import Contract, declared_fields, plain_type
 from shared.contract.signals import EARLIEST, LATEST
 
 
@@ -15,16 +15,14 @@ class Bounds:
     """The ranges and lengths that a record type declares, applied to whole columns."""
 
     def __init__(self, contract: Contract) -> None:
-        info = inspect.type_info(contract.record)
-        if not isinstance(info, inspect.StructType):
-            raise TypeError(f"{contract.record.__name__} is no msgspec Struct")
-        self._declared = {f.encode_name: plain_type(f.type) for f in info.fields}
-        self._required = {f.encode_name for f in info.fields if f.required}
+        fields = declared_fields(contract.record)
+        self._declared = {field.encode_name: plain_type(field.type)[0] for field in fields}
+        self._required = {field.encode_name for field in fields if field.required}
 
     def violations(self, batch: pa.RecordBatch) -> dict[int, str]:
         """Row number → the first bound it breaks; empty where every row keeps them all."""
         found: dict[int, str] = {}
-        for name, (declared, _) in self._declared.items():
+        for name, declared in self._declared.items():
             if name in batch.schema.names:
                 self._check(name, declared, batch.column(name), found)
         return found

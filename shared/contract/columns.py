@@ -48,11 +48,16 @@ class Contract:
 
 def contract_of(record: type[Struct], version: int) -> Contract:
     """The contract that a record type declares."""
+    fields = [_arrow_field(field) for field in declared_fields(record)]
+    return Contract(record.__name__.lower(), version, record, pa.schema(fields))
+
+
+def declared_fields(record: type[Struct]) -> tuple[inspect.Field, ...]:
+    """A record type's fields with their declared types."""
     info = inspect.type_info(record)
     if not isinstance(info, inspect.StructType):
         raise TypeError(f"{record.__name__} is no msgspec Struct")
-    fields = [_arrow_field(field) for field in info.fields]
-    return Contract(record.__name__.lower(), version, record, pa.schema(fields))
+    return info.fields
 
 
 def _arrow_field(field: inspect.Field) -> pa.Field:

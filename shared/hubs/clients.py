@@ -1,7 +1,8 @@
 """Clients of the unmodified azure-eventhub SDK, made from settings, and what is read off its events."""
 
+import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from azure.eventhub import EventData
 from azure.eventhub.aio import CheckpointStore, EventHubConsumerClient, EventHubProducerClient
@@ -11,8 +12,21 @@ from azure.identity.aio import DefaultAzureCredential
 from shared.settings import WorldSettings
 
 PREFETCH = 3_000
-# The SDK's default of 3 would resend before anyone can look whether the first send got through.
-NO_RETRIES: Any = {"retry_total": 0}
+
+
+class SingleSendProducerClient(EventHubProducerClient):
+    """A producer that sends what it is given once.
+
+    `retry_total=0` alone does not do it: after any EventHubError, `send_batch` restarts the partition's
+    producer and sends the batch again, a lost answer included [azure-eventhub 5.15.1, `send_batch`]. So a
+    restart of a producer that is there raises the error it was meant to hide.
+    """
+
+    async def _start_producer(self, partition_id: str, send_timeout: float | None) -> None:
+        failure = sys.exception()
+        if self._producers.get(partition_id) is not None and failure is not None:
+            raise failure
+        await super()._start_producer(partition_id, send_timeout)
 
 
 def _is_connection_string(world: str) -> bool:
@@ -37,12 +51,13 @@ def consumer_client(
     return EventHubConsumerClient(world, hub, group, credential=DefaultAzureCredential(), **options)
 
 
-def producer_client(settings: WorldSettings, hub: str) -> EventHubProducerClient:
-    """A producer to `hub` that never resends by itself."""
+def producer_client(settings: WorldSettings, hub: str) -> SingleSendProducerClient:
+    """A producer to `hub` that never resends by itself; make a new one after a failure."""
     world = settings.event_hubs_or_refuse()
     if _is_connection_string(world):
-        return EventHubProducerClient.from_connection_string(world, eventhub_name=hub, **NO_RETRIES)
-    return EventHubProducerClient(world, hub, credential=DefaultAzureCredential(), **NO_RETRIES)
+        client = SingleSendProducerClient.from_connection_string(world, eventhub_name=hub, retry_total=0)
+        return cast("SingleSendProducerClient", client)
+    return SingleSendProducerClient(world, hub, credential=DefaultAzureCredential(), retry_total=0)
 
 
 def body_of(event: EventData) -> bytes:

@@ -1,0 +1,19 @@
+"""Write what is generated from the contract: `python -m shared.contract` in the repository's root."""
+
+from pathlib import Path
+
+from shared.contract.columns import BY_STREAM
+from shared.contract.reference import json_schema, page
+
+
+def write_reference(root: Path) -> None:
+    """The page and the schemas below `root`/docs."""
+    docs = root / "docs"
+    (docs / "schemas").mkdir(parents=True, exist_ok=True)
+    (docs / "contract.md").write_text(page())
+    for contract in BY_STREAM.values():
+        (docs / "schemas" / f"{contract.name}-{contract.version}.json").write_bytes(json_schema(contract))
+
+
+if __name__ == "__main__":
+    write_reference(Path.cwd())

@@ -1,0 +1,74 @@
+"""What is generated from the contract's declarations: JSON Schemas and docs/contract.md."""
+
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from shared.contract.columns import BY_STREAM, Contract, declared_fields, plain_type
+
+_INTRO = """# The contract
+
+Generated from `shared/contract/` by `python -m shared.contract`; a test keeps it so.
+
+An event carries 1..n records: `application/json` (one, or an array), `application/x-ndjson` (a record a
+line) or `application/vnd.apache.arrow.stream` (a record a row). Where the content type is absent, the first
+bytes tell. Fields not listed here are kept in the column `extra` as a JSON object. A record outside a range
+below is a dead letter; one inside it but outside what the model was trained on is priced and flagged.
+Every raw row also carries `partition` (int32), `sequence_number` (int64), `offset` (string), `line` (int32)
+and `enqueued_at` (timestamp[us, UTC]).
+
+The key of a reading is (`vehicle_id`, `reading_no`). A raw zone keeps what was sent, a sender's own doubles
+included.
+"""
+
+
+def json_schema(contract: Contract) -> bytes:
+    """The JSON Schema of one record, unknown fields allowed."""
+    schema = msgspec.json.schema(contract.record)
+    for definition in schema["$defs"].values():
+        definition.pop("additionalProperties", None)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
+
+
+def page() -> str:
+    """docs/contract.md: one table per stream."""
+    return _INTRO + "".join(_table(stream, contract) for stream, contract in BY_STREAM.items())
+
+
+def _table(stream: str, contract: Contract) -> str:
+    head = f"\n## {contract.name}, version {contract.version} (stream `{stream}`)\n\n"
+    head += "| field | type | unit | range | VSS signal | meaning |\n|---|---|---|---|---|---|\n"
+    return head + "".join(_row(field, contract) for field in declared_fields(contract.record))
+
+
+def _row(field: inspect.Field, contract: Contract) -> str:
+    about, meaning = _metadata(field.type)
+    column = contract.schema.field(field.encode_name).type
+    vss = about.get("vss")
+    signal = f"`{vss}`" if vss else ""
+    if vss and about.get("factor", 1) != 1:
+        signal += f" in {about['vss_unit']}, times {about['factor']:g}"
+    meaning = "" if meaning == vss else meaning
+    name = f"`{field.encode_name}`" + (" (required)" if field.required else "")
+    return f"| {name} | {column} | {about.get('unit', '')} | {_range(field.type)} | {signal} | {meaning} |\n"
+
+
+def _metadata(declared: inspect.Type) -> tuple[dict[str, Any], str]:
+    if isinstance(declared, inspect.UnionType):
+        declared = declared.types[0]
+    if not isinstance(declared, inspect.Metadata):
+        return {}, ""
+    return declared.extra or {}, (declared.extra_json_schema or {}).get("description", "")
+
+
+def _range(declared: inspect.Type) -> str:
+    match plain_type(declared)[0]:
+        case inspect.IntType(ge=least, le=most) | inspect.FloatType(ge=least, le=most):
+            return f"{least:,.10g} to {most:,.10g}" if isinstance(most, float) else f"{least:,} to {most:,}"
+        case inspect.StrType(min_length=least, max_length=most):
+            return f"{least or 0} to {most} characters"
+        case inspect.VarTupleType(max_length=most):
+            return f"at most {most}"
+    return ""

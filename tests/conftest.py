@@ -1,0 +1,40 @@
+"""The embedded Azure for a test: the real servers, in this process, on free ports, on a folder of its own."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.storage.server import StorageServer
+from shared.settings import WorldSettings
+
+
+@dataclass(frozen=True)
+class World:
+    """Both servers, and the settings that name them."""
+
+    hub: EventHubsServer
+    storage: StorageServer
+    data_dir: Path
+
+    def settings(self, kind=WorldSettings, **values):
+        """Settings of a service that point here, balancing quickly."""
+        return kind(
+            **{
+                "event_hubs": self.hub.connection_string,
+                "storage": self.storage.connection_string,
+                "balancing_interval_s": 1.0,
+                "ownership_expiry_s": 5.0,
+                **values,
+            }
+        )
+
+
+@pytest.fixture
+async def world(tmp_path):
+    async with AsyncExitStack() as stack:
+        hub = await stack.enter_async_context(EventHubsServer(tmp_path))
+        storage = await stack.enter_async_context(StorageServer(tmp_path))
+        yield World(hub, storage, tmp_path)
