@@ -5,7 +5,7 @@ everything else SinkUnavailable.
 """
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,9 +19,9 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.identity.aio import DefaultAzureCredential
 from azure.storage.filedatalake.aio import DataLakeServiceClient, FileSystemClient
 
+from shared.credentials import process_credential
 from shared.errors import SettingsError, SinkUnavailable
 from shared.settings import WorldSettings
 
@@ -170,11 +170,9 @@ async def open_lake(settings: WorldSettings) -> AsyncIterator[Lake]:
         "connection_timeout": _CONNECTION_TIMEOUT_S,
         "read_timeout": _READ_TIMEOUT_S,
     }
-    async with AsyncExitStack() as stack:
-        if "AccountName=" in world:
-            service = DataLakeServiceClient.from_connection_string(world, **options)
-        else:
-            credential = await stack.enter_async_context(DefaultAzureCredential())
-            service = DataLakeServiceClient(world, credential=credential, **options)
-        await stack.enter_async_context(service)
+    if "AccountName=" in world:
+        service = DataLakeServiceClient.from_connection_string(world, **options)
+    else:
+        service = DataLakeServiceClient(world, credential=process_credential(), **options)
+    async with service:
         yield Lake(service.get_file_system_client(settings.file_system))

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 import uvloop
 
 from shared import failpoints
+from shared.credentials import close_credential
 from shared.errors import NeedsAttention
 from shared.logs import log, set_up_logs
 from shared.settings import LOOPBACK, WorldSettings
@@ -49,7 +50,10 @@ async def _until_stopped(service: Service) -> int | None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    return await service(stop)
+    try:
+        return await service(stop)
+    finally:
+        await close_credential()
 
 
 def _arm_failpoints(settings: WorldSettings) -> None:

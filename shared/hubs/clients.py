@@ -7,8 +7,8 @@ from typing import Any, cast
 from azure.eventhub import EventData
 from azure.eventhub.aio import CheckpointStore, EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.amqp import AmqpMessageBodyType
-from azure.identity.aio import DefaultAzureCredential
 
+from shared.credentials import process_credential
 from shared.settings import WorldSettings
 
 PREFETCH = 3_000
@@ -48,7 +48,7 @@ def consumer_client(
         options["partition_ownership_expiration_interval"] = settings.ownership_expiry_s
     if _is_connection_string(world):
         return EventHubConsumerClient.from_connection_string(world, group, eventhub_name=hub, **options)
-    return EventHubConsumerClient(world, hub, group, credential=DefaultAzureCredential(), **options)
+    return EventHubConsumerClient(world, hub, group, credential=process_credential(), **options)
 
 
 def producer_client(settings: WorldSettings, hub: str) -> SingleSendProducerClient:
@@ -57,7 +57,7 @@ def producer_client(settings: WorldSettings, hub: str) -> SingleSendProducerClie
     if _is_connection_string(world):
         client = SingleSendProducerClient.from_connection_string(world, eventhub_name=hub, retry_total=0)
         return cast("SingleSendProducerClient", client)
-    return SingleSendProducerClient(world, hub, credential=DefaultAzureCredential(), retry_total=0)
+    return SingleSendProducerClient(world, hub, credential=process_credential(), retry_total=0)
 
 
 def body_of(event: EventData) -> bytes:

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
-from azure.identity.aio import DefaultAzureCredential
 
+from shared.credentials import process_credential
 from shared.settings import WorldSettings
 
 # Partition ids → the last sequence number that the sink holds; one left out starts at the oldest event.
@@ -64,6 +64,6 @@ def checkpoint_store(settings: WorldSettings, resume: ResumePoints | None = None
             "ResumingCheckpointStore", ResumingCheckpointStore.from_connection_string(world, container)
         )
     else:
-        store = ResumingCheckpointStore(world, container, credential=DefaultAzureCredential())
+        store = ResumingCheckpointStore(world, container, credential=process_credential())
     store.resume = resume
     return store

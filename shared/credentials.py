@@ -1,0 +1,26 @@
+"""The one credential of a process, where settings name a namespace or an account URL instead of a key."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from azure.identity.aio import DefaultAzureCredential
+
+_credential: "DefaultAzureCredential | None" = None
+
+
+def process_credential() -> "DefaultAzureCredential":
+    """DefaultAzureCredential, made at the first use and shared by every client of the process."""
+    global _credential  # noqa: PLW0603 - one a process, like its event loop; closed by `close_credential`
+    if _credential is None:
+        from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - not every service has it
+
+        _credential = DefaultAzureCredential()
+    return _credential
+
+
+async def close_credential() -> None:
+    """Close it where there is one; the process is about to end."""
+    global _credential
+    if _credential is not None:
+        credential, _credential = _credential, None
+        await credential.close()
