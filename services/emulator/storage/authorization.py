@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.emulator.storage.errors import Refused
-from services.emulator.storage.operations import Operation
-from services.emulator.storage.request import StorageRequest, parse_http_date
+from services.emulator.storage.operations import Dialect, Operation
+from services.emulator.storage.request import StorageRequest, parse_http_date, parse_source
 from services.emulator.storage.shared_access import check_shared_access
 
 MAX_CLOCK_SKEW_S = 15 * 60
@@ -40,7 +41,8 @@ class Authorization:
         if (authorization := request.headers.get("Authorization")) is not None:
             self._check_shared_key(request, authorization, now_s)
         elif "sig" in request.query:
-            check_shared_access(request, operation, self.sign, now_s)
+            for asked, to_do in (request, operation), *_sources(request):
+                check_shared_access(asked, to_do, self.sign, now_s)
         else:
             raise Refused("NoAuthenticationInformation")
 
@@ -60,6 +62,16 @@ class Authorization:
             if account == self._account and _same(signature, expected):
                 return
         raise Refused("AuthenticationFailed")
+
+
+def _sources(request: StorageRequest) -> Iterator[tuple[StorageRequest, Operation]]:
+    """What a rename or copy takes from elsewhere: covered by the token beside its name, or the request's."""
+    for header, permissions in (("x-ms-rename-source", "mwd"), ("x-ms-copy-source", "r")):
+        if (source := request.headers.get(header)) is not None:
+            container, path, query = parse_source(source, request.account)
+            token = query if "sig" in query else request.query
+            asked = replace(request, container=container, path=path, query=token)
+            yield asked, Operation("source", Dialect.BLOB, "o", permissions)
 
 
 def string_to_sign(

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import msgspec
@@ -22,7 +21,7 @@ from services.emulator.storage.properties import (
     version_headers,
 )
 from services.emulator.storage.records import PathSet
-from services.emulator.storage.request import StorageRequest, check_header_text, parse_resource
+from services.emulator.storage.request import StorageRequest, check_header_text, parse_source
 from services.emulator.storage.staging import Slice, assemble
 from services.emulator.storage.upload import receive
 
@@ -92,7 +91,8 @@ async def set_http_headers(request: StorageRequest, store: FileStore) -> Answer:
 
 async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
     """A copy within the account, done by the time it is answered."""
-    url, container, path = _copy_source(request)
+    url = request.headers["x-ms-copy-source"]
+    container, path, _ = parse_source(url, request.account)
     source = store.namespace.entry(container, path)
     if source is None or source.is_directory:
         raise Refused("PathNotFound", detail="x-ms-copy-source")
@@ -122,18 +122,6 @@ async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
         raise Refused("DirectoryNotEmpty")
     await store.remove(request.container, request.path, node)
     return Answer(202, {"x-ms-delete-type-permanent": "true"})
-
-
-def _copy_source(request: StorageRequest) -> tuple[str, str, str]:
-    """The source as it was written, and the container and path it names."""
-    url = request.headers["x-ms-copy-source"]
-    try:
-        raw_path = urlsplit(url).path
-    except ValueError as exc:
-        raise Refused("InvalidSourceUri") from exc
-    check_header_text(url, "x-ms-copy-source")
-    container, path = parse_resource(raw_path, request.account)
-    return url, container, path
 
 
 def existing(request: StorageRequest, store: FileStore) -> Entry:

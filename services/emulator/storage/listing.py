@@ -32,6 +32,6 @@ def token(key: str) -> str:
 
 def key_of(text: str) -> str:
     try:
-        return base64.urlsafe_b64decode(text.encode()).decode()
+        return base64.b64decode(text.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as exc:
         raise Refused("InvalidQueryParameterValue", detail="marker") from exc

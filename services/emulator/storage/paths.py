@@ -19,7 +19,7 @@ from services.emulator.storage.properties import (
     version_headers,
 )
 from services.emulator.storage.records import PathSet
-from services.emulator.storage.request import StorageRequest, check_header_text, parse_rename_source
+from services.emulator.storage.request import StorageRequest, check_header_text, parse_source
 
 
 async def create_file(request: StorageRequest, store: FileStore) -> Answer:
@@ -42,7 +42,7 @@ async def create_directory(request: StorageRequest, store: FileStore) -> Answer:
 
 async def rename(request: StorageRequest, store: FileStore) -> Answer:
     """The path changes, its etag and metadata do not. The new parent must exist; this makes none."""
-    source_container, source = parse_rename_source(request.headers["x-ms-rename-source"], request.account)
+    source_container, source, _ = parse_source(request.headers["x-ms-rename-source"], request.account)
     if (entry := store.namespace.entry(source_container, source)) is None:
         raise Refused("SourcePathNotFound")
     check_write(request, entry, prefix="x-ms-source-")

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from aiohttp import StreamReader
 
@@ -83,16 +83,21 @@ def parse_resource(raw_path: str, account: str) -> tuple[str, str]:
     return _split(decode(raw_path).removeprefix("/"), account)
 
 
-def parse_rename_source(raw: str, account: str) -> tuple[str, str]:
-    """Container and path of `/container/path?sas`, url-encoded, as the SDKs name a rename's source.
+def parse_source(raw: str, account: str) -> tuple[str, str, dict[str, str]]:
+    """Container, path and token of what a rename or copy takes: a URL, or `/container/path?sas` of one.
 
     The C++ SDK, and so Arrow, takes a path-style URL's account for the container and sends it along here,
     while it leaves it out of the request's own path.
     """
-    container, path = _split(decode(raw.partition("?")[0]).removeprefix("/"), account)
+    check_header_text(raw, "source")
+    try:
+        url = urlsplit(raw)
+    except ValueError as exc:
+        raise Refused("InvalidSourceUri") from exc
+    container, path = _split(decode(url.path).removeprefix("/"), account)
     if not container or not path:
         raise Refused("InvalidSourceUri")
-    return container, path
+    return container, path, parse_query(url.query)
 
 
 def _split(resource: str, account: str) -> tuple[str, str]:

@@ -157,16 +157,17 @@ class StorageServer:
         request_id = str(uuid4())
         try:
             answer = await self._answer(raw, request_id)
+            if answer is not None:
+                return await send(raw, answer, request_id)
+        except ConnectionError:
+            log.debug("client_went_away", method=raw.method, path=raw.path)
         except OSError as exc:
-            log.exception("disk_refused", path=raw.path)
-            answer = self._refusal(
-                raw, Refused("InternalError", detail=str(exc.strerror)), Dialect.BLOB, request_id
-            )
-        if answer is None:
-            if raw.transport is not None:
-                raw.transport.abort()
-            return web.Response()
-        return await send(raw, answer, request_id)
+            log.exception("disk_refused", method=raw.method, path=raw.path)
+            refused = Refused("InternalError", detail=str(exc.strerror))
+            return await send(raw, self._refusal(raw, refused, Dialect.BLOB, request_id), request_id)
+        if raw.transport is not None:
+            raw.transport.abort()
+        return web.Response()
 
     async def _answer(self, raw: web.BaseRequest, request_id: str) -> Answer | None:
         dialect = Dialect.BLOB

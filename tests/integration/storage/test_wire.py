@@ -1,0 +1,232 @@
+import asyncio
+import base64
+import hashlib
+import hmac
+from email.utils import formatdate
+from urllib.parse import unquote
+
+import pytest
+
+from services.emulator.storage.server import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY, StorageServer
+
+
+class RawClient:
+    """A client that signs correctly whatever it is told to send, sane or not."""
+
+    def __init__(self, port):
+        self.port = port
+
+    async def send(self, method, target, headers=(), body=b"", length=None, hang_up=False):
+        path, _, query = target.partition("?")
+        path = f"/{WELL_KNOWN_ACCOUNT}{path}"
+        sent = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2023-11-03", **dict(headers)}
+        if method in {"PUT", "PATCH", "POST"}:
+            sent.setdefault("Content-Length", str(len(body) if length is None else length))
+        sent["Authorization"] = f"SharedKey {WELL_KNOWN_ACCOUNT}:{self._sign(method, path, query, sent)}"
+        lines = [f"{method} {path}{'?' + query if query else ''} HTTP/1.1", "Host: 127.0.0.1"]
+        lines += [f"{name}: {value}" for name, value in sent.items()]
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
+        answer = b"" if hang_up else await reader.read(-1)
+        writer.close()
+        await writer.wait_closed()
+        status = int(answer.split(b" ", 2)[1]) if answer else 0
+        return status, answer
+
+    def _sign(self, method, path, query, headers):
+        by_name = {name.lower(): value for name, value in headers.items()}
+        length = by_name.get("content-length", "")
+        lines = [method, "", "", "" if length == "0" else length]
+        names = ("content-md5", "content-type", "date", "if-modified-since", "if-match", "if-none-match")
+        lines += [by_name.get(name, "") for name in names]
+        lines += [by_name.get("if-unmodified-since", ""), by_name.get("range", "")]
+        lines += [f"{name}:{by_name[name]}" for name in sorted(by_name) if name.startswith("x-ms-")]
+        lines.append(f"/{WELL_KNOWN_ACCOUNT}{path}")
+        pairs = [pair.partition("=") for pair in query.split("&") if pair]
+        lines += sorted(f"{unquote(name).lower()}:{unquote(value)}" for name, _, value in pairs)
+        text = "\n".join(lines).encode("latin-1")
+        return base64.b64encode(
+            hmac.new(base64.b64decode(WELL_KNOWN_KEY), text, hashlib.sha256).digest()
+        ).decode()
+
+
+@pytest.fixture
+def raw(storage):
+    return RawClient(storage.port)
+
+
+PUT_BLOB = {"x-ms-blob-type": "BlockBlob"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/lake/../../etc/passwd",
+        "/lake/a/../../b",
+        "/lake/%2e%2e/%2e%2e/b",
+        "/lake/a%2f..%2f..%2fb",
+        "/lake/./b",
+        "/lake//b",
+        "/lake/a%00b",
+        "/lake/a%0ab",
+        "/lake/a%ff",
+        "/../b",
+        "/.meta/journal",
+        "/.staging/parts/1",
+        "/lake/" + "x" * 256,
+        "/lake/" + "x/" * 600,
+        "/LAKE/b",
+        "/-lake/b",
+    ],
+)
+async def test_no_path_leads_out_of_the_tree(raw, path, tmp_path):
+    """Traversal is refused however it is written, and nothing is made anywhere."""
+    before = sorted(file.name for file in tmp_path.rglob("*") if file.is_file())
+    status, answer = await raw.send("PUT", path, PUT_BLOB, b"owned")
+    assert status == 400, answer
+    status, _ = await raw.send("GET", path)
+    assert status == 400
+    assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == before
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "headers"),
+    [
+        ("PATCH", "/lake/f?action=append&position=minus", {}),
+        ("PATCH", "/lake/f?action=append&position=-1", {}),
+        ("PATCH", "/lake/f?action=append", {}),
+        ("PATCH", "/lake/f?action=flush&position=99999999999999999999", {}),
+        ("PATCH", "/lake/f?action=flush&position=0&retainUncommittedData=maybe", {}),
+        ("PUT", "/lake/f?resource=file", {"x-ms-properties": "name=not base64!"}),
+        ("PUT", "/lake/f?resource=file", {"x-ms-properties": "bad name=YQ=="}),
+        ("PUT", "/lake/f?resource=file", {"x-ms-properties": "a=" + base64.b64encode(b"x\r\ny").decode()}),
+        ("PUT", "/lake/f?resource=file", {"x-ms-content-type": "caf\xe9"}),
+        ("PUT", "/lake/f?resource=file", {"If-Modified-Since": "yesterday"}),
+        ("PUT", "/lake/f", PUT_BLOB | {"x-ms-meta-a": "caf\xe9"}),
+        ("PUT", "/lake/f", PUT_BLOB | {"x-ms-meta-a": "x" * 9000}),
+        ("PUT", "/lake/f", PUT_BLOB | {"x-ms-structured-body": "XSM/1.0; properties=crc64"}),
+        ("PUT", "/lake/f", PUT_BLOB | {"If-Unmodified-Since": "99999"}),
+        ("PUT", "/lake/f", {}),
+        ("PUT", "/lake/f", PUT_BLOB | {"Content-Type": "caf\xe9"}),
+        ("PUT", "/lake/f?comp=block&blockid=!!", {}),
+        ("PUT", "/lake/f?comp=block", {}),
+        ("PUT", "/lake/f?comp=blocklist", {}),
+        ("PUT", "/lake/g", {"x-ms-copy-source": "http://[broken"}),
+        ("PUT", "/lake/g?mode=legacy", {"x-ms-rename-source": "/lake/%ff"}),
+        ("PUT", "/lake/g?mode=legacy", {"x-ms-rename-source": "nowhere"}),
+        ("PUT", "/lake/f?comp=lease", {"x-ms-lease-action": "acquire", "x-ms-lease-duration": "5"}),
+        ("PUT", "/lake/f?comp=lease", {"x-ms-lease-action": "acquire", "x-ms-proposed-lease-id": "me"}),
+        ("PUT", "/lake/f?comp=lease", {"x-ms-lease-action": "dance"}),
+        ("GET", "/lake/f", {"Range": "bytes=9-1,3-4"}),
+        ("GET", "/lake/f", {"x-ms-range": "lines=1-2"}),
+        ("GET", "/lake?restype=container&comp=list&maxresults=0", {}),
+        ("GET", "/lake?restype=container&comp=list&maxresults=many", {}),
+        ("GET", "/lake?restype=container&comp=list&marker=~~", {}),
+        ("GET", "/lake?restype=container&comp=list&prefix=%00", {}),
+        ("GET", "/lake?restype=container&comp=list&delimiter=x", {}),
+        ("GET", "/lake?resource=filesystem&recursive=perhaps", {}),
+        ("GET", "/lake?resource=filesystem&recursive=true&continuation=%21", {}),
+    ],
+)
+async def test_what_makes_no_sense_is_the_clients_fault(raw, method, target, headers):
+    """A malformed request is answered 400 with a code, and the server goes on."""
+    assert (await raw.send("PUT", "/lake/f?resource=file"))[0] == 201
+    status, answer = await raw.send(method, target, headers)
+    assert status == 400, answer
+    assert b"x-ms-error-code" in answer
+    assert (await raw.send("HEAD", "/lake/f"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("POST", "/lake/f", 405),
+        ("PUT", "/lake/f?comp=page", 501),
+        ("PATCH", "/lake/f?action=setAccessControlRecursive&mode=set", 501),
+        ("DELETE", "/lake/f?comp=metadata", 405),
+        ("GET", "/lake?comp=list&restype=share", 501),
+        ("PUT", "/lake/none?comp=metadata", 404),
+        ("GET", "/nothing/f", 404),
+    ],
+)
+async def test_what_is_not_served_says_so(raw, method, target, status):
+    """An operation that is not implemented is refused by name, never half done."""
+    assert (await raw.send(method, target))[0] == status
+
+
+async def test_a_list_of_blocks_cannot_declare_entities(raw):
+    """The billion laughs stay unlaughed."""
+    bomb = (
+        b'<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaa">]><BlockList><Latest>&a;</Latest></BlockList>'
+    )
+    status, answer = await raw.send("PUT", "/lake/f?comp=blocklist", body=bomb)
+    assert (status, b"InvalidXmlDocument" in answer) == (400, True)
+
+
+async def test_chunked_bodies_need_a_length(raw):
+    """As the service: a write says how long it is."""
+    headers = PUT_BLOB | {"Transfer-Encoding": "chunked", "Content-Length": ""}
+    del headers["Content-Length"]
+    reader, writer = await asyncio.open_connection("127.0.0.1", raw.port)
+    writer.write(
+        b"PUT /devstoreaccount1/lake/f HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    )
+    assert b" 401 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_body_beyond_the_limit_is_refused_unread(tmp_path):
+    """What one request may carry is bounded, before it is read."""
+    async with StorageServer(tmp_path, max_body_bytes=1_000_000) as storage:
+        raw = RawClient(storage.port)
+        assert (await raw.send("PUT", "/lake/f", PUT_BLOB, b"x" * 1_000_000))[0] == 201
+        status, answer = await raw.send("PUT", "/lake/g", PUT_BLOB, b"", length=10**15)
+        assert (status, b"RequestBodyTooLarge" in answer) == (413, True)
+
+
+async def test_a_connection_lost_in_the_middle_of_a_body_leaves_nothing(raw, tmp_path):
+    """Half an upload is no upload, and no litter."""
+    for length in (1_000, 3_000_000):
+        await raw.send("PUT", "/lake/half", PUT_BLOB, b"x" * (length // 2), length=length, hang_up=True)
+    assert (await raw.send("HEAD", "/lake/half"))[0] == 404
+    while list((tmp_path / "storage/.staging/parts").iterdir()):  # until the server notices
+        await raw.send("HEAD", "/lake/half")
+
+
+async def test_errors_speak_the_clients_language(raw):
+    """Data Lake's errors are JSON, Blob's are XML; both carry the code in a header."""
+    _, dfs = await raw.send("PATCH", "/lake/none?action=flush&position=0")
+    assert b"x-ms-error-code: PathNotFound" in dfs
+    assert b'{"error":{"code":"PathNotFound"' in dfs
+    _, blob = await raw.send("GET", "/lake/none")
+    assert b"x-ms-error-code: BlobNotFound" in blob
+    assert b"<Error><Code>BlobNotFound</Code>" in blob
+
+
+async def test_every_write_says_it_is_encrypted(raw):
+    """The Arrow C++ client ends the process where a write's answer lacks this header."""
+    writes = [
+        ("PUT", "/lake/f?resource=file", {}, b""),
+        ("PUT", "/lake/d?resource=directory", {}, b""),
+        ("PATCH", "/lake/f?action=append&position=0", {}, b"abc"),
+        ("PATCH", "/lake/f?action=flush&position=3", {}, b""),
+        ("PUT", "/lake/d/f?mode=legacy", {"x-ms-rename-source": "/lake/f"}, b""),
+        ("PUT", "/lake/b", PUT_BLOB, b"abc"),
+        ("PUT", "/lake/b?comp=metadata", {}, b""),
+        ("PUT", "/lake/b?comp=block&blockid=YQ%3D%3D", {}, b"abc"),
+        ("PUT", "/lake/b?comp=blocklist", {}, b"<BlockList><Latest>YQ==</Latest></BlockList>"),
+    ]
+    for method, target, headers, body in writes:
+        status, answer = await raw.send(method, target, headers, body)
+        assert status in {200, 201, 202}, answer
+        assert b"x-ms-request-server-encrypted: true" in answer, target
+
+
+async def test_a_client_that_asks_before_it_sends(storage):
+    """`Expect: 100-continue` is answered before the body is sent, and not where there is none."""
+    raw = RawClient(storage.port)
+    _, answer = await raw.send("PUT", "/lake/f", PUT_BLOB | {"Expect": "100-continue"}, b"abc")
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
+    _, answer = await raw.send("PUT", "/lake/g", PUT_BLOB | {"Expect": "100-continue"}, b"")
+    assert answer.startswith(b"HTTP/1.1 201 ")
