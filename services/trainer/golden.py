@@ -22,7 +22,7 @@ class _Vehicle(NamedTuple):
 
 
 _NAN = math.nan
-_INF = math.inf
+_HUGE = 3e38  # near the end of float32; JSON has no infinity
 _VEHICLES = (
     _Vehicle("a common hatchback", "ford", "focus", "manual", "petrol", 2017, 41_500, 1.0, 4.65),
     _Vehicle("the same, worn", "ford", "focus", "manual", "petrol", 2017, 182_250, 1.0, 4.65),
@@ -35,7 +35,7 @@ _VEHICLES = (
     _Vehicle("an off-roader", "volkswagen", "tiguan", "semi-auto", "diesel", 2017, 52_300, 2.0, 5.25),
     _Vehicle("a hybrid", "toyota", "prius", "automatic", "hybrid", 2016, 71_400, 1.8, 3.35),
     _Vehicle("an electric car", "bmw", "i3", "automatic", "electric", 2018, 28_600, _NAN, _NAN),
-    _Vehicle("spelt as in the data", "Ford", "Focus", "Manual", "Petrol", 2017, 41_500, 1.0, 4.65),
+    _Vehicle("the first, capitalised", "Ford", "Focus", "Manual", "Petrol", 2017, 41_500, 1.0, 4.65),
     _Vehicle("an unknown model", "audi", "quattro concept", "automatic", "petrol", 2018, 33_000, 2.0, 7.05),
     _Vehicle("an unknown make", "lada", "niva", "manual", "petrol", 2014, 90_500, 1.7, 9.75),
     _Vehicle("newer than any seen", "toyota", "yaris", "automatic", "hybrid", 2027, 1_200, 1.5, 3.85),
@@ -44,7 +44,7 @@ _VEHICLES = (
     _Vehicle("no year, no odometer", "skoda", "fabia", "manual", "petrol", _NAN, _NAN, 1.0, 4.75),
     _Vehicle("only make and model", "vauxhall", "astra", "", "", _NAN, _NAN, _NAN, _NAN),
     _Vehicle("nothing known", "", "", "", "", _NAN, _NAN, _NAN, _NAN),
-    _Vehicle("numbers without bounds", "bmw", "x5", "automatic", "diesel", _INF, -_INF, _INF, -_INF),
+    _Vehicle("absurd numbers", "bmw", "x5", "automatic", "diesel", _HUGE, -_HUGE, _HUGE, -_HUGE),
 )
 
 

@@ -16,7 +16,7 @@ from services.trainer.listings import CATEGORICAL, NUMERIC
 from services.trainer.trees import Trees
 from shared.model_manifest import canonical
 
-# Old enough for every onnxruntime since 1.16; the scorer need not follow the trainer's upgrades.
+# Older than the newest on purpose: a scorer need not be upgraded to load what a newer trainer writes.
 _OPSET, _ML_OPSET, _IR_VERSION = 18, 3, 9
 _ML = "ai.onnx.ml"
 OUTPUTS = ("price", "lower", "upper")
@@ -89,8 +89,15 @@ def _features(codes: Codes, spellings: tuple[frozenset[str], ...]) -> list[onnx.
 
 
 def _with_spellings(mapping: dict[str, float], spellings: frozenset[str]) -> dict[str, float]:
-    """The canonical words, and the data's own spelling of each, so that neither way of asking is wrong."""
-    return mapping | {s: mapping[canonical(s)] for s in sorted(spellings) if canonical(s) in mapping}
+    """The canonical words, the data's own spelling of each, and the usual ways to capitalise it: the scorer
+    asks canonically, and whoever runs the graph without it should not be misled over a capital.
+    """
+    known = dict(mapping)
+    for word, code in mapping.items():
+        for written in (word.capitalize(), word.title(), word.upper()):
+            known.setdefault(written, code)
+    seen = [written for written in sorted(spellings) if canonical(written) in mapping]
+    return known | {written: mapping[canonical(written)] for written in seen}
 
 
 def _ensemble(trees: Trees, output: str) -> list[onnx.NodeProto]:

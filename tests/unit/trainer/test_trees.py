@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.trainer.features import FEATURE_INPUTS, mask_inputs, withhold, withhold_at_random
+from services.trainer.listings import INPUTS
+from services.trainer.trees import Trees, decode_trees, encode_trees, float32_at_most
+
+
+@pytest.fixture(scope="module")
+def trees(ensembles):
+    return ensembles.price_trees()
+
+
+@pytest.fixture(scope="module")
+def odd_features(listings, ensembles):
+    """The market's rows, then the same with inputs missing, then with infinities."""
+    features = ensembles.codes.features(listings.cat, listings.num)
+    rng = np.random.default_rng(5)
+    masked = mask_inputs(features, withhold_at_random(len(features), 0.4, rng))
+    infinite = features.copy()
+    infinite[:, -2], infinite[:, -1] = np.inf, -np.inf
+    return np.concatenate([features, masked, infinite])
+
+
+def test_walk_reproduces_lightgbm(ensembles, trees, odd_features):
+    """The plain arrays say of every row what LightGBM says, whatever is missing or infinite in it."""
+    assert trees.predict(odd_features) == pytest.approx(ensembles.log_price(odd_features), abs=1e-12)
+    spread = ensembles.spread_trees(0.0)
+    assert spread.predict(odd_features) == pytest.approx(ensembles.log_spread(odd_features), abs=1e-12)
+
+
+def test_leaves_are_lightgbms_own(ensembles, trees, odd_features):
+    """No row changes leaf on the way from LightGBM's thresholds to float32."""
+    own = ensembles.price.predict(odd_features, pred_leaf=True)
+    for tree, leaf in enumerate(trees.leaves(odd_features)):
+        pairs = set(zip(own[:, tree].tolist(), leaf.tolist(), strict=True))
+        assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+
+
+def test_bounds_hold(trees, odd_features):
+    """Nothing that a vehicle reports takes the price out of the ensemble's bounds."""
+    lowest, highest = trees.bounds()
+    predicted = trees.predict(odd_features)
+    assert lowest <= predicted.min() <= predicted.max() <= highest
+
+
+def test_counts_add_up(trees):
+    """Each inner node counts as many training rows as its two children: what exact explanations weigh by."""
+    inner = ~trees.is_leaf
+    below = trees.count[trees.left[inner]] + trees.count[trees.right[inner]]
+    assert (trees.count[inner] == below).all()
+
+
+def test_file_round_trip(ensembles, trees, odd_features):
+    """What trees.npz gives back walks as what went in, and needs no pickle."""
+    body = encode_trees(trees, FEATURE_INPUTS, ensembles.codes.mappings)
+    assert body == encode_trees(trees, FEATURE_INPUTS, ensembles.codes.mappings)
+    assert (decode_trees(body).predict(odd_features) == trees.predict(odd_features)).all()
+
+
+@given(st.floats(width=64, allow_nan=False), st.floats(width=32, allow_nan=False))
+def test_thresholds_on_float32(threshold, value):
+    """Every float32 compares with the narrowed threshold as with LightGBM's own."""
+    assert (value <= float32_at_most(threshold)) == (value <= threshold) or threshold < -3.4e38
+
+
+def test_unfamiliar_split_is_refused():
+    """A kind of split that the graph cannot say is refused, not mistaken for another."""
+    split = {"split_feature": 0, "decision_type": "==", "missing_type": "None", "threshold": "1||2"}
+    with pytest.raises(ValueError, match="not numeric"):
+        Trees.from_lightgbm({"tree_info": [{"tree_structure": split}]}, 0.0)
+
+
+def test_without_its_make_a_vehicle_has_no_model():
+    """Withholding the make withholds the model, as a reader of `make: ""` would have it."""
+    withheld = withhold(3, "make")
+    assert withheld[:, INPUTS.index("model")].all()
+    assert not withhold(3, "year")[:, INPUTS.index("model")].any()
