@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec import Struct
 
 from shared.contract.bodies import BadLine, Decoded
@@ -63,18 +62,6 @@ class RowBuffer:
         """All rows so far."""
         self._close_chunk()
         return pa.Table.from_batches(self._batches, schema=self.contract.raw_schema)
-
-    def drop_through(self, sequence_number: int) -> None:
-        """Forget the rows of events up to and including `sequence_number`."""
-        table = self.table()
-        kept = table.filter(pc.greater(table["sequence_number"], sequence_number))
-        self._batches = kept.to_batches()
-        self.rows = kept.num_rows
-
-    def clear(self) -> None:
-        """Forget every row."""
-        self._batches, self._records, self._extras, self._lineage = [], [], [], []
-        self.rows = 0
 
     def _close_chunk(self) -> None:
         if self._records:
