@@ -1,0 +1,181 @@
+"""`python -m services.simulator`: a fleet that sends telemetry to a hub and records what it sent."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from functools import cache, partial
+from typing import Any
+
+from aiohttp import web
+from azure.eventhub import EventData
+from azure.eventhub.exceptions import AuthenticationError, EventHubError
+
+from services.simulator.clock import Clock
+from services.simulator.events import Feed, Form
+from services.simulator.fleet import draw_fleet, vehicle_id
+from services.simulator.folder import RecordFolder
+from services.simulator.market import shipped_market
+from services.simulator.publisher import Outlet, Publisher
+from services.simulator.recovery import Recovery
+from services.simulator.runs import Run, read_runs, refuse_other_hub, remaining_s, same_run, write_runs
+from services.simulator.schedule import Packing, Schedule
+from services.simulator.settings import SimulatorSettings
+from services.simulator.telemetry import Telemetry
+from shared.errors import FleetpriceError, NeedsAttention, SettingsError, SinkUnavailable
+from shared.hubs.clients import body_of, consumer_client
+from shared.hubs.partition_key import partition_of
+from shared.hubs.sender import PartitionSender
+from shared.logs import log
+from shared.metrics import health_routes, serve_app
+from shared.run import run_service, say_and_refuse
+from shared.settings import read_settings
+
+_US_PER_MS = 1_000
+
+
+async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
+    """Send until stopped, or for `seconds`; what an earlier life left open is resolved first."""
+    sending: list[Publisher] = []
+    app = web.Application()
+    app.add_routes(health_routes(lambda: bool(sending)))
+    async with serve_app(app, settings.host, settings.metrics_port, "FLEETPRICE_SIMULATOR_METRICS_PORT"):
+        hub_created_at, partition_count = await _describe_hub(settings)
+        async with AsyncExitStack() as stack:
+            folder = stack.enter_context(RecordFolder(settings.data))
+            runs = read_runs(folder.runs_path)
+            refuse_other_hub(runs, hub_created_at, folder.path)
+            outlets = await _open_outlets(settings, folder, partition_count, stack)
+            telemetry_of = cache(_telemetry)
+            form = Form(settings.pack, settings.pack_format)
+            recovery = Recovery(settings, form, telemetry_of)
+            await asyncio.gather(*map(recovery.resolve, outlets))
+            telemetry = telemetry_of(settings.seed, settings.vehicles)
+            run = same_run(runs, settings.run_id)
+            seconds = remaining_s(settings.seconds, run, datetime.now(UTC))
+            clock = Clock()
+            if run is None:
+                write_runs(folder.runs_path, [*runs, _new_run(settings, clock, hub_created_at)])
+            sending += _publishers(settings, outlets, telemetry, clock, seconds)
+            log.info("fleet_started", vehicles=settings.vehicles, rate_hz=settings.rate_hz, seconds=seconds)
+            await _run_all(sending, stop)
+            log.info("fleet_stopped", readings=sum(publisher.sent for publisher in sending))
+
+
+async def _describe_hub(settings: SimulatorSettings) -> tuple[datetime, int]:
+    """When the hub was created, and its partitions."""
+    hub = settings.telemetry_hub
+    try:
+        async with consumer_client(settings, hub, "$Default") as client:
+            properties = await client.get_eventhub_properties()
+    except AuthenticationError as error:
+        raise SettingsError(f"hub {hub} refused our credentials: {error}") from error
+    except (EventHubError, OSError) as error:
+        raise SinkUnavailable(f"hub {hub} does not answer: {error}") from error
+    created: datetime = properties["created_at"]
+    return created.replace(tzinfo=created.tzinfo or UTC), len(properties["partition_ids"])
+
+
+async def _open_outlets(
+    settings: SimulatorSettings, folder: RecordFolder, partition_count: int, stack: AsyncExitStack
+) -> list[Outlet]:
+    outlets = []
+    for partition in range(partition_count):
+        sender = PartitionSender(settings, settings.telemetry_hub, str(partition), _identity)
+        outlets.append(Outlet(partition, sender, *folder.records(partition)))
+    await asyncio.gather(*(stack.enter_async_context(outlet.sender) for outlet in outlets))
+    return outlets
+
+
+def _identity(event: EventData) -> tuple[str | None, bytes]:
+    """A reading's body is its own alone; a bad one has an id."""
+    return event.message_id, body_of(event)
+
+
+def _telemetry(seed: int, size: int) -> Telemetry:
+    return Telemetry.of(draw_fleet(seed, size, shipped_market()))
+
+
+def _new_run(settings: SimulatorSettings, clock: Clock, hub_created_at: datetime) -> Run:
+    return Run(
+        run_id=settings.run_id,
+        seed=settings.seed,
+        vehicles=settings.vehicles,
+        rate_hz=settings.rate_hz,
+        pack=settings.pack,
+        started_at=clock.at(0),
+        hub_created_at=hub_created_at,
+    )
+
+
+def _publishers(
+    settings: SimulatorSettings,
+    outlets: Sequence[Outlet],
+    telemetry: Telemetry,
+    clock: Clock,
+    seconds: float | None,
+) -> list[Publisher]:
+    """One for each partition that has vehicles; numbering goes on from the record."""
+    last_reading_nos: dict[int, int] = {}
+    for outlet in outlets:
+        for vehicle, reading_no in outlet.record.last_reading_nos.get(settings.seed, {}).items():
+            last_reading_nos[vehicle] = max(reading_no, last_reading_nos.get(vehicle, 0))
+    form = Form(settings.pack, settings.pack_format)
+    publishers = []
+    for outlet, vehicles in zip(outlets, _vehicles_of_partitions(settings, len(outlets)), strict=True):
+        if not vehicles:
+            continue
+        schedule = Schedule.of(
+            vehicles,
+            [1 + last_reading_nos.get(vehicle, 0) for vehicle in vehicles],
+            fleet_size=settings.vehicles,
+            rate_hz=settings.rate_hz,
+            seconds=seconds,
+        )
+        publishers.append(
+            Publisher(
+                outlet=outlet,
+                seed=settings.seed,
+                schedule=schedule,
+                feed=Feed(schedule, telemetry, clock.anchor_us, form),
+                packing=Packing(settings.pack, round(settings.linger_ms * _US_PER_MS)),
+                clock=clock,
+                tick_us=round(settings.tick_ms * _US_PER_MS),
+                bad_share=settings.bad_share,
+            )
+        )
+    return publishers
+
+
+def _vehicles_of_partitions(settings: SimulatorSettings, partition_count: int) -> list[list[int]]:
+    vehicles: list[list[int]] = [[] for _ in range(partition_count)]
+    for index in range(settings.vehicles):
+        vehicles[partition_of(vehicle_id(settings.seed, index), partition_count)].append(index)
+    return vehicles
+
+
+async def _run_all(publishers: Sequence[Publisher], stop: asyncio.Event) -> None:
+    """All partitions; the first that fails ends the others, whose sends in flight stay unresolved."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for publisher in publishers:
+                group.create_task(publisher.run(stop))
+    except ExceptionGroup as failed:
+        known, bugs = failed.split(FleetpriceError)
+        if known is None or bugs is not None:
+            raise
+        raise known.exceptions[0] from failed
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Exit code of `fleetprice simulate`."""
+    try:
+        settings = read_settings(SimulatorSettings, overrides)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("simulator", settings, partial(serve, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,43 @@
+"""The folder of the simulator's record: locked while in use."""
+
+import fcntl
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from services.simulator.record import BadBodyRecord, PartitionRecord, bad_record_path, record_path
+from services.simulator.record_file import RecordFile
+from shared.errors import NeedsAttention
+
+
+class RecordFolder:
+    """`simulator` in a data directory. Raises NeedsAttention where another process records there."""
+
+    def __init__(self, data: Path) -> None:
+        self.path = data / "simulator"
+        self.runs_path = self.path / "fleet.json"
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        self._open.callback(os.close, lock)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._open.close()
+            raise NeedsAttention(f"another simulator records in {self.path}: name another --data") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def records(self, partition: int) -> tuple[PartitionRecord, BadBodyRecord]:
+        """The partition's records, read and open until the folder is left."""
+        readings = self._open.enter_context(RecordFile(record_path(self.path, partition)))
+        bad = self._open.enter_context(RecordFile(bad_record_path(self.path, partition)))
+        return PartitionRecord(readings), BadBodyRecord(bad)

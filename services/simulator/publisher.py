@@ -1,0 +1,132 @@
+"""One partition's sends: what is due goes to the hub, noted before and after."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from azure.eventhub import EventData
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.simulator.bad_bodies import bad_bodies, count_bad
+from services.simulator.clock import Clock
+from services.simulator.events import Feed, bad_event
+from services.simulator.record import BadBodyRecord, BadIntent, Intent, PartitionRecord
+from services.simulator.schedule import Due, Packing, Schedule
+from shared import failpoints
+from shared.hubs.sender import PartitionSender
+
+READINGS_SENT = Counter("fleetprice_readings_sent_total", "Readings that the hub has accepted")
+BAD_SENT = Counter("fleetprice_bad_bodies_sent_total", "Bodies bad on purpose that the hub has accepted")
+SEND_SECONDS = Histogram(
+    "fleetprice_send_seconds",
+    "From a send to the hub's answer, retries included",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+LATENESS = Gauge(
+    "fleetprice_send_lateness_seconds",
+    "How late the oldest reading of the last send was, against its schedule",
+    ["partition"],
+)
+
+_MOST_READINGS_A_SEND = 512
+# A pause is cut into pieces of this length, so that a stop need not wake anybody to be quick.
+_LONGEST_PAUSE_S = 0.05
+_US_PER_S = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """One partition: where its events go and where that is recorded."""
+
+    partition: int
+    sender: PartitionSender
+    record: PartitionRecord
+    bad_record: BadBodyRecord
+
+
+@dataclass(slots=True)
+class Publisher:
+    """Sends the readings of one partition's schedule, at least `tick_us` between two sends."""
+
+    outlet: Outlet
+    seed: int
+    schedule: Schedule
+    feed: Feed
+    packing: Packing
+    clock: Clock
+    tick_us: int
+    bad_share: float
+    sent: int = field(default=0, init=False)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until stopped or through; what is in flight at the stop is finished and recorded."""
+        while not stop.is_set() and self.sent != self.schedule.total:
+            elapsed_us = self.clock.elapsed_us()
+            count = self._ready(elapsed_us)
+            if count:
+                await self._send(count)
+            await asyncio.sleep(self._pause_s(elapsed_us if count else None))
+
+    def _ready(self, elapsed_us: int) -> int:
+        """How many readings go now; no more than one send holds, and then whole packs."""
+        due = self.schedule.due(elapsed_us)
+        ready = self.packing.ready(self.schedule, self.sent, due, elapsed_us)
+        pack = self.packing.pack
+        return min(ready, max(1, _MOST_READINGS_A_SEND // pack) * pack)
+
+    def _pause_s(self, sent_at_us: int | None) -> float:
+        if self.sent == self.schedule.total:
+            return 0
+        until_us = self.packing.next_ready_us(self.schedule, self.sent)
+        if sent_at_us is not None and not self._is_behind(sent_at_us):
+            until_us = max(until_us, sent_at_us + self.tick_us)
+        return min(_LONGEST_PAUSE_S, max(0, until_us - self.clock.elapsed_us()) / _US_PER_S)
+
+    def _is_behind(self, elapsed_us: int) -> bool:
+        """Whether a full send was due already: then there is no waiting for the tick."""
+        return self._ready(elapsed_us) >= _MOST_READINGS_A_SEND
+
+    async def _send(self, count: int) -> None:
+        """Intent, send, acknowledgement, in this order.
+
+        A crash before the intent: nothing happened, the readings are skipped with their scheduled times.
+        Between intent and acknowledgement: the next start looks in the hub and sends what is not there.
+        """
+        due, events = self.feed.take(self.sent, count)
+        record = self.outlet.record
+        record.intend(self._intent(due))
+        lateness_us = self.clock.elapsed_us() - int(due.offsets_us[0])
+        LATENESS.labels(self.outlet.partition).set(lateness_us / _US_PER_S)
+        await self._into_hub(events)
+        failpoints.reach("simulator_acked")
+        record.ack()
+        READINGS_SENT.inc(count)
+        self.sent += count
+        await self._send_bad(record.next_intent - 1, count)
+
+    def _intent(self, due: Due) -> Intent:
+        first_us = int(due.offsets_us[0])
+        return Intent(
+            intent=self.outlet.record.next_intent,
+            position=self.outlet.sender.position,
+            seed=self.seed,
+            first_at=self.clock.at(first_us),
+            readings=list(zip(due.vehicles.tolist(), due.reading_nos.tolist(), strict=True)),
+            after_us=(due.offsets_us - first_us).tolist(),
+        )
+
+    async def _send_bad(self, intent: int, readings: int) -> None:
+        """Bad bodies in the company of the readings of `intent`, recorded apart in the same order."""
+        partition, record = self.outlet.partition, self.outlet.bad_record
+        count = count_bad(self.seed, partition, intent, readings, self.bad_share)
+        if not count:
+            return
+        bad_intent = BadIntent(record.next_intent, self.outlet.sender.position, self.seed, count)
+        record.intend(bad_intent)
+        bodies = bad_bodies(self.seed, partition, bad_intent.bad_intent, count)
+        await self._into_hub([bad_event(body) for body in bodies])
+        record.ack()
+        BAD_SENT.inc(count)
+
+    async def _into_hub(self, events: list[EventData]) -> None:
+        with SEND_SECONDS.time():
+            await self.outlet.sender.send(events)

@@ -1,0 +1,64 @@
+"""A file of facts, one JSON object a line, that a kill -9 at any moment leaves readable.
+
+Each line is one write(2) to a file opened for appending: the kernel has it before `append` returns, so a dead
+process loses nothing (a dead machine may lose the last lines). A line that was cut short is removed when the
+file is opened again.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_TAIL_BYTES = 1 << 16
+
+
+class RecordFile:
+    """One such file, for one writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self.size_bytes = self._cut_torn_line()
+
+    def append(self, line: bytes) -> None:
+        """Add a line, given without its end."""
+        rest = memoryview(line + b"\n")
+        while rest:
+            written = os.write(self._file, rest)
+            rest = rest[written:]
+            self.size_bytes += written
+
+    def lines(self, start_bytes: int = 0) -> Iterator[bytes]:
+        """The lines from a byte position on, without their ends."""
+        with self.path.open("rb") as file:
+            file.seek(start_bytes)
+            for line in file:
+                yield line[:-1]
+
+    def is_line_start(self, position_bytes: int) -> bool:
+        """Whether a line starts, or the file ends, at this position."""
+        if not 0 < position_bytes <= self.size_bytes:
+            return position_bytes == 0
+        return os.pread(self._file, 1, position_bytes - 1) == b"\n"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._file)
+
+    def _cut_torn_line(self) -> int:
+        end = os.fstat(self._file).st_size
+        while end:
+            start = max(0, end - _TAIL_BYTES)
+            newline = os.pread(self._file, end - start, start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        os.ftruncate(self._file, end)
+        return end

@@ -1,0 +1,114 @@
+"""After a crash: what became of the sends that nobody acknowledged is looked up in the hub, and mended."""
+
+from collections.abc import AsyncIterator, Callable
+
+import numpy as np
+from azure.eventhub import EventData
+
+from services.simulator.bad_bodies import bad_bodies
+from services.simulator.clock import epoch_us
+from services.simulator.events import Form, bad_event, events_of
+from services.simulator.fleet import vehicle_id
+from services.simulator.publisher import Outlet
+from services.simulator.record import Intent
+from services.simulator.schedule import Due
+from services.simulator.settings import SimulatorSettings
+from services.simulator.telemetry import Telemetry
+from shared.contract.bodies import BodyDecoder
+from shared.contract.columns import READING
+from shared.hubs.clients import body_of, consumer_client
+from shared.hubs.partition_stream import Gap, partition_events
+from shared.logs import log
+
+Key = tuple[str, int]
+
+
+class Recovery:
+    """Resolves what the record of one life left open, before the next one sends anything of its own."""
+
+    def __init__(
+        self, settings: SimulatorSettings, form: Form, telemetry_of: Callable[[int, int], Telemetry]
+    ) -> None:
+        self._settings = settings
+        self._form = form
+        self._telemetry_of = telemetry_of  # (seed, least size of the fleet)
+
+    async def resolve(self, outlet: Outlet) -> None:
+        """Have every reading and bad body that was intended in the hub once, and acknowledged.
+
+        A crash in here costs nothing: the intent is still open, and the next start looks again.
+        """
+        if outlet.record.unresolved is not None:
+            await self._resolve_readings(outlet, outlet.record.unresolved)
+        if outlet.bad_record.unresolved is not None:
+            await self._resolve_bad_bodies(outlet)
+
+    async def _resolve_readings(self, outlet: Outlet, intent: Intent) -> None:
+        decoder = BodyDecoder(READING)
+        landed: set[Key] = set()
+        async for event in self._tail(outlet.partition, intent.position):
+            landed.update(keys_in(decoder, event))
+        lost = [
+            place
+            for place, (vehicle, reading_no) in enumerate(intent.readings)
+            if (vehicle_id(intent.seed, vehicle), reading_no) not in landed
+        ]
+        if lost:
+            telemetry = self._telemetry_of(intent.seed, 1 + max(vehicle for vehicle, _ in intent.readings))
+            due = due_of(intent, lost)
+            await outlet.sender.send(events_of(self._form, telemetry, due, epoch_us(intent.first_at)))
+        outlet.record.ack()
+        log.info(
+            "intent_resolved",
+            partition=outlet.partition,
+            intent=intent.intent,
+            landed=len(intent.readings) - len(lost),
+            resent=len(lost),
+        )
+
+    async def _resolve_bad_bodies(self, outlet: Outlet) -> None:
+        intent = outlet.bad_record.unresolved
+        if intent is None:
+            return
+        landed = {event.message_id async for event in self._tail(outlet.partition, intent.position)}
+        bodies = bad_bodies(intent.seed, outlet.partition, intent.bad_intent, intent.count)
+        lost = [bad_event(body) for body in bodies if body.message_id not in landed]
+        if lost:
+            await outlet.sender.send(lost)
+        outlet.bad_record.ack()
+        log.info(
+            "bad_intent_resolved",
+            partition=outlet.partition,
+            intent=intent.bad_intent,
+            landed=len(bodies) - len(lost),
+            resent=len(lost),
+        )
+
+    async def _tail(self, partition: int, position: int) -> AsyncIterator[EventData]:
+        """What is in the partition after `position`, as of now."""
+        client = consumer_client(self._settings, self._settings.telemetry_hub, "$Default")
+        async with client:
+            properties = await client.get_partition_properties(str(partition))
+            last = int(properties["last_enqueued_sequence_number"])
+            async for events in partition_events(client, str(partition), position, last):
+                if isinstance(events, Gap):
+                    # What had landed there would be sent again: a double, which its key tells, not a loss.
+                    log.warning("tail_expired", partition=partition, first=events.first, count=events.count)
+                    continue
+                for event in events:
+                    yield event
+
+
+def keys_in(decoder: BodyDecoder, event: EventData) -> list[Key]:
+    """The (vehicle_id, reading_no) of every reading in an event, whoever sent it."""
+    decoded = decoder.decode(body_of(event), event.content_type)
+    if decoded.batch is not None:
+        ids, numbers = (decoded.batch.column(name).to_pylist() for name in ("vehicle_id", "reading_no"))
+        return list(zip(ids, numbers, strict=True))
+    return [(record.vehicle_id, record.reading_no) for record in decoded.records]  # type: ignore[attr-defined]
+
+
+def due_of(intent: Intent, places: list[int]) -> Due:
+    """Some of an intent's readings, at the times that it promised them for."""
+    readings = np.array(intent.readings, np.int64)[places]
+    return Due(readings[:, 0], readings[:, 1], np.array(intent.after_us, np.int64)[places])
