@@ -40,6 +40,7 @@ WELL_KNOWN_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq
 CONTAINERS_FROM_THE_START = ("checkpoints", "lake")
 
 DEFAULT_MAX_BODY_BYTES = 4000 * 1024 * 1024  # the service's limit for one append or block
+_LINGERING_S = 1.0  # for a client that goes on sending what was refused
 _MAX_HEADER_BYTES = 16 * 1024  # user metadata may be 8 KiB
 
 Handler = Callable[[StorageRequest, FileStore], Awaitable[Answer]]
@@ -115,7 +116,8 @@ class StorageServer:
             web.Server(
                 self._serve,
                 access_log=None,
-                auto_decompress=False,
+                auto_decompress=False,  # a body is kept as it was sent
+                lingering_time=_LINGERING_S,
                 max_field_size=_MAX_HEADER_BYTES,
                 max_line_size=_MAX_HEADER_BYTES,
             ),

@@ -1,5 +1,5 @@
 import pytest
-from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 from azure.storage.filedatalake.aio import DataLakeServiceClient
 
 from services.emulator.storage.server import StorageServer
@@ -14,7 +14,8 @@ async def storage(tmp_path):
 @pytest.fixture
 async def lake(storage):
     """The file system, through the unmodified Data Lake client, retrying quickly."""
-    service = DataLakeServiceClient.from_connection_string(storage.connection_string, initial_backoff=0.05)
+    retry = LinearRetry(backoff=0, random_jitter_range=0)
+    service = DataLakeServiceClient.from_connection_string(storage.connection_string, retry_policy=retry)
     async with service:
         yield service.get_file_system_client("lake")
 
@@ -22,7 +23,8 @@ async def lake(storage):
 @pytest.fixture
 async def blobs(storage):
     """The checkpoints' container, through the unmodified Blob client."""
-    service = BlobServiceClient.from_connection_string(storage.connection_string, initial_backoff=0.05)
+    retry = LinearRetry(backoff=0, random_jitter_range=0)
+    service = BlobServiceClient.from_connection_string(storage.connection_string, retry_policy=retry)
     async with service:
         yield service.get_container_client("checkpoints")
 

@@ -1,0 +1,83 @@
+import pytest
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+    ServiceResponseError,
+)
+from azure.storage.filedatalake.aio import DataLakeServiceClient
+
+IF_MISSING = {"match_condition": MatchConditions.IfMissing}
+
+
+@pytest.fixture
+async def impatient(storage):
+    """A client that does not try again by itself."""
+    service = DataLakeServiceClient.from_connection_string(storage.connection_string, retry_total=0)
+    async with service:
+        yield service.get_file_system_client("lake")
+
+
+async def test_a_renames_answer_is_lost_but_the_rename_is_not(storage, impatient, write):
+    """The commit stands although its writer never heard: asking again finds the name taken."""
+    await write("_staging/a", b"abc")
+    storage.faults.drop_answer(operation="rename")
+    # Even without retries of the SDK's own, aiohttp sends a PUT again where a kept connection broke.
+    with pytest.raises((ServiceResponseError, ResourceNotFoundError, ResourceExistsError)):
+        await impatient.get_file_client("_staging/a").rename_file("lake/slot", **IF_MISSING)
+    assert await (await impatient.get_file_client("slot").download_file()).readall() == b"abc"
+    await write("_staging/b", b"late")
+    with pytest.raises(ResourceExistsError):
+        await impatient.get_file_client("_staging/b").rename_file("lake/slot", **IF_MISSING)
+
+
+async def test_the_sdk_retries_a_lost_rename_and_finds_no_source(storage, lake, write):
+    """What the real service does too: success looks like SourcePathNotFound to the retry."""
+    file = await write("_staging/a", b"abc")
+    storage.faults.drop_answer(operation="rename")
+    with pytest.raises(HttpResponseError) as refused:
+        await file.rename_file("lake/slot")
+    assert refused.value.error_code == "SourcePathNotFound"
+    assert await lake.get_file_client("slot").exists()
+
+
+async def test_a_failure_on_request_changes_nothing(storage, impatient, write):
+    """The operation is refused with the code asked for, as often as asked for."""
+    await write("raw/a", b"abc")
+    storage.faults.fail(status=500, code="InternalError", count=2, operation="flush", path_prefix="lake/raw/")
+    file = impatient.get_file_client("raw/a")
+    await file.append_data(b"def", 3)
+    for _ in range(2):
+        with pytest.raises(HttpResponseError) as refused:
+            await file.flush_data(6)
+        assert (refused.value.status_code, refused.value.error_code) == (500, "InternalError")
+    assert await (await file.download_file()).readall() == b"abc"
+    await file.flush_data(6)
+    assert await (await file.download_file()).readall() == b"abcdef"
+
+
+async def test_a_fault_hits_only_what_it_was_armed_for(storage, impatient, write):
+    """Other paths and other operations go on."""
+    storage.faults.fail(operation="rename", path_prefix="lake/raw/")
+    file = await write("_staging/a", b"abc")
+    moved = await file.rename_file("lake/elsewhere")
+    await impatient.create_directory("raw")
+    with pytest.raises(HttpResponseError) as refused:
+        await impatient.get_file_client("elsewhere").rename_file("lake/raw/a")
+    assert refused.value.status_code == 503
+    await moved.rename_file("lake/raw/a")
+
+
+async def test_the_sdks_retry_sees_it_through(storage, lake):
+    """A service that is busy for a moment costs a moment."""
+    storage.faults.fail(count=2)
+    await lake.get_file_client("a").create_file()
+    assert await lake.get_file_client("a").exists()
+
+
+async def test_faults_are_cleared(storage, impatient):
+    """What was armed and not used is forgotten on request."""
+    storage.faults.fail(count=100)
+    storage.faults.clear()
+    await impatient.get_file_client("a").create_file()
