@@ -1,0 +1,70 @@
+"""`fleetprice verify`: whether every reading landed once, in order, and was priced once."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr
+
+from services.oracle.served_files import served_files
+from services.oracle.settings import OracleSettings
+from services.oracle.verdict import Verdict
+from services.oracle.verification import verify
+from shared.errors import NeedsAttention
+from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
+from shared.settings import read_settings
+from shared.world import World, running_world
+
+
+async def serve(settings: OracleSettings, stop: asyncio.Event) -> int:
+    """Verify and say the verdict; a stop before that is no verdict."""
+    verifying = asyncio.create_task(_verified(settings))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((verifying, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not verifying.done():
+        verifying.cancel()
+        await asyncio.gather(verifying, return_exceptions=True)
+        raise NeedsAttention("stopped before everything was read: there is no verdict")
+    verdict = verifying.result()
+    sys.stdout.write((verdict.json() if settings.as_json else verdict.table()) + "\n")
+    sys.stderr.writelines(f"fleetprice: {line}\n" for line in verdict.fault_lines())
+    return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
+
+
+async def _verified(settings: OracleSettings) -> Verdict:
+    async with _world(settings) as (named, is_running):
+        return await verify(named, is_running=is_running)
+
+
+@asynccontextmanager
+async def _world(settings: OracleSettings) -> AsyncIterator[tuple[OracleSettings, bool]]:
+    """Settings that name a world, and whether it is at work: a named one is taken to have come to rest."""
+    if settings.event_hubs.get_secret_value():
+        yield settings, False
+    elif running := running_world(settings.data):
+        yield _within(settings, running), True
+    else:
+        async with served_files(settings.data) as served:
+            yield _within(settings, served), False
+
+
+def _within(settings: OracleSettings, world: World) -> OracleSettings:
+    named = {"event_hubs": SecretStr(world.event_hubs), "storage": SecretStr(world.storage)}
+    return settings.model_copy(update=named)
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Verify what the settings name; the exit code: 0 clean, 1 something is wrong, 2 a person must act."""
+    try:
+        settings = read_settings(OracleSettings, overrides)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("oracle", settings, partial(serve, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import PREFIX, WorldSettings
+
+
+class OracleSettings(WorldSettings):
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}ORACLE_")
+    service: ClassVar[str] = "ORACLE"
+
+    data: Path = Field(
+        Path(".fleetprice"),
+        description="Where the fleet's own record is; its hubs and lake too, where no world is named",
+    )
+    as_json: bool = Field(False, description="One JSON object on stdout instead of a table")

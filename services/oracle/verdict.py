@@ -1,0 +1,89 @@
+"""What the oracle found, as one JSON object for machines and a table for people (pure)."""
+
+from collections.abc import Iterator
+
+import msgspec
+from msgspec import Struct
+
+_MOST_FAULTS_SHOWN = 20
+
+
+class Counts(Struct, frozen=True):
+    """The object that `fleetprice verify --json` promises. All count readings but `files` and `events`.
+
+    `sent` was acked in the simulator's record; `landed` are the raw rows, whoever sent them; `events` stand
+    in the lake, bad ones included. `latency_ms` is from the reading to its prediction in the hub.
+    """
+
+    sent: int
+    landed: int
+    missing: int
+    doubled: int
+    out_of_order: int
+    dead_lettered: int
+    predicted: int
+    predictions_missing: int
+    predictions_doubled: int
+    predictions_doubled_raw: int
+    latency_ms: dict[str, float | None]
+    files: int
+    events: int
+
+
+class Verdict(Struct, frozen=True):
+    """The counts; what is wrong that no count shows; and what a person may want to know besides."""
+
+    counts: Counts
+    faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing lost, nothing doubled, in order, and the lake's files agree with each other and the hub."""
+        counts = self.counts
+        return not (
+            counts.missing
+            or counts.doubled
+            or counts.out_of_order
+            or counts.predictions_missing
+            or counts.predictions_doubled
+            or self.faults
+        )
+
+    def json(self) -> str:
+        return msgspec.json.encode(self.counts).decode()
+
+    def fault_lines(self) -> Iterator[str]:
+        """The first of the faults, and how many more there are."""
+        yield from self.faults[:_MOST_FAULTS_SHOWN]
+        if len(self.faults) > _MOST_FAULTS_SHOWN:
+            yield f"and {len(self.faults) - _MOST_FAULTS_SHOWN} more"
+
+    def table(self) -> str:
+        counts = self.counts
+        rows = [
+            ("readings", _cells(sent=counts.sent, landed=counts.landed, missing=counts.missing)),
+            ("", _cells(doubled=counts.doubled, out_of_order=counts.out_of_order)),
+            ("dead letters", f"{counts.dead_lettered:,}"),
+            ("predictions", _cells(predicted=counts.predicted, missing=counts.predictions_missing)),
+            (
+                "",
+                _cells(doubled=counts.predictions_doubled, doubled_in_the_hub=counts.predictions_doubled_raw),
+            ),
+            ("latency", _latencies(counts.latency_ms)),
+            ("lake", _cells(files=counts.files, events=counts.events)),
+            *(("note", note) for note in self.notes),
+            ("verdict", "nothing lost, nothing doubled, in order" if self.is_clean else "something is wrong"),
+        ]
+        return "\n".join(f"{name:<14}{text}".rstrip() for name, text in rows)
+
+
+def _cells(**counts: int) -> str:
+    return "".join(f"{name.replace('_', ' ')} {count:,}".ljust(24) for name, count in counts.items())
+
+
+def _latencies(latency_ms: dict[str, float | None]) -> str:
+    known = {name: value for name, value in latency_ms.items() if value is not None}
+    return (
+        "".join(f"{name} {value:,.1f} ms".ljust(24) for name, value in known.items()) or "nothing predicted"
+    )
