@@ -1,0 +1,77 @@
+"""Ingest: streams into the lake's raw zone, exactly once."""
+
+import asyncio
+import gc
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from services.ingest.checkpoints import CheckpointHint
+from services.ingest.settings import IngestSettings
+from services.ingest.stream import StreamIngest
+from shared.errors import NeedsAttention
+from shared.hubs.clients import consumer_client
+from shared.hubs.resume import checkpoint_store
+from shared.lake import Lake, open_lake
+from shared.metrics import health_routes, serve_app
+from shared.run import run_service, say_and_refuse
+from shared.settings import read_settings, variable_of
+
+log = structlog.get_logger()
+
+
+async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
+    """Land every stream that the settings name until `stop`; drains before it returns."""
+    settings.event_hubs_or_refuse()
+    async with AsyncExitStack() as stack:
+        lake = await stack.enter_async_context(open_lake(settings))
+        streams = [
+            await _open_stream(stack, settings, stream, hub, lake) for stream, hub in settings.hubs().items()
+        ]
+        app = web.Application()
+        app.add_routes(health_routes(lambda: all(stream.is_ready for stream in streams)))
+        setting = variable_of(IngestSettings, "metrics_port")
+        port = await stack.enter_async_context(serve_app(app, settings.host, settings.metrics_port, setting))
+        log.info("ingest_started", streams=[stream.stream for stream in streams], metrics_port=port)
+        gc.freeze()  # what lives as long as the process need not be looked at again
+        await _run_all(streams, stop)
+
+
+async def _open_stream(
+    stack: AsyncExitStack, settings: IngestSettings, stream: str, hub: str, lake: Lake
+) -> StreamIngest:
+    store = checkpoint_store(settings)
+    await stack.enter_async_context(store)
+    client = await stack.enter_async_context(consumer_client(settings, hub, settings.consumer_group, store))
+    hint = CheckpointHint(store, hub, settings.consumer_group)
+    ingest = StreamIngest(settings, stream, lake, client, hint)
+    store.resume = ingest.resume
+    return ingest
+
+
+async def _run_all(streams: Sequence[StreamIngest], stop: asyncio.Event) -> None:
+    """One stream that ends for a reason of its own drains the others too."""
+    running = [asyncio.create_task(stream.run(stop)) for stream in streams]
+    await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    await asyncio.wait(running)
+    for one in running:
+        one.result()
+
+
+def main(overrides: dict[str, Any] | None = None) -> int:
+    """Run until SIGTERM; the exit code."""
+    try:
+        settings = read_settings(IngestSettings, overrides)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("ingest", settings, partial(serve, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

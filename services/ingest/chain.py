@@ -1,0 +1,84 @@
+"""Reading a chain: its newest file, and the footer of any.
+
+Folders never go back along a chain, so the newest file of a partition stands in the newest folder that has
+one of its files, whatever other partitions have in newer ones. Folders are walked from the newest, never the
+whole lake; a listing that lags behind only costs a lost race for a slot.
+"""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+
+from services.ingest.footer import Footer, Head
+from services.ingest.parquet import FOOTER_READ_BYTES, footer_size, read_key_values
+from services.ingest.root import Root
+from services.ingest.slot import Lane, hour_of, slot_in
+from shared.errors import HubRecreated, NeedsAttention
+from shared.lake import Lake
+
+_DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
+
+
+async def read_footer(lake: Lake, path: str) -> Footer | None:
+    """What a committed file says of itself; None where there is no file."""
+    tail = await lake.read_tail(path, FOOTER_READ_BYTES)
+    if tail is None:
+        return None
+    try:
+        size_bytes = footer_size(tail)
+        if size_bytes > len(tail):
+            tail = await lake.read_tail(path, size_bytes) or b""
+        return Footer.of(read_key_values(tail), path)
+    except (ValueError, OSError) as error:  # pyarrow's errors are both
+        raise NeedsAttention(f"{path} is no readable Parquet ({error}): move it away") from error
+
+
+async def find_heads(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dict[Lane, Head]:
+    """Where each chain goes on: after its newest file, or at its root where it has none.
+
+    Raises HubRecreated where a chain's newest file and its root are of different hubs.
+    """
+    newest = await _newest_slots(lake, stream, roots)
+    heads = {}
+    for lane, root in roots.items():
+        footer = await read_footer(lake, newest[lane]) if lane in newest else None
+        if footer is not None and footer.created_at != root.created_at:
+            raise HubRecreated(f"{newest[lane]} and {lane.root} are of different hubs: one was copied in")
+        heads[lane] = footer.head if footer is not None else root.head
+    return heads
+
+
+async def _newest_slots(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dict[Lane, str]:
+    found: dict[Lane, str] = {}
+    # No file of a chain stands in a folder older than its root's.
+    oldest = {lane: root.head.next_hour for lane, root in roots.items()}
+    for date in await _subfolders(lake, f"raw/{stream}"):
+        for folder in await _subfolders(lake, date):
+            hour = hour_of(folder.removeprefix(f"raw/{stream}/"))
+            wanted = {lane for lane in roots if lane not in found and oldest[lane] <= hour}
+            if not wanted:
+                return found
+            found |= await _newest_in(lake, stream, folder, wanted)
+    return found
+
+
+async def _newest_in(lake: Lake, stream: str, folder: str, wanted: AbstractSet[Lane]) -> dict[Lane, str]:
+    newest: dict[Lane, tuple[int, str]] = {}
+    async for file in lake.list(folder, recursive=False):
+        slot = slot_in(stream, file.path.rpartition("/")[2])
+        if slot is not None and slot[0] in wanted:
+            lane, first = slot
+            newest[lane] = max(newest.get(lane, (-1, "")), (first, file.path))
+    return {lane: path for lane, (_, path) in newest.items()}
+
+
+async def _subfolders(lake: Lake, path: str) -> list[str]:
+    """Newest first; somebody else's folders left out."""
+    return sorted(
+        [
+            item.path
+            async for item in lake.list(path, recursive=False, directories=True)
+            if item.is_directory and _DATED.fullmatch(item.path.rpartition("/")[2])
+        ],
+        reverse=True,
+    )

@@ -1,0 +1,209 @@
+"""The commit: one atomic rename-if-absent per slot decides whose file stands. See docs/lake.md.
+
+Every step may be repeated or cut short anywhere: until the rename nothing has happened that anyone counts,
+and after it everything has.
+"""
+
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pyarrow as pa
+import structlog
+from prometheus_client import Counter, Histogram
+
+from services.ingest.chain import read_footer
+from services.ingest.dead_letters import code_of, encode_letters
+from services.ingest.footer import Footer, Head
+from services.ingest.ranges import Cut, turn
+from services.ingest.root import make_root, root_of
+from services.ingest.slot import Lane, folder_of
+from shared import failpoints
+from shared.contract.columns import Contract
+from shared.errors import FleetpriceError, SinkUnavailable
+from shared.lake import Lake
+
+log = structlog.get_logger()
+
+ROWS_LANDED = Counter("fleetprice_rows_landed", "Rows in committed files", ["hub"])
+BYTES_LANDED = Counter("fleetprice_ingest_landed_bytes", "Bytes of committed files", ["hub"])
+FILES_COMMITTED = Counter("fleetprice_ingest_files", "Files committed, zero-row ones included", ["hub"])
+DEAD_LETTERS = Counter("fleetprice_dead_letters", "Records that could not be decoded", ["hub", "reason"])
+GAP_EVENTS = Counter("fleetprice_ingest_gap_events", "Events that retention took before they landed", ["hub"])
+SLOTS_LOST = Counter("fleetprice_ingest_slots_lost", "Slots that another writer was first to fill", ["hub"])
+COMMIT_SECONDS = Histogram(
+    "fleetprice_ingest_commit_seconds", "From the cut to the rename's outcome", ["hub"]
+)
+
+MAX_ATTEMPTS = 4
+_FIRST_PAUSE_S = 0.25
+
+Encode = Callable[[pa.Table, Footer], Awaitable[bytes]]
+
+
+class Overtaken(FleetpriceError):
+    """The chain is not where this writer's events are: reopen from the lake."""
+
+
+def new_attempt() -> str:
+    """A name no other write has."""
+    return uuid.uuid4().hex
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What fills a chain: the hub's name, its identity (created_at) and the contract of its records."""
+
+    hub: str
+    created_at: str
+    contract: Contract
+
+
+@dataclass(slots=True)
+class Committer:
+    """Lands one partition's ranges, one after the other. `head` is None until the chain has a root."""
+
+    lake: Lake
+    lane: Lane
+    source: Source
+    head: Head | None
+    encode: Encode
+    pause: Callable[[float], Awaitable[None]]
+    new_attempt: Callable[[], str] = new_attempt
+    _made_folder: str = ""
+
+    async def land(self, cut: Cut) -> None:
+        """Returns once every event of `cut` stands in a committed file, this writer's or another's.
+
+        Raises Overtaken where the chain is not at this range, SinkUnavailable where the lake did not take it
+        within the bounded attempts; either way the partition is reopened from the lake.
+        """
+        rest = await self._enter(cut)
+        failures = 0
+        while rest is not None:
+            try:
+                standing = await self._try(self._next_step(rest))
+            except SinkUnavailable as error:
+                failures += 1
+                if failures == MAX_ATTEMPTS:
+                    raise
+                log.warning("commit_repeated", lane=self.lane.label, failures=failures, reason=str(error))
+                self._made_folder = ""
+                await self.pause(_FIRST_PAUSE_S * 2**failures)
+                continue
+            self.head = standing.head
+            # What another's file covers is dropped; the rest is kept, for the link will not deliver it again.
+            rest = rest.after(standing.last_seq)
+
+    async def _enter(self, cut: Cut) -> Cut | None:
+        """The part of `cut` that is not yet in the chain; makes the chain's root where it has none."""
+        if self.head is None:
+            wanted = root_of(self.source.created_at, cut.first, cut.hour)
+            self.head = (await make_root(self.lake, self.lane, wanted)).head
+        if cut.first > self.head.next_first:
+            raise Overtaken(f"the chain is at {self.head.next_first}, the range starts at {cut.first}")
+        return cut.after(self.head.next_first - 1)
+
+    def _next_step(self, rest: Cut) -> Cut:
+        """`rest` itself, or first the zero-row file that turns the chain to its folder."""
+        head = self._at()
+        if rest.hour > head.next_hour:
+            schema = self.source.contract.raw_schema
+            return turn(rest.first, head.next_hour, rest.hour, head.last_offset, schema)
+        return rest
+
+    def _at(self) -> Head:
+        if self.head is None:
+            raise AssertionError("a chain without a root has no slots")
+        return self.head
+
+    async def _try(self, step: Cut) -> Footer:
+        """One attempt at the next slot; the footer that stands there afterwards, mine or another's.
+
+        Raises SinkUnavailable where nothing stands there, or where that could not be found out: then another
+        attempt, under another name, finds whatever this one may still have left there.
+        """
+        head, attempt, started_s = self._at(), self.new_attempt(), time.monotonic()
+        slot = self.lane.slot(head.next_hour, step.first)
+        staged = self.lane.staged(head.next_hour, step.first, attempt)
+        footer = self._footer(step, attempt)
+        data = await self.encode(step.table, footer)
+        if footer.dead_letter:
+            # A crash after this leaves dead letters that no footer names: nobody counts them.
+            await self.lake.write(footer.dead_letter, encode_letters(self.lane.stream, step.letters))
+        # A crash after this leaves a staged file that nobody reads, until it is swept.
+        await self.lake.write(staged, data)
+        await self._make_folder(slot.rpartition("/")[0])
+        failpoints.reach("ingest_staged")
+        standing = await self._rename(staged, slot, footer)
+        # A crash from here on costs nothing: the file stands, and the next start reads it.
+        COMMIT_SECONDS.labels(self.source.hub).observe(time.monotonic() - started_s)
+        if standing.attempt == attempt:
+            failpoints.reach("ingest_renamed")
+            self._count(slot, step, len(data))
+        else:
+            SLOTS_LOST.labels(self.source.hub).inc()
+            log.info("slot_lost", path=slot, first=step.first, last=step.last, theirs=standing.last_seq)
+            await self._clear_up(staged, footer.dead_letter)
+        return standing
+
+    async def _rename(self, staged: str, slot: str, mine: Footer) -> Footer:
+        """Give the staged file its slot; the footer that stands there, whatever was answered."""
+        reason = "the file in it went away"
+        try:
+            if await self.lake.rename_if_absent(staged, slot):
+                return mine
+        except SinkUnavailable as error:
+            reason = str(error)  # it may have happened all the same: only the slot can tell
+        standing = await read_footer(self.lake, slot)
+        if standing is None:
+            raise SinkUnavailable(f"{slot} is still empty: {reason}")
+        return standing
+
+    def _footer(self, step: Cut, attempt: str) -> Footer:
+        return Footer(
+            first_seq=step.first,
+            last_seq=step.last,
+            last_offset=step.last_offset or self._at().last_offset,
+            next_first=step.last + 1,
+            next_folder=folder_of(max(step.next_hour, self._at().next_hour)),
+            rows=step.table.num_rows,
+            bad=len(step.letters),
+            gap=step.gap,
+            attempt=attempt,
+            dead_letter=self.lane.dead_letters(step.first, attempt) if step.letters else "",
+            schema_version=self.source.contract.version,
+            created_at=self.source.created_at,
+        )
+
+    async def _make_folder(self, folder: str) -> None:
+        if folder != self._made_folder:
+            await self.lake.make_directory(folder)
+            self._made_folder = folder
+
+    async def _clear_up(self, staged: str, letters: str) -> None:
+        """The staged file first: without it the attempt never lands, so nobody names its dead letters."""
+        with suppress(SinkUnavailable):  # what is left here is swept
+            await self.lake.delete(staged)
+            if letters:
+                await self.lake.delete(letters)
+
+    def _count(self, path: str, step: Cut, size_bytes: int) -> None:
+        hub = self.source.hub
+        FILES_COMMITTED.labels(hub).inc()
+        ROWS_LANDED.labels(hub).inc(step.table.num_rows)
+        BYTES_LANDED.labels(hub).inc(size_bytes)
+        for letter in step.letters:
+            DEAD_LETTERS.labels(hub, code_of(letter.bad.reason)).inc()
+        if step.gap:
+            GAP_EVENTS.labels(hub).inc(step.gap)
+            log.warning("retention_overtook", path=path, first=step.first, events=step.gap)
+        log.info(
+            "file_committed",
+            path=path,
+            rows=step.table.num_rows,
+            bad=len(step.letters),
+            size_bytes=size_bytes,
+        )

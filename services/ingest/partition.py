@@ -1,0 +1,143 @@
+"""One partition's pipeline: contiguity, decode, gather, roll, commit, checkpoint. It reads top to bottom."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from services.ingest.commit import Committer, Overtaken
+from services.ingest.dead_letters import NAMED_BY_OPERATOR
+from services.ingest.events import Event
+from services.ingest.footer import Head
+from services.ingest.ranges import Cut, OpenRange
+from services.ingest.roll import RollPolicy
+from services.ingest.slot import HOUR_US
+from shared.contract.bodies import BodyDecoder, Decoded, whole
+from shared.errors import GapUnexplained
+from shared.hubs.contiguity import Contiguity, Step
+
+log = structlog.get_logger()
+
+NEXT_SEQUENCE = Gauge("fleetprice_next_sequence", "Next sequence number to be taken in", ["hub", "partition"])
+EVENTS_SEEN = Counter("fleetprice_ingest_events_seen_again", "Events delivered again and dropped", ["hub"])
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a partition starts: the next event, and whether a skip right there is known to be a gap."""
+
+    next_expected: int
+    is_gap_known: bool = False
+
+
+class PartitionPipeline:
+    """Not for concurrent use: one task calls `take` and `flush`; of no further use after an exception."""
+
+    def __init__(
+        self,
+        committer: Committer,
+        policy: RollPolicy,
+        start: Start,
+        checkpoint: Callable[[int, Head], Awaitable[None]],
+        named: frozenset[int] = frozenset(),
+    ) -> None:
+        """`named` are the sequence numbers that an operator wants dead-lettered undecoded."""
+        self.committer = committer
+        self.last_enqueued_us: int | None = None
+        self._policy = policy
+        self._contiguity = Contiguity(start.next_expected)
+        self._known_gap_at = start.next_expected if start.is_gap_known else None
+        self._checkpoint = checkpoint
+        self._named = named
+        self._decoder = BodyDecoder(committer.source.contract)
+        self._open: OpenRange | None = None
+        labels = (committer.source.hub, str(committer.lane.partition))
+        self._next_sequence = NEXT_SEQUENCE.labels(*labels)
+        self._seen_again = EVENTS_SEEN.labels(committer.source.hub)
+        self._next_sequence.set(start.next_expected)
+
+    @property
+    def next_expected(self) -> int:
+        return self._contiguity.next_expected
+
+    def due_in_s(self, now_s: float) -> float | None:
+        """Seconds until the open range must be flushed; None while there is none."""
+        return None if self._open is None else self._policy.due_in_s(self._open.opened_at_s, now_s)
+
+    async def take(self, events: Sequence[Event], now_s: float) -> None:
+        """Take in events in sequence; returns once whatever they filled is committed.
+
+        Raises GapUnexplained, Overtaken or SinkUnavailable where the partition must be reopened from the
+        lake: all events before are then either committed or still in the hub.
+        """
+        for event in events:
+            hour = event.enqueued_us // HOUR_US
+            if self._closes(hour) and event.sequence_number >= self._contiguity.next_expected:
+                await self._commit(next_hour=hour)
+            step = self._contiguity.judge(event.sequence_number)
+            if step is Step.SEEN:
+                self._seen_again.inc()
+                continue
+            if step is Step.SKIP:
+                await self._cross_gap(event.sequence_number, hour)
+                self._contiguity.judge(event.sequence_number)
+            gathered = self._add(event, hour, now_s)
+            if self._policy.is_full(gathered.rows, gathered.size_bytes):
+                await self._commit()
+        self._next_sequence.set(self._contiguity.next_expected)
+
+    async def flush(self) -> None:
+        """Commit what is gathered, however little."""
+        await self._commit()
+
+    def _closes(self, hour: int) -> bool:
+        return self._open is not None and hour > self._open.hour
+
+    def _add(self, event: Event, hour: int, now_s: float) -> OpenRange:
+        if self._open is None:
+            head = self.committer.head
+            folder_hour = hour if head is None else max(hour, head.next_hour)
+            lane = self.committer.lane
+            contract = self.committer.source.contract
+            self._open = OpenRange(contract, lane.partition, event.sequence_number, folder_hour, now_s)
+        self._open.add(event, self._decode(event))
+        self.last_enqueued_us = event.enqueued_us
+        return self._open
+
+    def _decode(self, event: Event) -> Decoded:
+        if event.sequence_number in self._named:
+            return whole(event.body, NAMED_BY_OPERATOR)
+        return self._decoder.decode(event.body, event.content_type)
+
+    async def _commit(self, next_hour: int | None = None) -> None:
+        if self._open is not None:
+            cut = self._open.cut(next_hour)
+            self._open = None
+            await self._land(cut)
+
+    async def _cross_gap(self, sequence_number: int, hour: int) -> None:
+        """Record that retention took the events before this one; GapUnexplained unless that is known."""
+        await self._commit()
+        expected = self._contiguity.next_expected
+        if expected != self._known_gap_at:
+            raise GapUnexplained(f"expected event {expected}, the link brought {sequence_number}")
+        self._contiguity.jump(sequence_number)
+        head = self.committer.head
+        here = hour if head is None else head.next_hour
+        table = self.committer.source.contract.raw_schema.empty_table()
+        offset = "" if head is None else head.last_offset
+        await self._land(
+            Cut(expected, sequence_number - 1, offset, here, max(here, hour), table, is_gap=True)
+        )
+
+    async def _land(self, cut: Cut) -> None:
+        # A crash in here costs nothing that the next start does not read again: see `commit`.
+        await self.committer.land(cut)
+        head = self.committer.head
+        if head is None:
+            raise AssertionError("a range landed in a chain without a root")
+        # A crash before this leaves a checkpoint that is behind: it is a hint, the lake says where to go on.
+        await self._checkpoint(self.committer.lane.partition, head)
+        if head.next_first > self._contiguity.next_expected:
+            raise Overtaken(f"another writer's files reach to event {head.next_first - 1}")

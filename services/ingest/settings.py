@@ -1,0 +1,85 @@
+"""What an operator can set of ingest."""
+
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.ingest.roll import RollPolicy
+from shared.contract.columns import BY_STREAM
+from shared.errors import SettingsError
+from shared.settings import WorldSettings
+
+
+class IngestSettings(WorldSettings):
+    """FLEETPRICE_INGEST_…"""
+
+    model_config = SettingsConfigDict(env_prefix="FLEETPRICE_INGEST_")
+    service: ClassVar[str] = "INGEST"
+
+    streams: str = Field(
+        "telemetry,predictions", description="Streams to land, by their contracts, separated by commas"
+    )
+    consumer_group: str = Field("ingest", description="Consumer group to read with")
+    roll_max_rows: int = Field(200_000, gt=0, description="A file closes at this many rows")
+    roll_max_bytes: int = Field(
+        32 * 2**20, gt=0, description="A file closes at this many bytes of bodies as they came"
+    )
+    roll_max_age_s: float = Field(60.0, gt=0, description="A file closes at this age, idle or not, seconds")
+    prefetch: int = Field(
+        3_000, ge=1, le=100_000, description="Events that a partition's link keeps ready, at most"
+    )
+    drain_timeout_s: float = Field(
+        8.0, gt=0, description="What is not committed so long after SIGTERM stays in the hub, seconds"
+    )
+    staging_max_age_s: float = Field(
+        900.0, ge=0, description="Staged files of broken-off commits are swept at this age, seconds"
+    )
+    dead_letter: str = Field(
+        "",
+        description="Events to dead-letter undecoded: [STREAM/]PARTITION:SEQUENCE, separated by commas; "
+        "without STREAM the first of the streams",
+    )
+    accept_recreated: str = Field(
+        "", description="Streams whose hub was re-created: land the new one beside the old rows"
+    )
+    host: str = Field("127.0.0.1", description="Where health and metrics listen")
+    metrics_port: int = Field(0, ge=0, le=65_535, description="Port of health and metrics; 0: any free one")
+
+    @property
+    def roll_policy(self) -> RollPolicy:
+        return RollPolicy(self.roll_max_rows, self.roll_max_bytes, self.roll_max_age_s)
+
+    def hubs(self) -> dict[str, str]:
+        """Stream → hub; raises SettingsError for a stream without a contract."""
+        names = _words(self.streams)
+        if not names:
+            raise SettingsError("FLEETPRICE_INGEST_STREAMS names no stream")
+        return {self._known(name, "STREAMS"): getattr(self, f"{name}_hub") for name in names}
+
+    def accepts_recreated(self, stream: str) -> bool:
+        return stream in [self._known(name, "ACCEPT_RECREATED") for name in _words(self.accept_recreated)]
+
+    def named_events(self, stream: str) -> dict[int, frozenset[int]]:
+        """Partition → sequence numbers to dead-letter undecoded; raises SettingsError."""
+        named: dict[int, frozenset[int]] = {}
+        for word in _words(self.dead_letter):
+            whose, _, place = word.rpartition("/")
+            partition, _, sequence = place.partition(":")
+            if not (partition.isdecimal() and sequence.isdecimal()):
+                raise SettingsError(f"FLEETPRICE_INGEST_DEAD_LETTER: {word!r} is not PARTITION:SEQUENCE")
+            if self._known(whose or next(iter(self.hubs())), "DEAD_LETTER") == stream:
+                named[int(partition)] = named.get(int(partition), frozenset()) | {int(sequence)}
+        return named
+
+    @staticmethod
+    def _known(stream: str, setting: str) -> str:
+        if stream not in BY_STREAM:
+            raise SettingsError(
+                f"FLEETPRICE_INGEST_{setting}: {stream!r} is no stream; there are {', '.join(BY_STREAM)}"
+            )
+        return stream
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -1,0 +1,103 @@
+"""Where a file of the raw zone stands (pure).
+
+The path of a partition's next file is a function of its committed files alone, so every writer, zombie or
+new, aims at the same path, and one atomic rename-if-absent decides. An hour is counted in whole hours since
+the epoch; along one partition's chain it never goes back, whatever the hub's clock does.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+HOUR_US = 3_600 * 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})")
+_LABEL = r"p(?P<partition>\d{2,})(?:-g(?P<generation>\d+))?"
+_SLOT = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})\.parquet")
+_ROOT = re.compile(rf"{_LABEL}\.json")
+_STAGED = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})-(?P<hour>\d+)-(?P<attempt>[0-9a-z]+)\.parquet")
+
+
+def folder_of(hour: int) -> str:
+    """`date=YYYY-MM-DD/hour=HH`, UTC."""
+    return (_EPOCH + timedelta(hours=hour)).strftime("date=%Y-%m-%d/hour=%H")
+
+
+def hour_of(folder: str) -> int:
+    """The inverse of `folder_of`; raises ValueError for any other text."""
+    found = _FOLDER.fullmatch(folder)
+    if found is None:
+        raise ValueError(f"{folder!r} is not date=YYYY-MM-DD/hour=HH")
+    midnight = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+    return (midnight - _EPOCH).days * 24 + int(found[2])
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Lane:
+    """One partition's chain: a stream, a partition, and which of the hubs of that name (from 1) fills it."""
+
+    stream: str
+    partition: int
+    generation: int = 1
+
+    @property
+    def label(self) -> str:
+        again = f"-g{self.generation}" if self.generation > 1 else ""
+        return f"p{self.partition:02d}{again}"
+
+    @property
+    def root(self) -> str:
+        return f"{roots_folder(self.stream)}/{self.label}.json"
+
+    def slot(self, hour: int, first: int) -> str:
+        """The path of the file that starts at sequence number `first`."""
+        return f"raw/{self.stream}/{folder_of(hour)}/{self.label}-{first:020d}.parquet"
+
+    def staged(self, hour: int, first: int, attempt: str) -> str:
+        """Where an attempt at a slot is written before the rename; the name says which slot."""
+        return f"{staging_folder(self.stream)}/{self.label}-{first:020d}-{hour}-{attempt}.parquet"
+
+    def dead_letters(self, first: int, attempt: str) -> str:
+        return f"dead-letters/{self.stream}/{self.label}-{first:020d}-{attempt}.ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """What the name of a staged file says."""
+
+    lane: Lane
+    hour: int
+    first: int
+    attempt: str
+
+
+def roots_folder(stream: str) -> str:
+    return f"raw/{stream}/_chain"
+
+
+def staging_folder(stream: str) -> str:
+    return f"_staging/raw/{stream}"
+
+
+def slot_in(stream: str, name: str) -> tuple[Lane, int] | None:
+    """Lane and first sequence number of a raw file's name; None for a file that is not ours."""
+    found = _SLOT.fullmatch(name)
+    return (_lane(stream, found), int(found["first"])) if found else None
+
+
+def root_in(stream: str, name: str) -> Lane | None:
+    """The lane of a root file's name; None for a file that is not ours."""
+    found = _ROOT.fullmatch(name)
+    return _lane(stream, found) if found else None
+
+
+def staged_in(stream: str, name: str) -> Staged | None:
+    """What a staged file's name says; None for a file that is not ours."""
+    found = _STAGED.fullmatch(name)
+    if found is None:
+        return None
+    return Staged(_lane(stream, found), int(found["hour"]), int(found["first"]), found["attempt"])
+
+
+def _lane(stream: str, found: re.Match[str]) -> Lane:
+    return Lane(stream, int(found["partition"]), int(found["generation"] or 1))

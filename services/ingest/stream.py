@@ -1,0 +1,213 @@
+"""One stream: the unmodified EventProcessor over its hub, each claimed partition starting from the lake."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import structlog
+from azure.core.exceptions import AzureError
+from azure.eventhub import CloseReason, EventData
+from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
+from azure.eventhub.exceptions import AuthenticationError, EventHubError
+
+from services.ingest.chain import find_heads
+from services.ingest.checkpoints import CheckpointHint
+from services.ingest.commit import Committer, Overtaken, Source
+from services.ingest.footer import Footer, Head
+from services.ingest.parquet import encode
+from services.ingest.partition import PartitionPipeline, Start
+from services.ingest.root import lanes_of
+from services.ingest.settings import IngestSettings
+from services.ingest.slot import Lane
+from services.ingest.sweep import sweep
+from services.ingest.transport import received
+from services.ingest.worker import PartitionWorker
+from shared.contract.columns import BY_STREAM
+from shared.errors import GapUnexplained, HubRecreated, NeedsAttention, SettingsError, SinkUnavailable
+from shared.hubs.clients import hub_created_at
+from shared.lake import Lake
+
+log = structlog.get_logger()
+
+# How often an idle partition's callback looks whether its worker still lives.
+_MAX_WAIT_S = 1.0
+_PASSING = (EventHubError, AzureError, OSError)
+
+
+async def encode_aside(table: pa.Table, footer: Footer) -> bytes:
+    """Encode in a thread: Arrow lets go of the interpreter, so other partitions take in events meanwhile."""
+    return await asyncio.to_thread(encode, table, footer)
+
+
+class StreamIngest:
+    """Lands one stream. `run` until told to stop, or until something needs attention."""
+
+    def __init__(
+        self,
+        settings: IngestSettings,
+        stream: str,
+        lake: Lake,
+        client: EventHubConsumerClient,
+        checkpoints: CheckpointHint,
+    ) -> None:
+        self.stream = stream
+        self.hub: str = client.eventhub_name
+        self.workers: dict[int, PartitionWorker] = {}
+        self._settings = settings
+        self._lake = lake
+        self._client = client
+        self._checkpoints = checkpoints
+        self._named = settings.named_events(stream)
+        self._skipped_at: dict[int, int] = {}
+        self._is_failing = False
+        self._is_draining = False
+        self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_ready(self) -> bool:
+        """Owns partitions, and the last commit or claim went well."""
+        return bool(self.workers) and not self._is_failing
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Take in events until `stop`, then drain; raises NeedsAttention where a person must act."""
+        stopping = asyncio.create_task(stop.wait())
+        receiving = asyncio.create_task(
+            self._client.receive_batch(
+                self._on_batch,
+                max_batch_size=self._settings.prefetch,
+                max_wait_time=_MAX_WAIT_S,
+                starting_position="-1",
+                prefetch=self._settings.prefetch,
+                on_error=self._on_error,
+                on_partition_initialize=self._on_initialize,
+                on_partition_close=self._on_close,
+            )
+        )
+        ends: set[asyncio.Future[Any]] = {stopping, receiving, self._fatal}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await self._drain(receiving)
+        if self._fatal.done():
+            self._fatal.result()
+
+    async def resume(self, partition_ids: Sequence[str]) -> dict[str, int]:
+        """The last sequence number that the lake holds of each claimed partition; opens new ones."""
+        claimed = [int(partition_id) for partition_id in partition_ids]
+        await self._open([partition for partition in claimed if partition not in self.workers])
+        points = {partition: self.workers[partition].pipeline.next_expected - 1 for partition in claimed}
+        return {str(partition): last for partition, last in points.items() if last >= 0}
+
+    async def _open(self, partitions: Sequence[int]) -> None:
+        if not partitions:
+            return
+        source = Source(self.hub, await self._created_at(), BY_STREAM[self.stream])
+        lanes = await lanes_of(
+            self._lake,
+            self.stream,
+            partitions,
+            source.created_at,
+            accept_recreated=self._settings.accepts_recreated(self.stream),
+        )
+        await sweep(self._lake, self.stream, lanes.keys(), self._settings.staging_max_age_s)
+        rooted = {lane: root for lane, root in lanes.items() if root is not None}
+        heads = await find_heads(self._lake, self.stream, rooted)
+        starts = await asyncio.gather(*(self._start_of(lane, heads.get(lane)) for lane in lanes))
+        for lane, start in zip(lanes, starts, strict=True):
+            head = heads.get(lane)
+            committer = Committer(self._lake, lane, source, head, encode_aside, asyncio.sleep)
+            pipeline = PartitionPipeline(
+                committer,
+                self._settings.roll_policy,
+                start,
+                self._committed,
+                self._named.get(lane.partition, frozenset()),
+            )
+            self.workers[lane.partition] = PartitionWorker(pipeline)
+            log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)
+
+    async def _start_of(self, lane: Lane, head: Head | None) -> Start:
+        """After the chain's newest file, or at the oldest event that the hub has where there is no chain."""
+        known = await self._client.get_partition_properties(str(lane.partition))
+        last: int = known["last_enqueued_sequence_number"]
+        oldest = last + 1 if known["is_empty"] else int(known["beginning_sequence_number"])
+        if head is None:
+            return Start(max(0, oldest))
+        if head.next_first > last + 1:
+            raise HubRecreated(
+                f"partition {lane.partition} of hub {self.hub} ends at event {last}, before the lake does "
+                f"({head.next_first - 1}): the hub lost events; restore it or name another file system"
+            )
+        is_skip_repeated = self._skipped_at.get(lane.partition) == head.next_first
+        return Start(head.next_first, is_gap_known=is_skip_repeated or oldest > head.next_first)
+
+    async def _created_at(self) -> str:
+        try:
+            return (await hub_created_at(self._client)).isoformat().replace("+00:00", "Z")
+        except AuthenticationError as error:
+            raise SettingsError(f"Event Hubs refused our credentials: {error.message}") from error
+
+    async def _committed(self, partition: int, head: Head) -> None:
+        self._is_failing = False
+        await self._checkpoints.note(partition, head)
+
+    async def _on_initialize(self, context: PartitionContext) -> None:
+        # KEDA counts a partition without a checkpoint as all lag, or none: each has one from the start.
+        self._checkpoints.namespace = context.fully_qualified_namespace
+        worker = self.workers.get(int(context.partition_id))
+        if worker is not None:
+            head = worker.pipeline.committer.head
+            await self._checkpoints.note(int(context.partition_id), head or Head(0, 0, "-1"))
+
+    async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
+        worker = self.workers.get(int(context.partition_id))
+        if worker is None:
+            raise Overtaken(f"partition {context.partition_id} is not open")
+        await worker.offer(received(events))
+
+    async def _on_close(self, context: PartitionContext, reason: CloseReason) -> None:
+        partition = int(context.partition_id)
+        worker = self.workers.get(partition)
+        if worker is None:
+            return
+        if self._is_draining:
+            await worker.ended()  # so that ownership is released after the commit
+            return
+        del self.workers[partition]
+        await worker.abandon()
+        log.info("partition_closed", stream=self.stream, partition=partition, reason=reason.name)
+
+    async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
+        """Whose fault it was decides; the SDK closes the partition, the next balancing claims it anew."""
+        where = {"stream": self.stream, "partition": context.partition_id if context else None}
+        if isinstance(error, GapUnexplained) and context is not None:
+            worker = self.workers.get(int(context.partition_id))
+            if worker is not None:
+                self._skipped_at[int(context.partition_id)] = worker.pipeline.next_expected
+            log.info("partition_skipped", **where, reason=str(error))
+        elif isinstance(error, Overtaken):
+            log.info("partition_overtaken", **where, reason=str(error))
+        elif isinstance(error, SinkUnavailable):
+            self._is_failing = True
+            log.error("lake_unavailable", **where, reason=str(error))
+        elif isinstance(error, _PASSING) and not isinstance(error, NeedsAttention):
+            log.warning("hub_link_failed", **where, reason=str(error))
+        elif not self._fatal.done():
+            self._fatal.set_exception(error)
+
+    async def _drain(self, receiving: asyncio.Task[None]) -> None:
+        """Commit what was taken in while the SDK closes its links: neither waits for the other."""
+        self._is_draining = True
+        started_s = time.monotonic()
+        receiving.cancel()
+        flushes = [asyncio.create_task(worker.drain()) for worker in self.workers.values()]
+        if flushes:
+            await asyncio.wait(flushes, timeout=self._settings.drain_timeout_s)
+        for worker, flush in zip(self.workers.values(), flushes, strict=True):
+            if not flush.done() or flush.exception() is not None:
+                # Nothing is lost: these events are read again from the hub.
+                log.warning("drain_incomplete", partition=worker.pipeline.committer.lane.label)
+                await worker.abandon()
+        await asyncio.wait([receiving])
+        log.info("stream_drained", stream=self.stream, took_s=round(time.monotonic() - started_s, 3))

@@ -1,0 +1,42 @@
+"""Staged files that broken-off commits left behind.
+
+The staged file goes first: without it the attempt can never land. Then the slot is read again, and only if
+its footer is not of that attempt its dead letters go too. So a sweep is safe beside writers, zombies
+included; the age keeps it from making work for the living.
+"""
+
+from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from services.ingest.chain import read_footer
+from services.ingest.slot import Lane, Staged, staged_in, staging_folder
+from shared.lake import Lake
+
+log = structlog.get_logger()
+
+
+async def sweep(lake: Lake, stream: str, lanes: AbstractSet[Lane], max_age_s: float) -> int:
+    """Remove what attempts at these chains left behind, if older than that; how many attempts."""
+    before = datetime.now(UTC) - timedelta(seconds=max_age_s)
+    old = [
+        (file.path, staged)
+        async for file in lake.list(staging_folder(stream), recursive=False)
+        if (staged := staged_in(stream, file.path.rpartition("/")[2])) is not None
+        and staged.lane in lanes
+        and file.modified_at <= before
+    ]
+    for path, staged in old:
+        # A crash after this leaves dead letters that no footer names: nobody counts them.
+        await lake.delete(path)
+        await _drop_letters(lake, staged)
+    if old:
+        log.info("staging_swept", stream=stream, attempts=len(old))
+    return len(old)
+
+
+async def _drop_letters(lake: Lake, staged: Staged) -> None:
+    standing = await read_footer(lake, staged.lane.slot(staged.hour, staged.first))
+    if standing is None or standing.attempt != staged.attempt:
+        await lake.delete(staged.lane.dead_letters(staged.first, staged.attempt))

@@ -1,0 +1,131 @@
+"""Ingest as its process runs it, the hub filled by the unmodified SDK, the lake read straight from disk."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubProducerClient
+
+from services.ingest.__main__ import serve
+from services.ingest.settings import IngestSettings
+from shared.contract.columns import BY_STREAM
+from shared.contract.reading import Reading
+
+STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def reading(vehicle, number, **fields):
+    """One valid reading."""
+    return Reading(
+        **{
+            "vehicle_id": f"v{vehicle}",
+            "reading_no": number,
+            "reading_at": STARTED_AT,
+            "make": "Ford",
+            "model": "Focus",
+            "year": 2019,
+            "speed_kmh": float(number % 130),
+            **fields,
+        }
+    )
+
+
+def json_event(vehicle, number, **fields):
+    return body_event(msgspec.json.encode(reading(vehicle, number, **fields)), "application/json")
+
+
+def body_event(body, content_type=None):
+    event = EventData(body)
+    event.content_type = content_type
+    return event
+
+
+class Lake:
+    """The raw zone as any tool on the laptop sees it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.root = data_dir / "storage" / "devstoreaccount1" / "lake"
+
+    def files(self, stream="telemetry"):
+        return sorted((self.root / "raw" / stream).glob("date=*/hour=*/p*.parquet"))
+
+    def rows(self, stream="telemetry"):
+        schema = BY_STREAM[stream].raw_schema
+        tables = [pq.ParquetFile(path).read() for path in self.files(stream)]
+        return pa.concat_tables(
+            [schema.empty_table(), *[table.replace_schema_metadata() for table in tables]]
+        )
+
+    def keys(self, stream="telemetry"):
+        """How often each reading stands in the lake."""
+        rows = self.rows(stream)
+        return Counter(zip(rows["vehicle_id"].to_pylist(), rows["reading_no"].to_pylist(), strict=True))
+
+    def footers(self, stream="telemetry"):
+        found = []
+        for path in self.files(stream):
+            values = pq.read_metadata(path).metadata
+            found.append(
+                {key.decode(): value.decode() for key, value in values.items() if key != b"ARROW:schema"}
+            )
+        return found
+
+    def letters(self, stream="telemetry"):
+        """Dead letters that count: those of files that a footer names."""
+        return [
+            msgspec.json.decode(line)
+            for footer in self.footers(stream)
+            if footer["dead_letter"]
+            for line in (self.root / footer["dead_letter"]).read_bytes().splitlines()
+        ]
+
+
+@pytest.fixture
+def lake(world):
+    return Lake(world.data_dir)
+
+
+async def send(world, events, hub="telemetry", partition="0"):
+    """Send events in batches as large as they may be."""
+    client = EventHubProducerClient.from_connection_string(world.hub.connection_string, eventhub_name=hub)
+    async with client:
+        batch = await client.create_batch(partition_id=partition)
+        for event in events:
+            try:
+                batch.add(event)
+            except ValueError:
+                await client.send_batch(batch)
+                batch = await client.create_batch(partition_id=partition)
+                batch.add(event)
+        await client.send_batch(batch)
+
+
+@asynccontextmanager
+async def ingesting(world, **values):
+    """Ingest until the end of the block, then drained as by SIGTERM."""
+    settings = world.settings(
+        IngestSettings,
+        **{"streams": "telemetry", "roll_max_age_s": 0.3, "balancing_interval_s": 0.3, **values},
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(serve(settings, stop))
+    try:
+        yield running
+    finally:
+        stop.set()
+        await asyncio.wait([running])
+    running.result()
+
+
+async def until(condition, timeout_s=20.0):
+    """Wait until the lake on disk is as it should be."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - a disk tells nobody
+            await asyncio.sleep(0.05)
