@@ -78,15 +78,13 @@ def build(
     log_factor = calibrate(*_unseen(ensembles, listings, parts.calibration), COVERAGE)
     price = ensembles.price_trees()
     inputs = _inputs(listings, ensembles, parts.train)
-    metadata = {
-        "name": NAME,
-        "version": version,
-        "currency": CURRENCY,
-        "coverage": str(COVERAGE),
-        "training_digest": listings.digest,
-        "inputs": msgspec.json.encode(inputs).decode(),
-    }
-    graph = assemble(ensembles.codes, listings.spellings, price, ensembles.spread_trees(log_factor), metadata)
+    graph = assemble(
+        ensembles.codes,
+        listings.spellings,
+        price,
+        ensembles.spread_trees(log_factor),
+        _metadata(version, listings.digest, inputs),
+    )
     session = Session(graph)
     parity = _parity_or_refuse(session, ensembles, log_factor, listings)
     trees = encode_trees(price, FEATURE_INPUTS, ensembles.codes.mappings)
@@ -144,6 +142,18 @@ def _models_of_make(listings: Listings, rows: Mask) -> dict[str, tuple[str, ...]
     pairs = sorted({(make, model) for make, model, *_ in listings.cat[rows].tolist() if make and model})
     makes = sorted({make for make, _ in pairs})
     return {make: tuple(model for of, model in pairs if of == make) for make in makes}
+
+
+def _metadata(version: str, digest: str, inputs: Inputs) -> dict[str, str]:
+    """What the graph says of itself to whoever has it without its manifest."""
+    return {
+        "name": NAME,
+        "version": version,
+        "currency": CURRENCY,
+        "coverage": str(COVERAGE),
+        "training_digest": digest,
+        "inputs": msgspec.json.encode(inputs).decode(),
+    }
 
 
 def _training(listings: Listings, parts: Parts, recipe: Recipe, seed: int) -> Training:
