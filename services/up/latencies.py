@@ -1,0 +1,57 @@
+"""Latencies in constant memory: counts in buckets 2 % wide."""
+
+import math
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Self
+
+_BUCKETS_PER_E = 50.0
+PERCENTILES = (50, 95, 99)
+
+
+@dataclass(slots=True)
+class LatencyCounts:
+    """How many latencies fell into each bucket; bucket n holds exp(n/50) ms."""
+
+    counts: Counter[int] = field(default_factory=Counter)
+
+    def add(self, latency_ms: float) -> None:
+        self.counts[round(math.log(max(latency_ms, 0.01)) * _BUCKETS_PER_E)] += 1
+
+    def __add__(self, other: Self) -> "LatencyCounts":
+        return LatencyCounts(self.counts + other.counts)
+
+    def percentiles_ms(self) -> dict[str, float | None]:
+        """p50, p95 and p99, each the middle of its bucket; None where nothing was counted."""
+        return {f"p{percent}": self._percentile_ms(percent) for percent in PERCENTILES}
+
+    def _percentile_ms(self, percent: int) -> float | None:
+        rank = math.ceil(self.counts.total() * percent / 100)
+        passed = 0
+        for bucket in sorted(self.counts):
+            passed += self.counts[bucket]
+            if passed >= rank:
+                return round(math.exp(bucket / _BUCKETS_PER_E), 1)
+        return None
+
+
+class Latencies:
+    """Latencies since the start, and within the last few intervals."""
+
+    def __init__(self, intervals: int = 5) -> None:
+        self._ended = LatencyCounts()
+        self._recent: deque[LatencyCounts] = deque([LatencyCounts()], maxlen=intervals)
+
+    def add(self, latency_ms: float) -> None:
+        self._recent[-1].add(latency_ms)
+
+    def recent(self) -> LatencyCounts:
+        """All of the last intervals, the one that runs included."""
+        return sum(self._recent, LatencyCounts())
+
+    def since_start(self) -> LatencyCounts:
+        return self._ended + self._recent[-1]
+
+    def end_interval(self) -> None:
+        self._ended += self._recent[-1]
+        self._recent.append(LatencyCounts())

@@ -1,0 +1,67 @@
+"""Lag that stands: per partition, the least number of events behind within an interval.
+
+What is in flight at the instant of a look is no lag; a reader that had drained everything at any moment of
+the interval has none. A hub's slowest reader counts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+HubPartition = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionEnd:
+    """Where a partition of a hub begins and ends."""
+
+    begin: int
+    last: int
+
+
+@dataclass(slots=True)
+class StandingLag:
+    """`readers`: which services read which hub. Pages are of the same instant, the hub's looked at first."""
+
+    readers: Mapping[str, Iterable[str]]
+    _next_of: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    _ends: dict[HubPartition, PartitionEnd] = field(default_factory=dict)
+    _least: dict[HubPartition, int] = field(default_factory=dict)
+
+    def see_end(self, hub: str, partition: str, end: PartitionEnd) -> None:
+        self._ends[hub, partition] = end
+
+    def see_reader(self, reader: str, hub: str, partition: str, next_sequence: int) -> None:
+        """What a reader says; while it restarts it says nothing and its last word holds."""
+        self._next_of[reader, hub, partition] = next_sequence
+
+    def sample(self) -> None:
+        """Take the lag of this instant into the interval."""
+        for place, lag in self.now().items():
+            self._least[place] = min(lag, self._least.get(place, lag))
+
+    def now(self) -> dict[HubPartition, int]:
+        """Events that the slowest reader has yet to take in, by partition."""
+        lags: dict[HubPartition, int] = {}
+        for (hub, partition), end in self._ends.items():
+            for reader in self.readers.get(hub, ()):
+                taken = self._next_of.get((reader, hub, partition), end.begin)
+                lag = max(0, end.last + 1 - max(taken, end.begin))
+                lags[hub, partition] = max(lag, lags.get((hub, partition), 0))
+        return lags
+
+    def is_known(self) -> bool:
+        """Whether every reader has said where it stands in every partition."""
+        return bool(self._ends) and all(
+            (reader, hub, partition) in self._next_of
+            for hub, partition in self._ends
+            for reader in self.readers.get(hub, ())
+        )
+
+    def take(self) -> dict[str, dict[str, int]]:
+        """The least of the interval by hub and partition; begins the next interval."""
+        lag: dict[str, dict[str, int]] = defaultdict(dict)
+        for (hub, partition), events in sorted((self._least or self.now()).items()):
+            lag[hub][partition] = events
+        self._least = {}
+        return dict(lag)

@@ -1,0 +1,51 @@
+"""What the stack does at one moment."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from shared.contract.prediction import Prediction
+
+Percentiles = Mapping[str, float | None]
+
+
+class Price(Struct, frozen=True):
+    """A prediction, as far as a person watches it."""
+
+    vehicle_id: str
+    reading_no: int
+    price: float
+    lower: float
+    upper: float
+    currency: str
+    reading_at: str
+
+
+class Status(Struct, frozen=True, tag="status", tag_field="event"):
+    """Rates are of the last 10 s. `lag` is the standing lag of the last second by hub and partition: the
+    least number of events that the hub's slowest reader was behind. Latencies are from the reading made to
+    its prediction received by a live reader, of the last 5 s and since the start, in milliseconds.
+    """
+
+    phase: str
+    elapsed_s: float
+    sent_per_s: float
+    landed_per_s: float
+    predicted_per_s: float
+    lag: Mapping[str, Mapping[str, int]]
+    latency_ms: Percentiles
+    latency_overall_ms: Percentiles
+    newest: Sequence[Price]
+    restarts: Mapping[str, int]
+
+
+def price_of(prediction: Prediction) -> Price:
+    return Price(
+        prediction.vehicle_id,
+        prediction.reading_no,
+        round(prediction.price, 2),
+        round(prediction.lower, 2),
+        round(prediction.upper, 2),
+        prediction.currency,
+        prediction.reading_at.isoformat().replace("+00:00", "Z"),
+    )
