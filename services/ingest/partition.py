@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from services.ingest.commit import Committer, Overtaken
 from services.ingest.dead_letters import NAMED_BY_OPERATOR
@@ -16,10 +17,10 @@ from services.ingest.slot import HOUR_US
 from shared.contract.bodies import BodyDecoder, Decoded, whole
 from shared.errors import GapUnexplained
 from shared.hubs.contiguity import Contiguity, Step
+from shared.hubs.progress import NEXT_SEQUENCE
 
 log = structlog.get_logger()
 
-NEXT_SEQUENCE = Gauge("fleetprice_next_sequence", "Next sequence number to be taken in", ["hub", "partition"])
 EVENTS_SEEN = Counter("fleetprice_ingest_events_seen_again", "Events delivered again and dropped", ["hub"])
 
 
@@ -29,6 +30,16 @@ class Start:
 
     next_expected: int
     is_gap_known: bool = False
+
+    @classmethod
+    def of(cls, head: Head | None, oldest: int, skipped_at: int | None) -> Self:
+        """After the chain's newest file; where there is no chain, at the oldest event that the hub has.
+
+        A skip right there is a gap of the hub's own if the hub says so, or if a link opened there skipped before.
+        """
+        if head is None:
+            return cls(max(0, oldest))
+        return cls(head.next_first, is_gap_known=oldest > head.next_first or skipped_at == head.next_first)
 
 
 class PartitionPipeline:

@@ -1,5 +1,6 @@
 """The sink is the checkpoint: an unmodified EventProcessor resumes from where the sink says."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, cast
 
@@ -20,16 +21,40 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     the processor's `on_error` with no partition, and the claim is tried again at the next balancing.
     """
 
-    resume: ResumePoints | None = None
-    _owned: tuple[str, ...] = ()
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.resume: ResumePoints | None = None
+        self._owned: tuple[str, ...] = ()
+        self._place = ("", "", "")
+        self._unreleased: set[str] = set()
+        self._is_released = asyncio.Event()
+        self._is_released.set()
 
     async def claim_ownership(
         self, ownership_list: Iterable[dict[str, Any]], **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Claim as the SDK does, noting what was won."""
+        """Claim, or release, as the SDK does, noting what was won and what was given back."""
         claimed = list(await super().claim_ownership(ownership_list, **options))
-        self._owned = tuple(claim["partition_id"] for claim in claimed if claim["owner_id"])
+        won = tuple(claim["partition_id"] for claim in claimed if claim["owner_id"])
+        if won:  # a release, alone in its list, must not make a claim under way look empty
+            self._owned = won
+            self._unreleased = set(won)
+            self._is_released.clear()
+        self._unreleased.difference_update(
+            claim["partition_id"] for claim in claimed if not claim["owner_id"]
+        )
+        if not self._unreleased:
+            self._is_released.set()
         return claimed
+
+    async def released(self) -> None:
+        """Returns once every partition that was won is given back."""
+        await self._is_released.wait()
+
+    async def hints(self) -> dict[str, int]:
+        """Sequence numbers in the checkpoint blobs by partition; for `resume`, where the sink is empty."""
+        checkpoints = await super().list_checkpoints(*self._place)
+        return {one["partition_id"]: one["sequence_number"] for one in checkpoints}
 
     async def list_checkpoints(
         self, fully_qualified_namespace: str, eventhub_name: str, consumer_group: str, **options: Any
@@ -41,6 +66,7 @@ class ResumingCheckpointStore(BlobCheckpointStore):
                     fully_qualified_namespace, eventhub_name, consumer_group, **options
                 )
             )
+        self._place = (fully_qualified_namespace, eventhub_name, consumer_group)
         points = await self.resume(self._owned)
         return [
             {

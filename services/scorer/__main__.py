@@ -1,0 +1,82 @@
+"""The scorer's process: settings, clients, wiring."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any
+
+from services.scorer.model import load_model
+from services.scorer.pricing import Pricer
+from services.scorer.registry import read_from_lake, read_shipped
+from services.scorer.rest.app import make_app
+from services.scorer.settings import ScorerSettings
+from services.scorer.stream.telemetry import GROUP, TelemetryStream
+from shared.errors import ModelUnusable, NeedsAttention, SettingsError
+from shared.hubs.clients import consumer_client
+from shared.hubs.resume import checkpoint_store
+from shared.lake import open_lake
+from shared.logs import log
+from shared.metrics import serve_app
+from shared.run import run_service, say_and_refuse
+from shared.settings import read_settings
+
+
+async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
+    """Score the stream and serve prices until `stop` is set, then drain."""
+    if not (settings.stream or settings.http):
+        raise SettingsError("neither stream nor HTTP is on: there is nothing to do")
+    async with AsyncExitStack() as stack:
+        pricer = await _load_pricer(settings)
+        log.info("model_loaded", model=pricer.manifest.name, version=pricer.manifest.version)
+        stream = await _open_stream(settings, pricer, stack) if settings.stream else None
+        if settings.http:
+            app = make_app(settings, pricer, partial(_is_ready, stop, stream))
+            port = await stack.enter_async_context(
+                serve_app(app, settings.host, settings.http_port, "FLEETPRICE_SCORER_HTTP_PORT")
+            )
+            log.info("http_listening", host=settings.host, port=port)
+        work: Awaitable[object] = stream.run(stop) if stream else stop.wait()
+        await work
+    return None
+
+
+def main(overrides: dict[str, Any] | None = None) -> int:
+    """Run the scorer; returns its exit code."""
+    try:
+        settings = read_settings(ScorerSettings, overrides)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("scorer", settings, partial(serve, settings))
+
+
+def _is_ready(stop: asyncio.Event, stream: TelemetryStream | None) -> bool:
+    return not stop.is_set() and (stream is None or stream.is_reading)
+
+
+async def _load_pricer(settings: ScorerSettings) -> Pricer:
+    try:
+        return Pricer(load_model(await _model_files(settings)))
+    except ModelUnusable as error:
+        raise NeedsAttention(f"the price model cannot be used: {error}") from error
+
+
+async def _model_files(settings: ScorerSettings) -> dict[str, bytes]:
+    files = None
+    if settings.storage.get_secret_value():
+        async with open_lake(settings) as lake:
+            files = await read_from_lake(lake, settings.version)
+    return read_shipped(settings.version) if files is None else files
+
+
+async def _open_stream(settings: ScorerSettings, pricer: Pricer, stack: AsyncExitStack) -> TelemetryStream:
+    store = checkpoint_store(settings)
+    await stack.enter_async_context(store)
+    output = await stack.enter_async_context(consumer_client(settings, settings.predictions_hub, "$Default"))
+    source = await stack.enter_async_context(consumer_client(settings, settings.telemetry_hub, GROUP, store))
+    return TelemetryStream(settings, pricer, source, output, store)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The one scoring code: columns of vehicles → prices, intervals, and what the model never saw.
+
+Stream, REST and backfill price through it. Canonical words and float32 numbers are made here; everything
+else that the model needs is inside the graph.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+from numpy.typing import NDArray
+from prometheus_client import Counter, Histogram
+
+from services.scorer.model import PriceModel
+from services.scorer.vocabulary import Codes, Vocabulary
+from shared.errors import ModelUnusable
+
+MODEL_RUN_SECONDS = Histogram(
+    "fleetprice_model_run_seconds",
+    "One run of the price model",
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+)
+ROWS_PRICED = Counter("fleetprice_rows_priced_total", "Vehicles priced, over stream and HTTP")
+
+Column: TypeAlias = pa.Array | Sequence[Any]
+Columns: TypeAlias = Mapping[str, Column]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """One element a vehicle; money to the hundredth of the currency.
+
+    Bit k of `flags` says that the k-th of `fields` is missing or was never seen in training.
+    """
+
+    price: Floats
+    lower: Floats
+    upper: Floats
+    flags: NDArray[np.intp]
+    fields: tuple[str, ...]
+
+    def extrapolated(self) -> list[tuple[str, ...]]:
+        """The flagged fields of every vehicle."""
+        names = {int(flags): self.names_of(int(flags)) for flags in np.unique(self.flags)}
+        return [names[flags] for flags in self.flags.tolist()]
+
+    def names_of(self, flags: int) -> tuple[str, ...]:
+        """The fields that one vehicle's flags stand for."""
+        return tuple(field for bit, field in enumerate(self.fields) if flags >> bit & 1)
+
+
+class Pricer:
+    """Prices with one version of the model."""
+
+    def __init__(self, model: PriceModel) -> None:
+        self.manifest = model.manifest
+        self._model = model
+        inputs = model.manifest.inputs
+        self._words = {one.name: Vocabulary(one.categories) for one in inputs.cat}
+        self._numbers = tuple(one.name for one in inputs.num)
+        self._minimum = np.array([one.minimum for one in inputs.num], dtype=np.float32)
+        self._maximum = np.array([one.maximum for one in inputs.num], dtype=np.float32)
+        self.fields = (*self._words, *self._numbers)
+        self._bits = np.left_shift(1, np.arange(len(self.fields)))
+        if not {"make", "model"} <= self._words.keys():
+            raise ModelUnusable("the model does not take make and model")
+        self._pairs = self._known_pairs(model.manifest.models_of_make)
+
+    def columns_of(self, records: Sequence[Struct]) -> Columns:
+        """The model's inputs of records that carry the contract's fields."""
+        return {field: [getattr(record, field) for record in records] for field in self.fields}
+
+    def price(self, columns: Columns) -> Priced:
+        """Price rows given by input name, all of one length; None and null are missing values."""
+        codes = {name: words.codes(columns[name]) for name, words in self._words.items()}
+        num = np.column_stack([_floats(columns[name]) for name in self._numbers])
+        cat = np.empty((len(num), len(codes)), dtype=np.object_)
+        for k, (name, words) in enumerate(self._words.items()):
+            cat[:, k] = words.words[codes[name]]
+        started_s = time.perf_counter()
+        outputs = self._model.run(cat, num)
+        MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
+        ROWS_PRICED.inc(len(num))
+        price, lower, upper = map(_to_hundredths, outputs)
+        return Priced(price, lower, upper, self._flags(codes, num), self.fields)
+
+    def _flags(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> NDArray[np.intp]:
+        is_unseen = np.empty((len(num), len(self.fields)), dtype=np.bool_)
+        for k, (name, words) in enumerate(self._words.items()):
+            is_unseen[:, k] = codes[name] >= words.known
+        is_unseen[:, self.fields.index("model")] |= ~self._pairs[codes["make"], codes["model"]]
+        # A comparison with NaN is false, so that a missing number counts as unseen.
+        is_unseen[:, len(codes) :] = ~((num >= self._minimum) & (num <= self._maximum))
+        return is_unseen.astype(np.intp) @ self._bits
+
+    def _known_pairs(self, models_of_make: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
+        """Whether training saw this make (code) with this model (code)."""
+        makes, models = self._words["make"], self._words["model"]
+        pairs = np.zeros((len(makes.words), len(models.words)), dtype=np.bool_)
+        for make, names in models_of_make.items():
+            pairs[makes.codes([make])[0], models.codes(list(names))] = True
+        pairs[makes.known :] = False
+        pairs[:, models.known :] = False
+        return pairs
+
+
+def _to_hundredths(amounts: NDArray[np.float32]) -> Floats:
+    return amounts.astype(np.float64).round(2)
+
+
+def _floats(column: Column) -> NDArray[np.float32]:
+    """float32 with NaN for what is missing."""
+    if isinstance(column, pa.Array):
+        floats: NDArray[np.float32] = pc.cast(column, pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+        return floats
+    return np.array(column, dtype=np.float32)

@@ -1,0 +1,54 @@
+"""Where versions of the price model come from: the lake's registry, or what is shipped with the scorer."""
+
+from pathlib import Path
+
+from shared.errors import ModelUnusable
+from shared.lake import Lake
+from shared.model_manifest import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE, decode_champion
+
+REGISTRY = "models/price"
+_FILES = (MANIFEST_FILE, GRAPH_FILE)
+
+_PACKAGE = Path(__file__).parent
+# In a wheel the models lie in the package, in a checkout at the repository's root.
+_SHIPPED = (_PACKAGE / "models" / "price", _PACKAGE.parents[1] / "models" / "price")
+
+
+async def read_from_lake(lake: Lake, version: str | None) -> dict[str, bytes] | None:
+    """Files of `version`, or of the champion; None where the lake's registry has none.
+
+    Raises ModelUnusable where the pointer is broken or names a version that is not there.
+    """
+    if version is None:
+        pointer = await lake.read(f"{REGISTRY}/{CHAMPION_FILE}")
+        if pointer is None:
+            return None
+        version = decode_champion(pointer).version
+    folder = f"{REGISTRY}/{_checked(version)}"
+    files = {name: body for name in _FILES if (body := await lake.read(f"{folder}/{name}")) is not None}
+    if not files:
+        raise ModelUnusable(f"the lake has no {folder}")
+    return files
+
+
+def read_shipped(version: str | None) -> dict[str, bytes]:
+    """Files of `version`, or of the shipped champion; raises ModelUnusable where there is none."""
+    registry = next((folder for folder in _SHIPPED if folder.is_dir()), None)
+    if registry is None:
+        raise ModelUnusable("no model is shipped with this installation, and the lake has none")
+    if version is None:
+        pointer = registry / CHAMPION_FILE
+        if not pointer.is_file():
+            raise ModelUnusable(f"no {CHAMPION_FILE} is shipped with this installation")
+        version = decode_champion(pointer.read_bytes()).version
+    folder = registry / _checked(version)
+    if not folder.is_dir():
+        raise ModelUnusable(f"version {version} is not shipped with this installation")
+    return {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
+
+
+def _checked(version: str) -> str:
+    """A version is one folder's name; a pointer must not lead out of the registry."""
+    if not version or version.startswith(".") or "/" in version or "\\" in version:
+        raise ModelUnusable(f"{version!r} is no version")
+    return version

@@ -1,0 +1,1 @@
+"""Readings in, predictions out, effectively once: the output hub is the checkpoint."""

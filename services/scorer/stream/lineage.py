@@ -1,0 +1,62 @@
+"""What every output event says of its origin, as application properties: from where to where it priced.
+
+The highest of these in an output partition's tail is where scoring goes on.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from azure.eventhub import EventData
+
+from shared.hubs.predictions import property_of
+
+_NUMBERS = ("source_partition", "first_sequence", "first_line", "last_sequence", "last_line")
+_CREATED_AT = "source_created_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One reading of a partition; ordered as the readings are."""
+
+    sequence: int
+    line: int
+
+    def __lt__(self, other: Self) -> bool:
+        return (self.sequence, self.line) < (other.sequence, other.line)
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """The readings from `first` through `last` of one partition of the hub created at `created_at`."""
+
+    created_at: datetime
+    partition: int
+    first: Place
+    last: Place
+
+    def properties(self) -> dict[str | bytes, Any]:
+        """As application properties."""
+        numbers = (
+            self.partition,
+            self.first.sequence,
+            self.first.line,
+            self.last.sequence,
+            self.last.line,
+        )
+        return {_CREATED_AT: self.created_at.isoformat(), **dict(zip(_NUMBERS, numbers, strict=True))}
+
+
+def lineage_of(event: EventData) -> Lineage | None:
+    """The lineage of an output event; None where it carries none, so was not sent by a scorer."""
+    created_at = property_of(event, _CREATED_AT)
+    numbers = [property_of(event, name) for name in _NUMBERS]
+    if not isinstance(created_at, str) or not all(isinstance(number, int) for number in numbers):
+        return None
+    partition, first_sequence, first_line, last_sequence, last_line = numbers
+    return Lineage(
+        datetime.fromisoformat(created_at),
+        partition,
+        Place(first_sequence, first_line),
+        Place(last_sequence, last_line),
+    )
