@@ -145,13 +145,11 @@ class FileStore:
 
     def write_part(self, name: str, data: bytes) -> None:
         """A small staged file written at once."""
-        fd = os.open(self.disk.staged(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        try:
-            os.write(fd, data)
+        with self.disk.staged(name).open("xb") as file:
+            file.write(data)
             if self._fsync:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
+                file.flush()
+                os.fsync(file.fileno())
 
     async def sync_part(self, name: str) -> None:
         """With `fsync`, bytes reach the disk before a record speaks of them."""
