@@ -20,6 +20,7 @@ _ATTEMPTS = 5
 
 
 async def append(request: StorageRequest, store: FileStore) -> Answer:
+    _check_served(request)
     position = _position(request)
     _file(request, store)
     async with receive(request, store) as upload:
@@ -34,6 +35,7 @@ async def append(request: StorageRequest, store: FileStore) -> Answer:
 
 
 async def flush(request: StorageRequest, store: FileStore) -> Answer:
+    _check_served(request)
     entry = await _flush(request, store, _position(request))
     return Answer(200, version_headers(entry) | WRITTEN)
 
@@ -84,6 +86,11 @@ async def _assembled(
             yield ready
         finally:
             store.disk.staged(part).unlink(missing_ok=True)
+
+
+def _check_served(request: StorageRequest) -> None:
+    if "x-ms-lease-action" in request.headers:
+        raise Refused("NotImplemented", detail="leases taken or given up by an append or flush")
 
 
 def _file(request: StorageRequest, store: FileStore) -> Entry:

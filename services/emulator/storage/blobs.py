@@ -1,6 +1,8 @@
 """Blob operations on one blob: put, get, describe, copy, delete."""
 
 import asyncio
+import base64
+import hashlib
 import os
 import re
 from uuid import uuid4
@@ -25,6 +27,7 @@ from services.emulator.storage.request import StorageRequest, check_header_text,
 from services.emulator.storage.staging import Slice, assemble
 from services.emulator.storage.upload import receive
 
+_MAX_CHECKED_RANGE_BYTES = 4 * 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 
@@ -50,7 +53,10 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
     headers = entry_headers(entry, request.now_us)
     if entry.is_directory:
         return Answer(200, headers)
-    fd = os.open(store.disk.path_of(request.container, request.path), os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        fd = os.open(store.disk.path_of(request.container, request.path), os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError as exc:
+        raise Refused("PathNotFound", detail="deleted from the disk by hand") from exc
     try:
         size_bytes = os.fstat(fd).st_size  # of the bytes that will be sent, whatever replaces them meanwhile
         asked = _asked_range(request, size_bytes)
@@ -62,6 +68,8 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
     start, end = asked
     if md5 := headers.pop("Content-MD5", ""):
         headers["x-ms-blob-content-md5"] = md5
+    if request.headers.get("x-ms-range-get-content-md5", "").lower() == "true":
+        headers["Content-MD5"] = _range_md5(fd, start, end)
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
     return Answer(206, headers, file=FileRange(fd, start, end - start))
 
@@ -102,6 +110,8 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
     try:
         await asyncio.to_thread(assemble, [piece], store.disk.staged(part))
         await store.sync_part(part)
+        if store.namespace.entry(container, path) is not source:
+            raise Refused("ServerBusy", detail="the source was written while it was copied")
         check_create(request, store.namespace.entry(request.container, request.path))
         metadata = metadata_of(request) or source.metadata
         copied = Copied(str(uuid4()), url)
@@ -137,6 +147,14 @@ def blob_content(request: StorageRequest, md5: str) -> ContentHeaders:
         check_header_text(request.headers["Content-Type"], "Content-Type")
         sent = msgspec.structs.replace(sent, content_type=request.headers["Content-Type"])
     return content_of(request, prefix="x-ms-blob-", known=sent)
+
+
+def _range_md5(fd: int, start: int, end: int) -> str:
+    if end - start > _MAX_CHECKED_RANGE_BYTES:
+        os.close(fd)
+        raise Refused("OutOfRangeInput", detail="x-ms-range-get-content-md5 goes with ranges up to 4 MiB")
+    digest = hashlib.md5(os.pread(fd, end - start, start), usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
 
 
 def _asked_range(request: StorageRequest, size_bytes: int) -> tuple[int, int] | None:

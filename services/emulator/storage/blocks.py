@@ -36,11 +36,14 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
     named = _parse_list(await receive_small(request, _MAX_LIST_BYTES))
     before = store.namespace.entry(request.container, request.path)
     blocks, slices = _resolve(request, store, named, before)
-    part = store.disk.new_part()
+    part, path = store.disk.new_part(), store.disk.path_of(request.container, request.path)
     try:
         await asyncio.to_thread(assemble, slices, store.disk.staged(part))
         await store.sync_part(part)
-        check_create(request, store.namespace.entry(request.container, request.path))
+        now = store.namespace.entry(request.container, request.path)
+        if now is not before and any(piece.path == path for piece in slices):
+            raise Refused("ServerBusy", detail="the blob was written while its blocks were put together")
+        check_create(request, now)
         entry = store.new_file(
             size_bytes=sum(block.size_bytes for block in blocks),
             metadata=metadata_of(request),

@@ -129,6 +129,7 @@ CATALOG: dict[str, tuple[int, str]] = {
         ),
     ),
     "NotImplemented": (501, "The requested operation is not implemented on the specified resource."),
+    "OutOfRangeInput": (400, "One of the request inputs is out of range."),
     "PathAlreadyExists": (409, "The specified path already exists."),
     "PathConflict": (
         409,

@@ -81,7 +81,7 @@ class FileStore:
         existing = self.namespace.entry(container, path)
         if existing is not None and existing.is_directory:
             raise Refused("PathConflict")
-        if existing is not None:
+        if existing is not None and entry.lease is None:
             entry = msgspec.structs.replace(entry, lease=existing.lease)
         self.commit(*self._missing_parents(container, path), PathSet(container, path, entry, staged))
         self._forget_uncommitted(container, path, existing)

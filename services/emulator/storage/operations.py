@@ -85,8 +85,22 @@ _OPERATIONS: dict[tuple[str, str, str], Operation] = {
 }
 
 
+# Left unread, these would have the wrong thing answered or done.
+_UNSERVED_PARAMETERS = {
+    "snapshot",
+    "versionid",
+    "showonly",
+    "beginfrom",
+    "startfrom",
+    "endbefore",
+    "deletetype",
+}
+
+
 def operation_of(request: StorageRequest) -> Operation:
     """The operation asked for; raises Refused where there is none, so that nothing is half understood."""
+    if unserved := request.query.keys() & _UNSERVED_PARAMETERS:
+        raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unserved))}")
     level = "o" if request.path else "c" if request.container else "s"
     asked = _asked(request, level)
     if (operation := _OPERATIONS.get((level, request.method, asked))) is not None:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from services.emulator.storage import lease_terms
 from services.emulator.storage.answer import JSON, Answer
 from services.emulator.storage.conditions import check_create, check_read, check_write
 from services.emulator.storage.entries import Access, Entry
@@ -28,6 +29,9 @@ async def create_file(request: StorageRequest, store: FileStore) -> Answer:
     entry = store.new_file(
         metadata=properties_of(request), content=content_of(request), access=_access(request, Access())
     )
+    if "x-ms-proposed-lease-id" in request.headers:
+        lease = lease_terms.acquire(None, request.headers, "", request.now_us)
+        entry = msgspec.structs.replace(entry, lease=lease)
     part = store.disk.new_part()
     store.write_part(part, b"")
     store.put_file(request.container, request.path, entry, part)

@@ -308,6 +308,19 @@ async def test_file_systems_come_and_go(storage, tree):
     assert not (tree / "another").exists()
 
 
+async def test_a_file_created_with_a_lease(lake):
+    """Who creates a file under a lease is the only one to write it."""
+    file = lake.get_file_client("leased")
+    lease_id = "11111111-1111-1111-1111-111111111111"
+    await file.create_file(lease_id=lease_id, lease_duration=30)
+    with pytest.raises(HttpResponseError) as refused:
+        await file.append_data(b"abc", 0)
+    assert refused.value.error_code == "LeaseIdMissing"
+    await file.append_data(b"abc", 0, lease=lease_id)
+    await file.flush_data(3, lease=lease_id)
+    assert await read(file) == b"abc"
+
+
 async def test_properties_of_a_path(lake, write):
     """Metadata and content settings are replaced as the service replaces them."""
     file = await write("file", b"abc", metadata={"one": "1"})

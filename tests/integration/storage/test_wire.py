@@ -147,6 +147,9 @@ async def test_what_makes_no_sense_is_the_clients_fault(raw, method, target, hea
         ("GET", "/lake?comp=list&restype=share", 501),
         ("PUT", "/lake/none?comp=metadata", 404),
         ("GET", "/nothing/f", 404),
+        ("GET", "/lake/f?snapshot=2024-01-01T00:00:00.0000000Z", 501),
+        ("GET", "/lake?restype=container&comp=list&showonly=deleted", 501),
+        ("PATCH", "/lake/f?action=dance", 501),
     ],
 )
 async def test_what_is_not_served_says_so(raw, method, target, status):
