@@ -76,16 +76,13 @@ async def _assembled(
     else:
         committed = Slice(store.disk.path_of(request.container, request.path), 0, entry.size_bytes)
         appended = [Slice(store.disk.staged(chunk.name), 0, chunk.size_bytes) for chunk in chunks]
-        part = store.disk.new_part()
         ready = None
-        try:
+        with store.disk.part() as part:
             with suppress(FileNotFoundError):
                 await asyncio.to_thread(assemble, [committed, *appended], store.disk.staged(part))
                 await store.sync_part(part)
                 ready = part
             yield ready
-        finally:
-            store.disk.staged(part).unlink(missing_ok=True)
 
 
 def _check_served(request: StorageRequest) -> None:

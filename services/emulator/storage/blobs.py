@@ -105,9 +105,8 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
     if source is None or source.is_directory:
         raise Refused("PathNotFound", detail="x-ms-copy-source")
     check_write(request, source, prefix="x-ms-source-")
-    part = store.disk.new_part()
     piece = Slice(store.disk.path_of(container, path), 0, source.size_bytes)
-    try:
+    with store.disk.part() as part:
         await asyncio.to_thread(assemble, [piece], store.disk.staged(part))
         await store.sync_part(part)
         if store.namespace.entry(container, path) is not source:
@@ -119,8 +118,6 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
             size_bytes=source.size_bytes, metadata=metadata, content=source.content, copied=copied
         )
         store.put_file(request.container, request.path, entry, part)
-    finally:
-        store.disk.staged(part).unlink(missing_ok=True)
     return Answer(202, version_headers(entry) | WRITTEN | copy_headers(entry))
 
 

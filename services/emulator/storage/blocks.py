@@ -36,9 +36,14 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
     named = _parse_list(await receive_small(request, _MAX_LIST_BYTES))
     before = store.namespace.entry(request.container, request.path)
     blocks, slices = _resolve(request, store, named, before)
-    part, path = store.disk.new_part(), store.disk.path_of(request.container, request.path)
-    try:
-        await asyncio.to_thread(assemble, slices, store.disk.staged(part))
+    path = store.disk.path_of(request.container, request.path)
+    with store.disk.part() as part:
+        try:
+            await asyncio.to_thread(assemble, slices, store.disk.staged(part))
+        except FileNotFoundError as exc:
+            raise Refused(
+                "ServerBusy", detail="the blob was written while its blocks were put together"
+            ) from exc
         await store.sync_part(part)
         now = store.namespace.entry(request.container, request.path)
         if now is not before and any(piece.path == path for piece in slices):
@@ -51,10 +56,6 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
             blocks=tuple(blocks),
         )
         store.put_file(request.container, request.path, entry, part)
-    except FileNotFoundError as exc:
-        raise Refused("InvalidBlockList", detail="the blob was written by others meanwhile") from exc
-    finally:
-        store.disk.staged(part).unlink(missing_ok=True)
     return Answer(201, version_headers(entry) | WRITTEN)
 
 

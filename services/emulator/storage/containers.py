@@ -6,7 +6,13 @@ from services.emulator.storage import lease_terms
 from services.emulator.storage.answer import XML, Answer
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
-from services.emulator.storage.properties import metadata_headers, metadata_of, properties_of, version_headers
+from services.emulator.storage.properties import (
+    encoded_properties,
+    metadata_headers,
+    metadata_of,
+    properties_of,
+    version_headers,
+)
 from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest
 
@@ -39,6 +45,12 @@ async def get_container_properties(request: StorageRequest, store: FileStore) ->
     entry = store.namespace.container(request.container).entry
     lease = lease_terms.headers(entry.lease, request.now_us)
     return Answer(200, version_headers(entry) | _STATE | lease | metadata_headers(entry.metadata))
+
+
+async def get_file_system_properties(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.container(request.container).entry
+    properties = {"x-ms-properties": encoded_properties(entry.metadata)}
+    return Answer(200, version_headers(entry) | _STATE | properties)
 
 
 async def set_container_metadata(request: StorageRequest, store: FileStore) -> Answer:

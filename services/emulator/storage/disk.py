@@ -14,6 +14,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -60,9 +61,16 @@ class Disk:
     def path_of(self, container: str, path: str) -> Path:
         return self.tree / container / path if path else self.tree / container
 
-    def new_part(self) -> str:
-        """The name, below the staging folder, of a file that no record of this life has named."""
-        return f"parts/{next(self._numbers)}"
+    @contextmanager
+    def part(self) -> Iterator[str]:
+        """The name, below the staging folder, of a file nobody else writes; gone at the end unless it took
+        its place in the tree.
+        """
+        name = f"parts/{next(self._numbers)}"
+        try:
+            yield name
+        finally:
+            self.staged(name).unlink(missing_ok=True)
 
     def staged(self, name: str) -> Path:
         return self.staging / name

@@ -29,7 +29,7 @@ class Operation:
 
 _BLOB, _DFS = Dialect.BLOB, Dialect.DFS
 
-_OPERATIONS: dict[tuple[str, str, str], Operation] = {
+OPERATIONS: dict[tuple[str, str, str], Operation] = {
     key: Operation(name, dialect, key[0], permissions)
     for key, name, dialect, permissions in (
         (("s", "GET", "list"), "list_containers", _BLOB, "l"),
@@ -103,9 +103,9 @@ def operation_of(request: StorageRequest) -> Operation:
         raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unserved))}")
     level = "o" if request.path else "c" if request.container else "s"
     asked = _asked(request, level)
-    if (operation := _OPERATIONS.get((level, request.method, asked))) is not None:
+    if (operation := OPERATIONS.get((level, request.method, asked))) is not None:
         return operation
-    if any(key[0] == level and key[2] == asked for key in _OPERATIONS):
+    if any(key[0] == level and key[2] == asked for key in OPERATIONS):
         raise Refused("UnsupportedHttpVerb")
     raise Refused("NotImplemented", detail=f"{request.method} {asked or '(no comp)'}")
 

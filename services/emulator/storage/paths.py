@@ -32,9 +32,9 @@ async def create_file(request: StorageRequest, store: FileStore) -> Answer:
     if "x-ms-proposed-lease-id" in request.headers:
         lease = lease_terms.acquire(None, request.headers, "", request.now_us)
         entry = msgspec.structs.replace(entry, lease=lease)
-    part = store.disk.new_part()
-    store.write_part(part, b"")
-    store.put_file(request.container, request.path, entry, part)
+    with store.disk.part() as part:
+        store.write_part(part, b"")
+        store.put_file(request.container, request.path, entry, part)
     return Answer(201, version_headers(entry) | WRITTEN)
 
 
@@ -98,7 +98,9 @@ async def get_access_control(request: StorageRequest, store: FileStore) -> Answe
 async def get_status(request: StorageRequest, store: FileStore) -> Answer:
     entry = _existing(request, store)
     check_read(request, entry)
-    return Answer(200, entry_headers(entry, request.now_us) | {"x-ms-properties": encoded_properties(entry)})
+    return Answer(
+        200, entry_headers(entry, request.now_us) | {"x-ms-properties": encoded_properties(entry.metadata)}
+    )
 
 
 async def list_paths(request: StorageRequest, store: FileStore) -> Answer:

@@ -121,10 +121,8 @@ def metadata_with_marker(entry: Entry) -> dict[str, str]:
     return entry.metadata | {"hdi_isfolder": "true"} if entry.is_directory else entry.metadata
 
 
-def encoded_properties(entry: Entry) -> str:
-    encoded = {
-        name: base64.b64encode(value.encode("latin-1")).decode() for name, value in entry.metadata.items()
-    }
+def encoded_properties(metadata: Mapping[str, str]) -> str:
+    encoded = {name: base64.b64encode(value.encode("latin-1")).decode() for name, value in metadata.items()}
     return ",".join(f"{name}={value}" for name, value in encoded.items())
 
 

@@ -69,6 +69,7 @@ HANDLERS: dict[str, Handler] = {
         containers.delete_container,
         containers.get_container_acl,
         containers.get_container_properties,
+        containers.get_file_system_properties,
         containers.set_container_metadata,
         leases.lease_container,
         leases.lease_path,

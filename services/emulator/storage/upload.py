@@ -34,8 +34,7 @@ async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Up
     if "x-ms-structured-body" in request.headers:
         raise Refused("UnsupportedHeader", detail="x-ms-structured-body")
     digest = hashlib.md5(usedforsecurity=False)
-    part = store.disk.new_part()
-    try:
+    with store.disk.part() as part:
         if length <= _INLINE_BYTES:
             data = await _read_whole(request, length)
             digest.update(data)
@@ -46,8 +45,6 @@ async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Up
         if (claimed := request.headers.get("Content-MD5")) is not None and claimed != md5:
             raise Refused("Md5Mismatch")
         yield Upload(part, length, md5)
-    finally:
-        store.disk.staged(part).unlink(missing_ok=True)
 
 
 async def receive_small(request: StorageRequest, max_bytes: int) -> bytes:

@@ -21,10 +21,10 @@ def store(open_store):
 
 
 def put(store, path, body, **fields):
-    part = store.disk.new_part()
-    store.write_part(part, body)
     entry = store.new_file(size_bytes=len(body), **fields)
-    store.put_file("lake", path, entry, part)
+    with store.disk.part() as part:
+        store.write_part(part, body)
+        store.put_file("lake", path, entry, part)
     return entry
 
 
