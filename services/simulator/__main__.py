@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -12,8 +12,8 @@ from aiohttp import web
 from azure.eventhub import EventData
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
-from services.simulator.clock import Clock
-from services.simulator.events import Feed, Form
+from services.simulator.clock import Clock, instant
+from services.simulator.events import Form
 from services.simulator.fleet import draw_fleet, vehicle_id
 from services.simulator.folder import RecordFolder
 from services.simulator.market import shipped_market
@@ -37,9 +37,9 @@ _US_PER_MS = 1_000
 
 async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
     """Send until stopped, or for `seconds`; what an earlier life left open is resolved first."""
-    sending: list[Publisher] = []
+    is_sending = asyncio.Event()
     app = web.Application()
-    app.add_routes(health_routes(lambda: bool(sending)))
+    app.add_routes(health_routes(is_sending.is_set))
     async with serve_app(app, settings.host, settings.metrics_port, "FLEETPRICE_SIMULATOR_METRICS_PORT"):
         hub_created_at, partition_count = await _describe_hub(settings)
         async with AsyncExitStack() as stack:
@@ -50,17 +50,19 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
             telemetry_of = cache(_telemetry)
             form = Form(settings.pack, settings.pack_format)
             recovery = Recovery(settings, form, telemetry_of)
-            await asyncio.gather(*map(recovery.resolve, outlets))
+            await _all(map(recovery.resolve, outlets))
             telemetry = telemetry_of(settings.seed, settings.vehicles)
             run = same_run(runs, settings.run_id)
             seconds = remaining_s(settings.seconds, run, datetime.now(UTC))
+            publishers = _publishers(settings, outlets, telemetry, form, seconds)
+            await _all(publisher.send_first() for publisher in publishers)
             clock = Clock()
             if run is None:
                 write_runs(folder.runs_path, [*runs, _new_run(settings, clock, hub_created_at)])
-            sending += _publishers(settings, outlets, telemetry, clock, seconds)
+            is_sending.set()
             log.info("fleet_started", vehicles=settings.vehicles, rate_hz=settings.rate_hz, seconds=seconds)
-            await _run_all(sending, stop)
-            log.info("fleet_stopped", readings=sum(publisher.sent for publisher in sending))
+            await _all(publisher.run(clock, stop) for publisher in publishers)
+            log.info("fleet_stopped", readings=sum(publisher.sent for publisher in publishers))
 
 
 async def _describe_hub(settings: SimulatorSettings) -> tuple[datetime, int]:
@@ -104,7 +106,7 @@ def _new_run(settings: SimulatorSettings, clock: Clock, hub_created_at: datetime
         vehicles=settings.vehicles,
         rate_hz=settings.rate_hz,
         pack=settings.pack,
-        started_at=clock.at(0),
+        started_at=instant(clock.anchor_us),
         hub_created_at=hub_created_at,
     )
 
@@ -113,7 +115,7 @@ def _publishers(
     settings: SimulatorSettings,
     outlets: Sequence[Outlet],
     telemetry: Telemetry,
-    clock: Clock,
+    form: Form,
     seconds: float | None,
 ) -> list[Publisher]:
     """One for each partition that has vehicles; numbering goes on from the record."""
@@ -121,7 +123,6 @@ def _publishers(
     for outlet in outlets:
         for vehicle, reading_no in outlet.record.last_reading_nos.get(settings.seed, {}).items():
             last_reading_nos[vehicle] = max(reading_no, last_reading_nos.get(vehicle, 0))
-    form = Form(settings.pack, settings.pack_format)
     publishers = []
     for outlet, vehicles in zip(outlets, _vehicles_of_partitions(settings, len(outlets)), strict=True):
         if not vehicles:
@@ -136,11 +137,10 @@ def _publishers(
         publishers.append(
             Publisher(
                 outlet=outlet,
-                seed=settings.seed,
                 schedule=schedule,
-                feed=Feed(schedule, telemetry, clock.anchor_us, form),
+                telemetry=telemetry,
+                form=form,
                 packing=Packing(settings.pack, round(settings.linger_ms * _US_PER_MS)),
-                clock=clock,
                 tick_us=round(settings.tick_ms * _US_PER_MS),
                 bad_share=settings.bad_share,
             )
@@ -155,12 +155,12 @@ def _vehicles_of_partitions(settings: SimulatorSettings, partition_count: int) -
     return vehicles
 
 
-async def _run_all(publishers: Sequence[Publisher], stop: asyncio.Event) -> None:
-    """All partitions; the first that fails ends the others, whose sends in flight stay unresolved."""
+async def _all(steps: Iterable[Coroutine[None, None, None]]) -> None:
+    """All partitions at once; the first that fails ends the others, whose sends stay unresolved."""
     try:
         async with asyncio.TaskGroup() as group:
-            for publisher in publishers:
-                group.create_task(publisher.run(stop))
+            for step in steps:
+                group.create_task(step)
     except ExceptionGroup as failed:
         known, bugs = failed.split(FleetpriceError)
         if known is None or bugs is not None:

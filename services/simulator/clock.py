@@ -22,10 +22,6 @@ class Clock:
     def elapsed_us(self) -> int:
         return (self.monotonic_ns() - self._anchor_ns) // 1_000
 
-    def at(self, offset_us: int) -> datetime:
-        """The scheduled time `offset_us` after the anchor."""
-        return instant(self.anchor_us + offset_us)
-
 
 def instant(epoch_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=epoch_us)

@@ -46,7 +46,7 @@ class Feed:
     def __init__(self, schedule: Schedule, telemetry: Telemetry, anchor_us: int, form: Form) -> None:
         self._schedule = schedule
         self._telemetry = telemetry
-        self._anchor_us = anchor_us
+        self.anchor_us = anchor_us
         self._form = form
         self._block = self._made(0, 0)
 
@@ -62,7 +62,7 @@ class Feed:
 
     def _made(self, first: int, count: int) -> _Block:
         due = self._schedule.readings(first, first + count)
-        return _Block(first, due, _encoded(self._form, self._telemetry, due, self._anchor_us))
+        return _Block(first, due, _encoded(self._form, self._telemetry, due, self.anchor_us))
 
 
 def events_of(form: Form, telemetry: Telemetry, due: Due, anchor_us: int) -> list[EventData]:
@@ -89,6 +89,10 @@ def _events(form: Form, made: Sequence[bytes] | pa.RecordBatch, start: int, coun
 
 def _event(body: bytes, content_type: str) -> EventData:
     event = EventData(body)
+    # The SDK encodes empty sections too, twice an event: without them a send costs a fifth less.
+    message = event.raw_amqp_message
+    message.annotations = message.application_properties = None
+    message.header = None  # type: ignore[assignment]  # optional in AMQP, and the SDK asks whether it is there
     event.content_type = content_type
     return event
 

@@ -7,10 +7,11 @@ from azure.eventhub import EventData
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.simulator.bad_bodies import bad_bodies, count_bad
-from services.simulator.clock import Clock
-from services.simulator.events import Feed, bad_event
+from services.simulator.clock import Clock, instant
+from services.simulator.events import Feed, Form, bad_event
 from services.simulator.record import BadBodyRecord, BadIntent, Intent, PartitionRecord
 from services.simulator.schedule import Due, Packing, Schedule
+from services.simulator.telemetry import Telemetry
 from shared import failpoints
 from shared.hubs.sender import PartitionSender
 
@@ -48,53 +49,60 @@ class Publisher:
     """Sends the readings of one partition's schedule, at least `tick_us` between two sends."""
 
     outlet: Outlet
-    seed: int
     schedule: Schedule
-    feed: Feed
+    telemetry: Telemetry
+    form: Form
     packing: Packing
-    clock: Clock
     tick_us: int
     bad_share: float
     sent: int = field(default=0, init=False)
 
-    async def run(self, stop: asyncio.Event) -> None:
-        """Until stopped or through; what is in flight at the stop is finished and recorded."""
+    async def send_first(self) -> None:
+        """Send the first reading, as due now; so the link is open before the others are due.
+
+        The SDK opens a link with the first send, and takes more than a second for it.
+        """
+        if self.schedule.total != 0:
+            clock = Clock()
+            feed = Feed(
+                self.schedule, self.telemetry, clock.anchor_us - self.schedule.offset_us(0), self.form
+            )
+            await self._send(feed, clock, 1)
+
+    async def run(self, clock: Clock, stop: asyncio.Event) -> None:
+        """The others, until stopped or through; a send in flight at the stop is finished and recorded."""
+        feed = Feed(self.schedule, self.telemetry, clock.anchor_us, self.form)
         while not stop.is_set() and self.sent != self.schedule.total:
-            elapsed_us = self.clock.elapsed_us()
-            count = self._ready(elapsed_us)
+            now_us = clock.elapsed_us()
+            count = self._ready(now_us)
             if count:
-                await self._send(count)
-            await asyncio.sleep(self._pause_s(elapsed_us if count else None))
+                await self._send(feed, clock, count)
+            # A full send says that more is due already: then there is no waiting for the tick.
+            earliest_us = now_us + self.tick_us if 0 < count < _MOST_READINGS_A_SEND else now_us
+            await asyncio.sleep(self._pause_s(clock, earliest_us))
 
-    def _ready(self, elapsed_us: int) -> int:
+    def _ready(self, now_us: int) -> int:
         """How many readings go now; no more than one send holds, and then whole packs."""
-        due = self.schedule.due(elapsed_us)
-        ready = self.packing.ready(self.schedule, self.sent, due, elapsed_us)
-        pack = self.packing.pack
-        return min(ready, max(1, _MOST_READINGS_A_SEND // pack) * pack)
+        due = self.schedule.due(now_us)
+        ready = self.packing.ready(self.schedule, self.sent, due, now_us)
+        return min(ready, -(-_MOST_READINGS_A_SEND // self.packing.pack) * self.packing.pack)
 
-    def _pause_s(self, sent_at_us: int | None) -> float:
+    def _pause_s(self, clock: Clock, earliest_us: int) -> float:
         if self.sent == self.schedule.total:
             return 0
-        until_us = self.packing.next_ready_us(self.schedule, self.sent)
-        if sent_at_us is not None and not self._is_behind(sent_at_us):
-            until_us = max(until_us, sent_at_us + self.tick_us)
-        return min(_LONGEST_PAUSE_S, max(0, until_us - self.clock.elapsed_us()) / _US_PER_S)
+        until_us = max(earliest_us, self.packing.next_ready_us(self.schedule, self.sent))
+        return min(_LONGEST_PAUSE_S, max(0, until_us - clock.elapsed_us()) / _US_PER_S)
 
-    def _is_behind(self, elapsed_us: int) -> bool:
-        """Whether a full send was due already: then there is no waiting for the tick."""
-        return self._ready(elapsed_us) >= _MOST_READINGS_A_SEND
-
-    async def _send(self, count: int) -> None:
+    async def _send(self, feed: Feed, clock: Clock, count: int) -> None:
         """Intent, send, acknowledgement, in this order.
 
         A crash before the intent: nothing happened, the readings are skipped with their scheduled times.
         Between intent and acknowledgement: the next start looks in the hub and sends what is not there.
         """
-        due, events = self.feed.take(self.sent, count)
-        record = self.outlet.record
-        record.intend(self._intent(due))
-        lateness_us = self.clock.elapsed_us() - int(due.offsets_us[0])
+        due, events = feed.take(self.sent, count)
+        first_us, record = feed.anchor_us + int(due.offsets_us[0]), self.outlet.record
+        record.intend(self._intent(due, first_us))
+        lateness_us = clock.anchor_us + clock.elapsed_us() - first_us
         LATENESS.labels(self.outlet.partition).set(lateness_us / _US_PER_S)
         await self._into_hub(events)
         failpoints.reach("simulator_acked")
@@ -103,26 +111,25 @@ class Publisher:
         self.sent += count
         await self._send_bad(record.next_intent - 1, count)
 
-    def _intent(self, due: Due) -> Intent:
-        first_us = int(due.offsets_us[0])
+    def _intent(self, due: Due, first_us: int) -> Intent:
         return Intent(
             intent=self.outlet.record.next_intent,
             position=self.outlet.sender.position,
-            seed=self.seed,
-            first_at=self.clock.at(first_us),
+            seed=self.telemetry.fleet.seed,
+            first_at=instant(first_us),
             readings=list(zip(due.vehicles.tolist(), due.reading_nos.tolist(), strict=True)),
-            after_us=(due.offsets_us - first_us).tolist(),
+            after_us=(due.offsets_us - due.offsets_us[0]).tolist(),
         )
 
     async def _send_bad(self, intent: int, readings: int) -> None:
         """Bad bodies in the company of the readings of `intent`, recorded apart in the same order."""
-        partition, record = self.outlet.partition, self.outlet.bad_record
-        count = count_bad(self.seed, partition, intent, readings, self.bad_share)
+        partition, record, seed = self.outlet.partition, self.outlet.bad_record, self.telemetry.fleet.seed
+        count = count_bad(seed, partition, intent, readings, self.bad_share)
         if not count:
             return
-        bad_intent = BadIntent(record.next_intent, self.outlet.sender.position, self.seed, count)
+        bad_intent = BadIntent(record.next_intent, self.outlet.sender.position, seed, count)
         record.intend(bad_intent)
-        bodies = bad_bodies(self.seed, partition, bad_intent.bad_intent, count)
+        bodies = bad_bodies(seed, partition, bad_intent.bad_intent, count)
         await self._into_hub([bad_event(body) for body in bodies])
         record.ack()
         BAD_SENT.inc(count)

@@ -6,6 +6,7 @@ partition has the slots of its vehicles; its readings are numbered from 0 in the
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -36,8 +37,8 @@ class Schedule:
 
     fleet_size: int
     slots_per_s: float
-    vehicles: Ints
-    next_reading_nos: Ints
+    vehicles: Sequence[int]  # ascending
+    next_reading_nos: Sequence[int]
     slots: int | None  # of the whole fleet; None: without end
 
     @classmethod
@@ -54,13 +55,7 @@ class Schedule:
         slots_per_s = fleet_size * rate_hz
         # A slot that is due as the time is up is no more the run's; the tolerance is for 0.1 s · 10 Hz.
         slots = None if seconds is None else max(0, math.ceil(seconds * slots_per_s - 1e-6))
-        return cls(
-            fleet_size,
-            slots_per_s,
-            np.array(vehicles, np.int64),
-            np.array(next_reading_nos, np.int64),
-            slots,
-        )
+        return cls(fleet_size, slots_per_s, vehicles, next_reading_nos, slots)
 
     @property
     def total(self) -> int | None:
@@ -77,20 +72,21 @@ class Schedule:
     def offset_us(self, reading: int) -> int:
         """When a reading, numbered from 0, is due; the partition has vehicles."""
         round_no, place = divmod(reading, len(self.vehicles))
-        slot = round_no * self.fleet_size + int(self.vehicles[place])
+        slot = round_no * self.fleet_size + self.vehicles[place]
         return math.ceil(slot * _US_PER_S / self.slots_per_s)
 
     def readings(self, first: int, end: int) -> Due:
         """Readings `first` … `end` - 1."""
         rounds, places = np.divmod(np.arange(first, end, dtype=np.int64), len(self.vehicles))
-        vehicles = self.vehicles[places]
+        vehicles = np.array(self.vehicles, np.int64)[places]
         slots = rounds * self.fleet_size + vehicles
         offsets_us = np.ceil(slots * _US_PER_S / self.slots_per_s).astype(np.int64)
-        return Due(vehicles, self.next_reading_nos[places] + rounds, offsets_us)
+        first_nos = np.array(self.next_reading_nos, np.int64)[places]
+        return Due(vehicles, first_nos + rounds, offsets_us)
 
     def _readings_before(self, slot: int) -> int:
         rounds, into_round = divmod(slot, self.fleet_size)
-        return rounds * len(self.vehicles) + int(np.searchsorted(self.vehicles, into_round))
+        return rounds * len(self.vehicles) + bisect_left(self.vehicles, into_round)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +98,12 @@ class Packing:
 
     def ready(self, schedule: Schedule, sent: int, due: int, elapsed_us: int) -> int:
         """How many of the due readings can go now: full packs, and a part of one that has lingered."""
-        rest = (due - sent) % self.pack
+        waiting = max(0, due - sent)
+        rest = waiting % self.pack
         if not rest or due == schedule.total:
-            return due - sent
+            return waiting
         has_lingered = elapsed_us >= schedule.offset_us(due - rest) + self.linger_us
-        return due - sent - (0 if has_lingered else rest)
+        return waiting if has_lingered else waiting - rest
 
     def next_ready_us(self, schedule: Schedule, sent: int) -> int:
         """When the next event can go: its pack is full, or its first reading has lingered."""
