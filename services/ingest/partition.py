@@ -35,7 +35,7 @@ class Start:
     def of(cls, head: Head | None, oldest: int, skipped_at: int | None) -> Self:
         """After the chain's newest file; where there is no chain, at the oldest event that the hub has.
 
-        A skip right there is a gap of the hub's own if the hub says so, or if a link opened there skipped before.
+        A skip right there is a gap of the hub's own if the hub says so, or if an earlier link skipped there.
         """
         if head is None:
             return cls(max(0, oldest))

@@ -128,19 +128,16 @@ class StreamIngest:
             log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)
 
     async def _start_of(self, lane: Lane, head: Head | None) -> Start:
-        """After the chain's newest file, or at the oldest event that the hub has where there is no chain."""
+        """Where to start; the hub is asked after the chain was read, so that the lake is never ahead."""
         known = await self._client.get_partition_properties(str(lane.partition))
         last: int = known["last_enqueued_sequence_number"]
         oldest = last + 1 if known["is_empty"] else int(known["beginning_sequence_number"])
-        if head is None:
-            return Start(max(0, oldest))
-        if head.next_first > last + 1:
+        if head is not None and head.next_first > last + 1:
             raise HubRecreated(
                 f"partition {lane.partition} of hub {self.hub} ends at event {last}, before the lake does "
                 f"({head.next_first - 1}): the hub lost events; restore it or name another file system"
             )
-        is_skip_repeated = self._skipped_at.get(lane.partition) == head.next_first
-        return Start(head.next_first, is_gap_known=is_skip_repeated or oldest > head.next_first)
+        return Start.of(head, oldest, self._skipped_at.get(lane.partition))
 
     async def _created_at(self) -> str:
         try:
