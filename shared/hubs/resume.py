@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, cast
 
+from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
 from shared.credentials import process_credential
@@ -79,6 +81,18 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             }
             for partition_id, last in points.items()
         ]
+
+    async def update_checkpoint(self, checkpoint: dict[str, Any], **options: Any) -> None:
+        """Write a checkpoint unless one as far or farther stands there: a stale owner cannot move it back."""
+        name = "{fully_qualified_namespace}/{eventhub_name}/{consumer_group}/checkpoint/{partition_id}"
+        try:
+            known = await self._get_blob_client(name.format_map(checkpoint).lower()).get_blob_properties()
+        except ResourceNotFoundError:
+            await super().update_checkpoint(checkpoint, **options)
+            return
+        if int(known.metadata.get("sequencenumber", -1)) < checkpoint["sequence_number"]:
+            with suppress(ResourceModifiedError):  # another owner's came in between, which knows as much
+                await super().update_checkpoint(checkpoint, if_match=known.etag, **options)
 
 
 def checkpoint_store(settings: WorldSettings, resume: ResumePoints | None = None) -> ResumingCheckpointStore:
