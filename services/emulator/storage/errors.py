@@ -175,7 +175,7 @@ class Refused(FleetpriceError):
         self.code = code
         self.status = status or known_status
         self.message = message
-        self.detail = detail
+        self.detail = ascii(detail)[1:-1]  # it may quote what the client sent, and goes into XML and JSON
 
     def code_for_blob(self) -> str:
         return _BLOB_CODES.get(self.code, self.code)

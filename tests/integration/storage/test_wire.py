@@ -100,6 +100,7 @@ async def test_no_path_leads_out_of_the_tree(raw, path, tmp_path):
         ("PUT", "/lake/f?resource=file", {"x-ms-properties": "name=not base64!"}),
         ("PUT", "/lake/f?resource=file", {"x-ms-properties": "bad name=YQ=="}),
         ("PUT", "/lake/f?resource=file", {"x-ms-properties": "a=" + base64.b64encode(b"x\r\ny").decode()}),
+        ("PUT", "/lake/f?resource=file", {"x-ms-properties": "caf\xe9"}),
         ("PUT", "/lake/f?resource=file", {"x-ms-content-type": "caf\xe9"}),
         ("PUT", "/lake/f?resource=file", {"If-Modified-Since": "yesterday"}),
         ("PUT", "/lake/f", PUT_BLOB | {"x-ms-meta-a": "caf\xe9"}),
