@@ -24,6 +24,9 @@ from shared.settings import read_settings, variable_of
 
 log = structlog.get_logger()
 
+# The SDK's default of 120 s leaves a link closed long after its hub is back.
+_RETRY_BACKOFF_MAX_S = 2.0
+
 
 async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     """Land every stream that the settings name until `stop`; drains before it returns."""
@@ -47,7 +50,9 @@ async def _open_stream(
 ) -> StreamIngest:
     store = checkpoint_store(settings)
     await stack.enter_async_context(store)
-    client = await stack.enter_async_context(consumer_client(settings, hub, settings.consumer_group, store))
+    client = await stack.enter_async_context(
+        consumer_client(settings, hub, settings.consumer_group, store, retry_backoff_max=_RETRY_BACKOFF_MAX_S)
+    )
     hint = CheckpointHint(store, hub, settings.consumer_group)
     ingest = StreamIngest(settings, stream, lake, client, hint)
     store.resume = ingest.resume

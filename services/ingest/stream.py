@@ -10,12 +10,13 @@ import structlog
 from azure.core.exceptions import AzureError
 from azure.eventhub import CloseReason, EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
-from azure.eventhub.exceptions import AuthenticationError, EventHubError
+from azure.eventhub.exceptions import EventHubError
 
 from services.ingest.chain import find_heads
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.footer import Footer, Head
+from services.ingest.hub import Hub
 from services.ingest.parquet import encode
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.root import lanes_of
@@ -23,10 +24,10 @@ from services.ingest.settings import IngestSettings
 from services.ingest.slot import Lane
 from services.ingest.sweep import sweep
 from services.ingest.transport import received
+from services.ingest.watch import watch
 from services.ingest.worker import PartitionWorker
 from shared.contract.columns import BY_STREAM
-from shared.errors import GapUnexplained, HubRecreated, NeedsAttention, SettingsError, SinkUnavailable
-from shared.hubs.clients import hub_created_at
+from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
 from shared.lake import Lake
 
 log = structlog.get_logger()
@@ -53,11 +54,10 @@ class StreamIngest:
         checkpoints: CheckpointHint,
     ) -> None:
         self.stream = stream
-        self.hub: str = client.eventhub_name
         self.workers: dict[int, PartitionWorker] = {}
         self._settings = settings
         self._lake = lake
-        self._client = client
+        self._hub = Hub(client)
         self._checkpoints = checkpoints
         self._named = settings.named_events(stream)
         self._skipped_at: dict[int, int] = {}
@@ -74,7 +74,7 @@ class StreamIngest:
         """Take in events until `stop`, then drain; raises NeedsAttention where a person must act."""
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(
-            self._client.receive_batch(
+            self._hub.client.receive_batch(
                 self._on_batch,
                 max_batch_size=self._settings.prefetch,
                 max_wait_time=_MAX_WAIT_S,
@@ -85,12 +85,14 @@ class StreamIngest:
                 on_partition_close=self._on_close,
             )
         )
-        ends: set[asyncio.Future[Any]] = {stopping, receiving, self._fatal}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        watching = asyncio.create_task(watch(self._hub, self.workers))
+        ends: set[asyncio.Future[Any]] = {stopping, receiving, watching, self._fatal}
+        ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
+        watching.cancel()
         await self._drain(receiving)
-        if self._fatal.done():
-            self._fatal.result()
+        for end in ended - {stopping}:
+            end.result()
 
     async def resume(self, partition_ids: Sequence[str]) -> dict[str, int]:
         """The last sequence number that the lake holds of each claimed partition; opens new ones."""
@@ -102,7 +104,7 @@ class StreamIngest:
     async def _open(self, partitions: Sequence[int]) -> None:
         if not partitions:
             return
-        source = Source(self.hub, await self._created_at(), BY_STREAM[self.stream])
+        source = Source(self._hub.name, await self._hub.created_at(), BY_STREAM[self.stream])
         lanes = await lanes_of(
             self._lake,
             self.stream,
@@ -129,21 +131,13 @@ class StreamIngest:
 
     async def _start_of(self, lane: Lane, head: Head | None) -> Start:
         """Where to start; the hub is asked after the chain was read, so that the lake is never ahead."""
-        known = await self._client.get_partition_properties(str(lane.partition))
-        last: int = known["last_enqueued_sequence_number"]
-        oldest = last + 1 if known["is_empty"] else int(known["beginning_sequence_number"])
-        if head is not None and head.next_first > last + 1:
+        reach = await self._hub.reach(lane.partition)
+        if head is not None and head.next_first > reach.last + 1:
             raise HubRecreated(
-                f"partition {lane.partition} of hub {self.hub} ends at event {last}, before the lake does "
-                f"({head.next_first - 1}): the hub lost events; restore it or name another file system"
+                f"partition {lane.partition} of hub {self._hub.name} ends at event {reach.last}, before "
+                f"the lake does ({head.next_first - 1}): the hub lost events; restore it or name another file system"
             )
-        return Start.of(head, oldest, self._skipped_at.get(lane.partition))
-
-    async def _created_at(self) -> str:
-        try:
-            return (await hub_created_at(self._client)).isoformat().replace("+00:00", "Z")
-        except AuthenticationError as error:
-            raise SettingsError(f"Event Hubs refused our credentials: {error.message}") from error
+        return Start.of(head, reach.oldest, self._skipped_at.get(lane.partition))
 
     async def _committed(self, partition: int, head: Head) -> None:
         self._is_failing = False
@@ -155,7 +149,9 @@ class StreamIngest:
         worker = self.workers.get(int(context.partition_id))
         if worker is not None:
             head = worker.pipeline.committer.head
-            await self._checkpoints.note(int(context.partition_id), head or Head(0, 0, "-1"))
+            await self._checkpoints.note(
+                int(context.partition_id), head or Head(worker.pipeline.next_expected, 0)
+            )
 
     async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
         worker = self.workers.get(int(context.partition_id))
@@ -188,20 +184,20 @@ class StreamIngest:
         elif isinstance(error, SinkUnavailable):
             self._is_failing = True
             log.error("lake_unavailable", **where, reason=str(error))
-        elif isinstance(error, _PASSING) and not isinstance(error, NeedsAttention):
+        elif isinstance(error, _PASSING) and self._hub.refusal(error) is None:
             log.warning("hub_link_failed", **where, reason=str(error))
         elif not self._fatal.done():
-            self._fatal.set_exception(error)
+            self._fatal.set_exception(self._hub.refusal(error) or error)
 
     async def _drain(self, receiving: asyncio.Task[None]) -> None:
         """Commit what was taken in while the SDK closes its links: neither waits for the other."""
         self._is_draining = True
         started_s = time.monotonic()
         receiving.cancel()
-        flushes = [asyncio.create_task(worker.drain()) for worker in self.workers.values()]
+        flushes = {asyncio.create_task(worker.drain()): worker for worker in self.workers.values()}
         if flushes:
             await asyncio.wait(flushes, timeout=self._settings.drain_timeout_s)
-        for worker, flush in zip(self.workers.values(), flushes, strict=True):
+        for flush, worker in flushes.items():
             if not flush.done() or flush.exception() is not None:
                 # Nothing is lost: these events are read again from the hub.
                 log.warning("drain_incomplete", partition=worker.pipeline.committer.lane.label)

@@ -186,6 +186,7 @@ class World:
 
     def _catch_up(self):
         self.lake.fault_rate = 0.0
+        self.hub.append(1)  # a gap shows at the next event, and a partition may have been emptied
         last = self.writer(is_last=True)
         try:
             self._let_run(last, 100_000)
