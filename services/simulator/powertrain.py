@@ -25,6 +25,7 @@ _HYBRID_ENGINE_FROM_KMH = 28.0
 _COOLANT_WARM_C, _COOLANT_WARM_UP_S = 90.0, 260.0
 _OIL_WARM_C, _OIL_WARM_UP_S = 98.0, 480.0
 _DRIVING_HOURS_PER_KM = 1 / 38
+_HOURS_COUNTED_TO = 999_999.0
 
 _REAL_OVER_RATED = 1.18
 _FALLBACK_L_100KM, _FALLBACK_ENGINE_L = 6.0, 1.5
@@ -94,12 +95,13 @@ class Powertrains:
         coldness = np.clip((_COOLANT_WARM_C - coolant_c) / _COOLANT_WARM_C, 0, 1)
         level_pct, kinetic_pct = self._level(vehicles, motion), self._kinetic_pct(vehicles, motion)
         first_hours_h = self.fleet.first_odometer_km[vehicles] * _DRIVING_HOURS_PER_KM
+        hours_h = np.minimum(first_hours_h + motion.seconds / 3600, _HOURS_COUNTED_TO)
         has_engine, has_pack = ~is_electric, is_electric | is_hybrid
         return PowertrainState(
             engine_speed_rpm=_only(has_engine, self._engine_rpm(vehicles, motion, coldness)),
             coolant_temperature_c=_only(has_engine, coolant_c),
             oil_temperature_c=_only(has_engine, _warming(motion, air_c, soak, _OIL_WARM_C, _OIL_WARM_UP_S)),
-            engine_hours_h=_only(has_engine, first_hours_h + motion.seconds / 3600),
+            engine_hours_h=_only(has_engine, hours_h),
             fuel_level_pct=_only(has_engine, level_pct),
             average_consumption_l_100km=_only(has_engine, self._average_consumption(vehicles, motion)),
             traction_battery_health_pct=_only(has_pack, self._health_pct(vehicles, odometer_km)),

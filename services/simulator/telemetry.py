@@ -43,7 +43,6 @@ DECIMALS = {
     "traction_battery_health_pct": 1,
     "traction_battery_charge_pct": 2,
     "low_voltage_battery_v": 2,
-    "distance_to_service_km": 0,
     "air_temperature_c": 1,
     "tire_pressure_front_left_kpa": 1,
     "tire_pressure_front_right_kpa": 1,
@@ -54,7 +53,7 @@ _ODOMETER_STOPS_AT_KM = 4_294_967.0  # VSS counts metres in 32 bits
 _POWERTRAIN_TYPES = {"electric": "ELECTRIC", "hybrid": "HYBRID"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Telemetry:
     """Makes readings of one fleet."""
 

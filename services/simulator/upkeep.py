@@ -80,7 +80,7 @@ class Upkeep:
     def states(self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats) -> UpkeepState:
         """The upkeep of `vehicles` in this motion, entry by entry."""
         tires_kpa = self._tires_kpa(vehicles, motion, air_c, odometer_km)
-        to_service_km = self._distance_to_service_km(vehicles, odometer_km)
+        to_service_km = np.round(self._distance_to_service_km(vehicles, odometer_km))
         return UpkeepState(
             tire_pressure_front_left_kpa=tires_kpa[0],
             tire_pressure_front_right_kpa=tires_kpa[1],

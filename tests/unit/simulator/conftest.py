@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from services.simulator.fleet import draw_fleet
+from services.simulator.market import shipped_market
+from services.simulator.telemetry import Telemetry
+
+AT = np.datetime64("2026-01-05T08:00:00", "us")
+
+
+def telemetry_of(seed=7, size=400):
+    return Telemetry.of(draw_fleet(seed, size, shipped_market()))
+
+
+@pytest.fixture(scope="session")
+def telemetry():
+    return telemetry_of()
+
+
+@pytest.fixture(scope="session")
+def drive(telemetry):
+    """Columns of one vehicle's consecutive readings."""
+
+    def columns(vehicle, first=1, count=6_000):
+        reading_nos = np.arange(first, first + count)
+        at = AT + np.arange(count) * np.timedelta64(1, "s")
+        return telemetry.columns(np.full(count, vehicle), reading_nos, at)
+
+    return columns
