@@ -127,7 +127,7 @@ async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
     check_write(request, node.entry)
     if node.children:
         raise Refused("DirectoryNotEmpty")
-    await store.remove(request.container, request.path, node)
+    store.remove(request.container, request.path, node)
     return Answer(202, {"x-ms-delete-type-permanent": "true"})
 
 

@@ -13,7 +13,7 @@ from services.emulator.storage.properties import (
     properties_of,
     version_headers,
 )
-from services.emulator.storage.records import ContainerSet
+from services.emulator.storage.records import ContainerRemoved, ContainerSet
 from services.emulator.storage.request import StorageRequest
 
 _STATE = {
@@ -37,7 +37,7 @@ async def delete_container(request: StorageRequest, store: FileStore) -> Answer:
     entry = store.namespace.container(request.container).entry
     given = request.headers.get("x-ms-lease-id") or None
     lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
-    await store.remove_container(request.container)
+    store.commit(ContainerRemoved(request.container))
     return Answer(202)
 
 

@@ -5,7 +5,7 @@
     storage/.staging/parts/<n>             bodies being received and files being put together
     storage/.staging/appends/<file id>/    uncommitted appends, one file each
     storage/.staging/blocks/<path hash>/   uncommitted blocks, one file each
-    storage/.staging/trash/<n>             directories on their way out
+    storage/.staging/trash/<n>             directories and large files on their way out
 
 All of it lies on one file system, so that a finished file takes its place by one atomic rename.
 """
@@ -37,6 +37,7 @@ class Disk:
         self._fsync = fsync
         self._numbers = count(1)
         self._lock_fd = -1
+        self._trash: list[Path] = []
 
     def open(self) -> None:
         """Make the folders and lock them: two servers over one tree would each believe their own memory."""
@@ -75,13 +76,13 @@ class Disk:
     def staged(self, name: str) -> Path:
         return self.staging / name
 
-    def apply(self, record: Record) -> Path | None:
-        """Make the change on disk; doing it twice does no harm. The answer is trash, to be emptied later."""
+    def apply(self, record: Record) -> None:
+        """Make the change on disk; doing it twice does no harm."""
         match record:
             case ContainerSet(container, _):
                 self.path_of(container, "").mkdir(exist_ok=True)
             case ContainerRemoved(container):
-                return self._discard(self.path_of(container, ""))
+                self.discard(self.path_of(container, ""))
             case PathSet(container, path, entry, staged):
                 target = self.path_of(container, path)
                 if entry.is_directory:
@@ -90,31 +91,48 @@ class Disk:
                 elif staged:
                     self._place(self.staged(staged), target)
             case PathRemoved(container, path):
-                return self._discard(self.path_of(container, path))
+                self.discard(self.path_of(container, path))
             case PathRenamed(source_container, source, container, path):
                 self._place(self.path_of(source_container, source), self.path_of(container, path))
-        return None
 
     def _place(self, source: Path, target: Path) -> None:
         if not source.exists():
             return  # the change was made before the process was killed
+        if target.is_file() and target.stat().st_size > _LARGE_BYTES:
+            self._trash.append(self._trash_name())
+            os.link(target, self._trash[-1])  # so that replacing it does not free it here and now
         source.replace(target)
         self._sync(target.parent, source.parent)
 
-    def _discard(self, path: Path) -> Path | None:
-        """Take a path out of the tree at once; a directory's files are deleted later, off the event loop."""
-        trash = None
-        if path.is_dir():
-            trash = self.staged(f"trash/{next(self._numbers)}")
-            path.replace(trash)
+    def discard(self, path: Path) -> None:
+        """Take a path out of its place at once; what takes time is left to `take_trash`."""
+        if path.is_dir() or (path.is_file() and path.stat().st_size > _LARGE_BYTES):
+            self._trash.append(self._trash_name())
+            path.replace(self._trash[-1])
         else:
             path.unlink(missing_ok=True)
         self._sync(path.parent)
+
+    def take_trash(self) -> list[Path]:
+        """What was discarded since and is still to be deleted with `delete`, off the event loop."""
+        trash, self._trash = self._trash, []
         return trash
+
+    def _trash_name(self) -> Path:
+        return self.staged(f"trash/{next(self._numbers)}")
 
     def _sync(self, *folders: Path) -> None:
         for folder in folders if self._fsync else ():
             sync(folder)
+
+
+def delete(trash: list[Path]) -> None:
+    """Blocking, for a thread."""
+    for path in trash:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
 
 
 def scan(folder: Path, base: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -139,3 +157,4 @@ def sync(path: Path) -> None:
 
 
 _STAGING_FOLDERS = ("parts", "appends", "blocks", "trash")
+_LARGE_BYTES = 4 * 1024 * 1024  # to free more than this takes longer than the event loop should stand still

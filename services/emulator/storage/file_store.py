@@ -7,7 +7,6 @@ whole. Nothing awaits in between, so within the event loop each change is atomic
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,14 +15,13 @@ from uuid import uuid4
 import msgspec
 import structlog
 
-from services.emulator.storage.disk import Disk, sync
+from services.emulator.storage.disk import Disk, delete, sync
 from services.emulator.storage.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, Versions
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.journal import Journal
 from services.emulator.storage.namespace import Namespace, Node, walk
 from services.emulator.storage.reconciliation import container_differences, path_differences
 from services.emulator.storage.records import (
-    ContainerRemoved,
     ContainerSet,
     Opened,
     PathRemoved,
@@ -69,12 +67,12 @@ class FileStore:
         self._journal.close()
         self.disk.close()
 
-    def commit(self, *records: Record) -> list[Path]:
-        """Make the changes durable, in order; the answer is trash for `_empty`."""
-        trash = [path for record in records if (path := self._make(record)) is not None]
+    def commit(self, *records: Record) -> None:
+        """Make the changes durable, in order."""
+        for record in records:
+            self._make(record)
         self._rewrite_if_worth_it()
         failpoints.reach("storage_committed")
-        return trash
 
     def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:
         """A file, whole, in the place of whatever file was there; its parents are made."""
@@ -96,7 +94,7 @@ class FileStore:
         self.commit(*self._missing_parents(container, path), PathSet(container, path, entry))
         return entry
 
-    async def rename(self, source_container: str, source: str, container: str, path: str) -> None:
+    def rename(self, source_container: str, source: str, container: str, path: str) -> None:
         """What moves keeps everything but its lease, which was on the old path."""
         existing = self.namespace.entry(container, path)
         moved = self.namespace.entry(source_container, source)
@@ -104,24 +102,20 @@ class FileStore:
         if moved is not None and moved.lease is not None:
             unleased = msgspec.structs.replace(moved, lease=None)
             records.insert(0, PathSet(source_container, source, unleased))
-        trash = self.commit(*records)
+        self.commit(*records)
         self._forget_uncommitted(container, path, existing)
-        await self._empty(trash)
 
-    async def remove(self, container: str, path: str, node: Node) -> None:
+    def remove(self, container: str, path: str, node: Node) -> None:
         """A file, or a directory and all it holds."""
-        trash = self.commit(PathRemoved(container, path))
+        self.commit(PathRemoved(container, path))
         for _, child in walk(node):
             self.staging.drop_chunks(child.entry.file_id)
         self._forget_uncommitted(container, path, node.entry)
-        await self._empty(trash)
 
-    async def remove_container(self, container: str) -> None:
-        await self._empty(self.commit(ContainerRemoved(container)))
-
-    async def _empty(self, trash: list[Path]) -> None:
-        for folder in trash:
-            await asyncio.to_thread(shutil.rmtree, folder)
+    async def sweep(self) -> None:
+        """Delete what was discarded, in a thread: freeing large files takes time."""
+        if trash := self.disk.take_trash():
+            await asyncio.to_thread(delete, trash)
 
     def new_file(self, **fields: object) -> Entry:
         """An entry for a file that begins now."""
@@ -197,15 +191,14 @@ class FileStore:
         roots = (container.root for container in self.namespace.containers.values())
         return {node.entry.file_id for root in roots for _, node in walk(root)}
 
-    def _make(self, record: Record) -> Path | None:
+    def _make(self, record: Record) -> None:
         mark = self._journal.append(record)
         try:
-            trash = self.disk.apply(record)
+            self.disk.apply(record)
         except OSError:
             self._journal.withdraw(mark)
             raise
         self.namespace.apply(record)
-        return trash
 
     def _rewrite_if_worth_it(self) -> None:
         if self._journal.record_count > max(_MIN_RECORDS_TO_REWRITE, 4 * self.namespace.path_count):

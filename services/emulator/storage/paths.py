@@ -55,7 +55,7 @@ async def rename(request: StorageRequest, store: FileStore) -> Answer:
     check_create(request, existing)
     if (source_container, source) != (container, path):
         _check_destination(store, request, entry, existing, source)
-        await store.rename(source_container, source, container, path)
+        store.rename(source_container, source, container, path)
     return Answer(201, version_headers(entry) | WRITTEN)
 
 
@@ -65,7 +65,7 @@ async def delete_path(request: StorageRequest, store: FileStore) -> Answer:
     check_write(request, node.entry)
     if node.children and not request.boolean_query("recursive"):
         raise Refused("DirectoryNotEmpty")
-    await store.remove(request.container, request.path, node)
+    store.remove(request.container, request.path, node)
     return Answer(202 if "recursive" not in request.query else 200)
 
 

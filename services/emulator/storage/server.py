@@ -214,6 +214,7 @@ class StorageServer:
             # answer for garbage where it comes in one segment with the 100.
             await raw.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         answer = await HANDLERS[operation.name](request, self._store)
+        await self._store.sweep()
         if fault is None:
             return answer
         if answer.file is not None:

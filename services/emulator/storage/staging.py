@@ -76,7 +76,7 @@ class Staging:
         self._disk.staged(f"appends/{file_id}").mkdir(exist_ok=True)
         self._disk.staged(part).replace(self._disk.staged(chunk.name))
         if (replaced := chunks.get(position)) is not None:
-            self._disk.staged(replaced.name).unlink(missing_ok=True)
+            self._disk.discard(self._disk.staged(replaced.name))
         chunks[position] = chunk
 
     def contiguous_chunks(self, file_id: str, start: int, end: int) -> list[Chunk]:
@@ -94,7 +94,7 @@ class Staging:
         """Forget the appends of a file: all, or those that begin before a position."""
         chunks = self._chunks.get(file_id, {})
         for position in [p for p in chunks if before is None or p < before]:
-            self._disk.staged(chunks.pop(position).name).unlink(missing_ok=True)
+            self._disk.discard(self._disk.staged(chunks.pop(position).name))
         if not chunks and self._chunks.pop(file_id, None) is not None:
             self._disk.staged(f"appends/{file_id}").rmdir()
 
@@ -117,7 +117,7 @@ class Staging:
     def drop_blocks(self, container: str, path: str) -> None:
         key = _blocks_key(container, path)
         if self._blocks.pop(key, None) is not None:
-            shutil.rmtree(self._disk.staged(f"blocks/{key}"))
+            self._disk.discard(self._disk.staged(f"blocks/{key}"))
 
 
 def assemble(slices: Sequence[Slice], target: Path) -> None:
