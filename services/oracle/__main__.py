@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from services.oracle.served_files import served_files
 from services.oracle.settings import OracleSettings
 from services.oracle.verdict import Verdict
-from services.oracle.verification import verify
+from services.oracle.verification import verified
 from shared.errors import NeedsAttention
 from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
 from shared.settings import read_settings
@@ -21,7 +21,7 @@ from shared.world import World, running_world
 
 async def serve(settings: OracleSettings, stop: asyncio.Event) -> int:
     """Verify and say the verdict; a stop before that is no verdict."""
-    verifying = asyncio.create_task(_verified(settings))
+    verifying = asyncio.create_task(_say_verdict(settings))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((verifying, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -29,15 +29,30 @@ async def serve(settings: OracleSettings, stop: asyncio.Event) -> int:
         verifying.cancel()
         await asyncio.gather(verifying, return_exceptions=True)
         raise NeedsAttention("stopped before everything was read: there is no verdict")
-    verdict = verifying.result()
-    sys.stdout.write((verdict.json() if settings.as_json else verdict.table()) + "\n")
-    sys.stderr.writelines(f"fleetprice: {line}\n" for line in verdict.fault_lines())
-    return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
+    return EXIT_DONE if verifying.result().is_clean else EXIT_FOUND_WRONG
 
 
-async def _verified(settings: OracleSettings) -> Verdict:
-    async with _world(settings) as (named, is_running):
-        return await verify(named, is_running=is_running)
+async def _say_verdict(settings: OracleSettings) -> Verdict:
+    begin = _input_end() if settings.await_input_end else None
+    async with (
+        _world(settings) as (named, is_running),
+        verified(named, is_running=is_running, begin=begin) as verdict,
+    ):
+        sys.stdout.write((verdict.json() if settings.as_json else verdict.table()) + "\n")
+        sys.stdout.flush()
+        sys.stderr.writelines(f"fleetprice: {line}\n" for line in verdict.fault_lines())
+        return verdict
+
+
+async def _input_end() -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while await reader.read(1024):
+            pass
+    finally:
+        transport.close()
 
 
 @asynccontextmanager

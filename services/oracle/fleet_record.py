@@ -52,7 +52,6 @@ def read_fleet_record(folder: Path, codes: VehicleCodes) -> FleetRecord:
     for path in sorted(folder.glob("p*.ndjson")):
         _read_readings(path, codes, sent, unresolved)
     bad_sent = sum(_read_bad(path) for path in sorted(folder.glob("bad-p*.ndjson")))
-    codes.close_fleet()
     return FleetRecord(_ascending(sent), _ascending(unresolved), bad_sent)
 
 
@@ -67,7 +66,7 @@ def _read_readings(path: Path, codes: VehicleCodes, sent: "array[int]", unresolv
             for index, reading_no in fact.readings:
                 vehicle = vehicles.get((fact.seed, index))
                 if vehicle is None:
-                    vehicle = vehicles[fact.seed, index] = codes.code(f"s{fact.seed}-v{index:06d}")
+                    vehicle = vehicles[fact.seed, index] = codes.fleet_code(f"s{fact.seed}-v{index:06d}")
                 keys.append(key_of(vehicle, reading_no))
             open_intents[fact.intent] = keys
         elif fact.acked is not None:

@@ -1,7 +1,8 @@
 """The hubs, read as any client reads them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +14,7 @@ from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING, batch_of
 from shared.hubs.clients import body_of, consumer_client
 from shared.hubs.partition_stream import Gap, partition_events
-from shared.hubs.predictions import PredictionReader, ResumeToken
-from shared.hubs.watermark import Mark
+from shared.hubs.predictions import PredictionReader
 from shared.settings import WorldSettings
 
 _GROUP = "$Default"
@@ -31,7 +31,7 @@ class Span:
 async def retained_spans(settings: WorldSettings, hub: str) -> dict[str, Span]:
     """What each partition of a hub retains now."""
     async with consumer_client(settings, hub, _GROUP) as client:
-        ids = await client.get_partition_ids()
+        ids: Sequence[str] = await client.get_partition_ids()
         found = await asyncio.gather(*map(client.get_partition_properties, ids))
     return {
         one["id"]: Span(
@@ -42,22 +42,46 @@ async def retained_spans(settings: WorldSettings, hub: str) -> dict[str, Span]:
     }
 
 
-async def read_predictions(
-    settings: WorldSettings, spans: Mapping[str, Span], marks: Mapping[int, Mark], into: Predictions
-) -> int:
-    """Every prediction retained, through the client library; how many there are, doubles included.
+class Follower:
+    """The client library's reader at work on everything that the predictions hub retains."""
 
-    `marks` is how far a client had read before.
-    """
-    reader = PredictionReader(
-        settings,
-        token=ResumeToken({partition: span.first - 1 for partition, span in spans.items()}, dict(marks)),
-        until={partition: span.last for partition, span in spans.items()},
-    )
-    async for received in reader:
-        into.take(received.prediction, received.enqueued_at - received.prediction.reading_at)
-    into.raw += reader.predictions
-    return reader.predictions
+    def __init__(self, reader: PredictionReader, into: Predictions) -> None:
+        self._reader = reader
+        self._into = into
+        self.reading = asyncio.create_task(self._read())
+
+    async def read_through(self, spans: Mapping[str, Span]) -> int:
+        """Have everything up to the spans' ends; how many predictions there are, doubles included."""
+        ends = {partition: span.last if span.first <= span.last else -1 for partition, span in spans.items()}
+        await self._reader.end_at(ends)
+        ended = asyncio.create_task(self._reader.ended.wait())
+        await asyncio.wait((ended, self.reading), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if self.reading.done():
+            self.reading.result()  # raises what ended it before its time
+        self._into.raw = self._reader.predictions
+        return self._reader.predictions
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the reader is done and closes its links by itself."""
+        return self._reader.ended.is_set()
+
+    async def _read(self) -> None:
+        async for received in self._reader:
+            self._into.take(received.prediction, received.enqueued_at - received.prediction.reading_at)
+
+
+@asynccontextmanager
+async def following(settings: WorldSettings, into: Predictions) -> AsyncIterator[Follower]:
+    """Read predictions in the background; at the end of the block the links are closed, a second's work."""
+    follower = Follower(PredictionReader(settings), into)
+    try:
+        yield follower
+    finally:
+        if not follower.is_ended:
+            follower.reading.cancel()
+        await asyncio.gather(follower.reading, return_exceptions=True)
 
 
 async def waiting_keys(

@@ -31,22 +31,17 @@ def sequence_in(place: Any) -> Any:
     return place >> _LINE_BITS
 
 
-def line_in(place: Any) -> Any:
-    """The line of a place."""
-    return place & ((1 << _LINE_BITS) - 1)
-
-
 def vehicle_in(key: Any) -> Any:
     """The vehicle of a key."""
     return key >> _READING_BITS
 
 
 class VehicleCodes:
-    """A small integer per vehicle id, in order of appearance; the fleet's own are given out first."""
+    """A small integer per vehicle id, in order of appearance; those of the fleet are known as such."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
-        self.fleet_size = 0
+        self._fleet: list[int] = []
 
     def code(self, vehicle_id: str) -> int:
         """The vehicle's integer."""
@@ -55,9 +50,11 @@ class VehicleCodes:
             raise NeedsAttention(f"verify tells at most {_MAX_VEHICLES} vehicles apart")
         return code
 
-    def close_fleet(self) -> None:
-        """Whoever is met from here on is not of the fleet."""
-        self.fleet_size = len(self._codes)
+    def fleet_code(self, vehicle_id: str) -> int:
+        """The integer of a vehicle of the fleet."""
+        code = self.code(vehicle_id)
+        self._fleet.append(code)
+        return code
 
     def codes(self, ids: pa.Array) -> Ints:
         """Integers of a column of ids."""
@@ -69,8 +66,9 @@ class VehicleCodes:
 
     def is_fleet(self, keys: Ints) -> npt.NDArray[np.bool_]:
         """Which keys are readings of the fleet's vehicles."""
-        of_fleet: npt.NDArray[np.bool_] = (keys >= 0) & (keys < key_of(self.fleet_size, 0))
-        return of_fleet
+        is_of_fleet = np.zeros(len(self._codes) + 1, np.bool_)
+        is_of_fleet[self._fleet] = True
+        return (keys >= 0) & is_of_fleet[np.where(keys >= 0, vehicle_in(keys), -1)]
 
 
 def ints(values: pa.Array) -> Ints:

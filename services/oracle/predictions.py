@@ -2,12 +2,14 @@
 
 from array import array
 from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from services.oracle.keys import MAX_READING_NO, Ints, VehicleCodes, ints, key_of, place_of
+from services.oracle.keys import MAX_READING_NO, Ints, VehicleCodes, ints, joined, key_of, place_of
 from services.oracle.readings import Readings, keys_in
 from shared.contract.prediction import Prediction
 
@@ -21,25 +23,40 @@ LAKE_COLUMNS = (
     "source_line",
 )
 _MICROSECOND = timedelta(microseconds=1)
+Rows = npt.NDArray[np.int64]
 Pairs = tuple[Ints, Ints]
 
 
-def _integers() -> "array[int]":
-    return array("q")
+class _Source:
+    """The predictions for one source partition: place and key of the reading, and how long after it."""
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+
+    def add(self, place: int, key: int, latency_us: int) -> None:
+        self._numbers.extend((place, key, latency_us))
+
+    def extend(self, rows: Rows) -> None:
+        """Rows of three columns."""
+        self._numbers.frombytes(np.ascontiguousarray(rows).tobytes())
+
+    def __len__(self) -> int:
+        return len(self._numbers) // 3
+
+    def rows(self) -> Rows:
+        """Columns: place, key, latency."""
+        return np.array(self._numbers, np.int64).reshape(-1, 3)
 
 
 class Predictions:
-    """What was predicted for which place of which source partition, and how long after the reading."""
+    """What was predicted, doubles dropped as a client drops them; `raw` counts them too."""
 
     def __init__(self, codes: VehicleCodes) -> None:
         self._codes = codes
-        self._places: defaultdict[int, array[int]] = defaultdict(_integers)
-        self._keys: defaultdict[int, array[int]] = defaultdict(_integers)
-        self._fleet_latencies_us = _integers()
-        self._latencies_us = _integers()
+        self._sources: defaultdict[int, _Source] = defaultdict(_Source)
+        self._generation = 1
         self.marks: dict[int, int] = {}
         self.raw = 0
-        self._generation = 1
 
     def take_rows(self, batch: pa.RecordBatch, generation: int = 1) -> None:
         """Raw rows of the lake, as a client would have read them: what is not above its mark is dropped.
@@ -52,42 +69,40 @@ class Predictions:
         self.raw += batch.num_rows
         sources = ints(batch["source_partition"])
         places = place_of(ints(batch["source_sequence_number"]), ints(batch["source_line"]))
-        keys = keys_in(batch, self._codes)
         latencies_us = ints(batch["enqueued_at"]) - ints(batch["reading_at"])
+        rows = np.column_stack((places, keys_in(batch, self._codes), latencies_us))
         for source in np.unique(sources).tolist():
-            of_source = np.flatnonzero(sources == source)
-            reached = np.maximum.accumulate(np.append(self.marks.get(source, -1), places[of_source]))
+            of_source = rows[sources == source]
+            reached = np.maximum.accumulate(np.append(self.marks.get(source, -1), of_source[:, 0]))
             self.marks[source] = int(reached[-1])
-            new = of_source[np.diff(reached) > 0]
-            self._keep(source, places[new], keys[new], latencies_us[new])
-
-    def _keep(self, source: int, places: Ints, keys: Ints, latencies_us: Ints) -> None:
-        of_fleet = latencies_us[self._codes.is_fleet(keys)]
-        self._places[source].frombytes(places.tobytes())
-        self._keys[source].frombytes(keys.tobytes())
-        self._latencies_us.frombytes(latencies_us.tobytes())
-        self._fleet_latencies_us.frombytes(of_fleet.tobytes())
+            self._sources[source].extend(of_source[np.diff(reached) > 0])
 
     def take(self, prediction: Prediction, latency: timedelta) -> None:
         """One prediction that the reader gave; `latency` is from the reading to the hub's enqueued time."""
         vehicle, reading_no = self._codes.code(prediction.vehicle_id), prediction.reading_no
         key = key_of(vehicle, reading_no) if reading_no <= MAX_READING_NO else -reading_no
         place = place_of(prediction.source_sequence_number, prediction.source_line)
-        self._places[prediction.source_partition].append(place)
-        self._keys[prediction.source_partition].append(key)
-        latency_us = latency // _MICROSECOND
-        self._latencies_us.append(latency_us)
-        if vehicle < self._codes.fleet_size:
-            self._fleet_latencies_us.append(latency_us)
+        self._sources[prediction.source_partition].add(place, key, latency // _MICROSECOND)
+
+    def go_on_with(self, later: "Predictions", marks: Mapping[int, int]) -> None:
+        """Add what a reader gave that started where these end, having been told `marks`."""
+        self.raw += later.raw
+        for number, rows in later.rows():
+            self._sources[number].extend(rows[rows[:, 0] > marks.get(number, -1)])
+
+    def rows(self) -> Iterator[tuple[int, Rows]]:
+        """By source partition: place, key and latency in microseconds."""
+        for number, source in self._sources.items():
+            yield number, source.rows()
 
     @property
     def seen(self) -> int:
         """How many predictions the client got, doubles that got past its watermark included."""
-        return sum(map(len, self._places.values()))
+        return sum(map(len, self._sources.values()))
 
     def distinct(self) -> int:
         """How many readings were predicted."""
-        return sum(len(self._pairs(source)[0]) for source in list(self._places))
+        return sum(len(_distinct(rows[:, 0], rows[:, 1])[0]) for _, rows in self.rows())
 
     def missing(self, readings: Readings) -> int:
         """How many of the readings that landed have no prediction at their place and of their key."""
@@ -97,22 +112,20 @@ class Predictions:
         missing = 0
         for partition, lanes in landed.items():
             places, keys = (np.concatenate(pieces) for pieces in zip(*lanes, strict=True))
-            missing += _count_absent(_distinct(places, keys), self._pairs(partition))
+            rows = self._sources[partition].rows()
+            missing += _count_absent(_distinct(places, keys), _distinct(rows[:, 0], rows[:, 1]))
         return missing
 
     def latency_ms(self) -> dict[str, float | None]:
         """Percentiles over the fleet's readings; where no fleet sent, over everyone's."""
-        latencies_us = self._fleet_latencies_us or self._latencies_us
+        pieces = [rows[:, 1:] for _, rows in self.rows()]
+        fleet = joined([rows[self._codes.is_fleet(rows[:, 0]), 1] for rows in pieces])
+        latencies_us = fleet if len(fleet) else joined([rows[:, 1] for rows in pieces])
         names, ranks = ("p50", "p95", "p99"), (50, 95, 99)
-        if not latencies_us:
+        if not len(latencies_us):
             return dict.fromkeys(names)
-        values = np.percentile(np.frombuffer(latencies_us, np.int64), ranks) / 1_000
+        values = np.percentile(latencies_us, ranks) / 1_000
         return dict(zip(names, np.round(values, 1).tolist(), strict=True))
-
-    def _pairs(self, source: int) -> Pairs:
-        return _distinct(
-            np.array(self._places.get(source, ()), np.int64), np.array(self._keys.get(source, ()), np.int64)
-        )
 
 
 def _distinct(places: Ints, keys: Ints) -> Pairs:

@@ -41,11 +41,6 @@ class RawZone:
         """The lane that the partition's hub of today fills."""
         return max((lane for lane in self._lanes if lane.partition == partition), default=Lane(partition))
 
-    def created_at(self, lane: Lane) -> str | None:
-        """When the hub that fills the lane was created; None where the lane has no file."""
-        links = self.links.get(lane)
-        return links[-1].footer.created_at if links else None
-
     async def batches(self, columns: Sequence[str]) -> AsyncIterator[tuple[Lane, pa.RecordBatch]]:
         """`columns` and the place columns, in chain order lane by lane; what is wrong goes to `faults`."""
         slots = await self._listed()

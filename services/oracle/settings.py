@@ -15,4 +15,8 @@ class OracleSettings(WorldSettings):
         Path(".fleetprice"),
         description="Where the fleet's own record is; its hubs and lake too, where no world is named",
     )
+    await_input_end: bool = Field(
+        False,
+        description="Judge once standard input ends, having read the predictions so far (as `up` does)",
+    )
     as_json: bool = Field(False, description="One JSON object on stdout instead of a table")

@@ -5,23 +5,23 @@ of the oracle's own; no counter of any service is asked. The record is read firs
 is older than what is then read back.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 
 from services.oracle.dead_letters import DeadLetters, read_dead_letters
 from services.oracle.fleet_record import FleetRecord, read_fleet_record
-from services.oracle.hub import Span, read_predictions, retained_spans, waiting_keys
-from services.oracle.keys import VehicleCodes, are_in, ints, line_in, sequence_in
+from services.oracle.hub import Span, following, retained_spans, waiting_keys
+from services.oracle.keys import Ints, VehicleCodes, are_in, ints, sequence_in
 from services.oracle.predictions import LAKE_COLUMNS, Predictions
 from services.oracle.raw_zone import RawZone
 from services.oracle.readings import KEY_COLUMNS, Readings
 from services.oracle.settings import OracleSettings
 from services.oracle.verdict import Counts, Verdict
-from shared.hubs.watermark import Mark
 from shared.lake import Lake, open_lake
 
 
@@ -51,28 +51,51 @@ class _Predicted:
     in_lake: int
 
 
-async def verify(settings: OracleSettings, *, is_running: bool = False) -> Verdict:
-    """Read everything and judge it.
+@asynccontextmanager
+async def verified(
+    settings: OracleSettings, *, is_running: bool = False, begin: Awaitable[object] | None = None
+) -> AsyncIterator[Verdict]:
+    """Read everything and judge it; at the end of the block the links are closed.
 
-    In a world that runs, what the lake has not come to yet is not missing from it.
+    In a world that runs, what the lake has not come to yet is not missing from it. Until `begin` only the
+    predictions hub is read, which takes longest: what stands there by then is not waited for later.
     """
     codes = VehicleCodes()
-    record = read_fleet_record(settings.data / "simulator", codes)
-    async with open_lake(settings) as lake:
-        landed = await _read_landed(lake, codes)
-        predicted = await _read_predicted(settings, lake, landed.zone, codes)
-    missing = landed.readings.missing(record.sent)
-    waiting = 0
+    in_time = Predictions(codes)
+    async with following(settings, in_time) as follower:
+        if begin is not None:
+            await begin
+        record = read_fleet_record(settings.data / "simulator", codes)
+        async with open_lake(settings) as lake:
+            landed, spans = await _read_landed_first(settings, lake, codes, is_running=is_running)
+            zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes)
+        in_hub = await follower.read_through(spans)
+        predictions.go_on_with(in_time, _marks(predictions, landed.zone))
+        missing = landed.readings.missing(record.sent)
+        waiting = await _count_waiting(settings, landed, missing, codes) if is_running else 0
+        predicted = _Predicted(zone, predictions, in_hub, in_lake)
+        shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
+        yield Verdict(
+            _counts(record, landed, predicted, len(missing) - waiting),
+            (*landed.zone.faults, *landed.letters.faults, *zone.faults, *shortfalls),
+            tuple(_notes(record, landed, waiting)),
+        )
+
+
+async def verify(settings: OracleSettings, *, is_running: bool = False) -> Verdict:
+    """The verdict alone."""
+    async with verified(settings, is_running=is_running) as verdict:
+        return verdict
+
+
+async def _read_landed_first(
+    settings: OracleSettings, lake: Lake, codes: VehicleCodes, *, is_running: bool
+) -> tuple[_Landed, dict[str, Span]]:
+    """What landed, and what the predictions hub holds; in a world that runs it is asked after the lake."""
     if is_running:
-        spans = await retained_spans(settings, settings.telemetry_hub)
-        next_firsts = {one: landed.zone.next_first(landed.zone.newest(int(one))) for one in spans}
-        waiting = int(are_in(missing, await waiting_keys(settings, spans, next_firsts, codes)).sum())
-    return Verdict(
-        _counts(record, landed, predicted, len(missing) - waiting),
-        (*landed.zone.faults, *landed.letters.faults, *predicted.zone.faults)
-        + (() if is_running else tuple(_shortfalls(record, landed, predicted))),
-        tuple(_notes(record, landed, waiting)),
-    )
+        landed = await _read_landed(lake, codes)
+        return landed, await retained_spans(settings, settings.predictions_hub)
+    return await asyncio.gather(_read_landed(lake, codes), retained_spans(settings, settings.predictions_hub))
 
 
 async def _read_landed(lake: Lake, codes: VehicleCodes) -> _Landed:
@@ -83,11 +106,10 @@ async def _read_landed(lake: Lake, codes: VehicleCodes) -> _Landed:
     return _Landed(zone, readings, await read_dead_letters(lake, zone.links))
 
 
-async def _read_predicted(
-    settings: OracleSettings, lake: Lake, telemetry: RawZone, codes: VehicleCodes
-) -> _Predicted:
-    """From the lake what the hub no longer has, the rest from the hub: each once, as one client in time."""
-    spans = await retained_spans(settings, settings.predictions_hub)
+async def _read_older_predictions(
+    lake: Lake, spans: Mapping[str, Span], codes: VehicleCodes
+) -> tuple[RawZone, Predictions, int]:
+    """What the hub no longer has, from the lake; and how many that the hub has the lake holds too."""
     zone = RawZone(lake, "predictions")
     predictions = Predictions(codes)
     in_lake = 0
@@ -96,8 +118,7 @@ async def _read_predicted(
         older, retained = _split(batch, spans.get(str(lane.partition)) if is_newest else None)
         predictions.take_rows(older, lane.generation)
         in_lake += retained
-    in_hub = await read_predictions(settings, spans, _marks(predictions, telemetry), predictions)
-    return _Predicted(zone, predictions, in_hub, in_lake)
+    return zone, predictions, in_lake
 
 
 def _split(batch: pa.RecordBatch, span: Span | None) -> tuple[pa.RecordBatch, int]:
@@ -110,15 +131,18 @@ def _split(batch: pa.RecordBatch, span: Span | None) -> tuple[pa.RecordBatch, in
     return older, int(np.count_nonzero(is_retained))
 
 
-def _marks(predictions: Predictions, telemetry: RawZone) -> dict[int, Mark]:
-    """How far the client has read, as its resume token says it."""
-    marks = {}
-    for source, place in predictions.marks.items():
-        created_at = telemetry.created_at(telemetry.newest(source))
-        if created_at is not None:
-            instant = datetime.fromisoformat(created_at)
-            marks[source] = Mark(instant, int(sequence_in(place)), int(line_in(place)))
-    return marks
+def _marks(older: Predictions, telemetry: RawZone) -> dict[int, int]:
+    """How far a client had read of the telemetry hub of today when it came to what the hub still has."""
+    return {source: mark for source, mark in older.marks.items() if telemetry.newest(source).generation == 1}
+
+
+async def _count_waiting(
+    settings: OracleSettings, landed: _Landed, missing: Ints, codes: VehicleCodes
+) -> int:
+    """How many of the readings `missing` from the lake stand in the hub after the lake's last event."""
+    spans = await retained_spans(settings, settings.telemetry_hub)
+    next_firsts = {one: landed.zone.next_first(landed.zone.newest(int(one))) for one in spans}
+    return int(are_in(missing, await waiting_keys(settings, spans, next_firsts, codes)).sum())
 
 
 def _counts(record: FleetRecord, landed: _Landed, predicted: _Predicted, missing: int) -> Counts:

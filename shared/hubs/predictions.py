@@ -63,6 +63,11 @@ class PredictionReader:
         self._watermarks = Watermarks(token.marks if token else None)
         self._positions: dict[str, int] = dict(token.positions) if token else {}
         self._decoder = BodyDecoder(PREDICTION)
+        self._queue: asyncio.Queue[tuple[str, list[EventData]] | BaseException | None] = asyncio.Queue(
+            _QUEUED_EVENTS
+        )
+        self._end: Mapping[str, int] | None = None
+        self.ended = asyncio.Event()
         self.events = 0
         self.predictions = 0
 
@@ -76,17 +81,28 @@ class PredictionReader:
         """Where to go on; take it after the predictions read so far have been dealt with."""
         return ResumeToken(dict(self._positions), dict(self._watermarks.marks))
 
+    async def end_at(self, last: Mapping[str, int]) -> None:
+        """End the iteration once these sequence numbers by partition (-1: no event) have been read.
+
+        `ended` is set then, a second before the iteration is over: the SDK takes it to close its links.
+        """
+        self._end = last
+        await self._queue.put(("", []))  # wakes the iteration, which may have read them all
+
+    def _is_at_end(self) -> bool:
+        if self._end is None:
+            return False
+        return all(self._positions.get(partition, -1) >= last for partition, last in self._end.items())
+
     async def __aiter__(self) -> AsyncIterator[ReceivedPrediction]:
         hub = self._settings.predictions_hub
         async with consumer_client(self._settings, hub, self._group) as client:
-            queue: asyncio.Queue[tuple[str, list[EventData]] | BaseException | None] = asyncio.Queue(
-                _QUEUED_EVENTS
-            )
+            queue = self._queue
             partitions = await client.get_partition_ids()
             tasks = [asyncio.create_task(self._read(client, one, queue)) for one in partitions]
             try:
                 reading = len(tasks)
-                while reading:
+                while reading and not self._is_at_end():
                     item = await queue.get()
                     if isinstance(item, BaseException):
                         raise item
@@ -98,6 +114,7 @@ class PredictionReader:
                             yield received
                         self._positions[item[0]] = sequence_of(event)
             finally:
+                self.ended.set()
                 for task in tasks:
                     task.cancel()
                 with suppress(asyncio.CancelledError):
