@@ -19,17 +19,12 @@ async def test_a_detached_reader_recovers_by_itself(server, client):
         if event.sequence_number == 2099:
             done.set()
 
-    async with client.consumer() as consumer:
-        task = asyncio.create_task(
-            consumer.receive(on_event, partition_id="0", starting_position="-1", prefetch=3000)
-        )
+    async with client.reading(on_event, partition_id="0", starting_position="-1", prefetch=3000):
         async with asyncio.timeout(30):
             await began.wait()
             assert server.namespace.faults.inject(Fault("detach", hub="telemetry", partition="0")) == 1
             await client.send(*(b"%d" % number for number in range(100)), partition_id="0")
             await done.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
     assert set(numbers) == set(range(2100))
 
 
@@ -43,15 +38,12 @@ async def test_a_closed_connection_is_opened_again(server, client):
         bodies.append(event.body_as_str())
         (done if bodies[-1] == "after" else began).set()
 
-    async with client.consumer() as consumer:
-        task = asyncio.create_task(consumer.receive(on_event, partition_id="0", starting_position="-1"))
+    async with client.reading(on_event, partition_id="0", starting_position="-1"):
         async with asyncio.timeout(30):
             await began.wait()
             assert server.namespace.faults.inject(Fault("close", hub="telemetry")) == 1
             await client.send(b"after", partition_id="0")
             await done.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
     assert bodies == ["before", "after"]
 
 
@@ -77,8 +69,7 @@ async def test_faults_strike_only_what_they_name(server, client):
         began.set()
 
     faults = server.namespace.faults
-    async with client.consumer() as consumer:
-        task = asyncio.create_task(consumer.receive(on_event, partition_id="0", starting_position="-1"))
+    async with client.reading(on_event, partition_id="0", starting_position="-1"):
         async with asyncio.timeout(20):
             await began.wait()
         assert faults.inject(Fault("detach", hub="predictions")) == 0
@@ -86,8 +77,6 @@ async def test_faults_strike_only_what_they_name(server, client):
         assert faults.inject(Fault("detach", hub="telemetry", group="ingest")) == 0
         assert faults.inject(Fault("detach", hub="telemetry", role="sender")) == 0
         assert faults.inject(Fault("detach", hub="TELEMETRY", group="$default")) == 1
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_deleting_a_hub_ends_its_readers(server, client):

@@ -66,16 +66,11 @@ async def test_from_now_on(filled):
         received.append(event.body_as_str())
         done.set()
 
-    async with filled.consumer() as consumer:
-        task = asyncio.create_task(
-            consumer.receive(on_event, partition_id="0", starting_position="@latest", max_wait_time=1)
-        )
+    async with filled.reading(on_event, partition_id="0", starting_position="@latest", max_wait_time=1):
         async with asyncio.timeout(20):
             await started.wait()
             await filled.send(b"new", partition_id="0")
             await done.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
     assert received == ["new"]
 
 
@@ -96,16 +91,11 @@ async def test_readers_may_know_the_end_of_the_partition(filled):
         seen.append(context.last_enqueued_event_properties)
         done.set()
 
-    async with filled.consumer() as consumer:
-        task = asyncio.create_task(
-            consumer.receive(
-                on_event, partition_id="0", starting_position="-1", track_last_enqueued_event_properties=True
-            )
-        )
+    async with filled.reading(
+        on_event, partition_id="0", starting_position="-1", track_last_enqueued_event_properties=True
+    ):
         async with asyncio.timeout(20):
             await done.wait()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
     properties = await filled_properties(filled)
     assert seen[0]["sequence_number"] == 99
     assert seen[0]["offset"] == properties["last_enqueued_offset"]

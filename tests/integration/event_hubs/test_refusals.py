@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 from azure.eventhub import EventData
@@ -82,27 +83,18 @@ async def test_positions_beyond_the_end_are_refused(client):
 async def test_a_sixth_reader_is_one_too_many(client):
     """Five readers share a partition of a group; the sixth is refused, with the quota in the message."""
     await client.send(b"x", partition_id="0")
-    reading = [asyncio.Event() for _ in range(5)]
-    async with asyncio.TaskGroup() as readers:
-        tasks = []
-        for is_reading in reading:
+    async with AsyncExitStack() as stack:
+        all_read = [asyncio.Event() for _ in range(5)]
+        for reads in all_read:
 
-            async def on_event(context, event, is_reading=is_reading):
-                is_reading.set()
+            async def on_event(context, event, reads=reads):
+                reads.set()
 
-            consumer = client.consumer()
-
-            async def read(consumer=consumer, on_event=on_event):
-                async with consumer:
-                    await consumer.receive(on_event, partition_id="0", starting_position="-1")
-
-            tasks.append(readers.create_task(read()))
+            await stack.enter_async_context(client.reading(on_event, partition_id="0"))
         async with asyncio.timeout(20):
-            for is_reading in reading:
-                await is_reading.wait()
+            for reads in all_read:
+                await reads.wait()
         assert "which is 5" in await refused_reading(client)
-        for task in tasks:
-            task.cancel()
 
 
 async def test_keys_allow_what_they_are_for(tmp_path, client):
