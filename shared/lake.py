@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
@@ -156,7 +157,7 @@ class Lake:
         view = memoryview(data)
         for start in range(0, len(data), APPEND_BYTES):
             piece = bytes(view[start : start + APPEND_BYTES])
-            await client.append_data(piece, offset=start, length=len(piece))
+            await client.append_data(BytesIO(piece), offset=start, length=len(piece))
         await client.flush_data(len(data))
 
 

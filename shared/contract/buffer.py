@@ -43,7 +43,9 @@ class RowBuffer:
         self._lineage: list[tuple[int, int, str, int, int]] = []
 
     def add(self, decoded: Decoded, origin: EventOrigin) -> None:
-        """Take in the good records of one event."""
+        """Take in the good records of one event, if it has any."""
+        if not decoded.lines:
+            return
         place = (origin.partition, origin.sequence_number, origin.offset)
         enqueued = origin.enqueued_us
         if decoded.batch is not None:
