@@ -16,7 +16,7 @@ from services.ingest.chain import find_heads
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.footer import Footer, Head
-from services.ingest.hub import Hub
+from services.ingest.hub import Hub, Reach
 from services.ingest.parquet import encode
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.root import lanes_of
@@ -104,7 +104,10 @@ class StreamIngest:
     async def _open(self, partitions: Sequence[int]) -> None:
         if not partitions:
             return
-        source = Source(self._hub.name, await self._hub.created_at(), BY_STREAM[self.stream])
+        created_at, reaches = await asyncio.gather(
+            self._hub.created_at(), asyncio.gather(*map(self._hub.reach, partitions))
+        )
+        source = Source(self._hub.name, created_at, BY_STREAM[self.stream])
         lanes = await lanes_of(
             self._lake,
             self.stream,
@@ -115,9 +118,9 @@ class StreamIngest:
         await sweep(self._lake, self.stream, lanes.keys(), self._settings.staging_max_age_s)
         rooted = {lane: root for lane, root in lanes.items() if root is not None}
         heads = await find_heads(self._lake, self.stream, rooted)
-        starts = await asyncio.gather(*(self._start_of(lane, heads.get(lane)) for lane in lanes))
-        for lane, start in zip(lanes, starts, strict=True):
+        for lane, reach in zip(lanes, reaches, strict=True):
             head = heads.get(lane)
+            start = await self._start_of(lane, head, reach)
             committer = Committer(self._lake, lane, source, head, encode_aside, asyncio.sleep)
             pipeline = PartitionPipeline(
                 committer,
@@ -129,13 +132,14 @@ class StreamIngest:
             self.workers[lane.partition] = PartitionWorker(pipeline)
             log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)
 
-    async def _start_of(self, lane: Lane, head: Head | None) -> Start:
-        """Where to start; the hub is asked after the chain was read, so that the lake is never ahead."""
-        reach = await self._hub.reach(lane.partition)
+    async def _start_of(self, lane: Lane, head: Head | None, reach: Reach) -> Start:
+        """Where to start. Raises HubRecreated where the lake is ahead of the hub."""
+        if head is not None and head.next_first > reach.last + 1:
+            reach = await self._hub.reach(lane.partition)  # another writer may have landed newer events
         if head is not None and head.next_first > reach.last + 1:
             raise HubRecreated(
-                f"partition {lane.partition} of hub {self._hub.name} ends at event {reach.last}, before "
-                f"the lake does ({head.next_first - 1}): the hub lost events; restore it or name another file system"
+                f"partition {lane.partition} of hub {self._hub.name} ends at event {reach.last}, the lake at "
+                f"{head.next_first - 1}: the hub lost events; restore it or name another file system"
             )
         return Start.of(head, reach.oldest, self._skipped_at.get(lane.partition))
 

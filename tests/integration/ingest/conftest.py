@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
+from prometheus_client import REGISTRY
 
 from services.ingest.__main__ import serve
 from services.ingest.settings import IngestSettings
@@ -107,6 +109,18 @@ async def send(world, events, hub="telemetry", partition="0"):
         await client.send_batch(batch)
 
 
+@dataclass
+class Running:
+    task: asyncio.Task
+    stop: asyncio.Event
+
+
+def next_sequence(partition="0", hub="telemetry"):
+    """How far ingest has taken a partition in, by its own gauge."""
+    labels = {"hub": hub, "partition": partition}
+    return REGISTRY.get_sample_value("fleetprice_next_sequence", labels)
+
+
 @asynccontextmanager
 async def ingesting(world, **values):
     """Ingest until the end of the block, then drained as by SIGTERM."""
@@ -115,13 +129,13 @@ async def ingesting(world, **values):
         **{"streams": "telemetry", "roll_max_age_s": 0.3, "balancing_interval_s": 0.3, **values},
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(serve(settings, stop))
+    task = asyncio.create_task(serve(settings, stop))
     try:
-        yield running
+        yield Running(task, stop)
     finally:
         stop.set()
-        await asyncio.wait([running])
-    running.result()
+        await asyncio.wait([task])
+    task.result()
 
 
 async def until(condition, timeout_s=20.0):

@@ -1,6 +1,30 @@
-"""What is sent lands, once, with its lineage."""
+"""What is sent lands, once, with its lineage; what cannot be decoded lands in the dead letters."""
 
-from tests.integration.ingest.conftest import ingesting, json_event, send, until
+import base64
+import time
+
+import msgspec
+
+from shared.contract.arrow_bodies import write_stream
+from shared.contract.bodies import ARROW, JSON, NDJSON
+from shared.contract.columns import READING, batch_of
+from tests.integration.ingest.conftest import (
+    body_event,
+    ingesting,
+    json_event,
+    next_sequence,
+    reading,
+    send,
+    until,
+)
+
+
+def ndjson(readings):
+    return b"\n".join(map(msgspec.json.encode, readings))
+
+
+def arrow(readings):
+    return write_stream(batch_of(READING, readings, [None] * len(readings)).select(READING.schema.names))
 
 
 async def test_json_lands_once(world, lake):
@@ -14,3 +38,146 @@ async def test_json_lands_once(world, lake):
     rows = lake.rows()
     assert rows["sequence_number"].to_pylist() == list(range(500))
     assert set(rows["partition"].to_pylist()) == {0}
+    assert set(rows["line"].to_pylist()) == {0}
+
+
+async def test_packed_bodies_land_row_by_row(world, lake):
+    """A packed event gives one row a record, each with its line; with or without a content type."""
+    await send(
+        world,
+        [
+            body_event(ndjson([reading(1, number) for number in range(1, 51)]), NDJSON),
+            body_event(arrow([reading(2, number) for number in range(1, 51)]), ARROW),
+            body_event(ndjson([reading(3, number) for number in range(1, 51)])),
+            body_event(arrow([reading(4, number) for number in range(1, 51)])),
+        ],
+    )
+
+    async with ingesting(world):
+        await until(lambda: len(lake.keys()) == 200)
+
+    rows = lake.rows()
+    assert rows["line"].to_pylist() == list(range(50)) * 4
+    assert rows["sequence_number"].to_pylist() == sorted([0, 1, 2, 3] * 50)
+
+
+async def test_bad_bodies_are_dead_letters(world, lake):
+    """Whatever a sender sends lands with its bytes and a reason, and delays no good reading."""
+    bad = {
+        b"{": (None, "malformed"),
+        msgspec.json.encode(reading(9, 9))[:-20]: (JSON, "malformed"),
+        b"\xff\xfe\x00nonsense": (None, "malformed"),
+        b"": (JSON, "empty"),
+        b"[]": (None, "empty"),
+        b'{"vehicle_id": 7}': (JSON, "invalid"),
+        msgspec.json.encode(reading(9, 9, speed_kmh=1e9)): (JSON, "invalid"),
+        b"[" * 100_000: (JSON, "malformed"),
+        b'{"vehicle_id": "%s"}' % (b"x" * 900_000): (JSON, "too large"),
+        arrow([reading(9, 1)])[:200]: (ARROW, "malformed"),
+        arrow([reading(9, 1, speed_kmh=-1.0)]): (ARROW, "invalid"),
+    }
+    events = []
+    for number, (body, (content_type, _)) in enumerate(bad.items(), start=1):
+        events += [json_event(1, number), body_event(body, content_type)]
+    await send(world, events)
+
+    async with ingesting(world):
+        await until(lambda: len(lake.letters()) == len(bad) and len(lake.keys()) == len(bad))
+
+    letters = lake.letters()
+    assert [letter["sequence_number"] for letter in letters] == [2 * n + 1 for n in range(len(bad))]
+    codes = [letter["reason"].partition(":")[0] for letter in letters]
+    expected = [code if code != "empty" else "no record in the body" for _, code in bad.values()]
+    for code, wanted, letter in zip(codes, expected, letters, strict=True):
+        assert code in (wanted, "empty" if wanted.startswith("no record") else wanted), letter["reason"]
+    whole = [body for body in bad if not body.startswith(b"\xff\xff\xff\xff")]
+    landed = [base64.b64decode(letter["body"]) for letter in letters]
+    assert [body for body in landed if not body.startswith(b"\xff\xff\xff\xff")] == whole
+    assert sum(int(footer["bad"]) for footer in lake.footers()) == len(bad)
+
+
+async def test_bad_alone_moves_the_chain(world, lake):
+    """A range of nothing but bad records commits a zero-row file, so it is not read again for ever."""
+    await send(world, [body_event(b"?") for _ in range(3)])
+    async with ingesting(world):
+        await until(lambda: len(lake.letters()) == 3)
+    async with ingesting(world):
+        await send(world, [json_event(1, 1)])
+        await until(lake.keys)
+
+    assert len(lake.letters()) == 3
+    assert [footer["rows"] for footer in lake.footers()] == ["0", "1"]
+
+
+async def test_an_operator_names_an_event(world, lake):
+    """An event named by the operator goes to the dead letters undecoded, and the next ones land."""
+    await send(world, [json_event(1, number) for number in (1, 2, 3)])
+
+    async with ingesting(world, dead_letter="0:1"):
+        await until(lambda: len(lake.keys()) == 2 and lake.letters())
+
+    (letter,) = lake.letters()
+    assert (letter["sequence_number"], letter["reason"]) == (1, "named by operator")
+
+
+async def test_a_new_field_is_kept(world, lake):
+    """A field nobody knows yet lands in `extra` and makes no file of its own."""
+    body = msgspec.json.decode(msgspec.json.encode(reading(1, 1))) | {"seat_heating": True}
+    await send(world, [body_event(msgspec.json.encode(body), JSON), json_event(1, 2)])
+
+    async with ingesting(world):
+        await until(lambda: len(lake.keys()) == 2)
+
+    assert lake.rows()["extra"].to_pylist() == ['{"seat_heating":true}', None]
+    assert len(lake.files()) == 1
+
+
+async def test_an_idle_partition_flushes(world, lake):
+    """One reading, and then nothing: it lands when it is old enough."""
+    async with ingesting(world, roll_max_age_s=0.2):
+        await send(world, [json_event(1, 1)], partition="3")
+        await until(lake.keys)
+
+    assert [path.name[:3] for path in lake.files()] == ["p03"]
+
+
+async def test_a_drain_is_quick_and_whole(world, lake):
+    """SIGTERM lands what was taken in, gives the partitions up, and takes less than a second and a half."""
+    async with ingesting(world, roll_max_age_s=60.0) as running:
+        await send(world, [json_event(1, number) for number in range(1, 101)])
+        await until(lambda: next_sequence() == 100)
+        assert not lake.files()
+        started_s = time.monotonic()
+        running.stop.set()
+        await running.task
+        assert time.monotonic() - started_s < 1.5
+
+    assert len(lake.keys()) == 100
+
+
+async def test_both_streams_land(world, lake):
+    """One process lands telemetry and predictions, each by its contract."""
+    prediction = {
+        "vehicle_id": "v1",
+        "reading_no": 1,
+        "reading_at": "2026-01-01T00:00:00Z",
+        "predicted_at": "2026-01-01T00:00:01Z",
+        "price": 9000.0,
+        "lower": 8000.0,
+        "upper": 10000.0,
+        "currency": "GBP",
+        "coverage": 0.9,
+        "model": "price",
+        "version": "1",
+        "extrapolated": ["year"],
+        "source_partition": 0,
+        "source_sequence_number": 0,
+        "source_line": 0,
+    }
+    await send(world, [json_event(1, 1)])
+    await send(world, [body_event(msgspec.json.encode(prediction), JSON)], hub="predictions")
+
+    async with ingesting(world, streams="telemetry,predictions"):
+        await until(lambda: lake.keys() and lake.keys("predictions"))
+
+    assert lake.rows("predictions")["extrapolated"].to_pylist() == [["year"]]
