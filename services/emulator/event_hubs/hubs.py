@@ -1,5 +1,6 @@
 """The hubs of a namespace and their identity on disk: `<hub>/hub.json` and a log per partition beside it."""
 
+import os
 import re
 import shutil
 import time
@@ -157,7 +158,10 @@ class HubRegistry:
         path = self._directory / description.name.lower()
         path.mkdir(exist_ok=True)
         scratch = path / "hub.json-new"
-        scratch.write_bytes(msgspec.json.encode(description))
+        with scratch.open("wb") as file:
+            file.write(msgspec.json.encode(description))
+            file.flush()
+            os.fsync(file.fileno())
         scratch.rename(path / "hub.json")
         sync_directory(path)
         sync_directory(self._directory)

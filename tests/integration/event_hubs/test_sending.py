@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import resource
 
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
@@ -127,3 +128,22 @@ async def test_the_buffered_producer_sends_everything(client):
     received = await client.receive(500)
     assert {int(event.body_as_str()) for _, event in received} == set(range(500))
     assert not failed
+
+
+async def test_a_full_disk_is_a_refusal(server, client):
+    """Where the log cannot grow the sender is told so and nothing is accepted; with room again it goes on."""
+    await client.send(*[b"x" * 10_000] * 50, partition_id="0")
+    log = server.namespace.hubs.find("telemetry").logs[0]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with client.producer() as producer:
+        await producer.send_event(EventData(b"before"), partition_id="0")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (log.size_bytes + 1000, hard))
+        try:
+            with pytest.raises(EventHubError, match="cannot grow"):
+                await producer.send_event(EventData(b"x" * 5000), partition_id="0")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert log.state().last_sequence_number == 50
+        await producer.send_event(EventData(b"after"), partition_id="0")
+    received = await client.receive(52, partition_id="0")
+    assert [event.body_as_str() for _, event in received[-2:]] == ["before", "after"]
