@@ -51,17 +51,11 @@ class FileStore:
     def open(self) -> None:
         """Read the journal, complete what a kill interrupted, and take the disk's word for the rest."""
         self.disk.open()
-        records = self._journal.open()
-        for record in records:
-            self.namespace.apply(record)
-            _see_versions(self.versions, record)
-        if records:
-            self._complete(records[-1])
-        self._journal.append(Opened())
-        self.disk.clear_parts()
-        self._reconcile()
-        self.staging.open(self._file_ids())
-        self._rewrite_if_worth_it()
+        try:
+            self._recover()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         self._journal.close()
@@ -166,6 +160,19 @@ class FileStore:
         self.staging.drop_blocks(container, path)
         if replaced is not None:
             self.staging.drop_chunks(replaced.file_id)
+
+    def _recover(self) -> None:
+        records = self._journal.open()
+        for record in records:
+            self.namespace.apply(record)
+            _see_versions(self.versions, record)
+        if records:
+            self._complete(records[-1])
+        self._journal.append(Opened())
+        self.disk.clear_parts()
+        self._reconcile()
+        self.staging.open(self._file_ids())
+        self._rewrite_if_worth_it()
 
     def _complete(self, last: Record) -> None:
         """Make the last change, which a kill may have kept from the disk."""

@@ -28,7 +28,7 @@ from services.emulator.storage.delivery import send
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.faults import Faults, Kind
 from services.emulator.storage.file_store import FileStore
-from services.emulator.storage.operations import Dialect, dialect_of, operation_of
+from services.emulator.storage.operations import Dialect, Operation, dialect_of, operation_of
 from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
 from shared.errors import PortInUse
@@ -156,30 +156,34 @@ class StorageServer:
         self._store.close()
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
-        """One request, whatever becomes of it."""
+        """One request, whatever becomes of it; without an answer the connection breaks."""
         request_id = str(uuid4())
         try:
-            answer = await self._answer(raw, request_id)
-            if answer is not None:
+            if (answer := await self._answer(raw, request_id)) is not None:
                 return await send(raw, answer, request_id)
         except ConnectionError:
             log.debug("client_went_away", method=raw.method, path=raw.path)
-        except OSError as exc:
-            log.exception("disk_refused", method=raw.method, path=raw.path)
-            refused = Refused("InternalError", detail=str(exc.strerror))
-            return await send(raw, self._refusal(raw, refused, Dialect.BLOB, request_id), request_id)
         if raw.transport is not None:
             raw.transport.abort()
         return web.Response()
 
     async def _answer(self, raw: web.BaseRequest, request_id: str) -> Answer | None:
+        """What to answer; None where the answer is to be lost."""
         dialect = Dialect.BLOB
         try:
             request = self._parse(raw)
             dialect = dialect_of(request)
-            return await self._perform(raw, request)
+            operation = operation_of(request)
+            dialect = operation.dialect if dialect is Dialect.BLOB else dialect
+            return await self._perform(raw, request, operation)
         except Refused as refused:
             return self._refusal(raw, refused, dialect, request_id)
+        except ConnectionError:
+            raise
+        except OSError as exc:  # the disk is full or broken: the client may try again
+            log.exception("disk_refused", method=raw.method, path=raw.path)
+            broken = Refused("InternalError", detail=str(exc.strerror))
+            return self._refusal(raw, broken, dialect, request_id)
 
     def _refusal(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Answer:
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat()
@@ -202,9 +206,9 @@ class StorageServer:
             now_us=int(self._clock() * 1_000_000),
         )
 
-    async def _perform(self, raw: web.BaseRequest, request: StorageRequest) -> Answer | None:
-        """The operation's answer; None where it is to be lost."""
-        operation = operation_of(request)
+    async def _perform(
+        self, raw: web.BaseRequest, request: StorageRequest, operation: Operation
+    ) -> Answer | None:
         self._authorization.check(request, operation, self._clock())
         fault = self.faults.take(operation.name, f"{request.container}/{request.path}")
         if fault is not None and fault.kind is Kind.FAIL:

@@ -57,11 +57,7 @@ class Staging:
                 if folder.stat().st_mtime < oldest_s or (kind == "appends" and folder.name not in file_ids):
                     shutil.rmtree(folder)
                 elif kind == "appends":
-                    chunks = [
-                        _parse_chunk(name, folder.name)
-                        for name in sorted(file.name for file in folder.iterdir())
-                    ]
-                    self._chunks[folder.name] = {chunk.position: chunk for chunk in chunks}
+                    self._chunks[folder.name] = _newest_chunks(folder)
                 else:
                     found = {_block_id(file.name): file.stat().st_size for file in folder.iterdir()}
                     self._blocks[folder.name] = found
@@ -75,7 +71,7 @@ class Staging:
             raise Refused("InvalidInput", detail="too many uncommitted appends")
         self._disk.staged(f"appends/{file_id}").mkdir(exist_ok=True)
         self._disk.staged(part).replace(self._disk.staged(chunk.name))
-        if (replaced := chunks.get(position)) is not None:
+        if (replaced := chunks.get(position)) is not None and replaced.name != chunk.name:
             self._disk.discard(self._disk.staged(replaced.name))
         chunks[position] = chunk
 
@@ -144,9 +140,16 @@ def _copy(source: int, out: int, piece: Slice) -> None:
         position, left = position + written, left - written
 
 
-def _parse_chunk(name: str, file_id: str) -> Chunk:
-    position, size_bytes, _ = name.split("-")
-    return Chunk(int(position), int(size_bytes), f"appends/{file_id}/{name}")
+def _newest_chunks(folder: Path) -> dict[int, Chunk]:
+    """The appends in a folder; a kill may have left two of one position, of which the later one counts."""
+    chunks: dict[int, Chunk] = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns):
+        position, size_bytes, _ = file.name.split("-")
+        chunk = Chunk(int(position), int(size_bytes), f"appends/{folder.name}/{file.name}")
+        if (older := chunks.get(chunk.position)) is not None:
+            folder.joinpath(older.name.rpartition("/")[2]).unlink()
+        chunks[chunk.position] = chunk
+    return chunks
 
 
 def _blocks_key(container: str, path: str) -> str:

@@ -175,6 +175,23 @@ async def test_uncommitted_appends_outlive_a_kill(victim):
         assert await (await blob.download_blob()).readall() == b"staged"
 
 
+async def test_an_append_sent_again_after_a_kill(victim):
+    """A client that never heard of its append sends it again to the next life of the server."""
+    for _ in range(3):
+        async with victim.clients() as (lake, _):
+            file = lake.get_file_client("file")
+            if not await file.exists():
+                await file.create_file()
+            await file.append_data(b"abc", 0)
+            await file.append_data(b"def", 3)
+        await victim.kill()
+        await victim.start()
+    async with victim.clients() as (lake, _):
+        file = lake.get_file_client("file")
+        await file.flush_data(6)
+        assert await (await file.download_file()).readall() == b"abcdef"
+
+
 async def test_etags_never_come_back(victim):
     """A version seen before a kill is never given to other content after it."""
     seen = set()
