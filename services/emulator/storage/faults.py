@@ -30,7 +30,7 @@ class Fault:
 
 
 class Faults:
-    """What is armed; a request takes at most one. `path_prefix` begins its container/path (a rename's target)."""
+    """What is armed; a request takes at most one. `path_prefix` begins its container/path (a rename's new)."""
 
     def __init__(self) -> None:
         self._armed: list[Fault] = []

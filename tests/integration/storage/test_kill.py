@@ -142,6 +142,9 @@ async def test_killed_after_the_commit_and_before_the_answer(victim, tmp_path, k
     check_files(tmp_path, acknowledged)
     async with victim.clients() as (lake, blobs):
         names = [path.name async for path in lake.get_paths("raw")]
+        for name in names:  # answered or not, what is there is there with all that belongs to it
+            properties = await lake.get_file_client(name).get_file_properties()
+            assert properties.metadata == {"name": name.removeprefix("raw/")}
         mark = await blobs.get_blob_client("mark").get_blob_properties()
     assert {f"raw/{name}" for name in acknowledged} <= set(names)
     assert int(mark.metadata["sequence"]) in {checkpoint - 1, checkpoint}

@@ -40,6 +40,17 @@ def test_everything_outlives_a_restart(store, open_store):
     assert listed(open_store()) == before
 
 
+def test_a_file_takes_its_place_in_one_step(store, tree):
+    """The staged file itself becomes the file: at no moment is there half of it under its name."""
+    put(store, "a", b"old")
+    with (tree / "a").open("rb") as reader, store.disk.part() as part:
+        store.write_part(part, b"newer")
+        staged = store.disk.staged(part).stat().st_ino
+        store.put_file("lake", "a", store.new_file(size_bytes=5), part)
+        assert (tree / "a").stat().st_ino == staged
+        assert reader.read() == b"old"
+
+
 def test_killed_before_a_file_took_its_place(store, open_store, tree, tmp_path):
     """The journal has the record, the disk not yet the file: the next start puts it there."""
     entry = put(store, "a/b", b"abc", metadata={"k": "v"})
