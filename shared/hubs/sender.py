@@ -13,11 +13,11 @@ from types import TracebackType
 from typing import Self
 
 from azure.eventhub import EventData
-from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
+from azure.eventhub.aio import EventHubConsumerClient
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from shared.errors import SettingsError, SinkUnavailable
-from shared.hubs.clients import consumer_client, producer_client
+from shared.hubs.clients import SingleSendProducerClient, consumer_client, producer_client
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.logs import log
 from shared.settings import WorldSettings
@@ -37,11 +37,11 @@ class PartitionSender:
         self._hub = hub
         self._partition_id = partition_id
         self._identify = identify
-        self._producer: EventHubProducerClient | None = None
+        self._producer: SingleSendProducerClient | None = None
         self.position = -1
 
     async def __aenter__(self) -> Self:
-        await self._retried(self._note_position, "opened")
+        await self._retried(self._open, "opened")
         return self
 
     async def __aexit__(
@@ -111,14 +111,16 @@ class PartitionSender:
             else:
                 return
 
-    async def _note_position(self) -> None:
-        self.position = await self._last_sequence(self._opened())
+    async def _open(self) -> None:
+        producer = self._opened()
+        await producer.open_partition(self._partition_id)
+        self.position = await self._last_sequence(producer)
 
-    async def _last_sequence(self, client: EventHubProducerClient | EventHubConsumerClient) -> int:
+    async def _last_sequence(self, client: SingleSendProducerClient | EventHubConsumerClient) -> int:
         properties = await client.get_partition_properties(self._partition_id)
         return int(properties["last_enqueued_sequence_number"])
 
-    def _opened(self) -> EventHubProducerClient:
+    def _opened(self) -> SingleSendProducerClient:
         if self._producer is None:
             self._producer = producer_client(self._settings, self._hub)
         return self._producer
