@@ -28,10 +28,9 @@ def samples_of(page: str) -> list[Sample]:
     ]
 
 
-def total_of(samples: list[Sample], name: str, **labels: str) -> float | None:
-    """The sum over all samples of that name and those labels; None where there is none."""
-    values = [one.value for one in samples if one.name == name and labels.items() <= one.labels.items()]
-    return sum(values) if values else None
+def total_of(samples: list[Sample], name: str, labels: Mapping[str, str]) -> float:
+    """The sum over all samples of that name and those labels; what was not counted yet is not there."""
+    return sum(one.value for one in samples if one.name == name and labels.items() <= one.labels.items())
 
 
 def next_sequences_of(samples: list[Sample]) -> Iterator[tuple[HubPartition, int]]:

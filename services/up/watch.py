@@ -62,9 +62,13 @@ class Watch:
                 self.lag.see_reader(reader, hub, partition, next_sequence)
         self.lag.sample()
         now_s = time.monotonic()
-        _see(self.sent, now_s, total_of(simulator, "fleetprice_readings_sent_total"))
-        _see(self.landed, now_s, total_of(ingest, "fleetprice_rows_landed_total", hub=self._telemetry))
-        _see(self.predicted, now_s, total_of(scorer, "fleetprice_predictions_sent_total"))
+        for rate, samples, name, labels in (
+            (self.sent, simulator, "fleetprice_readings_sent_total", {}),
+            (self.landed, ingest, "fleetprice_rows_landed_total", {"hub": self._telemetry}),
+            (self.predicted, scorer, "fleetprice_predictions_sent_total", {}),
+        ):
+            if samples:
+                rate.see(now_s, total_of(samples, name, labels))
 
     async def keep_looking(self) -> None:
         """A look every LOOK_INTERVAL_S, for ever."""
@@ -95,8 +99,3 @@ class Watch:
             async with self._session.get(url, timeout=_TIMEOUT) as answer:
                 return answer.ok
         return False
-
-
-def _see(rate: Rate, now_s: float, count: float | None) -> None:
-    if count is not None:
-        rate.see(now_s, count)

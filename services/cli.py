@@ -1,0 +1,257 @@
+"""`fleetprice …`: one command for people. The only place that knows every service, and it imports them late.
+
+Exit codes: 0 done, 1 ran and found something wrong, 2 a person must change something (one line on stderr).
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer import Option
+from typer.core import TyperCommand
+
+from shared import __version__
+from shared.errors import MissingExtra, NeedsAttention
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What a command runs, and the extra that brings the packages it needs."""
+
+    package: str
+    settings: str
+    extra: str
+    also_needs: tuple[str, ...] = ()  # packages that only its child processes import
+
+
+VERBS = {
+    "up": Verb("services.up", "UpSettings", "local", ("onnxruntime",)),
+    "emulator": Verb("services.emulator", "EmulatorSettings", "emulator"),
+    "simulate": Verb("services.simulator", "SimulatorSettings", "simulator"),
+    "ingest": Verb("services.ingest", "IngestSettings", "ingest"),
+    "score": Verb("services.scorer", "ScorerSettings", "scorer"),
+    "train": Verb("services.trainer", "TrainerSettings", "trainer"),
+    "tail": Verb("services.tail", "TailSettings", "local"),
+    "verify": Verb("services.oracle", "OracleSettings", "local"),
+}
+
+
+class VerbCommand(TyperCommand):
+    """A command whose help ends with every setting of its service."""
+
+    def format_epilog(self, _ctx: Any, formatter: Any) -> None:
+        from shared.settings_help import settings_help  # noqa: PLC0415 - only help needs it
+
+        verb = VERBS[str(self.name)]
+        formatter.write("\n" + settings_help(_part(verb, "settings", verb.settings)))
+
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+Data = Annotated[Path | None, Option(help="Where everything is kept (default .fleetprice)")]
+Json = Annotated[bool | None, Option("--json", help="For machines: JSON on stdout, nothing else there")]
+Port = Annotated[int | None, Option(help="0: any free one")]
+PortBase = Annotated[int | None, Option(help="Lay all ports out from this one; 0: any free ones")]
+Vehicles = Annotated[int | None, Option(help="Vehicles in the fleet")]
+Rate = Annotated[float | None, Option("--rate", help="Readings a vehicle sends, hertz")]
+Pack = Annotated[int | None, Option(help="Readings in one event; 1: single JSON")]
+Seed = Annotated[int | None, Option(help="The same seed gives the same result")]
+
+
+@app.callback(invoke_without_command=True)
+def fleetprice(
+    context: typer.Context,
+    version: Annotated[bool, Option("--version", help="Show the version and end")] = False,
+) -> None:
+    """Vehicle telemetry in, live market values out."""
+    if version:
+        typer.echo(f"fleetprice {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+    else:
+        return
+    raise typer.Exit
+
+
+@app.command(cls=VerbCommand)
+def up(
+    data: Data = None,
+    vehicles: Vehicles = None,
+    rate_hz: Rate = None,
+    pack: Pack = None,
+    seconds: Annotated[
+        float | None, Option(help="Send for so long, then drain, verify and end, seconds")
+    ] = None,
+    seed: Seed = None,
+    port_base: PortBase = None,
+    as_json: Json = None,
+) -> None:
+    """Run the whole stack on this machine with a simulated fleet, and watch it."""
+    _run(
+        "up",
+        data=data,
+        vehicles=vehicles,
+        rate_hz=rate_hz,
+        pack=pack,
+        seconds=seconds,
+        seed=seed,
+        port_base=port_base,
+        as_json=as_json,
+    )
+
+
+@app.command(cls=VerbCommand)
+def emulator(
+    data: Data = None,
+    host: Annotated[str | None, Option(help="Address to listen on; beyond loopback with own keys")] = None,
+    event_hubs_port: Port = None,
+    storage_port: Port = None,
+    admin_port: Port = None,
+    port_base: PortBase = None,
+    as_json: Json = None,
+) -> None:
+    """Run the embedded Azure alone: Event Hubs and storage."""
+    _run(
+        "emulator",
+        data=data,
+        host=host,
+        event_hubs_port=event_hubs_port,
+        storage_port=storage_port,
+        admin_port=admin_port,
+        port_base=port_base,
+        as_json=as_json,
+    )
+
+
+@app.command(cls=VerbCommand)
+def simulate(
+    vehicles: Vehicles = None,
+    rate_hz: Rate = None,
+    pack: Pack = None,
+    seconds: Annotated[
+        float | None, Option(help="How long the fleet sends, seconds; 0: until stopped")
+    ] = None,
+    seed: Seed = None,
+    bad_share: Annotated[float | None, Option(help="Bad bodies sent on purpose, per reading")] = None,
+    data: Annotated[Path | None, Option(help="Where the record of what was sent is kept")] = None,
+) -> None:
+    """Send a simulated fleet's telemetry to the hub that the settings name."""
+    _run(
+        "simulate",
+        vehicles=vehicles,
+        rate_hz=rate_hz,
+        pack=pack,
+        seconds=seconds,
+        seed=seed,
+        bad_share=bad_share,
+        data=data,
+    )
+
+
+@app.command(cls=VerbCommand)
+def ingest(
+    streams: Annotated[str | None, Option(help="Streams to land, separated by commas")] = None,
+    dead_letter: Annotated[
+        str | None, Option(metavar="PARTITION:SEQUENCE", help="Dead-letter this event undecoded")
+    ] = None,
+    metrics_port: Port = None,
+) -> None:
+    """Land the hubs' streams in the lake's raw zone, exactly once."""
+    _run("ingest", streams=streams, dead_letter=dead_letter, metrics_port=metrics_port)
+
+
+@app.command(cls=VerbCommand)
+def score(
+    stream: Annotated[
+        bool | None, Option("--stream/--no-stream", help="Score the telemetry hub (default on)")
+    ] = None,
+    http: Annotated[
+        bool | None, Option("--http/--no-http", help="Serve prices over HTTP (default on)")
+    ] = None,
+    http_port: Port = None,
+    version: Annotated[str | None, Option("--model-version", help="Version of the price model")] = None,
+) -> None:
+    """Price every reading of the stream, and over HTTP."""
+    _run("score", stream=stream, http=http, http_port=http_port, version=version)
+
+
+@app.command(cls=VerbCommand)
+def train(
+    data: Annotated[Path | None, Option(help="Parquet file of asking prices to learn from")] = None,
+    out: Annotated[Path | None, Option(help="Folder of the new version; it must not exist")] = None,
+    seed: Seed = None,
+    as_json: Json = None,
+) -> None:
+    """Train a version of the price model."""
+    _run("train", data=data, out=out, seed=seed, as_json=as_json)
+
+
+@app.command(cls=VerbCommand)
+def tail(
+    stream: Annotated[str, typer.Argument(metavar="telemetry|predictions", help="What to watch")],
+    start: Annotated[
+        str | None, Option("--from", help="earliest, latest, an RFC 3339 time or PARTITION:OFFSET")
+    ] = None,
+    vehicle: Annotated[str | None, Option(help="This vehicle alone")] = None,
+    as_json: Json = None,
+) -> None:
+    """Watch a stream."""
+    _run("tail", stream=stream, start=start, vehicle=vehicle, as_json=as_json)
+
+
+@app.command(cls=VerbCommand)
+def verify(data: Data = None, as_json: Json = None) -> None:
+    """Hold what the fleet sent against what the lake holds and what was predicted."""
+    _run("verify", data=data, as_json=as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code. Whatever a person must change is said in one line on stderr."""
+    try:
+        return int(app(arguments, prog_name="fleetprice", standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        sentence = error.format_message().replace("\n", " ").rstrip(". ")
+        return _refuse(f"{sentence} (--help shows what there is)")
+    except NeedsAttention as error:
+        return _refuse(str(error))
+    except typer.Abort:
+        return 1
+
+
+def _refuse(sentence: str) -> int:
+    print(f"fleetprice: {sentence}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
+    return 2
+
+
+def _run(name: str, **flags: object) -> None:
+    """Run the verb with the flags that were given; ends with its exit code."""
+    verb = VERBS[name]
+    for package in verb.also_needs:
+        if find_spec(package) is None:
+            raise _missing(name, verb)
+    main_of = _part(verb, "__main__", "main")
+    raise typer.Exit(main_of({flag: value for flag, value in flags.items() if value is not None}))
+
+
+def _part(verb: Verb, module: str, attribute: str) -> Any:
+    """Something of a service, imported now. Raises MissingExtra where a package is not installed."""
+    try:
+        return getattr(import_module(f"{verb.package}.{module}"), attribute)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("services", "shared"):
+            raise
+        name = next(name for name, one in VERBS.items() if one is verb)
+        raise _missing(name, verb) from error
+
+
+def _missing(name: str, verb: Verb) -> MissingExtra:
+    return MissingExtra(f"{name} needs the extra {verb.extra}: pip install 'fleetprice[{verb.extra}]'")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
