@@ -30,7 +30,7 @@ class Fault:
 
 
 class Faults:
-    """What is armed; a request takes at most one. `path_prefix` begins its container/path (a rename's new)."""
+    """What is armed; a request takes at most one. `path_prefix` is of `container/path`, a rename's target."""
 
     def __init__(self) -> None:
         self._armed: list[Fault] = []
