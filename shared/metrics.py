@@ -28,7 +28,9 @@ def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
 @asynccontextmanager
 async def serve_app(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[int]:
     """Serve `app`; yields the port it listens on. Raises PortInUse naming `setting`."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0)
+    # Compressed request bodies stay as they are: no handler takes them, and aiohttp drops the connection
+    # without an answer where one cannot be decompressed.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

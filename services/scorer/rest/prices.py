@@ -47,8 +47,7 @@ class PricesEndpoint:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Raises Refusal where the request as a whole cannot be served."""
-        if request.headers.get("Content-Type") and request.content_type != _JSON:
-            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", f"send {_JSON}")
+        _refuse_unless_json(request)
         answer = self._answer(decode_vehicles(await request.read()))
         return web.Response(body=msgspec.json.encode(answer), content_type=_JSON)
 
@@ -80,6 +79,15 @@ class PricesEndpoint:
                 manifest.version,
                 extrapolated,
             )
+
+
+def _refuse_unless_json(request: web.Request) -> None:
+    if request.headers.get("Content-Type") and request.content_type != _JSON:
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", f"send {_JSON}")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        refusal = Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed", "send the body uncompressed")
+        refusal.headers["Accept-Encoding"] = "identity"  # RFC 7694
+        raise refusal
 
 
 def _echoed(given: Id) -> Id | UnsetType:

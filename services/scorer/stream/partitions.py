@@ -78,9 +78,10 @@ class OwnedPartitions:
 
     async def resume_points(self, partition_ids: Sequence[str]) -> dict[str, int]:
         """The last sequence number not to be read again, by partition; see ResumingCheckpointStore."""
-        await self._hubs.check_identity()
         claimed = [one for one in partition_ids if one not in self._opened]
-        starts = await asyncio.gather(*map(self._start_of, claimed))
+        _, starts = await asyncio.gather(
+            self._hubs.check_identity(), asyncio.gather(*map(self._start_of, claimed))
+        )
         self._starts = dict(zip(claimed, starts, strict=True))
         return {
             one: start.next_expected - 1 for one, start in self._starts.items() if start.next_expected > 0
@@ -143,8 +144,10 @@ class OwnedPartitions:
                 self._is_empty.set()
 
     async def _start_of(self, partition_id: str) -> Start:
-        tail = await read_tail(self._hubs.output, partition_id, self._hubs.created_at)
-        source = await self._hubs.source.get_partition_properties(partition_id)
+        tail, source = await asyncio.gather(
+            read_tail(self._hubs.output, partition_id, self._hubs.created_at),
+            self._hubs.source.get_partition_properties(partition_id),
+        )
 
         async def hint() -> int | None:
             return (await self._store.hints()).get(partition_id)

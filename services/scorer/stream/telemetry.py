@@ -80,9 +80,11 @@ class TelemetryStream:
     async def _checked_hubs(self) -> Hubs:
         settings = self._settings
         try:
-            created_at = await hub_created_at(self._source)
-            source = await self._source.get_partition_ids()
-            output = await self._output.get_partition_ids()
+            created_at, source, output = await asyncio.gather(
+                hub_created_at(self._source),
+                self._source.get_partition_ids(),
+                self._output.get_partition_ids(),
+            )
         except AuthenticationError as error:
             raise SettingsError(
                 f"FLEETPRICE_EVENT_HUBS: the namespace refused our credentials: {error}"

@@ -96,7 +96,16 @@ async def test_unseen_vehicles_are_flagged(scorer, fleet, published):
 
 async def test_bad_bodies_delay_nobody(scorer, fleet, published):
     """Malformed, empty, huge and non-UTF-8 events between good ones are passed over."""
-    bad = [b"", b"\xff\xfe", b"[]", b"null", b"{" * 5_000, b'{"a":1}', b"\xff\xff\xff\xffnonsense", b"x" * 90_000]
+    bad = [
+        b"",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{" * 5_000,
+        b'{"a":1}',
+        b"\xff\xff\xff\xffnonsense",
+        b"x" * 90_000,
+    ]
     good = fleet.singles(len(bad) + 1)
     events = [good[0]]
     for body, event in zip(bad, good[1:], strict=True):
