@@ -104,7 +104,8 @@ def root_lane(path: str) -> Lane | None:
 
 def chain_faults(lane: Lane, root: Root | None, links: Iterable[Link]) -> Iterator[str]:
     """What is wrong with one chain: a missing root, a gap, an overlap, a wrong folder, another hub's file."""
-    ordered = sorted(links, key=lambda link: link.slot.first)
+    # A file without events, which sends the chain on to a later hour, starts where the next one does.
+    ordered = sorted(links, key=lambda link: (link.slot.first, link.footer.next_first, link.slot.folder))
     if root is None:
         yield f"{lane}: the chain has no root"
     elif ordered:

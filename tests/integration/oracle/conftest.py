@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -102,7 +103,13 @@ class World:
         await self.lake.write(f"raw/{stream}/_chain/p{partition:02d}.json", msgspec.json.encode(root))
 
     async def file(
-        self, stream: str, first: int, next_first: int, rows: Sequence[Row], partition: int = 0, **footer: object
+        self,
+        stream: str,
+        first: int,
+        next_first: int,
+        rows: Sequence[Row],
+        partition: int = 0,
+        **footer: object,
     ) -> str:
         path = f"raw/{stream}/{FOLDER}/p{partition:02d}-{first:020d}.parquet"
         said = {
@@ -138,24 +145,32 @@ class World:
     def predictions(self) -> list[Prediction]:
         return [prediction(one, 0, sequence) for sequence, one in enumerate(self.readings)]
 
-    async def make_sound(self) -> None:
+    async def make_sound(self, predicted: int = 4) -> None:
         self.record((0, 1), (1, 1))
         self.record((0, 2), (1, 2))
         await self.root("telemetry")
         rows = [(sequence, 0, one) for sequence, one in enumerate(self.readings)]
         await self.file("telemetry", 0, 2, rows[:2])
         await self.file("telemetry", 2, 4, rows[2:])
-        await self.land_predictions(self.predictions())
-        await self.publish(*([one] for one in self.predictions()))
+        predictions = self.predictions()[:predicted]
+        await self.land_predictions(predictions)
+        await self.publish(*([one] for one in predictions))
 
-    async def land_predictions(self, predictions: Sequence[Prediction], first: int = 0) -> None:
+    async def land_predictions(
+        self, predictions: Sequence[Prediction], events: Sequence[int] | None = None
+    ) -> None:
+        """One file; `events` are the sequence numbers, where several predictions share one."""
         await self.root("predictions")
-        rows = [(first + index, 0, one) for index, one in enumerate(predictions)]
-        await self.file("predictions", first, first + len(rows), rows)
+        events = events or range(len(predictions))
+        rows = [
+            (event, index - events.index(event), one)
+            for index, (event, one) in enumerate(zip(events, predictions, strict=True))
+        ]
+        await self.file("predictions", 0, events[-1] + 1, rows)
 
 
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+@asynccontextmanager
+async def served(tmp_path: Path) -> AsyncIterator[World]:
     async with EventHubsServer(tmp_path) as hub, StorageServer(tmp_path) as storage:
         settings = OracleSettings(
             data=tmp_path,
@@ -167,6 +182,25 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with served(tmp_path) as world:
+        yield world
+
+
+@pytest.fixture
+async def at_rest(tmp_path: Path) -> Path:
+    """The directory of a sound world that nothing serves any more."""
+    async with served(tmp_path) as world:
+        await world.make_sound()
+    return tmp_path
+
+
+@pytest.fixture
 async def sound(world: World) -> World:
     await world.make_sound()
     return world
+
+
+@pytest.fixture
+def stranger() -> Reading:
+    return reading(0, 1, vehicle_id="van")
