@@ -36,6 +36,7 @@ class Watch:
         self._session = session
         self._at = addresses
         self._telemetry = telemetry
+        self._looking = asyncio.Lock()
         self.lag = StandingLag({telemetry: ("ingest", "scorer"), predictions: ("ingest",)})
         self.sent, self.landed, self.predicted = (Rate(RATE_WINDOW_S) for _ in range(3))
 
@@ -50,6 +51,10 @@ class Watch:
 
     async def look(self) -> None:
         """One look at everything; the hubs first, so that what arrives during the look is no lag."""
+        async with self._looking:  # two at once would see counters out of order
+            await self._look()
+
+    async def _look(self) -> None:
         with suppress(*_MISSED):
             async with self._session.get(f"{self._at.admin}/hubs", timeout=_TIMEOUT) as answer:
                 for (hub, partition), end in ends_of(await answer.json()):
