@@ -14,7 +14,15 @@ from shared.errors import SinkUnavailable
 from shared.hubs.clients import PREFETCH, sequence_of
 from shared.hubs.contiguity import Contiguity, Step
 
-Position = int | str | datetime
+
+@dataclass(frozen=True, slots=True)
+class AtOffset:
+    """The event that stands at an offset, and those after it."""
+
+    offset: str
+
+
+Position = int | str | datetime | AtOffset
 
 _QUEUED_BATCHES = 4
 _MAX_FAILURES = 5
@@ -41,8 +49,9 @@ async def partition_events(
     after: Position = -1,
     until: int | None = None,
 ) -> AsyncIterator[list[EventData] | Gap]:
-    """Lists of events after a sequence number, an offset (text) or an instant; for ever, or through `until`.
+    """Lists of events from a position on; for ever, or through `until`.
 
+    `after` is a sequence number, an offset (text), an instant, or the offset of the first event itself.
     A skip closes the link and reopens it at the expected event; a second one in the same place is a gap of
     the hub's own and is yielded as such. Raises SinkUnavailable after several failures without progress.
     """
@@ -109,7 +118,8 @@ async def _received(
             on_batch,
             on_error=on_error,
             partition_id=partition_id,
-            starting_position="-1" if after == -1 else after,
+            starting_position=_starting_position(after),
+            starting_position_inclusive=isinstance(after, AtOffset),
             prefetch=PREFETCH,
         )
     )
@@ -125,6 +135,12 @@ async def _received(
         receiving.cancel()
         _closing.add(receiving)
         receiving.add_done_callback(_closing.discard)
+
+
+def _starting_position(after: Position) -> int | str | datetime:
+    if isinstance(after, AtOffset):
+        return after.offset
+    return "-1" if after == -1 else after
 
 
 def _report_end(task: asyncio.Task[None], queue: asyncio.Queue[list[EventData] | Exception]) -> None:

@@ -1,7 +1,7 @@
 """The client of the predictions topic: every prediction once, in order per source partition, resumable."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -94,7 +94,7 @@ class PredictionReader:
             return False
         return all(self._positions.get(partition, -1) >= last for partition, last in self._end.items())
 
-    async def __aiter__(self) -> AsyncIterator[ReceivedPrediction]:
+    async def __aiter__(self) -> AsyncGenerator[ReceivedPrediction, None]:
         hub = self._settings.predictions_hub
         async with consumer_client(self._settings, hub, self._group) as client:
             queue = self._queue

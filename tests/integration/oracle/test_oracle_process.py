@@ -68,7 +68,7 @@ async def test_a_directory_without_a_world_exits_2(tmp_path):
 
 @pytest.mark.timeout(60)
 async def test_a_directory_at_rest_is_served_and_read(at_rest):
-    """With nothing running, verify serves the directory's own files, reads them, and leaves nothing behind."""
+    """With nothing running, verify serves the directory's own files, reads them, and leaves nothing."""
     code, out, err = await run(ORACLE_DATA=at_rest, ORACLE_AS_JSON=1)
     assert code == 0, err
     assert json.loads(out)["landed"] == 4
