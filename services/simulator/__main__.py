@@ -2,14 +2,15 @@
 
 import asyncio
 import sys
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
 from aiohttp import web
 from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from services.simulator.clock import Clock, instant
@@ -33,6 +34,7 @@ from shared.run import run_service, say_and_refuse
 from shared.settings import read_settings
 
 _US_PER_MS = 1_000
+_LONGEST_STOP_S = 3.0
 
 
 async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
@@ -40,37 +42,62 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
     is_sending = asyncio.Event()
     app = web.Application()
     app.add_routes(health_routes(is_sending.is_set))
-    async with serve_app(app, settings.host, settings.metrics_port, "FLEETPRICE_SIMULATOR_METRICS_PORT"):
-        hub_created_at, partition_count = await _describe_hub(settings)
-        async with AsyncExitStack() as stack:
-            folder = stack.enter_context(RecordFolder(settings.data))
-            runs = read_runs(folder.runs_path)
-            refuse_other_hub(runs, hub_created_at, folder.path)
-            outlets = await _open_outlets(settings, folder, partition_count, stack)
-            telemetry_of = cache(_telemetry)
-            form = Form(settings.pack, settings.pack_format)
-            recovery = Recovery(settings, form, telemetry_of)
-            await _all(map(recovery.resolve, outlets))
-            telemetry = telemetry_of(settings.seed, settings.vehicles)
-            run = same_run(runs, settings.run_id)
-            seconds = remaining_s(settings.seconds, run, datetime.now(UTC))
-            publishers = _publishers(settings, outlets, telemetry, form, seconds)
-            await _all(publisher.send_first() for publisher in publishers)
-            clock = Clock()
-            if run is None:
-                write_runs(folder.runs_path, [*runs, _new_run(settings, clock, hub_created_at)])
-            is_sending.set()
-            log.info("fleet_started", vehicles=settings.vehicles, rate_hz=settings.rate_hz, seconds=seconds)
-            await _all(publisher.run(clock, stop) for publisher in publishers)
-            log.info("fleet_stopped", readings=sum(publisher.sent for publisher in publishers))
+    async with (
+        serve_app(app, settings.host, settings.metrics_port, "FLEETPRICE_SIMULATOR_METRICS_PORT"),
+        _ended_soon_after(stop),
+        AsyncExitStack() as stack,
+    ):
+        folder = stack.enter_context(RecordFolder(settings.data))
+        runs = read_runs(folder.runs_path)
+        reader = consumer_client(settings, settings.telemetry_hub, "$Default")
+        stack.push_async_callback(reader.close)
+        hub_created_at, partition_count = await _describe_hub(reader, settings.telemetry_hub)
+        refuse_other_hub(runs, hub_created_at, folder.path)
+        outlets = await _open_outlets(settings, folder, partition_count, stack)
+        telemetry_of = cache(_telemetry)
+        form = Form(settings.pack, settings.pack_format)
+        await _all(map(Recovery(reader, form, telemetry_of).resolve, outlets))
+        # The SDK takes a second to close what has received; the fleet does not wait for it.
+        closing = asyncio.create_task(reader.close())
+        stack.callback(closing.cancel)
+        run = same_run(runs, settings.run_id)
+        seconds = remaining_s(settings.seconds, run, datetime.now(UTC))
+        telemetry = telemetry_of(settings.seed, settings.vehicles)
+        publishers = _publishers(settings, outlets, telemetry, form, seconds)
+        clock = Clock()
+        if run is None:
+            write_runs(folder.runs_path, [*runs, _new_run(settings, clock, hub_created_at)])
+        is_sending.set()
+        log.info("fleet_started", vehicles=settings.vehicles, rate_hz=settings.rate_hz, seconds=seconds)
+        await _all(publisher.run(clock, stop) for publisher in publishers)
+        log.info("fleet_stopped", readings=sum(publisher.sent for publisher in publishers))
 
 
-async def _describe_hub(settings: SimulatorSettings) -> tuple[datetime, int]:
-    """When the hub was created, and its partitions."""
-    hub = settings.telemetry_hub
+@asynccontextmanager
+async def _ended_soon_after(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Bound what is awaited after a stop: a hub that does not answer is left, its sends unresolved."""
     try:
-        async with consumer_client(settings, hub, "$Default") as client:
-            properties = await client.get_eventhub_properties()
+        async with asyncio.timeout(None) as limit:
+            watcher = asyncio.create_task(_start_limit(stop, limit))
+            try:
+                yield
+            finally:
+                watcher.cancel()
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        log.warning("sends_abandoned", after_s=_LONGEST_STOP_S)
+
+
+async def _start_limit(stop: asyncio.Event, limit: asyncio.Timeout) -> None:
+    await stop.wait()
+    limit.reschedule(asyncio.get_running_loop().time() + _LONGEST_STOP_S)
+
+
+async def _describe_hub(reader: EventHubConsumerClient, hub: str) -> tuple[datetime, int]:
+    """When the hub was created, and its partitions."""
+    try:
+        properties = await reader.get_eventhub_properties()
     except AuthenticationError as error:
         raise SettingsError(f"hub {hub} refused our credentials: {error}") from error
     except (EventHubError, OSError) as error:

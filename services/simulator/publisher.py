@@ -57,20 +57,8 @@ class Publisher:
     bad_share: float
     sent: int = field(default=0, init=False)
 
-    async def send_first(self) -> None:
-        """Send the first reading, as due now; so the link is open before the others are due.
-
-        The SDK opens a link with the first send, and takes more than a second for it.
-        """
-        if self.schedule.total != 0:
-            clock = Clock()
-            feed = Feed(
-                self.schedule, self.telemetry, clock.anchor_us - self.schedule.offset_us(0), self.form
-            )
-            await self._send(feed, clock, 1)
-
     async def run(self, clock: Clock, stop: asyncio.Event) -> None:
-        """The others, until stopped or through; a send in flight at the stop is finished and recorded."""
+        """Until stopped or through; a send in flight at the stop is finished and recorded."""
         feed = Feed(self.schedule, self.telemetry, clock.anchor_us, self.form)
         while not stop.is_set() and self.sent != self.schedule.total:
             now_us = clock.elapsed_us()

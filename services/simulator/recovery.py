@@ -1,22 +1,22 @@
 """After a crash: what became of the sends that nobody acknowledged is looked up in the hub, and mended."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import numpy as np
 from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient
 
 from services.simulator.bad_bodies import bad_bodies
 from services.simulator.clock import epoch_us
 from services.simulator.events import Form, bad_event, events_of
 from services.simulator.fleet import vehicle_id
 from services.simulator.publisher import Outlet
-from services.simulator.record import Intent
+from services.simulator.record import BadIntent, Intent
 from services.simulator.schedule import Due
-from services.simulator.settings import SimulatorSettings
 from services.simulator.telemetry import Telemetry
 from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING
-from shared.hubs.clients import body_of, consumer_client
+from shared.hubs.clients import body_of
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.logs import log
 
@@ -27,9 +27,12 @@ class Recovery:
     """Resolves what the record of one life left open, before the next one sends anything of its own."""
 
     def __init__(
-        self, settings: SimulatorSettings, form: Form, telemetry_of: Callable[[int, int], Telemetry]
+        self,
+        reader: EventHubConsumerClient,
+        form: Form,
+        telemetry_of: Callable[[int, int], Telemetry],
     ) -> None:
-        self._settings = settings
+        self._reader = reader
         self._form = form
         self._telemetry_of = telemetry_of  # (seed, least size of the fleet)
 
@@ -38,16 +41,19 @@ class Recovery:
 
         A crash in here costs nothing: the intent is still open, and the next start looks again.
         """
-        if outlet.record.unresolved is not None:
-            await self._resolve_readings(outlet, outlet.record.unresolved)
-        if outlet.bad_record.unresolved is not None:
-            await self._resolve_bad_bodies(outlet)
+        readings, bad = outlet.record.unresolved, outlet.bad_record.unresolved
+        positions = [intent.position for intent in (readings, bad) if intent is not None]
+        if not positions:
+            return
+        tail = [event async for event in self._tail(outlet, min(positions))]
+        if readings is not None:
+            await self._resolve_readings(outlet, readings, tail)
+        if bad is not None:
+            await _resolve_bad_bodies(outlet, bad, tail)
 
-    async def _resolve_readings(self, outlet: Outlet, intent: Intent) -> None:
+    async def _resolve_readings(self, outlet: Outlet, intent: Intent, tail: Iterable[EventData]) -> None:
         decoder = BodyDecoder(READING)
-        landed: set[Key] = set()
-        async for event in self._tail(outlet.partition, intent.position):
-            landed.update(keys_in(decoder, event))
+        landed = {key for event in tail for key in keys_in(decoder, event)}
         lost = [
             place
             for place, (vehicle, reading_no) in enumerate(intent.readings)
@@ -66,37 +72,32 @@ class Recovery:
             resent=len(lost),
         )
 
-    async def _resolve_bad_bodies(self, outlet: Outlet) -> None:
-        intent = outlet.bad_record.unresolved
-        if intent is None:
-            return
-        landed = {event.message_id async for event in self._tail(outlet.partition, intent.position)}
-        bodies = bad_bodies(intent.seed, outlet.partition, intent.bad_intent, intent.count)
-        lost = [bad_event(body) for body in bodies if body.message_id not in landed]
-        if lost:
-            await outlet.sender.send(lost)
-        outlet.bad_record.ack()
-        log.info(
-            "bad_intent_resolved",
-            partition=outlet.partition,
-            intent=intent.bad_intent,
-            landed=len(bodies) - len(lost),
-            resent=len(lost),
-        )
+    async def _tail(self, outlet: Outlet, position: int) -> AsyncIterator[EventData]:
+        """What was in the partition after `position` when its sender opened."""
+        partition_id = str(outlet.partition)
+        async for events in partition_events(self._reader, partition_id, position, outlet.sender.position):
+            if isinstance(events, Gap):
+                # What had landed there will be sent again: a double, which its key tells, and no loss.
+                log.warning("tail_expired", partition=outlet.partition, count=events.count)
+                continue
+            for event in events:
+                yield event
 
-    async def _tail(self, partition: int, position: int) -> AsyncIterator[EventData]:
-        """What is in the partition after `position`, as of now."""
-        client = consumer_client(self._settings, self._settings.telemetry_hub, "$Default")
-        async with client:
-            properties = await client.get_partition_properties(str(partition))
-            last = int(properties["last_enqueued_sequence_number"])
-            async for events in partition_events(client, str(partition), position, last):
-                if isinstance(events, Gap):
-                    # What had landed there would be sent again: a double, which its key tells, not a loss.
-                    log.warning("tail_expired", partition=partition, first=events.first, count=events.count)
-                    continue
-                for event in events:
-                    yield event
+
+async def _resolve_bad_bodies(outlet: Outlet, intent: BadIntent, tail: Iterable[EventData]) -> None:
+    landed = {event.message_id for event in tail}
+    bodies = bad_bodies(intent.seed, outlet.partition, intent.bad_intent, intent.count)
+    lost = [bad_event(body) for body in bodies if body.message_id not in landed]
+    if lost:
+        await outlet.sender.send(lost)
+    outlet.bad_record.ack()
+    log.info(
+        "bad_intent_resolved",
+        partition=outlet.partition,
+        intent=intent.bad_intent,
+        landed=len(bodies) - len(lost),
+        resent=len(lost),
+    )
 
 
 def keys_in(decoder: BodyDecoder, event: EventData) -> list[Key]:

@@ -98,7 +98,7 @@ class Packing:
 
     def ready(self, schedule: Schedule, sent: int, due: int, elapsed_us: int) -> int:
         """How many of the due readings can go now: full packs, and a part of one that has lingered."""
-        waiting = max(0, due - sent)
+        waiting = due - sent
         rest = waiting % self.pack
         if not rest or due == schedule.total:
             return waiting

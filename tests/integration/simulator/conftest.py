@@ -1,0 +1,126 @@
+"""The simulator as its process runs it, against the embedded hub, read back through the unmodified SDK."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import msgspec
+import pytest
+
+from services.emulator.event_hubs.server import EventHubsServer
+from services.simulator.__main__ import serve
+from services.simulator.recovery import keys_in
+from services.simulator.settings import SimulatorSettings
+from shared.contract.bodies import BodyDecoder
+from shared.contract.columns import READING
+from shared.hubs.clients import consumer_client
+from shared.hubs.partition_stream import Gap, partition_events
+
+PARTITIONS = 4
+
+
+@dataclass
+class Sent:
+    """What is in the hub: keys in order, by partition, and the events as they came."""
+
+    keys: dict[int, list[tuple[str, int]]] = field(default_factory=lambda: defaultdict(list))
+    events: list = field(default_factory=list)
+    bad: int = 0
+
+    @property
+    def all_keys(self):
+        return [key for keys in self.keys.values() for key in keys]
+
+    def check_once_in_order(self):
+        """Every reading is there once, each vehicle's from 1 on without a gap, on one partition, in order."""
+        assert len(set(self.all_keys)) == len(self.all_keys)
+        next_nos, homes = defaultdict(lambda: 1), {}
+        for partition, keys in self.keys.items():
+            for vehicle_id, reading_no in keys:
+                assert homes.setdefault(vehicle_id, partition) == partition
+                assert reading_no == next_nos[vehicle_id]
+                next_nos[vehicle_id] += 1
+
+
+@dataclass
+class Fleet:
+    """One data directory, one hub."""
+
+    hub: EventHubsServer
+    data: object
+
+    def settings(self, **values):
+        given = {"vehicles": 20, "rate_hz": 10.0, "seed": 7, "metrics_port": 0, "data": self.data}
+        return SimulatorSettings(event_hubs=self.hub.connection_string, **{**given, **values})
+
+    async def run(self, **values):
+        """A whole life that ends by itself."""
+        await asyncio.wait_for(serve(self.settings(**values), asyncio.Event()), 60)
+
+    @asynccontextmanager
+    async def running(self, **values):
+        """A life that is stopped at the end."""
+        stop = asyncio.Event()
+        life = asyncio.create_task(serve(self.settings(**values), stop))
+        try:
+            yield life
+        finally:
+            stop.set()
+            await asyncio.wait_for(life, 10)
+
+    def facts(self, partition, kind=""):
+        path = self.data / "simulator" / f"{kind}p{partition:02d}.ndjson"
+        return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+
+    def append(self, partition, fact, kind=""):
+        folder = self.data / "simulator"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{kind}p{partition:02d}.ndjson").open("ab") as record:
+            record.write(msgspec.json.encode(fact) + b"\n")
+
+    def acked_keys(self):
+        keys = []
+        for partition in range(PARTITIONS):
+            intents = {}
+            for fact in self.facts(partition):
+                if "intent" in fact:
+                    intents[fact["intent"]] = [
+                        (f"s{fact['seed']}-v{vehicle:06d}", number) for vehicle, number in fact["readings"]
+                    ]
+                else:
+                    keys += intents.pop(fact["acked"])
+            assert not intents
+        return keys
+
+    async def sent(self):
+        """What the hub holds now."""
+        sent = Sent()
+        async with consumer_client(self.settings(), "telemetry", "$Default") as client:
+            await asyncio.gather(*(self._read(client, partition, sent) for partition in range(PARTITIONS)))
+        return sent
+
+    async def _read(self, client, partition, sent):
+        decoder = BodyDecoder(READING)
+        last = (await client.get_partition_properties(str(partition)))["last_enqueued_sequence_number"]
+        async for events in partition_events(client, str(partition), -1, last):
+            assert not isinstance(events, Gap)
+            for event in events:
+                keys = keys_in(decoder, event)
+                sent.keys[partition] += keys
+                sent.bad += not keys
+                sent.events.append(event)
+
+    async def until_recorded(self, readings):
+        """Wait until so many readings are intended, all partitions together."""
+        records = (self.data / "simulator").glob
+        async with asyncio.timeout(30):
+            # A file of the simulator's: there is nothing to await.
+            while sum(path.read_bytes().count(b"],[") for path in records("p*.ndjson")) < readings:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def fleet(tmp_path):
+    async with EventHubsServer(tmp_path) as hub:
+        yield Fleet(hub, tmp_path)

@@ -1,0 +1,133 @@
+"""What a crash leaves: every state that the record and the hub can be in, made by hand, and real kills."""
+
+import asyncio
+import os
+import signal
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from azure.eventhub.aio import EventHubProducerClient
+
+from services.simulator.bad_bodies import bad_bodies
+from services.simulator.clock import epoch_us
+from services.simulator.events import Form, bad_event, events_of
+from services.simulator.fleet import draw_fleet
+from services.simulator.market import shipped_market
+from services.simulator.record import Intent
+from services.simulator.recovery import due_of
+from services.simulator.telemetry import Telemetry
+from shared.contract.bodies import BodyDecoder
+from shared.contract.columns import READING
+from shared.hubs.clients import body_of
+from shared.hubs.partition_key import partition_of
+
+AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
+VEHICLES = [index for index in range(40) if partition_of(f"s7-v{index:06d}", 4) == 2]
+READINGS = [(vehicle, 1) for vehicle in VEHICLES] + [(VEHICLES[0], 2)]
+INTENT = Intent(0, -1, 7, AT, READINGS, [place * 1_000 for place in range(len(READINGS))])
+
+
+def intent_events(count, pack):
+    """Events of the first `count` readings of the intent, as the dead process sent them."""
+    telemetry = Telemetry.of(draw_fleet(7, 40, shipped_market()))
+    due = due_of(INTENT, list(range(count)))
+    return events_of(Form(pack, "arrow"), telemetry, due, epoch_us(AT)) if count else []
+
+
+async def put(fleet, partition, events):
+    client = EventHubProducerClient.from_connection_string(
+        fleet.hub.connection_string, eventhub_name="telemetry"
+    )
+    async with client:
+        batch = await client.create_batch(partition_id=str(partition))
+        for event in events:
+            batch.add(event)
+        await client.send_batch(batch)
+
+
+@pytest.mark.parametrize(
+    ("landed", "pack_before", "pack_after"),
+    [(0, 1, 1), (len(READINGS), 50, 1), (3, 1, 5)],
+)
+async def test_unresolved_intent_is_looked_up(fleet, landed, pack_before, pack_after):
+    """After a crash between intent and record, what had landed is marked and what had not is sent."""
+    fleet.append(2, INTENT)
+    if landed:
+        await put(fleet, 2, intent_events(landed, pack_before))
+    await fleet.run(vehicles=40, seconds=0.3, pack=pack_after)
+    sent = await fleet.sent()
+    sent.check_once_in_order()
+    assert sent.keys[2][: len(READINGS)] == [
+        (f"s7-v{vehicle:06d}", reading_no) for vehicle, reading_no in READINGS
+    ]
+    assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
+    assert fleet.facts(2)[1] == {"acked": 0}
+
+
+async def test_resent_reading_keeps_its_scheduled_time(fleet):
+    """A reading that is sent again after a crash carries the time it was first meant for."""
+    fleet.append(2, INTENT)
+    await fleet.run(vehicles=40, seconds=0.3)
+    first = (await fleet.sent()).events
+    resent = [
+        event for event in first if body_of(event) in set(map(body_of, intent_events(len(READINGS), 1)))
+    ]
+    assert [body_of(event) for event in resent] == list(map(body_of, intent_events(len(READINGS), 1)))
+    assert BodyDecoder(READING).decode(body_of(resent[0]), None).records[0].reading_at == AT
+
+
+@pytest.mark.parametrize("landed", [0, 2])
+async def test_unresolved_bad_bodies_are_looked_up(fleet, landed):
+    """Bad bodies whose fate is unknown are looked up and sent like readings: each once."""
+    bodies = bad_bodies(7, 1, 0, 5)
+    fleet.append(1, {"bad_intent": 0, "position": -1, "seed": 7, "count": 5}, "bad-")
+    if landed:
+        await put(fleet, 1, [bad_event(body) for body in bodies[:landed]])
+    await fleet.run(seconds=0.3)
+    sent = await fleet.sent()
+    assert sorted(event.message_id for event in sent.events if event.message_id) == sorted(
+        body.message_id for body in bodies
+    )
+    assert fleet.facts(1, "bad-")[1] == {"bad_acked": 0}
+
+
+async def test_torn_intent_was_never_sent(fleet):
+    """An intent that the crash cut short in the record is forgotten: its readings are numbered again."""
+    fleet.append(2, INTENT)
+    record = fleet.data / "simulator" / "p02.ndjson"
+    record.write_bytes(record.read_bytes()[:-20])
+    await fleet.run(vehicles=40, seconds=0.3)
+    sent = await fleet.sent()
+    sent.check_once_in_order()
+    assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
+
+
+async def start(fleet, **settings):
+    """A simulator in a process of its own."""
+    given = {"vehicles": 200, "rate_hz": 5, "metrics_port": 0, "data": fleet.data, "bad_share": 0.01}
+    variables = {f"FLEETPRICE_SIMULATOR_{name}".upper(): str(value) for name, value in given.items()}
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.simulator",
+        env={**os.environ, **variables, "FLEETPRICE_EVENT_HUBS": fleet.hub.connection_string, **settings},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
+async def test_kills_between_answer_and_record_cost_nothing(fleet):
+    """Killed three times under load between the hub's answer and the record: nothing lost, nothing doubled."""
+    armed = {
+        "FLEETPRICE_FAILPOINTS": "simulator_acked=60*3",
+        "FLEETPRICE_FAILPOINTS_LOG": str(fleet.data / "failpoints.log"),
+    }
+    for pack in ("1", "20", "1"):
+        life = await start(fleet, **armed, FLEETPRICE_SIMULATOR_PACK=pack)
+        assert await asyncio.wait_for(life.wait(), 30) == -signal.SIGKILL
+    life = await start(fleet, **armed, FLEETPRICE_SIMULATOR_SECONDS="1")
+    assert await asyncio.wait_for(life.wait(), 30) == 0
+    sent = await fleet.sent()
+    sent.check_once_in_order()
+    assert len(sent.all_keys) > 1_500
+    assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
