@@ -7,7 +7,7 @@ everything else SinkUnavailable.
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -134,7 +134,10 @@ class Lake:
                 async for item in self._files.get_paths(prefix, recursive=recursive):
                     if directories or not item.is_directory:
                         yield LakeFile(
-                            item.name, item.content_length or 0, item.last_modified, item.is_directory
+                            item.name,
+                            item.content_length or 0,
+                            item.last_modified.replace(tzinfo=UTC),  # the SDK's is UTC and does not say so
+                            item.is_directory,
                         )
             except ResourceNotFoundError:
                 return
