@@ -54,16 +54,18 @@ class Lake:
 
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "storage" / "devstoreaccount1" / "lake"
+        self._read = {}  # a committed file never changes
 
     def files(self, stream="telemetry"):
         return sorted((self.root / "raw" / stream).glob("date=*/hour=*/p*.parquet"))
 
     def rows(self, stream="telemetry"):
         schema = BY_STREAM[stream].raw_schema
-        tables = [pq.ParquetFile(path).read() for path in self.files(stream)]
-        return pa.concat_tables(
-            [schema.empty_table(), *[table.replace_schema_metadata() for table in tables]]
-        )
+        for path in self.files(stream):
+            if path not in self._read:
+                self._read[path] = pq.ParquetFile(path).read().replace_schema_metadata()
+        tables = [self._read[path] for path in self.files(stream)]
+        return pa.concat_tables([schema.empty_table(), *tables])
 
     def keys(self, stream="telemetry"):
         """How often each reading stands in the lake."""
@@ -94,10 +96,12 @@ def lake(world):
     return Lake(world.data_dir)
 
 
-async def send(world, events, hub="telemetry", partition="0"):
-    """Send events in batches as large as they may be."""
+@asynccontextmanager
+async def sending(world, hub="telemetry"):
+    """A producer that stays open: `await send(events, partition)` packs them into full batches."""
     client = EventHubProducerClient.from_connection_string(world.hub.connection_string, eventhub_name=hub)
-    async with client:
+
+    async def send(events, partition="0"):
         batch = await client.create_batch(partition_id=partition)
         for event in events:
             try:
@@ -107,6 +111,14 @@ async def send(world, events, hub="telemetry", partition="0"):
                 batch = await client.create_batch(partition_id=partition)
                 batch.add(event)
         await client.send_batch(batch)
+
+    async with client:
+        yield send
+
+
+async def send(world, events, hub="telemetry", partition="0"):
+    async with sending(world, hub) as send_now:
+        await send_now(events, partition)
 
 
 @dataclass

@@ -1,0 +1,43 @@
+"""Ingest broken on purpose: it writes the checkpoint before the file, and starts from it."""
+
+import os
+import sys
+
+from azure.storage.blob.aio import BlobServiceClient
+
+from services.ingest import stream
+from services.ingest.__main__ import main
+from services.ingest.chain import find_heads
+from services.ingest.footer import Head
+from services.ingest.partition import PartitionPipeline
+
+land = PartitionPipeline._land
+
+
+async def checkpoint_then_land(pipeline, cut):
+    head = Head(cut.last + 1, cut.next_hour, cut.last_offset)
+    await pipeline._checkpoint(pipeline.committer.lane.partition, head)
+    await land(pipeline, cut)
+
+
+async def heads_from_checkpoints(lake, name, roots):
+    heads = await find_heads(lake, name, roots)
+    for lane, head in heads.items():
+        last = (await checkpoints()).get(str(lane.partition), head.next_first - 1)
+        heads[lane] = Head(last + 1, head.next_hour, head.last_offset)
+    return heads
+
+
+async def checkpoints():
+    async with BlobServiceClient.from_connection_string(os.environ["FLEETPRICE_STORAGE"]) as client:
+        blobs = client.get_container_client("checkpoints").list_blobs(include=["metadata"])
+        return {
+            blob.name.rpartition("/")[2]: int(blob.metadata["sequencenumber"])
+            async for blob in blobs
+            if "/checkpoint/" in blob.name
+        }
+
+
+PartitionPipeline._land = checkpoint_then_land
+stream.find_heads = heads_from_checkpoints
+sys.exit(main())
