@@ -1,0 +1,203 @@
+"""One partition's pipeline on made-up events: hours, gaps, repeats, and writers that are elsewhere."""
+
+import random
+
+import msgspec
+import pyarrow as pa
+import pytest
+import structlog
+
+from services.ingest.chain import find_heads
+from services.ingest.commit import Committer, Overtaken, Source
+from services.ingest.events import Event
+from services.ingest.footer import Footer
+from services.ingest.parquet import encode, read_key_values
+from services.ingest.partition import PartitionPipeline, Start
+from services.ingest.roll import RollPolicy
+from services.ingest.root import make_root, root_of
+from services.ingest.slot import HOUR_US, Lane
+from shared.errors import GapUnexplained
+from tests.unit.ingest.model import CONTRACT, CREATED_AT, ModelLake, Tick
+
+HOUR = 497_184
+SOURCE = Source("ticks", CREATED_AT, CONTRACT)
+
+
+@pytest.fixture(autouse=True)
+def silence():
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def lake():
+    return ModelLake(random.Random(0))
+
+
+def done(coroutine):
+    """Run every step of a coroutine that nobody competes with."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            return end.value
+
+
+def event(number, hour=HOUR, minute=0):
+    body = msgspec.json.encode(Tick(number))
+    return Event(number, f"@{number}", hour * HOUR_US + minute * HOUR_US // 60, None, body)
+
+
+async def _encode(table, footer):
+    return encode(table, footer)
+
+
+async def _nothing(*_arguments):
+    return None
+
+
+def opened(lake, *, partition=0, start=None):
+    """A pipeline as a process that just came sees the lake."""
+    lane = Lane("ticks", partition)
+    head = None
+    if lane.root in lake.files:
+        root = done(make_root(lake, lane, root_of(CREATED_AT, 0, 0)))
+        head = done(find_heads(lake, "ticks", {lane: root}))[lane]
+    committer = Committer(lake, lane, SOURCE, head, _encode, _nothing)
+    start = start or Start.of(head, 0, None)
+    return PartitionPipeline(committer, RollPolicy(100, 10**6, 60.0), start, _nothing)
+
+
+def chain(lake, partition=0):
+    """Path (without its raw/ticks) and footer of each committed file of a partition, in order of paths."""
+    found = []
+    for path, data in sorted(lake.files.items()):
+        if path.startswith("raw/ticks/date=") and f"/p{partition:02d}-" in path:
+            found.append((path.removeprefix("raw/ticks/"), Footer.of(read_key_values(data), path)))
+    return found
+
+
+def summary(lake):
+    return [
+        (
+            path[len("date=2026-09-20/") : len("date=2026-09-20/hour=00")],
+            says.first_seq,
+            says.rows,
+            says.next_folder,
+        )
+        for path, says in chain(lake)
+    ]
+
+
+def folder(hour):
+    return f"date=2026-09-20/hour={hour:02d}"
+
+
+def test_an_hour_closes_its_file(lake):
+    """The first event of a later hour closes the file before it, whose footer names the new folder."""
+    pipeline = opened(lake)
+    done(pipeline.take([event(0), event(1), event(2, HOUR + 1)], 0.0))
+    done(pipeline.flush())
+    assert summary(lake) == [("hour=00", 0, 2, folder(1)), ("hour=01", 2, 1, folder(1))]
+
+
+def test_waking_hours_later_turns_the_chain(lake):
+    """An idle partition's flush cannot know the next hour: a zero-row file leads there once it is known."""
+    pipeline = opened(lake)
+    done(pipeline.take([event(0)], 0.0))
+    done(pipeline.flush())
+    done(pipeline.take([event(1, HOUR + 5)], 0.0))
+    done(pipeline.flush())
+    assert summary(lake) == [
+        ("hour=00", 0, 1, folder(0)),
+        ("hour=00", 1, 0, folder(5)),
+        ("hour=05", 1, 1, folder(5)),
+    ]
+
+
+def test_a_clock_that_goes_back_changes_no_folder(lake):
+    """Events of an hour that is over land in the folder the chain has reached; rows keep their time."""
+    pipeline = opened(lake)
+    done(pipeline.take([event(0, HOUR + 2), event(1, HOUR), event(2, HOUR + 2)], 0.0))
+    done(pipeline.flush())
+    assert summary(lake) == [("hour=02", 0, 3, folder(2))]
+
+
+def test_repeats_are_dropped(lake):
+    """Events that the SDK delivers again land once."""
+    pipeline = opened(lake)
+    done(pipeline.take([event(0), event(1), event(0), event(1), event(2)], 0.0))
+    done(pipeline.flush())
+    ((_, says),) = chain(lake)
+    assert (says.first_seq, says.last_seq, says.rows) == (0, 2, 3)
+
+
+def test_a_skip_is_asked_about_first(lake):
+    """A skip commits what came before and reopens the link; the second time it is a gap, with its size."""
+    pipeline = opened(lake)
+    with pytest.raises(GapUnexplained):
+        done(pipeline.take([event(0), event(5)], 0.0))
+    assert pipeline.next_expected == 1
+
+    again = opened(lake, start=Start(1, is_gap_known=True))
+    done(again.take([event(5, HOUR + 1), event(6, HOUR + 1)], 0.0))
+    done(again.flush())
+
+    assert [(says.first_seq, says.last_seq, says.rows, says.gap) for _, says in chain(lake)] == [
+        (0, 0, 1, 0),
+        (1, 4, 0, 4),
+        (5, 6, 2, 0),
+    ]
+
+
+def test_a_second_skip_is_not_excused_by_the_first():
+    """That one gap is known says nothing about the next."""
+    pipeline = opened(ModelLake(random.Random(0)), start=Start(0, is_gap_known=True))
+    with pytest.raises(GapUnexplained):
+        done(pipeline.take([event(3), event(7)], 0.0))
+
+
+def test_a_writer_left_behind_leaves(lake):
+    """Who finds the slots ahead of its events taken reopens from the lake instead of writing."""
+    slow, quick = opened(lake), opened(lake)
+    done(slow.take([event(0)], 0.0))
+    done(quick.take([event(0), event(1), event(2)], 0.0))
+    done(quick.flush())
+    with pytest.raises(Overtaken):
+        done(slow.flush())
+    assert [(says.first_seq, says.rows) for _, says in chain(lake)] == [(0, 3)]
+
+
+def test_the_loser_lands_the_rest(lake):
+    """A writer that loses a slot drops what the winner's file covers and lands what it does not."""
+    slow, quick = opened(lake), opened(lake)
+    done(slow.take([event(number) for number in range(5)], 0.0))
+    done(quick.take([event(0), event(1)], 0.0))
+    done(quick.flush())
+    done(slow.flush())
+    assert [(says.first_seq, says.last_seq, says.rows) for _, says in chain(lake)] == [(0, 1, 2), (2, 4, 3)]
+    assert not [path for path in lake.files if path.startswith("_staging/")]
+
+
+def test_each_partition_has_its_own_newest_folder(lake):
+    """A partition that slept for hours goes on from its own file, whatever newer folders others have."""
+    for partition, hours in ((0, [HOUR]), (1, [HOUR, HOUR + 3, HOUR + 40])):
+        for number, hour in enumerate(hours):
+            pipeline = opened(lake, partition=partition)
+            done(pipeline.take([event(number, hour)], 0.0))
+            done(pipeline.flush())
+    assert opened(lake, partition=0).next_expected == 1
+    assert opened(lake, partition=1).next_expected == 3
+    assert opened(lake, partition=2).next_expected == 0
+
+
+def test_a_footer_larger_than_the_tail_is_read_whole(lake):
+    """A file with very many columns still tells where the chain goes on."""
+    wide = pa.table({f"c{number}": [1] for number in range(3_000)})
+    pipeline = opened(lake)
+    done(pipeline.take([event(0)], 0.0))
+    done(pipeline.flush())
+    ((path, says),) = chain(lake)
+    lake.files[f"raw/ticks/{path}"] = encode(wide, says)
+    assert opened(lake).next_expected == 1

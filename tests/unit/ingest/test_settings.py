@@ -1,0 +1,30 @@
+"""What an operator sets."""
+
+import pytest
+
+from services.ingest.settings import IngestSettings
+from shared.errors import SettingsError
+
+
+def test_streams_are_landed_from_their_hubs():
+    """Each stream has its hub, whatever that is called."""
+    settings = IngestSettings(streams="telemetry, predictions", predictions_hub="prices")
+    assert settings.hubs() == {"telemetry": "telemetry", "predictions": "prices"}
+
+
+def test_named_events_belong_to_a_stream():
+    """PARTITION:SEQUENCE is the first stream's; STREAM/PARTITION:SEQUENCE says which."""
+    settings = IngestSettings(dead_letter="3:7,3:9,predictions/0:1")
+    assert settings.named_events("telemetry") == {3: frozenset({7, 9})}
+    assert settings.named_events("predictions") == {0: frozenset({1})}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"dead_letter": "7"}, {"dead_letter": "prices/0:1"}, {"dead_letter": "0:-1"}, {"streams": "prices"}],
+)
+def test_what_cannot_be_read_is_refused(values):
+    """A mistyped event or stream stops ingest before it starts."""
+    settings = IngestSettings(**values)
+    with pytest.raises(SettingsError, match="FLEETPRICE_INGEST_"):
+        (settings.hubs(), settings.named_events("telemetry"))
