@@ -4,7 +4,7 @@ Exit codes: 0 done, 1 ran and found something wrong, 2 a person must change some
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -91,18 +91,8 @@ def up(
     port_base: PortBase = None,
     as_json: Json = None,
 ) -> None:
-    """Run the whole stack on this machine with a simulated fleet, and watch it."""
-    _run(
-        "up",
-        data=data,
-        vehicles=vehicles,
-        rate_hz=rate_hz,
-        pack=pack,
-        seconds=seconds,
-        seed=seed,
-        port_base=port_base,
-        as_json=as_json,
-    )
+    """Run and watch the whole stack with a simulated fleet."""
+    _run("up", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -116,16 +106,7 @@ def emulator(
     as_json: Json = None,
 ) -> None:
     """Run the embedded Azure alone: Event Hubs and storage."""
-    _run(
-        "emulator",
-        data=data,
-        host=host,
-        event_hubs_port=event_hubs_port,
-        storage_port=storage_port,
-        admin_port=admin_port,
-        port_base=port_base,
-        as_json=as_json,
-    )
+    _run("emulator", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -140,17 +121,8 @@ def simulate(
     bad_share: Annotated[float | None, Option(help="Bad bodies sent on purpose, per reading")] = None,
     data: Annotated[Path | None, Option(help="Where the record of what was sent is kept")] = None,
 ) -> None:
-    """Send a simulated fleet's telemetry to the hub that the settings name."""
-    _run(
-        "simulate",
-        vehicles=vehicles,
-        rate_hz=rate_hz,
-        pack=pack,
-        seconds=seconds,
-        seed=seed,
-        bad_share=bad_share,
-        data=data,
-    )
+    """Send a simulated fleet's telemetry to a hub."""
+    _run("simulate", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -161,8 +133,8 @@ def ingest(
     ] = None,
     metrics_port: Port = None,
 ) -> None:
-    """Land the hubs' streams in the lake's raw zone, exactly once."""
-    _run("ingest", streams=streams, dead_letter=dead_letter, metrics_port=metrics_port)
+    """Land streams in the lake's raw zone, exactly once."""
+    _run("ingest", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -177,7 +149,7 @@ def score(
     version: Annotated[str | None, Option("--model-version", help="Version of the price model")] = None,
 ) -> None:
     """Price every reading of the stream, and over HTTP."""
-    _run("score", stream=stream, http=http, http_port=http_port, version=version)
+    _run("score", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -188,7 +160,7 @@ def train(
     as_json: Json = None,
 ) -> None:
     """Train a version of the price model."""
-    _run("train", data=data, out=out, seed=seed, as_json=as_json)
+    _run("train", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -198,16 +170,17 @@ def tail(
         str | None, Option("--from", help="earliest, latest, an RFC 3339 time or PARTITION:OFFSET")
     ] = None,
     vehicle: Annotated[str | None, Option(help="This vehicle alone")] = None,
+    data: Annotated[Path | None, Option(help="Directory of the stack to watch, where none is named")] = None,
     as_json: Json = None,
 ) -> None:
     """Watch a stream."""
-    _run("tail", stream=stream, start=start, vehicle=vehicle, as_json=as_json)
+    _run("tail", locals())
 
 
 @app.command(cls=VerbCommand)
 def verify(data: Data = None, as_json: Json = None) -> None:
-    """Hold what the fleet sent against what the lake holds and what was predicted."""
-    _run("verify", data=data, as_json=as_json)
+    """Hold what was sent against what landed and was priced."""
+    _run("verify", locals())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -228,8 +201,8 @@ def _refuse(sentence: str) -> int:
     return 2
 
 
-def _run(name: str, **flags: object) -> None:
-    """Run the verb with the flags that were given; ends with its exit code."""
+def _run(name: str, flags: Mapping[str, object]) -> None:
+    """Run the verb with the flags that were given, each named like the setting that it is over."""
     verb = VERBS[name]
     for package in verb.also_needs:
         if find_spec(package) is None:

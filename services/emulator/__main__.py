@@ -4,9 +4,9 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.emulator.admin import AdminServer
 from services.emulator.data_dir import occupied
@@ -86,7 +86,16 @@ def run(settings: EmulatorSettings) -> int:
     return run_service("emulator", settings, lambda stop: serve(settings, stop))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Serve what the settings and the flags over them ask for; the exit code."""
+    try:
+        settings = read_settings(EmulatorSettings, overrides)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run(settings)
+
+
+def _flags() -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m services.emulator", description=__doc__)
     for name, field in EmulatorSettings.model_fields.items():
         if name in WorldSettings.model_fields:
@@ -97,12 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             parser.add_argument(flag, dest=name, action="store_true", default=None, help=help_text)
         else:
             parser.add_argument(flag, dest=name, help=help_text.replace("%", "%%"))
-    try:
-        settings = read_settings(EmulatorSettings, vars(parser.parse_args(argv)))
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run(settings)
+    return vars(parser.parse_args())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(_flags()))

@@ -2,6 +2,10 @@
 
 import asyncio
 import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
 
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
@@ -21,11 +25,14 @@ async def run(settings: TrainerSettings, _stop: asyncio.Event) -> None:
         mae=round(manifest.metrics.mae),
         coverage=round(manifest.metrics.coverage, 4),
     )
+    if settings.as_json:
+        written = {"folder": str(settings.out), "version": manifest.version, "metrics": manifest.metrics}
+        sys.stdout.write(msgspec.json.encode(written).decode() + "\n")
 
 
-def main() -> int:
+def main(overrides: Mapping[str, Any] | None = None) -> int:
     try:
-        settings = read_settings(TrainerSettings)
+        settings = read_settings(TrainerSettings, overrides)
     except NeedsAttention as error:
         return say_and_refuse(error)
     return run_service("trainer", settings, lambda stop: run(settings, stop))

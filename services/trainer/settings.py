@@ -15,3 +15,4 @@ class TrainerSettings(WorldSettings):
     out: Path = Field(description="Folder of the new version, such as models/price/2; it must not exist")
     seed: int = Field(7, ge=0, lt=2**31, description="The same seed and data give the same model")
     threads: int = Field(2, ge=1, le=64, description="Threads to train with")
+    as_json: bool = Field(False, description="One JSON object on stdout: the version's folder and metrics")

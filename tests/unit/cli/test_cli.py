@@ -1,0 +1,116 @@
+import subprocess
+import sys
+
+import pytest
+import structlog
+
+from services import cli
+from shared import __version__
+from shared.settings import variable_of
+
+
+def run(capsys, *arguments):
+    code = cli.main(arguments)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.fixture(autouse=True)
+def nowhere(tmp_path, monkeypatch):
+    """No .env and no data of the developer's own; logs go back to where they went."""
+    monkeypatch.chdir(tmp_path)
+    yield
+    structlog.reset_defaults()
+
+
+def test_version(capsys):
+    """--version is one line."""
+    assert run(capsys, "--version") == (0, f"fleetprice {__version__}\n", "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_without_a_command_the_commands_are_shown(capsys, arguments):
+    """A person who types `fleetprice` alone learns what there is."""
+    code, out, _ = run(capsys, *arguments)
+    assert code == 0
+    assert all(f"  {verb} " in out for verb in cli.VERBS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("bogus",), "bogus"),
+        (("--bogus",), "--bogus"),
+        (("up", "--vehicels", "3"), "--vehicels"),
+        (("up", "--vehicles", "many"), "--vehicles"),
+        (("up", "--vehicles", "0"), "VEHICLES"),
+        (("up", "--vehicles"), "--vehicles"),
+        (("up", "extra"), "extra"),
+        (("tail",), "telemetry|predictions"),
+        (("ingest",), "FLEETPRICE_EVENT_HUBS"),
+        (("train",), "FLEETPRICE_TRAINER_DATA"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_two(capsys, arguments, named):
+    """Whatever a person got wrong is named in one line, without a traceback."""
+    code, out, err = run(capsys, *arguments)
+    assert (code, out) == (2, "")
+    assert named in err
+    assert err.startswith("fleetprice: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", ["up", "emulator", "simulate", "ingest", "score", "train", "verify"])
+def test_a_misspelt_setting_is_refused(capsys, monkeypatch, verb):
+    """A variable that nobody reads would be a setting that silently does nothing."""
+    monkeypatch.setenv("FLEETPRICE_EVENT_HUB", "Endpoint=sb://127.0.0.1:1")
+    code, _, err = run(capsys, verb)
+    assert code == 2
+    assert "FLEETPRICE_EVENT_HUB is not a setting; did you mean FLEETPRICE_EVENT_HUBS?" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(("verb", "entry"), cli.VERBS.items())
+def test_help_shows_every_setting_with_its_default(capsys, verb, entry):
+    """Variable, default and unit stand in --help, generated from where they are declared."""
+    kind = cli._part(entry, "settings", entry.settings)
+    code, out, _ = run(capsys, verb, "--help")
+    assert code == 0
+    for name, field in kind.model_fields.items():
+        assert f"{variable_of(kind, name)} [" in out
+        assert " ".join(field.description.split()) in " ".join(out.split())
+
+
+@pytest.mark.parametrize(
+    ("verb", "package", "extra"),
+    [
+        ("up", "onnxruntime", "local"),
+        ("up", "rich", "local"),
+        ("ingest", "pyarrow", "ingest"),
+        ("score", "onnxruntime", "scorer"),
+        ("train", "lightgbm", "trainer"),
+        ("simulate", "azure.eventhub", "simulator"),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_remedy(verb, package, extra):
+    """A package that is not installed is not a traceback but the command that installs it."""
+    code = (
+        f"import sys; sys.modules[{package!r}] = None; "
+        f"from services.cli import main; sys.exit(main([{verb!r}]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    expected = f"fleetprice: {verb} needs the extra {extra}: pip install 'fleetprice[{extra}]'\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", expected)
+
+
+def test_help_needs_no_service():
+    """`fleetprice --help` answers at once: no service and no heavy package is imported for it."""
+    code = (
+        "import sys; from services.cli import main; main(['--help']); "
+        "heavy = {'azure', 'pyarrow', 'numpy', 'aiohttp', 'pydantic'}; "
+        "heavy &= {m.split('.')[0] for m in sys.modules}; "
+        "print([*heavy, *(m for m in sys.modules if m.startswith('services.') and m != 'services.cli')], "
+        "file=sys.stderr)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.stderr == "[]\n"
