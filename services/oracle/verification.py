@@ -125,10 +125,8 @@ def _split(batch: pa.RecordBatch, span: Span | None) -> tuple[pa.RecordBatch, in
     """The rows that the hub no longer has (None: all of them), and how many it has."""
     if span is None:
         return batch, 0
-    sequences = ints(batch["sequence_number"])
-    is_retained = (sequences >= span.first) & (sequences <= span.last)
-    older = batch.filter(pa.array(sequences < span.first))
-    return older, int(np.count_nonzero(is_retained))
+    older = batch.filter(pa.array(ints(batch["sequence_number"]) < span.first))
+    return older, batch.num_rows - older.num_rows
 
 
 def _marks(older: Predictions, telemetry: RawZone) -> dict[int, int]:
