@@ -40,7 +40,13 @@ class Hub:
     def refusal(self, error: Exception) -> SettingsError | None:
         """The setting to change, where an error is none that passes by itself."""
         if isinstance(error, AuthenticationError):
-            return SettingsError(f"FLEETPRICE_EVENT_HUBS: hub {self.name} refused our credentials: {error}")
+            return SettingsError(
+                f"FLEETPRICE_EVENT_HUBS: hub {self.name} refused our credentials: {_first_line(error)}"
+            )
         if any(words in str(error) for words in _NOT_FOUND):
             return SettingsError(f"there is no hub {self.name}, or it lacks our consumer group: create it")
         return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

@@ -13,7 +13,7 @@ from tests.integration.ingest.conftest import json_event, sending, until
 ROOT = Path(__file__).parents[3]
 INTACT = ("-m", "services.ingest")
 CHECKPOINT_FIRST = (str(Path(__file__).with_name("checkpoint_first.py")),)
-KILLS, PARTITIONS, BATCHES, BATCH = 3, 2, 30, 40
+KILLS, PARTITIONS, BATCHES, BATCH = 3, 2, 25, 40
 
 
 class Victim:

@@ -10,7 +10,7 @@ from services.ingest.commit import Committer
 from services.ingest.ranges import Cut
 from tests.unit.ingest.model import World
 
-SCHEDULES = 250
+SCHEDULES = 150
 
 
 @pytest.fixture(autouse=True)
