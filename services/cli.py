@@ -26,11 +26,14 @@ class Verb:
     package: str
     settings: str
     extra: str
-    also_needs: tuple[str, ...] = ()  # packages that only its child processes import
+    starts: tuple[str, ...] = ()  # verbs that it runs as processes of their own
+    also_needs: tuple[str, ...] = ()  # packages that only those import
 
+
+_STARTED_BY_UP = ("emulator", "ingest", "score", "simulate", "verify")
 
 VERBS = {
-    "up": Verb("services.up", "UpSettings", "local", ("onnxruntime",)),
+    "up": Verb("services.up", "UpSettings", "local", _STARTED_BY_UP, ("onnxruntime",)),
     "emulator": Verb("services.emulator", "EmulatorSettings", "emulator"),
     "simulate": Verb("services.simulator", "SimulatorSettings", "simulator"),
     "ingest": Verb("services.ingest", "IngestSettings", "ingest"),
@@ -203,10 +206,14 @@ def _refuse(sentence: str) -> int:
 
 def _run(name: str, flags: Mapping[str, object]) -> None:
     """Run the verb with the flags that were given, each named like the setting that it is over."""
+    from shared.settings import read_settings  # noqa: PLC0415 - `fleetprice --help` does without
+
     verb = VERBS[name]
     for package in verb.also_needs:
         if find_spec(package) is None:
             raise _missing(name, verb)
+    for started in verb.starts:  # a mistake in their settings is told before anything runs
+        read_settings(_part(VERBS[started], "settings", VERBS[started].settings))
     main_of = _part(verb, "__main__", "main")
     raise typer.Exit(main_of({flag: value for flag, value in flags.items() if value is not None}))
 

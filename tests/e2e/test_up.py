@@ -1,0 +1,196 @@
+"""`fleetprice up` as a person or a program runs it: real processes, real ports, real files."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import psutil
+import pyarrow.dataset
+import pytest
+
+SERVICES = {"emulator", "ingest", "scorer", "simulator"}
+CLEAN = dict.fromkeys(
+    ("missing", "doubled", "out_of_order", "predictions_missing", "predictions_doubled"),
+    0,
+)
+
+
+class Up:
+    """One run: its process, and the objects that it writes."""
+
+    def __init__(self, data, *flags, **environment):
+        command = [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--json", *flags]
+        self.process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "FLEETPRICE_OWNERSHIP_EXPIRY_S": "3", **environment},
+        )
+
+    def next(self, event):
+        """The next object of that kind."""
+        for line in self.process.stdout:
+            told = json.loads(line)
+            if told["event"] == event:
+                return told
+        raise AssertionError(f"no {event}: {self.process.stderr.read()}")
+
+    def children(self):
+        """By service, its process."""
+        found = {}
+        for child in psutil.Process(self.process.pid).children():
+            module = child.cmdline()[-1]
+            found[module.removeprefix("services.")] = child
+        return found
+
+    def end(self):
+        """Everything said until its end: the exit code and stderr."""
+        _, err = self.process.communicate(timeout=60)
+        return self.process.returncode, err
+
+
+@contextmanager
+def running(data, *flags, **environment):
+    up = Up(data, "--port-base", "0", *flags, **environment)
+    try:
+        yield up
+    finally:
+        up.process.kill()
+        up.process.communicate()
+
+
+def still_alive(processes):
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    return alive
+
+
+def counts(verdict):
+    return {name: verdict[name] for name in CLEAN}
+
+
+def refused(data, *flags, **environment):
+    """Exit code and stderr of a start that must not succeed."""
+    return Up(data, *flags, **environment).end()
+
+
+@pytest.mark.timeout(90)
+def test_a_run_ends_by_itself_with_everything_landed_and_priced(tmp_path):
+    """--seconds: ready, status, verify; all readings and prices stand in the lake; the next run goes on."""
+    data = tmp_path / "data"
+    for run in (1, 2):
+        with running(data, "--vehicles", "50", "--seconds", "5") as up:
+            ready = up.next("ready")
+            children = list(up.children().values())
+            status = up.next("status")
+            verdict = up.next("verify")
+            code, _ = up.end()
+        assert code == 0
+        assert set(ready) == {"event", "event_hubs", "storage", "admin", "data", "scorer"}
+        assert {"sent_per_s", "landed_per_s", "predicted_per_s", "latency_ms", "newest"} <= set(status)
+        assert {hub: set(lag) for hub, lag in status["lag"].items()} == {
+            "telemetry": {"0", "1", "2", "3"},
+            "predictions": {"0", "1", "2", "3"},
+        }
+        assert counts(verdict) == CLEAN
+        assert verdict["sent"] == verdict["landed"] == verdict["predicted"] == run * 250
+        assert not still_alive(children)
+    lake = data / "storage" / "devstoreaccount1" / "lake" / "raw"
+    for stream in ("telemetry", "predictions"):
+        assert pyarrow.dataset.dataset(lake / stream, format="parquet").count_rows() == 500
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_drains_and_leaves_nothing_running(tmp_path):
+    """Ctrl-C: within 10 s everything sent is landed, priced and verified, and every process has ended."""
+    with running(tmp_path, "--vehicles", "100") as up:
+        up.next("ready")
+        while up.next("status")["predicted_per_s"] == 0:
+            pass
+        children = up.children()
+        assert set(children) == SERVICES
+        code, err = refused(tmp_path, "--port-base", "0")
+        assert (code, err.count("\n")) == (2, 1)
+        assert "in use by another fleetprice up" in err
+        began_s = time.monotonic()
+        up.process.send_signal(signal.SIGINT)
+        verdict = up.next("verify")
+        code, _ = up.end()
+        assert time.monotonic() - began_s < 10
+    assert code == 0
+    assert counts(verdict) == CLEAN
+    assert verdict["sent"] == verdict["landed"] > 0
+    assert not still_alive(children.values())
+
+
+@pytest.mark.timeout(60)
+def test_a_second_ctrl_c_ends_it_at_once(tmp_path):
+    """Who does not want to wait for the drain need not, and nothing is left running."""
+    with running(tmp_path, "--vehicles", "10") as up:
+        up.next("ready")
+        children = list(up.children().values())
+        up.process.send_signal(signal.SIGINT)
+        time.sleep(0.1)  # two signals at once would be delivered as one
+        up.process.send_signal(signal.SIGINT)
+        code, err = up.end()
+    assert code == 1
+    assert "ended at once" in err
+    assert not still_alive(children)
+
+
+@pytest.mark.timeout(60)
+def test_a_killed_stack_leaves_no_process_behind(tmp_path):
+    """kill -9 of `up` itself: its children end with it, and the next `up` has the directory and verifies."""
+    with running(tmp_path, "--vehicles", "50") as up:
+        up.next("ready")
+        while up.next("status")["sent_per_s"] == 0:
+            pass
+        children = list(up.children().values())
+        up.process.kill()
+        assert not still_alive(children)
+    with running(tmp_path, "--vehicles", "50", "--seconds", "2") as up:
+        assert counts(up.next("verify")) == CLEAN
+        assert up.end()[0] == 0
+
+
+@pytest.mark.timeout(120)
+def test_any_service_may_be_killed_at_any_time(tmp_path):
+    """kill -9 of each service in turn: all come back by themselves, nothing is lost and nothing doubled."""
+    with running(tmp_path, "--vehicles", "100", "--seconds", "25") as up:
+        up.next("ready")
+        for service in sorted(SERVICES):
+            while service not in up.children() or up.next("status")["predicted_per_s"] == 0:
+                pass
+            up.children()[service].kill()
+            while up.next("status")["restarts"].get(service, 0) == 0:
+                pass
+        verdict = up.next("verify")
+        code, err = up.end()
+    assert (code, counts(verdict)) == (0, CLEAN), err
+    assert verdict["sent"] == verdict["landed"] == verdict["predicted"] > 1_000
+
+
+def test_a_port_in_use_is_one_line(tmp_path):
+    """Before anything starts the person learns which port it is."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, err = refused(tmp_path, "--port-base", str(port))
+    assert code == 2
+    assert (
+        err
+        == f"fleetprice: port {port} (for event hubs) is in use: free it, or choose others with --port-base\n"
+    )
+
+
+def test_a_services_misspelt_setting_is_one_line(tmp_path):
+    """Before anything starts the person learns which variable nobody reads."""
+    code, err = refused(tmp_path, "--port-base", "0", FLEETPRICE_INGEST_ROL_MAX_AGE_S="1")
+    assert code == 2
+    assert err.startswith("fleetprice: FLEETPRICE_INGEST_ROL_MAX_AGE_S is not a setting; did you mean")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "logs").exists()
