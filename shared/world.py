@@ -26,6 +26,7 @@ class World(Struct, frozen=True):
 def write_world(data: Path, ready: Mapping[str, object]) -> None:
     """Say where the stack on `data` is reached; call it with the lock held, before saying `ready`."""
     staged = data / f"{_WORLD_FILE}.{os.getpid()}"
+    staged.touch(mode=0o600)  # it holds the keys
     staged.write_bytes(msgspec.json.encode(ready))
     staged.rename(data / _WORLD_FILE)
 

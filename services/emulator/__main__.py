@@ -17,6 +17,7 @@ from services.emulator.storage.server import StorageServer
 from shared.errors import NeedsAttention, PortInUse
 from shared.run import run_service, say_and_refuse
 from shared.settings import WorldSettings, read_settings, variable_of
+from shared.world import write_world
 
 T = TypeVar("T")
 
@@ -73,6 +74,7 @@ def _say_ready(
         "admin": admin.url,
         "data": str(settings.data.absolute()),
     }
+    write_world(settings.data, ready)
     if settings.as_json:
         lines = [json.dumps(ready, separators=(",", ":"))]
     else:
