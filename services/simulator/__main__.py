@@ -34,7 +34,7 @@ from shared.run import run_service, say_and_refuse
 from shared.settings import read_settings
 
 _US_PER_MS = 1_000
-_LONGEST_STOP_S = 3.0
+_LONGEST_STOP_S = 5.0  # looking for a lost answer takes up to four
 
 
 async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:

@@ -113,10 +113,21 @@ class Fleet:
 
     async def until_recorded(self, readings):
         """Wait until so many readings are intended, all partitions together."""
+        await self._until(lambda records: sum(record.count(b"],[") for record in records) >= readings)
+
+    async def until_each_recorded(self, readings):
+        """Wait until so many readings are intended in every partition."""
+        await self._until(lambda records: all(record.count(b"],[") >= readings for record in records))
+
+    async def until_all_unresolved(self):
+        """Wait until every partition has a send under way that gets no answer."""
+        await self._until(lambda records: all(b"acked" not in record[-20:] for record in records))
+
+    async def _until(self, is_so):
         records = (self.data / "simulator").glob
         async with asyncio.timeout(30):
-            # A file of the simulator's: there is nothing to await.
-            while sum(path.read_bytes().count(b"],[") for path in records("p*.ndjson")) < readings:  # noqa: ASYNC110
+            # Files of the simulator's: there is nothing to await.
+            while not is_so([path.read_bytes() for path in records("p*.ndjson")]):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from azure.eventhub.aio import EventHubProducerClient
 
+from services.emulator.event_hubs.faults import Fault
+from services.emulator.event_hubs.server import EventHubsServer
 from services.simulator.bad_bodies import bad_bodies
 from services.simulator.clock import epoch_us
 from services.simulator.events import Form, bad_event, events_of
@@ -117,7 +119,7 @@ async def start(fleet, **settings):
 
 
 async def test_kills_between_answer_and_record_cost_nothing(fleet):
-    """Killed three times under load between the hub's answer and the record: nothing lost, nothing doubled."""
+    """Killed three times under load between the hub's answer and the record: none lost, none doubled."""
     armed = {
         "FLEETPRICE_FAILPOINTS": "simulator_acked=60*3",
         "FLEETPRICE_FAILPOINTS_LOG": str(fleet.data / "failpoints.log"),
@@ -130,4 +132,31 @@ async def test_kills_between_answer_and_record_cost_nothing(fleet):
     sent = await fleet.sent()
     sent.check_once_in_order()
     assert len(sent.all_keys) > 1_500
+    assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
+
+
+async def test_kill_while_the_hub_is_away_costs_nothing(fleet):
+    """Killed with sends under way to a hub that is down: the next life sends what the hub never got."""
+    life = await start(fleet, FLEETPRICE_SIMULATOR_BAD_SHARE="0")  # so that readings are what is under way
+    await fleet.until_recorded(300)
+    await fleet.hub.__aexit__(None, None, None)
+    await fleet.until_all_unresolved()
+    life.kill()
+    await life.wait()
+    async with EventHubsServer(fleet.data) as fleet.hub:
+        await fleet.run(vehicles=200, rate_hz=5.0, seconds=0.3)
+        sent = await fleet.sent()
+    sent.check_once_in_order()
+    assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
+
+
+async def test_lost_answers_double_nothing(fleet):
+    """Where the hub took a send and its answer was lost, the readings are found there and not sent again."""
+    async with fleet.running(vehicles=200, rate_hz=5.0):
+        await fleet.until_recorded(200)
+        for partition in range(4):
+            fleet.hub.namespace.faults.inject(Fault("lose_answer", hub="telemetry", partition=str(partition)))
+        await fleet.until_each_recorded(400)
+    sent = await fleet.sent()
+    sent.check_once_in_order()
     assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
