@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -79,10 +80,11 @@ class LivePage:
     def __init__(self) -> None:
         self._console = Console()
         self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False)
-        self._addresses: list[str] = []
+        self._console.print("starting the stack …", style="dim")
 
     def ready(self, ready: Ready) -> None:
-        self._addresses = _addresses(ready)
+        for line in _addresses(ready):
+            self._console.print(line, highlight=False, soft_wrap=True)
         self._live.start()
 
     def status(self, status: Status) -> None:
@@ -97,13 +99,9 @@ class LivePage:
         self._live.stop()
 
     def _page(self, status: Status) -> Group:
-        rates = Table.grid(padding=(0, 3))
-        rates.add_row(
-            f"{status.phase}, {status.elapsed_s:.0f} s",
-            f"sent {status.sent_per_s:,.0f}/s",
-            f"priced {status.predicted_per_s:,.0f}/s",
-            f"landed {status.landed_per_s:,.0f}/s",
-            f"reading to price {_milliseconds(status)}",
+        rates = (
+            f"{status.phase}, {status.elapsed_s:.0f} s:  sent {status.sent_per_s:,.0f}/s   "
+            f"priced {status.predicted_per_s:,.0f}/s   landed {status.landed_per_s:,.0f}/s"
         )
         lag = Table(title="lag, events by partition", title_justify="left")
         lag.add_column("hub")
@@ -113,9 +111,9 @@ class LivePage:
         for hub, by_partition in status.lag.items():
             lag.add_row(hub, *(str(by_partition.get(partition, "")) for partition in partitions))
         return Group(
-            *(Text(line, overflow="fold") for line in self._addresses),
             Text(),
-            rates,
+            Text(rates),
+            Text(f"reading to price {_milliseconds(status)}"),
             Text(_restarts(status), style="yellow"),
             lag,
             _newest(status.newest),
@@ -123,7 +121,7 @@ class LivePage:
         )
 
 
-def _newest(prices: Any) -> Table:
+def _newest(prices: Sequence[Price]) -> Table:
     table = Table(title="newest prices", title_justify="left")
     for name in ("vehicle", "reading", "price", "interval", "read at"):
         table.add_column(name, justify="left" if name in ("vehicle", "read at") else "right")
@@ -133,7 +131,8 @@ def _newest(prices: Any) -> Table:
 
 
 def _addresses(ready: Ready) -> list[str]:
-    lake = f"{ready['data']}/storage/devstoreaccount1/lake/raw"
+    account = re.search("AccountName=([^;]+)", ready["storage"])
+    lake = f"{ready['data']}/storage/{account[1] if account else '*'}/lake/raw"
     return [
         f"prices     {ready['scorer']}/v1/prices",
         f"event hubs {ready['event_hubs']}",
