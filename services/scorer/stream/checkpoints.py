@@ -3,7 +3,7 @@
 from azure.core.exceptions import AzureError
 from azure.eventhub.aio import CheckpointStore, PartitionContext
 
-from services.scorer.stream.partition import Progress
+from services.scorer.stream.worker import Progress
 from shared.logs import log
 
 NOTHING_YET = Progress(-1, "-1")

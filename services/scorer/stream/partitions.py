@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -13,13 +13,17 @@ from services.scorer.pricing import Pricer
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.checkpoints import NOTHING_YET, CheckpointHint
 from services.scorer.stream.lineage import lineage_of
-from services.scorer.stream.partition import PartitionScorer, Start
+from services.scorer.stream.pipeline import PartitionPipeline, Start
 from services.scorer.stream.resume import read_tail, start_after
-from shared.errors import FleetpriceError, GapUnexplained, HubRecreated, SinkUnavailable
+from services.scorer.stream.worker import PartitionWorker
+from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
 from shared.hubs.clients import hub_created_at
 from shared.hubs.resume import ResumingCheckpointStore
 from shared.hubs.sender import PartitionSender
 from shared.logs import log
+
+# How long a send under way may take once its partition is to be closed; what is cut off is looked for later.
+_DRAIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +46,7 @@ class Hubs:
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
-    scorer: PartitionScorer
+    worker: PartitionWorker
     hint: CheckpointHint
     resources: AsyncExitStack
 
@@ -98,11 +102,12 @@ class OwnedPartitions:
         sender = PartitionSender(self._settings, self._settings.predictions_hub, partition_id, lineage_of)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(sender)
-            scorer = PartitionScorer(
-                self._settings, partition_id, self._hubs.created_at, start, self._pricer, sender, self._fail
+            pipeline = PartitionPipeline(
+                self._settings, partition_id, self._hubs.created_at, start, self._pricer
             )
+            worker = PartitionWorker(pipeline, sender, self._settings.max_events, self._fail)
             hint = CheckpointHint(self._store, context)
-            self._opened[partition_id] = _Opened(scorer, hint, stack.pop_all())
+            self._opened[partition_id] = _Opened(worker, hint, stack.pop_all())
         self._is_empty.clear()
         log.info("partition_opened", partition=partition_id, next_expected=start.next_expected)
         if start.next_expected == 0:
@@ -114,9 +119,9 @@ class OwnedPartitions:
         if opened is None:
             raise SinkUnavailable(f"partition {context.partition_id} of the predictions hub is not open")
         try:
-            await opened.scorer.take(events)
+            await opened.worker.take(events)
         except GapUnexplained:
-            self._skips[context.partition_id] = opened.scorer.next_expected
+            self._skips[context.partition_id] = opened.worker.next_expected
             raise
 
     async def close(self, context: PartitionContext, reason: object) -> None:
@@ -127,16 +132,15 @@ class OwnedPartitions:
     async def write_hints(self) -> None:
         """Have the checkpoint blobs follow."""
         for opened in list(self._opened.values()):
-            await opened.hint.follow(opened.scorer.published)
+            await opened.hint.follow(opened.worker.published)
 
     async def _close(self, partition_id: str) -> None:
         opened = self._opened.get(partition_id)
         if opened is None:
             return
         try:
-            with suppress(FleetpriceError):  # `fail` was told
-                await opened.scorer.finish()
-            await opened.hint.follow(opened.scorer.published)
+            await opened.worker.close(_DRAIN_S)
+            await opened.hint.follow(opened.worker.published)
         finally:
             self._opened.pop(partition_id, None)
             await opened.resources.aclose()

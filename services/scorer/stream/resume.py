@@ -8,7 +8,7 @@ from typing import Any
 from azure.eventhub.aio import EventHubConsumerClient
 
 from services.scorer.stream.lineage import Lineage, Place, lineage_of
-from services.scorer.stream.partition import EVENTS_GONE, Start
+from services.scorer.stream.pipeline import EVENTS_GONE, Start
 from shared.errors import HubRecreated
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.logs import log

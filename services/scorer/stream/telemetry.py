@@ -22,7 +22,7 @@ _PASSING = (GapUnexplained, SinkUnavailable, EventHubError, OwnershipLostError, 
 # An empty call tells a partition that could not be opened to be claimed anew; events never wait for it.
 _MAX_WAIT_S = 1.0
 _IDENTITY_INTERVAL_S = 10.0
-_DRAIN_S, _RELEASE_S = 5.0, 0.5
+_CLOSE_S, _RELEASE_S = 6.0, 0.5
 
 
 class TelemetryStream:
@@ -139,7 +139,7 @@ class TelemetryStream:
         """
         receiving.cancel()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_DRAIN_S):
+            async with asyncio.timeout(_CLOSE_S):
                 await partitions.closed()
         with suppress(TimeoutError):
             async with asyncio.timeout(_RELEASE_S):
