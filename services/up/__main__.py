@@ -10,9 +10,10 @@ from typing import Any, NoReturn
 
 from services.up import ports, programs
 from services.up.data_dir import occupied, start_logs
+from services.up.oracle import Unverified
 from services.up.racing import first_of
 from services.up.settings import UpSettings
-from services.up.stack import NotReady, Stack, Unverified
+from services.up.stack import NotReady, Stack
 from services.up.supervisor import KeepsFailing, Supervisor
 from services.up.views import JsonLines, LivePage, PlainText, View
 from shared.errors import FleetpriceError, NeedsAttention

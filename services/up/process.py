@@ -22,6 +22,7 @@ class Program:
     log: Path
     may_finish: bool = False
     says_ready: bool = False
+    awaits_input_end: bool = False
 
 
 class Process:
@@ -38,7 +39,7 @@ class Process:
                 "-m",
                 program.module,
                 env={**program.environment, "FLEETPRICE_PARENT_PID": str(os.getpid())},
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE if program.awaits_input_end else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if program.says_ready else log,
                 stderr=log,
                 start_new_session=True,
@@ -49,6 +50,11 @@ class Process:
         """What it wrote first on stdout; empty where it ended before."""
         stream = self._child.stdout
         return await stream.readline() if stream else b""
+
+    def end_input(self) -> None:
+        """Close its stdin: what it awaited has come."""
+        if self._child.stdin is not None:
+            self._child.stdin.close()
 
     async def ended(self) -> int:
         """The exit code, once it has ended; negative: the signal that ended it."""

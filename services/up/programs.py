@@ -4,6 +4,7 @@ What the person set for a service in the environment stays; what makes the stack
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from services.up.data_dir import log_path
@@ -62,8 +63,10 @@ def simulator(settings: UpSettings, ports: Ports, world: Environment, run_id: st
 
 
 def oracle(data: Path, world: Environment) -> Program:
-    own = {"ORACLE_DATA": data.absolute(), "ORACLE_AS_JSON": "true"}
-    return _program("oracle", data, world, own, may_finish=True, says_ready=True)
+    """It reads predictions from its start on, and judges once its stdin ends."""
+    own = {"ORACLE_DATA": data.absolute(), "ORACLE_AS_JSON": "true", "ORACLE_AWAIT_INPUT_END": "true"}
+    program = _program("oracle", data, world, own, may_finish=True, says_ready=True)
+    return replace(program, awaits_input_end=True)
 
 
 def world_environment(inherited: Environment, event_hubs: str, storage: str) -> dict[str, str]:

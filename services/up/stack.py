@@ -2,17 +2,17 @@
 
 import asyncio
 import json
+import sys
 import time
 from datetime import UTC, datetime
-from typing import Any
 
 import aiohttp
 from pydantic import SecretStr
 
 from services.up import programs
 from services.up.live_prices import LivePrices
+from services.up.oracle import Oracle
 from services.up.ports import Ports
-from services.up.process import Process, last_lines
 from services.up.programs import Environment
 from services.up.racing import first_of
 from services.up.seeding import seed_registry
@@ -29,15 +29,13 @@ from shared.run import EXIT_DONE
 STATUS_INTERVAL_S = 1.0
 _FLEET_GRACE_S = 2.0
 _FLUSH_GRACE_S = 3.0
+# Ctrl-C promises an end within 10 s; the rest is for ending the emulator.
+_INTERRUPTED_S = 9.0
 _HOST = "127.0.0.1"
 
 
 class NotReady(FleetpriceError):
     """The stack did not come up within its limit; the logs say why."""
-
-
-class Unverified(FleetpriceError):
-    """The oracle ended without a verdict."""
 
 
 class Stack:
@@ -59,6 +57,8 @@ class Stack:
         self._phase = "starting"
         self._started_s = time.monotonic()
         self._drain_s = 0.0
+        self._is_interrupted = False
+        self._oracle: Oracle | None = None
         self._world: Environment
         self._prices: LivePrices
         self._watch: Watch
@@ -69,13 +69,17 @@ class Stack:
             await first_of(self._start(session), stop.wait())
             if self._phase == "starting":
                 return EXIT_DONE  # stopped before anything was sent
-            await first_of(
-                self._send_and_drain(stop),
-                self._prices.follow(),
-                self._watch.keep_looking(),
-                self._tell_status(),
-            )
-        return await self._verify()
+            try:
+                await first_of(
+                    self._send_and_drain(stop),
+                    self._prices.follow(),
+                    self._watch.keep_looking(),
+                    self._tell_status(),
+                )
+                return await self._verify()
+            finally:
+                if self._oracle is not None:
+                    self._oracle.kill()
 
     async def _start(self, session: aiohttp.ClientSession) -> None:
         """Return once everything answers and has been said to be ready. Raises NotReady after the limit."""
@@ -116,8 +120,11 @@ class Stack:
         await first_of(stop.wait(), fleet.finished.wait())
         self._phase = "draining"
         began_s = time.monotonic()
-        limit_s = self._settings.interrupt_limit_s if stop.is_set() else self._settings.drain_limit_s
+        self._is_interrupted = stop.is_set()
+        self._oracle = await Oracle.start(programs.oracle(self._settings.data, self._world))
         await fleet.stop(_FLEET_GRACE_S)
+        settings = self._settings
+        limit_s = settings.interrupt_limit_s if self._is_interrupted else settings.drain_limit_s
         try:
             async with asyncio.timeout(limit_s):
                 await self._watch.caught_up()
@@ -127,21 +134,18 @@ class Stack:
         self._drain_s = time.monotonic() - began_s
 
     async def _verify(self) -> int:
-        """Ask the oracle, a process of its own, and end the emulator; the oracle's exit code.
+        """Show the oracle's verdict and end the emulator; the exit code.
 
-        Raises Unverified where it gives no verdict.
+        After Ctrl-C nobody waits until days of data have been read; a run's own end has the time.
         """
-        program = programs.oracle(self._settings.data, self._world)
-        process = await Process.start(program)
-        try:
-            line = await process.first_line()
-            code = await process.ended()
-        finally:
-            process.kill()
-        if not line:
-            raise Unverified(" | ".join(last_lines(program.log, 1)) or f"no verdict: see {program.log}")
+        limit_s = max(0.0, _INTERRUPTED_S - self._drain_s) if self._is_interrupted else None
+        found = await self._oracle.verdict(limit_s) if self._oracle else None
         await self._supervisor.stop(("emulator",), _FLUSH_GRACE_S)
-        verdict: dict[str, Any] = json.loads(line)
+        if found is None:
+            command = f"fleetprice verify --data {self._settings.data}"
+            sys.stderr.write(f"fleetprice: drained, not verified within {limit_s:.0f} s: {command}\n")
+            return EXIT_DONE
+        code, verdict = found
         live = self._prices.latencies.since_start().percentiles_ms()
         self._view.verified({**verdict, "live_latency_ms": live, "drain_s": round(self._drain_s, 2)})
         return code
