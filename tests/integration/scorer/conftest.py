@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import msgspec
-import pyarrow as pa
 import pytest
 from azure.eventhub import EventData
 
@@ -16,16 +15,17 @@ from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, JSON, NDJSON
 from shared.contract.columns import READING, batch_of
 from shared.contract.reading import Reading
-from shared.hubs.clients import body_of, consumer_client, producer_client
+from shared.hubs.clients import consumer_client, producer_client
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.hubs.predictions import PredictionReader
 
 READING_AT = datetime(2026, 1, 1, tzinfo=UTC)
+EVENTS_PER_SEND = 500
 
 
 @dataclass
 class Fleet:
-    """Makes readings and sends them to the telemetry hub."""
+    """Makes readings, counted up per vehicle, and sends them to the telemetry hub."""
 
     settings: ScorerSettings
     numbers: dict[str, int] = field(default_factory=dict)
@@ -51,56 +51,57 @@ class Fleet:
 
     async def send(self, events, partition="0", hub="telemetry"):
         async with producer_client(self.settings, hub) as producer:
-            for start in range(0, len(events), 500):
+            for start in range(0, len(events), EVENTS_PER_SEND):
                 batch = await producer.create_batch(partition_id=partition)
-                for event in events[start : start + 500]:
+                for event in events[start : start + EVENTS_PER_SEND]:
                     batch.add(event)
                 await producer.send_batch(batch)
 
 
-def as_event(body, content_type):
+def as_event(body, content_type=None):
     event = EventData(body)
     event.content_type = content_type
     return event
 
 
-@dataclass
 class Published:
-    """What stands in the predictions hub."""
+    """What the client library's reader gives of the predictions hub, in the order of arrival."""
 
-    settings: ScorerSettings
+    def __init__(self, settings):
+        self.settings = settings
+        self.reader = PredictionReader(settings)
+        self._predictions = []
+        self._arrival = asyncio.Event()
+        self._reading = asyncio.create_task(self._read())
 
-    async def first(self, count):
-        """The first `count` predictions as the client library's reader gives them."""
-        found = []
+    async def _read(self):
+        async for received in self.reader:
+            self._predictions.append(received.prediction)
+            self._arrival.set()
+
+    async def of(self, vehicle, count):
+        """All predictions of a vehicle, as soon as there are `count`."""
         async with asyncio.timeout(60):
-            async for received in PredictionReader(self.settings):
-                found.append(received.prediction)
-                if len(found) == count:
-                    return found
+            while len(found := [one for one in self._predictions if one.vehicle_id == vehicle]) < count:
+                self._arrival.clear()
+                await self._arrival.wait()
+        return found
 
-    async def all(self, per_partition=None):
-        """Every prediction that is there now, and the reader that gave them."""
+    async def events(self, partition="0"):
+        """Raw output events of a partition, all that are there now."""
         hub = self.settings.predictions_hub
         async with consumer_client(self.settings, hub, "$Default") as client:
-            until = {
-                one: (await client.get_partition_properties(one))["last_enqueued_sequence_number"]
-                for one in await client.get_partition_ids()
-            }
-        reader = PredictionReader(self.settings, until=until)
-        async with asyncio.timeout(60):
-            return [received.prediction async for received in reader], reader
-
-    async def events(self, partition="0", through=0):
-        """Raw output events of a partition, through sequence number `through`."""
-        hub = self.settings.predictions_hub
-        async with asyncio.timeout(60), consumer_client(self.settings, hub, "$Default") as client:
+            last = (await client.get_partition_properties(partition))["last_enqueued_sequence_number"]
             return [
                 event
-                async for batch in partition_events(client, partition, until=through)
+                async for batch in partition_events(client, partition, until=last)
                 if not isinstance(batch, Gap)
                 for event in batch
             ]
+
+    async def close(self):
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -132,10 +133,38 @@ def fleet(settings):
 
 
 @pytest.fixture
-def published(settings):
-    return Published(settings)
+async def published(settings):
+    published = Published(settings)
+    yield published
+    await published.close()
 
 
-@pytest.fixture
-def arrow_rows():
-    return lambda event: pa.ipc.open_stream(body_of(event)).read_all()
+@dataclass
+class Live:
+    """One scorer that many tests feed, each with a vehicle of its own."""
+
+    fleet: Fleet
+    published: Published
+
+
+@pytest.fixture(scope="module")
+def run_live():
+    """Serves the embedded Azure on a folder and runs a scorer against it."""
+
+    @asynccontextmanager
+    async def run(hub, storage, **values):
+        settings = ScorerSettings(
+            event_hubs=hub.connection_string,
+            storage=storage.connection_string,
+            balancing_interval_s=1.0,
+            http=False,
+            **values,
+        )
+        published = Published(settings)
+        try:
+            async with running(settings):
+                yield Live(Fleet(settings), published)
+        finally:
+            await published.close()
+
+    return run
