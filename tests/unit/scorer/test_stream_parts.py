@@ -1,0 +1,164 @@
+from datetime import UTC, datetime
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from services.scorer.pricing import Priced
+from services.scorer.settings import MAX_ROWS_LIMIT
+from services.scorer.stream.bodies import CARRIED, PredictionBodies
+from services.scorer.stream.chunks import Chunk, SourceEvent, chunks_of, without_lines_through
+from services.scorer.stream.lineage import Place
+from services.scorer.stream.resume import Tail, start_after
+from shared.contract.arrow_bodies import write_stream
+from shared.contract.bodies import ARROW, NDJSON, BodyDecoder, Decoded
+from shared.contract.columns import PREDICTION, READING, batch_of
+from shared.contract.reading import Reading
+from shared.errors import HubRecreated
+
+AT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
+MAX_EVENT_BYTES = 1_048_576
+
+
+def readings(count, vehicle_id="v"):
+    return [
+        Reading(vehicle_id=vehicle_id, reading_no=n + 1, reading_at=AT, make="ford", model="focus", year=2017)
+        for n in range(count)
+    ]
+
+
+def of_json(sequence, lines):
+    records = readings(len(lines))
+    return SourceEvent(sequence, sequence * 1_000, Decoded(records, [None] * len(lines), None, lines))
+
+
+def of_arrow(sequence, count):
+    batch = batch_of(READING, readings(count), [None] * count)
+    return SourceEvent(sequence, sequence * 1_000, Decoded(batch=batch, lines=range(count)))
+
+
+def spans(chunks):
+    return [((one.first.sequence, one.first.line), (one.last.sequence, one.last.line)) for one in chunks]
+
+
+def test_small_events_share_a_chunk_and_large_ones_are_spread():
+    """Readings keep their order and places, whatever the events' sizes."""
+    events = [of_json(5, [0]), of_json(6, [0, 2, 3]), of_json(7, []), of_json(8, range(5))]
+    assert spans(chunks_of(events, 3, CARRIED)) == [((5, 0), (6, 2)), ((6, 3), (8, 1)), ((8, 2), (8, 4))]
+
+
+def test_arrow_and_json_do_not_mix():
+    """A chunk holds one form of readings, so that its predictions take that form."""
+    chunks = list(chunks_of([of_arrow(1, 2), of_arrow(2, 2), of_json(3, [0]), of_arrow(4, 1)], 10, CARRIED))
+    assert [one.batch is not None for one in chunks] == [True, False, True]
+    assert [len(one) for one in chunks] == [4, 1, 1]
+    assert [one.oldest_enqueued_us for one in chunks] == [1_000, 3_000, 4_000]
+    assert chunks[0].batch.schema.names == list(CARRIED)
+
+
+def test_an_event_priced_in_part_goes_on_after_its_last_line():
+    """Lines up to the last one priced are left out, those after it kept with their numbers."""
+    rest = without_lines_through(of_json(1, [0, 2, 5]).decoded, 2)
+    assert list(rest.lines) == [5]
+    assert [record.reading_no for record in rest.records] == [3]
+    rest = without_lines_through(of_arrow(1, 5).decoded, 3)
+    assert rest.batch.column("reading_no").to_pylist() == [5]
+    assert not without_lines_through(of_json(1, [0, 1]).decoded, 1).records
+
+
+def priced(count, fields, flags):
+    ones = np.ones(count)
+    return Priced(ones * 9e8 + 0.25, ones * 9e8, ones * 9.5e8, np.full(count, flags), fields)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "arrow"])
+def test_predictions_say_the_same_in_every_form(pricer, form):
+    """Whatever form the body takes, a reader decodes the same predictions from it."""
+    encoder = PredictionBodies(pricer.manifest, 3, form)
+    sources = [of_json(7, [0, 4]), of_arrow(7, 2)]
+    found = []
+    for chunk in (next(chunks_of([one], 10, CARRIED)) for one in sources):
+        body, content_type = encoder.encode(chunk, priced(2, pricer.fields, 0b10), AT)
+        assert content_type == (ARROW if form == "arrow" else NDJSON)
+        decoded = BodyDecoder(PREDICTION).decode(body, content_type)
+        assert not decoded.bad
+        rows = decoded.records
+        if decoded.batch is not None:
+            rows = [
+                msgspec.convert(row, PREDICTION.record)
+                for row in decoded.batch.select(PREDICTION.schema.names).to_pylist()
+            ]
+        found.append([msgspec.structs.replace(row, source_line=0) for row in rows])
+    assert found[0] == found[1]
+    assert found[0][0].extrapolated == ("model",)
+    assert found[0][0].predicted_at == found[0][0].reading_at == AT
+
+
+@pytest.mark.parametrize("form", ["ndjson", "arrow"])
+def test_the_largest_output_event_fits_the_hub(pricer, form):
+    """The most rows that the settings allow, of the longest contents, stay below the hub's event limit."""
+    longest = readings(MAX_ROWS_LIMIT, vehicle_id="\x01" * 64)
+    source = SourceEvent(2**62, 0, Decoded(longest, (), None, range(MAX_ROWS_LIMIT)))
+    (chunk,) = chunks_of([source], MAX_ROWS_LIMIT, CARRIED)
+    everything = (1 << len(pricer.fields)) - 1
+    encoder = PredictionBodies(pricer.manifest, 31, form)
+    body, _ = encoder.encode(chunk, priced(MAX_ROWS_LIMIT, pricer.fields, everything), AT)
+    assert len(body) < 0.95 * MAX_EVENT_BYTES
+
+
+def test_arrow_predictions_have_the_contracts_schema(pricer):
+    """Arrow out is the prediction contract's schema exactly."""
+    (chunk,) = chunks_of([of_arrow(1, 3)], 10, CARRIED)
+    body, _ = PredictionBodies(pricer.manifest, 0, "auto").encode(chunk, priced(3, pricer.fields, 0), AT)
+    assert pa.ipc.open_stream(body).schema.equals(PREDICTION.schema)
+    assert isinstance(chunk, Chunk)
+    assert write_stream(chunk.batch)
+
+
+async def no_hint():
+    raise AssertionError("the checkpoint blob is not asked where the output says enough")
+
+
+def source(last, oldest=0):
+    return {"last_enqueued_sequence_number": last, "beginning_sequence_number": oldest}
+
+
+async def test_a_fresh_partition_starts_at_the_oldest_event():
+    """With nothing published yet, scoring starts with the oldest event that the hub has."""
+    fresh = Tail(None, was_written=False)
+    assert (await start_after(fresh, source(-1, -1), no_hint, "0")).next_expected == 0
+    assert (await start_after(fresh, source(99, 40), no_hint, "0")).next_expected == 40
+
+
+async def test_a_published_partition_goes_on_in_its_last_event():
+    """The last event published is read again, since it may have more lines than were priced."""
+    start = await start_after(Tail(Place(7, 3), was_written=True), source(9), no_hint, "0")
+    assert (start.next_expected, start.after) == (7, Place(7, 3))
+
+
+async def test_an_output_emptied_by_retention_falls_back_to_the_checkpoint():
+    """Where retention emptied the output partition, the checkpoint blob says where to go on."""
+
+    async def hint():
+        return 41
+
+    start = await start_after(Tail(None, was_written=True), source(99), hint, "0")
+    assert start.next_expected == 42
+
+
+async def test_events_gone_before_they_were_scored_are_passed_over():
+    """Where retention took events that have no prediction yet, scoring goes on with the oldest left."""
+    start = await start_after(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, "0")
+    assert (start.next_expected, start.after) == (20, None)
+
+
+async def test_more_published_than_the_hub_ever_held_means_another_hub():
+    """Predictions beyond the source hub's end are of a hub that is gone: refused with the remedy."""
+    with pytest.raises(HubRecreated, match="FLEETPRICE_PREDICTIONS_HUB"):
+        await start_after(Tail(Place(7, 3), was_written=True), source(3), no_hint, "0")
+
+
+def test_places_are_ordered_as_readings_are():
+    """The highest place is the last reading published, whatever the order in the hub."""
+    assert max(Place(4, 9), Place(5, 0), Place(4, 10)) == Place(5, 0)
