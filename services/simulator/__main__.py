@@ -150,6 +150,9 @@ def _publishers(
     for outlet in outlets:
         for vehicle, reading_no in outlet.record.last_reading_nos.get(settings.seed, {}).items():
             last_reading_nos[vehicle] = max(reading_no, last_reading_nos.get(vehicle, 0))
+    tick_us = round(settings.tick_ms * _US_PER_MS)
+    # What has not lingered long enough at one tick must not have done so too long at the next.
+    packing = Packing(settings.pack, max(0, round(settings.linger_ms * _US_PER_MS) - tick_us))
     publishers = []
     for outlet, vehicles in zip(outlets, _vehicles_of_partitions(settings, len(outlets)), strict=True):
         if not vehicles:
@@ -167,8 +170,8 @@ def _publishers(
                 schedule=schedule,
                 telemetry=telemetry,
                 form=form,
-                packing=Packing(settings.pack, round(settings.linger_ms * _US_PER_MS)),
-                tick_us=round(settings.tick_ms * _US_PER_MS),
+                packing=packing,
+                tick_us=tick_us,
                 bad_share=settings.bad_share,
             )
         )

@@ -46,7 +46,7 @@ class Outlet:
 
 @dataclass(slots=True)
 class Publisher:
-    """Sends the readings of one partition's schedule, at least `tick_us` between two sends."""
+    """Sends the readings of one partition's schedule, gathered every `tick_us` (0: each when it is due)."""
 
     outlet: Outlet
     schedule: Schedule
@@ -62,12 +62,10 @@ class Publisher:
         feed = Feed(self.schedule, self.telemetry, clock.anchor_us, self.form)
         while not stop.is_set() and self.sent != self.schedule.total:
             now_us = clock.elapsed_us()
-            count = self._ready(now_us)
-            if count:
+            if count := self._ready(now_us):
                 await self._send(feed, clock, count)
-            # A full send says that more is due already: then there is no waiting for the tick.
-            earliest_us = now_us + self.tick_us if 0 < count < _MOST_READINGS_A_SEND else now_us
-            await asyncio.sleep(self._pause_s(clock, earliest_us))
+            if count < _MOST_READINGS_A_SEND:
+                await asyncio.sleep(self._pause_s(clock, now_us))
 
     def _ready(self, now_us: int) -> int:
         """How many readings go now; no more than one send holds, and then whole packs."""
@@ -75,10 +73,14 @@ class Publisher:
         ready = self.packing.ready(self.schedule, self.sent, due, now_us)
         return min(ready, -(-_MOST_READINGS_A_SEND // self.packing.pack) * self.packing.pack)
 
-    def _pause_s(self, clock: Clock, earliest_us: int) -> float:
+    def _pause_s(self, clock: Clock, now_us: int) -> float:
+        """Until the first tick after `now_us` at which there is something to send."""
         if self.sent == self.schedule.total:
             return 0
-        until_us = max(earliest_us, self.packing.next_ready_us(self.schedule, self.sent))
+        until_us = max(now_us + 1, self.packing.next_ready_us(self.schedule, self.sent))
+        if self.tick_us:
+            # Ticks are the same for all partitions: one waking for all costs half of one for each.
+            until_us = -(-until_us // self.tick_us) * self.tick_us
         return min(_LONGEST_PAUSE_S, max(0, until_us - clock.elapsed_us()) / _US_PER_S)
 
     async def _send(self, feed: Feed, clock: Clock, count: int) -> None:

@@ -33,9 +33,7 @@ class SimulatorSettings(WorldSettings):
     linger_ms: float = Field(
         20.0, ge=0, description="How long a reading waits for its pack to fill, milliseconds"
     )
-    tick_ms: float = Field(
-        20.0, ge=0, description="Least time between two sends to one partition, milliseconds"
-    )
+    tick_ms: float = Field(20.0, ge=0, description="How often what is due is gathered and sent, milliseconds")
     bad_share: float = Field(0.0, ge=0, le=1, description="Bad bodies sent on purpose, per reading")
     data: Path = Field(
         Path(".fleetprice"), description="Folder whose `simulator` folder holds the record of what was sent"
