@@ -93,11 +93,6 @@ def test_last_pack_does_not_wait():
     assert packing.next_ready_us(run, 0) == run.offset_us(5)
 
 
-def test_more_sent_than_due_is_nothing_ready():
-    """The reading that opened the link was sent before its slot: nothing is ready until others are due."""
-    assert Packing(10, 0).ready(schedule(), 1, 0, 0) == 0
-
-
 @pytest.mark.parametrize("rate_hz", [0.001, 3, 7.5, 1_000])
 def test_any_rate_keeps_its_count(rate_hz):
     """After n periods every vehicle has had n readings, whatever the rate."""
