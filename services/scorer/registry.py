@@ -1,17 +1,11 @@
 """Where versions of the price model come from: the lake's registry, or what is shipped with the scorer."""
 
-from pathlib import Path
-
 from shared.errors import ModelUnusable
 from shared.lake import Lake
 from shared.model_manifest import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE, decode_champion
+from shared.shipped_models import REGISTRY, shipped_models
 
-REGISTRY = "models/price"
 _FILES = (MANIFEST_FILE, GRAPH_FILE)
-
-_PACKAGE = Path(__file__).parent
-# In a wheel the models lie in the package, in a checkout at the repository's root.
-_SHIPPED = (_PACKAGE / "models" / "price", _PACKAGE.parents[1] / "models" / "price")
 
 
 async def read_from_lake(lake: Lake, version: str | None) -> dict[str, bytes] | None:
@@ -33,7 +27,7 @@ async def read_from_lake(lake: Lake, version: str | None) -> dict[str, bytes] | 
 
 def read_shipped(version: str | None) -> dict[str, bytes]:
     """Files of `version`, or of the shipped champion; raises ModelUnusable where there is none."""
-    registry = next((folder for folder in _SHIPPED if folder.is_dir()), None)
+    registry = shipped_models()
     if registry is None:
         raise ModelUnusable("no model is shipped with this installation, and the lake has none")
     if version is None:

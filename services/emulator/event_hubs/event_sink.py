@@ -10,8 +10,8 @@ from services.emulator.event_hubs.decoding import DecodeError
 from services.emulator.event_hubs.hubs import Hub
 from services.emulator.event_hubs.links import Delivery, IncomingLink
 from services.emulator.event_hubs.messages import EventCutter
-from services.emulator.event_hubs.partition_key import partition_of
 from shared import failpoints
+from shared.hubs.partition_key import partition_of
 
 log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.eventhub.exceptions import EventDataSendError, EventHubError
 
-from services.emulator.event_hubs.partition_key import partition_of
+from shared.hubs.partition_key import partition_of
 
 
 async def placed(client, count):
