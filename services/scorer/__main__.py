@@ -22,6 +22,9 @@ from shared.metrics import serve_app
 from shared.run import run_service, say_and_refuse
 from shared.settings import read_settings
 
+# The SDK's own back-off would take 13 s to say that a key is wrong or a hub is not there.
+_RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
+
 
 async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     """Score the stream and serve prices until `stop` is set, then drain."""
@@ -73,8 +76,12 @@ async def _model_files(settings: ScorerSettings) -> dict[str, bytes]:
 async def _open_stream(settings: ScorerSettings, pricer: Pricer, stack: AsyncExitStack) -> TelemetryStream:
     store = checkpoint_store(settings)
     await stack.enter_async_context(store)
-    output = await stack.enter_async_context(consumer_client(settings, settings.predictions_hub, "$Default"))
-    source = await stack.enter_async_context(consumer_client(settings, settings.telemetry_hub, GROUP, store))
+    output = await stack.enter_async_context(
+        consumer_client(settings, settings.predictions_hub, "$Default", **_RETRIES)
+    )
+    source = await stack.enter_async_context(
+        consumer_client(settings, settings.telemetry_hub, GROUP, store, **_RETRIES)
+    )
     return TelemetryStream(settings, pricer, source, output, store)
 
 

@@ -11,7 +11,7 @@ from azure.eventhub.exceptions import AuthenticationError, EventHubError, Owners
 from services.scorer.pricing import Pricer
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partitions import Hubs, OwnedPartitions
-from shared.errors import GapUnexplained, SettingsError, SinkUnavailable
+from shared.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
 from shared.hubs.clients import hub_created_at
 from shared.hubs.resume import ResumingCheckpointStore
 from shared.logs import log
@@ -85,12 +85,8 @@ class TelemetryStream:
                 self._source.get_partition_ids(),
                 self._output.get_partition_ids(),
             )
-        except AuthenticationError as error:
-            raise SettingsError(
-                f"FLEETPRICE_EVENT_HUBS: the namespace refused our credentials: {error}"
-            ) from error
         except EventHubError as error:
-            raise SinkUnavailable(f"Event Hubs cannot be reached: {error}") from error
+            raise _refusal_of(error, settings) from error
         if set(source) != set(output):
             raise SettingsError(
                 f"hub {settings.predictions_hub} has {len(output)} partitions, {settings.telemetry_hub} "
@@ -148,6 +144,18 @@ class TelemetryStream:
         await asyncio.wait([receiving])
         if self._failed.done() and not self._failed.cancelled():
             self._failed.exception()  # raised by `run`, or superseded by what it raises
+
+
+def _refusal_of(error: EventHubError, settings: ScorerSettings) -> FleetpriceError:
+    reason = error.message.partition("\n")[0]
+    if isinstance(error, AuthenticationError):
+        return SettingsError(f"FLEETPRICE_EVENT_HUBS: the namespace refused our credentials: {reason}")
+    if "not-found" in str(error.error):
+        return SettingsError(
+            f"the namespace has no hub {settings.telemetry_hub} or no hub {settings.predictions_hub}: "
+            "create them, or name others in FLEETPRICE_TELEMETRY_HUB and FLEETPRICE_PREDICTIONS_HUB"
+        )
+    return SinkUnavailable(f"Event Hubs cannot be reached: {reason}")
 
 
 async def _watch_identity(hubs: Hubs) -> None:

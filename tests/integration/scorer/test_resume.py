@@ -6,6 +6,7 @@ import time
 
 import pytest
 from azure.eventhub import EventData
+from pydantic import SecretStr
 
 from services.emulator.event_hubs.faults import Fault
 from services.scorer.stream.lineage import Lineage, Place
@@ -114,6 +115,19 @@ async def test_a_recreated_hub_is_refused(scorer, fleet, published, world):
     with pytest.raises(HubRecreated, match="FLEETPRICE_PREDICTIONS_HUB"):
         async with scorer() as task:
             await asyncio.wait([task], timeout=30)
+
+
+async def test_a_missing_hub_and_a_wrong_key_are_said_in_one_line(scorer, settings):
+    """A hub that is not there and a key that is refused are the person's to change, and named."""
+    wrong_key = settings.event_hubs.get_secret_value().replace("SAS_KEY_VALUE", "d3Jvbmc=")
+    for values, name in (
+        ({"telemetry_hub": "nowhere"}, "FLEETPRICE_TELEMETRY_HUB"),
+        ({"event_hubs": SecretStr(wrong_key)}, "FLEETPRICE_EVENT_HUBS"),
+    ):
+        with pytest.raises(SettingsError, match=name) as refusal:
+            async with scorer(**values) as task:
+                await asyncio.wait([task], timeout=60)
+        assert "\n" not in str(refusal.value)
 
 
 async def test_partition_counts_must_match(scorer, world):
