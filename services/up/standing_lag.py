@@ -1,7 +1,7 @@
 """Lag that stands: per partition, the least number of events behind within an interval.
 
-What is in flight at the instant of a look is no lag; a reader that had drained everything at any moment of
-the interval has none. A hub's slowest reader counts.
+What arrived since the look before is in flight, not behind; a reader that had drained everything older at any
+moment of the interval has no lag. A hub's slowest reader counts.
 """
 
 from collections import defaultdict
@@ -26,6 +26,7 @@ class StandingLag:
     readers: Mapping[str, Iterable[str]]
     _next_of: dict[tuple[str, str, str], int] = field(default_factory=dict)
     _ends: dict[HubPartition, PartitionEnd] = field(default_factory=dict)
+    _ends_before: dict[HubPartition, PartitionEnd] = field(default_factory=dict)
     _least: dict[HubPartition, int] = field(default_factory=dict)
 
     def see_end(self, hub: str, partition: str, end: PartitionEnd) -> None:
@@ -36,14 +37,18 @@ class StandingLag:
         self._next_of[reader, hub, partition] = next_sequence
 
     def sample(self) -> None:
-        """Take the lag of this instant into the interval."""
-        for place, lag in self.now().items():
+        """Take into the interval what was there at the look before and has not been taken in yet."""
+        for place, lag in self._behind(self._ends_before).items():
             self._least[place] = min(lag, self._least.get(place, lag))
+        self._ends_before = dict(self._ends)
 
     def now(self) -> dict[HubPartition, int]:
-        """Events that the slowest reader has yet to take in, by partition."""
+        """Events that the slowest reader has yet to take in, by partition, those in flight included."""
+        return self._behind(self._ends)
+
+    def _behind(self, ends: Mapping[HubPartition, PartitionEnd]) -> dict[HubPartition, int]:
         lags: dict[HubPartition, int] = {}
-        for (hub, partition), end in self._ends.items():
+        for (hub, partition), end in ends.items():
             for reader in self.readers.get(hub, ()):
                 taken = self._next_of.get((reader, hub, partition), end.begin)
                 lag = max(0, end.last + 1 - max(taken, end.begin))
