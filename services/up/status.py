@@ -23,8 +23,9 @@ class Price(Struct, frozen=True):
 
 class Status(Struct, frozen=True, tag="status", tag_field="event"):
     """Rates are of the last 10 s. `lag` is the standing lag of the last second by hub and partition: the
-    least number of events, older than one look (0.2 s), that the hub's slowest reader was behind. Latencies are from the reading made to
-    its prediction received by a live reader, of the last 5 s and since the start, in milliseconds.
+    least number of events, older than one look (0.2 s), that the hub's slowest reader was behind. Latencies
+    are from the reading made to its prediction received by a live reader, of the last 5 s and since the
+    start, in milliseconds.
     """
 
     phase: str
