@@ -38,8 +38,8 @@ types: .venv/.dev
 check: lint types ## Lint and types alone
 
 test: check ## Lint, types and every test
-	$(BIN)/pytest tests/unit tests/integration -n 2
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/unit tests/integration -n 4 --dist worksteal
+	$(BIN)/pytest tests/e2e -n 2 --dist worksteal
 
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/python -m bench
