@@ -44,8 +44,8 @@ test: check ## Lint, types and every test
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/python -m bench
 
-chaos: .venv/.dev ## The long fault runs
-	$(BIN)/pytest tests/e2e --chaos
+chaos: .venv/.dev ## The long fault runs: every named point kills its process 25 times under load
+	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
 
 lock: ## Pin what pyproject.toml asks for, with hashes and without host names
 	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
