@@ -7,13 +7,14 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+from azure.eventhub.exceptions import EventHubError
 from pydantic import SecretStr
 
 from services.oracle.served_files import served_files
 from services.oracle.settings import OracleSettings
 from services.oracle.verdict import Verdict
 from services.oracle.verification import verified
-from shared.errors import NeedsAttention
+from shared.errors import NeedsAttention, SinkUnavailable
 from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
 from shared.settings import read_settings
 from shared.world import World, running_world
@@ -29,7 +30,13 @@ async def serve(settings: OracleSettings, stop: asyncio.Event) -> int:
         verifying.cancel()
         await asyncio.gather(verifying, return_exceptions=True)
         raise NeedsAttention("stopped before everything was read: there is no verdict")
-    return EXIT_DONE if verifying.result().is_clean else EXIT_FOUND_WRONG
+    try:
+        return EXIT_DONE if verifying.result().is_clean else EXIT_FOUND_WRONG
+    except (EventHubError, SinkUnavailable) as error:
+        first_line = str(error).partition("\n")[0]
+        raise NeedsAttention(
+            f"the world ended while it was verified, verify it again: {first_line}"
+        ) from error
 
 
 async def _say_verdict(settings: OracleSettings) -> Verdict:

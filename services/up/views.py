@@ -174,7 +174,16 @@ def _interval(price: Price) -> str:
 
 
 def _verdict_lines(verdict: Verdict) -> list[str]:
-    return ["verified:", *(f"  {name.replace('_', ' '):<24}{value}" for name, value in verdict.items())]
+    return [
+        "verified:",
+        *(f"  {name.replace('_', ' '):<24}{_shown(value)}" for name, value in verdict.items()),
+    ]
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    return "   ".join(f"{name} {part}" for name, part in value.items())
 
 
 def _write_line(line: str, on_closed: Callable[[], None]) -> None:

@@ -116,17 +116,20 @@ def read_batches(body: bytes, expected: pa.Schema) -> list[pa.RecordBatch]:
 
 
 def _check_schema(schema: pa.Schema, expected: pa.Schema) -> None:
-    if len(set(schema.names)) != len(schema.names):
+    if schema.equals(expected):
+        return
+    names, expected_names = set(schema.names), set(expected.names)
+    if len(names) != len(schema):
         raise BadRecord("an Arrow body names a column twice")
     for field in expected:
-        if field.name not in schema.names:
+        if field.name not in names:
             if not field.nullable:
                 raise BadRecord(f"an Arrow body lacks the column {field.name}")
         elif schema.field(field.name).type != field.type:
             found = schema.field(field.name).type
             raise BadRecord(f"the Arrow column {field.name} is {found}, the contract says {field.type}")
     for field in schema:
-        if field.name not in expected.names and (
+        if field.name not in expected_names and (
             pa.types.is_nested(field.type) or pa.types.is_dictionary(field.type)
         ):
             raise BadRecord(f"the unknown Arrow column {field.name} is {field.type}, no plain type")

@@ -75,7 +75,12 @@ class BodyDecoder:
         self.contract = contract
         self._bounds = Bounds(contract)
         self._known = frozenset(contract.schema.names)
-        self._defaults = {f.encode_name: f.default for f in msgspec.structs.fields(contract.record)}
+        self._absent = {
+            field.encode_name: pa.scalar(
+                None if field.required else field.default, contract.schema.field(field.encode_name).type
+            )
+            for field in msgspec.structs.fields(contract.record)
+        }
         self._strict = msgspec.json.Decoder(contract.record)
         self._loose = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -182,10 +187,9 @@ class BodyDecoder:
             batches = read_batches(body, self.contract.schema)
         except BadRecord as error:
             return whole(body, f"malformed: {error}")
-        rows = pa.Table.from_batches(batches).combine_chunks() if batches else None
-        if rows is None or not rows.num_rows:
+        batch = batches[0] if len(batches) == 1 else _joined(batches)
+        if batch is None or not batch.num_rows:
             return whole(body, "no record in the body")
-        batch = rows.to_batches()[0]
         reasons = self._bounds.violations(batch)
         bad = [
             BadLine(line, f"invalid: {reason}", write_stream(batch.slice(line, 1)))
@@ -199,16 +203,18 @@ class BodyDecoder:
 
     def _aligned(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The contract's columns in its order, absent ones at their default, unknown ones in `extra`."""
-        arrays: list[Any] = []
-        for column in self.contract.schema:
-            if column.name in batch.schema.names:
-                arrays.append(batch.column(column.name))
-            else:
-                default = self._defaults[column.name]
-                arrays.append(pa.repeat(pa.scalar(default, column.type), batch.num_rows))
-        unknown = [name for name in batch.schema.names if name not in self._known]
-        extras: list[str | None] = [None] * batch.num_rows
+        rows, names = batch.num_rows, set(batch.schema.names)
+        arrays: list[Any] = [
+            batch.column(name) if name in names else pa.repeat(self._absent[name], rows)
+            for name in self.contract.schema.names
+        ]
+        unknown = sorted(names - self._known)
         if unknown:
-            rows = batch.select(unknown).to_pylist()
-            extras = [msgspec.json.encode(row).decode() for row in rows]
-        return pa.record_batch([*arrays, pa.array(extras, pa.string())], schema=self.contract.columns)
+            extras = [msgspec.json.encode(row).decode() for row in batch.select(unknown).to_pylist()]
+        arrays.append(pa.array(extras, pa.string()) if unknown else pa.nulls(rows, pa.string()))
+        return pa.record_batch(arrays, schema=self.contract.columns)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
+    joined = pa.Table.from_batches(batches).combine_chunks().to_batches() if batches else []
+    return joined[0] if joined else None

@@ -1,6 +1,6 @@
 """A contract's bounds over Arrow columns, vectorised: which rows break which."""
 
-import math
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -16,40 +16,55 @@ class Bounds:
 
     def __init__(self, contract: Contract) -> None:
         fields = declared_fields(contract.record)
-        self._declared = {field.encode_name: plain_type(field.type)[0] for field in fields}
+        declared = {field.encode_name: plain_type(field.type)[0] for field in fields}
+        bounds = {name: _bound_of(name, one) for name, one in declared.items()}
+        self._bounds = {name: bound for name, bound in bounds.items() if bound is not None}
         self._required = {field.encode_name for field in fields if field.required}
 
     def violations(self, batch: pa.RecordBatch) -> dict[int, str]:
         """Row number → the first bound it breaks; empty where every row keeps them all."""
         found: dict[int, str] = {}
-        for name, declared in self._declared.items():
-            if name in batch.schema.names:
-                self._check(name, declared, batch.column(name), found)
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            if name in self._required and column.null_count:
+                _note(pc.is_null(column), f"{name} is missing", found)
+            if (bound := self._bounds.get(name)) is not None and column.null_count < len(column):
+                bound.check(column, found)
         return found
 
-    def _check(self, name: str, declared: inspect.Type, column: Any, found: dict[int, str]) -> None:
-        if name in self._required and column.null_count:
-            _note(pc.is_null(column), f"{name} is missing", found)
-        match declared:
-            case inspect.IntType(ge=least, le=most):
-                _check_range(name, column, least, most, found)
-            case inspect.FloatType(ge=least, le=most):
-                low = -math.inf if least is None else least
-                _check_range(name, column, low, math.inf if most is None else most, found)
-            case inspect.StrType(min_length=least, max_length=most):
-                _check_range(f"the length of {name}", pc.utf8_length(column), least, most, found)
-            case inspect.DateTimeType():
-                _check_range(name, column, EARLIEST, LATEST, found)
+
+@dataclass(frozen=True, slots=True)
+class _Bound:
+    """Least and most of a number, of an instant in microseconds, or of a text's length."""
+
+    what: str
+    least: Any
+    most: Any
+    is_length: bool = False
+
+    def check(self, column: Any, found: dict[int, str]) -> None:
+        measured = pc.utf8_length(column) if self.is_length else column
+        if pa.types.is_timestamp(measured.type):
+            measured = measured.view(pa.int64())
+        if not measured.null_count:
+            numbers = measured.to_numpy()
+            # NaN is neither: it makes both comparisons false.
+            if numbers.min() >= self.least and numbers.max() <= self.most:
+                return
+        low, high = (pa.scalar(limit, measured.type) for limit in (self.least, self.most))
+        inside = pc.and_(pc.greater_equal(measured, low), pc.less_equal(measured, high))
+        _note(pc.invert(pc.fill_null(inside, True)), f"{self.what} is outside its range", found)
 
 
-def _check_range(name: str, column: Any, least: Any, most: Any, found: dict[int, str]) -> None:
-    """NaN fails both comparisons, so it counts as outside."""
-    low = pa.scalar(least if least is not None else 0, column.type)
-    high = pa.scalar(most, column.type)
-    inside = pc.and_(pc.greater_equal(column, low), pc.less_equal(column, high))
-    if pc.all(inside).as_py() in (True, None):
-        return
-    _note(pc.invert(pc.fill_null(inside, True)), f"{name} is outside {least} to {most}", found)
+def _bound_of(name: str, declared: inspect.Type) -> _Bound | None:
+    match declared:
+        case inspect.IntType(ge=least, le=most) | inspect.FloatType(ge=least, le=most):
+            return _Bound(f"{name} (bounds {least} to {most})", least, most)
+        case inspect.StrType(min_length=least, max_length=most):
+            return _Bound(f"the length of {name} (bounds {least} to {most})", least, most, is_length=True)
+        case inspect.DateTimeType():
+            early, late = (int(moment.timestamp()) * 1_000_000 for moment in (EARLIEST, LATEST))
+            return _Bound(f"{name} (bounds {EARLIEST.year} to {LATEST.year})", early, late)
+    return None
 
 
 def _note(broken: Any, reason: str, found: dict[int, str]) -> None:

@@ -1,13 +1,15 @@
 """Decoded events gathered into raw rows, in sequence."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
 from shared.contract.bodies import BadLine, Decoded
-from shared.contract.columns import Contract, batch_of
+from shared.contract.columns import LINEAGE, Contract, batch_of
 
 _CHUNK_ROWS = 8_192
 
@@ -50,8 +52,10 @@ class RowBuffer:
         enqueued = origin.enqueued_us
         if decoded.batch is not None:
             self._close_chunk()
-            lineage = [(*place, line, enqueued) for line in decoded.lines]
-            self._batches.append(self._raw_batch(decoded.batch, lineage))
+            rows = len(decoded.lines)
+            lines = pa.array(np.asarray(decoded.lines), pa.int32())
+            columns = [*(pa.repeat(value, rows) for value in place), lines, pa.repeat(enqueued, rows)]
+            self._batches.append(self._raw_batch(decoded.batch, columns))
         else:
             self._records.extend(decoded.records)
             self._extras.extend(decoded.extras)
@@ -68,16 +72,12 @@ class RowBuffer:
     def _close_chunk(self) -> None:
         if self._records:
             batch = batch_of(self.contract, self._records, self._extras)
-            self._batches.append(self._raw_batch(batch, self._lineage))
+            self._batches.append(self._raw_batch(batch, list(zip(*self._lineage, strict=True))))
             self._records, self._extras, self._lineage = [], [], []
 
-    def _raw_batch(
-        self, batch: pa.RecordBatch, lineage: list[tuple[int, int, str, int, int]]
-    ) -> pa.RecordBatch:
-        schema = self.contract.raw_schema
-        fields = [schema.field(index) for index in range(len(batch.schema), len(schema))]
-        places: list[Any] = [
-            pa.array(column, field.type)
-            for column, field in zip(zip(*lineage, strict=True), fields, strict=True)
+    def _raw_batch(self, batch: pa.RecordBatch, lineage: Sequence[Any]) -> pa.RecordBatch:
+        places = [
+            column.cast(field.type) if isinstance(column, pa.Array) else pa.array(column, field.type)
+            for column, field in zip(lineage, LINEAGE, strict=True)
         ]
-        return pa.record_batch([*batch.columns, *places], schema=schema)
+        return pa.record_batch([*batch.columns, *places], schema=self.contract.raw_schema)

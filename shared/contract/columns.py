@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -26,7 +27,7 @@ LINEAGE = pa.schema(
 _INT32_MAX = 2**31 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contract:
     """What one stream carries: the record's type and the columns of its fields, in the order of the type."""
 
@@ -35,12 +36,12 @@ class Contract:
     record: type[Struct]
     schema: pa.Schema
 
-    @property
+    @cached_property
     def columns(self) -> pa.Schema:
         """The record's own columns and `extra`, the unknown fields as a JSON object or null."""
         return self.schema.append(EXTRA)
 
-    @property
+    @cached_property
     def raw_schema(self) -> pa.Schema:
         """A raw row: the record's columns, `extra`, and its lineage."""
         return pa.schema([*self.columns, *LINEAGE])
