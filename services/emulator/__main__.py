@@ -9,11 +9,11 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any, TypeVar
 
 from services.emulator.admin import AdminServer
-from services.emulator.data_dir import occupied
 from services.emulator.event_hubs.sas import SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.settings import EmulatorSettings
 from services.emulator.storage.server import StorageServer
+from shared.data_dir import occupied
 from shared.errors import NeedsAttention, PortInUse
 from shared.run import run_service, say_and_refuse
 from shared.settings import WorldSettings, read_settings, variable_of
@@ -43,7 +43,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
     )
     admin = AdminServer(event_hubs, port=settings.port_of("admin"))
     async with AsyncExitStack() as stack:
-        stack.enter_context(occupied(settings.data))
+        stack.enter_context(occupied(settings.data, "emulator"))
         for server, flag in (
             (event_hubs, "--event-hubs-port"),
             (storage, "--storage-port"),

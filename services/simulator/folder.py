@@ -1,7 +1,5 @@
 """The folder of the simulator's record: locked while in use."""
 
-import fcntl
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +7,7 @@ from typing import Self
 
 from services.simulator.record import BadBodyRecord, PartitionRecord, bad_record_path, record_path
 from services.simulator.record_file import RecordFile
-from shared.errors import NeedsAttention
+from shared.data_dir import occupied
 
 
 class RecordFolder:
@@ -21,14 +19,7 @@ class RecordFolder:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        self._open.callback(os.close, lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._open.close()
-            raise NeedsAttention(f"another simulator records in {self.path}: name another --data") from error
+        self._open.enter_context(occupied(self.path, "simulator"))
         return self
 
     def __exit__(

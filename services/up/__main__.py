@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any, NoReturn
 
 from services.up import ports, programs
-from services.up.data_dir import occupied, start_logs
+from services.up.log_files import start_logs
 from services.up.oracle import Unverified
 from services.up.racing import first_of
 from services.up.settings import UpSettings
 from services.up.stack import NotReady, Stack
 from services.up.supervisor import KeepsFailing, Supervisor
 from services.up.views import JsonLines, LivePage, PlainText, View
+from shared.data_dir import occupied
 from shared.errors import FleetpriceError, NeedsAttention
 from shared.run import EXIT_FOUND_WRONG, run_service, say_and_refuse
 from shared.settings import read_settings
@@ -30,7 +31,7 @@ async def serve(settings: UpSettings, stop: asyncio.Event) -> int:
     chosen = ports.chosen(ports.laid_out(settings.port_base))
     at_once = asyncio.Event()
     _catch_signals(stop, at_once)
-    with occupied(settings.data):
+    with occupied(settings.data, "up"):
         start_logs(settings.data, programs.SERVICES)
         view = _view(settings, stop)
         try:

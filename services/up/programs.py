@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from services.up.data_dir import log_path
+from services.up.log_files import log_path
 from services.up.ports import Ports
 from services.up.process import Program
 from services.up.settings import UpSettings

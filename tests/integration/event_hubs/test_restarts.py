@@ -134,7 +134,7 @@ async def test_a_directory_belongs_to_one(emulator, tmp_path):
     await emulator(tmp_path / "data").ready()
     code, out, err = await emulator(tmp_path / "data").ended()
     assert (code, out) == (2, "")
-    assert "in use by another emulator" in err
+    assert "in use by another fleetprice emulator" in err
     assert err.count("\n") == 1
 
 

@@ -1,0 +1,18 @@
+"""Where the services of the stack log."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def log_path(directory: Path, service: str) -> Path:
+    return directory / "logs" / f"{service}.log"
+
+
+def start_logs(directory: Path, services: Iterable[str]) -> None:
+    """Begin every service's log anew; the run before keeps its own as `<service>.log.1`."""
+    for service in services:
+        path = log_path(directory, service)
+        path.parent.mkdir(exist_ok=True)
+        if path.exists():
+            path.replace(path.with_name(f"{path.name}.1"))
+        path.touch()
