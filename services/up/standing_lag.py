@@ -55,13 +55,15 @@ class StandingLag:
                 lags[hub, partition] = max(lag, lags.get((hub, partition), 0))
         return lags
 
+    def expected(self) -> set[tuple[str, str, str]]:
+        """Every (reader, hub, partition) that is to say where it stands."""
+        return {
+            (reader, hub, partition) for hub, partition in self._ends for reader in self.readers.get(hub, ())
+        }
+
     def is_known(self) -> bool:
         """Whether every reader has said where it stands in every partition."""
-        return bool(self._ends) and all(
-            (reader, hub, partition) in self._next_of
-            for hub, partition in self._ends
-            for reader in self.readers.get(hub, ())
-        )
+        return bool(self._ends) and self._next_of.keys() >= self.expected()
 
     def take(self) -> dict[str, dict[str, int]]:
         """The least of the interval by hub and partition; begins the next interval."""

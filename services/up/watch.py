@@ -49,22 +49,24 @@ class Watch:
             await self.look()
         return all(answers) and self.lag.is_known()
 
-    async def look(self) -> None:
-        """One look at everything; the hubs first, so that what arrives during the look is no lag."""
-        async with self._looking:  # two at once would see counters out of order
-            await self._look()
+    async def look(self) -> bool:
+        """One look at everything; the hubs first, so that what arrives during the look is no lag.
 
-    async def _look(self) -> None:
-        with suppress(*_MISSED):
-            async with self._session.get(f"{self._at.admin}/hubs", timeout=_TIMEOUT) as answer:
-                for (hub, partition), end in ends_of(await answer.json()):
-                    self.lag.see_end(hub, partition, end)
+        False where the hubs or a reader did not answer for every partition: then old words still stand.
+        """
+        async with self._looking:  # two at once would see counters out of order
+            return await self._look()
+
+    async def _look(self) -> bool:
+        is_hub_seen = await self._look_at_hubs()
         ingest, scorer, simulator = await asyncio.gather(
             self._metrics(self._at.ingest), self._metrics(self._at.scorer), self._metrics(self._at.simulator)
         )
+        said = set()
         for reader, samples in (("ingest", ingest), ("scorer", scorer)):
             for (hub, partition), next_sequence in next_sequences_of(samples):
                 self.lag.see_reader(reader, hub, partition, next_sequence)
+                said.add((reader, hub, partition))
         self.lag.sample()
         now_s = time.monotonic()
         for rate, samples, name, labels in (
@@ -74,6 +76,15 @@ class Watch:
         ):
             if samples:
                 rate.see(now_s, total_of(samples, name, labels))
+        return is_hub_seen and said >= self.lag.expected()
+
+    async def _look_at_hubs(self) -> bool:
+        with suppress(*_MISSED):
+            async with self._session.get(f"{self._at.admin}/hubs", timeout=_TIMEOUT) as answer:
+                for (hub, partition), end in ends_of(await answer.json()):
+                    self.lag.see_end(hub, partition, end)
+                return True
+        return False
 
     async def keep_looking(self) -> None:
         """A look every LOOK_INTERVAL_S, for ever."""
@@ -87,11 +98,12 @@ class Watch:
             await asyncio.sleep(_POLL_S)
 
     async def caught_up(self) -> None:
-        """Return once every reader has taken in all that the hubs held when it was looked at."""
-        await self.look()
-        while any(self.lag.now().values()):
+        """Return once every reader has taken in all that the hubs held at one and the same look.
+
+        A service that is being started again has the last word of its former life, which proves nothing.
+        """
+        while not await self.look() or any(self.lag.now().values()):  # noqa: ASYNC110 - others are asked
             await asyncio.sleep(_POLL_S)
-            await self.look()
 
     async def _metrics(self, service: str) -> list[Sample]:
         with suppress(*_MISSED):
