@@ -148,10 +148,9 @@ class OwnedPartitions:
                 self._is_empty.set()
 
     async def _start_of(self, partition_id: str) -> Start:
-        tail, source = await asyncio.gather(
-            read_tail(self._hubs.output, partition_id, self._hubs.created_at),
-            self._hubs.source.get_partition_properties(partition_id),
-        )
+        # The source is asked last: a former owner may still publish, and what it prices is in the source.
+        tail = await read_tail(self._hubs.output, partition_id, self._hubs.created_at)
+        source = await self._hubs.source.get_partition_properties(partition_id)
 
         async def hint() -> int | None:
             return (await self._store.hints()).get(partition_id)

@@ -121,7 +121,7 @@ async def test_second_simulator_on_the_same_record_is_refused(fleet):
     """Two simulators do not write one record."""
     async with fleet.running():
         await fleet.until_recorded(10)
-        with pytest.raises(NeedsAttention, match="another simulator"):
+        with pytest.raises(NeedsAttention, match="another fleetprice simulator"):
             await fleet.run(seconds=0.5)
 
 

@@ -157,7 +157,7 @@ def test_bad_bodies_are_recorded_apart(path):
 
 def test_two_simulators_do_not_share_a_record(tmp_path):
     """A second simulator on the same folder is refused while the first runs, and welcome after it."""
-    with RecordFolder(tmp_path), pytest.raises(NeedsAttention, match="another simulator"):
+    with RecordFolder(tmp_path), pytest.raises(NeedsAttention, match="another fleetprice simulator"):
         RecordFolder(tmp_path).__enter__()
     with RecordFolder(tmp_path) as folder:
         folder.records(0)
