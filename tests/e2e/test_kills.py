@@ -15,6 +15,7 @@ from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -155,16 +156,43 @@ def test_a_scorer_that_trusts_its_checkpoint_would_be_found_out(tmp_path):
 
 @pytest.mark.timeout(150)
 def test_a_detach_with_full_buffers_costs_nothing(tmp_path):
-    """Every reader's link is cut again and again with its prefetch buffer full: nothing lost or doubled."""
+    """Readers stand still while their links fill, then every link is cut: nothing is lost or doubled."""
     struck = 0
-    verdict = {}
-    with stack(tmp_path / "data", "--vehicles", "1000", "--rate", "2", "--seconds", "12") as (process, lines):
+    line = {}
+    with stack(tmp_path / "data", "--vehicles", "1000", "--rate", "2", "--seconds", "20") as (process, lines):
         admin = next(lines)["admin"]
-        for verdict in lines:
-            if verdict["event"] == "status" and verdict["sent_per_s"] and struck < 5:
-                post(f"{admin}/faults", {"kind": "detach", "role": "receiver"})
+        for line in lines:
+            if line["event"] == "status" and line["sent_per_s"] and struck < 3:
+                with standing_still(process, "services.ingest", "services.scorer"):
+                    before = enqueued(admin)
+                    for _ in range(3):
+                        next(lines)  # three seconds, in which nobody reads
+                    assert enqueued(admin) - before > 1_000
+                    post(f"{admin}/faults", {"kind": "detach", "role": "receiver"})
                 struck += 1
         assert process.wait() == 0
-    assert struck == 5
-    assert losses(verdict) == {}
-    assert verdict["sent"] == verdict["landed"] > 10_000
+    assert struck == 3
+    assert losses(line) == {}
+    assert line["sent"] == line["landed"] > 10_000
+
+
+def enqueued(admin):
+    """Events that the telemetry hub has taken in, by its own word."""
+    with urllib.request.urlopen(f"{admin}/hubs", timeout=10) as answer:
+        (hub,) = [hub for hub in json.load(answer) if hub["name"] == "telemetry"]
+    return sum(one["last_enqueued_sequence_number"] + 1 for one in hub["partitions"])
+
+
+@contextmanager
+def standing_still(stack_process, *modules):
+    """The stack's services of these modules, stopped and continued."""
+    children = psutil.Process(stack_process.pid).children()
+    held = [child for child in children if child.cmdline()[-1] in modules]
+    assert len(held) == len(modules)
+    for child in held:
+        child.suspend()
+    try:
+        yield
+    finally:
+        for child in held:
+            child.resume()
