@@ -140,10 +140,6 @@ def decode_manifest(body: bytes) -> Manifest:
         raise ModelUnusable(f"{MANIFEST_FILE}: {exc}") from exc
 
 
-def encode_champion(champion: Champion) -> bytes:
-    return msgspec.json.encode(champion) + b"\n"
-
-
 def decode_champion(body: bytes) -> Champion:
     """Raises ModelUnusable where `body` is no pointer."""
     try:
