@@ -2,9 +2,12 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
+from typing import Any
 
 import structlog
 
+from shared.log_events import LogEvent
 from shared.settings import WorldSettings
 
 log = structlog.get_logger()
@@ -31,9 +34,23 @@ def set_up_logs(settings: WorldSettings, service: str) -> None:
     structlog.contextvars.bind_contextvars(service=service)
     handler = logging.StreamHandler(sys.stderr)
     steps = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    foreign_steps: list[structlog.typing.Processor] = [
+        *shared_steps,
+        _with_fields,
+        structlog.processors.format_exc_info,
+    ]
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processors=steps, foreign_pre_chain=shared_steps)
+        structlog.stdlib.ProcessorFormatter(processors=steps, foreign_pre_chain=foreign_steps)
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    logging.getLogger("services").setLevel(level)
     # The SDK warns of every reconnect on its own; ours say what it means.
     logging.getLogger("azure").setLevel(logging.ERROR)
+
+
+def _with_fields(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """What came as a LogEvent through `logging`, as if it had come through structlog."""
+    message = event["_record"].msg
+    if isinstance(message, LogEvent):
+        event.update(message.fields, event=message.name)
+    return event

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import msgspec
-import structlog
 
 from services.emulator.event_hubs import conditions, performatives, replies
 from services.emulator.event_hubs.conditions import Refusal
@@ -31,7 +30,9 @@ from services.emulator.event_hubs.session import Session
 if TYPE_CHECKING:
     from services.emulator.event_hubs.namespace import Namespace
 
-log = structlog.get_logger()
+from shared.log_events import EventLog
+
+log = EventLog(__name__)
 
 CONTAINER_ID = "fleetprice-event-hubs"
 MAX_FRAME_BYTES = 1024 * 1024

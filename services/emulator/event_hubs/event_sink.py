@@ -2,8 +2,6 @@
 
 from functools import partial
 
-import structlog
-
 from services.emulator.event_hubs import conditions
 from services.emulator.event_hubs.conditions import Refusal
 from services.emulator.event_hubs.decoding import DecodeError
@@ -12,8 +10,9 @@ from services.emulator.event_hubs.links import Delivery, IncomingLink
 from services.emulator.event_hubs.messages import EventCutter
 from shared import failpoints
 from shared.hubs.partition_key import partition_of
+from shared.log_events import EventLog
 
-log = structlog.get_logger()
+log = EventLog(__name__)
 
 MAX_PARTITION_KEY_LENGTH = 128
 

@@ -7,12 +7,12 @@ next sends that they match (`lose_answer`).
 from typing import Annotated, Literal, Protocol
 
 import msgspec
-import structlog
 
 from services.emulator.event_hubs import conditions
 from services.emulator.event_hubs.conditions import Refusal
+from shared.log_events import EventLog
 
-log = structlog.get_logger()
+log = EventLog(__name__)
 
 
 class EventLink(Protocol):

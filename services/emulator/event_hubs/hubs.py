@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
-import structlog
 
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.readers import PartitionReaders
 from services.emulator.event_hubs.segment import sync_directory
 from shared.errors import FleetpriceError
+from shared.log_events import EventLog
 
-log = structlog.get_logger()
+log = EventLog(__name__)
 
 DEFAULT_GROUP = "$Default"
 MAX_PARTITIONS = 1024

@@ -8,14 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
 from services.emulator.event_hubs.annotations import Event, encoded_records
 from services.emulator.event_hubs.log_marks import RESERVATION, LogMarks, current_boot_id
 from services.emulator.event_hubs.records import HEADER_BYTES, RecordMark
 from services.emulator.event_hubs.segment import Segment
+from shared.log_events import EventLog
 
-log = structlog.get_logger()
+log = EventLog(__name__)
 
 SEGMENT_BYTES = 64 * 1024 * 1024
 # A quiet partition's segment is closed by age, or its first event would hold all the later ones back.

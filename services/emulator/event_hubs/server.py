@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import structlog
-
 from services.emulator.event_hubs.connection import Connection
 from services.emulator.event_hubs.durability import Durability, GroupCommit
 from services.emulator.event_hubs.hubs import Hub, HubRegistry
@@ -16,8 +14,9 @@ from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
 from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
 from shared.errors import PortInUse
+from shared.log_events import EventLog
 
-log = structlog.get_logger()
+log = EventLog(__name__)
 
 DEFAULT_HUBS = ("telemetry", "predictions")
 DEFAULT_GROUPS = ("$Default", "ingest", "scorer")

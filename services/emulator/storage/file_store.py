@@ -13,7 +13,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import msgspec
-import structlog
 
 from services.emulator.storage.disk import Disk, delete, sync
 from services.emulator.storage.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, Versions
@@ -31,8 +30,9 @@ from services.emulator.storage.records import (
 )
 from services.emulator.storage.staging import Staging
 from shared import failpoints
+from shared.log_events import EventLog
 
-log = structlog.get_logger(__name__)
+log = EventLog(__name__)
 
 _MIN_RECORDS_TO_REWRITE = 20_000
 

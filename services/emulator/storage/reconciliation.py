@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import msgspec
-import structlog
 
 from services.emulator.storage.disk import Disk, scan
 from services.emulator.storage.entries import DIRECTORY_ACCESS, Access, ContainerEntry, Entry, Versions
@@ -17,8 +16,9 @@ from services.emulator.storage.errors import Refused
 from services.emulator.storage.namespace import Namespace, walk
 from services.emulator.storage.records import ContainerRemoved, ContainerSet, PathRemoved, PathSet, Record
 from services.emulator.storage.request import check_container, checked_path
+from shared.log_events import EventLog
 
-log = structlog.get_logger(__name__)
+log = EventLog(__name__)
 
 
 def container_differences(namespace: Namespace, disk: Disk, versions: Versions) -> Iterator[Record]:

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-import structlog
 from aiohttp import web
 
 from services.emulator.storage import (
@@ -32,8 +31,9 @@ from services.emulator.storage.operations import Dialect, Operation, dialect_of,
 from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
 from shared.errors import PortInUse
+from shared.log_events import EventLog
 
-log = structlog.get_logger(__name__)
+log = EventLog(__name__)
 
 WELL_KNOWN_ACCOUNT = "devstoreaccount1"
 WELL_KNOWN_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
