@@ -1,29 +1,27 @@
 import json
 import logging
+import subprocess
+import sys
+
+from shared.log_events import EventLog
+
+log = EventLog("services.emulator.somewhere")
+
+OWN_PROCESS = """
 from pathlib import Path
-
-import pytest
-import structlog
-
 from shared.log_events import EventLog
 from shared.logs import set_up_logs
 from shared.settings import WorldSettings
 
+set_up_logs(WorldSettings(log_format="json"), "emulator")
 log = EventLog("services.emulator.somewhere")
-
-
-@pytest.fixture
-def own_process(capsys, monkeypatch):
-    """Logging as a process of ours sets it up; afterwards everything is as it was."""
-    root, ours = logging.getLogger(), logging.getLogger("services")
-    before = (root.level, ours.level)
-    monkeypatch.setattr(root, "handlers", [])
-    set_up_logs(WorldSettings(log_format="json"), "emulator")
-    yield
-    root.setLevel(before[0])
-    ours.setLevel(before[1])
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+log.debug("client_went_away")
+log.info("hub_created", hub="orders", partitions=4)
+try:
+    Path("nowhere").read_bytes()
+except FileNotFoundError:
+    log.exception("append_failed", hub="orders")
+"""
 
 
 def test_a_host_sees_events_as_text(caplog):
@@ -41,14 +39,12 @@ def test_a_host_that_asked_for_nothing_sees_nothing(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_our_own_process_writes_them_like_its_own(own_process, capsys):
-    """One stream of JSON lines, whichever way an event came."""
-    log.info("hub_created", hub="orders", partitions=4)
-    try:
-        Path("nowhere").read_bytes()
-    except FileNotFoundError:
-        log.exception("append_failed", hub="orders")
-    created, failed = map(json.loads, capsys.readouterr().err.splitlines())
+def test_our_own_process_writes_them_like_its_own(tmp_path):
+    """One stream of JSON lines on stderr, whichever way an event came."""
+    ended = subprocess.run(
+        [sys.executable, "-c", OWN_PROCESS], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    created, failed = map(json.loads, ended.stderr.splitlines())
     created.pop("timestamp")
     assert created == {
         "event": "hub_created",
