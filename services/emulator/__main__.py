@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from services.emulator.admin import AdminServer
 from services.emulator.event_hubs.sas import SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.identity.issuer import Issuer
 from services.emulator.settings import EmulatorSettings
 from services.emulator.storage.server import StorageServer
 from shared.data_dir import occupied
@@ -25,6 +26,7 @@ T = TypeVar("T")
 async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises NeedsAttention for a port, a directory or a key that will not do."""
     settings.refuse_known_keys_beyond_loopback()
+    issuer = Issuer(settings.data)
     event_hubs = EventHubsServer(
         settings.data,
         host=settings.host,
@@ -33,6 +35,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         durability=settings.durability,
         sync_interval_s=settings.sync_interval_s,
         retention_bytes=settings.retention_bytes,
+        issuer=issuer,
     )
     storage = StorageServer(
         settings.data,
@@ -41,7 +44,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         account=settings.storage_account,
         account_key=settings.storage_key.get_secret_value(),
     )
-    admin = AdminServer(event_hubs, port=settings.port_of("admin"))
+    admin = AdminServer(event_hubs, port=settings.port_of("admin"), issuer=issuer)
     async with AsyncExitStack() as stack:
         stack.enter_context(occupied(settings.data, "emulator"))
         for server, flag in (
@@ -50,7 +53,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
             (admin, "--admin-port"),
         ):
             await stack.enter_async_context(_listening(server, flag))
-        _say_ready(settings, event_hubs, storage, admin)
+        _say_ready(settings, event_hubs, storage, admin, issuer)
         await stop.wait()
 
 
@@ -65,20 +68,26 @@ async def _listening(server: AbstractAsyncContextManager[T], flag: str) -> Async
 
 
 def _say_ready(
-    settings: EmulatorSettings, event_hubs: EventHubsServer, storage: StorageServer, admin: AdminServer
+    settings: EmulatorSettings,
+    event_hubs: EventHubsServer,
+    storage: StorageServer,
+    admin: AdminServer,
+    issuer: Issuer,
 ) -> None:
     ready = {
         "event": "ready",
         "event_hubs": event_hubs.connection_string,
         "storage": storage.connection_string,
         "admin": admin.url,
+        "identity_endpoint": issuer.endpoint,
+        "identity_header": issuer.header,
         "data": str(settings.data.absolute()),
     }
     write_world(settings.data, ready)
     if settings.as_json:
         lines = [json.dumps(ready, separators=(",", ":"))]
     else:
-        lines = [f"{name.replace('_', ' '):<12}{value}" for name, value in ready.items() if name != "event"]
+        lines = [f"{name.replace('_', ' '):<18}{value}" for name, value in ready.items() if name != "event"]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

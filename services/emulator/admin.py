@@ -11,6 +11,8 @@ from aiohttp import web
 from services.emulator.event_hubs.faults import Fault
 from services.emulator.event_hubs.hubs import Hub, HubRefused, HubUnknown
 from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.identity.endpoint import IdentityEndpoint
+from services.emulator.identity.issuer import Issuer
 from shared.errors import PortInUse
 
 LOOPBACK = "127.0.0.1"
@@ -29,8 +31,10 @@ class HubWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AdminServer:
     """An async context manager; never listens beyond loopback, for it asks nobody for a key."""
 
-    def __init__(self, event_hubs: EventHubsServer, *, port: int = 0) -> None:
+    def __init__(self, event_hubs: EventHubsServer, *, port: int = 0, issuer: Issuer | None = None) -> None:
+        """With an issuer, tokens are given out here: the only place where they are."""
         self._event_hubs = event_hubs
+        self._issuer = issuer
         self.port = port
         application = web.Application(middlewares=[_refusals_as_json])
         application.add_routes(
@@ -43,6 +47,8 @@ class AdminServer:
                 web.delete("/faults", self._clear_faults),
             ]
         )
+        if issuer is not None:
+            application.add_routes(IdentityEndpoint(issuer).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     @property
@@ -57,6 +63,8 @@ class AdminServer:
             await self._runner.cleanup()
             raise PortInUse(f"admin cannot listen on {LOOPBACK}:{self.port}: {exc.strerror}") from exc
         self.port = self._runner.addresses[0][1]
+        if self._issuer is not None:
+            self._issuer.serve_at(self.url)
         return self
 
     async def __aexit__(

@@ -1,9 +1,9 @@
 """`$cbs`: a client proves who it is before anything else works on its connection."""
 
+from services.emulator.event_hubs import bearer, messages
 from services.emulator.event_hubs import encoding as amqp
-from services.emulator.event_hubs import messages
 from services.emulator.event_hubs.request_node import RequestNode
-from services.emulator.event_hubs.sas import TOKEN_TYPE, TokenRefused
+from services.emulator.event_hubs.sas import TOKEN_TYPE, Grant, TokenRefused
 
 _ACCEPTED = 202
 _BAD_REQUEST = 400
@@ -19,15 +19,20 @@ class TokenNode(RequestNode):
             return messages.response(
                 request, _BAD_REQUEST, "put-token with a name and a token is expected.", amqp.NULL
             )
-        if request.properties.get("type") != TOKEN_TYPE:
-            return self._refused(request, f"only tokens of the type {TOKEN_TYPE} are accepted")
-        connection = self.link.session.connection
         try:
-            namespace = connection.namespace
-            connection.grants.append(namespace.keys.grant(request.body, audience, namespace.now_s()))
+            grant = self._grant(str(request.properties.get("type")), request.body, audience)
         except TokenRefused as refused:
             return self._refused(request, str(refused))
+        self.link.session.connection.grants.append(grant)
         return messages.response(request, _ACCEPTED, "Accepted", amqp.NULL)
+
+    def _grant(self, kind: str, token: str, audience: str) -> Grant:
+        namespace = self.link.session.connection.namespace
+        if kind == TOKEN_TYPE:
+            return namespace.keys.grant(token, audience, namespace.now_s())
+        if kind.lower() in bearer.TOKEN_TYPES:
+            return bearer.grant_of(namespace.issuer, token, audience)
+        raise TokenRefused(f"only tokens of the types {TOKEN_TYPE} and jwt are accepted")
 
     def _refused(self, request: messages.Request, reason: str) -> bytes:
         # One bad token and the connection can do nothing any more, whatever it could before.

@@ -41,7 +41,8 @@ class Grant:
 
     def reaches_hub(self, hub: str, now_s: float) -> bool:
         """Whether anything of the hub is covered: enough to read its properties."""
-        return now_s < self.expires_at_s and self.scope.split("/")[0] in {"", hub.lower()}
+        is_in_force = bool(self.claims) and now_s < self.expires_at_s
+        return is_in_force and self.scope.split("/")[0] in {"", hub.lower()}
 
 
 class KeyRing:

@@ -13,6 +13,7 @@ from services.emulator.event_hubs.hubs import Hub, HubRegistry
 from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
 from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
+from services.emulator.identity.issuer import Issuer
 from shared.errors import PortInUse
 from shared.log_events import EventLog
 
@@ -42,6 +43,7 @@ class EventHubsServer:
         retention_bytes: int | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        issuer: Issuer | None = None,
     ) -> None:
         """`retention_bytes` bounds each partition; `sync_interval_s` is for Durability.INTERVAL."""
         self._directory = data_dir / "event_hubs"
@@ -55,6 +57,7 @@ class EventHubsServer:
         if retention_bytes is not None:
             self._segment_bytes = min(segment_bytes, retention_bytes // _SEGMENTS_PER_LIMIT)
         self._max_message_bytes = max_message_bytes
+        self._issuer = issuer
         self._connections: set[Connection] = set()
         self._background: set[asyncio.Future[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
@@ -72,6 +75,7 @@ class EventHubsServer:
                 KeyRing(self._keys),
                 GroupCommit(self._durability),
                 retention_bytes=self._retention_bytes,
+                issuer=self._issuer,
                 max_message_bytes=self._max_message_bytes,
             )
             for name in DEFAULT_HUBS:

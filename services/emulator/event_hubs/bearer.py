@@ -1,0 +1,36 @@
+"""What a JSON web token allows on Event Hubs: by the roles of whoever it was issued to."""
+
+from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND, Grant, TokenRefused, path_of
+from services.emulator.identity.claims import Flaw, TokenInvalid
+from services.emulator.identity.issuer import Issuer
+from services.emulator.identity.roles import Role
+
+# The SDKs say "jwt"; the standard's draft and a few clients of their own say otherwise.
+TOKEN_TYPES = frozenset({"jwt", "amqp:jwt", "bearer"})
+AUDIENCES = frozenset({"https://eventhubs.azure.net", "https://servicebus.azure.net"})
+
+_CLAIMS = {
+    Role.EVENT_HUBS_OWNER: {LISTEN, SEND, MANAGE},
+    Role.EVENT_HUBS_SENDER: {SEND},
+    Role.EVENT_HUBS_RECEIVER: {LISTEN},
+}
+_WORDS = {
+    Flaw.MALFORMED: "MalformedToken: The token is malformed.",
+    Flaw.SIGNATURE: "InvalidSignature: The token has an invalid signature.",
+    Flaw.ISSUER: "InvalidIssuer: Token issuer is invalid.",
+    Flaw.AUDIENCE: "InvalidAudience: The authorization header contains a token with the wrong audience.",
+    Flaw.NOT_YET_VALID: "InvalidToken: The token is not yet valid.",
+    Flaw.EXPIRED: "ExpiredToken: The token is expired.",
+}
+
+
+def grant_of(issuer: Issuer | None, token: str, resource: str) -> Grant:
+    """What `token` allows on `resource`, which may be nothing. Raises TokenRefused."""
+    if issuer is None:
+        raise TokenRefused(_WORDS[Flaw.ISSUER])
+    try:
+        caller = issuer.verify(token, AUDIENCES)
+    except TokenInvalid as invalid:
+        raise TokenRefused(_WORDS[invalid.flaw]) from invalid
+    claims = frozenset().union(*(claims for role, claims in _CLAIMS.items() if role in caller.roles))
+    return Grant(path_of(resource), claims, caller.expires_at_s)

@@ -1,0 +1,126 @@
+"""What a token says: written as Entra ID writes a managed identity's, and judged as a service judges it."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid5
+
+from services.emulator.identity.roles import Role
+from shared.errors import FleetpriceError
+
+# One machine's clock issues and judges; it may be set back a little in between.
+SKEW_S = 5
+SYSTEM_ASSIGNED = "system"
+
+
+class Flaw(StrEnum):
+    MALFORMED = "malformed"
+    SIGNATURE = "signature"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    NOT_YET_VALID = "not_yet_valid"
+    EXPIRED = "expired"
+
+
+class TokenInvalid(FleetpriceError):
+    """The token proves nothing; each service says so in words of its own."""
+
+    def __init__(self, flaw: Flaw) -> None:
+        super().__init__(flaw.value)
+        self.flaw = flaw
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a token is for. The ids follow from the tenant and the name, and so outlive a restart."""
+
+    tenant_id: str
+    client_id: str
+    object_id: str
+
+    @classmethod
+    def named(cls, tenant_id: str, name: str) -> "Principal":
+        """`name` is a client id, or whatever else names a user-assigned identity; "system" the other kind."""
+        tenant = UUID(tenant_id)
+        client_id = name if _is_uuid(name) else str(uuid5(tenant, f"client/{name}"))
+        return cls(tenant_id, client_id, str(uuid5(tenant, f"object/{client_id.lower()}")))
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whom a token was found to be for, until when, and with which roles."""
+
+    object_id: str
+    tenant_id: str
+    roles: frozenset[str]
+    expires_at_s: float
+
+
+def entra_claims(
+    principal: Principal,
+    *,
+    issuer: str,
+    audience: str,
+    roles: Iterable[Role],
+    issued_at_s: int,
+    lifetime_s: int,
+) -> dict[str, Any]:
+    """The claims of a version 1.0 token, which is what managed identities get.
+
+    Entra ID leaves data roles out, for the service looks them up; here the token carries them.
+    """
+    return {
+        "aud": audience,
+        "iss": issuer,
+        "iat": issued_at_s,
+        # A token that is expired from the start must have begun before that.
+        "nbf": issued_at_s + min(lifetime_s, 0),
+        "exp": issued_at_s + lifetime_s,
+        "appid": principal.client_id,
+        "appidacr": "2",
+        "idp": issuer,
+        "idtyp": "app",
+        "oid": principal.object_id,
+        "sub": principal.object_id,
+        "tid": principal.tenant_id,
+        "roles": [role.value for role in roles],
+        "ver": "1.0",
+    }
+
+
+def caller_of(claims: Mapping[str, Any], *, issuer: str, audiences: Collection[str], now_s: float) -> Caller:
+    """Who calls, by claims whose signature was found good. Raises TokenInvalid."""
+    expires_at_s, begins_at_s = _number(claims, "exp"), _number(claims, "nbf")
+    object_id, tenant_id, roles = claims.get("oid"), claims.get("tid"), claims.get("roles", [])
+    if not (isinstance(object_id, str) and isinstance(tenant_id, str) and isinstance(roles, list)):
+        raise TokenInvalid(Flaw.MALFORMED)
+    if claims.get("iss") != issuer:
+        raise TokenInvalid(Flaw.ISSUER)
+    if not set(_audiences(claims)) & set(audiences):
+        raise TokenInvalid(Flaw.AUDIENCE)
+    if now_s + SKEW_S < begins_at_s:
+        raise TokenInvalid(Flaw.NOT_YET_VALID)
+    if now_s >= expires_at_s + SKEW_S:
+        raise TokenInvalid(Flaw.EXPIRED)
+    return Caller(object_id, tenant_id, frozenset(map(str, roles)), expires_at_s + SKEW_S)
+
+
+def _audiences(claims: Mapping[str, Any]) -> list[str]:
+    audience = claims.get("aud")
+    audiences = audience if isinstance(audience, list) else [audience]
+    return [value.rstrip("/") for value in audiences if isinstance(value, str)]
+
+
+def _number(claims: Mapping[str, Any], name: str) -> float:
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TokenInvalid(Flaw.MALFORMED)
+    return value
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text.lower()
+    except ValueError:
+        return False

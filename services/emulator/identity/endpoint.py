@@ -1,0 +1,99 @@
+"""App Service's identity endpoint, and what verifiers of its tokens ask for; served by the admin listener."""
+
+import asyncio
+import hmac
+from collections.abc import Awaitable, Callable, Iterable
+from uuid import uuid4
+
+import msgspec
+from aiohttp import web
+
+from services.emulator.identity.claims import SYSTEM_ASSIGNED
+from services.emulator.identity.issuer import Assignment, Issuer
+
+API_VERSION = "2019-08-01"
+MAX_RESOURCE_CHARS = 1024
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+# How requests name a user-assigned identity; versions and SDKs differ.
+_IDENTITY_PARAMETERS = ("client_id", "principal_id", "object_id", "mi_res_id")
+
+
+class TokenWanted(Assignment, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The body of POST /identity/tokens."""
+
+    resource: str
+    client_id: str = SYSTEM_ASSIGNED
+
+
+class IdentityEndpoint:
+    """Tokens for whoever knows the issuer's secret; keys for everybody."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+
+    def routes(self) -> Iterable[web.RouteDef]:
+        return [
+            web.get("/identity/token", self._guarded(self._token)),
+            web.post("/identity/tokens", self._guarded(self._token_as_wanted)),
+            web.put("/identity/principals/{name}", self._guarded(self._assign)),
+            web.delete("/identity/principals/{name}", self._guarded(self._withdraw)),
+            web.get("/identity/keys", self._keys),
+            web.get("/identity/.well-known/openid-configuration", self._discovery),
+        ]
+
+    def _guarded(self, handler: _Handler) -> _Handler:
+        """Only for whoever knows the secret; a page in a browser, too, can ask loopback for anything."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            given = request.headers.get("X-IDENTITY-HEADER", "").encode(errors="surrogateescape")
+            if not hmac.compare_digest(given, self._issuer.header.encode()):
+                return _refusal(401, "The X-IDENTITY-HEADER header is missing or is not IDENTITY_HEADER's.")
+            return await handler(request)
+
+        return guarded
+
+    async def _token(self, request: web.Request) -> web.StreamResponse:
+        if request.query.get("api-version") != API_VERSION:
+            return _refusal(400, f"The api-version must be {API_VERSION}.")
+        name = next(filter(None, map(request.query.get, _IDENTITY_PARAMETERS)), SYSTEM_ASSIGNED)
+        return await self._issued(request.query.get("resource", ""), name)
+
+    async def _token_as_wanted(self, request: web.Request) -> web.StreamResponse:
+        wanted = msgspec.json.decode(await request.read(), type=TokenWanted)
+        return await self._issued(wanted.resource, wanted.client_id, wanted)
+
+    async def _assign(self, request: web.Request) -> web.StreamResponse:
+        assignment = msgspec.json.decode(await request.read(), type=Assignment)
+        self._issuer.assign(request.match_info["name"], assignment)
+        return _answer(assignment)
+
+    async def _withdraw(self, request: web.Request) -> web.StreamResponse:
+        self._issuer.withdraw(request.match_info["name"])
+        return web.Response(status=204)
+
+    async def _keys(self, _request: web.Request) -> web.Response:
+        key = await asyncio.to_thread(self._issuer.key)
+        return web.json_response({"keys": [key.jwk]})
+
+    async def _discovery(self, _request: web.Request) -> web.Response:
+        return web.json_response(self._issuer.discovery())
+
+    async def _issued(
+        self, resource: str, name: str, assignment: Assignment | None = None
+    ) -> web.StreamResponse:
+        if not (0 < len(resource) <= MAX_RESOURCE_CHARS and resource.isprintable()):
+            return _refusal(400, "The resource that the token is for must be given.")
+        await asyncio.to_thread(self._issuer.key)  # the first call makes it, which takes a while
+        return _answer(self._issuer.issue(resource, name, assignment))
+
+
+def _answer(value: msgspec.Struct) -> web.Response:
+    return web.json_response(body=msgspec.json.encode(value), headers={"Cache-Control": "no-store"})
+
+
+def _refusal(status: int, message: str) -> web.Response:
+    """An error as App Service's endpoint writes it."""
+    body = {"statusCode": status, "message": message, "correlationId": str(uuid4())}
+    return web.json_response(body, status=status)

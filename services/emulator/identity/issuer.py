@@ -1,0 +1,161 @@
+"""Who issues the emulator's tokens, and judges those that come back."""
+
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from services.emulator.identity.claims import (
+    SYSTEM_ASSIGNED,
+    Caller,
+    Flaw,
+    Principal,
+    TokenInvalid,
+    caller_of,
+    entra_claims,
+)
+from services.emulator.identity.keys import ALGORITHM, SigningKey, kept_secret, signing_key
+from services.emulator.identity.roles import DEFAULT_ROLES, Role
+
+LIFETIME_S = 24 * 3600  # as long as a managed identity's token lives in Azure
+# Storage is asked with the same token thousands of times; its signature is checked once.
+_REMEMBERED_TOKENS = 256
+
+
+class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the tokens of one identity are like; a lifetime below zero makes them expired from the start."""
+
+    roles: tuple[Role, ...] = DEFAULT_ROLES
+    expires_in_s: int = LIFETIME_S
+
+
+class IssuedToken(msgspec.Struct, frozen=True):
+    """The answer of App Service's endpoint; `expires_on` is text there."""
+
+    access_token: str
+    expires_on: str
+    resource: str
+    client_id: str
+    token_type: str = "Bearer"  # noqa: S105  # the name of the scheme
+
+
+class Issuer:
+    """The tokens of one data directory: signed by its own key, and asked for with its own secret."""
+
+    def __init__(self, data_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self._directory = data_dir / "identity"
+        self._clock = clock
+        self._url = ""
+        self._key: SigningKey | None = None
+        self._making = Lock()
+        self._assignments: dict[str, Assignment] = {}
+        self._verified: OrderedDict[str, dict[str, Any]] = OrderedDict()
+
+    def serve_at(self, url: str) -> None:
+        """Say under which address tokens are issued: it is their issuer's name."""
+        self._url = f"{url}/identity"
+
+    @property
+    def name(self) -> str:
+        """The `iss` of every token."""
+        return self._url
+
+    @property
+    def endpoint(self) -> str:
+        """What IDENTITY_ENDPOINT is set to."""
+        return f"{self._url}/token"
+
+    @cached_property
+    def header(self) -> str:
+        """What IDENTITY_HEADER is set to: whoever knows it gets tokens."""
+        return (
+            kept_secret(self._directory / "header", lambda: secrets.token_hex(16).encode()).decode().strip()
+        )
+
+    def key(self) -> SigningKey:
+        """The signing key; the first call may take a tenth of a second, from whatever thread."""
+        with self._making:
+            if self._key is None:
+                self._key = signing_key(self._directory / "signing-key.pem")
+            return self._key
+
+    def assign(self, name: str, assignment: Assignment) -> None:
+        """From now on, tokens of the identity `name` are like that."""
+        self._assignments[name.lower()] = assignment
+
+    def withdraw(self, name: str) -> None:
+        """Tokens of the identity `name` are like any other's again."""
+        self._assignments.pop(name.lower(), None)
+
+    def issue(
+        self, resource: str, name: str = SYSTEM_ASSIGNED, assignment: Assignment | None = None
+    ) -> IssuedToken:
+        """A token for `resource`, by default with what is assigned to the identity `name`."""
+        import jwt  # noqa: PLC0415 - slow to import, and most emulators never issue a token
+
+        key = self.key()
+        given = assignment or self._assignments.get(name.lower(), Assignment())
+        principal = Principal.named(key.tenant_id, name)
+        claims = entra_claims(
+            principal,
+            issuer=self.name,
+            audience=resource,
+            roles=given.roles,
+            issued_at_s=int(self._clock()),
+            lifetime_s=given.expires_in_s,
+        )
+        token = jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.kid})
+        return IssuedToken(token, str(claims["exp"]), resource, principal.client_id)
+
+    def verify(self, token: str, audiences: Collection[str]) -> Caller:
+        """Whose token it is. Raises TokenInvalid unless it is ours, in force, and for one of `audiences`."""
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = self._signed_claims(token)
+            self._verified[token] = claims
+            if len(self._verified) > _REMEMBERED_TOKENS:
+                self._verified.popitem(last=False)
+        return caller_of(claims, issuer=self.name, audiences=audiences, now_s=self._clock())
+
+    def discovery(self) -> Mapping[str, Any]:
+        """OpenID Connect's description of an issuer, as far as there is something to describe."""
+        return {
+            "issuer": self.name,
+            "jwks_uri": f"{self.name}/keys",
+            "token_endpoint": self.endpoint,
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [ALGORITHM],
+            "claims_supported": ["aud", "iss", "iat", "nbf", "exp", "appid", "oid", "sub", "tid", "roles"],
+        }
+
+    def _signed_claims(self, token: str) -> dict[str, Any]:
+        import jwt  # noqa: PLC0415 - slow to import, and most emulators never see a token
+
+        key = self.key()
+        try:
+            if jwt.get_unverified_header(token).get("kid") != key.kid:
+                raise TokenInvalid(Flaw.SIGNATURE)
+            # Times, issuer and audience are judged each time, these claims only once.
+            return jwt.decode(token, key.public, algorithms=[ALGORITHM], options=_ONLY_THE_SIGNATURE)
+        except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as exc:
+            raise TokenInvalid(Flaw.SIGNATURE) from exc
+        except jwt.InvalidTokenError as exc:
+            raise TokenInvalid(Flaw.MALFORMED) from exc
+
+
+_ONLY_THE_SIGNATURE: Any = {
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}

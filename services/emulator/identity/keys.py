@@ -1,0 +1,82 @@
+"""The key that signs tokens: one for each data directory, made at its first use."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_URL, uuid5
+
+import msgspec
+
+from shared.errors import NeedsAttention
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+
+ALGORITHM = "RS256"
+_KEY_BITS = 2048
+_PUBLIC_EXPONENT = 65_537
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    private: "RSAPrivateKey"
+    public: "RSAPublicKey"
+    kid: str
+    jwk: dict[str, Any]
+
+    @property
+    def tenant_id(self) -> str:
+        """Tokens of another key are of another tenant."""
+        return str(uuid5(NAMESPACE_URL, self.kid))
+
+
+def signing_key(path: Path) -> SigningKey:
+    """The key in `path`, made where there is none. Raises NeedsAttention where it is no key."""
+    # Slow to import, and most emulators never issue a token.
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415
+
+    def make() -> bytes:
+        return rsa.generate_private_key(_PUBLIC_EXPONENT, _KEY_BITS).private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+    try:
+        private = serialization.load_pem_private_key(kept_secret(path, make), password=None)
+    except ValueError as exc:
+        raise NeedsAttention(f"{path} holds no signing key: delete it, and another is made") from exc
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise NeedsAttention(f"{path} holds no RSA key: delete it, and another is made")
+    public = private.public_key()
+    jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
+    kid = thumbprint(jwk["e"], jwk["n"])
+    published = {"kty": "RSA", "use": "sig", "alg": ALGORITHM, "kid": kid, "e": jwk["e"], "n": jwk["n"]}
+    return SigningKey(private, public, kid, published)
+
+
+def thumbprint(e: str, n: str) -> str:
+    """RFC 7638, in hexadecimal: a key's own name, the same whoever computes it."""
+    return hashlib.sha256(msgspec.json.encode({"e": e, "kty": "RSA", "n": n})).hexdigest()
+
+
+def kept_secret(path: Path, make: Callable[[], bytes]) -> bytes:
+    """What `path` holds, made at the first use; readable by its owner alone."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    secret = make()
+    staged = path.with_name(f"{path.name}.{os.getpid()}")
+    staged.unlink(missing_ok=True)
+    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    staged.rename(path)
+    return secret

@@ -1,0 +1,17 @@
+"""What an identity may do with data, by the names that Azure's own roles have."""
+
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    EVENT_HUBS_OWNER = "Azure Event Hubs Data Owner"
+    EVENT_HUBS_SENDER = "Azure Event Hubs Data Sender"
+    EVENT_HUBS_RECEIVER = "Azure Event Hubs Data Receiver"
+    STORAGE_OWNER = "Storage Blob Data Owner"
+    STORAGE_CONTRIBUTOR = "Storage Blob Data Contributor"
+    STORAGE_READER = "Storage Blob Data Reader"
+    STORAGE_DELEGATOR = "Storage Blob Delegator"
+
+
+# What an identity has that nobody restricted.
+DEFAULT_ROLES = (Role.EVENT_HUBS_OWNER, Role.STORAGE_OWNER)
