@@ -39,6 +39,7 @@ MAX_FRAME_BYTES = 1024 * 1024
 CHANNEL_MAX = 255
 IDLE_TIMEOUT_MS = 240_000
 HANDSHAKE_TIMEOUT_S = 30.0
+CLOSE_TIMEOUT_S = 5.0
 WRITE_BUFFER_BYTES = 1024 * 1024
 MAX_HELD_BYTES = 16 * 1024 * 1024
 _SASL_OK, _SASL_AUTH = 0, 1
@@ -48,13 +49,20 @@ _MECHANISMS = ("ANONYMOUS", "MSSBCBS", "PLAIN", "EXTERNAL")
 class Connection(asyncio.Protocol):
     transport: asyncio.Transport
 
-    def __init__(self, namespace: "Namespace", connections: "set[Connection]") -> None:
+    def __init__(
+        self,
+        namespace: "Namespace",
+        connections: "set[Connection]",
+        *,
+        patience_s: float = HANDSHAKE_TIMEOUT_S,
+    ) -> None:
         self.namespace = namespace
         self.loop = asyncio.get_running_loop()
         self.grants: list[Grant] = []
         self.is_writable = True
         self.max_frame_bytes = MIN_MAX_FRAME_BYTES
         self._connections = connections
+        self._patience_s = patience_s
         self._reader = FrameReader(MAX_FRAME_BYTES)
         self._sessions: dict[int, Session] = {}
         self._outbox: list[bytes] = []
@@ -72,7 +80,7 @@ class Connection(asyncio.Protocol):
         # heartbeats while nobody calls it.
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._connections.add(self)
-        self._timer = self.loop.call_later(HANDSHAKE_TIMEOUT_S, self.abort)
+        self._timer = self.loop.call_later(self._patience_s, self.abort)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -154,7 +162,14 @@ class Connection(asyncio.Protocol):
                 log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
             self.send(0, replies.close(refusal))
             self._flush()
-            self.transport.close()
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close once all that was written has left, or soon: a client that does not read holds nothing open."""
+        self.transport.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
 
     def abort(self) -> None:
         """Hang up at once; what was queued is lost."""
@@ -172,7 +187,7 @@ class Connection(asyncio.Protocol):
         else:
             # The standard's answer to a protocol that is not spoken: the one that is, and the end.
             self.write([AMQP_HEADER])
-            self.transport.close()
+            self._hang_up()
 
     def _frame(self, received: Frame) -> None:
         if not received.body:
@@ -215,7 +230,7 @@ class Connection(asyncio.Protocol):
             code = _SASL_AUTH
         self.write([frame(0, replies.sasl_outcome(code), SASL_FRAME)])
         if code != _SASL_OK:
-            self.transport.close()
+            self._hang_up()
 
     def _open(self, opened: Open) -> None:
         if self._is_open:

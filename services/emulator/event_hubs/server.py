@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.emulator.event_hubs.connection import Connection
+from services.emulator.event_hubs.connection import HANDSHAKE_TIMEOUT_S, Connection
 from services.emulator.event_hubs.durability import Durability, GroupCommit
 from services.emulator.event_hubs.hubs import Hub, HubRegistry
 from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
@@ -44,10 +44,15 @@ class EventHubsServer:
         segment_bytes: int = SEGMENT_BYTES,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         issuer: Issuer | None = None,
+        patience_s: float = HANDSHAKE_TIMEOUT_S,
     ) -> None:
-        """`retention_bytes` bounds each partition; `sync_interval_s` is for Durability.INTERVAL."""
+        """`retention_bytes` bounds each partition; `sync_interval_s` is for Durability.INTERVAL.
+
+        A client that has not opened its connection after `patience_s` is dropped.
+        """
         self._directory = data_dir / "event_hubs"
-        self._host = host
+        self.host = host
+        self.patience_s = patience_s
         self._port = port
         self._keys = tuple(keys)
         self._durability = durability
@@ -97,12 +102,13 @@ class EventHubsServer:
 
     @property
     def connection_string(self) -> str:
-        key = self._keys[0]
-        host = "127.0.0.1" if self._host in _WILDCARDS else self._host
-        return (
-            f"Endpoint=sb://{host}:{self.port};SharedAccessKeyName={key.name};"
-            f"SharedAccessKey={key.value};UseDevelopmentEmulator=true;"
-        )
+        return f"{self.connection_string_at(self.port)}UseDevelopmentEmulator=true;"
+
+    def connection_string_at(self, port: int, key: SharedKey | None = None) -> str:
+        """How a client gets in over TLS; one told to use the development emulator comes without."""
+        key = key or self._keys[0]
+        host = "127.0.0.1" if self.host in _WILDCARDS else self.host
+        return f"Endpoint=sb://{host}:{port};SharedAccessKeyName={key.name};SharedAccessKey={key.value};"
 
     def create_hub(
         self,
@@ -118,17 +124,21 @@ class EventHubsServer:
         """Detach its links and forget its events. Raises HubUnknown."""
         self.namespace.delete_hub(name)
 
+    def accept(self) -> Connection:
+        """What speaks with one client, whatever it comes over; it ends with the server."""
+        return Connection(self.namespace, self._connections, patience_s=self.patience_s)
+
     async def _listen(self) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         try:
             return await loop.create_server(
-                lambda: Connection(self.namespace, self._connections),
-                self._host,
+                self.accept,
+                self.host,
                 self._port,
                 backlog=_BACKLOG,
             )
         except OSError as exc:
-            raise PortInUse(f"Event Hubs cannot listen on {self._host}:{self._port}: {exc.strerror}") from exc
+            raise PortInUse(f"Event Hubs cannot listen on {self.host}:{self._port}: {exc.strerror}") from exc
 
     async def _stop(self, listener: asyncio.Server) -> None:
         for chore in self._chores:

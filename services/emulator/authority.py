@@ -1,0 +1,106 @@
+"""An authority that signs one server certificate and is forgotten. Pure but for the random keys.
+
+Imported late: `cryptography` takes a tenth of a second, which only those pay who ask for TLS.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+VALIDITY = timedelta(days=825)  # the longest that every platform's rules accept
+RENEWAL = timedelta(days=30)
+_PEM = serialization.Encoding.PEM
+
+
+class Signed(NamedTuple):
+    """PEM. `chain` is the server's certificate, then the authority's."""
+
+    ca: bytes
+    chain: bytes
+    key: bytes
+
+
+def sign(names: Iterable[str], now: datetime) -> Signed:
+    """A certificate for `names`, host names and addresses, by an authority of its own."""
+    authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    issuer = _named("fleetprice emulator, local authority")
+    authority_id = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
+    authority = (
+        _started(issuer, issuer, authority_key, now)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(authority_id, critical=False)
+        .sign(authority_key, hashes.SHA256())
+    )
+    leaf = (
+        _started(_named("fleetprice emulator"), issuer, key, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([x509.OID_SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([*map(_general_name, names)]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(authority_id), critical=False
+        )
+        .sign(authority_key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return Signed(
+        authority.public_bytes(_PEM), leaf.public_bytes(_PEM) + authority.public_bytes(_PEM), key_pem
+    )
+
+
+def will_do(chain: bytes, names: Iterable[str], now: datetime) -> bool:
+    """Whether the certificate covers `names` and does not end soon."""
+    try:
+        leaf = x509.load_pem_x509_certificate(chain)
+        held = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return False
+    return leaf.not_valid_after_utc - now > RENEWAL and {*map(_general_name, names)} <= {*held}
+
+
+def _started(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
+) -> x509.CertificateBuilder:
+    # A client in a container or a virtual machine may have a clock that is a little behind.
+    begins_at = now - timedelta(hours=1)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins_at)
+        .not_valid_after(begins_at + VALIDITY)
+    )
+
+
+def _named(common_name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.OID_COMMON_NAME, common_name)])
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs_certificates,
+        crl_sign=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

@@ -1,0 +1,170 @@
+"""Websocket frames (RFC 6455) of a client taken apart, and heads for a server's. Pure.
+
+Data is handed on as it comes, whatever the frame's length: what is kept is at most a head or a control frame.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+MAX_FRAME_BYTES = 16 * 1024 * 1024  # sixteen times the largest AMQP frame: a longer one is no such client's
+_MAX_CONTROL_BYTES = 125
+_FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
+_LENGTH_16, _LENGTH_64 = 126, 127
+_MASK_BYTES = 4
+
+
+class Opcode(IntEnum):
+    CONTINUATION = 0
+    TEXT = 1
+    BINARY = 2
+    CLOSE = 8
+    PING = 9
+    PONG = 10
+
+
+_OPCODES = frozenset(Opcode)
+
+
+class CloseCode(IntEnum):
+    NORMAL = 1000
+    PROTOCOL_ERROR = 1002
+    UNSUPPORTED = 1003
+    TOO_BIG = 1009
+
+
+class WebSocketRefused(Exception):
+    """The peer broke the protocol; `code` is what the closing frame says."""
+
+    def __init__(self, code: CloseCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    opcode: Opcode
+    payload: bytes
+
+
+class FrameCutter:
+    """Feed it what arrives; it gives the unmasked data of binary messages, and control frames whole."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self._is_in_message = False
+        self._mask = b""
+        self._data_left = 0
+
+    def feed(self, data: bytes) -> Iterator[bytes | Control]:
+        """Raises WebSocketRefused; nothing may be fed after that."""
+        pending = self._pending
+        pending += data
+        while pending:
+            if self._data_left:
+                piece = bytes(pending[: self._data_left])
+                del pending[: len(piece)]
+                self._data_left -= len(piece)
+                yield unmasked(piece, self._mask)
+                turn = len(piece) % _MASK_BYTES
+                self._mask = self._mask[turn:] + self._mask[:turn]
+                continue
+            head = _read_head(pending)
+            if head is None:
+                return
+            self._check(head)
+            if head.opcode <= Opcode.BINARY:
+                self._is_in_message = not head.is_final
+                self._mask, self._data_left = head.mask, head.length
+                del pending[: head.size]
+            else:
+                end = head.size + head.length
+                if len(pending) < end:
+                    return
+                payload = unmasked(bytes(pending[head.size : end]), head.mask)
+                del pending[:end]
+                yield Control(Opcode(head.opcode), payload)
+
+    def _check(self, head: "_Head") -> None:
+        if head.has_reserved or not head.is_masked or head.opcode not in _OPCODES:
+            raise WebSocketRefused(CloseCode.PROTOCOL_ERROR, "a reserved bit or opcode, or an unmasked frame")
+        if head.opcode >= Opcode.CLOSE:
+            if not head.is_final or head.length > _MAX_CONTROL_BYTES:
+                raise WebSocketRefused(CloseCode.PROTOCOL_ERROR, "a control frame in pieces or too long")
+        elif head.opcode == Opcode.TEXT:
+            raise WebSocketRefused(CloseCode.UNSUPPORTED, "AMQP is binary")
+        elif (head.opcode == Opcode.CONTINUATION) != self._is_in_message:
+            raise WebSocketRefused(CloseCode.PROTOCOL_ERROR, "a fragment out of order")
+        elif head.length > MAX_FRAME_BYTES:
+            raise WebSocketRefused(CloseCode.TOO_BIG, f"a frame has at most {MAX_FRAME_BYTES} bytes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    opcode: int
+    is_final: bool
+    has_reserved: bool
+    is_masked: bool
+    length: int
+    mask: bytes
+    size: int
+
+
+def _read_head(data: bytearray) -> _Head | None:
+    """The head that `data` begins with; None while it is not there yet."""
+    if len(data) < 2:  # noqa: PLR2004  # flags and length
+        return None
+    length, size = data[1] & _LENGTH, 2
+    if length >= _LENGTH_16:
+        number = struct.Struct(">H" if length == _LENGTH_16 else ">Q")
+        if len(data) < size + number.size:
+            return None
+        length = number.unpack_from(data, size)[0]
+        size += number.size
+    is_masked = bool(data[1] & _MASKED)
+    mask = bytes(data[size : size + _MASK_BYTES]) if is_masked else b""
+    if is_masked and len(mask) < _MASK_BYTES:
+        return None
+    return _Head(
+        opcode=data[0] & _OPCODE,
+        is_final=bool(data[0] & _FIN),
+        has_reserved=bool(data[0] & _RESERVED),
+        is_masked=is_masked,
+        length=length,
+        mask=mask,
+        size=size + len(mask),
+    )
+
+
+def unmasked(data: bytes, mask: bytes) -> bytes:
+    """`data` with the mask's four bytes laid over it again and again; the same call masks it."""
+    size = len(data)
+    laid = (mask * (size // _MASK_BYTES + 1))[:size]
+    return (int.from_bytes(data, "little") ^ int.from_bytes(laid, "little")).to_bytes(size, "little")
+
+
+def frame(opcode: Opcode, payload: bytes) -> bytes:
+    """One whole message from a server."""
+    size = len(payload)
+    first = _FIN | opcode
+    if size < _LENGTH_16:
+        return b"".join((bytes((first, size)), payload))
+    if size <= 0xFFFF:  # noqa: PLR2004  # what two bytes hold
+        return b"".join((struct.pack(">BBH", first, _LENGTH_16, size), payload))
+    return b"".join((struct.pack(">BBQ", first, _LENGTH_64, size), payload))
+
+
+def close_frame(code: int, reason: str = "") -> bytes:
+    return frame(Opcode.CLOSE, struct.pack(">H", code) + reason.encode()[: _MAX_CONTROL_BYTES - 2])
+
+
+def answer_to_close(payload: bytes) -> bytes:
+    """The closing frame that a client's is answered with: its own code, if that is one to be sent."""
+    if not payload:
+        return frame(Opcode.CLOSE, b"")
+    code = int.from_bytes(payload[:2], "big")
+    may_be_sent = len(payload) > 1 and (
+        code in {1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)}
+    )
+    return close_frame(code if may_be_sent else CloseCode.PROTOCOL_ERROR)

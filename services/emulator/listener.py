@@ -1,0 +1,133 @@
+"""One port for clients with TLS and without: the first byte that each one sends tells which.
+
+A TLS handshake begins with 0x16, HTTP never does. The byte is looked at and left where it is, so that a
+connection once handed over costs what it would have cost on a port of its own.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+
+from shared.log_events import EventLog
+
+log = EventLog(__name__)
+
+PATIENCE_S = 30.0
+SHUTDOWN_S = 5.0
+_TLS_HANDSHAKE = b"\x16"
+BACKLOG = 1024
+_RETRY_S = 1.0
+
+
+class Listener:
+    """Gives every connection a protocol of its own; one that says nothing for `patience_s` is dropped."""
+
+    def __init__(
+        self,
+        protocol: Callable[[], asyncio.BaseProtocol],
+        tls: ssl.SSLContext | None = None,
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        self._protocol = protocol
+        self._tls = tls
+        self._patience_s = patience_s
+        self._sockets: list[socket.socket] = []
+        self._accepting: list[asyncio.Task[None]] = []
+        self._unheard: set[asyncio.Task[None]] = set()
+
+    @property
+    def port(self) -> int:
+        port: int = self._sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def unheard(self) -> int:
+        """Connections that have not said yet what they are."""
+        return len(self._unheard)
+
+    async def open(self, host: str, port: int) -> None:
+        """Listen on every address of `host`. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        try:
+            for family, _, _, _, address in dict.fromkeys(found):
+                self._sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+        except OSError:
+            self._close_sockets()
+            raise
+        for listening in self._sockets:
+            listening.setblocking(False)
+            self._accepting.append(asyncio.create_task(self._accept_for_ever(listening)))
+
+    async def close(self) -> None:
+        """Take no more; whoever was handed over stays."""
+        tasks = [*self._accepting, *self._unheard]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._close_sockets()
+
+    def _close_sockets(self) -> None:
+        for listening in self._sockets:
+            listening.close()
+
+    async def _accept_for_ever(self, listening: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, _ = await loop.sock_accept(listening)
+            except ConnectionAbortedError:
+                continue
+            except OSError as exc:
+                # Out of descriptors: some will come back.
+                log.warning("connection_not_accepted", reason=exc.strerror)
+                await asyncio.sleep(_RETRY_S)
+                continue
+            task = asyncio.create_task(self._hand_over(accepted))
+            self._unheard.add(task)
+            task.add_done_callback(self._unheard.discard)
+
+    async def _hand_over(self, accepted: socket.socket) -> None:
+        try:
+            async with asyncio.timeout(self._patience_s):
+                first = await _first_byte(accepted)
+        except (OSError, TimeoutError, asyncio.CancelledError) as exc:
+            accepted.close()
+            if isinstance(exc, asyncio.CancelledError):
+                raise
+            return
+        is_tls = first == _TLS_HANDSHAKE
+        if not first or (is_tls and self._tls is None):
+            accepted.close()
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                self._protocol,
+                accepted,
+                ssl=self._tls if is_tls else None,
+                ssl_handshake_timeout=self._patience_s if is_tls else None,
+                ssl_shutdown_timeout=SHUTDOWN_S if is_tls else None,
+            )
+        except OSError as exc:
+            log.debug("handshake_failed", reason=str(exc))
+
+
+async def _first_byte(accepted: socket.socket) -> bytes:
+    while True:
+        try:
+            return accepted.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            await _readable(accepted)
+
+
+async def _readable(accepted: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    something_came = asyncio.Event()
+    loop.add_reader(accepted, something_came.set)
+    try:
+        await something_came.wait()
+    finally:
+        loop.remove_reader(accepted)
