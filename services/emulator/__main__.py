@@ -43,6 +43,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         port=settings.port_of("storage"),
         account=settings.storage_account,
         account_key=settings.storage_key.get_secret_value(),
+        issuer=issuer,
     )
     admin = AdminServer(event_hubs, port=settings.port_of("admin"), issuer=issuer)
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Who may do what: the account's key (SharedKey) or a shared access signature."""
+"""Who may do what: the account's key (SharedKey), an identity's token, or a shared access signature."""
 
 import base64
 import hashlib
@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from services.emulator.identity.claims import Caller
+from services.emulator.identity.issuer import Issuer
+from services.emulator.storage import bearer
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.operations import Dialect, Operation
 from services.emulator.storage.request import StorageRequest, parse_http_date, parse_source
@@ -30,28 +33,34 @@ _SIGNED_HEADERS = (
 
 
 class Authorization:
-    """The one account there is, and its key."""
+    """The one account there is, its key, and the issuer whose tokens it takes."""
 
-    def __init__(self, account: str, key: str) -> None:
+    def __init__(self, account: str, key: str, issuer: Issuer | None = None) -> None:
         self._account = account
+        self._issuer = issuer
         self._key = base64.b64decode(key, validate=True)
 
-    def check(self, request: StorageRequest, operation: Operation, now_s: float) -> None:
-        """Raises Refused where the request is not signed for this operation."""
+    def check(self, request: StorageRequest, operation: Operation, now_s: float) -> Caller | None:
+        """The identity that asks, where one does. Raises Refused for what may not be done."""
         if (authorization := request.headers.get("Authorization")) is not None:
-            self._check_shared_key(request, authorization, now_s)
+            scheme, _, credential = authorization.partition(" ")
+            if scheme == bearer.SCHEME:
+                caller = bearer.authenticated(self._issuer, request, credential)
+                bearer.check_roles(caller, operation)
+                return caller
+            self._check_shared_key(request, scheme, credential, now_s)
         elif "sig" in request.query:
             for asked, to_do in (request, operation), *_sources(request):
                 check_shared_access(asked, to_do, self.sign, now_s)
         else:
             raise Refused("NoAuthenticationInformation")
+        return None
 
     def sign(self, text: str) -> str:
         digest = hmac.new(self._key, text.encode(errors="surrogateescape"), hashlib.sha256).digest()
         return base64.b64encode(digest).decode()
 
-    def _check_shared_key(self, request: StorageRequest, authorization: str, now_s: float) -> None:
-        scheme, _, credential = authorization.partition(" ")
+    def _check_shared_key(self, request: StorageRequest, scheme: str, credential: str, now_s: float) -> None:
         account, _, signature = credential.partition(":")
         if scheme != "SharedKey" or not signature:
             raise Refused("InvalidAuthenticationInfo")

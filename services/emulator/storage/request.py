@@ -33,6 +33,7 @@ class StorageRequest:
     remote: str
     max_body_bytes: int
     now_us: int
+    is_secure: bool
 
     def integer_query(self, name: str, *, maximum: int = 2**63 - 1) -> int | None:
         return _integer(self.query.get(name), "InvalidQueryParameterValue", name, maximum)

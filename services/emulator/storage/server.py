@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from services.emulator.identity.issuer import Issuer
 from services.emulator.storage import (
     accounts,
     appends,
@@ -102,6 +103,7 @@ class StorageServer:
         account_key: str = WELL_KNOWN_KEY,
         fsync: bool = False,
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
+        issuer: Issuer | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.host = host
@@ -111,7 +113,7 @@ class StorageServer:
         self._account_key = account_key
         self._max_body_bytes = max_body_bytes
         self._clock = clock
-        self._authorization = Authorization(account, account_key)
+        self._authorization = Authorization(account, account_key, issuer)
         self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=clock)
         self._runner = web.ServerRunner(
             web.Server(
@@ -204,6 +206,7 @@ class StorageServer:
             remote=raw.remote or "",
             max_body_bytes=self._max_body_bytes,
             now_us=int(self._clock() * 1_000_000),
+            is_secure=raw.secure,
         )
 
     async def _perform(
