@@ -12,7 +12,7 @@ from services.emulator.storage.answer import XML, Answer
 from services.emulator.storage.entries import Entry, etag_text, http_date
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
-from services.emulator.storage.listing import key_of, page_size, take_page
+from services.emulator.storage.listing import first_key, page_size, take_page
 from services.emulator.storage.namespace import Node, walk
 from services.emulator.storage.properties import metadata_with_marker
 from services.emulator.storage.request import StorageRequest
@@ -43,8 +43,14 @@ def _matching(request: StorageRequest, store: FileStore, *, recursive: bool) -> 
     if node is None or prefix.startswith("/") or "//" in prefix:
         return iter(())
     base = directory + slash
-    after = key_of(request.query.get("marker", "")).removeprefix(base)
-    return walk(node, base, after=after, prefix=name_prefix, recursive=recursive)
+    after, inclusive = first_key(request, "marker", "startfrom")
+    if after.startswith(base):
+        after = after.removeprefix(base)
+    elif after > base:
+        return iter(())
+    else:
+        after = ""
+    return walk(node, base, after=after, inclusive=inclusive, prefix=name_prefix, recursive=recursive)
 
 
 def _document(request: StorageRequest, items: str, marker: str) -> str:

@@ -19,6 +19,15 @@ def page_size(request: StorageRequest) -> int:
     return min(asked or MAX_PAGE, MAX_PAGE)
 
 
+def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bool]:
+    """Where the page begins, and whether that very path belongs to it: behind the page before, or at the
+    start asked for.
+    """
+    if token_text := request.query.get(marker):
+        return key_of(token_text), False
+    return request.query.get(start, ""), True
+
+
 def take_page(paths: Iterable[tuple[str, Node]], size: int) -> tuple[list[tuple[str, Node]], str]:
     """Up to `size` paths, and the token of the page after them: empty where there is none."""
     found = list(islice(paths, size + 1))

@@ -132,12 +132,19 @@ class Namespace:
 
 
 def walk(
-    directory: Node, base: str = "", *, after: str = "", prefix: str = "", recursive: bool = True
+    directory: Node,
+    base: str = "",
+    *,
+    after: str = "",
+    inclusive: bool = False,
+    prefix: str = "",
+    recursive: bool = True,
 ) -> Iterator[tuple[str, Node]]:
     """Paths below a directory in listing order, each directory before what it holds.
 
     `after` is the key of the path that ended the page before (a directory's ends in a slash) and need not
-    exist any more; `prefix` limits the names directly in `directory`.
+    exist any more; with `inclusive` the file of that very path comes too. `prefix` limits the names directly
+    in `directory`.
     """
     first, _, rest = after.partition("/")
     resumed = first + "/" if "/" in after else first
@@ -146,10 +153,11 @@ def walk(
         if not name.startswith(prefix):
             return
         child, path = directory.children[name], f"{base}{name}"
-        if key != resumed:
+        if key != resumed or (inclusive and key == after):
             yield path, child
         if recursive and child.entry.is_directory:
-            yield from walk(child, path + "/", after=rest if key == resumed else "")
+            deeper = rest if key == resumed else ""
+            yield from walk(child, path + "/", after=deeper, inclusive=inclusive)
 
 
 def list_key(path: str, node: Node) -> str:

@@ -90,8 +90,6 @@ _UNSERVED_PARAMETERS = {
     "snapshot",
     "versionid",
     "showonly",
-    "beginfrom",
-    "startfrom",
     "endbefore",
     "deletetype",
 }

@@ -8,7 +8,7 @@ from services.emulator.storage.conditions import check_create, check_read, check
 from services.emulator.storage.entries import Access, Entry
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
-from services.emulator.storage.listing import key_of, page_size, take_page
+from services.emulator.storage.listing import first_key, page_size, take_page
 from services.emulator.storage.namespace import walk
 from services.emulator.storage.properties import (
     WRITTEN,
@@ -109,8 +109,14 @@ async def list_paths(request: StorageRequest, store: FileStore) -> Answer:
     if node is None or not node.entry.is_directory:
         raise Refused("PathNotFound")
     base = f"{directory}/" if directory else ""
-    after = key_of(request.query.get("continuation", "")).removeprefix(base)
-    found = walk(node, base, after=after, recursive=request.boolean_query("recursive"))
+    after, inclusive = first_key(request, "continuation", "beginfrom")
+    found = walk(
+        node,
+        base,
+        after=after if inclusive else after.removeprefix(base),  # a start is told relative to the directory
+        inclusive=inclusive,
+        recursive=request.boolean_query("recursive"),
+    )
     page, token = take_page(found, page_size(request))
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": token} if token else {})
     return Answer(200, headers, msgspec.json.encode({"paths": [path_json(p, n.entry) for p, n in page]}))

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -12,22 +12,13 @@ from uuid import uuid4
 from aiohttp import web
 
 from services.emulator.identity.issuer import Issuer
-from services.emulator.storage import (
-    accounts,
-    appends,
-    blob_listing,
-    blobs,
-    blocks,
-    containers,
-    leases,
-    paths,
-)
 from services.emulator.storage.answer import Answer, refusal
 from services.emulator.storage.authorization import Authorization
 from services.emulator.storage.delivery import send
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.faults import Faults, Kind
 from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.handlers import HANDLERS
 from services.emulator.storage.operations import Dialect, Operation, dialect_of, operation_of
 from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
@@ -43,48 +34,6 @@ CONTAINERS_FROM_THE_START = ("checkpoints", "lake")
 DEFAULT_MAX_BODY_BYTES = 4000 * 1024 * 1024  # the service's limit for one append or block
 _LINGERING_S = 1.0  # for a client that goes on sending what was refused
 _MAX_HEADER_BYTES = 16 * 1024  # user metadata may be 8 KiB
-
-Handler = Callable[[StorageRequest, FileStore], Awaitable[Answer]]
-
-HANDLERS: dict[str, Handler] = {
-    handler.__name__: handler
-    for handler in (
-        accounts.get_account_info,
-        accounts.get_service_properties,
-        accounts.list_containers,
-        accounts.list_file_systems,
-        appends.append,
-        appends.flush,
-        blob_listing.list_blobs,
-        blobs.copy_blob,
-        blobs.delete_blob,
-        blobs.get_blob,
-        blobs.get_blob_properties,
-        blobs.put_blob,
-        blobs.set_http_headers,
-        blobs.set_metadata,
-        blocks.get_block_list,
-        blocks.put_block,
-        blocks.put_block_list,
-        containers.create_container,
-        containers.delete_container,
-        containers.get_container_acl,
-        containers.get_container_properties,
-        containers.get_file_system_properties,
-        containers.set_container_metadata,
-        leases.lease_container,
-        leases.lease_path,
-        paths.create_directory,
-        paths.create_file,
-        paths.delete_path,
-        paths.get_access_control,
-        paths.get_status,
-        paths.list_paths,
-        paths.rename,
-        paths.set_access_control,
-        paths.set_properties,
-    )
-}
 
 
 class StorageServer:

@@ -81,3 +81,12 @@ def test_a_renamed_folder_takes_its_files_along():
     assert namespace.path_count == 6
     namespace.apply(PathRemoved("lake", "x"))
     assert namespace.path_count == 0
+
+
+@given(PATHS, st.lists(NAMES, min_size=1, max_size=3).map("/".join))
+def test_a_listing_begins_at_any_path(files, start):
+    """Log readers ask for what comes from a version on, which need not exist, and get that and the rest."""
+    namespace, kept = build(files)
+    found = walk(namespace.container("lake").root, after=start, inclusive=True)
+    listed = [path for path, node in found if not node.entry.is_directory]
+    assert listed == sorted(path for path in kept if path >= start)

@@ -1,0 +1,59 @@
+"""Who carries out which operation."""
+
+from collections.abc import Awaitable, Callable
+
+from services.emulator.storage import (
+    accounts,
+    appends,
+    blob_listing,
+    blobs,
+    blocks,
+    containers,
+    leases,
+    paths,
+)
+from services.emulator.storage.answer import Answer
+from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.request import StorageRequest
+
+Handler = Callable[[StorageRequest, FileStore], Awaitable[Answer]]
+
+HANDLERS: dict[str, Handler] = {
+    handler.__name__: handler
+    for handler in (
+        accounts.get_account_info,
+        accounts.get_service_properties,
+        accounts.list_containers,
+        accounts.list_file_systems,
+        appends.append,
+        appends.flush,
+        blob_listing.list_blobs,
+        blobs.copy_blob,
+        blobs.delete_blob,
+        blobs.get_blob,
+        blobs.get_blob_properties,
+        blobs.put_blob,
+        blobs.set_http_headers,
+        blobs.set_metadata,
+        blocks.get_block_list,
+        blocks.put_block,
+        blocks.put_block_list,
+        containers.create_container,
+        containers.delete_container,
+        containers.get_container_acl,
+        containers.get_container_properties,
+        containers.get_file_system_properties,
+        containers.set_container_metadata,
+        leases.lease_container,
+        leases.lease_path,
+        paths.create_directory,
+        paths.create_file,
+        paths.delete_path,
+        paths.get_access_control,
+        paths.get_status,
+        paths.list_paths,
+        paths.rename,
+        paths.set_access_control,
+        paths.set_properties,
+    )
+}
