@@ -5,13 +5,15 @@ import sys
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import certifi
-from azure.eventhub import EventData
+from azure.eventhub import EventData, TransportType
 from azure.eventhub.aio import CheckpointStore, EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.amqp import AmqpMessageBodyType
 
 from shared.credentials import process_credential
+from shared.errors import SettingsError
 from shared.settings import WorldSettings
 
 PREFETCH = 3_000
@@ -43,14 +45,33 @@ class SingleSendProducerClient(EventHubProducerClient):
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """What the SDK would make for every connection anew, of the same certificates: 20 ms of the loop each."""
+    """What the SDK would make for every connection anew: 20 ms of the loop each."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
+    context.load_default_certs()  # and those of the machine, or of SSL_CERT_FILE: where storage looks too
     return context
 
 
 def _is_connection_string(world: str) -> bool:
     return "Endpoint=" in world
+
+
+def _host_of(namespace: str, options: dict[str, Any]) -> str:
+    """The namespace's host; a port after it, as a local one has, goes into `options`.
+
+    By itself the SDK connects to 5671, whatever port is named.
+    """
+    try:
+        named = urlsplit(namespace if "://" in namespace else f"//{namespace}")
+        host, port = named.hostname, named.port
+    except ValueError as error:
+        raise SettingsError(f"{namespace} is no Event Hubs namespace: {error}") from error
+    if not host:
+        raise SettingsError(f"{namespace} is no Event Hubs namespace: it names no host")
+    if port is not None:
+        options["custom_endpoint_address"] = f"sb://{named.netloc}"
+        options["transport_type"] = TransportType.Amqp
+    return host
 
 
 def consumer_client(
@@ -69,7 +90,8 @@ def consumer_client(
         options["partition_ownership_expiration_interval"] = settings.ownership_expiry_s
     if _is_connection_string(world):
         return EventHubConsumerClient.from_connection_string(world, group, eventhub_name=hub, **options)
-    return EventHubConsumerClient(world, hub, group, credential=process_credential(), **options)
+    host = _host_of(world, options)
+    return EventHubConsumerClient(host, hub, group, credential=process_credential(), **options)
 
 
 def producer_client(settings: WorldSettings, hub: str) -> SingleSendProducerClient:
@@ -79,7 +101,8 @@ def producer_client(settings: WorldSettings, hub: str) -> SingleSendProducerClie
     if _is_connection_string(world):
         client = SingleSendProducerClient.from_connection_string(world, eventhub_name=hub, **options)
         return cast("SingleSendProducerClient", client)
-    return SingleSendProducerClient(world, hub, credential=process_credential(), **options)
+    host = _host_of(world, options)
+    return SingleSendProducerClient(host, hub, credential=process_credential(), **options)
 
 
 def body_of(event: EventData) -> bytes:
