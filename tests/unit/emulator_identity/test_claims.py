@@ -1,0 +1,103 @@
+import pytest
+
+from services.emulator.identity.claims import (
+    SKEW_S,
+    SYSTEM_ASSIGNED,
+    Flaw,
+    Principal,
+    TokenInvalid,
+    caller_of,
+    entra_claims,
+)
+from services.emulator.identity.roles import Role
+
+ISSUER = "http://127.0.0.1:5300/identity"
+RESOURCE = "https://eventhubs.azure.net"
+TENANT = "6f1fa77c-2f0c-4e0b-8a4a-0d6f2a0f4a11"
+CLIENT = "0b9fb2a5-73c9-4dd3-9f5c-1d6c6c6e1a2b"
+
+
+def claims(**other):
+    principal = Principal.named(TENANT, SYSTEM_ASSIGNED)
+    made = entra_claims(
+        principal,
+        issuer=ISSUER,
+        audience=f"{RESOURCE}/",
+        roles=[Role.EVENT_HUBS_SENDER],
+        issued_at_s=1000,
+        lifetime_s=600,
+    )
+    return made | other
+
+
+def judged(claims, now_s=1200):
+    return caller_of(claims, issuer=ISSUER, audiences={RESOURCE}, now_s=now_s)
+
+
+def flaw_of(claims, now_s=1200):
+    with pytest.raises(TokenInvalid) as invalid:
+        judged(claims, now_s)
+    return invalid.value.flaw
+
+
+def test_a_token_says_what_a_managed_identitys_says():
+    """A verifier written for Entra ID finds every claim where it looks for it."""
+    made = claims()
+    assert made["iss"] == ISSUER
+    assert made["aud"] == f"{RESOURCE}/"
+    assert (made["iat"], made["nbf"], made["exp"]) == (1000, 1000, 1600)
+    assert made["oid"] == made["sub"] != made["appid"]
+    assert made["tid"] == TENANT
+    assert made["ver"] == "1.0"
+
+
+def test_a_caller_has_the_roles_of_its_token():
+    """What the token names is what the caller may do."""
+    caller = judged(claims())
+    assert caller.roles == {"Azure Event Hubs Data Sender"}
+    assert caller.tenant_id == TENANT
+
+
+@pytest.mark.parametrize("audience", [RESOURCE, f"{RESOURCE}/", ["https://other", RESOURCE]])
+def test_an_audience_may_end_with_a_slash(audience):
+    """SDKs disagree on the slash, and the standard allows several audiences."""
+    assert judged(claims(aud=audience))
+
+
+@pytest.mark.parametrize("audience", ["https://storage.azure.com", "", None, [], 1])
+def test_another_audience_is_refused(audience):
+    """A token for storage does not open Event Hubs."""
+    assert flaw_of(claims(aud=audience)) is Flaw.AUDIENCE
+
+
+def test_another_issuer_is_refused():
+    """A token of Entra ID itself is not ours."""
+    assert flaw_of(claims(iss=f"https://sts.windows.net/{TENANT}/")) is Flaw.ISSUER
+
+
+def test_a_token_ends_when_it_says():
+    """After its time, and the few seconds that clocks may differ by, a token is worth nothing."""
+    assert judged(claims(), now_s=1600).expires_at_s == 1600 + SKEW_S
+    assert flaw_of(claims(), now_s=1600 + SKEW_S) is Flaw.EXPIRED
+
+
+def test_a_token_begins_when_it_says():
+    """A token from the future is refused, but not for the few seconds that clocks may differ by."""
+    assert judged(claims(), now_s=1000 - SKEW_S)
+    assert flaw_of(claims(), now_s=999 - SKEW_S) is Flaw.NOT_YET_VALID
+
+
+@pytest.mark.parametrize(
+    "broken", [{"exp": None}, {"exp": "1600"}, {"nbf": True}, {"oid": 1}, {"tid": None}, {"roles": "Owner"}]
+)
+def test_claims_of_the_wrong_kind_are_refused(broken):
+    """A signature does not make sense of nonsense."""
+    assert flaw_of(claims(**broken)) is Flaw.MALFORMED
+
+
+def test_a_user_assigned_identity_keeps_its_client_id():
+    """A client id goes into the token as it was asked for; other names get one, always the same."""
+    assert Principal.named(TENANT, CLIENT).client_id == CLIENT
+    by_resource = Principal.named(TENANT, "/subscriptions/1/identity")
+    assert by_resource == Principal.named(TENANT, "/subscriptions/1/identity")
+    assert by_resource.client_id != Principal.named(TENANT, SYSTEM_ASSIGNED).client_id
