@@ -1,6 +1,7 @@
 """Blob storage and Data Lake Gen2 on one port, path style, over the files of one directory."""
 
 import os
+import ssl
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from services.emulator.identity.issuer import Issuer
+from services.emulator.listener import Listener
 from services.emulator.storage.answer import Answer, refusal
 from services.emulator.storage.authorization import Authorization
 from services.emulator.storage.delivery import send
@@ -40,6 +42,7 @@ class StorageServer:
     """`async with StorageServer(data_dir) as storage:` serves `data_dir/storage` until the end of the block.
 
     With `fsync` an answered write survives a power cut, not only a kill; every write then waits for the disk.
+    With `tls` the same port answers https as well.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class StorageServer:
         max_body_bytes: int = DEFAULT_MAX_BODY_BYTES,
         issuer: Issuer | None = None,
         clock: Callable[[], float] = time.time,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.host = host
         self.port = port
@@ -64,17 +68,16 @@ class StorageServer:
         self._clock = clock
         self._authorization = Authorization(account, account_key, issuer)
         self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=clock)
-        self._runner = web.ServerRunner(
-            web.Server(
-                self._serve,
-                access_log=None,
-                auto_decompress=False,  # a body is kept as it was sent
-                lingering_time=_LINGERING_S,
-                max_field_size=_MAX_HEADER_BYTES,
-                max_line_size=_MAX_HEADER_BYTES,
-            ),
-            shutdown_timeout=1.0,
+        server = web.Server(
+            self._serve,
+            access_log=None,
+            auto_decompress=False,  # a body is kept as it was sent
+            lingering_time=_LINGERING_S,
+            max_field_size=_MAX_HEADER_BYTES,
+            max_line_size=_MAX_HEADER_BYTES,
         )
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
+        self._listener = Listener(server, tls)
 
     @property
     def connection_string(self) -> str:
@@ -90,11 +93,11 @@ class StorageServer:
                 self._store.commit(ContainerSet(name, self._store.new_container({})))
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self.host, self.port).start()
+            await self._listener.open(self.host, self.port)
         except OSError as exc:
             await self._close()
             raise PortInUse(f"storage cannot listen on {self.host}:{self.port}: {exc.strerror}") from exc
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.port
         return self
 
     async def __aexit__(
@@ -103,6 +106,7 @@ class StorageServer:
         await self._close()
 
     async def _close(self) -> None:
+        await self._listener.close()
         await self._runner.cleanup()
         self._store.close()
 
