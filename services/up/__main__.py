@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 from services.up import ports, programs
 from services.up.log_files import start_logs
 from services.up.oracle import Unverified
-from services.up.racing import first_of
 from services.up.settings import UpSettings
 from services.up.stack import NotReady, Stack
-from services.up.supervisor import KeepsFailing, Supervisor
 from services.up.views import JsonLines, LivePage, PlainText, View
 from shared.data_dir import occupied
 from shared.errors import FleetpriceError, NeedsAttention
+from shared.processes.racing import first_of
+from shared.processes.supervisor import KeepsFailing, Supervisor
 from shared.run import EXIT_FOUND_WRONG, run_service, say_and_refuse
 from shared.settings import read_settings
 

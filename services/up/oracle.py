@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from services.up.process import Process, Program, last_lines
 from shared.errors import FleetpriceError
+from shared.processes.process import Process, Program, last_lines
 
 
 class Unverified(FleetpriceError):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from services.up.log_files import log_path
 from services.up.ports import Ports
-from services.up.process import Program
 from services.up.settings import UpSettings
+from shared.processes.process import Program
 from shared.settings import PREFIX
 
 Environment = Mapping[str, str]

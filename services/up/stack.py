@@ -14,16 +14,16 @@ from services.up.live_prices import LivePrices
 from services.up.oracle import Oracle
 from services.up.ports import Ports
 from services.up.programs import Environment
-from services.up.racing import first_of
 from services.up.seeding import seed_registry
 from services.up.settings import UpSettings
 from services.up.status import Status, price_of
-from services.up.supervisor import Supervisor
 from services.up.views import View
 from services.up.watch import Addresses, Watch
 from shared.errors import FleetpriceError
 from shared.lake import open_lake
 from shared.logs import log
+from shared.processes.racing import first_of
+from shared.processes.supervisor import Supervisor
 from shared.run import EXIT_DONE
 
 STATUS_INTERVAL_S = 1.0

@@ -1,6 +1,6 @@
 import pytest
 
-from services.up.lives import LONGEST_DELAY_S, MAX_SHORT_LIVES, SHORT_LIFE_S, Lives, Next
+from shared.processes.lives import LONGEST_DELAY_S, MAX_SHORT_LIVES, SHORT_LIFE_S, Lives, Next
 
 
 @pytest.mark.parametrize("code", [-9, 1, 0])

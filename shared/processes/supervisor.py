@@ -1,16 +1,17 @@
-"""Keeps the stack's processes alive, and ends every one of them."""
+"""Keeps processes alive, and ends every one of them."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn, Self
 
-from services.up.lives import Lives, Next
-from services.up.process import Process, Program, last_lines
 from shared.errors import FleetpriceError, NeedsAttention
 from shared.logs import log
+from shared.processes.lives import Lives, Next
+from shared.processes.process import Process, Program, last_lines
 
 STOP_GRACE_S = 4.0
 _CRASH_LINES = 5
@@ -25,7 +26,7 @@ class Kept:
 
     def __init__(self, program: Program, on_restart: Callable[[str], None]) -> None:
         self.program = program
-        self.lives = Lives(program.may_finish)
+        self.lives = Lives(program.may_finish, program.max_short_lives)
         self.first_line: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.finished = asyncio.Event()
         self._on_restart = on_restart
@@ -53,6 +54,11 @@ class Kept:
         if self._process is not None:
             await self._process.stop(grace_s)
         await self.finished.wait()
+
+    def send(self, number: signal.Signals) -> None:
+        """Send its process a signal; an end that comes of it is followed by another life."""
+        if self._process is not None:
+            self._process.send(number)
 
     def kill(self) -> None:
         """End it at once, for good."""

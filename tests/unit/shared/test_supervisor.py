@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
-from services.up.process import Program
-from services.up.racing import first_of
-from services.up.supervisor import Supervisor
 from shared.errors import NeedsAttention
+from shared.processes.process import Program
+from shared.processes.racing import first_of
+from shared.processes.supervisor import Supervisor
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What follows when a process of the stack ends: pure decisions."""
+"""What follows when a supervised process ends: pure decisions."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -24,6 +24,7 @@ class Lives:
     """The lives of one service. `may_finish`: an exit with 0 is its end and not a failure."""
 
     may_finish: bool
+    max_short_lives: int = MAX_SHORT_LIVES
     restarts: int = 0
     short_lives: int = 0
 
@@ -34,7 +35,7 @@ class Lives:
         if exit_code == EXIT_DONE and self.may_finish:
             return Next.FINISHED
         self.short_lives = self.short_lives + 1 if lived_s < SHORT_LIFE_S else 1
-        if self.short_lives > MAX_SHORT_LIVES:
+        if self.short_lives > self.max_short_lives:
             return Next.GIVEN_UP
         self.restarts += 1
         return Next.RESTART

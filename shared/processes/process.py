@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from shared.processes.lives import MAX_SHORT_LIVES
+
 _TAIL_BYTES = 4_096
 
 
@@ -23,6 +25,7 @@ class Program:
     may_finish: bool = False
     says_ready: bool = False
     awaits_input_end: bool = False
+    max_short_lives: int = MAX_SHORT_LIVES
 
 
 class Process:
@@ -51,6 +54,11 @@ class Process:
         stream = self._child.stdout
         return await stream.readline() if stream else b""
 
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, if it still runs."""
+        with suppress(ProcessLookupError):
+            self._child.send_signal(number)
+
     def end_input(self) -> None:
         """Close its stdin: what it awaited has come."""
         if self._child.stdin is not None:
@@ -62,7 +70,7 @@ class Process:
 
     async def stop(self, grace_s: float) -> None:
         """Ask it to drain and end; after `grace_s` seconds end it and whatever it started."""
-        self._send(signal.SIGTERM)
+        self.send(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_s):
                 await self._child.wait()
@@ -75,10 +83,6 @@ class Process:
         if self._child.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
-
-    def _send(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError):
-            self._child.send_signal(number)
 
 
 def last_lines(log: Path, count: int) -> list[str]:
