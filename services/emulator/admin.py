@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from services.emulator.event_hubs.faults import Fault
-from services.emulator.event_hubs.hubs import Hub, HubRefused, HubUnknown
+from services.emulator.event_hubs.hubs import Hub, HubKey, HubRefused, HubUnknown
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.endpoint import IdentityEndpoint
 from services.emulator.identity.issuer import Issuer
@@ -21,11 +21,12 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HubWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of PUT /hubs/{name}. Without consumer groups, every one exists."""
+    """The body of PUT /hubs/{name}. Without consumer groups, every one exists; without keys, they stay."""
 
     partition_count: int = 4
     consumer_groups: tuple[str, ...] | None = None
     retention_hours: float = 24
+    keys: tuple[HubKey, ...] | None = None
 
 
 class AdminServer:
@@ -83,7 +84,7 @@ class AdminServer:
         name = request.match_info["name"]
         is_new = self._event_hubs.namespace.hubs.find(name) is None
         hub = self._event_hubs.create_hub(
-            name, wanted.partition_count, wanted.consumer_groups, wanted.retention_hours
+            name, wanted.partition_count, wanted.consumer_groups, wanted.retention_hours, wanted.keys
         )
         return web.json_response(_described(hub), status=201 if is_new else 200)
 
@@ -120,6 +121,8 @@ def _described(hub: Hub) -> dict[str, Any]:
         "partition_count": description.partition_count,
         "consumer_groups": description.consumer_groups,
         "retention_hours": description.retention_hours,
+        # Names and claims: who made a key knows its value.
+        "keys": [{"name": key.name, "claims": key.claims} for key in description.keys],
         "partitions": [_partition(hub, number) for number in range(description.partition_count)],
     }
 

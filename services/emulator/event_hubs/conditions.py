@@ -41,6 +41,11 @@ def unauthorized(claim: str, resource: str) -> Refusal:
     )
 
 
+def lapsed(reason: str, claim: str, resource: str) -> Refusal:
+    refusal = unauthorized(claim, resource)
+    return Refusal(refusal.condition, f"{reason} {refusal.description}")
+
+
 def message_too_large(size_bytes: int, limit_bytes: int) -> Refusal:
     return Refusal(
         MESSAGE_SIZE,

@@ -23,8 +23,9 @@ from services.emulator.event_hubs.frames import (
     ProtocolHeader,
     frame,
 )
+from services.emulator.event_hubs.grants import Grants
 from services.emulator.event_hubs.performatives import Begin, Close, End, Open, SaslInit
-from services.emulator.event_hubs.sas import Grant, TokenRefused
+from services.emulator.event_hubs.sas import TokenRefused
 from services.emulator.event_hubs.session import Session
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.namespace = namespace
         self.loop = asyncio.get_running_loop()
-        self.grants: list[Grant] = []
+        self.grants = Grants(namespace.keys, self.loop, namespace.now_s, self._lapsed)
         self.is_writable = True
         self.max_frame_bytes = MIN_MAX_FRAME_BYTES
         self._connections = connections
@@ -115,6 +116,7 @@ class Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
         self._connections.discard(self)
+        self.grants.stop()
         for session in self._sessions.values():
             session.end()
         self._sessions.clear()
@@ -147,13 +149,16 @@ class Connection(asyncio.Protocol):
 
     def demand(self, path: str, claim: str) -> None:
         """Raises Refusal unless a token that still holds allows `claim` on `path`."""
-        now_s = self.namespace.now_s()
-        if not any(grant.covers(path, claim, now_s) for grant in self.grants):
+        if not self.grants.covers(path, claim):
             raise conditions.unauthorized(claim, path)
 
     def may_read_properties(self, hub: str) -> bool:
-        now_s = self.namespace.now_s()
-        return any(grant.reaches_hub(hub, now_s) for grant in self.grants)
+        return self.grants.reach_hub(hub)
+
+    def _lapsed(self, reason: str) -> None:
+        for session in list(self._sessions.values()):
+            for link in session.links:
+                link.lapse(reason)
 
     def close(self, refusal: Refusal | None = None) -> None:
         """Say why, then hang up without waiting: the SDK does not wait either."""
@@ -223,7 +228,7 @@ class Connection(asyncio.Protocol):
         if init.mechanism == "PLAIN":
             try:
                 _, name, password = (init.initial_response or b"").decode().split("\0")
-                self.grants.append(self.namespace.keys.plain_grant(name, password))
+                self.grants.put(self.namespace.keys.plain_grant(name, password))
             except (ValueError, TokenRefused):
                 code = _SASL_AUTH
         elif init.mechanism not in _MECHANISMS:

@@ -9,6 +9,7 @@ from services.emulator.event_hubs.sas import Grant, KeyRing
 
 # One for each audience. The JavaScript SDK proves itself anew for each of its links.
 MAX_GRANTS = 4096
+MAX_AUDIENCE_LENGTH = 2048
 # Timers of the event loop and the wall clock may differ by a little.
 _LEAST_WAIT_S = 0.01
 
@@ -40,8 +41,8 @@ class Grants:
     def put(self, grant: Grant) -> None:
         """A newer token for the same audience takes the older one's place. Raises Refusal for too many."""
         older = self._grants.get(grant.scope)
-        if older is None and len(self._grants) >= MAX_GRANTS:
-            raise Refusal(conditions.RESOURCE_LIMIT, f"A connection has at most {MAX_GRANTS} audiences.")
+        if len(grant.scope) > MAX_AUDIENCE_LENGTH or (older is None and len(self._grants) >= MAX_GRANTS):
+            raise Refusal(conditions.RESOURCE_LIMIT, "The connection's audiences are too many or too long.")
         self._grants[grant.scope] = grant
         self._wait_for_expiry()
         if older is not None and not older.claims <= grant.claims:

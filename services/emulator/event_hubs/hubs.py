@@ -7,12 +7,15 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.readers import PartitionReaders
+from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND, SharedKey
 from services.emulator.event_hubs.segment import sync_directory
 from shared.errors import FleetpriceError
 from shared.log_events import EventLog
@@ -20,6 +23,7 @@ from shared.log_events import EventLog
 log = EventLog(__name__)
 
 DEFAULT_GROUP = "$Default"
+MAX_KEYS = 12
 MAX_PARTITIONS = 1024
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _GROUP = re.compile(r"\$Default|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,48}[A-Za-z0-9])?")
@@ -34,6 +38,18 @@ class HubUnknown(FleetpriceError):
     """There is no hub of that name."""
 
 
+class KeyUnknown(FleetpriceError):
+    """The hub has no key of that name."""
+
+
+class HubKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key that opens one hub; the claim to manage it includes the others."""
+
+    name: str
+    value: str
+    claims: tuple[Literal["Listen", "Send", "Manage"], ...] = ("Listen", "Send", "Manage")
+
+
 class HubDescription(msgspec.Struct, frozen=True):
     """What stands in hub.json. Without a list of consumer groups, every one exists."""
 
@@ -42,6 +58,7 @@ class HubDescription(msgspec.Struct, frozen=True):
     partition_count: int
     consumer_groups: tuple[str, ...] | None
     retention_hours: float
+    keys: tuple[HubKey, ...] = ()
 
 
 class Hub:
@@ -54,6 +71,19 @@ class Hub:
     @property
     def name(self) -> str:
         return self.description.name
+
+    @property
+    def keys(self) -> list[SharedKey]:
+        every = frozenset({LISTEN, SEND, MANAGE})
+        return [
+            SharedKey(
+                key.name,
+                key.value,
+                every if MANAGE in key.claims else frozenset(key.claims),
+                self.name.lower(),
+            )
+            for key in self.description.keys
+        ]
 
     def has_group(self, group: str) -> bool:
         groups = self.description.consumer_groups
@@ -96,6 +126,10 @@ class HubRegistry:
     def __iter__(self) -> Iterator[Hub]:
         return iter(list(self._hubs.values()))
 
+    def own_keys(self) -> list[SharedKey]:
+        """The keys that hubs have of their own."""
+        return [key for hub in self._hubs.values() for key in hub.keys]
+
     def find(self, name: str) -> Hub | None:
         return self._hubs.get(name.lower())
 
@@ -105,22 +139,31 @@ class HubRegistry:
         partition_count: int = 4,
         consumer_groups: Iterable[str] | None = None,
         retention_hours: float = 24,
+        keys: Iterable[HubKey] | None = None,
     ) -> Hub:
-        """Make the hub, or give the one that is there where it has as many partitions. Raises HubRefused."""
+        """Make the hub, or give the one that is there where it has as many partitions. Raises HubRefused.
+
+        Without a list of keys, those that the hub has stay as they are.
+        """
         groups = None if consumer_groups is None else tuple(dict.fromkeys((DEFAULT_GROUP, *consumer_groups)))
+        own_keys = None if keys is None else tuple(keys)
         _check(name, partition_count, groups, retention_hours)
+        _check_keys(own_keys or ())
         if hub := self.find(name):
             if hub.description.partition_count != partition_count:
                 raise HubRefused(f"hub {name} exists with {hub.description.partition_count} partitions")
             wanted = msgspec.structs.replace(
-                hub.description, consumer_groups=groups, retention_hours=retention_hours
+                hub.description,
+                consumer_groups=groups,
+                retention_hours=retention_hours,
+                keys=hub.description.keys if own_keys is None else own_keys,
             )
             if wanted != hub.description:
                 self._write(wanted)
                 hub.description = wanted
             return hub
         description = HubDescription(
-            name, time.time_ns() // 1_000_000, partition_count, groups, retention_hours
+            name, time.time_ns() // 1_000_000, partition_count, groups, retention_hours, own_keys or ()
         )
         self._write(description)
         log.info("hub_created", hub=name, partitions=partition_count)
@@ -158,7 +201,8 @@ class HubRegistry:
         path = self._directory / description.name.lower()
         path.mkdir(exist_ok=True)
         scratch = path / "hub.json-new"
-        with scratch.open("wb") as file:
+        # For its owner alone: it may hold keys.
+        with open(scratch, "wb", opener=partial(os.open, mode=0o600)) as file:
             file.write(msgspec.json.encode(description))
             file.flush()
             os.fsync(file.fileno())
@@ -179,3 +223,12 @@ def _check(name: str, partition_count: int, groups: tuple[str, ...] | None, rete
     for group in groups or ():
         if not _GROUP.fullmatch(group):
             raise HubRefused(f"{group!r} cannot be a consumer group's name")
+
+
+def _check_keys(keys: tuple[HubKey, ...]) -> None:
+    if len(keys) > MAX_KEYS:
+        raise HubRefused(f"a hub has at most {MAX_KEYS} keys of its own")
+    if len({key.name for key in keys}) < len(keys):
+        raise HubRefused("a hub's keys have different names")
+    if not all(key.name and key.value and key.claims for key in keys):
+        raise HubRefused("a key has a name, a value and at least one claim")

@@ -54,6 +54,18 @@ class Link:
         self.is_open = True
         self.max_message_bytes = session.connection.namespace.max_message_bytes
         self.node: Sink | Source | None = None
+        self._right: tuple[str, str] | None = None
+
+    def claim(self, path: str, claim: str) -> None:
+        """Open only to a client that may, and only for as long as it may. Raises Refusal."""
+        self.session.connection.demand(path, claim)
+        self._right = path, claim
+
+    def lapse(self, reason: str) -> None:
+        """Detach where the client is no longer allowed what the link does."""
+        if self._right is not None and not self.session.connection.grants.covers(*self._right):
+            path, claim = self._right
+            self.detach(conditions.lapsed(reason, claim, path))
 
     def detach(self, refusal: Refusal | None = None) -> None:
         """Tell the client and stop; its own detach is awaited before the handle is free again."""

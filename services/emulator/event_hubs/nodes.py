@@ -46,7 +46,7 @@ def opened(link: Link, attach: Attach) -> Sink | Source:
 
 
 def _sink(link: IncomingLink, path: str) -> EventSink:
-    link.session.connection.demand(path, SEND)
+    link.claim(path, SEND)
     match = _SENDER.fullmatch(path)
     hub = _hub(link, match, path)
     partition_id = match and match["partition"]
@@ -57,7 +57,7 @@ def _sink(link: IncomingLink, path: str) -> EventSink:
 
 
 def _source(link: OutgoingLink, attach: Attach, path: str) -> EventSource:
-    link.session.connection.demand(path, LISTEN)
+    link.claim(path, LISTEN)
     match = _RECEIVER.fullmatch(path)
     hub = _hub(link, match, path)
     if match is None or not hub.has_group(match["group"]):

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
@@ -35,6 +35,7 @@ class Grant:
     scope: str
     claims: frozenset[str]
     expires_at_s: float
+    key: SharedKey | None = None  # the one that signed; what a token of another kind allows has none
 
     def covers(self, path: str, claim: str, now_s: float) -> bool:
         return claim in self.claims and now_s < self.expires_at_s and is_within(path, self.scope)
@@ -46,8 +47,20 @@ class Grant:
 
 
 class KeyRing:
-    def __init__(self, keys: Iterable[SharedKey]) -> None:
+    """The namespace's keys, and those that hubs have of their own at the moment."""
+
+    def __init__(
+        self, keys: Iterable[SharedKey], keys_of_hubs: Callable[[], Iterable[SharedKey]] = tuple
+    ) -> None:
         self._keys = tuple(keys)
+        self._keys_of_hubs = keys_of_hubs
+
+    def __iter__(self) -> Iterator[SharedKey]:
+        yield from self._keys
+        yield from self._keys_of_hubs()
+
+    def holds(self, key: SharedKey) -> bool:
+        return any(key == held for held in self)
 
     def grant(self, token: str, audience: str, now_s: float) -> Grant:
         """What a signature allows for `audience`. Raises TokenRefused."""
@@ -63,13 +76,13 @@ class KeyRing:
             raise TokenRefused(
                 "InvalidAudience: The authorization header contains a token with the wrong audience."
             )
-        return Grant(path_of(audience), key.claims, expires_at_s)
+        return Grant(path_of(audience), key.claims, expires_at_s, key)
 
     def _signing_key(self, parts: dict[str, str], resource_path: str) -> SharedKey:
         # The Python SDK quotes the key's name twice.
         names = {unquote_plus(parts["skn"]), unquote_plus(unquote_plus(parts["skn"]))}
         given = unquote_plus(parts["sig"]).encode()
-        for key in self._keys:
+        for key in self:
             if key.name in names and is_within(resource_path, key.scope):
                 signed = hmac.digest(
                     key.value.encode(), f"{parts['sr']}\n{parts['se']}".encode(), hashlib.sha256
@@ -80,9 +93,9 @@ class KeyRing:
 
     def plain_grant(self, name: str, password: str) -> Grant:
         """What a key's name and value allow when they come by SASL PLAIN. Raises TokenRefused."""
-        for key in self._keys:
+        for key in self:
             if key.name == name and hmac.compare_digest(key.value.encode(), password.encode()):
-                return Grant(key.scope, key.claims, float("inf"))
+                return Grant(key.scope, key.claims, float("inf"), key)
         raise TokenRefused("the key is not known")
 
 

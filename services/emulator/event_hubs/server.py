@@ -9,7 +9,7 @@ from typing import Self
 
 from services.emulator.event_hubs.connection import HANDSHAKE_TIMEOUT_S, Connection
 from services.emulator.event_hubs.durability import Durability, GroupCommit
-from services.emulator.event_hubs.hubs import Hub, HubRegistry
+from services.emulator.event_hubs.hubs import Hub, HubKey, HubRegistry, KeyUnknown
 from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
 from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
@@ -77,7 +77,7 @@ class EventHubsServer:
             stack.push_async_callback(self._finish_background)
             self.namespace = Namespace(
                 hubs,
-                KeyRing(self._keys),
+                KeyRing(self._keys, hubs.own_keys),
                 GroupCommit(self._durability),
                 retention_bytes=self._retention_bytes,
                 issuer=self._issuer,
@@ -110,19 +110,39 @@ class EventHubsServer:
         host = "127.0.0.1" if self.host in _WILDCARDS else self.host
         return f"Endpoint=sb://{host}:{port};SharedAccessKeyName={key.name};SharedAccessKey={key.value};"
 
+    def hub_connection_string(self, name: str, key_name: str) -> str:
+        """How a client with one of the hub's own keys gets to that hub and no other. Raises KeyUnknown."""
+        hub = self.namespace.hubs.find(name)
+        for key in [] if hub is None else hub.keys:
+            if key.name == key_name:
+                found = self.connection_string_at(self.port, key)
+                return f"{found}UseDevelopmentEmulator=true;EntityPath={name};"
+        raise KeyUnknown(f"hub {name} has no key {key_name}")
+
     def create_hub(
         self,
         name: str,
         partition_count: int = 4,
         consumer_groups: Iterable[str] | None = None,
         retention_hours: float = 24,
+        keys: Iterable[HubKey] | None = None,
     ) -> Hub:
-        """Make the hub, or give the one that is there. Without a list, every consumer group exists."""
-        return self.namespace.hubs.create(name, partition_count, consumer_groups, retention_hours)
+        """Make the hub, or give the one that is there. Without a list, every consumer group exists.
+
+        `keys` are the hub's own; without a list they stay as they are.
+        """
+        hub = self.namespace.hubs.create(name, partition_count, consumer_groups, retention_hours, keys)
+        self._keys_changed()
+        return hub
 
     def delete_hub(self, name: str) -> None:
         """Detach its links and forget its events. Raises HubUnknown."""
         self.namespace.delete_hub(name)
+        self._keys_changed()
+
+    def _keys_changed(self) -> None:
+        for connection in list(self._connections):
+            connection.grants.keys_changed()
 
     def accept(self) -> Connection:
         """What speaks with one client, whatever it comes over; it ends with the server."""

@@ -1,7 +1,12 @@
+import json
+
 import pytest
 
-from services.emulator.event_hubs.hubs import HubRefused, HubRegistry, HubUnknown
+from services.emulator.event_hubs.hubs import HubKey, HubRefused, HubRegistry, HubUnknown
 from services.emulator.event_hubs.partition_log import PartitionLog
+from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND
+
+ALL_CLAIMS = (LISTEN, SEND, MANAGE)
 
 
 @pytest.fixture
@@ -91,3 +96,49 @@ def test_partition_ids(directory, partition_id, number):
     hubs = registry(directory)
     assert hubs.create("h").partition(partition_id) == number
     hubs.close()
+
+
+def test_a_hubs_own_keys_are_kept_with_it(directory):
+    """Keys survive a restart and a second request that names none; an empty list takes them away."""
+    keys = [HubKey("mine", "secret", ("Listen",)), HubKey("boss", "other", ("Manage",))]
+    hubs = registry(directory)
+    hubs.create("H", keys=keys)
+    hubs.create("H", retention_hours=5)
+    hubs.close()
+    hubs = registry(directory)
+    assert hubs.find("h").description.keys == tuple(keys)
+    assert [(key.scope, key.claims) for key in hubs.own_keys()] == [("h", {"Listen"}), ("h", set(ALL_CLAIMS))]
+    assert (directory / "h" / "hub.json").stat().st_mode & 0o077 == 0
+    hubs.create("H", keys=[])
+    assert hubs.own_keys() == []
+    hubs.close()
+
+
+def test_a_hub_of_before_there_were_keys_has_none(directory):
+    """What an older program wrote is read."""
+    hubs = registry(directory)
+    hubs.create("h")
+    hubs.close()
+    path = directory / "h" / "hub.json"
+    older = json.loads(path.read_text())
+    del older["keys"]
+    path.write_text(json.dumps(older))
+    hubs = registry(directory)
+    assert hubs.find("h").keys == []
+    hubs.close()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        [HubKey("", "x")],
+        [HubKey("a", "")],
+        [HubKey("a", "x", ())],
+        [HubKey("a", "x"), HubKey("a", "y")],
+        [HubKey(str(number), "x") for number in range(13)],
+    ],
+)
+def test_keys_that_are_none_are_refused(directory, keys):
+    """A key has a name of its own, a value and a claim, and there are at most twelve."""
+    with pytest.raises(HubRefused):
+        registry(directory).create("h", keys=keys)
