@@ -101,6 +101,9 @@ def up(
 @app.command(cls=VerbCommand)
 def emulator(
     data: Data = None,
+    config: Annotated[
+        Path | None, Option(help="Config.json of Microsoft's Event Hubs emulator, to make its hubs")
+    ] = None,
     host: Annotated[str | None, Option(help="Address to listen on; beyond loopback with own keys")] = None,
     event_hubs_port: Port = None,
     storage_port: Port = None,

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any, TypeVar
 
 from services.emulator.admin import AdminServer
+from services.emulator.config import read_config
 from services.emulator.event_hubs.sas import SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.issuer import Issuer
@@ -35,6 +36,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         durability=settings.durability,
         sync_interval_s=settings.sync_interval_s,
         retention_bytes=settings.retention_bytes,
+        hubs=() if settings.config is None else read_config(settings.config),
         issuer=issuer,
     )
     storage = StorageServer(

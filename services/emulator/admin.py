@@ -42,6 +42,7 @@ class AdminServer:
             [
                 web.get("/health", self._health),
                 web.get("/hubs", self._list_hubs),
+                web.get("/hubs/{name}", self._get_hub),
                 web.put("/hubs/{name}", self._put_hub),
                 web.delete("/hubs/{name}", self._delete_hub),
                 web.post("/faults", self._inject_fault),
@@ -74,10 +75,17 @@ class AdminServer:
         await self._runner.cleanup()
 
     async def _health(self, _request: web.Request) -> web.Response:
-        return web.json_response({"status": "ok"})
+        # Word for word what Microsoft's emulator answers.
+        return web.json_response({"status": "healthy", "message": "Service is healthy."})
 
     async def _list_hubs(self, _request: web.Request) -> web.Response:
         return web.json_response([_described(hub) for hub in self._event_hubs.namespace.hubs])
+
+    async def _get_hub(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if (hub := self._event_hubs.namespace.hubs.find(name)) is None:
+            raise HubUnknown(f"there is no hub {name}")
+        return web.json_response(_described(hub))
 
     async def _put_hub(self, request: web.Request) -> web.Response:
         wanted = msgspec.json.decode(await request.read() or b"{}", type=HubWanted)

@@ -21,6 +21,9 @@ class EmulatorSettings(WorldSettings):
     service: ClassVar[str] = "EMULATOR"
 
     data: Path = Field(Path(".fleetprice"), description="Where everything is kept")
+    config: Path | None = Field(
+        None, description="Config.json of Microsoft's Event Hubs emulator: its hubs are made at the start"
+    )
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with own keys")
     event_hubs_port: int = Field(5672, ge=0, le=65535, description="Event Hubs, AMQP; 0: any free port")
     storage_port: int = Field(10000, ge=0, le=65535, description="Blob and Data Lake; 0: any free port")

@@ -147,7 +147,7 @@ class HubRegistry:
         """
         groups = None if consumer_groups is None else tuple(dict.fromkeys((DEFAULT_GROUP, *consumer_groups)))
         own_keys = None if keys is None else tuple(keys)
-        _check(name, partition_count, groups, retention_hours)
+        check(name, partition_count, groups, retention_hours)
         _check_keys(own_keys or ())
         if hub := self.find(name):
             if hub.description.partition_count != partition_count:
@@ -211,7 +211,8 @@ class HubRegistry:
         sync_directory(self._directory)
 
 
-def _check(name: str, partition_count: int, groups: tuple[str, ...] | None, retention_hours: float) -> None:
+def check(name: str, partition_count: int, groups: tuple[str, ...] | None, retention_hours: float) -> None:
+    """Raises HubRefused where no hub can be made like that."""
     if not _NAME.fullmatch(name):
         raise HubRefused(
             "a hub's name has letters, digits, '.', '-' and '_', and begins and ends with no sign"

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from services.emulator.event_hubs.connection import HANDSHAKE_TIMEOUT_S, Connection
+from services.emulator.event_hubs.declared_hubs import DeclaredHub, declare
 from services.emulator.event_hubs.durability import Durability, GroupCommit
 from services.emulator.event_hubs.hubs import Hub, HubKey, HubRegistry, KeyUnknown
 from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
@@ -19,8 +20,6 @@ from shared.log_events import EventLog
 
 log = EventLog(__name__)
 
-DEFAULT_HUBS = ("telemetry", "predictions")
-DEFAULT_GROUPS = ("$Default", "ingest", "scorer")
 RETENTION_INTERVAL_S = 1.0
 # Old events go a segment at a time: a small limit needs small segments to be kept to.
 _SEGMENTS_PER_LIMIT = 4
@@ -43,6 +42,7 @@ class EventHubsServer:
         retention_bytes: int | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        hubs: Iterable[DeclaredHub] = (),
         issuer: Issuer | None = None,
         patience_s: float = HANDSHAKE_TIMEOUT_S,
     ) -> None:
@@ -62,6 +62,7 @@ class EventHubsServer:
         if retention_bytes is not None:
             self._segment_bytes = min(segment_bytes, retention_bytes // _SEGMENTS_PER_LIMIT)
         self._max_message_bytes = max_message_bytes
+        self._declared = tuple(hubs)
         self._issuer = issuer
         self._connections: set[Connection] = set()
         self._background: set[asyncio.Future[None]] = set()
@@ -83,9 +84,7 @@ class EventHubsServer:
                 issuer=self._issuer,
                 max_message_bytes=self._max_message_bytes,
             )
-            for name in DEFAULT_HUBS:
-                if hubs.find(name) is None:
-                    hubs.create(name, consumer_groups=DEFAULT_GROUPS)
+            declare(hubs, self._declared)
             listener = await self._listen()
             self.port = listener.sockets[0].getsockname()[1]
             stack.push_async_callback(self._stop, listener)

@@ -124,7 +124,10 @@ async def test_it_ends_when_it_is_told_to(emulator, tmp_path):
     ready = await running.ready()
     assert ready["event"] == "ready"
     assert ready["data"] == str(tmp_path / "data")
-    assert await asyncio.to_thread(http, "GET", f"{ready['admin']}/health") == (200, {"status": "ok"})
+    assert await asyncio.to_thread(http, "GET", f"{ready['admin']}/health") == (
+        200,
+        {"status": "healthy", "message": "Service is healthy."},
+    )
     code, out, _ = await running.ended(signal.SIGTERM)
     assert (code, out) == (0, "")
 

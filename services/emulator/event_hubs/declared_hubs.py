@@ -1,0 +1,67 @@
+"""The hubs that a namespace is to have when it opens, whatever it held before."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from services.emulator.event_hubs.hubs import DEFAULT_GROUP, HubRegistry
+from shared.errors import NeedsAttention
+
+FROM_THE_START = ("telemetry", "predictions")
+GROUPS_FROM_THE_START = (DEFAULT_GROUP, "ingest", "scorer")
+
+
+class DeclaredHub(NamedTuple):
+    name: str
+    partition_count: int = 4
+    consumer_groups: tuple[str, ...] = (DEFAULT_GROUP,)
+
+
+def declare(hubs: HubRegistry, declared: Iterable[DeclaredHub]) -> None:
+    """Make what is missing, and add the groups that a hub lacks; hubs that are there keep their events.
+
+    Raises NeedsAttention, before anything is made, where a hub has another number of partitions.
+    """
+    wanted = [_with_our_groups(hub) for hub in declared]
+    named = {hub.name.lower() for hub in wanted}
+    wanted += [
+        DeclaredHub(name, consumer_groups=GROUPS_FROM_THE_START)
+        for name in FROM_THE_START
+        if name not in named and hubs.find(name) is None
+    ]
+    for hub in wanted:
+        _check_partitions(hubs, hub)
+    for hub in wanted:
+        _make(hubs, hub)
+
+
+def _with_our_groups(hub: DeclaredHub) -> DeclaredHub:
+    """Our services read `telemetry` and `predictions` with groups of their own, whoever declared these."""
+    if hub.name.lower() not in FROM_THE_START:
+        return hub
+    return hub._replace(consumer_groups=_united(hub.consumer_groups, GROUPS_FROM_THE_START))
+
+
+def _check_partitions(hubs: HubRegistry, declared: DeclaredHub) -> None:
+    hub = hubs.find(declared.name)
+    if hub is not None and hub.description.partition_count != declared.partition_count:
+        raise NeedsAttention(
+            f"hub {declared.name} has {hub.description.partition_count} partitions, "
+            f"{declared.partition_count} are declared: declare as many, delete the hub, "
+            "or choose another directory with --data"
+        )
+
+
+def _make(hubs: HubRegistry, declared: DeclaredHub) -> None:
+    hub = hubs.find(declared.name)
+    if hub is None:
+        hubs.create(declared.name, declared.partition_count, declared.consumer_groups)
+        return
+    held = hub.description.consumer_groups
+    if held is not None:
+        groups = _united(held, declared.consumer_groups)
+        hubs.create(declared.name, declared.partition_count, groups, hub.description.retention_hours)
+
+
+def _united(groups: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """Names are compared without case."""
+    return tuple({group.lower(): group for group in (*others, *groups)}.values())
