@@ -106,9 +106,16 @@ def emulator(
     ] = None,
     host: Annotated[str | None, Option(help="Address to listen on; beyond loopback with own keys")] = None,
     event_hubs_port: Port = None,
+    event_hubs_tls_port: Port = None,
+    event_hubs_ws_port: Port = None,
     storage_port: Port = None,
     admin_port: Port = None,
     port_base: PortBase = None,
+    tls: Annotated[bool | None, Option("--tls/--no-tls", help="Answer TLS, wss, https (default on)")] = None,
+    tls_certificate: Annotated[
+        Path | None, Option(help="Certificate chain to show, PEM (default: one of its own, in DIR/tls)")
+    ] = None,
+    tls_key: Annotated[Path | None, Option(help="Key of that certificate, PEM")] = None,
     as_json: Json = None,
 ) -> None:
     """Run the embedded Azure alone: Event Hubs and storage."""

@@ -6,10 +6,13 @@ import json
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from ssl import SSLContext
 from typing import Any, TypeVar
 
 from services.emulator.admin import AdminServer
 from services.emulator.config import read_config
+from services.emulator.certificate import Certificate
+from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.sas import SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.issuer import Issuer
@@ -27,8 +30,41 @@ T = TypeVar("T")
 async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises NeedsAttention for a port, a directory or a key that will not do."""
     settings.refuse_known_keys_beyond_loopback()
-    issuer = Issuer(settings.data)
-    event_hubs = EventHubsServer(
+    async with AsyncExitStack() as stack:
+        stack.enter_context(occupied(settings.data, "emulator"))
+        certificate = settings.certificate()
+        context = certificate.server_context() if certificate else None
+        issuer = Issuer(settings.data)
+        event_hubs = _event_hubs(settings, issuer)
+        storage = _storage(settings, issuer, context)
+        admin = AdminServer(event_hubs, port=settings.port_of("admin"), issuer=issuer)
+        websockets = WebSocketEndpoint(event_hubs, context, port=settings.port_of("event_hubs_ws"))
+        tls = TlsEndpoint(event_hubs, context, port=settings.port_of("event_hubs_tls")) if context else None
+        for server, flag in (
+            (event_hubs, "--event-hubs-port"),
+            (tls, "--event-hubs-tls-port"),
+            (websockets, "--event-hubs-ws-port"),
+            (storage, "--storage-port"),
+            (admin, "--admin-port"),
+        ):
+            if server is not None:
+                await stack.enter_async_context(_listening(server, flag))
+        ready = {
+            "event_hubs": event_hubs.connection_string,
+            "event_hubs_ws": websockets.connection_string,
+            **_secured(tls, certificate),
+            "storage": storage.connection_string,
+            "admin": admin.url,
+            "identity_endpoint": issuer.endpoint,
+            "identity_header": issuer.header,
+            "data": str(settings.data.absolute()),
+        }
+        _say_ready(settings, ready)
+        await stop.wait()
+
+
+def _event_hubs(settings: EmulatorSettings, issuer: Issuer) -> EventHubsServer:
+    return EventHubsServer(
         settings.data,
         host=settings.host,
         port=settings.port_of("event_hubs"),
@@ -39,25 +75,24 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         hubs=() if settings.config is None else read_config(settings.config),
         issuer=issuer,
     )
-    storage = StorageServer(
+
+
+def _storage(settings: EmulatorSettings, issuer: Issuer, tls: SSLContext | None) -> StorageServer:
+    return StorageServer(
         settings.data,
         host=settings.host,
         port=settings.port_of("storage"),
         account=settings.storage_account,
         account_key=settings.storage_key.get_secret_value(),
         issuer=issuer,
+        tls=tls,
     )
-    admin = AdminServer(event_hubs, port=settings.port_of("admin"), issuer=issuer)
-    async with AsyncExitStack() as stack:
-        stack.enter_context(occupied(settings.data, "emulator"))
-        for server, flag in (
-            (event_hubs, "--event-hubs-port"),
-            (storage, "--storage-port"),
-            (admin, "--admin-port"),
-        ):
-            await stack.enter_async_context(_listening(server, flag))
-        _say_ready(settings, event_hubs, storage, admin, issuer)
-        await stop.wait()
+
+
+def _secured(tls: TlsEndpoint | None, certificate: Certificate | None) -> dict[str, str]:
+    if tls is None or certificate is None:
+        return {}
+    return {"event_hubs_tls": tls.connection_string, "ca": str(certificate.ca.absolute())}
 
 
 @asynccontextmanager
@@ -70,27 +105,13 @@ async def _listening(server: AbstractAsyncContextManager[T], flag: str) -> Async
         yield entered
 
 
-def _say_ready(
-    settings: EmulatorSettings,
-    event_hubs: EventHubsServer,
-    storage: StorageServer,
-    admin: AdminServer,
-    issuer: Issuer,
-) -> None:
-    ready = {
-        "event": "ready",
-        "event_hubs": event_hubs.connection_string,
-        "storage": storage.connection_string,
-        "admin": admin.url,
-        "identity_endpoint": issuer.endpoint,
-        "identity_header": issuer.header,
-        "data": str(settings.data.absolute()),
-    }
+def _say_ready(settings: EmulatorSettings, reached: Mapping[str, str]) -> None:
+    ready = {"event": "ready", **reached}
     write_world(settings.data, ready)
     if settings.as_json:
         lines = [json.dumps(ready, separators=(",", ":"))]
     else:
-        lines = [f"{name.replace('_', ' '):<18}{value}" for name, value in ready.items() if name != "event"]
+        lines = [f"{name.replace('_', ' '):<18}{value}" for name, value in reached.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
@@ -117,7 +138,8 @@ def _flags() -> dict[str, Any]:
         flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
         help_text = f"{field.description} ({variable_of(EmulatorSettings, name)}, default {field.default})"
         if field.annotation is bool:
-            parser.add_argument(flag, dest=name, action="store_true", default=None, help=help_text)
+            action = argparse.BooleanOptionalAction if field.default else "store_true"
+            parser.add_argument(flag, dest=name, action=action, default=None, help=help_text)
         else:
             parser.add_argument(flag, dest=name, help=help_text.replace("%", "%%"))
     return vars(parser.parse_args())

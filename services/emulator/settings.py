@@ -6,14 +6,15 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
+from services.emulator.certificate import Certificate, own_certificate
 from services.emulator.event_hubs.durability import Durability
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME
 from services.emulator.storage.server import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from shared.errors import SettingsError
 from shared.settings import LOOPBACK, PREFIX, WorldSettings
 
-# Where each listener stands above --port-base; the gaps are those of the TLS and websocket listeners.
-_EVENT_HUBS_STEP, _STORAGE_STEP, _ADMIN_STEP = 0, 3, 4
+# Where each listener stands above --port-base.
+_STEPS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "storage": 3, "admin": 4}
 
 
 class EmulatorSettings(WorldSettings):
@@ -26,12 +27,25 @@ class EmulatorSettings(WorldSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with own keys")
     event_hubs_port: int = Field(5672, ge=0, le=65535, description="Event Hubs, AMQP; 0: any free port")
-    storage_port: int = Field(10000, ge=0, le=65535, description="Blob and Data Lake; 0: any free port")
+    event_hubs_tls_port: int = Field(
+        5671, ge=0, le=65535, description="Event Hubs, AMQP over TLS; 0: any free port"
+    )
+    event_hubs_ws_port: int = Field(
+        5673, ge=0, le=65535, description="Event Hubs, AMQP over websockets (ws, wss); 0: any free port"
+    )
+    storage_port: int = Field(
+        10000, ge=0, le=65535, description="Blob and Data Lake (http, https); 0: any free port"
+    )
     admin_port: int = Field(5300, ge=0, le=65535, description="Health, hubs and faults; 0: any free port")
     port_base: int | None = Field(
         None, ge=0, le=65500, description="Lay all ports out from here; 0: any free ones"
     )
     as_json: bool = Field(False, description="One JSON line on stdout as soon as everything answers")
+    tls: bool = Field(True, description="Answer TLS, wss and https too")
+    tls_certificate: Path | None = Field(
+        None, description="Certificate chain to show, PEM; none: one of its own, in DIR/tls"
+    )
+    tls_key: Path | None = Field(None, description="Key of that certificate, PEM")
     key_name: str = Field(DEVELOPMENT_KEY_NAME, min_length=1, description="Name of the Event Hubs key")
     key: SecretStr = Field(SecretStr(DEVELOPMENT_KEY), description="Event Hubs key")
     storage_account: str = Field(WELL_KNOWN_ACCOUNT, min_length=1, description="Name of the storage account")
@@ -46,12 +60,26 @@ class EmulatorSettings(WorldSettings):
     )
 
     def port_of(self, listener: str) -> int:
-        """The port of `event_hubs`, `storage` or `admin`, laid out from the base where there is one."""
-        steps = {"event_hubs": _EVENT_HUBS_STEP, "storage": _STORAGE_STEP, "admin": _ADMIN_STEP}
+        """The port of `event_hubs`, `storage`, …, laid out from the base where there is one."""
         if self.port_base is None:
-            own = {"event_hubs": self.event_hubs_port, "storage": self.storage_port, "admin": self.admin_port}
-            return own[listener]
-        return self.port_base + steps[listener] if self.port_base else 0
+            port: int = getattr(self, f"{listener}_port")
+            return port
+        return self.port_base + _STEPS[listener] if self.port_base else 0
+
+    def certificate(self) -> Certificate | None:
+        """What to show to clients that speak TLS; None where none are served.
+
+        Raises SettingsError where half of the person's own is named.
+        """
+        if not self.tls:
+            return None
+        if self.tls_certificate is not None and self.tls_key is not None:
+            return Certificate(ca=self.tls_certificate, chain=self.tls_certificate, key=self.tls_key)
+        if self.tls_certificate is not None or self.tls_key is not None:
+            raise SettingsError(
+                f"{PREFIX}EMULATOR_TLS_CERTIFICATE and {PREFIX}EMULATOR_TLS_KEY are set together"
+            )
+        return own_certificate(self.data / "tls", self.host)
 
     def refuse_known_keys_beyond_loopback(self) -> None:
         """Raises SettingsError where strangers could come in with a key that everybody knows."""

@@ -30,6 +30,8 @@ _LOCAL_DEFAULTS = {
 def emulator(settings: UpSettings, ports: Ports, inherited: Environment) -> Program:
     own = {
         "EMULATOR_EVENT_HUBS_PORT": ports.event_hubs,
+        "EMULATOR_EVENT_HUBS_TLS_PORT": ports.event_hubs_tls,
+        "EMULATOR_EVENT_HUBS_WS_PORT": ports.event_hubs_ws,
         "EMULATOR_STORAGE_PORT": ports.storage,
         "EMULATOR_ADMIN_PORT": ports.admin,
         "EMULATOR_DATA": settings.data.absolute(),

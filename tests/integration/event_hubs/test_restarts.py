@@ -150,12 +150,21 @@ async def test_a_directory_of_another_version_is_left_alone(emulator, tmp_path):
     assert not (tmp_path / "event_hubs").exists()
 
 
-@pytest.mark.parametrize("flag", ["--event-hubs-port", "--storage-port", "--admin-port"])
+PORT_FLAGS = (
+    "--event-hubs-port",
+    "--event-hubs-tls-port",
+    "--event-hubs-ws-port",
+    "--storage-port",
+    "--admin-port",
+)
+
+
+@pytest.mark.parametrize("flag", PORT_FLAGS)
 async def test_a_port_in_use_is_named(emulator, tmp_path, flag):
     """A port that is taken is refused with its number and the flag that changes it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        flags = {"--event-hubs-port": 0, "--storage-port": 0, "--admin-port": 0} | {flag: port}
+        flags = dict.fromkeys(PORT_FLAGS, 0) | {flag: port}
         arguments = [str(part) for pair in flags.items() for part in pair]
         code, out, err = await emulator(tmp_path / "data", *arguments, ports=()).ended()
     assert (code, out) == (2, "")

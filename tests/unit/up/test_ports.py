@@ -1,5 +1,5 @@
 import socket
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 
 import pytest
@@ -9,14 +9,24 @@ from shared.errors import PortInUse
 
 
 def test_the_usual_ports_are_those_that_were_promised():
-    """Hub 5672, storage 10000, admin 5300, scorer 8000."""
+    """Hub 5672, its TLS 5671 and websockets 5673, storage 10000, admin 5300, scorer 8000."""
     ports = laid_out(None)
-    assert (ports.event_hubs, ports.storage, ports.admin, ports.scorer) == (5672, 10000, 5300, 8000)
+    assert (ports.event_hubs, ports.event_hubs_tls, ports.event_hubs_ws) == (5672, 5671, 5673)
+    assert (ports.storage, ports.admin, ports.scorer) == (10000, 5300, 8000)
 
 
 def test_a_base_lays_the_ports_out_from_there():
-    """Hub P, storage P+3, admin P+4, scorer P+5, metrics of ingest and simulator P+7 and P+8."""
-    assert laid_out(20_000) == Ports(20_000, 20_003, 20_004, 20_005, 20_007, 20_008)
+    """Hub P, TLS P+1, websockets P+2, storage P+3, admin P+4, scorer P+5, metrics P+7 and P+8."""
+    assert laid_out(20_000) == Ports(
+        event_hubs=20_000,
+        event_hubs_tls=20_001,
+        event_hubs_ws=20_002,
+        storage=20_003,
+        admin=20_004,
+        scorer=20_005,
+        ingest_metrics=20_007,
+        simulator_metrics=20_008,
+    )
 
 
 def test_base_zero_means_any_free_port_for_every_listener():
@@ -32,4 +42,4 @@ def test_a_port_in_use_is_said_before_anything_starts():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse, match=rf"{port}.*storage.*--port-base"):
-            chosen(Ports(0, port, 0, 0, 0, 0))
+            chosen(replace(laid_out(0), storage=port))
