@@ -74,6 +74,9 @@ class EventSource:
             chunk, session.next_delivery_id, link.credit, session.window, metrics
         )
         self._offset = rendered.next_offset
+        if rendered.is_damaged:
+            # A reader sees that numbers are missing; to serve nothing from here on would be worse.
+            self._offset = self._log.behind_damage(self._offset)
         self._connection.write(rendered.parts)
         link.sent(rendered.events, rendered.frames)
         self.schedule()

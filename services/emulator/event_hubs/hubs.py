@@ -13,10 +13,10 @@ from typing import Literal
 
 import msgspec
 
+from services.emulator.event_hubs.log_file import sync_directory
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.readers import PartitionReaders
 from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND, SharedKey
-from services.emulator.event_hubs.segment import sync_directory
 from shared.errors import FleetpriceError
 from shared.log_events import EventLog
 

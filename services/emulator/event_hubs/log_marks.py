@@ -1,35 +1,49 @@
-"""What a partition remembers beyond its segments: which numbers may have been served, and its last event.
+"""What a partition remembers beyond its segments: which numbers and offsets may have been served.
 
-The segments alone say what survived. After a kill -9 that is everything, since the page cache outlives the
-process; after a power cut the newest events may be gone although readers saw them. So numbers are reserved
-ahead, durably, and a start after another boot goes on above the reservation: a gap, but no number used twice.
+The segments say what survived, which is not all that readers saw where files were cut or damaged. A number
+or an offset that was served once is never used again:
+
+- `tail` says where the log ended, rewritten in place after every append. It is exact, and outlives the
+  process, kill -9 included, like everything that was written.
+- `marks.json` is durable. Numbers and offsets are reserved in it ahead of their use, so that after a power
+  cut, when the tail may be older than what was served, the log goes on above the reservation: a gap, but
+  nothing is used twice. A clean end leaves the exact end in it.
 """
 
 import os
+import uuid
 from pathlib import Path
+from struct import Struct
+from typing import NamedTuple
+from zlib import crc32
 
 import msgspec
 
-from services.emulator.event_hubs.segment import sync_directory
+from services.emulator.event_hubs.log_file import LogFile, OpenFiles, sync_directory, sync_file
 
-RESERVATION = 1 << 20
+RESERVED_NUMBERS = 1 << 20
+RESERVED_BYTES = 1 << 30
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_FIELDS = Struct("<qqqqq")
+_CRC = Struct("<I")
 
 
 class LogMarks(msgspec.Struct, frozen=True):
     """`boot_id` is empty after a clean end: everything up to there was made durable."""
 
     reserved_sequence: int = 0
+    reserved_offset: int = 0
     boot_id: str = ""
-    last_offset: str = "-1"
-    last_enqueued_ms: int | None = None
 
     @classmethod
-    def load(cls, directory: Path) -> "LogMarks":
+    def load(cls, directory: Path) -> "LogMarks | None":
+        """None where they cannot be read."""
         try:
             return msgspec.json.decode((directory / "marks.json").read_bytes(), type=cls)
         except FileNotFoundError:
             return cls()
+        except msgspec.DecodeError:
+            return None
 
     def save(self, directory: Path) -> None:
         scratch = directory / "marks.json-new"
@@ -40,10 +54,51 @@ class LogMarks(msgspec.Struct, frozen=True):
         scratch.rename(directory / "marks.json")
         sync_directory(directory)
 
+    @property
+    def are_of_this_boot(self) -> bool:
+        """Whether all that was written before is still as it was: the machine has not gone down since."""
+        return self.boot_id in {"", current_boot_id()}
+
+
+class Tail(NamedTuple):
+    """Where the log goes on, and its last event; -1 while there never was one."""
+
+    next_sequence: int = 0
+    next_offset: int = 0
+    last_sequence: int = -1
+    last_offset: int = -1
+    last_enqueued_ms: int = -1
+
+
+class TailFile:
+    def __init__(self, directory: Path, files: OpenFiles) -> None:
+        self._file = LogFile(directory / "tail", files)
+
+    def save(self, tail: Tail) -> None:
+        fields = _FIELDS.pack(*tail)
+        self._file.write(fields + _CRC.pack(crc32(fields)), 0)
+
+    def load(self) -> Tail | None:
+        """None where there is none, or none that is whole."""
+        try:
+            raw = self._file.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        fields = raw[: _FIELDS.size]
+        if raw[_FIELDS.size :] != _CRC.pack(crc32(fields)):
+            return None
+        return Tail(*_FIELDS.unpack(fields))
+
+    def sync(self) -> None:
+        sync_file(self._file.path)
+
+    def close(self) -> None:
+        self._file.close()
+
 
 def current_boot_id() -> str:
-    """Differs after each start of the machine; "unknown" never equals a start before it."""
+    """Differs after each start of the machine; where the system has none, no two starts are the same."""
     try:
         return _BOOT_ID.read_text().strip()
     except FileNotFoundError:
-        return "unknown"
+        return str(uuid.uuid4())

@@ -9,8 +9,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.emulator.event_hubs.annotations import Event, encoded_records
-from services.emulator.event_hubs.log_marks import RESERVATION, LogMarks, current_boot_id
-from services.emulator.event_hubs.records import HEADER_BYTES, RecordMark
+from services.emulator.event_hubs.log_file import OpenFiles
+from services.emulator.event_hubs.log_marks import (
+    RESERVED_BYTES,
+    RESERVED_NUMBERS,
+    LogMarks,
+    Tail,
+    TailFile,
+    current_boot_id,
+)
+from services.emulator.event_hubs.log_recovery import recovered
+from services.emulator.event_hubs.records import RecordMark
 from services.emulator.event_hubs.segment import Segment
 from shared.log_events import EventLog
 
@@ -19,13 +28,10 @@ log = EventLog(__name__)
 SEGMENT_BYTES = 64 * 1024 * 1024
 # A quiet partition's segment is closed by age, or its first event would hold all the later ones back.
 _SEGMENTS_PER_AGE = 4
-# No append is longer than a batch with its annotations; more than this behind the last good record is no torn
-# append but damage, and then numbers that were served may be missing.
-_LONGEST_APPEND_BYTES = 16 * 1024 * 1024
 
 
 class Chunk(NamedTuple):
-    """Whole and perhaps one unfinished record, from `offset` on."""
+    """A whole record, unless it is damaged, and what follows it, from `offset` on."""
 
     offset: int
     data: bytes
@@ -42,34 +48,30 @@ class PartitionState(NamedTuple):
 
 
 class PartitionLog:
-    """`in_background` runs slow work (fdatasync) elsewhere; by default it is done on the spot."""
-
     def __init__(
         self,
         directory: Path,
         *,
         segment_bytes: int = SEGMENT_BYTES,
         in_background: Callable[[Callable[[], None]], None] = lambda work: work(),
+        files: OpenFiles | None = None,
     ) -> None:
+        """`in_background` runs slow work (fdatasync) elsewhere; by default it is done on the spot.
+
+        Logs that share `files` together hold no more of them open than that allows.
+        """
         self.directory = directory
         self._segment_bytes = segment_bytes
         self._in_background = in_background
+        self._files = files or OpenFiles()
         self._waiting: set[Callable[[], None]] = set()
         directory.mkdir(parents=True, exist_ok=True)
-        marks = LogMarks.load(directory)
-        self._segments, cut_bytes = _recovered(directory)
-        self._next_sequence = self._segments[-1].next_sequence
-        is_whole = marks.boot_id in {"", current_boot_id()} and cut_bytes <= _LONGEST_APPEND_BYTES
-        if not is_whole and marks.reserved_sequence > self._next_sequence:
-            self._next_sequence = marks.reserved_sequence
-            self._start_segment()
-        self._reserved_sequence = self._next_sequence
-        last = next((segment for segment in reversed(self._segments) if segment.last), None)
-        self._last_offset, self._last_ms = marks.last_offset, marks.last_enqueued_ms
-        if last is not None and last.last is not None:
-            self._last_offset = str(last.base_offset + last.last.position)
-            self._last_ms = last.last.enqueued_ms
+        self._tail_file = TailFile(directory, self._files)
+        found = recovered(directory, self._files, self._tail_file, in_background)
+        self._segments, self._tail = found.segments, found.tail
         self._bases = [segment.base_offset for segment in self._segments]
+        is_ours = found.marks is not None and found.marks.boot_id == current_boot_id()
+        self._marks = found.marks if is_ours and found.marks is not None else LogMarks()
 
     @property
     def end_offset(self) -> int:
@@ -81,7 +83,7 @@ class PartitionLog:
 
     @property
     def next_sequence(self) -> int:
-        return self._next_sequence
+        return self._tail.next_sequence
 
     @property
     def segments(self) -> Sequence[Segment]:
@@ -92,34 +94,40 @@ class PartitionLog:
         return sum(segment.size_bytes for segment in self._segments)
 
     def state(self) -> PartitionState:
-        first = next((segment for segment in self._segments if segment.last), None)
+        oldest, tail = self._segments[0], self._tail
+        is_empty = oldest.last is None
         return PartitionState(
-            begin_sequence_number=first.base_sequence if first else self._next_sequence,
-            last_sequence_number=self._next_sequence - 1,
-            last_offset=self._last_offset,
-            last_enqueued_ms=self._last_ms,
-            is_empty=first is None,
+            begin_sequence_number=tail.next_sequence if is_empty else oldest.base_sequence,
+            last_sequence_number=tail.last_sequence,
+            last_offset=str(tail.last_offset),
+            last_enqueued_ms=None if tail.last_sequence < 0 else tail.last_enqueued_ms,
+            is_empty=is_empty,
         )
 
     def append(self, events: Sequence[Event], now_ms: int) -> None:
         """Write all events, or none where the disk refuses (OSError); then wake the waiting readers."""
         if not events:
             return
-        self._reserve(len(events))
         if self._segments[-1].size_bytes >= self._segment_bytes:
             self.roll()
         segment = self._segments[-1]
+        start, base, first_sequence = segment.end_offset, segment.base_offset, self._tail.next_sequence
         # Times never go down, so that seeking by time can bisect; a clock set back only holds them still.
-        enqueued_ms = max(now_ms, self._last_ms or 0)
-        first_sequence, last_sequence = self._next_sequence, self._next_sequence + len(events) - 1
-        start, base = segment.end_offset, segment.base_offset
+        enqueued_ms = max(now_ms, self._tail.last_enqueued_ms)
         records = encoded_records(events, first_sequence, start, enqueued_ms)
+        end, last_sequence = start + len(records.data), first_sequence + len(events) - 1
+        tail = Tail(last_sequence + 1, end, last_sequence, records.last_offset, enqueued_ms)
+        self._reserve(tail)
+        try:
+            segment.write(records.data)
+            # Nobody is served before this says so: after a kill the log knows all that was.
+            self._tail_file.save(tail)
+        except OSError:
+            segment.take_back()
+            raise
         first = RecordMark(start - base, 0, first_sequence, enqueued_ms)
-        end = start - base + len(records.data)
-        last = RecordMark(records.last_offset - base, end, last_sequence, enqueued_ms)
-        segment.append(records.data, first, last)
-        self._next_sequence += len(events)
-        self._last_offset, self._last_ms = str(records.last_offset), enqueued_ms
+        segment.accept(first, RecordMark(records.last_offset - base, end - base, last_sequence, enqueued_ms))
+        self._tail = tail
         self._wake()
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:
@@ -127,22 +135,22 @@ class PartitionLog:
 
         At least one whole record: a longer one than `max_bytes` comes alone.
         """
-        segment = self._segments[max(0, bisect_right(self._bases, offset) - 1)]
-        offset = max(offset, segment.base_offset)
+        offset = max(offset, self.begin_offset)
+        following = bisect_right(self._bases, offset)
+        segment = self._segments[following - 1]
         if offset >= segment.end_offset:
-            following = bisect_right(self._bases, offset)
-            if following == len(self._segments):
+            if following == len(self._segments) or self._segments[following].last is None:
                 return None
             segment = self._segments[following]
             offset = segment.base_offset
-            if segment.size_bytes == 0:
-                return None
-        position = offset - segment.base_offset
-        data = segment.read(position, min(max_bytes, segment.size_bytes - position))
-        needed = HEADER_BYTES + int.from_bytes(data[:4], "big")
-        if needed > len(data):
-            data = segment.read(position, needed)
-        return Chunk(offset, data)
+        return Chunk(offset, segment.read(offset - segment.base_offset, max_bytes))
+
+    def behind_damage(self, offset: int) -> int:
+        """Where a reader goes on whose chunk from `offset` began with a damaged record."""
+        segment = self._segments[bisect_right(self._bases, offset) - 1]
+        goes_on = segment.base_offset + segment.behind_damage(offset - segment.base_offset)
+        log.warning("damage_skipped", file=str(segment.path), offset=offset, goes_on_at=goes_on)
+        return goes_on
 
     def wait(self, wake: Callable[[], None]) -> None:
         """Call `wake` once, at the next append."""
@@ -158,7 +166,7 @@ class PartitionLog:
                 wake()
 
     def sync(self) -> None:
-        """Make all that was appended durable; may run beside appends."""
+        """Make all that was appended durable; may run in a thread, beside appends."""
         for segment in self._segments[:]:
             if not segment.is_sealed:
                 segment.sync()
@@ -166,68 +174,70 @@ class PartitionLog:
     def roll(self) -> None:
         """Go on in a new segment; the old one is made durable meanwhile."""
         full = self._segments[-1]
-        if full.last is not None:
-            full.index.finish(full.last)
-            self._start_segment()
-            self._in_background(full.seal)
+        if full.last is None:
+            return
+        full.finish()
+        following = Segment.create(self.directory, self._tail.next_sequence, full.end_offset, self._files)
+        self._segments.append(following)
+        self._bases.append(following.base_offset)
+        # The older ones too: the disk may have been too full for the index of one.
+        for segment in self._segments[:-1]:
+            if not segment.is_sealed:
+                self._in_background(segment.seal)
 
     def expire(self, now_ms: int, max_age_ms: int, max_bytes: int | None) -> None:
         """Give up whole segments from the old end while one is too old, or all are too large."""
         active = self._segments[-1]
         if active.first_ms is not None and now_ms - active.first_ms >= max_age_ms // _SEGMENTS_PER_AGE:
             self.roll()
-        while len(self._segments) > 1 and (oldest := self._segments[0]).is_sealed and oldest.last is not None:
+        over_bytes = 0 if max_bytes is None else self.size_bytes - max_bytes
+        while (oldest := self._segments[0]).last is not None and oldest is not self._segments[-1]:
             is_old = now_ms - oldest.last.enqueued_ms > max_age_ms
-            is_over = max_bytes is not None and self.size_bytes > max_bytes
-            if not is_old and not is_over:
+            if not (is_old or over_bytes > 0) or oldest.is_being_sealed:
                 return
-            self._drop_oldest()
+            over_bytes -= oldest.size_bytes
+            try:
+                self._drop_oldest()
+            except OSError as exc:
+                log.warning("segment_not_expired", file=str(oldest.path), reason=exc.strerror)
+                return
 
     def _drop_oldest(self) -> None:
-        # The newest segment always stays: its name carries the next number.
-        self._save_marks(current_boot_id(), self._reserved_sequence)
-        self._segments.pop(0).delete()
+        if self._segments[1].last is None:
+            # From here on nothing but the tail knows which numbers are used up.
+            self._tail_file.sync()
         self._bases.pop(0)
+        self._segments.pop(0).delete()
         log.info("segment_expired", partition=str(self.directory), begins=self.state().begin_sequence_number)
 
     def close(self) -> None:
-        """Make everything durable; the next start then trusts it."""
-        self.sync()
-        self._save_marks("", self._reserved_sequence)
-        for segment in self._segments:
-            segment.close()
+        """Make everything durable; the next start then trusts it, whatever happens to the machine."""
+        try:
+            if self._marks.boot_id:
+                self.sync()
+                self._segments[-1].sync_rows()
+                self._tail_file.sync()
+                LogMarks(self._tail.next_sequence, self._tail.next_offset).save(self.directory)
+        except OSError as exc:
+            log.warning("log_not_closed", partition=str(self.directory), reason=exc.strerror)
+        self.abandon()
 
     def abandon(self) -> None:
-        """Let go of the files of a deleted hub."""
+        """Let go of the files, of a deleted hub for one."""
         for segment in self._segments:
-            segment.close()
+            segment.let_go()
+        self._tail_file.close()
 
-    def _reserve(self, count: int) -> None:
-        if self._next_sequence + count > self._reserved_sequence:
-            reserved = self._next_sequence + count + RESERVATION
-            self._save_marks(current_boot_id(), reserved)
-            self._reserved_sequence = reserved
-
-    def _save_marks(self, boot_id: str, reserved_sequence: int) -> None:
-        LogMarks(reserved_sequence, boot_id, self._last_offset, self._last_ms).save(self.directory)
-
-    def _start_segment(self) -> None:
-        base_offset = self._segments[-1].end_offset if self._segments else 0
-        self._segments.append(Segment.create(self.directory, self._next_sequence, base_offset))
-        self._bases = [segment.base_offset for segment in self._segments]
-
-
-def _recovered(directory: Path) -> tuple[list[Segment], int]:
-    """The segments of `directory`, at least one, and the most bytes that had to be cut from any."""
-    segments = []
-    cut_most = 0
-    paths = sorted(directory.glob("*.log"))
-    for path in paths:
-        segment = Segment.open_sealed(path) if path != paths[-1] else None
-        if segment is None:
-            segment, cut = Segment.recover(path)
-            cut_most = max(cut_most, cut)
-            if cut:
-                log.warning("torn_record_cut", file=str(path), cut_bytes=cut)
-        segments.append(segment)
-    return segments or [Segment.create(directory, 0, 0)], cut_most
+    def _reserve(self, tail: Tail) -> None:
+        """Make numbers and offsets up to `tail` known to every later start before they are used."""
+        reserved = self._marks
+        if tail.next_sequence <= reserved.reserved_sequence and tail.next_offset <= reserved.reserved_offset:
+            return
+        if not reserved.boot_id:
+            # Without it the marks alone would count, and they say more than is used.
+            self._tail_file.save(self._tail)
+        marks = LogMarks(
+            tail.next_sequence + RESERVED_NUMBERS, tail.next_offset + RESERVED_BYTES, current_boot_id()
+        )
+        marks.save(self.directory)
+        self._marks = marks

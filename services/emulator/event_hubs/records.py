@@ -7,8 +7,14 @@ from zlib import crc32
 
 HEADER = Struct(">IqqI")
 HEADER_BYTES = HEADER.size
-LENGTH = Struct(">I")
 WORD_MASK = 0xFFFFFFFF
+
+# How every stored message says its number (annotations.py), which makes records findable behind damage.
+_NUMBER = b"\xa3\x15x-opt-sequence-number\x81"
+_NUMBER_BYTES = 8
+_NUMBER_IN_HEADER = 4
+# Between a record's header and the number in its message stand a few bytes, and a header of the sender's.
+_LONGEST_OPENING_BYTES = 4096
 
 
 class RecordMark(NamedTuple):
@@ -20,21 +26,39 @@ class RecordMark(NamedTuple):
     enqueued_ms: int
 
 
-def checksum(sequence_number: int, message: bytes | memoryview) -> int:
-    """Seeded with the sequence number, so that a record in the wrong place does not pass either."""
-    return crc32(message, sequence_number & WORD_MASK)
+def marks(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
+    """The whole and undamaged records from `position` on; ends before the first that is not.
 
-
-def marks(buffer: bytes | memoryview, position: int = 0, *, verify: bool = False) -> Iterator[RecordMark]:
-    """The whole records from `position` on; ends before one that is cut short or, verifying, damaged."""
+    The crc is seeded with the number, so that a record in the wrong place does not pass either. It covers the
+    message alone; but number and time stand there too, as every reader gets them, and must be the same.
+    """
     size = len(buffer)
-    view = memoryview(buffer)
     while position + HEADER_BYTES <= size:
         length, sequence_number, enqueued_ms, crc = HEADER.unpack_from(buffer, position)
-        end = position + HEADER_BYTES + length
+        start = position + HEADER_BYTES
+        end = start + length
         if end > size or not length:
             return
-        if verify and checksum(sequence_number, view[position + HEADER_BYTES : end]) != crc:
+        message = buffer[start:end]
+        if crc32(message, sequence_number & WORD_MASK) != crc:
+            return
+        if buffer[position + 4 : position + 12] not in message:
+            return
+        if buffer[position + 12 : position + 20] not in message:
             return
         yield RecordMark(position, end, sequence_number, enqueued_ms)
         position = end
+
+
+def record_behind(buffer: bytes, position: int) -> int | None:
+    """Where the first whole and undamaged record at or behind `position` begins."""
+    found = position
+    while (found := buffer.find(_NUMBER, found)) >= 0:
+        at = found + len(_NUMBER)
+        number = buffer[at : at + _NUMBER_BYTES]
+        opening = max(position, found - _LONGEST_OPENING_BYTES)
+        start = buffer.rfind(number, opening, found) - _NUMBER_IN_HEADER
+        if start >= position and next(marks(buffer, start), None):
+            return start
+        found = at
+    return None

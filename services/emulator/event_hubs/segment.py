@@ -1,47 +1,62 @@
-"""One file of a partition's log, named for where it begins: `<first sequence number>-<first offset>.log`."""
+"""One file of a partition's log, named for where it begins: `<first sequence number>-<first offset>.log`.
+
+Beside it lies its sparse index: `.rows` while events come in, `.index` once all of it was made durable.
+"""
 
 import contextlib
-import mmap
-import os
+import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.emulator.event_hubs.records import HEADER_BYTES, RecordMark, marks
-from services.emulator.event_hubs.sparse_index import STRIDE_BYTES, SparseIndex
+from services.emulator.event_hubs.log_file import LogFile, OpenFiles, sync_directory, sync_file
+from services.emulator.event_hubs.records import HEADER_BYTES, RecordMark, marks, record_behind
+from services.emulator.event_hubs.sparse_index import ROW_BYTES, STRIDE_BYTES, SparseIndex
 
-_DIGITS = 20
+NAME = re.compile(r"(\d{20})-(\d{20})\.log", re.ASCII)
+# No message is that long; a record that claims to be longer is damaged.
+_LONGEST_RECORD_BYTES = 16 * 1024 * 1024
+# Damage is looked through by so much at once; most records fit into the overlap of two looks.
+_LOOK_BYTES = 4 * 1024 * 1024
 
 
 class Segment:
     """Positions are bytes from this file's start; an event's offset is `base_offset` plus its position."""
 
-    def __init__(self, path: Path, index: SparseIndex, size_bytes: int) -> None:
+    def __init__(self, path: Path, files: OpenFiles) -> None:
+        """A segment without events; its file is made by the first of them."""
         first_sequence, first_offset = path.stem.split("-")
         self.path = path
         self.base_sequence = int(first_sequence)
         self.base_offset = int(first_offset)
-        self.index = index
-        self.size_bytes = size_bytes
+        self.index = SparseIndex()
+        self.size_bytes = 0
         self.last: RecordMark | None = None
         self.is_sealed = False
-        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._file = LogFile(path, files)
+        self._rows = LogFile(path.with_suffix(".rows"), files)
+        self._keeps_rows = True
+        self._has_scraps = False
+        self._synced_bytes = 0
+        # Held while a thread seals this segment, so that nobody deletes it under its hands.
+        self._sealing = threading.Lock()
+        self._is_gone = False
 
     @classmethod
-    def create(cls, directory: Path, base_sequence: int, base_offset: int) -> "Segment":
-        path = directory / f"{base_sequence:0{_DIGITS}d}-{base_offset:0{_DIGITS}d}.log"
-        path.touch(exist_ok=True)
-        sync_directory(directory)
-        return cls(path, SparseIndex(), 0)
+    def create(cls, directory: Path, base_sequence: int, base_offset: int, files: OpenFiles) -> "Segment":
+        return cls(directory / f"{base_sequence:020d}-{base_offset:020d}.log", files)
 
     @classmethod
-    def open_sealed(cls, path: Path) -> "Segment | None":
+    def open_sealed(cls, path: Path, files: OpenFiles) -> "Segment | None":
         """A segment whose index says that all of it was made durable; None where it must be recovered."""
         index = SparseIndex.load(path.with_suffix(".index"))
         if index is None:
             return None
-        segment = cls(path, index, path.stat().st_size)
+        segment = cls(path, files)
+        segment.index = index
+        segment.size_bytes = path.stat().st_size
         last = next(segment.records(index.positions[-1]), None)
-        if last is None or last.end != segment.size_bytes:
+        if last is None or last.end != segment.size_bytes or last.position != index.positions[-1]:
             segment.close()
             return None
         segment.last = last
@@ -49,27 +64,40 @@ class Segment:
         return segment
 
     @classmethod
-    def recover(cls, path: Path) -> tuple["Segment", int]:
-        """The segment up to its last whole and undamaged record, and how many bytes were cut behind it."""
-        size = path.stat().st_size
-        segment = cls(path, SparseIndex(), 0)
-        if size:
-            with mmap.mmap(segment._fd, size, access=mmap.ACCESS_READ) as mapped, memoryview(mapped) as view:
-                segment._index_records(view)
-        if cut := size - segment.size_bytes:
-            segment.truncate(segment.size_bytes)
+    def recover(cls, path: Path, files: OpenFiles, *, trusts_rows: bool) -> tuple["Segment", int]:
+        """The segment up to its last whole and undamaged record, and how many bytes were cut behind it.
+
+        With trusted rows only what stands behind the last of them is looked through. Damaged records before
+        whole ones stay where they are: readers step over them.
+        """
+        segment = cls(path, files)
+        segment.size_bytes = path.stat().st_size
+        start = segment._trusted_position() if trusts_rows else 0
+        trusted_rows = len(segment.index)
+        end, expected = start, segment.base_sequence
+        for mark in segment.records(start):
+            if mark.sequence_number < expected:
+                break
+            segment.last, end, expected = mark, mark.end, mark.sequence_number + 1
+            if segment.index.is_due(mark.position):
+                segment.index.note(mark)
+        cut = segment.size_bytes - end
+        segment.size_bytes = end
+        if cut:
+            segment._file.truncate(end)
+        segment._save_rows(trusted_rows)
         return segment, cut
 
-    def _index_records(self, view: memoryview) -> None:
-        expected = self.base_sequence
-        for mark in marks(view, verify=True):
-            if mark.sequence_number != expected:
-                return
-            expected += 1
-            if self.index.is_due(mark.position):
-                self.index.note(mark.sequence_number, mark.position, mark.enqueued_ms)
-            self.last = mark
-            self.size_bytes = mark.end
+    def _trusted_position(self) -> int:
+        with contextlib.suppress(FileNotFoundError):
+            self.index = SparseIndex.of_rows(self._rows.path.read_bytes())
+        while self.index.positions:
+            position, number = self.index.positions[-1], self.index.sequence_numbers[-1]
+            mark = next(self.records(position), None)
+            if mark is not None and (mark.position, mark.sequence_number) == (position, number):
+                return position
+            self.index.drop_last()
+        return 0
 
     @property
     def end_offset(self) -> int:
@@ -83,76 +111,119 @@ class Segment:
     def first_ms(self) -> int | None:
         return self.index.times_ms[0] if self.index.times_ms else None
 
-    def append(self, data: bytes, first: RecordMark, last: RecordMark) -> None:
-        """All of `data` or nothing: where the disk refuses, the file is as it was. Raises OSError."""
-        written = 0
+    def write(self, data: bytes) -> None:
+        """Write `data` behind the last record, where it counts only once it is accepted. Raises OSError."""
+        if self._has_scraps:
+            self._file.truncate(self.size_bytes)
+            self._has_scraps = False
+        self._file.write(data, self.size_bytes)
+
+    def take_back(self) -> None:
+        """Cut off what was written and will not be accepted."""
         try:
-            while written < len(data):
-                written += os.pwrite(self._fd, memoryview(data)[written:], self.size_bytes + written)
+            self._file.truncate(self.size_bytes)
         except OSError:
-            # Only tidiness: the next append overwrites what is there, and recovery would cut it.
-            with contextlib.suppress(OSError):
-                self.truncate(self.size_bytes)
-            raise
+            # Left there, it could look like events behind shorter ones: nothing is written before it is cut.
+            self._has_scraps = True
+
+    def accept(self, first: RecordMark, last: RecordMark) -> None:
+        """What was written ends with `last`."""
         if self.index.is_due(first.position):
-            self.index.note(first.sequence_number, first.position, first.enqueued_ms)
-        self.size_bytes += len(data)
+            self.index.note(first)
+            self._save_rows(len(self.index) - 1)
+        self.size_bytes = last.end
         self.last = last
 
-    def read(self, position: int, size: int) -> bytes:
-        return os.pread(self._fd, size, position)
+    def _save_rows(self, start: int) -> None:
+        if self._keeps_rows:
+            try:
+                self._rows.write(self.index.rows(start), start * ROW_BYTES)
+                self._rows.truncate(len(self.index) * ROW_BYTES)
+            except OSError:
+                # Rows with a hole would be worse than few: the next start scans from the last whole one.
+                self._keeps_rows = False
+
+    def read(self, position: int, max_bytes: int) -> bytes:
+        """From a record's start: at least that record, unless it is damaged, and whatever follows."""
+        room = self.size_bytes - position
+        data = self._file.read(position, min(max_bytes, room))
+        needed = HEADER_BYTES + int.from_bytes(data[:4], "big")
+        if len(data) < needed <= min(room, _LONGEST_RECORD_BYTES):
+            data = self._file.read(position, needed)
+        return data
 
     def records(self, position: int) -> Iterator[RecordMark]:
-        """The records from `position`, the start of one, to the end."""
+        """The whole and undamaged records from `position`, the start of one, to the end."""
         while position < self.size_bytes:
-            chunk = self.read(position, min(STRIDE_BYTES, self.size_bytes - position))
-            done = 0
-            for mark in marks(chunk):
-                done = mark.end
-                yield RecordMark(position + mark.position, position + done, *mark[2:])
-            if not done:
-                # The record is longer than the chunk: its header is enough to step over it.
-                length = int.from_bytes(chunk[:4], "big")
-                done = HEADER_BYTES + length
-                header = chunk[4:20]
-                yield RecordMark(
-                    position,
-                    position + done,
-                    int.from_bytes(header[:8], "big"),
-                    int.from_bytes(header[8:], "big"),
-                )
-            position += done
+            start = end = position
+            for mark in marks(self.read(start, STRIDE_BYTES)):
+                end = start + mark.end
+                yield RecordMark(start + mark.position, end, mark.sequence_number, mark.enqueued_ms)
+            position = end if end > start else self.behind_damage(start)
 
-    def truncate(self, size_bytes: int) -> None:
-        os.ftruncate(self._fd, size_bytes)
+    def behind_damage(self, position: int) -> int:
+        """Where whole records go on behind the damaged one at `position`; the end where none do."""
+        position += 1
+        while position < self.size_bytes:
+            data = self._file.read(position, min(_LOOK_BYTES, self.size_bytes - position))
+            found = record_behind(data, 0)
+            if found is not None:
+                return position + found
+            position += _LOOK_BYTES // 2
+        return self.size_bytes
 
     def sync(self) -> None:
-        os.fdatasync(self._fd)
+        """Make all that was accepted durable; safe in a thread, beside appends and readers."""
+        size_bytes = self.size_bytes
+        if size_bytes <= self._synced_bytes:
+            return
+        try:
+            sync_file(self.path)
+            if not self._synced_bytes:
+                sync_directory(self.path.parent)
+        except FileNotFoundError:
+            if not self._is_gone:
+                raise
+        self._synced_bytes = size_bytes
+
+    def sync_rows(self) -> None:
+        if self._keeps_rows and len(self.index):
+            sync_file(self._rows.path)
 
     def seal(self) -> None:
         """Make all of it durable, then say so by its index: the next start does not scan it.
 
-        Slow, and safe to run beside readers: nothing is appended to this segment or its index any more.
+        Slow, and safe in a thread: nothing is appended to this segment or its index any more.
         """
-        self.sync()
-        self.index.save(self.path.with_suffix(".index"))
-        self.is_sealed = True
+        with self._sealing:
+            if self.is_sealed or self._is_gone:
+                return
+            self.sync()
+            self.index.save(self.path.with_suffix(".index"))
+            self._rows.path.unlink(missing_ok=True)
+            self.is_sealed = True
+
+    @property
+    def is_being_sealed(self) -> bool:
+        return self._sealing.locked()
+
+    def finish(self) -> None:
+        """Nothing is appended any more."""
+        if self.last is not None:
+            self.index.finish(self.last)
+        self._rows.close()
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._file.close()
+        self._rows.close()
+
+    def let_go(self) -> None:
+        """The file is not ours any more: wait for the thread that seals it, and leave it alone."""
+        with self._sealing:
+            self._is_gone = True
+        self.close()
 
     def delete(self) -> None:
-        self.close()
-        self.path.with_suffix(".index").unlink(missing_ok=True)
-        self.path.unlink()
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names of files in `directory` durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        self.let_go()
+        for suffix in (".log", ".index", ".rows"):
+            self.path.with_suffix(suffix).unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import os
 from array import array
 from bisect import bisect_left, bisect_right
 from pathlib import Path
+from struct import Struct
 from zlib import crc32
 
 from services.emulator.event_hubs.records import RecordMark
@@ -11,6 +12,8 @@ from services.emulator.event_hubs.records import RecordMark
 STRIDE_BYTES = 64 * 1024
 _COLUMNS = 3
 _CRC_BYTES = 4
+_ROW = Struct("<qqqI")
+ROW_BYTES = _ROW.size
 
 
 class SparseIndex:
@@ -21,10 +24,13 @@ class SparseIndex:
         self.positions = array("q")
         self.times_ms = array("q")
 
-    def note(self, sequence_number: int, position: int, enqueued_ms: int) -> None:
-        self.sequence_numbers.append(sequence_number)
-        self.positions.append(position)
-        self.times_ms.append(enqueued_ms)
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def note(self, mark: RecordMark) -> None:
+        self.sequence_numbers.append(mark.sequence_number)
+        self.positions.append(mark.position)
+        self.times_ms.append(mark.enqueued_ms)
 
     def is_due(self, position: int) -> bool:
         return not self.positions or position - self.positions[-1] >= STRIDE_BYTES
@@ -46,8 +52,32 @@ class SparseIndex:
 
     def finish(self, last: RecordMark) -> None:
         """Make the segment's last record the last row: the end is then known without a scan."""
-        if self.positions[-1] != last.position:
-            self.note(last.sequence_number, last.position, last.enqueued_ms)
+        if not self.positions or self.positions[-1] != last.position:
+            self.note(last)
+
+    def drop_last(self) -> None:
+        for column in (self.sequence_numbers, self.positions, self.times_ms):
+            column.pop()
+
+    def rows(self, start: int = 0) -> bytes:
+        """The rows from number `start` on, each with a crc: they are written one by one."""
+        encoded = []
+        for row in range(start, len(self)):
+            values = (self.sequence_numbers[row], self.positions[row], self.times_ms[row])
+            encoded.append(_ROW.pack(*values, _row_crc(*values)))
+        return b"".join(encoded)
+
+    @classmethod
+    def of_rows(cls, raw: bytes) -> "SparseIndex":
+        """As many of the rows, from the first, as are whole and go up."""
+        index = cls()
+        for at in range(0, len(raw) - ROW_BYTES + 1, ROW_BYTES):
+            sequence_number, position, enqueued_ms, crc = _ROW.unpack_from(raw, at)
+            goes_up = not index.positions or position > index.positions[-1]
+            if crc != _row_crc(sequence_number, position, enqueued_ms) or not goes_up:
+                break
+            index.note(RecordMark(position, position, sequence_number, enqueued_ms))
+        return index
 
     def save(self, path: Path) -> None:
         body = b"".join(column.tobytes() for column in (self.sequence_numbers, self.positions, self.times_ms))
@@ -74,3 +104,7 @@ class SparseIndex:
         for number, column in enumerate(columns):
             column.frombytes(body[number * rows * 8 : (number + 1) * rows * 8])
         return index
+
+
+def _row_crc(sequence_number: int, position: int, enqueued_ms: int) -> int:
+    return crc32(_ROW.pack(sequence_number, position, enqueued_ms, 0))

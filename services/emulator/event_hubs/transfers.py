@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
+from zlib import crc32
 
 from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs import replies
@@ -11,7 +12,7 @@ from services.emulator.event_hubs.frames import frame
 from services.emulator.event_hubs.messages import HEADER_SECTION
 from services.emulator.event_hubs.partition_log import Chunk
 from services.emulator.event_hubs.performatives import UINT_MAX
-from services.emulator.event_hubs.records import HEADER_BYTES, LENGTH
+from services.emulator.event_hubs.records import HEADER, HEADER_BYTES, WORD_MASK
 
 # One for all deliveries: pyamqp keeps every distinct tag for ever.
 DELIVERY_TAG = b"\x00"
@@ -19,12 +20,13 @@ _FRAME_OVERHEAD_BYTES = 64
 
 
 class Rendered(NamedTuple):
-    """`next_offset` is where the first event that is not in `parts` begins."""
+    """`next_offset` is where the first event that is not in `parts` begins; it may be damaged."""
 
     parts: list[bytes]
     events: int
     frames: int
     next_offset: int
+    is_damaged: bool
 
 
 class TransferRenderer:
@@ -58,16 +60,19 @@ class TransferRenderer:
         data = chunk.data
         pack, head, tail, overhead = self._prefix.pack, self._head, self._tail, self._prefix.size
         parts: list[bytes] = []
-        append, length_at = parts.append, LENGTH.unpack_from
+        append, header_at = parts.append, HEADER.unpack_from
         largest = 0 if metrics else self._max_payload_bytes
         events = frames = done = 0
+        is_damaged = False
         complete = len(data) - HEADER_BYTES
         while done <= complete and events < credit and frames < window:
             start = done + HEADER_BYTES
-            size = length_at(data, done)[0]
+            size, number, _, crc = header_at(data, done)
             end = start + size
             message = data[start:end]
-            if len(message) < size:
+            if crc32(message, number & WORD_MASK) != crc or not size:
+                # Cut short by the chunk's end, which never happens to its first record, or damaged.
+                is_damaged = not done
                 break
             if size <= largest:
                 append(pack(overhead + size, head, (delivery_id + events) & UINT_MAX, tail))
@@ -81,7 +86,7 @@ class TransferRenderer:
                 frames += len(pieces)
             events += 1
             done = end
-        return Rendered(parts, events, frames, chunk.offset + done)
+        return Rendered(parts, events, frames, chunk.offset + done, is_damaged or complete < 0)
 
     def _frames(self, message: bytes, delivery_id: int) -> Iterator[bytes]:
         return message_frames(

@@ -4,7 +4,6 @@ import msgspec
 import pytest
 
 from services.emulator.event_hubs import encoding as amqp
-from services.emulator.event_hubs import log_marks
 from services.emulator.event_hubs.annotations import ENQUEUED_TIME, OFFSET, SEQUENCE_NUMBER
 from services.emulator.event_hubs.decoding import decode
 from services.emulator.event_hubs.partition_log import PartitionLog
@@ -24,7 +23,7 @@ def contents(log):
     found = []
     offset = log.begin_offset
     while (chunk := log.read(offset, 1000)) is not None:
-        for mark in marks(chunk.data, verify=True):
+        for mark in marks(chunk.data):
             message = chunk.data[mark.position + HEADER_BYTES : mark.end]
             annotations, body_at = decode(message)
             body, _ = decode(message, body_at)
@@ -80,68 +79,6 @@ def test_a_killed_process_leaves_everything(tmp_path):
     assert numbers(log) == list(range(100))
     log.append(events(1), 1000)
     assert log.next_sequence == 101
-    log.close()
-
-
-@pytest.mark.parametrize("missing", [1, 10, 60])
-def test_a_torn_record_is_cut(tmp_path, missing):
-    """A record that was written in part is gone after the restart; the ones before it are not."""
-    killed = PartitionLog(tmp_path)
-    killed.append(events(10), 1000)
-    killed.abandon()
-    path = newest(tmp_path)
-    path.write_bytes(path.read_bytes()[:-missing])
-    log = PartitionLog(tmp_path)
-    assert numbers(log) == list(range(9))
-    log.append([event("after")], 1000)
-    assert contents(log)[-1][::2] == (9, "after")
-    log.close()
-
-
-def test_a_damaged_record_is_not_served(tmp_path):
-    """A flipped bit in the last record is noticed by its checksum."""
-    killed = PartitionLog(tmp_path)
-    killed.append(events(3), 1000)
-    killed.abandon()
-    path = newest(tmp_path)
-    raw = bytearray(path.read_bytes())
-    raw[-3] ^= 1
-    path.write_bytes(raw)
-    log = PartitionLog(tmp_path)
-    assert numbers(log) == [0, 1]
-    log.close()
-
-
-def test_a_number_is_never_used_twice_after_a_power_cut(tmp_path, monkeypatch):
-    """What a power cut took may have been read: numbering goes on above all that could have been."""
-    cut_off = PartitionLog(tmp_path)
-    cut_off.append(events(10), 1000)
-    cut_off.abandon()
-    path = newest(tmp_path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    boot_id = tmp_path / "boot_id"
-    boot_id.write_text("another boot")
-    monkeypatch.setattr(log_marks, "_BOOT_ID", boot_id)
-    log = PartitionLog(tmp_path)
-    log.append([event("after")], 2000)
-    survivors = numbers(log)
-    assert survivors[:-1] == list(range(5))
-    assert survivors[-1] >= 10
-    assert contents(log)[-1][2] == "after"
-    log.close()
-
-
-def test_a_clean_end_is_trusted_after_any_boot(tmp_path, monkeypatch):
-    """A hub that was ended properly has no gap, whatever happened to the machine since."""
-    log = PartitionLog(tmp_path)
-    log.append(events(10), 1000)
-    log.close()
-    boot_id = tmp_path / "boot_id"
-    boot_id.write_text("another boot")
-    monkeypatch.setattr(log_marks, "_BOOT_ID", boot_id)
-    log = PartitionLog(tmp_path)
-    log.append(events(1), 1000)
-    assert numbers(log) == list(range(11))
     log.close()
 
 

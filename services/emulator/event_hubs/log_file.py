@@ -1,0 +1,76 @@
+"""Files of the logs, opened when they are used: a namespace has more of them than a process may hold open."""
+
+import os
+from collections import deque
+from pathlib import Path
+
+# Far below the 1,024 descriptors that most systems grant: connections need some too.
+MAX_OPEN_FILES = 256
+
+
+class OpenFiles:
+    """Those that are open now; beyond `limit` the one opened first is closed. Not for use by threads."""
+
+    def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
+        self._limit = limit
+        self._files: deque[LogFile] = deque()
+
+    def opened(self, file: "LogFile") -> None:
+        self._files.append(file)
+        if len(self._files) > self._limit:
+            self._files[0].close()
+
+    def closed(self, file: "LogFile") -> None:
+        self._files.remove(file)
+
+
+class LogFile:
+    """One file, made by its first write."""
+
+    def __init__(self, path: Path, files: OpenFiles) -> None:
+        self.path = path
+        self._files = files
+        self._fd = -1
+
+    def read(self, position: int, size: int) -> bytes:
+        """Up to `size` bytes, fewer at the end. Raises OSError."""
+        return os.pread(self._fd if self._fd >= 0 else self._opened(), size, position)
+
+    def write(self, data: bytes, position: int) -> None:
+        """All of `data`; where the disk takes only a part of it (OSError), that part is there."""
+        fd = self._fd if self._fd >= 0 else self._opened()
+        written = os.pwrite(fd, data, position)
+        while written < len(data):
+            written += os.pwrite(fd, memoryview(data)[written:], position + written)
+
+    def truncate(self, size_bytes: int) -> None:
+        os.ftruncate(self._fd if self._fd >= 0 else self._opened(), size_bytes)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            self._files.closed(self)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _opened(self) -> int:
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self._files.opened(self)
+        return self._fd
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to the file durable, through whatever descriptor; safe in a thread."""
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fdatasync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names of files in `directory` durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
