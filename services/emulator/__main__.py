@@ -37,7 +37,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         issuer = Issuer(settings.data)
         event_hubs = _event_hubs(settings, issuer)
         storage = _storage(settings, issuer, context)
-        admin = AdminServer(event_hubs, port=settings.port_of("admin"), issuer=issuer)
+        admin = AdminServer(event_hubs, storage, port=settings.port_of("admin"), issuer=issuer)
         websockets = WebSocketEndpoint(event_hubs, context, port=settings.port_of("event_hubs_ws"))
         tls = TlsEndpoint(event_hubs, context, port=settings.port_of("event_hubs_tls")) if context else None
         for server, flag in (
@@ -72,6 +72,7 @@ def _event_hubs(settings: EmulatorSettings, issuer: Issuer) -> EventHubsServer:
         durability=settings.durability,
         sync_interval_s=settings.sync_interval_s,
         retention_bytes=settings.retention_bytes,
+        throughput_units=settings.throughput_units,
         hubs=() if settings.config is None else read_config(settings.config),
         issuer=issuer,
     )

@@ -8,11 +8,12 @@ from typing import Any, Self
 import msgspec
 from aiohttp import web
 
-from services.emulator.event_hubs.faults import Fault
+from services.emulator.admin_faults import FaultRoutes
 from services.emulator.event_hubs.hubs import Hub, HubKey, HubRefused, HubUnknown
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.endpoint import IdentityEndpoint
 from services.emulator.identity.issuer import Issuer
+from services.emulator.storage.server import StorageServer
 from shared.errors import PortInUse
 
 LOOPBACK = "127.0.0.1"
@@ -32,7 +33,14 @@ class HubWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class AdminServer:
     """An async context manager; never listens beyond loopback, for it asks nobody for a key."""
 
-    def __init__(self, event_hubs: EventHubsServer, *, port: int = 0, issuer: Issuer | None = None) -> None:
+    def __init__(
+        self,
+        event_hubs: EventHubsServer,
+        storage: StorageServer,
+        *,
+        port: int = 0,
+        issuer: Issuer | None = None,
+    ) -> None:
         """With an issuer, tokens are given out here: the only place where they are."""
         self._event_hubs = event_hubs
         self._issuer = issuer
@@ -45,10 +53,9 @@ class AdminServer:
                 web.get("/hubs/{name}", self._get_hub),
                 web.put("/hubs/{name}", self._put_hub),
                 web.delete("/hubs/{name}", self._delete_hub),
-                web.post("/faults", self._inject_fault),
-                web.delete("/faults", self._clear_faults),
             ]
         )
+        application.add_routes(FaultRoutes(event_hubs, storage).routes())
         if issuer is not None:
             application.add_routes(IdentityEndpoint(issuer).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -98,14 +105,6 @@ class AdminServer:
 
     async def _delete_hub(self, request: web.Request) -> web.Response:
         self._event_hubs.delete_hub(request.match_info["name"])
-        return web.Response(status=204)
-
-    async def _inject_fault(self, request: web.Request) -> web.Response:
-        fault = msgspec.json.decode(await request.read(), type=Fault)
-        return web.json_response({"links": self._event_hubs.namespace.faults.inject(fault)})
-
-    async def _clear_faults(self, _request: web.Request) -> web.Response:
-        self._event_hubs.namespace.faults.clear()
         return web.Response(status=204)
 
 

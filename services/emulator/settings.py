@@ -58,6 +58,9 @@ class EmulatorSettings(WorldSettings):
     retention_bytes: int = Field(
         1 << 30, ge=1 << 20, description="Most that one partition keeps, bytes; the oldest events go first"
     )
+    throughput_units: float | None = Field(
+        None, gt=0, description="Throttle at so many, 1 MB or 1,000 events a second each; none: no limit"
+    )
 
     def port_of(self, listener: str) -> int:
         """The port of `event_hubs`, `storage`, …, laid out from the base where there is one."""

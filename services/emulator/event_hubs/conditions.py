@@ -14,6 +14,21 @@ NOT_IMPLEMENTED = "amqp:not-implemented"
 INVALID_FIELD = "amqp:invalid-field"
 INTERNAL_ERROR = "amqp:internal-error"
 ARGUMENT_ERROR = "com.microsoft:argument-error"
+SERVER_BUSY = "com.microsoft:server-busy"
+TIMEOUT = "com.microsoft:timeout"
+
+_THROTTLED = (
+    "The request was terminated because the entity is being throttled. Error code : 50002. "
+    "Please wait 4 seconds and try again. To know more visit https://aka.ms/sbResourceMgrExceptions"
+)
+# What the service says along with the conditions that people most often ask to be refused with.
+_DESCRIPTIONS = {
+    SERVER_BUSY: _THROTTLED,
+    TIMEOUT: "The operation did not complete within the allocated time.",
+    INTERNAL_ERROR: "The service was unable to process the request; please retry the operation.",
+    DETACH_FORCED: "The link was detached by an injected fault.",
+    CONNECTION_FORCED: "The connection was closed by an injected fault.",
+}
 
 
 class Refusal(Exception):
@@ -86,3 +101,12 @@ def epoch_required(name: str, held: int) -> Refusal:
         f"receiver '{name}' is not allowed. Either reconnect with a higher epoch, or make sure all epoch "
         "receivers are closed or disconnected.",
     )
+
+
+def throttled() -> Refusal:
+    """What a sender above the namespace's throughput units is told."""
+    return Refusal(SERVER_BUSY, _THROTTLED)
+
+
+def injected_description(condition: str) -> str:
+    return _DESCRIPTIONS.get(condition, "Refused by an injected fault.")

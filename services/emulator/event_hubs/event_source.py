@@ -8,6 +8,7 @@ import time
 
 from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs.conditions import Refusal
+from services.emulator.event_hubs.faults import Place
 from services.emulator.event_hubs.hubs import Hub
 from services.emulator.event_hubs.links import OutgoingLink
 from services.emulator.event_hubs.performatives import Attach
@@ -20,6 +21,8 @@ CHUNK_BYTES = 256 * 1024
 _SMALL_CREDIT = 16
 _SMALL_CHUNK_BYTES = 16 * 1024
 _DELIVERY_ANNOTATIONS_CODE = 0x71
+# A reader that is held back looks again after that: the namespace may have been given more meanwhile.
+_MAX_THROTTLED_PAUSE_S = 0.25
 
 
 class EventSource:
@@ -31,8 +34,7 @@ class EventSource:
         self.name = attach.name
         self.epoch: int | None = epoch if isinstance(epoch, int) else None
         self.hub_name = hub.name
-        self.group: str | None = group
-        self.partition: int | None = partition
+        self.place = Place(hub.name, partition, group)
         self._link = link
         self._log = hub.logs[partition]
         self._offset = resolved(start_position(attach.source), self._log)
@@ -40,12 +42,15 @@ class EventSource:
             isinstance(capabilities, list) and RUNTIME_METRIC in capabilities
         )
         self._is_scheduled = False
+        self._was_delayed = False
         connection = link.session.connection
         self._connection = connection
         self._renderer = TransferRenderer(link.session.channel, link.handle, connection.max_frame_bytes)
         self._readers = hub.readers(group, partition)
         self._readers.admit(self)
-        connection.namespace.faults.links.add(self)
+        self._faults = connection.namespace.faults
+        self._throughput = connection.namespace.throughput
+        self._faults.links.add(self)
 
     def credit_changed(self) -> None:
         self.schedule()
@@ -63,23 +68,40 @@ class EventSource:
             # Each of these calls `schedule` when it changes.
             return
         max_bytes = _SMALL_CHUNK_BYTES if link.credit <= _SMALL_CREDIT else CHUNK_BYTES
+        credit, egress = link.credit, self._throughput.egress
+        if egress is not None:
+            max_bytes, credit = min(max_bytes, egress.portion_bytes), min(credit, egress.portion_events)
         chunk = self._log.read(self._offset, max_bytes)
         if chunk is None:
             if link.is_draining:
                 link.drained()
             self._log.wait(self.schedule)
             return
+        if (self._faults.is_armed or egress is not None) and self._is_paused():
+            return
         metrics = self._metrics() if self._has_metrics else b""
-        rendered = self._renderer.render(
-            chunk, session.next_delivery_id, link.credit, session.window, metrics
-        )
+        rendered = self._renderer.render(chunk, session.next_delivery_id, credit, session.window, metrics)
+        if egress is not None:
+            self._throughput.given_out(rendered.next_offset - chunk.offset, rendered.events)
+        self._was_delayed = False
         self._offset = rendered.next_offset
-        if rendered.is_damaged:
-            # A reader sees that numbers are missing; to serve nothing from here on would be worse.
-            self._offset = self._log.behind_damage(self._offset)
         self._connection.write(rendered.parts)
         link.sent(rendered.events, rendered.frames)
         self.schedule()
+
+    def _is_paused(self) -> bool:
+        """Whether the events that are there have to wait, for a fault's sake or for the throughput's."""
+        fault = None if self._was_delayed else self._faults.take("delivery", self.place)
+        if fault is not None:
+            self._was_delayed = True
+            pause_s = fault.delay_s
+        else:
+            pause_s = min(self._throughput.egress_wait_s(), _MAX_THROTTLED_PAUSE_S)
+        if pause_s > 0:
+            # Until then nothing else schedules it.
+            self._is_scheduled = True
+            self._connection.loop.call_later(pause_s, self._send_chunk)
+        return pause_s > 0
 
     def _metrics(self) -> bytes:
         state = self._log.state()
@@ -102,4 +124,4 @@ class EventSource:
     def closed(self) -> None:
         self._log.stop_waiting(self.schedule)
         self._readers.leave(self)
-        self._connection.namespace.faults.links.discard(self)
+        self._faults.links.discard(self)

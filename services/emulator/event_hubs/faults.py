@@ -1,90 +1,190 @@
 """Misbehaviour on request, so that a reader's or sender's recovery can be tested.
 
-Some faults happen at once to the links that are there (`detach`, `close`); the others lie in wait for the
-next sends that they match (`lose_answer`).
+In a test: `server.faults.inject(Fault("reject", hub="telemetry", times=2))`; over HTTP the same fields as
+JSON, `POST /faults {"kind": "reject", "hub": "telemetry", "times": 2}`. docs/emulator-faults.md shows each.
 """
 
-from typing import Annotated, Literal, Protocol
+import time
+from collections.abc import Callable
+from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
+from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, Occasions, demand
 from services.emulator.event_hubs import conditions
 from services.emulator.event_hubs.conditions import Refusal
-from shared.log_events import EventLog
 
-log = EventLog(__name__)
+SERVICE = "event_hubs"
+
+Kind = Literal["reject", "delay", "detach", "close", "steal", "lose_answer", "fill_up"]
+At = Literal["now", "send", "answer", "delivery", "attach", "management"]
+
+# Where each kind may strike; the first is meant where none is named.
+_PLACES: dict[str, tuple[At, ...]] = {
+    "reject": ("send", "attach", "management"),
+    "delay": ("answer", "send", "delivery", "management"),
+    "detach": ("now", "send", "answer"),
+    "close": ("now", "send", "answer"),
+    "steal": ("now",),
+    "lose_answer": ("answer",),
+    "fill_up": ("send",),
+}
+_CONDITIONS = {
+    "reject": conditions.SERVER_BUSY,
+    "detach": conditions.DETACH_FORCED,
+    "close": conditions.CONNECTION_FORCED,
+}
+_KNOW_GROUPS = ("now", "delivery", "attach")
+_MAX_TEXT_CHARS = 1024
+
+
+class Place(NamedTuple):
+    """Where something is about to happen. Senders have no group; one to the whole hub has no partition."""
+
+    hub: str
+    partition: int | None
+    group: str | None = None
 
 
 class EventLink(Protocol):
-    """A link that carries events: a sink (no group) or a source. A sink's partition may be None: any."""
+    """A link that carries events, a sink or a source."""
 
+    name: str
+    epoch: int | None
     hub_name: str
-    partition: int | None
-    group: str | None
+    place: Place
 
     def detach(self, refusal: Refusal) -> None: ...
 
     def close_connection(self, refusal: Refusal) -> None: ...
 
 
-class Fault(msgspec.Struct, forbid_unknown_fields=True):
-    """What goes wrong and for whom; a field that is not given matches everything.
+class Fault(Occasions, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What goes wrong (`kind`), when (`at`), and for whom; a field that is not given matches everything.
 
-    `times` counts the sends that a waiting fault strikes. `role` says which links the others strike.
+    `at` "now": the links that are there, at once. "send": a delivery that came, before anything is appended.
+    "answer": after the append. "delivery": events about to be written to a reader. "attach": a link being
+    opened. "management": a question about the hub or a partition.
     """
 
-    kind: Literal["detach", "close", "lose_answer"]
+    kind: Kind
     hub: str | None = None
     partition: str | None = None
     group: str | None = None
-    role: Literal["receiver", "sender"] | None = "receiver"
-    times: Annotated[int, msgspec.Meta(ge=1)] = 1
+    role: Literal["receiver", "sender"] | None = None
+    at: At | None = None
+    condition: str | None = None
+    description: str | None = None
+    delay_ms: float | None = None
+    service: Literal["event_hubs"] = "event_hubs"
 
-    def strikes(self, hub: str, partition: int | None) -> bool:
-        return (self.hub is None or self.hub.lower() == hub.lower()) and (
-            self.partition is None or self.partition == str(partition)
+    def __post_init__(self) -> None:
+        """Raises ValueError: what is asked for makes no sense."""
+        super().__post_init__()
+        places = _PLACES.get(self.kind, ())
+        demand(bool(places), f"kind is one of {', '.join(_PLACES)}")
+        if self.at is None:
+            msgspec.structs.force_setattr(self, "at", places[0])
+        demand(self.at in places, f"{self.kind} strikes at {' or '.join(places)}, not at {self.at}")
+        self._check_match()
+        self._check_content()
+
+    def _check_match(self) -> None:
+        demand(
+            self.at != "now" or self.are_default,
+            f"{self.kind} happens now, to the links that are there: times, seconds, after and probability "
+            "are for faults that lie in wait",
+        )
+        demand(
+            self.role is None or self.at in {"now", "attach"},
+            f"role says which links are struck now or at attach; at {self.at} it is known already",
+        )
+        demand(self.group is None or self.at in _KNOW_GROUPS, f"there is no consumer group at {self.at}")
+        demand(self.group is None or self.role != "sender", "senders have no consumer group")
+        demand(self.kind != "steal" or self.role != "sender", "only receivers can lose their link to another")
+
+    def _check_content(self) -> None:
+        if self.kind == "delay":
+            demand(
+                self.delay_ms is not None and 0 < self.delay_ms <= MAX_DELAY_MS,
+                f"delay needs delay_ms, above 0 and at most {MAX_DELAY_MS}",
+            )
+        else:
+            demand(self.delay_ms is None, f"delay_ms is for delay, not for {self.kind}")
+        if self.kind not in _CONDITIONS:
+            demand(
+                self.condition is None and self.description is None,
+                f"condition and description are for {', '.join(_CONDITIONS)}, not for {self.kind}",
+            )
+        if self.condition is not None:
+            is_symbol = (
+                self.condition.isascii() and self.condition.isprintable() and " " not in self.condition
+            )
+            demand(
+                is_symbol and 0 < len(self.condition) <= _MAX_TEXT_CHARS,
+                "condition is an AMQP symbol like com.microsoft:server-busy",
+            )
+        demand(
+            len(self.description or "") <= _MAX_TEXT_CHARS,
+            f"description has at most {_MAX_TEXT_CHARS} characters",
         )
 
-    def strikes_link(self, link: EventLink) -> bool:
-        role = "sender" if link.group is None else "receiver"
+    @property
+    def delay_s(self) -> float:
+        return (self.delay_ms or 0) / 1000
+
+    def refusal(self) -> Refusal:
+        """What the client is told."""
+        condition = self.condition or _CONDITIONS[self.kind]
+        return Refusal(condition, self.description or conditions.injected_description(condition))
+
+    def fits(self, place: Place) -> bool:
         return (
-            self.strikes(link.hub_name, link.partition)
-            and self.role in {None, role}
-            and (self.group is None or self.group.lower() == (link.group or "").lower())
+            (self.hub is None or self.hub.lower() == place.hub.lower())
+            and (self.partition is None or self.partition == str(place.partition))
+            and (self.group is None or self.group.lower() == (place.group or "").lower())
+            and (self.role is None or (self.role == "sender") == (place.group is None))
         )
 
 
 class Faults:
-    def __init__(self) -> None:
+    """A namespace's. `links` are the open ones that carry events."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.links: set[EventLink] = set()
-        self._waiting: list[Fault] = []
+        self.book: FaultBook[Fault] = FaultBook(SERVICE, clock)
 
-    def inject(self, fault: Fault) -> int:
-        """Let it happen, or lie in wait; returns how many links it struck at once."""
-        log.info("fault_injected", **msgspec.structs.asdict(fault))
-        if fault.kind == "lose_answer":
-            self._waiting.append(fault)
-            return 0
-        struck = [link for link in self.links if fault.strikes_link(link)]
+    @property
+    def is_armed(self) -> bool:
+        """Whether any lies in wait: a hot path asks no more than that."""
+        return self.book.is_armed
+
+    def inject(self, fault: Fault) -> ArmedFault[Fault]:
+        """Let it happen to the links that are there, or lie in wait; the answer counts what it struck."""
+        if fault.at != "now":
+            return self.book.arm(fault)
+        struck = [link for link in self.links if fault.fits(link.place)]
+        if fault.kind == "steal":
+            struck = [link for link in struck if link.place.group is not None]
         for link in struck:
-            if fault.kind == "detach":
-                link.detach(Refusal(conditions.DETACH_FORCED, "The link was detached by an injected fault."))
+            if fault.kind == "close":
+                link.close_connection(fault.refusal())
+            elif fault.kind == "detach":
+                link.detach(fault.refusal())
             else:
-                link.close_connection(
-                    Refusal(conditions.CONNECTION_FORCED, "The connection was closed by an injected fault.")
-                )
-        return len(struck)
+                epoch = link.epoch or 0
+                link.detach(conditions.stolen(link.name, epoch, "an injected fault", epoch + 1))
+        return self.book.happened(fault, len(struck))
 
-    def loses_answer(self, hub: str, partition: int) -> bool:
-        """Whether the answer to this send is to be lost (it is counted)."""
-        for fault in self._waiting:
-            if fault.kind == "lose_answer" and fault.strikes(hub, partition):
-                fault.times -= 1
-                if not fault.times:
-                    self._waiting.remove(fault)
-                return True
-        return False
+    def take(self, at: At, place: Place) -> Fault | None:
+        """The fault that strikes what is about to happen there, used up by one."""
+        return self.book.take(lambda fault: fault.at == at and fault.fits(place))
+
+    def refuse_attach(self, place: Place) -> None:
+        """Raises Refusal where a link is not to be opened."""
+        if fault := self.take("attach", place):
+            raise fault.refusal()
 
     def clear(self) -> None:
         """Forget the faults that lie in wait."""
-        self._waiting.clear()
+        self.book.clear()

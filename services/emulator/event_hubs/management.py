@@ -1,8 +1,13 @@
 """`$management`: what a hub and its partitions are like at this moment."""
 
+from functools import partial
+
 from services.emulator.event_hubs import conditions, messages
 from services.emulator.event_hubs import encoding as amqp
+from services.emulator.event_hubs.conditions import Refusal
+from services.emulator.event_hubs.faults import Fault, Place
 from services.emulator.event_hubs.hubs import Hub
+from services.emulator.event_hubs.links import Delivery
 from services.emulator.event_hubs.request_node import RequestNode
 
 HUB_TYPE = "com.microsoft:eventhub"
@@ -14,10 +19,40 @@ _OK = 200
 _BAD_REQUEST = 400
 _UNAUTHORIZED = 401
 _NOT_FOUND = 404
+_INTERNAL_ERROR = 500
+# How the conditions that faults are asked for look as an answer's status.
+_STATUS_OF = {
+    conditions.UNAUTHORIZED: _UNAUTHORIZED,
+    conditions.NOT_FOUND: _NOT_FOUND,
+    conditions.RESOURCE_LIMIT: 403,
+    conditions.TIMEOUT: 408,
+    conditions.SERVER_BUSY: 503,
+}
 
 
 class ManagementNode(RequestNode):
     address = "$management"
+
+    def respond(self, delivery: Delivery, request: messages.Request) -> None:
+        fault = self._fault(request)
+        if fault is None:
+            super().respond(delivery, request)
+        elif fault.kind == "delay":
+            late = partial(super().respond, delivery, request)
+            loop = self.link.session.connection.loop
+            loop.call_later(fault.delay_s, lambda: late() if self.link.is_open else None)
+        else:
+            refusal = fault.refusal()
+            status = _STATUS_OF.get(refusal.condition, _INTERNAL_ERROR)
+            self.reply(delivery, request, _refused(request, status, refusal))
+
+    def _fault(self, request: messages.Request) -> Fault | None:
+        faults = self.link.session.connection.namespace.faults
+        if not faults.is_armed:
+            return None
+        partition = str(request.properties.get("partition"))
+        number = int(partition) if partition.isascii() and partition.isdecimal() else None
+        return faults.take("management", Place(str(request.properties.get("name")), number))
 
     def answer(self, request: messages.Request) -> bytes:
         name, kind = request.properties.get("name"), request.properties.get("type")
@@ -26,9 +61,7 @@ class ManagementNode(RequestNode):
         connection = self.link.session.connection
         if not connection.may_read_properties(name):
             refusal = conditions.unauthorized("Listen", name)
-            return messages.response(
-                request, _UNAUTHORIZED, refusal.description, amqp.NULL, condition=refusal.condition
-            )
+            return _refused(request, _UNAUTHORIZED, refusal)
         hub = connection.namespace.hubs.find(name)
         found = None
         if hub is not None and kind == HUB_TYPE:
@@ -38,10 +71,12 @@ class ManagementNode(RequestNode):
             found = None if partition is None else _partition(hub, partition)
         if found is None:
             refusal = conditions.entity_not_found(name)
-            return messages.response(
-                request, _NOT_FOUND, refusal.description, amqp.NULL, condition=refusal.condition
-            )
+            return _refused(request, _NOT_FOUND, refusal)
         return messages.response(request, _OK, "OK", found)
+
+
+def _refused(request: messages.Request, status: int, refusal: Refusal) -> bytes:
+    return messages.response(request, status, refusal.description, amqp.NULL, condition=refusal.condition)
 
 
 def _hub(hub: Hub) -> bytes:

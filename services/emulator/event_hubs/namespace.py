@@ -7,6 +7,7 @@ from services.emulator.event_hubs.durability import GroupCommit
 from services.emulator.event_hubs.faults import Faults
 from services.emulator.event_hubs.hubs import HubRegistry
 from services.emulator.event_hubs.sas import KeyRing
+from services.emulator.event_hubs.throughput import Throughput
 from services.emulator.identity.issuer import Issuer
 
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -23,6 +24,7 @@ class Namespace:
         retention_bytes: int | None,
         issuer: Issuer | None = None,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        throughput_units: float | None = None,
     ) -> None:
         """`retention_bytes` bounds each partition; None leaves only the hubs' own age limit.
 
@@ -32,6 +34,7 @@ class Namespace:
         self.keys = keys
         self.issuer = issuer
         self.faults = Faults()
+        self.throughput = Throughput(throughput_units)
         self.max_message_bytes = max_message_bytes
         self.commits = commits
         self._retention_bytes = retention_bytes

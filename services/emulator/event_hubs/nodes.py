@@ -6,6 +6,7 @@ from services.emulator.event_hubs import conditions
 from services.emulator.event_hubs.cbs import TokenNode
 from services.emulator.event_hubs.event_sink import EventSink
 from services.emulator.event_hubs.event_source import EventSource
+from services.emulator.event_hubs.faults import Place
 from services.emulator.event_hubs.hubs import Hub
 from services.emulator.event_hubs.links import IncomingLink, Link, OutgoingLink, Sink, Source
 from services.emulator.event_hubs.management import ManagementNode
@@ -53,6 +54,7 @@ def _sink(link: IncomingLink, path: str) -> EventSink:
     partition = None if partition_id is None else hub.partition(partition_id)
     if partition_id is not None and partition is None:
         raise conditions.entity_not_found(path)
+    link.session.connection.namespace.faults.refuse_attach(Place(hub.name, partition))
     return EventSink(link, hub, partition)
 
 
@@ -65,6 +67,7 @@ def _source(link: OutgoingLink, attach: Attach, path: str) -> EventSource:
     partition = hub.partition(match["partition"])
     if partition is None:
         raise conditions.entity_not_found(path)
+    link.session.connection.namespace.faults.refuse_attach(Place(hub.name, partition, match["group"]))
     return EventSource(link, attach, hub, match["group"], partition)
 
 

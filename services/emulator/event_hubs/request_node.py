@@ -41,7 +41,13 @@ class RequestNode(ABC):
         except DecodeError as exc:
             self.link.settle(delivery, Refusal(conditions.DECODE_ERROR, str(exc)))
             return
-        answer = self.answer(request)
+        self.respond(delivery, request)
+
+    def respond(self, delivery: Delivery, request: messages.Request) -> None:
+        """Answer, in whatever way the node chooses."""
+        self.reply(delivery, request, self.answer(request))
+
+    def reply(self, delivery: Delivery, request: messages.Request, answer: bytes) -> None:
         # The disposition first: the SDK forgets the request when it comes after the answer.
         self.link.settle(delivery)
         if receiver := self._receiver(request.reply_to):

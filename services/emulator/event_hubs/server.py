@@ -10,10 +10,12 @@ from typing import Self
 from services.emulator.event_hubs.connection import HANDSHAKE_TIMEOUT_S, Connection
 from services.emulator.event_hubs.declared_hubs import DeclaredHub, declare
 from services.emulator.event_hubs.durability import Durability, GroupCommit
+from services.emulator.event_hubs.faults import Faults
 from services.emulator.event_hubs.hubs import Hub, HubKey, HubRegistry, KeyUnknown
 from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
 from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
+from services.emulator.event_hubs.throughput import Throughput
 from services.emulator.identity.issuer import Issuer
 from shared.errors import PortInUse
 from shared.log_events import EventLog
@@ -42,13 +44,15 @@ class EventHubsServer:
         retention_bytes: int | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
+        throughput_units: float | None = None,
         hubs: Iterable[DeclaredHub] = (),
         issuer: Issuer | None = None,
         patience_s: float = HANDSHAKE_TIMEOUT_S,
     ) -> None:
         """`retention_bytes` bounds each partition; `sync_interval_s` is for Durability.INTERVAL.
 
-        A client that has not opened its connection after `patience_s` is dropped.
+        A client that has not opened its connection after `patience_s` is dropped. Without `throughput_units`
+        nothing is throttled.
         """
         self._directory = data_dir / "event_hubs"
         self.host = host
@@ -62,6 +66,7 @@ class EventHubsServer:
         if retention_bytes is not None:
             self._segment_bytes = min(segment_bytes, retention_bytes // _SEGMENTS_PER_LIMIT)
         self._max_message_bytes = max_message_bytes
+        self._throughput_units = throughput_units
         self._declared = tuple(hubs)
         self._issuer = issuer
         self._connections: set[Connection] = set()
@@ -83,6 +88,7 @@ class EventHubsServer:
                 retention_bytes=self._retention_bytes,
                 issuer=self._issuer,
                 max_message_bytes=self._max_message_bytes,
+                throughput_units=self._throughput_units,
             )
             declare(hubs, self._declared)
             listener = await self._listen()
@@ -117,6 +123,16 @@ class EventHubsServer:
                 found = self.connection_string_at(self.port, key)
                 return f"{found}UseDevelopmentEmulator=true;EntityPath={name};"
         raise KeyUnknown(f"hub {name} has no key {key_name}")
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong on request: `server.faults.inject(Fault("reject", hub="telemetry"))`."""
+        return self.namespace.faults
+
+    @property
+    def throughput(self) -> Throughput:
+        """What the namespace takes in and gives out in a second: `server.throughput.set_units(1)`."""
+        return self.namespace.throughput
 
     def create_hub(
         self,

@@ -1,9 +1,11 @@
 """Blob storage and Data Lake Gen2 on one port, path style, over the files of one directory."""
 
+import asyncio
 import os
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +20,7 @@ from services.emulator.storage.answer import Answer, refusal
 from services.emulator.storage.authorization import Authorization
 from services.emulator.storage.delivery import send
 from services.emulator.storage.errors import Refused
-from services.emulator.storage.faults import Faults, Kind
+from services.emulator.storage.faults import At, Faults
 from services.emulator.storage.file_store import FileStore
 from services.emulator.storage.handlers import HANDLERS
 from services.emulator.storage.operations import Dialect, Operation, dialect_of, operation_of
@@ -166,17 +168,30 @@ class StorageServer:
         self, raw: web.BaseRequest, request: StorageRequest, operation: Operation
     ) -> Answer | None:
         self._authorization.check(request, operation, self._clock())
-        fault = self.faults.take(operation.name, f"{request.container}/{request.path}")
-        if fault is not None and fault.kind is Kind.FAIL:
-            raise fault.refusal()
+        resource = f"{request.container}/{request.path}"
+        if await self._is_answer_lost("before", operation.name, resource):
+            return None
         if raw.body_exists and request.headers.get("Expect", "").lower() == "100-continue":
             # Not where there is no body to wait for: the C++ SDK asks for it even then, and takes the
             # answer for garbage where it comes in one segment with the 100.
             await raw.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         answer = await HANDLERS[operation.name](request, self._store)
         await self._store.sweep()
+        with ExitStack() as unsent:
+            if answer.file is not None:
+                unsent.callback(os.close, answer.file.fd)
+            if await self._is_answer_lost("after", operation.name, resource):
+                return None
+            unsent.pop_all()
+        return answer
+
+    async def _is_answer_lost(self, at: At, operation: str, resource: str) -> bool:
+        """Let the fault happen that strikes this request now. Raises Refused."""
+        fault = self.faults.take(at, operation, resource)
         if fault is None:
-            return answer
-        if answer.file is not None:
-            os.close(answer.file.fd)
-        return None
+            return False
+        if fault.kind == "fail":
+            raise fault.refusal()
+        if fault.kind == "slow":
+            await asyncio.sleep(fault.delay_s)
+        return fault.kind == "drop_answer"

@@ -22,7 +22,7 @@ async def test_a_detached_reader_recovers_by_itself(server, client):
     async with client.reading(on_event, partition_id="0", starting_position="-1", prefetch=3000):
         async with asyncio.timeout(30):
             await began.wait()
-            assert server.namespace.faults.inject(Fault("detach", hub="telemetry", partition="0")) == 1
+            assert server.faults.inject(Fault("detach", hub="telemetry", partition="0")).struck == 1
             await client.send(*(b"%d" % number for number in range(100)), partition_id="0")
             await done.wait()
     assert set(numbers) == set(range(2100))
@@ -41,7 +41,7 @@ async def test_a_closed_connection_is_opened_again(server, client):
     async with client.reading(on_event, partition_id="0", starting_position="-1"):
         async with asyncio.timeout(30):
             await began.wait()
-            assert server.namespace.faults.inject(Fault("close", hub="telemetry")) == 1
+            assert server.faults.inject(Fault("close", hub="telemetry")).struck == 1
             await client.send(b"after", partition_id="0")
             await done.wait()
     assert bodies == ["before", "after"]
@@ -49,7 +49,7 @@ async def test_a_closed_connection_is_opened_again(server, client):
 
 async def test_a_lost_answer_leaves_the_event_and_an_error(server, client):
     """The sender is not told, yet the event is there: who sends again without looking doubles it."""
-    server.namespace.faults.inject(Fault("lose_answer", hub="telemetry", times=1))
+    server.faults.inject(Fault("lose_answer", hub="telemetry", times=1))
     async with client.producer() as producer:
         with pytest.raises(EventHubError):
             await producer.send_event(EventData(b"once"), partition_id="3")
@@ -68,15 +68,15 @@ async def test_faults_strike_only_what_they_name(server, client):
     async def on_event(context, event):
         began.set()
 
-    faults = server.namespace.faults
+    faults = server.faults
     async with client.reading(on_event, partition_id="0", starting_position="-1"):
         async with asyncio.timeout(20):
             await began.wait()
-        assert faults.inject(Fault("detach", hub="predictions")) == 0
-        assert faults.inject(Fault("detach", hub="telemetry", partition="1")) == 0
-        assert faults.inject(Fault("detach", hub="telemetry", group="ingest")) == 0
-        assert faults.inject(Fault("detach", hub="telemetry", role="sender")) == 0
-        assert faults.inject(Fault("detach", hub="TELEMETRY", group="$default")) == 1
+        assert faults.inject(Fault("detach", hub="predictions")).struck == 0
+        assert faults.inject(Fault("detach", hub="telemetry", partition="1")).struck == 0
+        assert faults.inject(Fault("detach", hub="telemetry", group="ingest")).struck == 0
+        assert faults.inject(Fault("detach", hub="telemetry", role="sender")).struck == 0
+        assert faults.inject(Fault("detach", hub="TELEMETRY", group="$default")).struck == 1
 
 
 async def test_deleting_a_hub_ends_its_readers(server, client):

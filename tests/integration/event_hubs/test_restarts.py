@@ -200,9 +200,6 @@ async def test_hubs_are_made_listed_and_deleted_over_http(emulator, tmp_path, cl
     assert (await asyncio.to_thread(http, "PUT", f"{admin}/hubs/extra", {"partitions": 3}))[0] == 400
     assert (await asyncio.to_thread(http, "DELETE", f"{admin}/hubs/extra"))[0] == 204
     assert (await asyncio.to_thread(http, "DELETE", f"{admin}/hubs/extra"))[0] == 404
-    fault = {"kind": "detach", "hub": "telemetry", "partition": "0"}
-    assert await asyncio.to_thread(http, "POST", f"{admin}/faults", fault) == (200, {"links": 0})
-    assert (await asyncio.to_thread(http, "POST", f"{admin}/faults", {"kind": "explode"}))[0] == 400
 
 
 @pytest.mark.parametrize("durability", list(Durability))

@@ -62,7 +62,7 @@ async def test_a_detach_in_the_middle_of_a_stream_costs_nothing(world):
         async for batch in partition_events(client, "0", -1, count - 1):
             numbers += map(sequence_of, batch)
             if len(numbers) < count // 2:
-                struck += world.hub.namespace.faults.inject(Fault("detach", hub="telemetry"))
+                struck += world.hub.faults.inject(Fault("detach", hub="telemetry", role="receiver")).struck
     assert numbers == list(range(count))
     assert struck
 
