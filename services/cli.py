@@ -110,6 +110,10 @@ def emulator(
     event_hubs_ws_port: Port = None,
     storage_port: Port = None,
     admin_port: Port = None,
+    throughput_units: Annotated[
+        float | None,
+        Option(help="Throttle at so many, 1 MB or 1,000 events a second each (default: no limit)"),
+    ] = None,
     port_base: PortBase = None,
     tls: Annotated[bool | None, Option("--tls/--no-tls", help="Answer TLS, wss, https (default on)")] = None,
     tls_certificate: Annotated[
