@@ -41,7 +41,7 @@ def readings(count: int) -> list[Reading]:
 
 def rows_of(bodies: list[bytes], content_type: str) -> int:
     """What ingest does between the hub and the file: decode and gather; the rows."""
-    decoder, buffer = BodyDecoder(READING), RowBuffer(READING)
+    decoder, buffer = BodyDecoder(READING), RowBuffer(READING, 0)
     for sequence, body in enumerate(bodies):
         buffer.add(decoder.decode(body, content_type), EventOrigin(0, sequence, str(sequence), sequence))
     return int(buffer.table().num_rows)

@@ -1,9 +1,9 @@
 """An event as the pipeline takes it in, whatever the transport (pure)."""
 
-from typing import NamedTuple
+from msgspec import Struct
 
 
-class Event(NamedTuple):
+class Event(Struct, frozen=True, gc=False):
     """One event of one partition; `enqueued_us` is microseconds since the epoch, UTC."""
 
     sequence_number: int

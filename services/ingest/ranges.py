@@ -1,5 +1,6 @@
 """A contiguous range of one partition's events: gathered while open, then cut to be one file (pure)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -10,9 +11,10 @@ from services.ingest.events import Event
 from shared.contract.bodies import Decoded
 from shared.contract.buffer import DeadLetter, EventOrigin, RowBuffer
 from shared.contract.columns import Contract
+from shared.contract.runs import Run
 
 # What an event and a dead letter weigh beside their bytes: without it, empty bodies would never fill a range.
-_EVENT_BYTES, _LETTER_BYTES = 128, 512
+EVENT_BYTES, _LETTER_BYTES = 128, 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class OpenRange:
     buffer: RowBuffer = field(init=False)
 
     def __post_init__(self) -> None:
-        self.buffer = RowBuffer(self.contract)
+        self.buffer = RowBuffer(self.contract, self.partition)
 
     @property
     def rows(self) -> int:
@@ -83,7 +85,15 @@ class OpenRange:
             self.letters.append(DeadLetter(origin, event.content_type, bad))
         self.last = event.sequence_number
         self.last_offset = event.offset
-        self.size_bytes += len(event.body) + _EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
+        self.size_bytes += len(event.body) + EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
+
+    def add_run(self, events: Sequence[Event], run: Run) -> None:
+        """Take in the next events of the range, as many as the run decoded."""
+        numbers = [event.sequence_number for event in events]
+        offsets = [event.offset for event in events]
+        self.buffer.add_run(run, numbers, offsets, [event.enqueued_us for event in events])
+        self.last, self.last_offset = numbers[-1], offsets[-1]
+        self.size_bytes += sum([len(event.body) for event in events]) + EVENT_BYTES * len(events)
 
     def cut(self, next_hour: int | None = None) -> Cut:
         """Everything taken in; `next_hour` is where the event that closed the range belongs."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from services.simulator.fleet import Trait
 from services.simulator.noise import uniform
-from shared.contract.bodies import ARROW, JSON, MAX_RECORD_BYTES, NDJSON
+from shared.contract.bodies import ARROW, JSON, NDJSON
+from shared.contract.strict import MAX_RECORD_BYTES
 
 _HUGE_BYTES = 3 * MAX_RECORD_BYTES
 

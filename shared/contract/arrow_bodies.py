@@ -9,7 +9,7 @@ int64, -1 for one left raw.
 """
 
 import struct
-from collections.abc import Iterator
+from functools import lru_cache, partial
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ CONTINUATION = b"\xff\xff\xff\xff"
 
 _RECORD_BATCH_HEADER = 3
 _BUFFER = struct.Struct("<qq")
+_FRAME = struct.Struct("<4sI")
 
 
 class _Table:
@@ -81,13 +82,16 @@ def _check_bounds(message: pa.Message) -> int:
     return rows
 
 
-def _messages(body: bytes) -> Iterator[pa.Message]:
-    source = pa.BufferReader(body)
-    while True:
-        try:
-            yield pa.ipc.read_message(source)
-        except EOFError:
-            return
+@lru_cache(maxsize=64)
+def _schema_of(metadata: bytes, expected: pa.Schema) -> pa.Schema:
+    """The checked schema of a stream's first message: the same bytes from the same senders all day.
+
+    Bounded, for a sender chooses these bytes.
+    """
+    head = _FRAME.pack(CONTINUATION, len(metadata))
+    schema = pa.ipc.read_schema(pa.BufferReader(head + metadata))
+    _check_schema(schema, expected)
+    return schema
 
 
 def read_batches(body: bytes, expected: pa.Schema) -> list[pa.RecordBatch]:
@@ -97,22 +101,34 @@ def read_batches(body: bytes, expected: pa.Schema) -> list[pa.RecordBatch]:
     Raises BadRecord for anything else.
     """
     try:
-        messages = _messages(body)
-        schema = pa.ipc.read_schema(next(messages))
-        _check_schema(schema, expected)
-        batches = []
-        rows = size = 0
-        for message in messages:
-            rows += _check_bounds(message)
-            size += len(message.body)
-            if rows > MAX_ROWS or size > MAX_UNCOMPRESSED_BYTES:
-                raise BadRecord(f"an Arrow body holds at most {MAX_ROWS} rows")
-            batch = pa.ipc.read_record_batch(message, schema)
-            batch.validate(full=True)
-            batches.append(batch)
-    except (pa.ArrowException, struct.error, StopIteration, ValueError, OSError) as error:
+        return _read_batches(pa.BufferReader(body), expected)
+    except (pa.ArrowException, struct.error, EOFError, ValueError, OSError) as error:
         raise BadRecord(f"not an Arrow IPC stream: {error}") from error
+
+
+def _read_batches(source: pa.BufferReader, expected: pa.Schema) -> list[pa.RecordBatch]:
+    first = pa.ipc.read_message(source)
+    if first.type != "schema":
+        raise BadRecord("an Arrow body starts with its schema")
+    schema = _schema_of(first.metadata.to_pybytes(), expected)
+    batches: list[pa.RecordBatch] = []
+    rows = size = 0
+    for message in iter(partial(_next_message, source), None):
+        rows += _check_bounds(message)
+        size += len(message.body)
+        if rows > MAX_ROWS or size > MAX_UNCOMPRESSED_BYTES:
+            raise BadRecord(f"an Arrow body holds at most {MAX_ROWS} rows")
+        batch = pa.ipc.read_record_batch(message, schema)
+        batch.validate(full=True)
+        batches.append(batch)
     return batches
+
+
+def _next_message(source: pa.BufferReader) -> pa.Message | None:
+    try:
+        return pa.ipc.read_message(source)
+    except EOFError:
+        return None
 
 
 def _check_schema(schema: pa.Schema, expected: pa.Schema) -> None:

@@ -6,16 +6,16 @@ Bodies: `application/json` (one record, or an array), `application/x-ndjson` (a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 import pyarrow as pa
 from msgspec import Struct
 
-from shared.contract.arrow_bodies import CONTINUATION, read_batches, write_stream
-from shared.contract.bounds import Bounds
+from shared.contract.arrow_bodies import CONTINUATION, write_stream
+from shared.contract.arrow_rows import ArrowRows, joined
 from shared.contract.columns import Contract
 from shared.contract.signals import EARLIEST, LATEST
+from shared.contract.strict import MALFORMED, MAX_RECORD_BYTES, StrictDecoder
 from shared.errors import BadRecord
 
 JSON = "application/json"
@@ -23,9 +23,11 @@ NDJSON = "application/x-ndjson"
 ARROW = "application/vnd.apache.arrow.stream"
 
 MAX_RECORDS = 20_000
-MAX_RECORD_BYTES = 64 * 2**10
 
-_MALFORMED = (msgspec.MsgspecError, ValueError, RecursionError)
+
+def kind_of(content_type: str | None) -> str:
+    """A content type without its parameters; empty where there is none."""
+    return (content_type or "").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +75,15 @@ class BodyDecoder:
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
-        self._bounds = Bounds(contract)
+        self._arrow = ArrowRows(contract)
         self._known = frozenset(contract.schema.names)
-        self._absent = {
-            field.encode_name: pa.scalar(
-                None if field.required else field.default, contract.schema.field(field.encode_name).type
-            )
-            for field in msgspec.structs.fields(contract.record)
-        }
-        self._strict = msgspec.json.Decoder(contract.record)
+        self._strict = StrictDecoder(contract)
         self._loose = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
-        self._moments = [f.name for f in contract.schema if pa.types.is_timestamp(f.type)]
 
     def decode(self, body: bytes, content_type: str | None) -> Decoded:
         """Never raises for what a sender wrote: what cannot be decoded comes back as `bad`."""
-        kind = (content_type or "").partition(";")[0].strip().lower()
+        kind = kind_of(content_type)
         if kind == ARROW or (kind not in (JSON, NDJSON) and body.startswith(CONTINUATION)):
             return self._decode_arrow(body)
         if kind != NDJSON and (decoded := self._decode_one(body, kind)) is not None:
@@ -99,8 +94,8 @@ class BodyDecoder:
         """One JSON record or an array of them; None where the body may rather be lines."""
         if len(body) <= MAX_RECORD_BYTES:
             try:
-                return Decoded([self._checked(self._strict.decode(body))], [None], None, (0,))
-            except _MALFORMED:
+                return Decoded([self._checked(self._strict.record(body))], [None], None, (0,))
+            except (*MALFORMED, BadRecord):
                 pass  # told apart below, off the fast path
         stripped = body.strip()
         if stripped.startswith(b"["):
@@ -116,7 +111,7 @@ class BodyDecoder:
     def _decode_array(self, body: bytes) -> Decoded:
         try:
             items = self._array.decode(body)
-        except _MALFORMED as error:
+        except MALFORMED as error:
             return whole(body, f"malformed: {error}")
         if len(items) > MAX_RECORDS:
             return whole(body, f"too large: more than {MAX_RECORDS} records")
@@ -131,18 +126,8 @@ class BodyDecoder:
             pieces.pop()
         if len(pieces) > MAX_RECORDS:
             return whole(body, f"too large: more than {MAX_RECORDS} lines")
-        try:
-            records = self._strict.decode_lines(body)
-            if (
-                records
-                and len(records) == len(pieces)
-                and max(map(len, pieces), default=0) <= MAX_RECORD_BYTES
-            ):
-                return Decoded(
-                    [*map(self._checked, records)], [None] * len(records), None, range(len(records))
-                )
-        except (*_MALFORMED, BadRecord):
-            pass  # line by line tells which
+        if records := self._strict.lines(body):
+            return Decoded(records, [None] * len(records), None, range(len(records)))
         lines = _Lines()
         for line, piece in enumerate(pieces):
             if piece.strip():
@@ -161,12 +146,12 @@ class BodyDecoder:
             lines.is_any_json = True
             extra = {name: raw for name, raw in fields.items() if name not in self._known}
             known = {name: raw for name, raw in fields.items() if name in self._known}
-            record = self._checked(self._strict.decode(msgspec.json.encode(known)))
+            record = self._checked(self._strict.record(msgspec.json.encode(known)))
             text = msgspec.json.encode(extra).decode() if extra else None
         except msgspec.ValidationError as error:
             lines.is_any_json = lines.is_any_json or piece.strip() not in (b"null", b"")
             lines.bad.append(BadLine(line, f"invalid: {error}", piece))
-        except _MALFORMED as error:
+        except MALFORMED as error:
             lines.bad.append(BadLine(line, f"malformed: {error}", piece))
         except BadRecord as error:
             lines.bad.append(BadLine(line, str(error), piece))
@@ -176,21 +161,19 @@ class BodyDecoder:
             lines.lines.append(line)
 
     def _checked(self, record: Struct) -> Struct:
-        """The bounds that a declaration cannot say: instants within what every reader's clock holds."""
-        for name in self._moments:
-            if not EARLIEST <= getattr(record, name) <= LATEST:
-                raise BadRecord(f"invalid: {name} is outside {EARLIEST.year} to {LATEST.year}")
+        found = self._strict.untimely((record,))
+        if found is not None:
+            raise BadRecord(f"invalid: {found[1]} is outside {EARLIEST.year} to {LATEST.year}")
         return record
 
     def _decode_arrow(self, body: bytes) -> Decoded:
         try:
-            batches = read_batches(body, self.contract.schema)
+            batch = joined(self._arrow.read(body))
         except BadRecord as error:
             return whole(body, f"malformed: {error}")
-        batch = batches[0] if len(batches) == 1 else _joined(batches)
         if batch is None or not batch.num_rows:
             return whole(body, "no record in the body")
-        reasons = self._bounds.violations(batch)
+        reasons = self._arrow.violations(batch)
         bad = [
             BadLine(line, f"invalid: {reason}", write_stream(batch.slice(line, 1)))
             for line, reason in sorted(reasons.items())
@@ -199,22 +182,4 @@ class BodyDecoder:
             [line for line in range(batch.num_rows) if line not in reasons] if bad else range(batch.num_rows)
         )
         kept = batch.take(pa.array(lines, pa.int64())) if bad else batch
-        return Decoded(batch=self._aligned(kept), lines=lines, bad=bad)
-
-    def _aligned(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The contract's columns in its order, absent ones at their default, unknown ones in `extra`."""
-        rows, names = batch.num_rows, set(batch.schema.names)
-        arrays: list[Any] = [
-            batch.column(name) if name in names else pa.repeat(self._absent[name], rows)
-            for name in self.contract.schema.names
-        ]
-        unknown = sorted(names - self._known)
-        if unknown:
-            extras = [msgspec.json.encode(row).decode() for row in batch.select(unknown).to_pylist()]
-        arrays.append(pa.array(extras, pa.string()) if unknown else pa.nulls(rows, pa.string()))
-        return pa.record_batch(arrays, schema=self.contract.columns)
-
-
-def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
-    joined = pa.Table.from_batches(batches).combine_chunks().to_batches() if batches else []
-    return joined[0] if joined else None
+        return Decoded(batch=self._arrow.aligned(kept), lines=lines, bad=bad)

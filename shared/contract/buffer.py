@@ -1,17 +1,21 @@
 """Decoded events gathered into raw rows, in sequence."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
+from shared.contract.arrow_rows import joined
 from shared.contract.bodies import BadLine, Decoded
 from shared.contract.columns import LINEAGE, Contract, batch_of
+from shared.contract.runs import Run
 
-_CHUNK_ROWS = 8_192
+# Records are objects, several times the size of their columns: not too many of them at once.
+_CHUNK_ROWS = 4_096
+# Arrow bodies of a few rows each: every batch has a hundred buffers of its own, so small ones are joined.
+_SMALL_BATCHES, _SMALL_ROWS = 32, 2_048
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,51 +37,131 @@ class DeadLetter:
     bad: BadLine
 
 
+@dataclass(slots=True)
+class _Origins:
+    """Where a chunk's rows come from: per event, with the number of its rows; lines per row."""
+
+    sequence_numbers: list[int] = field(default_factory=list)
+    offsets: list[str] = field(default_factory=list)
+    enqueued_us: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+
+    def columns(self, partition: int) -> list[pa.Array]:
+        """One column for each of LINEAGE."""
+        counts = np.array(self.counts)
+        event = pa.array(np.repeat(np.arange(len(counts)), counts))
+        numbers, enqueued = (
+            np.repeat(np.array(values, np.int64), counts)
+            for values in (self.sequence_numbers, self.enqueued_us)
+        )
+        columns = [
+            pa.repeat(partition, len(event)),
+            pa.array(numbers),
+            pa.array(self.offsets, pa.string()).take(event),
+            pa.array(self.lines, pa.int32()),
+            pa.array(enqueued),
+        ]
+        return [column.cast(one.type) for column, one in zip(columns, LINEAGE, strict=True)]
+
+
 class RowBuffer:
     """Raw rows of one partition (the contract's `raw_schema`), added event by event in sequence order."""
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, partition: int) -> None:
         self.contract = contract
+        self.partition = partition
         self.rows = 0
+        self.size_bytes = 0
         self._batches: list[pa.RecordBatch] = []
+        self._small: list[pa.RecordBatch] = []
         self._records: list[Struct] = []
         self._extras: list[str | None] = []
-        self._lineage: list[tuple[int, int, str, int, int]] = []
+        self._origins = _Origins()
 
     def add(self, decoded: Decoded, origin: EventOrigin) -> None:
         """Take in the good records of one event, if it has any."""
-        if not decoded.lines:
-            return
-        place = (origin.partition, origin.sequence_number, origin.offset)
-        enqueued = origin.enqueued_us
-        if decoded.batch is not None:
-            self._close_chunk()
-            rows = len(decoded.lines)
-            lines = pa.array(np.asarray(decoded.lines), pa.int32())
-            columns = [*(pa.repeat(value, rows) for value in place), lines, pa.repeat(enqueued, rows)]
-            self._batches.append(self._raw_batch(decoded.batch, columns))
+        if decoded.lines:
+            self._open(decoded.batch)
+            self._note((origin.sequence_number,), (origin.offset,), (origin.enqueued_us,))
+            self._origins.counts.append(len(decoded.lines))
+            self._origins.lines.extend(decoded.lines)
+            self._extend(len(decoded.lines), decoded.records, decoded.extras, decoded.batch)
+
+    def add_run(
+        self, run: Run, sequence_numbers: Sequence[int], offsets: Sequence[str], enqueued_us: Sequence[int]
+    ) -> None:
+        """Take in all records of a run's events; the sequences are as long as the run."""
+        self._open(run.batch)
+        self._note(sequence_numbers, offsets, enqueued_us)
+        self._origins.counts.extend(run.counts)
+        rows = sum(run.counts)
+        if rows == len(run.counts):
+            self._origins.lines.extend([0] * rows)
         else:
-            self._records.extend(decoded.records)
-            self._extras.extend(decoded.extras)
-            self._lineage.extend((*place, line, enqueued) for line in decoded.lines)
-            if len(self._records) >= _CHUNK_ROWS:
-                self._close_chunk()
-        self.rows += len(decoded.lines)
+            for count in run.counts:
+                self._origins.lines.extend(range(count))
+        self._extend(rows, run.records, [None] * len(run.records), run.batch)
 
     def table(self) -> pa.Table:
         """All rows so far."""
         self._close_chunk()
-        return pa.Table.from_batches(self._batches, schema=self.contract.raw_schema)
+        return pa.Table.from_batches([*self._batches, *self._small], schema=self.contract.raw_schema)
+
+    def _open(self, batch: pa.RecordBatch | None) -> None:
+        """A batch is a chunk of its own."""
+        if batch is not None:
+            self._close_chunk()
+
+    def _note(
+        self, sequence_numbers: Sequence[int], offsets: Sequence[str], enqueued_us: Sequence[int]
+    ) -> None:
+        self._origins.sequence_numbers.extend(sequence_numbers)
+        self._origins.offsets.extend(offsets)
+        self._origins.enqueued_us.extend(enqueued_us)
+
+    def _extend(
+        self,
+        rows: int,
+        records: Sequence[Struct],
+        extras: Sequence[str | None],
+        batch: pa.RecordBatch | None,
+    ) -> None:
+        self.rows += rows
+        if batch is not None:
+            self._keep(batch)
+            return
+        self._records.extend(records)
+        self._extras.extend(extras)
+        if len(self._records) >= _CHUNK_ROWS:
+            self._close_chunk()
 
     def _close_chunk(self) -> None:
         if self._records:
             batch = batch_of(self.contract, self._records, self._extras)
-            self._batches.append(self._raw_batch(batch, list(zip(*self._lineage, strict=True))))
-            self._records, self._extras, self._lineage = [], [], []
+            self._records, self._extras = [], []
+            self._keep(batch)
 
-    def _raw_batch(self, batch: pa.RecordBatch, lineage: Sequence[Any]) -> pa.RecordBatch:
-        places = [
-            column.cast(field.type) if isinstance(column, pa.Array) else pa.array(column, field.type)
-            for column, field in zip(lineage, LINEAGE, strict=True)
-        ]
-        return pa.record_batch([*batch.columns, *places], schema=self.contract.raw_schema)
+    def _keep(self, batch: pa.RecordBatch) -> None:
+        """Complete a batch to raw rows with the origins noted since the one before."""
+        columns = [*batch.columns, *self._origins.columns(self.partition)]
+        self._origins = _Origins()
+        raw = pa.record_batch(columns, schema=self.contract.raw_schema)
+        self.size_bytes += raw.get_total_buffer_size()
+        if raw.num_rows >= _SMALL_ROWS:
+            self._batches += [*self._small, raw]
+            self._small = []
+            return
+        self._small.append(raw)
+        if len(self._small) == _SMALL_BATCHES:
+            self._join_small()
+
+    def _join_small(self) -> None:
+        whole = joined(self._small)
+        if whole is None:
+            return
+        if whole.num_rows < _SMALL_ROWS:
+            self._small = [whole]
+        else:
+            self._batches.append(whole)
+            self._small = []

@@ -3,7 +3,7 @@
 import ssl
 import sys
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -17,6 +17,8 @@ from shared.errors import SettingsError
 from shared.settings import WorldSettings
 
 PREFETCH = 3_000
+# Annotations of a received message, as `EventData.system_properties` names them.
+SEQUENCE_NUMBER, OFFSET, ENQUEUED_TIME = b"x-opt-sequence-number", b"x-opt-offset", b"x-opt-enqueued-time"
 
 
 class SingleSendProducerClient(EventHubProducerClient):
@@ -111,6 +113,12 @@ def body_of(event: EventData) -> bytes:
         return b""
     sections: Any = event.body
     return sections if isinstance(sections, bytes) else b"".join(sections)
+
+
+@lru_cache(maxsize=256)
+def content_type_in(raw: bytes | str | None) -> str | None:
+    """A message's content type as text, whatever bytes a sender put there; the SDK's own may be bytes."""
+    return raw.decode(errors="replace") if isinstance(raw, bytes) else raw
 
 
 def enqueued_us(event: EventData) -> int:

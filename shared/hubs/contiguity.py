@@ -33,6 +33,10 @@ class Contiguity:
             return Step.SEEN
         return Step.SKIP
 
+    def advance(self, count: int) -> None:
+        """Take in so many events that are known to be the expected ones."""
+        self.next_expected += count
+
     def jump(self, sequence_number: int) -> int:
         """Accept a gap of the hub's own; the number of events it took."""
         lost = sequence_number - self.next_expected

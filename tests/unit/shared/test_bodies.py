@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contract.arrow_bodies import MAX_ROWS, write_stream
-from shared.contract.bodies import ARROW, JSON, MAX_RECORD_BYTES, NDJSON, BodyDecoder
+from shared.contract.bodies import ARROW, JSON, NDJSON, BodyDecoder
 from shared.contract.columns import PREDICTION, READING, batch_of
 from shared.contract.reading import Reading
+from shared.contract.strict import MAX_RECORD_BYTES
 
 DECODER = BodyDecoder(READING)
 

@@ -34,7 +34,7 @@ def arrow_body(number):
 def buffer():
     """JSON, Arrow and JSON again: numbers 1, 2 and 3, 4."""
     decoder = BodyDecoder(READING)
-    buffer = RowBuffer(READING)
+    buffer = RowBuffer(READING, 3)
     for sequence, body in enumerate([json_body(1), arrow_body(2), json_body(4)], start=7):
         buffer.add(decoder.decode(*body), EventOrigin(3, sequence, f"@{sequence}", 1_000 * sequence))
     return buffer
