@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Option
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from shared import __version__
 from shared.errors import MissingExtra, NeedsAttention
@@ -48,10 +48,21 @@ class VerbCommand(TyperCommand):
     """A command whose help ends with every setting of its service."""
 
     def format_epilog(self, _ctx: Any, formatter: Any) -> None:
-        from shared.settings_help import settings_help  # noqa: PLC0415 - only help needs it
+        _write_settings(str(self.name), formatter)
 
-        verb = VERBS[str(self.name)]
-        formatter.write("\n" + settings_help(_part(verb, "settings", verb.settings)))
+
+class VerbGroup(TyperGroup):
+    """The same for a command that has others below it."""
+
+    def format_epilog(self, _ctx: Any, formatter: Any) -> None:
+        _write_settings(str(self.name), formatter)
+
+
+def _write_settings(name: str, formatter: Any) -> None:
+    from shared.settings_help import settings_help  # noqa: PLC0415 - only help needs it
+
+    verb = VERBS[name]
+    formatter.write("\n" + settings_help(_part(verb, "settings", verb.settings)))
 
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -98,8 +109,13 @@ def up(
     _run("up", locals())
 
 
-@app.command(cls=VerbCommand)
+emulator_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None)
+app.add_typer(emulator_app, name="emulator", subcommand_metavar="[hubs ...]")
+
+
+@emulator_app.callback(invoke_without_command=True)
 def emulator(
+    context: typer.Context,
     data: Data = None,
     config: Annotated[
         Path | None, Option(help="Config.json of Microsoft's Event Hubs emulator, to make its hubs")
@@ -123,7 +139,44 @@ def emulator(
     as_json: Json = None,
 ) -> None:
     """Run the embedded Azure alone: Event Hubs and storage."""
-    _run("emulator", locals())
+    flags = {name: value for name, value in locals().items() if name != "context" and value is not None}
+    if context.invoked_subcommand is None:
+        _run("emulator", flags)
+    elif flags:
+        raise NeedsAttention(f"flags of {context.invoked_subcommand} come behind it")
+
+
+@emulator_app.command()
+def hubs(
+    action: Annotated[Literal["list", "create", "delete"], typer.Argument(help="What to do")] = "list",
+    name: Annotated[str | None, typer.Argument(help="Name of the hub")] = None,
+    partitions: Annotated[int | None, Option(help="Of a new hub (default 4)")] = None,
+    consumer_group: Annotated[
+        list[str] | None,
+        Option(help="Of a new hub, beside $Default; may be repeated (default: any name is one)"),
+    ] = None,
+    retention_hours: Annotated[
+        float | None, Option(help="How long a new hub keeps its events, hours (default 24)")
+    ] = None,
+    admin: Annotated[
+        str | None, Option(help="URL of the emulator's admin listener (default: that on DIR, or port 5300)")
+    ] = None,
+    data: Annotated[Path | None, Option(help="Directory of a running emulator (default .fleetprice)")] = None,
+    as_json: Json = None,
+) -> None:
+    """List, make and delete the hubs of a running emulator."""
+    main_of = _part(VERBS["emulator"], "hubs_command", "main")
+    code = main_of(
+        action,
+        name,
+        partitions=partitions,
+        consumer_groups=consumer_group or (),
+        retention_hours=retention_hours,
+        admin=admin,
+        data=data,
+        as_json=bool(as_json),
+    )
+    raise typer.Exit(code)
 
 
 @app.command(cls=VerbCommand)

@@ -17,10 +17,11 @@ _WORLD_FILE, _LOCK_FILE = "world.json", "emulator.lock"
 
 
 class World(Struct, frozen=True):
-    """Connection strings; the rest of the `ready` object is for people."""
+    """Connection strings and the admin listener's URL; the rest of the `ready` object is for people."""
 
     event_hubs: str
     storage: str
+    admin: str = ""
 
 
 def write_world(data: Path, ready: Mapping[str, object]) -> None:

@@ -10,8 +10,8 @@ from ssl import SSLContext
 from typing import Any, TypeVar
 
 from services.emulator.admin import AdminServer
-from services.emulator.config import read_config
 from services.emulator.certificate import Certificate
+from services.emulator.config import read_config
 from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.sas import SharedKey
 from services.emulator.event_hubs.server import EventHubsServer

@@ -9,7 +9,7 @@ from pydantic_settings import SettingsConfigDict
 from services.emulator.certificate import Certificate, own_certificate
 from services.emulator.event_hubs.durability import Durability
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME
-from services.emulator.storage.server import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
+from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from shared.errors import SettingsError
 from shared.settings import LOOPBACK, PREFIX, WorldSettings
 

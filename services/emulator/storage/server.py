@@ -26,13 +26,12 @@ from services.emulator.storage.handlers import HANDLERS
 from services.emulator.storage.operations import Dialect, Operation, dialect_of, operation_of
 from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
+from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from shared.errors import PortInUse
 from shared.log_events import EventLog
 
 log = EventLog(__name__)
 
-WELL_KNOWN_ACCOUNT = "devstoreaccount1"
-WELL_KNOWN_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 CONTAINERS_FROM_THE_START = ("checkpoints", "lake")
 
 DEFAULT_MAX_BODY_BYTES = 4000 * 1024 * 1024  # the service's limit for one append or block

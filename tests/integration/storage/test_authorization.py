@@ -15,7 +15,8 @@ from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.filedatalake import generate_directory_sas
 from azure.storage.filedatalake.aio import DataLakeServiceClient
 
-from services.emulator.storage.server import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY, StorageServer
+from services.emulator.storage.server import StorageServer
+from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 
 HOUR = timedelta(hours=1)
 

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.filedatalake.aio import DataLakeServiceClient
 
-from services.emulator.storage.server import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
+from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 
 SERVE = Path(__file__).with_name("serve.py")
 CREDENTIAL = {"account_name": WELL_KNOWN_ACCOUNT, "account_key": WELL_KNOWN_KEY}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
 
-from services.emulator.storage.server import WELL_KNOWN_KEY
+from services.emulator.storage.well_known import WELL_KNOWN_KEY
 
 TOUR = Path(__file__).with_name("arrow_tour.py")
 

@@ -7,7 +7,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from services.emulator.storage.server import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY, StorageServer
+from services.emulator.storage.server import StorageServer
+from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 
 
 class RawClient:

@@ -1,0 +1,106 @@
+"""The emulator's hubs as a test handles them, from any thread."""
+
+import asyncio
+import uuid
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from services.emulator.embedded.faults import Faults
+from services.emulator.embedded.loop_thread import LoopThread
+from services.emulator.event_hubs.faults import Fault
+from services.emulator.event_hubs.hubs import Hub, HubUnknown
+from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.event_hubs.stored_events import StoredEvent, stored_events
+
+
+class EventHub:
+    """One hub. `connection_string` names it too (EntityPath): no SDK needs an `eventhub_name` beside it."""
+
+    def __init__(self, hub: Hub, connection_string: str, thread: LoopThread[Any]) -> None:
+        self.name = hub.name
+        self.partition_ids = [str(number) for number in range(len(hub.logs))]
+        self.connection_string = f"{connection_string}EntityPath={hub.name}"
+        self._hub = hub
+        self._thread = thread
+
+    def events(self, *, at_least: int = 0, timeout_s: float = 10.0) -> list[StoredEvent]:
+        """All that the hub holds, partition by partition, once there are `at_least` so many.
+
+        Raises TimeoutError where there are still fewer after `timeout_s`.
+        """
+        self._thread.run(partial(self._filled, at_least, timeout_s))
+        return self._thread.call(self._stored)
+
+    def _stored(self) -> list[StoredEvent]:
+        return [
+            event for number, log in enumerate(self._hub.logs) for event in stored_events(log, str(number))
+        ]
+
+    async def _filled(self, at_least: int, timeout_s: float) -> None:
+        something_came = asyncio.Event()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while self._count() < at_least:
+                    something_came.clear()
+                    for log in self._hub.logs:
+                        log.wait(something_came.set)
+                    await something_came.wait()
+        except TimeoutError:
+            raise TimeoutError(
+                f"hub {self.name} holds {self._count()} events, not {at_least}, after {timeout_s:g} s"
+            ) from None
+        finally:
+            for log in self._hub.logs:
+                log.stop_waiting(something_came.set)
+
+    def _count(self) -> int:
+        states = [log.state() for log in self._hub.logs]
+        return sum(state.last_sequence_number + 1 - state.begin_sequence_number for state in states)
+
+
+class EventHubs:
+    """The namespace. `telemetry` and `predictions` exist from the start, with 4 partitions each."""
+
+    def __init__(self, server: EventHubsServer, thread: LoopThread[Any]) -> None:
+        self.connection_string = server.connection_string
+        self.faults = Faults(server.faults, Fault, thread)
+        self._server = server
+        self._thread = thread
+
+    def create_hub(
+        self,
+        name: str | None = None,
+        partitions: int = 4,
+        *,
+        consumer_groups: Iterable[str] | None = None,
+        retention_hours: float = 24,
+    ) -> EventHub:
+        """Make a hub, or give the one that is there; without a name it is a new one of a name of its own.
+
+        Without a list of them, every consumer group exists. Raises HubRefused.
+        """
+        name = name or f"hub-{uuid.uuid4().hex[:12]}"
+        make = partial(self._server.create_hub, name, partitions, consumer_groups, retention_hours)
+        return self._handle(self._thread.call(make))
+
+    def hub(self, name: str) -> EventHub:
+        """The hub of that name. Raises HubUnknown."""
+        hub = self._server.namespace.hubs.find(name)
+        if hub is None:
+            raise HubUnknown(f"there is no hub {name}")
+        return self._handle(hub)
+
+    def hubs(self) -> list[EventHub]:
+        return [self._handle(hub) for hub in self._thread.call(lambda: [*self._server.namespace.hubs])]
+
+    def delete_hub(self, name: str) -> None:
+        """Detach its links and forget its events. Raises HubUnknown."""
+        self._thread.call(partial(self._server.delete_hub, name))
+
+    def throttle(self, units: float | None) -> None:
+        """Take in and give out as so many throughput units do; None: as fast as it goes."""
+        self._thread.call(partial(self._server.throughput.set_units, units))
+
+    def _handle(self, hub: Hub) -> EventHub:
+        return EventHub(hub, self.connection_string, self._thread)

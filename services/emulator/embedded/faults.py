@@ -1,0 +1,64 @@
+"""Faults as a test asks for them, from any thread: the same for hubs and storage."""
+
+from functools import partial
+from types import TracebackType
+from typing import Any, Generic, Protocol, Self, TypeVar
+
+import msgspec
+
+from services.emulator.armed_faults import ArmedFault, Occasions
+from services.emulator.embedded.loop_thread import LoopThread
+
+F = TypeVar("F", bound=Occasions)
+
+
+class _FaultyService(Protocol[F]):
+    def inject(self, fault: F) -> ArmedFault[F]: ...
+
+    def clear(self) -> None: ...
+
+
+class InjectedFault(Generic[F]):
+    """`with emulator.event_hubs.faults.inject(…) as fault:` takes it back at the block's end."""
+
+    def __init__(self, armed: ArmedFault[F], thread: LoopThread[Any]) -> None:
+        self._armed = armed
+        self._thread = thread
+
+    @property
+    def struck(self) -> int:
+        """How often it struck so far: sends, requests or links."""
+        return self._thread.call(lambda: self._armed.struck)
+
+    def disarm(self) -> None:
+        """It strikes no more."""
+        self._thread.call(self._armed.disarm)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.disarm()
+
+
+class Faults(Generic[F]):
+    """What goes wrong, of one service. docs/emulator-faults.md lists the kinds and their fields."""
+
+    def __init__(self, service: _FaultyService[F], fault: type[F], thread: LoopThread[Any]) -> None:
+        self._service = service
+        self._fault = fault
+        self._thread = thread
+
+    def inject(self, kind: str, **fields: object) -> InjectedFault[F]:
+        """The fields are those of `POST /faults`. Raises ValueError: what is asked for makes no sense."""
+        try:
+            fault = msgspec.convert({"kind": kind, **fields}, self._fault)
+        except msgspec.ValidationError as exc:
+            raise ValueError(str(exc)) from exc
+        return InjectedFault(self._thread.call(partial(self._service.inject, fault)), self._thread)
+
+    def clear(self) -> None:
+        """Take all back."""
+        self._thread.call(self._service.clear)

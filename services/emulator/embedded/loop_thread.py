@@ -1,0 +1,75 @@
+"""An event loop in a thread of its own, and a way in for all other threads."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Generic, TypeVar
+
+import uvloop
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+class LoopThread(Generic[S]):
+    """Holds what `served()` gives open on a loop of its own, between `start` and `stop`.
+
+    The caller's thread may have a loop itself, or none: neither is touched.
+    """
+
+    def __init__(self, name: str, served: Callable[[], AbstractAsyncContextManager[S]]) -> None:
+        self._served = served
+        self._started: Future[S] = Future()
+        self._ended: Future[None] = Future()
+        # A daemon, so that a test that forgot to stop it cannot keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
+
+    def start(self) -> S:
+        """Returns what is served once it is open; raises what opening it raised."""
+        self._thread.start()
+        return self._started.result()
+
+    def stop(self) -> None:
+        """Returns once everything is closed; raises what closing it raised."""
+        if not self._ended.done():
+            self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._ended.result()
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Do a piece of work that waits for nothing, between two turns of the loop."""
+
+        async def piece() -> T:
+            return work()
+
+        return self.run(piece)
+
+    def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine to its end."""
+        if not self._started.done() or self._ended.done():
+            raise RuntimeError("the emulator does not run: use it within its `with` block")
+        return asyncio.run_coroutine_threadsafe(work(), self._loop).result()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as exc:  # noqa: BLE001 - the thread's edge: it belongs to whoever started it
+            if self._started.done():
+                self._ended.set_exception(exc)
+            else:
+                self._ended.set_result(None)
+                self._started.set_exception(exc)
+        else:
+            self._ended.set_result(None)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with self._served() as served:
+            self._started.set_result(served)
+            await self._stop.wait()

@@ -1,0 +1,25 @@
+"""The emulator's storage account as a test handles it, from any thread."""
+
+from pathlib import Path
+from typing import Any
+
+from services.emulator.embedded.faults import Faults
+from services.emulator.embedded.loop_thread import LoopThread
+from services.emulator.storage.faults import Fault
+from services.emulator.storage.server import StorageServer
+from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
+
+
+class AzureStorage:
+    """Blob and Data Lake Gen2. File system `lake` and container `checkpoints` exist from the start.
+
+    `files` is the folder where each container is a folder and each file lies under its own name.
+    """
+
+    def __init__(self, server: StorageServer, data: Path, thread: LoopThread[Any]) -> None:
+        self.connection_string = server.connection_string
+        self.account_name = WELL_KNOWN_ACCOUNT
+        self.account_key = WELL_KNOWN_KEY
+        self.account_url = f"http://{server.host}:{server.port}/{WELL_KNOWN_ACCOUNT}"
+        self.files = data / "storage" / WELL_KNOWN_ACCOUNT
+        self.faults = Faults(server.faults, Fault, thread)

@@ -1,0 +1,68 @@
+"""What a partition holds, read from its log: for a test that asks what arrived."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from services.emulator.event_hubs.annotations import PARTITION_KEY
+from services.emulator.event_hubs.decoding import DecodeError, Described, decode
+from services.emulator.event_hubs.partition_log import PartitionLog
+from services.emulator.event_hubs.records import HEADER_BYTES, marks
+
+_CHUNK_BYTES = 1 << 20
+_ANNOTATIONS, _PROPERTIES, _APPLICATION_PROPERTIES = 0x72, 0x73, 0x74
+_DATA, _SEQUENCE, _VALUE = 0x75, 0x76, 0x77
+_CONTENT_TYPE_FIELD = 6
+
+
+class StoredEvent(NamedTuple):
+    """`body` is bytes, or for a sender of AMQP values and sequences what it sent."""
+
+    partition_id: str
+    sequence_number: int
+    offset: str
+    enqueued_at: datetime
+    body: Any
+    properties: dict[str, Any]
+    partition_key: str | None
+    content_type: str | None
+
+
+def stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]:
+    """All that is retained, oldest first. Raises DecodeError where a sender wrote what is no message."""
+    offset = log.begin_offset
+    while (chunk := log.read(offset, _CHUNK_BYTES)) is not None:
+        offset = chunk.offset
+        for mark in marks(chunk.data):
+            message = chunk.data[mark.position + HEADER_BYTES : mark.end]
+            enqueued_at = datetime.fromtimestamp(mark.enqueued_ms / 1000, UTC)
+            yield StoredEvent(
+                partition_id,
+                mark.sequence_number,
+                str(chunk.offset + mark.position),
+                enqueued_at,
+                *_content(message),
+            )
+            offset = chunk.offset + mark.end
+
+
+def _content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | None]:
+    """Body, application properties, partition key, content type."""
+    bodies: list[Any] = []
+    sections: dict[int, Any] = {}
+    position = 0
+    while position < len(message):
+        section, position = decode(message, position)
+        if not isinstance(section, Described):
+            raise DecodeError("a message's section is not described")
+        if section.descriptor in {_DATA, _SEQUENCE}:
+            bodies.append(section.value)
+        else:
+            sections[section.descriptor] = section.value
+    fields = [*(sections.get(_PROPERTIES) or []), *[None] * (_CONTENT_TYPE_FIELD + 1)]
+    if _VALUE in sections:
+        body: Any = sections[_VALUE]
+    else:
+        body = b"".join(bodies) if all(isinstance(part, bytes) for part in bodies) else bodies
+    key = (sections.get(_ANNOTATIONS) or {}).get(PARTITION_KEY)
+    return body, sections.get(_APPLICATION_PROPERTIES) or {}, key, fields[_CONTENT_TYPE_FIELD]

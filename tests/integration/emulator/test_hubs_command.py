@@ -1,0 +1,125 @@
+import json
+
+import pytest
+from azure.eventhub import EventData, EventHubProducerClient
+
+from services import cli
+from services.emulator import Emulator
+from shared.data_dir import occupied
+from shared.world import write_world
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    with Emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def run(capsys, tmp_path, monkeypatch):
+    """`fleetprice emulator hubs …`, away from the developer's own data: exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        code = cli.main(["emulator", "hubs", *arguments])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def test_a_hub_is_made_listed_and_deleted(emulator, run):
+    """What is made is there for every client at once, and is gone once it is deleted."""
+    here = ("--admin", emulator.admin_url)
+    code, out, _ = run("create", "orders", "--partitions", "2", "--consumer-group", "audit", *here)
+    assert code == 0
+    assert out.splitlines()[1].split()[:3] == ["orders", "2", "0"]
+    assert emulator.event_hubs.hub("orders").partition_ids == ["0", "1"]
+    with EventHubProducerClient.from_connection_string(
+        emulator.event_hubs.hub("orders").connection_string
+    ) as producer:
+        producer.send_event(EventData(b"one"))
+    code, out, _ = run(*here)
+    headings, *rows = [line.split("  ") for line in out.splitlines()]
+    rows = {row[0].strip(): [cell.strip() for cell in row if cell] for row in rows}
+    assert headings[0] == "HUB"
+    assert rows.keys() == {"orders", "telemetry", "predictions"}
+    assert rows["orders"][1:4] == ["2", "1", "24 h"]
+    assert rows["orders"][-1] == "$Default, audit"
+    assert run("delete", "orders", *here) == (0, "deleted orders\n", "")
+    assert "orders" not in {hub.name for hub in emulator.event_hubs.hubs()}
+
+
+def test_machines_read_json(emulator, run):
+    """With --json there is one JSON document on stdout and nothing else."""
+    here = ("--json", "--admin", emulator.admin_url)
+    code, out, err = run("create", "metrics", "--retention-hours", "1.5", *here)
+    made = json.loads(out)
+    assert (code, err) == (0, "")
+    assert (made["name"], made["partition_count"], made["retention_hours"]) == ("metrics", 4, 1.5)
+    assert made["consumer_groups"] is None
+    assert json.loads(run("list", "METRICS", *here)[1]) == [made]
+    assert {hub["name"] for hub in json.loads(run(*here)[1])} == {"metrics", "telemetry", "predictions"}
+    assert json.loads(run("delete", "metrics", *here)[1]) == {"deleted": "metrics"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("create", "telemetry"), "hub telemetry exists already"),
+        (("create", "a hub"), "a hub's name has letters"),
+        (("create", "orders", "--partitions", "0"), "a hub has 1 to 1024 partitions"),
+        (("create", "orders", "--consumer-group", "a/b"), "'a/b' cannot be a consumer group's name"),
+        (("delete", "nothing"), "there is no hub nothing"),
+        (("list", "nothing"), "there is no hub nothing"),
+        (("list", "../health"), "there is no hub ../health"),
+        (("create",), "create needs the hub's name: fleetprice emulator hubs create NAME"),
+        (("delete",), "delete needs the hub's name: fleetprice emulator hubs delete NAME"),
+        (("list", "--partitions", "3"), "are for create"),
+        (("rename", "telemetry"), "rename"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(emulator, run, arguments, sentence):
+    """Exit code 2 and a sentence that says what to change."""
+    code, out, err = run(*arguments, "--admin", emulator.admin_url)
+    assert (code, out) == (2, "")
+    assert sentence in err
+    assert err.count("\n") == 1
+
+
+def test_the_emulator_of_a_directory_is_found(emulator, run, tmp_path):
+    """Where an emulator runs on the directory, its own port is asked; where none does, it is said."""
+    there = tmp_path / "there"
+    world = {"event_hubs": "x", "storage": "x", "admin": emulator.admin_url}
+    with occupied(there, "emulator"):
+        write_world(there, world)
+        assert run("--data", str(there))[0] == 0
+    code, _, err = run("--data", str(there))
+    assert code == 2
+    assert f"no emulator runs on {there}" in err
+    with occupied(tmp_path / ".fleetprice", "emulator"):
+        write_world(tmp_path / ".fleetprice", world)
+        assert run()[0] == 0
+
+
+def test_without_an_emulator_it_says_where_it_asked(emulator, run, monkeypatch):
+    """The port of the settings is asked last; what answers there may be something else."""
+    storage_port = emulator.storage.account_url.split(":")[2].split("/")[0]
+    monkeypatch.setenv("FLEETPRICE_EMULATOR_ADMIN_PORT", storage_port)
+    code, _, err = run()
+    assert code == 2
+    assert err == f"fleetprice: what answers at http://127.0.0.1:{storage_port} is no fleetprice emulator\n"
+    with Emulator() as gone:
+        pass
+    code, _, err = run("--admin", gone.admin_url)
+    assert code == 2
+    assert f"no emulator answers at {gone.admin_url}" in err
+    code, _, err = run("--admin", "localhost:5300")
+    assert code == 2
+    assert "no URL" in err
+
+
+def test_flags_belong_behind_hubs(capsys):
+    """A flag of the start that would do nothing is not passed over in silence."""
+    assert cli.main(["emulator", "--data", "elsewhere", "hubs"]) == 2
+    assert "flags of hubs come behind it" in capsys.readouterr().err
