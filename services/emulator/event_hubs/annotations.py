@@ -7,7 +7,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from services.emulator.event_hubs import encoding as amqp
-from services.emulator.event_hubs.records import HEADER, HEADER_BYTES, WORD_MASK
+from services.emulator.event_hubs.records import HEADER, HEADER_BYTES
 
 SEQUENCE_NUMBER = "x-opt-sequence-number"
 OFFSET = "x-opt-offset"
@@ -70,7 +70,7 @@ def encoded_records(
         section = pack(head, sequence_number, offset_key, b"%d" % offset, time_key, enqueued_ms)
         message = event_header + section + own + rest if event_header or own else section + rest
         size = len(message)
-        append(header_pack(size, sequence_number, enqueued_ms, crc32(message, sequence_number & WORD_MASK)))
+        append(header_pack(size, sequence_number, enqueued_ms, crc32(message, sequence_number)))
         append(message)
         last_offset = offset
         offset += HEADER_BYTES + size

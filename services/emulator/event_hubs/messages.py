@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping
+from struct import Struct
 from typing import Any, NamedTuple
 
 from services.emulator.event_hubs import annotations
@@ -18,6 +19,9 @@ _MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
 _DATA = b"\x00\x53\x75"
 _DATA_8 = _DATA + b"\xa0"
 _DATA_32 = _DATA + b"\xb0"
+_DATA_SECTION = Struct(">4sI")
+# How messages begin without header and annotations: with properties, application properties or body.
+_BARE_STARTS = frozenset(_SECTION + bytes((code,)) for code in range(0x73, 0x78))
 _ANNOTATIONS_CODE = 0x72
 _PROPERTIES_CODE = 0x73
 _APPLICATION_PROPERTIES_CODE = 0x74
@@ -67,27 +71,36 @@ class EventCutter:
     def _batch(self, payload: bytes, outer: _Opening) -> tuple[list[Event], str | None]:
         key = outer.key
         events: list[Event] = []
+        append, section_at, starts_with = events.append, _DATA_SECTION.unpack_from, payload.startswith
+        seen, (seen_bytes, header, own, own_items, seen_key) = self._seen, self._opening
         position, end = outer.size, len(payload)
+        # Written out, for this runs for every event: a call costs as much as all of it.
         while position < end:
-            # Written out, for it runs for every event of a batch.
-            if payload[position : position + 4] == _DATA_32:
+            is_short = end - position < _DATA_SECTION.size
+            kind, size = _short_section(payload, position) if is_short else section_at(payload, position)
+            if kind == _DATA_32:
                 start = position + 8
-                position = start + int.from_bytes(payload[position + 4 : start], "big")
-            elif payload[position : position + 4] == _DATA_8:
-                start = position + 5
-                position = start + int.from_bytes(payload[position + 4 : start], "big")
+            elif kind == _DATA_8:
+                start, size = position + 5, payload[position + 4]
             else:
                 raise DecodeError("a batch holds something else than data sections")
+            position = start + size
             if position > end:
                 raise DecodeError("a data section claims more bytes than there are")
-            message = payload[start:position]
-            if message[:3] == _DATA:
+            if payload[start : start + 3] in _BARE_STARTS:
                 # By far the most events carry neither header nor annotations: nothing of them is looked at.
-                events.append((b"", b"", 0, message))
+                append((b"", b"", 0, payload[start:position]))
                 continue
-            opening = self._opening if message.startswith(self._seen) else self._opened(message)
-            key = key or opening.key
-            events.append(_event(message, opening))
+            if not starts_with(seen, start) or start + seen_bytes >= position:
+                message = payload[start:position]
+                opening = self._opened(message)
+                append(_event(message, opening))
+                key = key or opening.key
+                seen, (seen_bytes, header, own, own_items, seen_key) = self._seen, self._opening
+                continue
+            append((header, own, own_items, payload[start + seen_bytes : position]))
+            if key is None:
+                key = seen_key
         return events, key
 
     def _opened(self, message: bytes) -> _Opening:
@@ -96,6 +109,14 @@ class EventCutter:
             # Sections carry their own lengths: what starts with the same bytes opens in the same way.
             self._seen, self._opening = message[: opening.size], opening
         return opening
+
+
+def _short_section(payload: bytes, position: int) -> tuple[bytes, int]:
+    """The kind of a data section in the last few bytes, where only a small one has room."""
+    kind = payload[position : position + 4]
+    if kind != _DATA_8 or position + 4 == len(payload):
+        raise DecodeError("a batch ends in the middle of a data section")
+    return kind, 0
 
 
 def _event(message: bytes, opening: _Opening) -> Event:

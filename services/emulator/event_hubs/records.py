@@ -7,7 +7,6 @@ from zlib import crc32
 
 HEADER = Struct(">IqqI")
 HEADER_BYTES = HEADER.size
-WORD_MASK = 0xFFFFFFFF
 
 # How every stored message says its number (annotations.py), which makes records findable behind damage.
 _NUMBER = b"\xa3\x15x-opt-sequence-number\x81"
@@ -29,8 +28,8 @@ class RecordMark(NamedTuple):
 def marks(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
     """The whole and undamaged records from `position` on; ends before the first that is not.
 
-    The crc is seeded with the number, so that a record in the wrong place does not pass either. It covers the
-    message alone; but number and time stand there too, as every reader gets them, and must be the same.
+    The crc is seeded with the number (its low 32 bits), so that a record in the wrong place does not pass
+    either. It covers the message alone; but number and time stand there too, and must be the same.
     """
     size = len(buffer)
     while position + HEADER_BYTES <= size:
@@ -40,7 +39,7 @@ def marks(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
         if end > size or not length:
             return
         message = buffer[start:end]
-        if crc32(message, sequence_number & WORD_MASK) != crc:
+        if crc32(message, sequence_number) != crc:
             return
         if buffer[position + 4 : position + 12] not in message:
             return

@@ -12,11 +12,13 @@ from services.emulator.event_hubs.frames import frame
 from services.emulator.event_hubs.messages import HEADER_SECTION
 from services.emulator.event_hubs.partition_log import Chunk
 from services.emulator.event_hubs.performatives import UINT_MAX
-from services.emulator.event_hubs.records import HEADER, HEADER_BYTES, WORD_MASK
+from services.emulator.event_hubs.records import HEADER_BYTES
 
 # One for all deliveries: pyamqp keeps every distinct tag for ever.
 DELIVERY_TAG = b"\x00"
 _FRAME_OVERHEAD_BYTES = 64
+# A record's header without the time, which stands in the message: length, number, crc.
+_HEADER = Struct(">Iq8xI")
 
 
 class Rendered(NamedTuple):
@@ -60,33 +62,33 @@ class TransferRenderer:
         data = chunk.data
         pack, head, tail, overhead = self._prefix.pack, self._head, self._tail, self._prefix.size
         parts: list[bytes] = []
-        append, header_at = parts.append, HEADER.unpack_from
+        append, header_at = parts.append, _HEADER.unpack_from
         largest = 0 if metrics else self._max_payload_bytes
-        events = frames = done = 0
-        is_damaged = False
-        complete = len(data) - HEADER_BYTES
-        while done <= complete and events < credit and frames < window:
+        events = more_frames = done = 0
+        is_damaged = len(data) < HEADER_BYTES
+        complete, room = len(data) - HEADER_BYTES, min(credit, window)
+        while done <= complete and events < room:
             start = done + HEADER_BYTES
-            size, number, _, crc = header_at(data, done)
+            size, number, crc = header_at(data, done)
             end = start + size
             message = data[start:end]
-            if crc32(message, number & WORD_MASK) != crc or not size:
+            if crc32(message, number) != crc or not size:
                 # Cut short by the chunk's end, which never happens to its first record, or damaged.
                 is_damaged = not done
                 break
             if size <= largest:
                 append(pack(overhead + size, head, (delivery_id + events) & UINT_MAX, tail))
                 append(message)
-                frames += 1
             else:
                 pieces = list(self._frames(_with(message, metrics), delivery_id + events))
-                if frames and frames + len(pieces) > window:
+                if events and events + more_frames + len(pieces) > window:
                     break
                 parts += pieces
-                frames += len(pieces)
+                more_frames += len(pieces) - 1
+                room = min(credit, window - more_frames)
             events += 1
             done = end
-        return Rendered(parts, events, frames, chunk.offset + done, is_damaged or complete < 0)
+        return Rendered(parts, events, events + more_frames, chunk.offset + done, is_damaged)
 
     def _frames(self, message: bytes, delivery_id: int) -> Iterator[bytes]:
         return message_frames(
