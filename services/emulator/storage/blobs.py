@@ -1,6 +1,5 @@
 """Blob operations on one blob: put, get, describe, copy, delete."""
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -26,6 +25,7 @@ from services.emulator.storage.records import PathSet
 from services.emulator.storage.request import StorageRequest, check_header_text, parse_source
 from services.emulator.storage.staging import Slice, assemble
 from services.emulator.storage.upload import receive
+from services.emulator.storage.threads import finished_in_thread
 
 _MAX_CHECKED_RANGE_BYTES = 4 * 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
@@ -58,7 +58,7 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
     except FileNotFoundError as exc:
         raise Refused("PathNotFound", detail="deleted from the disk by hand") from exc
     try:
-        size_bytes = os.fstat(fd).st_size  # of the bytes that will be sent, whatever replaces them meanwhile
+        size_bytes = min(entry.size_bytes, os.fstat(fd).st_size)  # what lies behind is not part of it yet
         asked = _asked_range(request, size_bytes)
     except Refused:
         os.close(fd)
@@ -107,7 +107,7 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
     check_write(request, source, prefix="x-ms-source-")
     piece = Slice(store.disk.path_of(container, path), 0, source.size_bytes)
     with store.disk.part() as part:
-        await asyncio.to_thread(assemble, [piece], store.disk.staged(part))
+        await finished_in_thread(assemble, [piece], store.disk.staged(part))
         await store.sync_part(part)
         if store.namespace.entry(container, path) is not source:
             raise Refused("ServerBusy", detail="the source was written while it was copied")

@@ -1,6 +1,5 @@
 """Blocks: how blob clients upload what is too big for one request. The list makes the file."""
 
-import asyncio
 import base64
 import binascii
 from xml.etree.ElementTree import ParseError, fromstring
@@ -16,6 +15,7 @@ from services.emulator.storage.properties import WRITTEN, metadata_of, version_h
 from services.emulator.storage.request import StorageRequest
 from services.emulator.storage.staging import MAX_BLOCKS, Slice, assemble
 from services.emulator.storage.upload import receive, receive_small
+from services.emulator.storage.threads import finished_in_thread
 
 _MAX_ID_BYTES = 64
 _MAX_LIST_BYTES = MAX_BLOCKS * 128
@@ -39,7 +39,7 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
     path = store.disk.path_of(request.container, request.path)
     with store.disk.part() as part:
         try:
-            await asyncio.to_thread(assemble, slices, store.disk.staged(part))
+            await finished_in_thread(assemble, slices, store.disk.staged(part))
         except FileNotFoundError as exc:
             raise Refused(
                 "ServerBusy", detail="the blob was written while its blocks were put together"

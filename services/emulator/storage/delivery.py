@@ -1,11 +1,11 @@
 """Answers on the wire: the headers every answer has, and bodies of any size in bounded memory."""
 
-import asyncio
 import os
 
 from aiohttp import web
 
 from services.emulator.storage.answer import Answer, FileRange
+from services.emulator.storage.threads import finished_in_thread
 
 _INLINE_BYTES = 256 * 1024  # up to here a read costs the event loop less than a thread would
 _PIECE_BYTES = 1024 * 1024
@@ -41,7 +41,7 @@ async def _send_file(
     await response.prepare(raw)
     position, end = file.start, file.start + file.size_bytes
     while position < end:
-        data = await asyncio.to_thread(os.pread, file.fd, min(_PIECE_BYTES, end - position), position)
+        data = await finished_in_thread(os.pread, file.fd, min(_PIECE_BYTES, end - position), position)
         if not data:
             raise ConnectionResetError("the file became shorter while it was sent")
         await response.write(data)

@@ -5,6 +5,7 @@
     storage/.staging/parts/<n>             bodies being received and files being put together
     storage/.staging/appends/<file id>/    uncommitted appends, one file each
     storage/.staging/blocks/<path hash>/   uncommitted blocks, one file each
+    storage/.staging/growing/<id>-<size>   a file that is being written behind its recorded end
     storage/.staging/trash/<n>             directories and large files on their way out
 
 All of it lies on one file system, so that a finished file takes its place by one atomic rename.
@@ -34,7 +35,7 @@ class Disk:
         self.tree = root / account
         self.meta = root / ".meta"
         self.staging = root / ".staging"
-        self._fsync = fsync
+        self.fsync = fsync
         self._numbers = count(1)
         self._lock_fd = -1
         self._trash: list[Path] = []
@@ -104,6 +105,11 @@ class Disk:
         source.replace(target)
         self._sync(target.parent, source.parent)
 
+    def mark(self, marker: Path) -> None:
+        """An empty file that is there before anything is done that it speaks of."""
+        marker.touch()
+        self._sync(marker.parent)
+
     def discard(self, path: Path) -> None:
         """Take a path out of its place at once; what takes time is left to `take_trash`."""
         if path.is_dir() or (path.is_file() and path.stat().st_size > _LARGE_BYTES):
@@ -122,7 +128,7 @@ class Disk:
         return self.staged(f"trash/{next(self._numbers)}")
 
     def _sync(self, *folders: Path) -> None:
-        for folder in folders if self._fsync else ():
+        for folder in folders if self.fsync else ():
             sync(folder)
 
 
@@ -156,5 +162,5 @@ def sync(path: Path) -> None:
         os.close(fd)
 
 
-_STAGING_FOLDERS = ("parts", "appends", "blocks", "trash")
+_STAGING_FOLDERS = ("parts", "appends", "blocks", "growing", "trash")
 _LARGE_BYTES = 4 * 1024 * 1024  # to free more than this takes longer than the event loop should stand still

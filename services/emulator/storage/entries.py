@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from enum import StrEnum
 
 import msgspec
 
@@ -50,8 +51,15 @@ class Copied(msgspec.Struct, frozen=True, array_like=True):
     source: str
 
 
+class BlobKind(StrEnum):
+    BLOCK = "BlockBlob"
+    APPEND = "AppendBlob"
+
+
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file or a directory. `file_id` names its uncommitted appends, which a rename keeps."""
+    """A file or a directory. `file_id` names its uncommitted appends, which a rename keeps; an empty `tier`
+    is the account's own, an `expires_us` of 0 means never.
+    """
 
     etag: int
     created_us: int
@@ -65,6 +73,21 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     blocks: tuple[Block, ...] = ()
     lease: Lease | None = None
     copied: Copied | None = None
+    kind: BlobKind = BlobKind.BLOCK
+    appended_blocks: int = 0
+    tags: dict[str, str] = {}
+    tier: str = ""
+    tier_changed_us: int = 0
+    expires_us: int = 0
+
+
+class StoredPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a shared access signature may leave to its container, to be taken back there; texts as sent."""
+
+    policy_id: str
+    start: str = ""
+    expiry: str = ""
+    permissions: str = ""
 
 
 class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -73,6 +96,7 @@ class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     modified_us: int
     metadata: dict[str, str] = {}
     lease: Lease | None = None
+    policies: tuple[StoredPolicy, ...] = ()
 
 
 class Versions:

@@ -49,6 +49,7 @@ CATALOG: dict[str, tuple[int, str]] = {
         ),
     ),
     "InvalidBlobOrBlock": (400, "The specified blob or block content is invalid."),
+    "InvalidBlobType": (409, "The blob type is invalid for this operation."),
     "InvalidBlockId": (400, "The specified block ID is invalid. The block ID must be Base64-encoded."),
     "InvalidBlockList": (400, "The specified block list is invalid."),
     "InvalidFlushPosition": (

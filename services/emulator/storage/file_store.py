@@ -8,7 +8,7 @@ whole. Nothing awaits in between, so within the event loop each change is atomic
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,6 +17,7 @@ import msgspec
 from services.emulator.storage.disk import Disk, delete, sync
 from services.emulator.storage.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, Versions
 from services.emulator.storage.errors import Refused
+from services.emulator.storage.growth import Growth
 from services.emulator.storage.journal import Journal
 from services.emulator.storage.namespace import Namespace, Node, walk
 from services.emulator.storage.reconciliation import container_differences, path_differences
@@ -45,6 +46,7 @@ class FileStore:
         self.versions = Versions(clock)
         self.disk = Disk(root, account, fsync=fsync)
         self.staging = Staging(self.disk)
+        self.growth = Growth(self.disk)
         self._fsync = fsync
         self._journal = Journal(self.disk.meta / "journal", fsync=fsync)
 
@@ -170,8 +172,9 @@ class FileStore:
             self._complete(records[-1])
         self._journal.append(Opened())
         self.disk.clear_parts()
+        self.growth.cut_tails(self._files())
         self._reconcile()
-        self.staging.open(self._file_ids())
+        self.staging.open({entry.file_id for _, entry in self._files()})
         self._rewrite_if_worth_it()
 
     def _complete(self, last: Record) -> None:
@@ -194,12 +197,15 @@ class FileStore:
         self._journal.append(record)
         self.namespace.apply(record)
 
-    def _file_ids(self) -> set[str]:
-        roots = (container.root for container in self.namespace.containers.values())
-        return {node.entry.file_id for root in roots for _, node in walk(root)}
+    def _files(self) -> Iterator[tuple[Path, Entry]]:
+        for name, container in self.namespace.containers.items():
+            for path, node in walk(container.root):
+                if not node.entry.is_directory:
+                    yield self.disk.path_of(name, path), node.entry
 
     def _make(self, record: Record) -> None:
         mark = self._journal.append(record)
+        failpoints.reach("storage_recorded")
         try:
             self.disk.apply(record)
         except OSError:

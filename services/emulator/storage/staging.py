@@ -4,6 +4,7 @@ An append or a block lands under a part's name and is renamed when whole, so wha
 `blocks/` is complete and survives a kill as an acknowledged upload must.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -121,23 +122,24 @@ def assemble(slices: Sequence[Slice], target: Path) -> None:
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         for piece in slices:
-            source = os.open(piece.path, os.O_RDONLY)
-            try:
-                _copy(source, out, piece)
-            finally:
-                os.close(source)
+            copy_slice(piece, out)
     finally:
         os.close(out)
 
 
-def _copy(source: int, out: int, piece: Slice) -> None:
-    position, left = piece.start, piece.size_bytes
-    while left:
-        data = os.pread(source, min(left, 1 << 20), position)
-        if not data:
-            raise OSError(f"{piece.path} is shorter than was recorded")
-        written = os.write(out, data)
-        position, left = position + written, left - written
+def copy_slice(piece: Slice, out: int) -> None:
+    """Write a slice where the open file stands; blocking."""
+    source = os.open(piece.path, os.O_RDONLY)
+    try:
+        position, left = piece.start, piece.size_bytes
+        while left:
+            data = os.pread(source, min(left, 1 << 20), position)
+            if not data:
+                raise OSError(errno.EIO, f"{piece.path} is shorter than was recorded")
+            written = os.write(out, data)
+            position, left = position + written, left - written
+    finally:
+        os.close(source)
 
 
 def _newest_chunks(folder: Path) -> dict[int, Chunk]:

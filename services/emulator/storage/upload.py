@@ -1,6 +1,5 @@
 """A request's body on its way to a staged file: bounded, checked, and never whole in memory."""
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
 from services.emulator.storage.request import StorageRequest
+from services.emulator.storage.threads import finished_in_thread
 
 _INLINE_BYTES = 256 * 1024  # up to here a write costs the event loop less than a thread would
 _PIECE_BYTES = 1024 * 1024
@@ -63,7 +63,7 @@ async def _receive_in_pieces(
             while len(piece) < min(_PIECE_BYTES, left) and (data := await request.body.readany()):
                 piece += data
             _check_whole(len(piece), min(_PIECE_BYTES, left))
-            await asyncio.to_thread(_write, fd, piece, digest)
+            await finished_in_thread(_write, fd, piece, digest)
             left -= len(piece)
     finally:
         os.close(fd)
