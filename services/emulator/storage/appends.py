@@ -30,7 +30,7 @@ async def append(request: StorageRequest, store: FileStore) -> Answer:
         check_lease(request, entry)
         if upload.size_bytes:
             store.staging.add_chunk(entry.file_id, position, upload.part, upload.size_bytes)
-        headers = WRITTEN | {"Content-MD5": upload.md5}
+        headers = WRITTEN | upload.checksums()
     if request.boolean_query("flush"):
         headers |= version_headers(await _flush(request, store, position + upload.size_bytes))
     return Answer(202, headers)

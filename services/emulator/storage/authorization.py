@@ -3,13 +3,14 @@
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from services.emulator.identity.claims import Caller
 from services.emulator.identity.issuer import Issuer
 from services.emulator.storage import bearer
+from services.emulator.storage.entries import StoredPolicy
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.operations import Dialect, Operation
 from services.emulator.storage.request import StorageRequest, parse_http_date, parse_source
@@ -35,8 +36,15 @@ _SIGNED_HEADERS = (
 class Authorization:
     """The one account there is, its key, and the issuer whose tokens it takes."""
 
-    def __init__(self, account: str, key: str, issuer: Issuer | None = None) -> None:
+    def __init__(
+        self,
+        account: str,
+        key: str,
+        issuer: Issuer | None = None,
+        policies: Callable[[str], Sequence[StoredPolicy]] = lambda _container: (),
+    ) -> None:
         self._account = account
+        self._policies = policies
         self._issuer = issuer
         self._key = base64.b64decode(key, validate=True)
 
@@ -51,7 +59,7 @@ class Authorization:
             self._check_shared_key(request, scheme, credential, now_s)
         elif "sig" in request.query:
             for asked, to_do in (request, operation), *_sources(request):
-                check_shared_access(asked, to_do, self.sign, now_s)
+                check_shared_access(asked, to_do, self.sign, self._policies(asked.container), now_s)
         else:
             raise Refused("NoAuthenticationInformation")
         return None

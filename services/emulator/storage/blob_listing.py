@@ -9,9 +9,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from services.emulator.storage import lease_terms
 from services.emulator.storage.answer import XML, Answer
-from services.emulator.storage.entries import Entry, etag_text, http_date
+from services.emulator.storage.entries import DEFAULT_TIER, Entry, etag_text, http_date
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.labels import tag_set_xml
 from services.emulator.storage.listing import first_key, page_size, take_page
 from services.emulator.storage.namespace import Node, walk
 from services.emulator.storage.properties import metadata_with_marker
@@ -25,11 +26,11 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Answer:
     store.namespace.container(request.container)
     found = _matching(request, store, recursive=not delimiter)
     page, marker = take_page(found, page_size(request))
-    with_metadata = "metadata" in request.query.get("include", "").split(",")
+    included = set(request.query.get("include", "").split(","))
     items = [
         _prefix_xml(path, node.entry, request.now_us)
         if delimiter and node.entry.is_directory
-        else _blob_xml(path, node.entry, request.now_us, with_metadata)
+        else _blob_xml(path, node.entry, request.now_us, included)
         for path, node in page
     ]
     return Answer(200, {"Content-Type": XML}, _document(request, "".join(items), marker).encode())
@@ -72,12 +73,14 @@ def _prefix_xml(path: str, entry: Entry, now_us: int) -> str:
     return f"<BlobPrefix><Name>{escape(path)}/</Name>{_properties_xml(entry, now_us)}</BlobPrefix>"
 
 
-def _blob_xml(path: str, entry: Entry, now_us: int, with_metadata: bool) -> str:
-    metadata = ""
-    if with_metadata:
+def _blob_xml(path: str, entry: Entry, now_us: int, included: set[str]) -> str:
+    metadata = tags = ""
+    if "metadata" in included:
         shown = metadata_with_marker(entry)
         metadata = f"<Metadata>{''.join(f'<{k}>{escape(v)}</{k}>' for k, v in shown.items())}</Metadata>"
-    return f"<Blob><Name>{escape(path)}</Name>{_properties_xml(entry, now_us)}{metadata}</Blob>"
+    if "tags" in included and entry.tags:
+        tags = f"<Tags>{tag_set_xml(entry.tags)}</Tags>"
+    return f"<Blob><Name>{escape(path)}</Name>{_properties_xml(entry, now_us)}{metadata}{tags}</Blob>"
 
 
 def _properties_xml(entry: Entry, now_us: int) -> str:
@@ -94,9 +97,11 @@ def _properties_xml(entry: Entry, now_us: int) -> str:
         "Content-MD5": content.content_md5,
         "Content-Disposition": content.content_disposition,
         "Cache-Control": content.cache_control,
-        "BlobType": "BlockBlob",
-        "AccessTier": "Hot",
-        "AccessTierInferred": "true",
+        "BlobType": entry.kind.value,
+        "AccessTier": "" if entry.is_directory else entry.tier or DEFAULT_TIER,
+        "AccessTierInferred": "" if entry.is_directory or entry.tier else "true",
+        "TagCount": str(len(entry.tags) or ""),
+        "Expiry-Time": http_date(entry.expires_us) if entry.expires_us else "",
         "LeaseStatus": lease["x-ms-lease-status"],
         "LeaseState": lease["x-ms-lease-state"],
         "LeaseDuration": lease.get("x-ms-lease-duration", ""),

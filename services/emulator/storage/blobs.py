@@ -4,36 +4,34 @@ import base64
 import hashlib
 import os
 import re
-from uuid import uuid4
 
 import msgspec
 
 from services.emulator.storage.answer import Answer, FileRange
 from services.emulator.storage.conditions import check_create, check_read, check_write
-from services.emulator.storage.entries import ContentHeaders, Copied, Entry
+from services.emulator.storage.entries import BlobKind, ContentHeaders
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.labels import labels_of
 from services.emulator.storage.properties import (
     WRITTEN,
     content_of,
-    copy_headers,
     entry_headers,
     metadata_of,
     version_headers,
 )
 from services.emulator.storage.records import PathSet
-from services.emulator.storage.request import StorageRequest, check_header_text, parse_source
-from services.emulator.storage.staging import Slice, assemble
+from services.emulator.storage.request import StorageRequest, check_header_text
 from services.emulator.storage.upload import receive
-from services.emulator.storage.threads import finished_in_thread
 
 _MAX_CHECKED_RANGE_BYTES = 4 * 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 
 async def put_blob(request: StorageRequest, store: FileStore) -> Answer:
-    if (kind := request.headers.get("x-ms-blob-type", "")) != "BlockBlob":
+    if (kind := request.headers.get("x-ms-blob-type", "")) != BlobKind.BLOCK:
         raise Refused("NotImplemented" if kind else "MissingRequiredHeader", detail=f"x-ms-blob-type {kind}")
+    labels = labels_of(request)
     metadata = metadata_of(request)
     async with receive(request, store) as upload:
         check_create(request, store.namespace.entry(request.container, request.path))
@@ -41,14 +39,17 @@ async def put_blob(request: StorageRequest, store: FileStore) -> Answer:
             entry = store.put_directory(request.container, request.path, metadata)
         else:
             entry = store.new_file(
-                size_bytes=upload.size_bytes, metadata=metadata, content=blob_content(request, upload.md5)
+                size_bytes=upload.size_bytes,
+                metadata=metadata,
+                content=blob_content(request, upload.md5),
+                **labels,
             )
             store.put_file(request.container, request.path, entry, upload.part)
-    return Answer(201, version_headers(entry) | WRITTEN | {"Content-MD5": upload.md5})
+    return Answer(201, version_headers(entry) | WRITTEN | upload.checksums())
 
 
 async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
-    entry = existing(request, store)
+    entry = store.namespace.existing(request.container, request.path)
     check_read(request, entry)
     headers = entry_headers(entry, request.now_us)
     if entry.is_directory:
@@ -75,14 +76,14 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
 
 
 async def get_blob_properties(request: StorageRequest, store: FileStore) -> Answer:
-    entry = existing(request, store)
+    entry = store.namespace.existing(request.container, request.path)
     check_read(request, entry)
     return Answer(200, entry_headers(entry, request.now_us) | {"Content-Length": str(entry.size_bytes)})
 
 
 async def set_metadata(request: StorageRequest, store: FileStore) -> Answer:
     """`If-None-Match: *` on a blob that exists is 412: a checkpoint store's first claim rests on it."""
-    entry = existing(request, store)
+    entry = store.namespace.existing(request.container, request.path)
     check_write(request, entry)
     changed = store.changed(entry, metadata=metadata_of(request))
     store.commit(PathSet(request.container, request.path, changed))
@@ -90,35 +91,11 @@ async def set_metadata(request: StorageRequest, store: FileStore) -> Answer:
 
 
 async def set_http_headers(request: StorageRequest, store: FileStore) -> Answer:
-    entry = existing(request, store)
+    entry = store.namespace.existing(request.container, request.path)
     check_write(request, entry)
     changed = store.changed(entry, content=content_of(request, prefix="x-ms-blob-"))
     store.commit(PathSet(request.container, request.path, changed))
     return Answer(200, version_headers(changed) | WRITTEN)
-
-
-async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
-    """A copy within the account, done by the time it is answered."""
-    url = request.headers["x-ms-copy-source"]
-    container, path, _ = parse_source(url, request.account)
-    source = store.namespace.entry(container, path)
-    if source is None or source.is_directory:
-        raise Refused("PathNotFound", detail="x-ms-copy-source")
-    check_write(request, source, prefix="x-ms-source-")
-    piece = Slice(store.disk.path_of(container, path), 0, source.size_bytes)
-    with store.disk.part() as part:
-        await finished_in_thread(assemble, [piece], store.disk.staged(part))
-        await store.sync_part(part)
-        if store.namespace.entry(container, path) is not source:
-            raise Refused("ServerBusy", detail="the source was written while it was copied")
-        check_create(request, store.namespace.entry(request.container, request.path))
-        metadata = metadata_of(request) or source.metadata
-        copied = Copied(str(uuid4()), url)
-        entry = store.new_file(
-            size_bytes=source.size_bytes, metadata=metadata, content=source.content, copied=copied
-        )
-        store.put_file(request.container, request.path, entry, part)
-    return Answer(202, version_headers(entry) | WRITTEN | copy_headers(entry))
 
 
 async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
@@ -129,12 +106,6 @@ async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
         raise Refused("DirectoryNotEmpty")
     store.remove(request.container, request.path, node)
     return Answer(202, {"x-ms-delete-type-permanent": "true"})
-
-
-def existing(request: StorageRequest, store: FileStore) -> Entry:
-    if (entry := store.namespace.entry(request.container, request.path)) is None:
-        raise Refused("PathNotFound")
-    return entry
 
 
 def blob_content(request: StorageRequest, md5: str) -> ContentHeaders:

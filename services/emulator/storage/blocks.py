@@ -2,20 +2,23 @@
 
 import base64
 import binascii
-from xml.etree.ElementTree import ParseError, fromstring
 from xml.sax.saxutils import escape
 
 from services.emulator.storage.answer import XML, Answer
+from services.emulator.storage.appends import check_block_blob
 from services.emulator.storage.blobs import blob_content
 from services.emulator.storage.conditions import check_create, check_lease
+from services.emulator.storage.documents import parsed
 from services.emulator.storage.entries import Block, Entry
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
+from services.emulator.storage.labels import labels_of
 from services.emulator.storage.properties import WRITTEN, metadata_of, version_headers
 from services.emulator.storage.request import StorageRequest
+from services.emulator.storage.sources import received_or_copied
 from services.emulator.storage.staging import MAX_BLOCKS, Slice, assemble
-from services.emulator.storage.upload import receive, receive_small
 from services.emulator.storage.threads import finished_in_thread
+from services.emulator.storage.upload import receive_small
 
 _MAX_ID_BYTES = 64
 _MAX_LIST_BYTES = MAX_BLOCKS * 128
@@ -26,15 +29,20 @@ async def put_block(request: StorageRequest, store: FileStore) -> Answer:
     block_id = request.query.get("blockid", "")
     _check_block_id(block_id)
     store.namespace.container(request.container)
-    async with receive(request, store) as upload:
-        check_lease(request, store.namespace.entry(request.container, request.path))
+    async with received_or_copied(request, store) as upload:
+        entry = store.namespace.entry(request.container, request.path)
+        check_lease(request, entry)
+        if entry is not None and not entry.is_directory:
+            check_block_blob(entry)
         store.staging.add_block(request.container, request.path, block_id, upload.part, upload.size_bytes)
-    return Answer(201, WRITTEN | {"Content-MD5": upload.md5})
+    return Answer(201, WRITTEN | upload.checksums())
 
 
 async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
     named = _parse_list(await receive_small(request, _MAX_LIST_BYTES))
     before = store.namespace.entry(request.container, request.path)
+    if before is not None and not before.is_directory:
+        check_block_blob(before)
     blocks, slices = _resolve(request, store, named, before)
     path = store.disk.path_of(request.container, request.path)
     with store.disk.part() as part:
@@ -54,6 +62,7 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
             metadata=metadata_of(request),
             content=blob_content(request, ""),
             blocks=tuple(blocks),
+            **labels_of(request),
         )
         store.put_file(request.container, request.path, entry, part)
     return Answer(201, version_headers(entry) | WRITTEN)
@@ -101,17 +110,9 @@ def _resolve(
 
 
 def _parse_list(raw: bytes) -> list[tuple[str, str]]:
-    """Source and id of each block. The document is refused where it declares entities: a small one can
-    stand for gigabytes.
-    """
-    if b"<!" in raw:
-        raise Refused("InvalidXmlDocument")
-    try:
-        root = fromstring(raw)  # noqa: S314 - entities, which make XML dangerous, were refused above
-    except ParseError as exc:
-        raise Refused("InvalidXmlDocument") from exc
-    named = [(child.tag, (child.text or "").strip()) for child in root]
-    if root.tag != "BlockList" or len(named) > MAX_BLOCKS or any(source not in _LISTS for source, _ in named):
+    """Source and id of each block."""
+    named = [(child.tag, (child.text or "").strip()) for child in parsed(raw, "BlockList")]
+    if len(named) > MAX_BLOCKS or any(source not in _LISTS for source, _ in named):
         raise Refused("InvalidXmlDocument")
     return named
 

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from services.emulator.storage.entries import Entry, etag_text
+from services.emulator.storage.entries import ContainerEntry, Entry, etag_text
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.lease_terms import check_holder
 from services.emulator.storage.request import StorageRequest
@@ -11,6 +11,12 @@ from services.emulator.storage.request import StorageRequest
 def check_write(request: StorageRequest, entry: Entry | None, *, prefix: str = "") -> None:
     """Whether a write may go on; `prefix` is x-ms-source- for the source of a rename or copy."""
     check_lease(request, entry, prefix=prefix or "x-ms-")
+    check_conditions(request, entry, prefix=prefix)
+
+
+def check_conditions(
+    request: StorageRequest, entry: Entry | ContainerEntry | None, *, prefix: str = ""
+) -> None:
     if (match := request.headers.get(f"{prefix}If-Match")) is not None and not _matches(match, entry):
         raise Refused("ConditionNotMet")
     if (none_match := request.headers.get(f"{prefix}If-None-Match")) is not None and _matches(
@@ -54,13 +60,13 @@ def check_read(request: StorageRequest, entry: Entry) -> None:
         raise Refused("ConditionNotMet", status=304)
 
 
-def _check_unmodified(request: StorageRequest, entry: Entry | None, prefix: str) -> None:
+def _check_unmodified(request: StorageRequest, entry: Entry | ContainerEntry | None, prefix: str) -> None:
     since = request.date_header(f"{prefix}If-Unmodified-Since")
     if since is not None and entry is not None and _modified(entry) > since:
         raise Refused("ConditionNotMet")
 
 
-def _matches(header: str, entry: Entry | None) -> bool:
+def _matches(header: str, entry: Entry | ContainerEntry | None) -> bool:
     """Listings give etags without quotes, and clients send them back so; both forms are one etag."""
     if entry is None:
         return False
@@ -70,5 +76,5 @@ def _matches(header: str, entry: Entry | None) -> bool:
     return etag_text(entry.etag) in etags
 
 
-def _modified(entry: Entry) -> datetime:
+def _modified(entry: Entry | ContainerEntry) -> datetime:
     return datetime.fromtimestamp(entry.modified_us // 1_000_000, UTC)

@@ -2,8 +2,10 @@
 
 import msgspec
 
-from services.emulator.storage import lease_terms
+from services.emulator.storage import lease_terms, stored_policies
 from services.emulator.storage.answer import XML, Answer
+from services.emulator.storage.conditions import check_conditions
+from services.emulator.storage.entries import ContainerEntry
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
 from services.emulator.storage.properties import (
@@ -15,6 +17,7 @@ from services.emulator.storage.properties import (
 )
 from services.emulator.storage.records import ContainerRemoved, ContainerSet
 from services.emulator.storage.request import StorageRequest
+from services.emulator.storage.upload import receive_small
 
 _STATE = {
     "x-ms-has-immutability-policy": "false",
@@ -22,7 +25,7 @@ _STATE = {
     "x-ms-immutable-storage-with-versioning-enabled": "false",
     "x-ms-namespace-enabled": "true",
 }
-_NO_POLICIES = b'<?xml version="1.0" encoding="utf-8"?><SignedIdentifiers />'
+_MAX_POLICIES_BYTES = 16 * 1024
 
 
 async def create_container(request: StorageRequest, store: FileStore) -> Answer:
@@ -35,8 +38,8 @@ async def create_container(request: StorageRequest, store: FileStore) -> Answer:
 
 async def delete_container(request: StorageRequest, store: FileStore) -> Answer:
     entry = store.namespace.container(request.container).entry
-    given = request.headers.get("x-ms-lease-id") or None
-    lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
+    _check_lease(request, entry)
+    check_conditions(request, entry)
     store.commit(ContainerRemoved(request.container))
     return Answer(202)
 
@@ -54,16 +57,35 @@ async def get_file_system_properties(request: StorageRequest, store: FileStore) 
 
 
 async def set_container_metadata(request: StorageRequest, store: FileStore) -> Answer:
-    entry = msgspec.structs.replace(
-        store.namespace.container(request.container).entry,
-        etag=store.versions.next_etag(),
-        modified_us=store.versions.now_us(),
-        metadata=metadata_of(request),
-    )
-    store.commit(ContainerSet(request.container, entry))
-    return Answer(200, version_headers(entry))
+    return _change(request, store, metadata=metadata_of(request))
 
 
 async def get_container_acl(request: StorageRequest, store: FileStore) -> Answer:
     entry = store.namespace.container(request.container).entry
-    return Answer(200, version_headers(entry) | {"Content-Type": XML}, _NO_POLICIES)
+    return Answer(
+        200, version_headers(entry) | {"Content-Type": XML}, stored_policies.document(entry.policies)
+    )
+
+
+async def set_container_acl(request: StorageRequest, store: FileStore) -> Answer:
+    """The stored access policies, all of them anew; nothing here is ever open to everybody."""
+    if "x-ms-blob-public-access" in request.headers:
+        raise Refused("PublicAccessNotPermitted")
+    policies = stored_policies.parse(await receive_small(request, _MAX_POLICIES_BYTES))
+    return _change(request, store, policies=policies)
+
+
+def _change(request: StorageRequest, store: FileStore, **fields: object) -> Answer:
+    entry = store.namespace.container(request.container).entry
+    if given := request.headers.get("x-ms-lease-id"):  # a lease on a container keeps it from deletion alone
+        lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
+    check_conditions(request, entry)
+    fields |= {"etag": store.versions.next_etag(), "modified_us": store.versions.now_us()}
+    changed = msgspec.structs.replace(entry, **fields)
+    store.commit(ContainerSet(request.container, changed))
+    return Answer(200, version_headers(changed))
+
+
+def _check_lease(request: StorageRequest, entry: ContainerEntry) -> None:
+    given = request.headers.get("x-ms-lease-id") or None
+    lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")

@@ -119,6 +119,10 @@ class Disk:
             path.unlink(missing_ok=True)
         self._sync(path.parent)
 
+    @property
+    def has_trash(self) -> bool:
+        return bool(self._trash)
+
     def take_trash(self) -> list[Path]:
         """What was discarded since and is still to be deleted with `delete`, off the event loop."""
         trash, self._trash = self._trash, []

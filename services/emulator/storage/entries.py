@@ -11,6 +11,7 @@ from services.emulator.storage.lease_terms import Lease
 # Etags look like the service's: 100 ns ticks since the year 1, in hexadecimal, growing with time.
 _ETAG_EPOCH = 621_355_968_000_000_000
 _TICKS_PER_S = 10_000_000
+DEFAULT_TIER = "Hot"
 _FILETIME_EPOCH_S = 11_644_473_600  # 1601-01-01 to 1970-01-01
 
 

@@ -4,6 +4,7 @@ from shared.errors import FleetpriceError
 
 # Data Lake's words; `code_for_blob` translates those that Blob storage says differently.
 CATALOG: dict[str, tuple[int, str]] = {
+    "AppendPositionConditionNotMet": (412, "The append position condition specified was not met."),
     "AuthenticationFailed": (
         403,
         (
@@ -31,12 +32,25 @@ CATALOG: dict[str, tuple[int, str]] = {
         403,
         "This request is not authorized to perform this operation using this resource type.",
     ),
+    "BlockCountExceedsLimit": (
+        409,
+        "The committed block count cannot exceed the maximum limit of 50,000 blocks.",
+    ),
+    "CannotVerifyCopySource": (403, "The copy source cannot be verified."),
     "ConditionNotMet": (412, "The condition specified using HTTP conditional header(s) is not met."),
     "ContainerBeingDeleted": (409, "The specified container is being deleted."),
+    "Crc64Mismatch": (
+        400,
+        (
+            "The CRC64 value specified in the request did not match with the CRC64 value calculated by the"
+            " server."
+        ),
+    ),
     "DirectoryNotEmpty": (
         409,
         "The recursive query parameter value must be true to delete a non-empty directory.",
     ),
+    "ExceedsMaxBatchRequestCount": (400, "The batch operation exceeds the maximum of 256 subrequests."),
     "FilesystemAlreadyExists": (409, "The specified filesystem already exists."),
     "FilesystemNotFound": (404, "The specified filesystem does not exist."),
     "InsufficientAccountPermissions": (403, "The account being accessed does not have the permissions."),
@@ -80,6 +94,7 @@ CATALOG: dict[str, tuple[int, str]] = {
         "The source and destination resource type must be identical.",
     ),
     "InvalidSourceUri": (400, "The source URI is invalid."),
+    "InvalidTag": (400, "One of the tags is not valid."),
     "InvalidUri": (400, "The requested URI does not represent any resource on the server."),
     "LeaseAlreadyPresent": (409, "There is already a lease present."),
     "LeaseIdMismatchWithBlobOperation": (
@@ -112,6 +127,7 @@ CATALOG: dict[str, tuple[int, str]] = {
     "LeaseNotPresentWithContainerOperation": (412, "There is currently no lease on the container."),
     "LeaseNotPresentWithLeaseOperation": (409, "There is currently no lease on the resource."),
     "InvalidXmlDocument": (400, "XML specified is not syntactically valid."),
+    "MaxBlobSizeConditionNotMet": (412, "The max blob size condition specified was not met."),
     "Md5Mismatch": (
         400,
         "The MD5 value specified in the request did not match with the MD5 value calculated by the server.",
@@ -129,6 +145,7 @@ CATALOG: dict[str, tuple[int, str]] = {
             " www-authenticate header."
         ),
     ),
+    "NoPendingCopyOperation": (409, "There is currently no pending copy operation."),
     "NotImplemented": (501, "The requested operation is not implemented on the specified resource."),
     "OutOfRangeInput": (400, "One of the request inputs is out of range."),
     "PathAlreadyExists": (409, "The specified path already exists."),
@@ -140,6 +157,7 @@ CATALOG: dict[str, tuple[int, str]] = {
         ),
     ),
     "PathNotFound": (404, "The specified path does not exist."),
+    "PublicAccessNotPermitted": (409, "Public access is not permitted on this storage account."),
     "RenameDestinationParentPathNotFound": (
         404,
         "The parent directory of the destination path does not exist.",

@@ -9,12 +9,13 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
 from pathlib import Path
 from uuid import uuid4
 
 import msgspec
 
-from services.emulator.storage.disk import Disk, delete, sync
+from services.emulator.storage.disk import Disk, sync
 from services.emulator.storage.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, Versions
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.growth import Growth
@@ -48,6 +49,7 @@ class FileStore:
         self.staging = Staging(self.disk)
         self.growth = Growth(self.disk)
         self._fsync = fsync
+        self._expiries_us: list[int] = []  # a heap; those of files that are gone by then strike nothing
         self._journal = Journal(self.disk.meta / "journal", fsync=fsync)
 
     def open(self) -> None:
@@ -69,6 +71,19 @@ class FileStore:
             self._make(record)
         self._rewrite_if_worth_it()
         failpoints.reach("storage_committed")
+
+    def expire(self, now_us: int) -> None:
+        """Remove the files whose time has come."""
+        is_due = False
+        while self._expiries_us and self._expiries_us[0] <= now_us:
+            heappop(self._expiries_us)
+            is_due = True
+        if not is_due:
+            return
+        for name, container in self.namespace.containers.items():
+            found = [(p, n) for p, n in walk(container.root) if 0 < n.entry.expires_us <= now_us]
+            for path, node in found:
+                self.remove(name, path, node)
 
     def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:
         """A file, whole, in the place of whatever file was there; its parents are made."""
@@ -107,11 +122,6 @@ class FileStore:
         for _, child in walk(node):
             self.staging.drop_chunks(child.entry.file_id)
         self._forget_uncommitted(container, path, node.entry)
-
-    async def sweep(self) -> None:
-        """Delete what was discarded, in a thread: freeing large files takes time."""
-        if trash := self.disk.take_trash():
-            await asyncio.to_thread(delete, trash)
 
     def new_file(self, **fields: object) -> Entry:
         """An entry for a file that begins now."""
@@ -175,6 +185,7 @@ class FileStore:
         self.growth.cut_tails(self._files())
         self._reconcile()
         self.staging.open({entry.file_id for _, entry in self._files()})
+        self._expiries_us = sorted(entry.expires_us for _, entry in self._files() if entry.expires_us)
         self._rewrite_if_worth_it()
 
     def _complete(self, last: Record) -> None:
@@ -212,6 +223,8 @@ class FileStore:
             self._journal.withdraw(mark)
             raise
         self.namespace.apply(record)
+        if isinstance(record, PathSet) and record.entry.expires_us:
+            heappush(self._expiries_us, record.entry.expires_us)
 
     def _rewrite_if_worth_it(self) -> None:
         if self._journal.record_count > max(_MIN_RECORDS_TO_REWRITE, 4 * self.namespace.path_count):

@@ -6,6 +6,7 @@ import msgspec
 
 from services.emulator.storage import lease_terms
 from services.emulator.storage.answer import Answer
+from services.emulator.storage.conditions import check_conditions
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
 from services.emulator.storage.lease_terms import Lease
@@ -17,8 +18,8 @@ _STATUS = {"acquire": 201, "renew": 200, "change": 200, "release": 200, "break":
 
 
 async def lease_path(request: StorageRequest, store: FileStore) -> Answer:
-    if (entry := store.namespace.entry(request.container, request.path)) is None:
-        raise Refused("PathNotFound")
+    entry = store.namespace.existing(request.container, request.path)
+    check_conditions(request, entry)
     lease = _next(request, entry.lease)
     store.commit(PathSet(request.container, request.path, msgspec.structs.replace(entry, lease=lease)))
     return _answer(request, lease, version_headers(entry))
@@ -26,6 +27,7 @@ async def lease_path(request: StorageRequest, store: FileStore) -> Answer:
 
 async def lease_container(request: StorageRequest, store: FileStore) -> Answer:
     entry = store.namespace.container(request.container).entry
+    check_conditions(request, entry)
     lease = _next(request, entry.lease)
     store.commit(ContainerSet(request.container, msgspec.structs.replace(entry, lease=lease)))
     return _answer(request, lease, version_headers(entry))

@@ -6,7 +6,7 @@ Pure: it is built from records and changed by records, and touches no disk.
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-from services.emulator.storage.entries import ContainerEntry, Entry
+from services.emulator.storage.entries import ContainerEntry, Entry, StoredPolicy
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.records import (
     ContainerRemoved,
@@ -62,6 +62,10 @@ class Namespace:
             raise Refused("FilesystemNotFound")
         return container
 
+    def policies_of(self, name: str) -> tuple[StoredPolicy, ...]:
+        """The stored access policies of a container, none where there is none."""
+        return container.entry.policies if (container := self.containers.get(name)) is not None else ()
+
     def node(self, container: str, path: str) -> Node | None:
         """The node at a path (the empty path is the container's root), None where there is none."""
         node: Node | None = self.container(container).root
@@ -73,6 +77,11 @@ class Namespace:
 
     def entry(self, container: str, path: str) -> Entry | None:
         return None if (node := self.node(container, path)) is None else node.entry
+
+    def existing(self, container: str, path: str) -> Entry:
+        if (entry := self.entry(container, path)) is None:
+            raise Refused("PathNotFound")
+        return entry
 
     def apply(self, record: Record) -> None:
         match record:

@@ -6,6 +6,7 @@ The two are told apart by method, parameters and a few headers, as the SDKs send
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.emulator.storage.entries import BlobKind
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.request import StorageRequest
 
@@ -61,14 +62,27 @@ OPERATIONS: dict[tuple[str, str, str], Operation] = {
         (("o", "PATCH", "flush"), "flush", _DFS, "w"),
         (("o", "PATCH", "setproperties"), "set_properties", _DFS, "w"),
         (("o", "PATCH", "setaccesscontrol"), "set_access_control", _DFS, "p"),
+        (("o", "PATCH", "setaccesscontrolrecursive"), "set_access_control_recursive", _DFS, "p"),
+        (("c", "PATCH", "setaccesscontrolrecursive"), "set_access_control_recursive", _DFS, "p"),
         (("o", "HEAD", "getaccesscontrol"), "get_access_control", _DFS, "re"),
         (("o", "HEAD", "getstatus"), "get_status", _DFS, "re"),
         (("o", "DELETE", "delete_path"), "delete_path", _DFS, "d"),
         (("o", "PUT", "put"), "put_blob", _BLOB, "cw"),
         (("o", "PUT", "lease"), "lease_path", _BLOB, "w"),
         (("o", "POST", "lease"), "lease_path", _DFS, "w"),
+        (("c", "PUT", "container:acl"), "set_container_acl", _BLOB, ""),  # the account's key alone
+        (("s", "POST", "batch"), "submit_batch", _BLOB, "racwdxltmeop"),
+        (("c", "POST", "container:batch"), "submit_batch", _BLOB, "racwdxltmeop"),
         (("c", "PUT", "container:lease"), "lease_container", _BLOB, "w"),
+        (("o", "PUT", "append_blob"), "create_append_blob", _BLOB, "cw"),
+        (("o", "PUT", "appendblock"), "append_block", _BLOB, "aw"),
+        (("o", "PUT", "from_url"), "put_blob_from_url", _BLOB, "cw"),
         (("o", "PUT", "copy"), "copy_blob", _BLOB, "cw"),
+        (("o", "PUT", "copy:abort"), "abort_copy", _BLOB, "w"),
+        (("o", "PUT", "tags"), "set_tags", _BLOB, "tw"),
+        (("o", "GET", "tags"), "get_tags", _BLOB, "tr"),
+        (("o", "PUT", "tier"), "set_tier", _BLOB, "w"),
+        (("o", "PUT", "expiry"), "set_expiry", _DFS, "w"),
         (("o", "PUT", "metadata"), "set_metadata", _BLOB, "w"),
         (("o", "PUT", "properties"), "set_http_headers", _BLOB, "w"),
         (("o", "PUT", "block"), "put_block", _BLOB, "cw"),
@@ -95,10 +109,27 @@ _UNSERVED_PARAMETERS = {
 }
 
 
+_UNSERVED_HEADERS = (
+    "x-ms-if-tags",
+    "x-ms-source-if-tags",
+    "x-ms-encryption-key",
+    "x-ms-encryption-scope",
+    "x-ms-source-encryption-key",
+    "x-ms-immutability-policy-until-date",
+    "x-ms-legal-hold",
+    "x-ms-seal-blob",
+    "x-ms-range-get-content-crc64",
+    "x-ms-structured-body",
+)
+
+
 def operation_of(request: StorageRequest) -> Operation:
     """The operation asked for; raises Refused where there is none, so that nothing is half understood."""
     if unserved := request.query.keys() & _UNSERVED_PARAMETERS:
         raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unserved))}")
+    for name in _UNSERVED_HEADERS:
+        if name in request.headers:
+            raise Refused("UnsupportedHeader", detail=name)
     level = "o" if request.path else "c" if request.container else "s"
     asked = _asked(request, level)
     if (operation := OPERATIONS.get((level, request.method, asked))) is not None:
@@ -139,9 +170,12 @@ def _asked(request: StorageRequest, level: str) -> str:
 
 def _asked_to_put(request: StorageRequest, comp: str) -> str:
     if comp:
-        return comp
+        return "copy:abort" if comp == "copy" else comp
+    kind = request.headers.get("x-ms-blob-type")
     if "x-ms-rename-source" in request.headers:
         return "rename"
     if "x-ms-copy-source" in request.headers:
-        return "copy"
+        return "from_url" if kind == BlobKind.BLOCK else "copy"
+    if kind == BlobKind.APPEND:
+        return "append_blob"
     return request.query.get("resource", "put").lower()

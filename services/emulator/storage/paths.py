@@ -1,4 +1,4 @@
-"""Data Lake operations on paths: create, rename, delete, properties and rights."""
+"""Data Lake operations on paths: create, rename, delete, list, properties."""
 
 import msgspec
 
@@ -20,14 +20,15 @@ from services.emulator.storage.properties import (
     version_headers,
 )
 from services.emulator.storage.records import PathSet
-from services.emulator.storage.request import StorageRequest, check_header_text, parse_source
+from services.emulator.storage.request import StorageRequest, parse_source
+from services.emulator.storage.rights import access_of
 
 
 async def create_file(request: StorageRequest, store: FileStore) -> Answer:
     """A new, empty file in the place of whatever file was there; its parents are made."""
     check_create(request, store.namespace.entry(request.container, request.path))
     entry = store.new_file(
-        metadata=properties_of(request), content=content_of(request), access=_access(request, Access())
+        metadata=properties_of(request), content=content_of(request), access=access_of(request, Access())
     )
     if "x-ms-proposed-lease-id" in request.headers:
         lease = lease_terms.acquire(None, request.headers, "", request.now_us)
@@ -70,7 +71,7 @@ async def delete_path(request: StorageRequest, store: FileStore) -> Answer:
 
 
 async def set_properties(request: StorageRequest, store: FileStore) -> Answer:
-    entry = _existing(request, store)
+    entry = store.namespace.existing(request.container, request.path)
     check_write(request, entry)
     fields: dict[str, object] = {"content": content_of(request)}
     if "x-ms-properties" in request.headers:
@@ -80,23 +81,8 @@ async def set_properties(request: StorageRequest, store: FileStore) -> Answer:
     return Answer(200, version_headers(changed) | WRITTEN)
 
 
-async def set_access_control(request: StorageRequest, store: FileStore) -> Answer:
-    entry = _existing(request, store)
-    check_write(request, entry)
-    changed = store.changed(entry, access=_access(request, entry.access))
-    store.commit(PathSet(request.container, request.path, changed))
-    return Answer(200, version_headers(changed))
-
-
-async def get_access_control(request: StorageRequest, store: FileStore) -> Answer:
-    """The root of a file system has rights too: so clients learn that the account is hierarchical."""
-    entry = _existing(request, store)
-    check_read(request, entry)
-    return Answer(200, entry_headers(entry, request.now_us))
-
-
 async def get_status(request: StorageRequest, store: FileStore) -> Answer:
-    entry = _existing(request, store)
+    entry = store.namespace.existing(request.container, request.path)
     check_read(request, entry)
     return Answer(
         200, entry_headers(entry, request.now_us) | {"x-ms-properties": encoded_properties(entry.metadata)}
@@ -122,12 +108,6 @@ async def list_paths(request: StorageRequest, store: FileStore) -> Answer:
     return Answer(200, headers, msgspec.json.encode({"paths": [path_json(p, n.entry) for p, n in page]}))
 
 
-def _existing(request: StorageRequest, store: FileStore) -> Entry:
-    if (entry := store.namespace.entry(request.container, request.path)) is None:
-        raise Refused("PathNotFound")
-    return entry
-
-
 def _check_destination(
     store: FileStore, request: StorageRequest, entry: Entry, existing: Entry | None, source: str
 ) -> None:
@@ -145,16 +125,3 @@ def _check_destination(
         raise Refused("InvalidSourceOrDestinationResourceType")
     if (node := store.namespace.node(container, path)) is not None and node.children:
         raise Refused("PathAlreadyExists", detail="a directory that holds something is not replaced")
-
-
-def _access(request: StorageRequest, known: Access) -> Access:
-    header = request.headers.get
-    found = Access(
-        owner=header("x-ms-owner", known.owner),
-        group=header("x-ms-group", known.group),
-        permissions=header("x-ms-permissions", known.permissions),
-        acl=header("x-ms-acl", known.acl),
-    )
-    for value in (found.owner, found.group, found.permissions, found.acl):
-        check_header_text(value, "x-ms-acl")
-    return found

@@ -9,6 +9,7 @@ import msgspec
 
 from services.emulator.storage import lease_terms
 from services.emulator.storage.entries import (
+    DEFAULT_TIER,
     ContainerEntry,
     ContentHeaders,
     Entry,
@@ -76,11 +77,9 @@ def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
     headers = version_headers(entry) | {
         "Content-Type": entry.content.content_type,
         "Accept-Ranges": "bytes",
-        "x-ms-blob-type": "BlockBlob",
+        "x-ms-blob-type": entry.kind.value,
         "x-ms-creation-time": http_date(entry.created_us),
         "x-ms-server-encrypted": "true",
-        "x-ms-access-tier": "Hot",
-        "x-ms-access-tier-inferred": "true",
         "x-ms-resource-type": kind,
         "x-ms-owner": access.owner,
         "x-ms-group": access.group,
@@ -95,7 +94,7 @@ def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
         "Content-MD5": entry.content.content_md5,
     }
     headers |= {name: value for name, value in optional.items() if value}
-    headers |= copy_headers(entry)
+    headers |= copy_headers(entry) | label_headers(entry)
     headers |= lease_terms.headers(entry.lease, now_us)
     return headers | metadata_headers(metadata_with_marker(entry))
 
@@ -110,6 +109,22 @@ def copy_headers(entry: Entry) -> dict[str, str]:
         "x-ms-copy-progress": f"{entry.size_bytes}/{entry.size_bytes}",
         "x-ms-copy-completion-time": http_date(entry.created_us),
     }
+
+
+def label_headers(entry: Entry) -> dict[str, str]:
+    """Tier, tags, blocks and expiry of a file, where there are any."""
+    if entry.is_directory:
+        return {}
+    headers = {"x-ms-access-tier": entry.tier or DEFAULT_TIER}
+    if not entry.tier:
+        headers["x-ms-access-tier-inferred"] = "true"
+    optional = {
+        "x-ms-access-tier-change-time": entry.tier_changed_us and http_date(entry.tier_changed_us),
+        "x-ms-tag-count": len(entry.tags),
+        "x-ms-blob-committed-block-count": entry.appended_blocks,
+        "x-ms-expiry-time": entry.expires_us and http_date(entry.expires_us),
+    }
+    return headers | {name: str(value) for name, value in optional.items() if value}
 
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:

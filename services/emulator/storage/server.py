@@ -6,18 +6,21 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
-from aiohttp import web
+from aiohttp import EMPTY_PAYLOAD, web
 
 from services.emulator.identity.issuer import Issuer
 from services.emulator.listener import Listener
 from services.emulator.storage.answer import Answer, refusal
 from services.emulator.storage.authorization import Authorization
+from services.emulator.storage.batch import Part, check_batched, submit_batch
 from services.emulator.storage.delivery import send
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.faults import At, Faults
@@ -26,6 +29,7 @@ from services.emulator.storage.handlers import HANDLERS
 from services.emulator.storage.operations import Dialect, Operation, dialect_of, operation_of
 from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
+from services.emulator.storage.sweeper import Sweeper
 from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from shared.errors import PortInUse
 from shared.log_events import EventLog
@@ -67,8 +71,10 @@ class StorageServer:
         self._account_key = account_key
         self._max_body_bytes = max_body_bytes
         self._clock = clock
-        self._authorization = Authorization(account, account_key, issuer)
         self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=clock)
+        policies_of = self._store.namespace.policies_of
+        self._authorization = Authorization(account, account_key, issuer, policies_of)
+        self._sweeper = Sweeper(self._store.disk)
         server = web.Server(
             self._serve,
             access_log=None,
@@ -109,6 +115,7 @@ class StorageServer:
     async def _close(self) -> None:
         await self._listener.close()
         await self._runner.cleanup()
+        await self._sweeper.finish()
         self._store.close()
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
@@ -123,13 +130,15 @@ class StorageServer:
             raw.transport.abort()
         return web.Response()
 
-    async def _answer(self, raw: web.BaseRequest, request_id: str) -> Answer | None:
-        """What to answer; None where the answer is to be lost."""
+    async def _answer(self, raw: web.BaseRequest, request_id: str, part: Part | None = None) -> Answer | None:
+        """What to answer to a request, or to a part of a batch; None where the answer is to be lost."""
         dialect = Dialect.BLOB
         try:
-            request = self._parse(raw)
+            request = self._parse(raw, part)
             dialect = dialect_of(request)
             operation = operation_of(request)
+            if part is not None:
+                check_batched(operation)
             dialect = operation.dialect if dialect is Dialect.BLOB else dialect
             return await self._perform(raw, request, operation)
         except Refused as refused:
@@ -145,18 +154,18 @@ class StorageServer:
         now = datetime.fromtimestamp(self._clock(), UTC).isoformat()
         return refusal(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
 
-    def _parse(self, raw: web.BaseRequest) -> StorageRequest:
-        raw_path, _, raw_query = raw.raw_path.partition("?")
+    def _parse(self, raw: web.BaseRequest, part: Part | None) -> StorageRequest:
+        raw_path, _, raw_query = (part.target if part else raw.raw_path).partition("?")
         container, path = parse_resource(raw_path, self._account)
         return StorageRequest(
-            method=raw.method,
+            method=part.method if part else raw.method,
             raw_path=raw_path,
             account=self._account,
             container=container,
             path=path,
             query=parse_query(raw_query),
-            headers=raw.headers,
-            body=raw.content,
+            headers=part.headers if part else raw.headers,
+            body=EMPTY_PAYLOAD if part else raw.content,
             remote=raw.remote or "",
             max_body_bytes=self._max_body_bytes,
             now_us=int(self._clock() * 1_000_000),
@@ -174,8 +183,12 @@ class StorageServer:
             # Not where there is no body to wait for: the C++ SDK asks for it even then, and takes the
             # answer for garbage where it comes in one segment with the 100.
             await raw.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        answer = await HANDLERS[operation.name](request, self._store)
-        await self._store.sweep()
+        self._store.expire(request.now_us)
+        if operation.name == submit_batch.__name__:
+            answer = await submit_batch(request, partial(self._answer_part, raw))
+        else:
+            answer = await HANDLERS[operation.name](request, self._store)
+        self._sweeper.wake()
         with ExitStack() as unsent:
             if answer.file is not None:
                 unsent.callback(os.close, answer.file.fd)
@@ -183,6 +196,12 @@ class StorageServer:
                 return None
             unsent.pop_all()
         return answer
+
+    async def _answer_part(self, raw: web.BaseRequest, part: Part) -> Answer:
+        request_id = str(uuid4())
+        if (answer := await self._answer(raw, request_id, part)) is None:
+            raise ConnectionResetError("the answer to a part is to be lost, and the others with it")
+        return replace(answer, headers={**answer.headers, "x-ms-request-id": request_id})
 
     async def _is_answer_lost(self, at: At, operation: str, resource: str) -> bool:
         """Let the fault happen that strikes this request now. Raises Refused."""

@@ -2,12 +2,14 @@
 
 import hmac
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
+from services.emulator.storage.entries import StoredPolicy
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.operations import Operation
 from services.emulator.storage.request import StorageRequest
+from services.emulator.storage.stored_policies import completed
 
 # Versions from which a line was added to what is signed.
 _SIGNED_RESOURCE_SINCE = "2018-11-09"
@@ -16,12 +18,18 @@ _RESPONSE_HEADERS = ("rscc", "rscd", "rsce", "rscl", "rsct")
 
 
 def check_shared_access(
-    request: StorageRequest, operation: Operation, sign: Callable[[str], str], now_s: float
+    request: StorageRequest,
+    operation: Operation,
+    sign: Callable[[str], str],
+    policies: Sequence[StoredPolicy],
+    now_s: float,
 ) -> None:
-    """Raises Refused unless the signature is genuine, in force, and covers this operation on this path."""
+    """Raises Refused unless the signature is genuine, in force, and covers this operation on this path;
+    `policies` are those of the path's container.
+    """
     token = request.query
-    if "skoid" in token or "si" in token:
-        raise Refused("AuthenticationFailed", detail="delegation keys and stored policies are not kept here")
+    if "skoid" in token:
+        raise Refused("AuthenticationFailed", detail="delegation keys are not kept here")
     if "ss" in token:
         _check_account_scope(token, operation)
         text = _account_text(token, request.account)
@@ -29,9 +37,10 @@ def check_shared_access(
         text = _service_text(token, _signed_resource(request, operation))
     if not hmac.compare_digest(token["sig"].encode(), sign(text).encode()):
         raise Refused("AuthenticationFailed", detail="Signature did not match")
-    _check_times(token, now_s)
+    terms = completed(token, policies)
+    _check_times(terms, now_s)
     _check_origin(token, request.remote)
-    if not set(operation.permissions) & set(token.get("sp", "")):
+    if not set(operation.permissions) & set(terms.get("sp", "")):
         raise Refused("AuthorizationPermissionMismatch")
 
 

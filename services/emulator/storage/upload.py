@@ -6,7 +6,10 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
+from services.emulator.storage.digests import crc64_of
 from services.emulator.storage.errors import Refused
 from services.emulator.storage.file_store import FileStore
 from services.emulator.storage.request import StorageRequest
@@ -18,11 +21,17 @@ _PIECE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`part` is the staged file; `md5` the base64 digest of what was received."""
+    """`part` is the staged file; `md5` and `crc64` are the digests of what was received, base64, the latter
+    only where the client gave its own.
+    """
 
     part: str
     size_bytes: int
     md5: str
+    crc64: str = ""
+
+    def checksums(self) -> dict[str, str]:
+        return {"x-ms-content-crc64": self.crc64} if self.crc64 else {"Content-MD5": self.md5}
 
 
 @asynccontextmanager
@@ -31,8 +40,6 @@ async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Up
     too long, cut short, or not what its MD5 says.
     """
     length = _checked_length(request, request.max_body_bytes)
-    if "x-ms-structured-body" in request.headers:
-        raise Refused("UnsupportedHeader", detail="x-ms-structured-body")
     digest = hashlib.md5(usedforsecurity=False)
     with store.disk.part() as part:
         if length <= _INLINE_BYTES:
@@ -44,7 +51,22 @@ async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Up
         md5 = base64.b64encode(digest.digest()).decode()
         if (claimed := request.headers.get("Content-MD5")) is not None and claimed != md5:
             raise Refused("Md5Mismatch")
-        yield Upload(part, length, md5)
+        yield Upload(part, length, md5, await _checked_crc64(request, store, part))
+
+
+def md5_of(path: Path) -> str:
+    """Of a staged file; blocking, for a thread."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
+    return base64.b64encode(digest.digest()).decode()
+
+
+async def _checked_crc64(request: StorageRequest, store: FileStore, part: str) -> str:
+    if (claimed := request.headers.get("x-ms-content-crc64")) is None:
+        return ""
+    if (crc64 := await finished_in_thread(crc64_of, store.disk.staged(part))) != claimed:
+        raise Refused("Crc64Mismatch")
+    return crc64
 
 
 async def receive_small(request: StorageRequest, max_bytes: int) -> bytes:

@@ -144,7 +144,11 @@ async def test_what_makes_no_sense_is_the_clients_fault(raw, method, target, hea
     [
         ("POST", "/lake/f", 405),
         ("PUT", "/lake/f?comp=page", 501),
-        ("PATCH", "/lake/f?action=setAccessControlRecursive&mode=set", 501),
+        ("PUT", "/lake/f?comp=undelete", 501),
+        ("PUT", "/lake/f?comp=snapshot", 501),
+        ("POST", "/lake/f?comp=query", 501),
+        ("GET", "/lake?restype=container&comp=blobs&where=a", 501),
+        ("PUT", "/?restype=service&comp=properties", 405),
         ("DELETE", "/lake/f?comp=metadata", 405),
         ("GET", "/lake?comp=list&restype=share", 501),
         ("PUT", "/lake/none?comp=metadata", 404),
