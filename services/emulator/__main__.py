@@ -72,6 +72,7 @@ def _event_hubs(settings: EmulatorSettings, issuer: Issuer) -> EventHubsServer:
         durability=settings.durability,
         sync_interval_s=settings.sync_interval_s,
         retention_bytes=settings.retention_bytes,
+        segment_bytes=settings.segment_bytes,
         throughput_units=settings.throughput_units,
         hubs=() if settings.config is None else read_config(settings.config),
         issuer=issuer,

@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from services.emulator.admin_faults import FaultRoutes
+from services.emulator.admin_time import TimeRoutes
 from services.emulator.event_hubs.hubs import Hub, HubKey, HubRefused, HubUnknown
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.endpoint import IdentityEndpoint
@@ -56,6 +57,7 @@ class AdminServer:
             ]
         )
         application.add_routes(FaultRoutes(event_hubs, storage).routes())
+        application.add_routes(TimeRoutes(event_hubs, storage).routes())
         if issuer is not None:
             application.add_routes(IdentityEndpoint(issuer).routes())
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)

@@ -58,6 +58,9 @@ class EmulatorSettings(WorldSettings):
     retention_bytes: int = Field(
         1 << 30, ge=1 << 20, description="Most that one partition keeps, bytes; the oldest events go first"
     )
+    segment_bytes: int = Field(
+        64 << 20, ge=1 << 16, description="Size of a partition's files, bytes: events go a file at a time"
+    )
     throughput_units: float | None = Field(
         None, gt=0, description="Throttle at so many, 1 MB or 1,000 events a second each; none: no limit"
     )

@@ -97,13 +97,13 @@ class StreamIngest:
     async def resume(self, partition_ids: Sequence[str]) -> dict[str, int]:
         """The last sequence number that the lake holds of each claimed partition; opens new ones."""
         claimed = [int(partition_id) for partition_id in partition_ids]
-        await self._open([partition for partition in claimed if partition not in self.workers])
+        # One that is closed while others are being opened has to be opened again.
+        while missing := [partition for partition in claimed if partition not in self.workers]:
+            await self._open(missing)
         points = {partition: self.workers[partition].pipeline.next_expected - 1 for partition in claimed}
         return {str(partition): last for partition, last in points.items() if last >= 0}
 
     async def _open(self, partitions: Sequence[int]) -> None:
-        if not partitions:
-            return
         created_at, reaches = await asyncio.gather(
             self._hub.created_at(), asyncio.gather(*map(self._hub.reach, partitions))
         )

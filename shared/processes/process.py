@@ -54,10 +54,14 @@ class Process:
         stream = self._child.stdout
         return await stream.readline() if stream else b""
 
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal, if it still runs."""
+    def send(self, number: signal.Signals) -> bool:
+        """Send it a signal; false where it has ended."""
+        if self._child.returncode is not None:
+            return False
         with suppress(ProcessLookupError):
             self._child.send_signal(number)
+            return True
+        return False
 
     def end_input(self) -> None:
         """Close its stdin: what it awaited has come."""

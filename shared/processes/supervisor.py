@@ -55,10 +55,9 @@ class Kept:
             await self._process.stop(grace_s)
         await self.finished.wait()
 
-    def send(self, number: signal.Signals) -> None:
-        """Send its process a signal; an end that comes of it is followed by another life."""
-        if self._process is not None:
-            self._process.send(number)
+    def send(self, number: signal.Signals) -> bool:
+        """Send its process a signal, whose end is followed by another life; false where none runs."""
+        return self._process is not None and self._process.send(number)
 
     def kill(self) -> None:
         """End it at once, for good."""

@@ -2,6 +2,7 @@
 
 import time
 
+from services.emulator.clock import Clock
 from services.emulator.event_hubs import conditions
 from services.emulator.event_hubs.durability import GroupCommit
 from services.emulator.event_hubs.faults import Faults
@@ -35,12 +36,14 @@ class Namespace:
         self.issuer = issuer
         self.faults = Faults()
         self.throughput = Throughput(throughput_units)
+        self.clock = Clock()
         self.max_message_bytes = max_message_bytes
         self.commits = commits
         self._retention_bytes = retention_bytes
 
     def now_ms(self) -> int:
-        return time.time_ns() // 1_000_000
+        """What events are stamped with."""
+        return int(self.clock() * 1000)
 
     def now_s(self) -> float:
         return time.time()

@@ -165,10 +165,14 @@ class PartitionLog:
             for wake in waiting:
                 wake()
 
+    @property
+    def is_synced(self) -> bool:
+        return all(segment.is_synced for segment in self._segments[-2:])
+
     def sync(self) -> None:
         """Make all that was appended durable; may run in a thread, beside appends."""
         for segment in self._segments[:]:
-            if not segment.is_sealed:
+            if not segment.is_synced:
                 segment.sync()
 
     def roll(self) -> None:
@@ -201,6 +205,15 @@ class PartitionLog:
             except OSError as exc:
                 log.warning("segment_not_expired", file=str(oldest.path), reason=exc.strerror)
                 return
+
+    def trim(self, before_sequence: int) -> int:
+        """Give up the oldest whole segments of lower numbers only; how many events that were."""
+        began = self.state().begin_sequence_number
+        while (oldest := self._segments[0]).last is not None and oldest is not self._segments[-1]:
+            if self._segments[1].base_sequence > before_sequence or oldest.is_being_sealed:
+                break
+            self._drop_oldest()
+        return self.state().begin_sequence_number - began
 
     def _drop_oldest(self) -> None:
         if self._segments[1].last is None:

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from aiohttp import EMPTY_PAYLOAD, web
 
+from services.emulator.clock import Clock
 from services.emulator.identity.issuer import Issuer
 from services.emulator.listener import Listener
 from services.emulator.storage.answer import Answer, refusal
@@ -70,8 +71,8 @@ class StorageServer:
         self._account = account
         self._account_key = account_key
         self._max_body_bytes = max_body_bytes
-        self._clock = clock
-        self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=clock)
+        self.clock = Clock(clock)
+        self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=self.clock)
         policies_of = self._store.namespace.policies_of
         self._authorization = Authorization(account, account_key, issuer, policies_of)
         self._sweeper = Sweeper(self._store.disk)
@@ -151,7 +152,7 @@ class StorageServer:
             return self._refusal(raw, broken, dialect, request_id)
 
     def _refusal(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Answer:
-        now = datetime.fromtimestamp(self._clock(), UTC).isoformat()
+        now = datetime.fromtimestamp(self.clock(), UTC).isoformat()
         return refusal(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
 
     def _parse(self, raw: web.BaseRequest, part: Part | None) -> StorageRequest:
@@ -168,14 +169,14 @@ class StorageServer:
             body=EMPTY_PAYLOAD if part else raw.content,
             remote=raw.remote or "",
             max_body_bytes=self._max_body_bytes,
-            now_us=int(self._clock() * 1_000_000),
+            now_us=int(self.clock() * 1_000_000),
             is_secure=raw.secure,
         )
 
     async def _perform(
         self, raw: web.BaseRequest, request: StorageRequest, operation: Operation
     ) -> Answer | None:
-        self._authorization.check(request, operation, self._clock())
+        self._authorization.check(request, operation, self.clock.machine())
         resource = f"{request.container}/{request.path}"
         if await self._is_answer_lost("before", operation.name, resource):
             return None

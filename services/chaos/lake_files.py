@@ -1,0 +1,30 @@
+"""How far the lake has come, read from its files on this machine's disk."""
+
+import re
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+_RAW = Path("storage/devstoreaccount1/lake/raw")
+_SLOT = re.compile(r"p(\d+)-(\d{20})\.parquet")
+
+
+def newest_files(data: Path, stream: str) -> dict[int, tuple[int, Path]]:
+    """The newest committed file of each partition, with the sequence number in its name.
+
+    All events below that number have landed, whatever becomes of the file.
+    """
+    newest: dict[int, tuple[int, Path]] = {}
+    for path in (data / _RAW / stream).glob("date=*/hour=*/p*.parquet"):
+        if named := _SLOT.fullmatch(path.name):
+            partition, first = int(named[1]), int(named[2])
+            newest[partition] = max(newest.get(partition, (-1, path)), (first, path))
+    return newest
+
+
+def landed_through(data: Path, stream: str) -> dict[int, int]:
+    """The last sequence number that stands in the lake, by partition; those with no file are left out."""
+    return {
+        partition: int((pq.read_metadata(path).metadata or {})[b"next_first"]) - 1
+        for partition, (_, path) in newest_files(data, stream).items()
+    }

@@ -1,0 +1,128 @@
+"""The processes of a run as programs: which module, in which environment (pure)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from services.chaos.schedule import Shape
+from services.chaos.settings import ChaosSettings
+from shared.processes.process import Program
+from shared.settings import PREFIX
+
+Environment = Mapping[str, str]
+
+# A killed process is started again as often as it takes: whether it gets anywhere is what the drain shows.
+_LIVES = 10_000
+_RATE_HZ = 2.0
+# Small ones, for retention goes by whole segments.
+_SEGMENT_BYTES = 65_536
+# The writers share nothing but the lake: every second one keeps ownership where no other looks.
+SHARED_CHECKPOINTS, OWN_CHECKPOINTS = "checkpoints", "checkpoints-own"
+_FAILPOINTS = {
+    "ingest": "ingest_staged={every}*{times},ingest_renamed={often}*{times}",
+    "scorer": "scorer_sent={every}*{times}",
+    "emulator": "hub_appended={seldom}*2,storage_committed={seldom}*2",
+}
+
+_QUICK = {
+    "BALANCING_INTERVAL_S": "0.5",
+    "OWNERSHIP_EXPIRY_S": "2",
+    "LOG_FORMAT": "json",
+    "CHECKPOINTS": "",
+    "FILE_SYSTEM": "lake",
+    "TELEMETRY_HUB": "telemetry",
+    "PREDICTIONS_HUB": "predictions",
+}
+
+
+class Programs:
+    """Programs of one run; what the person set for a service in the environment stays."""
+
+    def __init__(self, settings: ChaosSettings, shape: Shape, data: Path, inherited: Environment) -> None:
+        self._settings = settings
+        self._shape = shape
+        self._data = data
+        quick = {f"{PREFIX}{name}": value for name, value in _QUICK.items()}
+        failpoints_log = {f"{PREFIX}FAILPOINTS_LOG": str(data / "logs" / "failpoints")}
+        self._environment = {**inherited, **quick, **failpoints_log}
+
+    def emulator(self, ports: Mapping[str, int]) -> Program:
+        """`ports` by listener: later lives must be where the clients knock."""
+        own: dict[str, object] = {"DATA": self._data, "AS_JSON": "true", "TLS": "false"}
+        own |= {"SEGMENT_BYTES": _SEGMENT_BYTES, "EVENT_HUBS_WS_PORT": 0}
+        own |= {f"{name.upper()}_PORT": port for name, port in ports.items()}
+        return self._program("emulator", "emulator", own, says_ready=True)
+
+    def within(self, event_hubs: str, storage: str) -> None:
+        """Have every program from now on work in the world that the emulator is."""
+        self._environment |= {f"{PREFIX}EVENT_HUBS": event_hubs, f"{PREFIX}STORAGE": storage}
+
+    def writers(self) -> Sequence[Program]:
+        """The last writer shares nothing with the others; the first sweeps whenever it opens a partition."""
+        count = self._settings.writers
+        return [
+            self.writer(f"ingest-{number}", shares=number < count - 1, sweeps=number == 0)
+            for number in range(count)
+        ]
+
+    def writer(self, name: str, *, shares: bool, sweeps: bool = False) -> Program:
+        own: dict[str, object] = {
+            "ROLL_MAX_AGE_S": self._shape.roll_max_age_s,
+            "ROLL_MAX_ROWS": self._shape.roll_max_rows,
+            "STAGING_MAX_AGE_S": 1.0 if sweeps else 900.0,
+            "METRICS_PORT": 0,
+        }
+        # In one group, each would cut the links of those that it knows nothing of, again and again.
+        own |= {} if shares else {"CONSUMER_GROUP": "$Default"}
+        container = SHARED_CHECKPOINTS if shares else OWN_CHECKPOINTS
+        return self._program(name, "ingest", own, {"CHECKPOINT_CONTAINER": container})
+
+    def scorer(self, name: str) -> Program:
+        return self._program(name, "scorer", {"HTTP_PORT": 0})
+
+    def simulator(self) -> Program:
+        settings, shape = self._settings, self._shape
+        own = {
+            "DATA": self._data,
+            "VEHICLES": max(1, int(settings.rate / _RATE_HZ)),
+            "RATE_HZ": _RATE_HZ,
+            "SEED": settings.seed,
+            "SECONDS": settings.seconds,
+            "RUN_ID": "chaos",
+            "PACK": shape.pack,
+            "PACK_FORMAT": shape.pack_format,
+            "BAD_SHARE": shape.bad_share,
+            "METRICS_PORT": 0,
+        }
+        return self._program("simulator", "simulator", own, may_finish=True)
+
+    def compaction(self, name: str) -> Program:
+        return self._program(name, "compaction", {}, may_finish=True)
+
+    def oracle(self) -> Program:
+        """It serves the directory's files itself, and knows of no world."""
+        program = self._program("oracle", "oracle", {"DATA": self._data, "AS_JSON": "true"}, says_ready=True)
+        hidden = {f"{PREFIX}EVENT_HUBS": "", f"{PREFIX}STORAGE": ""}
+        return Program("oracle", program.module, {**program.environment, **hidden}, program.log, True, True)
+
+    def _program(
+        self,
+        name: str,
+        service: str,
+        own: Mapping[str, object],
+        world: Mapping[str, str] = {},
+        *,
+        may_finish: bool = False,
+        says_ready: bool = False,
+    ) -> Program:
+        variables = {f"{PREFIX}{service.upper()}_{variable}": str(value) for variable, value in own.items()}
+        variables |= {f"{PREFIX}{variable}": value for variable, value in world.items()}
+        failpoints = _FAILPOINTS.get(service, "").format(every=11, often=17, seldom=400, times=3)
+        return Program(
+            name,
+            f"services.{service}",
+            {**self._environment, f"{PREFIX}FAILPOINTS": failpoints, **variables},
+            self._data / "logs" / f"{name}.log",
+            may_finish=may_finish,
+            says_ready=says_ready,
+            max_short_lives=_LIVES,
+        )

@@ -1,0 +1,143 @@
+"""One run from its start to its verdict: `run` reads top to bottom."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.chaos.schedule import Fault, schedule
+from services.chaos.settings import ChaosSettings
+from services.chaos.strikes import Strikes
+from services.chaos.tally import Tally
+from services.chaos.world import AWAY, World
+from shared.errors import FleetpriceError
+from shared.logs import log
+from shared.processes.process import Process, last_lines
+from shared.processes.racing import first_of
+
+_LOOK_S = 0.5
+_OVERRUN_S = 60.0
+
+Tell = Callable[[Mapping[str, Any]], None]
+
+
+class Unverified(FleetpriceError):
+    """The oracle ended without a verdict."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The last line of a run, in readings. `drained`: everything landed and was priced within the limit."""
+
+    seed: int
+    seconds: float
+    sent: int
+    landed: int
+    missing: int
+    doubled: int
+    out_of_order: int
+    dead_lettered: int
+    predicted: int
+    predictions_missing: int
+    predictions_doubled: int
+    predictions_doubled_raw: int
+    events: int
+    files: int
+    drained: bool
+    agrees: bool
+    faults: dict[str, int]
+
+    @property
+    def is_clean(self) -> bool:
+        """`agrees`: the oracle found nothing wrong beyond the counts either."""
+        return self.agrees and self.drained
+
+
+class Run:
+    """A world under faults."""
+
+    def __init__(self, settings: ChaosSettings, data: Path, world: World, tell: Tell) -> None:
+        self._settings = settings
+        self._data = data
+        self._world = world
+        self._tell = tell
+        self._tally = Tally()
+
+    async def run(self, stop: asyncio.Event) -> Verdict | None:
+        """Load with faults, calm, drain, verdict; None where it was stopped before."""
+        return await first_of(self._story(), self._world.supervisor.failure(), _when(stop))
+
+    async def _story(self) -> Verdict:
+        await self._world.start()
+        planned = schedule(self._settings.seed, self._settings.seconds)
+        self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
+        await self._load(planned)
+        await self._calm()
+        drained = await self._drain()
+        await self._world.end()
+        return await self._judge(drained=drained)
+
+    async def _load(self, planned: tuple[Fault, ...]) -> None:
+        """Until the fleet has sent its last, and every fault that was begun is over."""
+        began_s = time.monotonic()
+        strikes = Strikes(self._world, self._tally)
+        looking = asyncio.create_task(self._keep_looking())
+        async with asyncio.timeout(self._settings.seconds + _OVERRUN_S), asyncio.TaskGroup() as striking:
+            for fault in planned:
+                await asyncio.sleep(began_s + fault.at_s - time.monotonic())
+                self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
+                striking.create_task(strikes.strike(fault))
+            await self._world.fleet.finished.wait()
+        looking.cancel()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._look()
+            await asyncio.sleep(_LOOK_S)
+
+    async def _look(self) -> None:
+        with suppress(*AWAY):
+            self._tally.see(await self._world.admin("GET", "/faults"))
+
+    async def _calm(self) -> None:
+        await self._world.emulator_answers()
+        await self._look()
+        await self._world.admin("DELETE", "/faults")
+
+    async def _drain(self) -> bool:
+        try:
+            async with asyncio.timeout(self._settings.drain_limit_s):
+                await self._world.drained()
+        except TimeoutError:
+            log.error("not_drained", waited_s=self._settings.drain_limit_s)
+            return False
+        return True
+
+    async def _judge(self, *, drained: bool) -> Verdict:
+        program = self._world.programs.oracle()
+        oracle = await Process.start(program)
+        try:
+            line, code = await oracle.first_line(), await oracle.ended()
+        finally:
+            oracle.kill()
+        if not line:
+            raise Unverified(" | ".join(last_lines(program.log, 1)) or f"no verdict: see {program.log}")
+        for said in last_lines(program.log, 20) if code else ():
+            log.error("oracle_said", line=said)
+        writers = [path.stem for path in (self._data / "logs").glob("ingest-*.log")]
+        found = json.loads(line) | {
+            "seed": self._settings.seed,
+            "seconds": self._settings.seconds,
+            "drained": drained,
+            "agrees": code == 0,
+            "faults": self._tally.counts(self._data / "logs", writers),
+        }
+        return msgspec.convert(found, Verdict)
+
+
+async def _when(stop: asyncio.Event) -> None:
+    await stop.wait()

@@ -1,0 +1,91 @@
+"""What goes wrong and when: a function of the seed alone (pure)."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from random import Random
+
+# The first fault comes when the fleet has sent a little, the last one early enough to be got over under load.
+FIRST_AT_S = 1.0
+LAST_BEFORE_END_S = 1.0
+SPACING_S = 0.5
+
+
+class Kind(StrEnum):
+    """Something that goes wrong; README of the kinds: docs/chaos.md."""
+
+    INGEST_KILLED = "ingest_killed"
+    INGEST_STOPPED = "ingest_stopped"
+    SCORER_KILLED = "scorer_killed"
+    SCORER_STOPPED = "scorer_stopped"
+    EMULATOR_KILLED = "emulator_killed"
+    RENAME_ANSWER_DROPPED = "rename_answer_dropped"
+    STORAGE_FAILED = "storage_failed"
+    STORAGE_SLOWED = "storage_slowed"
+    SEND_REJECTED = "send_rejected"
+    SEND_ANSWER_LOST = "send_answer_lost"
+    LINKS_DETACHED = "links_detached"
+    LINKS_STOLEN = "links_stolen"
+    CLOCK_JUMPED = "clock_jumped"
+    HOUR_CHANGED = "hour_changed"
+    REBALANCED = "rebalanced"
+    RETENTION_OVERTOOK = "retention_overtook"
+    COMPACTED = "compacted"
+
+
+# A killed emulator is away for a second or two: what is planned for then would strike nothing.
+_AWAY_S = 2.5
+# How long a stopped process is held: long enough for its partitions to be taken over.
+_HELD_S = (2.0, 5.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong. `draw` in [0, 1) picks its victim, `hold_s` is how long it is held."""
+
+    at_s: float
+    kind: Kind
+    draw: float
+    hold_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the run is built: what the fleet packs, and how soon the writers close a file."""
+
+    pack: int
+    pack_format: str
+    roll_max_age_s: float
+    roll_max_rows: int
+    bad_share: float
+
+
+def shape(seed: int) -> Shape:
+    """The same seed: the same shape."""
+    draws = Random(f"shape {seed}")  # noqa: S311 - repeatable by intent
+    return Shape(
+        pack=draws.choice((1, 1, 1, 10, 50)),
+        pack_format=draws.choice(("ndjson", "arrow")),
+        roll_max_age_s=draws.choice((0.3, 0.6, 1.2)),
+        roll_max_rows=draws.choice((150, 1_000, 20_000)),
+        bad_share=draws.choice((0.0, 0.002, 0.01)),
+    )
+
+
+def schedule(seed: int, seconds: float) -> tuple[Fault, ...]:
+    """Faults in the order of their times: every kind once before any comes again, each bag shuffled anew."""
+    draws = Random(f"schedule {seed}")  # noqa: S311 - repeatable by intent
+    span_s = max(0.0, seconds - FIRST_AT_S - LAST_BEFORE_END_S)
+    count = max(len(Kind), int(span_s / SPACING_S))
+    kinds: list[Kind] = []
+    while len(kinds) < count:
+        kinds += draws.sample(list(Kind), len(Kind))
+    times = sorted(FIRST_AT_S + span_s * draws.random() for _ in range(count))
+    faults: list[Fault] = []
+    for at_s, kind in zip(times, kinds, strict=False):
+        held_s = 0.0 if not faults else max(faults[-1].at_s, _back_at_s(faults[-1]))
+        faults.append(Fault(max(at_s, held_s), kind, draws.random(), draws.uniform(*_HELD_S)))
+    return tuple(faults)
+
+
+def _back_at_s(fault: Fault) -> float:
+    return fault.at_s + (_AWAY_S if fault.kind is Kind.EMULATOR_KILLED else 0.0)

@@ -1,0 +1,122 @@
+"""The running world: its processes, its admin listener, and how far each reader of it has come."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.storage.blob.aio import BlobServiceClient
+
+from services.chaos.lake_files import landed_through
+from services.chaos.programs import OWN_CHECKPOINTS, SHARED_CHECKPOINTS, Programs
+from shared.processes.free_ports import free_port
+from shared.processes.supervisor import Kept, Supervisor
+
+TELEMETRY, PREDICTIONS = "telemetry", "predictions"
+_LISTENERS = ("event_hubs", "storage", "admin")
+_POLL_S = 0.2
+_ADMIN_LIMIT = aiohttp.ClientTimeout(total=3.0)
+_FLUSH_S = 15.0
+AWAY = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class World:
+    """Started by `start`; every process is kept alive by `supervisor` until that is left."""
+
+    def __init__(
+        self, programs: Programs, data: Path, supervisor: Supervisor, session: aiohttp.ClientSession
+    ) -> None:
+        self.programs = programs
+        self.data = data
+        self.supervisor = supervisor
+        self.writers: list[Kept] = []
+        self.joiners = 0
+        self.compactions = 0
+        self.ready: dict[str, str] = {}
+        self._session = session
+        self.emulator: Kept
+        self.scorer: Kept
+        self.fleet: Kept
+
+    async def start(self) -> None:
+        """All writers start in the same instant, on a stream that has no file yet; the fleet comes last."""
+        taken: set[int] = set()
+        for _ in _LISTENERS:
+            taken.add(free_port(taken))
+        self.emulator = self.supervisor.start(
+            self.programs.emulator(dict(zip(_LISTENERS, taken, strict=True)))
+        )
+        self.ready = json.loads(await self.emulator.first_line)
+        self.programs.within(self.ready["event_hubs"], self.ready["storage"])
+        await self._make_containers()
+        self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
+        self.scorer = self.supervisor.start(self.programs.scorer("scorer"))
+        self.fleet = self.supervisor.start(self.programs.simulator())
+
+    async def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """The admin listener's answer. Raises one of AWAY while the emulator is."""
+        url = f"{self.ready['admin']}{path}"
+        async with self._session.request(method, url, json=body, timeout=_ADMIN_LIMIT) as answer:
+            text = await answer.text()
+            if not answer.ok:
+                raise AssertionError(f"{method} {path} {body}: {answer.status} {text}")
+            return json.loads(text) if text else None
+
+    async def emulator_answers(self) -> None:
+        """Return once the emulator does."""
+        while True:
+            with suppress(*AWAY):
+                await self.admin("GET", "/health")
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def ends(self, hub: str) -> dict[int, int]:
+        """The last sequence number of each partition; -1 for an empty one."""
+        found = next(one for one in await self.admin("GET", "/hubs") if one["name"] == hub)
+        return {int(one["id"]): one["last_enqueued_sequence_number"] for one in found["partitions"]}
+
+    async def scored_through(self) -> dict[int, int]:
+        """The last telemetry event of each partition whose predictions are in the hub, by the checkpoints."""
+        scored: dict[int, int] = {}
+        async with BlobServiceClient.from_connection_string(self.ready["storage"]) as service:
+            container = service.get_container_client(SHARED_CHECKPOINTS)
+            async for blob in container.list_blobs(include=["metadata"]):
+                *place, partition = blob.name.split("/")[-4:]
+                if place == [TELEMETRY, "scorer", "checkpoint"]:
+                    scored[int(partition)] = int(blob.metadata["sequencenumber"])
+        return scored
+
+    async def drained(self) -> None:
+        """Return once everything in both hubs has landed, and all telemetry has been scored."""
+        while not await self._is_drained():  # noqa: ASYNC110 - other processes are asked
+            await asyncio.sleep(_POLL_S)
+
+    async def _is_drained(self) -> bool:
+        with suppress(*AWAY, AzureError):
+            telemetry = await self.ends(TELEMETRY)
+            return (
+                _reaches(await self.scored_through(), telemetry)
+                and _reaches(landed_through(self.data, TELEMETRY), telemetry)
+                and _reaches(landed_through(self.data, PREDICTIONS), await self.ends(PREDICTIONS))
+            )
+        return False
+
+    async def end(self) -> None:
+        """End everything, readers first: each commits what it holds and gives its partitions back."""
+        names = [one.program.name for one in (*self.writers, self.scorer)]
+        await self.supervisor.stop(names, _FLUSH_S)
+        await self.supervisor.stop((self.emulator.program.name,), _FLUSH_S)
+
+    async def _make_containers(self) -> None:
+        async with BlobServiceClient.from_connection_string(self.ready["storage"]) as service:
+            for name in (SHARED_CHECKPOINTS, OWN_CHECKPOINTS):
+                with suppress(ResourceExistsError):
+                    await service.create_container(name)
+
+
+def _reaches(mark: Mapping[int, int], ends: Mapping[int, int]) -> bool:
+    return all(mark.get(partition, -1) >= last for partition, last in ends.items())

@@ -1,0 +1,63 @@
+"""The admin listener's part that makes time pass: `/clock`, and retention on request."""
+
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+
+from services.emulator.event_hubs.hubs import HubUnknown
+from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.storage.server import StorageServer
+
+
+class _ClockWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of PUT /clock: how far each service's stamps are ahead of the machine's clock, seconds."""
+
+    event_hubs_offset_s: float = 0.0
+    storage_offset_s: float = 0.0
+
+
+class _TrimWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of POST /hubs/{name}/trim: by partition, the first sequence number that is to stay."""
+
+    before: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
+
+
+class TimeRoutes:
+    def __init__(self, event_hubs: EventHubsServer, storage: StorageServer) -> None:
+        self._event_hubs = event_hubs
+        self._storage = storage
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/clock", self._clock),
+            web.put("/clock", self._set_clock),
+            web.post("/hubs/{name}/trim", self._trim),
+        ]
+
+    async def _clock(self, _request: web.Request) -> web.Response:
+        offsets = {
+            "event_hubs_offset_s": self._event_hubs.namespace.clock.offset_s,
+            "storage_offset_s": self._storage.clock.offset_s,
+        }
+        return web.json_response(offsets)
+
+    async def _set_clock(self, request: web.Request) -> web.Response:
+        wanted = msgspec.json.decode(await request.read(), type=_ClockWanted)
+        self._event_hubs.namespace.clock.offset_s = wanted.event_hubs_offset_s
+        self._storage.clock.offset_s = wanted.storage_offset_s
+        return await self._clock(request)
+
+    async def _trim(self, request: web.Request) -> web.Response:
+        """As retention does, whole segments go and the rest stays: the answer says how many events went."""
+        wanted = msgspec.json.decode(await request.read(), type=_TrimWanted)
+        name = request.match_info["name"]
+        hub = self._event_hubs.namespace.hubs.find(name)
+        if hub is None:
+            raise HubUnknown(f"there is no hub {name}")
+        if unknown := wanted.before.keys() - {str(number) for number in range(len(hub.logs))}:
+            return web.json_response(
+                {"error": f"{name} has no partition {', '.join(sorted(unknown))}"}, status=400
+            )
+        events = sum(hub.logs[int(partition)].trim(first) for partition, first in wanted.before.items())
+        return web.json_response({"events": events})
