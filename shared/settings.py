@@ -18,7 +18,18 @@ from shared.errors import SettingsError
 
 PREFIX = "FLEETPRICE_"
 # A variable with another service's prefix is that service's business; any other unknown one is a mistake.
-SERVICES = ("SIMULATOR", "INGEST", "SCORER", "TRAINER", "EMULATOR", "CONSOLE", "UP", "ORACLE", "TAIL", "CHAOS")
+SERVICES = (
+    "SIMULATOR",
+    "INGEST",
+    "SCORER",
+    "TRAINER",
+    "EMULATOR",
+    "CONSOLE",
+    "UP",
+    "ORACLE",
+    "TAIL",
+    "CHAOS",
+)
 
 DEVELOPMENT_KEYS = (
     "SAS_KEY_VALUE",
