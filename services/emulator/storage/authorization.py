@@ -15,6 +15,7 @@ from services.emulator.storage.errors import Refused
 from services.emulator.storage.operations import Dialect, Operation
 from services.emulator.storage.request import StorageRequest, parse_http_date, parse_source
 from services.emulator.storage.shared_access import check_shared_access
+from services.emulator.storage.user_delegation import DelegationKeys
 
 MAX_CLOCK_SKEW_S = 15 * 60
 
@@ -47,6 +48,7 @@ class Authorization:
         self._policies = policies
         self._issuer = issuer
         self._key = base64.b64decode(key, validate=True)
+        self.delegation = DelegationKeys(self.sign)
 
     def check(self, request: StorageRequest, operation: Operation, now_s: float) -> Caller | None:
         """The identity that asks, where one does. Raises Refused for what may not be done."""
@@ -59,7 +61,8 @@ class Authorization:
             self._check_shared_key(request, scheme, credential, now_s)
         elif "sig" in request.query:
             for asked, to_do in (request, operation), *_sources(request):
-                check_shared_access(asked, to_do, self.sign, self._policies(asked.container), now_s)
+                policies = self._policies(asked.container)
+                check_shared_access(asked, to_do, self.sign, self.delegation, policies, now_s)
         else:
             raise Refused("NoAuthenticationInformation")
         return None

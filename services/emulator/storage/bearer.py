@@ -8,14 +8,14 @@ from services.emulator.storage.operations import Operation
 from services.emulator.storage.request import StorageRequest
 
 SCHEME = "Bearer"
-# Not a permission that a SAS can have: a key is given to identities alone.
+# What every role may: be given a key. No SAS has it, for a key is given to identities alone.
 DELEGATE = "K"
 _FIRST_VERSION = "2017-11-09"
 
 _READER = frozenset("rle")
 _CONTRIBUTOR = _READER | frozenset("acwdmtx")
 # Each role's permissions, written as in a SAS. All may have a key to delegate what they have.
-_PERMISSIONS: dict[str, frozenset[str]] = {
+PERMISSIONS: dict[str, frozenset[str]] = {
     Role.STORAGE_DELEGATOR: frozenset(),
     Role.STORAGE_READER: _READER,
     Role.STORAGE_CONTRIBUTOR: _CONTRIBUTOR,
@@ -58,7 +58,7 @@ def check_roles(caller: Caller, operation: Operation) -> None:
 
 def permissions_of(caller: Caller) -> frozenset[str] | None:
     """Everything that the caller's roles allow; None for whom storage knows no role at all."""
-    held = [allowed for role, allowed in _PERMISSIONS.items() if role in caller.roles]
+    held = [allowed for role, allowed in PERMISSIONS.items() if role in caller.roles]
     return frozenset().union(*held) if held else None
 
 

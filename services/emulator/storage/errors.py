@@ -96,6 +96,10 @@ CATALOG: dict[str, tuple[int, str]] = {
     "InvalidSourceUri": (400, "The source URI is invalid."),
     "InvalidTag": (400, "One of the tags is not valid."),
     "InvalidUri": (400, "The requested URI does not represent any resource on the server."),
+    "InvalidXmlNodeValue": (
+        400,
+        "The value provided for one of the XML nodes in the request body was not in the correct format.",
+    ),
     "LeaseAlreadyPresent": (409, "There is already a lease present."),
     "LeaseIdMismatchWithBlobOperation": (
         412,

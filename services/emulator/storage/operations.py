@@ -38,6 +38,7 @@ OPERATIONS: dict[tuple[str, str, str], Operation] = {
         (("s", "GET", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
         (("s", "HEAD", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
         (("s", "GET", "service:properties"), "get_service_properties", _BLOB, "r"),
+        (("s", "POST", "service:userdelegationkey"), "get_user_delegation_key", _BLOB, "K"),
         (("c", "PUT", "container"), "create_container", _BLOB, "cw"),
         (("c", "PUT", "filesystem"), "create_container", _DFS, "cw"),
         (("c", "DELETE", "container"), "delete_container", _BLOB, "d"),

@@ -31,6 +31,7 @@ from services.emulator.storage.operations import Dialect, Operation, dialect_of,
 from services.emulator.storage.records import ContainerSet
 from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
 from services.emulator.storage.sweeper import Sweeper
+from services.emulator.storage.user_delegation import DelegationKeys
 from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from shared.errors import PortInUse
 from shared.log_events import EventLog
@@ -176,7 +177,7 @@ class StorageServer:
     async def _perform(
         self, raw: web.BaseRequest, request: StorageRequest, operation: Operation
     ) -> Answer | None:
-        self._authorization.check(request, operation, self.clock.machine())
+        caller = self._authorization.check(request, operation, self.clock.machine())
         resource = f"{request.container}/{request.path}"
         if await self._is_answer_lost("before", operation.name, resource):
             return None
@@ -187,6 +188,8 @@ class StorageServer:
         self._store.expire(request.now_us)
         if operation.name == submit_batch.__name__:
             answer = await submit_batch(request, partial(self._answer_part, raw))
+        elif operation.name == DelegationKeys.get_user_delegation_key.__name__:
+            answer = await self._authorization.delegation.get_user_delegation_key(request, caller)
         else:
             answer = await HANDLERS[operation.name](request, self._store)
         self._sweeper.wake()

@@ -10,17 +10,18 @@ from services.emulator.storage.errors import Refused
 from services.emulator.storage.operations import Operation
 from services.emulator.storage.request import StorageRequest
 from services.emulator.storage.stored_policies import completed
+from services.emulator.storage.user_delegation import RESPONSE_HEADERS, DelegationKeys, delegated_texts
 
 # Versions from which a line was added to what is signed.
 _SIGNED_RESOURCE_SINCE = "2018-11-09"
 _ENCRYPTION_SCOPE_SINCE = "2020-12-06"
-_RESPONSE_HEADERS = ("rscc", "rscd", "rsce", "rscl", "rsct")
 
 
 def check_shared_access(
     request: StorageRequest,
     operation: Operation,
     sign: Callable[[str], str],
+    delegation: DelegationKeys,
     policies: Sequence[StoredPolicy],
     now_s: float,
 ) -> None:
@@ -29,18 +30,23 @@ def check_shared_access(
     """
     token = request.query
     if "skoid" in token:
-        raise Refused("AuthenticationFailed", detail="delegation keys are not kept here")
-    if "ss" in token:
-        _check_account_scope(token, operation)
-        text = _account_text(token, request.account)
+        texts = delegated_texts(token, _signed_resource(request, operation))
+        signer_may = delegation.permissions_behind(token, texts)
+        _check_times(token.get("skt", ""), token.get("ske", ""), now_s)
+        terms, allowed = token, signer_may & set(token.get("sp", ""))
     else:
-        text = _service_text(token, _signed_resource(request, operation))
-    if not hmac.compare_digest(token["sig"].encode(), sign(text).encode()):
-        raise Refused("AuthenticationFailed", detail="Signature did not match")
-    terms = completed(token, policies)
-    _check_times(terms, now_s)
-    _check_origin(token, request.remote)
-    if not set(operation.permissions) & set(terms.get("sp", "")):
+        if "ss" in token:
+            _check_account_scope(token, operation)
+            text = _account_text(token, request.account)
+        else:
+            text = _service_text(token, _signed_resource(request, operation))
+        if not hmac.compare_digest(token["sig"].encode(), sign(text).encode()):
+            raise Refused("AuthenticationFailed", detail="Signature did not match")
+        terms = completed(token, policies)
+        allowed = frozenset(terms.get("sp", ""))
+    _check_times(terms.get("st", ""), terms.get("se", ""), now_s)
+    _check_origin(token, request)
+    if not set(operation.permissions) & allowed:
         raise Refused("AuthorizationPermissionMismatch")
 
 
@@ -59,7 +65,7 @@ def _service_text(token: Mapping[str, str], resource: str) -> str:
         lines += [token.get("sr", ""), token.get("snapshot", "")]
     if version >= _ENCRYPTION_SCOPE_SINCE:
         lines.append(token.get("ses", ""))
-    return "\n".join(lines + [token.get(name, "") for name in _RESPONSE_HEADERS])
+    return "\n".join(lines + [token.get(name, "") for name in RESPONSE_HEADERS])
 
 
 def _check_account_scope(token: Mapping[str, str], operation: Operation) -> None:
@@ -90,8 +96,8 @@ def _signed_resource(request: StorageRequest, operation: Operation) -> str:
             raise Refused("AuthorizationResourceTypeMismatch")
 
 
-def _check_times(token: Mapping[str, str], now_s: float) -> None:
-    start, expiry = _time(token.get("st", "")), _time(token.get("se", ""))
+def _check_times(starts: str, expires: str, now_s: float) -> None:
+    start, expiry = _time(starts), _time(expires)
     now = datetime.fromtimestamp(now_s, UTC)
     if expiry is None or now >= expiry:
         raise Refused("AuthenticationFailed", detail="Signature not valid in the specified time frame")
@@ -109,15 +115,15 @@ def _time(value: str) -> datetime | None:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
-def _check_origin(token: Mapping[str, str], remote: str) -> None:
-    if "http" not in token.get("spr", "https,http").split(","):
+def _check_origin(token: Mapping[str, str], request: StorageRequest) -> None:
+    if ("https" if request.is_secure else "http") not in token.get("spr", "https,http").split(","):
         raise Refused("AuthorizationProtocolMismatch")
     if not (allowed := token.get("sip")):
         return
     first, _, last = allowed.partition("-")
     try:
         low, high = ipaddress.ip_address(first), ipaddress.ip_address(last or first)
-        inside = int(low) <= int(ipaddress.ip_address(remote)) <= int(high)
+        inside = int(low) <= int(ipaddress.ip_address(request.remote)) <= int(high)
     except ValueError as exc:
         raise Refused("AuthenticationFailed", detail="Signature fields not well formed") from exc
     if not inside:
