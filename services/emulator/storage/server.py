@@ -177,7 +177,8 @@ class StorageServer:
     async def _perform(
         self, raw: web.BaseRequest, request: StorageRequest, operation: Operation
     ) -> Answer | None:
-        caller = self._authorization.check(request, operation, self.clock.machine())
+        now_s = self.clock.machine()
+        caller = self._authorization.check(request, operation, now_s)
         resource = f"{request.container}/{request.path}"
         if await self._is_answer_lost("before", operation.name, resource):
             return None
@@ -189,7 +190,7 @@ class StorageServer:
         if operation.name == submit_batch.__name__:
             answer = await submit_batch(request, partial(self._answer_part, raw))
         elif operation.name == DelegationKeys.get_user_delegation_key.__name__:
-            answer = await self._authorization.delegation.get_user_delegation_key(request, caller)
+            answer = await self._authorization.delegation.get_user_delegation_key(request, caller, now_s)
         else:
             answer = await HANDLERS[operation.name](request, self._store)
         self._sweeper.wake()

@@ -38,12 +38,14 @@ class DelegationKeys:
         """`sign` is the account's."""
         self._sign = sign
 
-    async def get_user_delegation_key(self, request: StorageRequest, caller: Caller | None) -> Answer:
+    async def get_user_delegation_key(
+        self, request: StorageRequest, caller: Caller | None, now_s: float
+    ) -> Answer:
         """A key for `caller`, the identity that asks."""
         permissions = None if caller is None else bearer.permissions_of(caller)
         if caller is None or permissions is None:
             raise Refused("AuthenticationFailed", detail="Only authentication scheme Bearer is supported.")
-        start, expiry = _times(await receive_small(request, _MAX_BODY_BYTES), request.now_us)
+        start, expiry = _times(await receive_small(request, _MAX_BODY_BYTES), now_s)
         about = {
             "SignedOid": caller.object_id,
             "SignedTid": caller.tenant_id,
@@ -97,7 +99,7 @@ def delegated_texts(token: Mapping[str, str], resource: str) -> list[str]:
     return ["\n".join([*lines, *ending, *answers]) for ending in bound]
 
 
-def _times(document: bytes, now_us: int) -> tuple[str, str]:
+def _times(document: bytes, now_s: float) -> tuple[str, str]:
     """Start and expiry, as the service writes them: whole seconds, UTC."""
     if b"<!" in document:  # entities: a small document could stand for gigabytes
         raise Refused("InvalidXmlDocument")
@@ -108,7 +110,7 @@ def _times(document: bytes, now_us: int) -> tuple[str, str]:
     given = {node.tag: (node.text or "").strip() for node in root}
     if root.tag != "KeyInfo" or not given.keys() <= {"Start", "Expiry"}:
         raise Refused("InvalidXmlDocument")
-    now = datetime.fromtimestamp(now_us / 1_000_000, UTC)
+    now = datetime.fromtimestamp(now_s, UTC)
     start = _time(given["Start"]) if given.get("Start") else now
     expiry = _time(given.get("Expiry", ""))
     if not (now < expiry <= now + MAX_LIFETIME and start < expiry):
