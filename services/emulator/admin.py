@@ -10,7 +10,8 @@ from aiohttp import web
 
 from services.emulator.admin_faults import FaultRoutes
 from services.emulator.admin_time import TimeRoutes
-from services.emulator.event_hubs.hubs import Hub, HubKey, HubRefused, HubUnknown
+from services.emulator.event_hubs.hub_description import HubKey, HubRefused
+from services.emulator.event_hubs.hubs import Hub, HubUnknown
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.endpoint import IdentityEndpoint
 from services.emulator.identity.issuer import Issuer

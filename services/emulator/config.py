@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from services.emulator.event_hubs.declared_hubs import DeclaredHub
-from services.emulator.event_hubs.hubs import DEFAULT_GROUP, HubRefused, check
+from services.emulator.event_hubs.hub_description import DEFAULT_GROUP, HubRefused, check
 from shared.errors import SettingsError
 
 _EVENT_HUB = "EventHub"

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from services.emulator.event_hubs.hubs import DEFAULT_GROUP, HubRegistry
+from services.emulator.event_hubs.hub_description import DEFAULT_GROUP
+from services.emulator.event_hubs.hubs import HubRegistry
 from shared.errors import NeedsAttention
 
 FROM_THE_START = ("telemetry", "predictions")

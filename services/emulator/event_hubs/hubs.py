@@ -1,7 +1,5 @@
 """The hubs of a namespace and their identity on disk: `<hub>/hub.json` and a log per partition beside it."""
 
-import os
-import re
 import shutil
 import time
 import uuid
@@ -9,10 +7,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
+from services.emulator.event_hubs.hub_description import (
+    DEFAULT_GROUP,
+    MAX_PARTITIONS,
+    HubDescription,
+    HubKey,
+    HubRefused,
+    check,
+    check_keys,
+)
 from services.emulator.event_hubs.log_file import sync_directory
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.readers import PartitionReaders
@@ -22,16 +28,7 @@ from shared.log_events import EventLog
 
 log = EventLog(__name__)
 
-DEFAULT_GROUP = "$Default"
-MAX_KEYS = 12
-MAX_PARTITIONS = 1024
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
-_GROUP = re.compile(r"\$Default|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,48}[A-Za-z0-9])?")
 _DELETED = ".deleted-"
-
-
-class HubRefused(FleetpriceError):
-    """A hub cannot be made as asked; the message says why."""
 
 
 class HubUnknown(FleetpriceError):
@@ -40,25 +37,6 @@ class HubUnknown(FleetpriceError):
 
 class KeyUnknown(FleetpriceError):
     """The hub has no key of that name."""
-
-
-class HubKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key that opens one hub; the claim to manage it includes the others."""
-
-    name: str
-    value: str
-    claims: tuple[Literal["Listen", "Send", "Manage"], ...] = ("Listen", "Send", "Manage")
-
-
-class HubDescription(msgspec.Struct, frozen=True):
-    """What stands in hub.json. Without a list of consumer groups, every one exists."""
-
-    name: str
-    created_at_ms: int
-    partition_count: int
-    consumer_groups: tuple[str, ...] | None
-    retention_hours: float
-    keys: tuple[HubKey, ...] = ()
 
 
 class Hub:
@@ -110,16 +88,26 @@ class Hub:
 
 
 class HubRegistry:
-    """All hubs under `directory`, opened. `open_log` makes or recovers the log of one partition."""
+    """All hubs under `directory`, opened. `open_log` makes or recovers the log of one partition.
 
-    def __init__(self, directory: Path, open_log: Callable[[Path], PartitionLog]) -> None:
+    `in_background` runs slow work (deleting gigabytes) elsewhere; by default it is done on the spot.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        open_log: Callable[[Path], PartitionLog],
+        in_background: Callable[[Callable[[], None]], None] = lambda work: work(),
+    ) -> None:
         self._directory = directory
         self._open_log = open_log
+        self._in_background = in_background
         self._hubs: dict[str, Hub] = {}
+        self._last_created_ms = 0
         directory.mkdir(parents=True, exist_ok=True)
         for path in sorted(directory.iterdir()):
             if path.name.startswith(_DELETED):
-                shutil.rmtree(path)
+                in_background(partial(shutil.rmtree, path))
             elif (path / "hub.json").exists():
                 self._load(path)
 
@@ -148,7 +136,7 @@ class HubRegistry:
         groups = None if consumer_groups is None else tuple(dict.fromkeys((DEFAULT_GROUP, *consumer_groups)))
         own_keys = None if keys is None else tuple(keys)
         check(name, partition_count, groups, retention_hours)
-        _check_keys(own_keys or ())
+        check_keys(own_keys or ())
         if hub := self.find(name):
             if hub.description.partition_count != partition_count:
                 raise HubRefused(f"hub {name} exists with {hub.description.partition_count} partitions")
@@ -159,28 +147,31 @@ class HubRegistry:
                 keys=hub.description.keys if own_keys is None else own_keys,
             )
             if wanted != hub.description:
-                self._write(wanted)
+                wanted.save(self._directory / name.lower())
                 hub.description = wanted
             return hub
-        description = HubDescription(
-            name, time.time_ns() // 1_000_000, partition_count, groups, retention_hours, own_keys or ()
-        )
-        self._write(description)
+        # Never the same again, also for one deleted within the millisecond: it is the hub's identity.
+        created_at_ms = max(time.time_ns() // 1_000_000, self._last_created_ms + 1)
+        made = HubDescription(name, created_at_ms, partition_count, groups, retention_hours, own_keys or ())
+        path = self._directory / name.lower()
+        made.save(path)
+        hub = self._load(path)
+        sync_directory(path)
         log.info("hub_created", hub=name, partitions=partition_count)
-        return self._load(self._directory / name.lower())
+        return hub
 
     def delete(self, name: str) -> Hub:
         """Forget the hub and its events. Raises HubUnknown."""
         hub = self._hubs.pop(name.lower(), None)
         if hub is None:
             raise HubUnknown(f"there is no hub {name}")
+        for partition in hub.logs:
+            partition.abandon()
         # Renamed first: a crash in the middle leaves nothing that looks like a hub.
         doomed = self._directory / f"{_DELETED}{uuid.uuid4()}"
         (self._directory / hub.name.lower()).rename(doomed)
         sync_directory(self._directory)
-        for partition in hub.logs:
-            partition.abandon()
-        shutil.rmtree(doomed)
+        self._in_background(partial(shutil.rmtree, doomed))
         log.info("hub_deleted", hub=hub.name)
         return hub
 
@@ -191,45 +182,9 @@ class HubRegistry:
         self._hubs.clear()
 
     def _load(self, path: Path) -> Hub:
-        description = msgspec.json.decode((path / "hub.json").read_bytes(), type=HubDescription)
+        description = HubDescription.load(path)
         logs = [self._open_log(path / str(number)) for number in range(description.partition_count)]
         hub = Hub(description, logs)
         self._hubs[description.name.lower()] = hub
+        self._last_created_ms = max(self._last_created_ms, description.created_at_ms)
         return hub
-
-    def _write(self, description: HubDescription) -> None:
-        path = self._directory / description.name.lower()
-        path.mkdir(exist_ok=True)
-        scratch = path / "hub.json-new"
-        # For its owner alone: it may hold keys.
-        with open(scratch, "wb", opener=partial(os.open, mode=0o600)) as file:
-            file.write(msgspec.json.encode(description))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.rename(path / "hub.json")
-        sync_directory(path)
-        sync_directory(self._directory)
-
-
-def check(name: str, partition_count: int, groups: tuple[str, ...] | None, retention_hours: float) -> None:
-    """Raises HubRefused where no hub can be made like that."""
-    if not _NAME.fullmatch(name):
-        raise HubRefused(
-            "a hub's name has letters, digits, '.', '-' and '_', and begins and ends with no sign"
-        )
-    if not 1 <= partition_count <= MAX_PARTITIONS:
-        raise HubRefused(f"a hub has 1 to {MAX_PARTITIONS} partitions")
-    if retention_hours <= 0:
-        raise HubRefused("events are kept for more than 0 hours")
-    for group in groups or ():
-        if not _GROUP.fullmatch(group):
-            raise HubRefused(f"{group!r} cannot be a consumer group's name")
-
-
-def _check_keys(keys: tuple[HubKey, ...]) -> None:
-    if len(keys) > MAX_KEYS:
-        raise HubRefused(f"a hub has at most {MAX_KEYS} keys of its own")
-    if len({key.name for key in keys}) < len(keys):
-        raise HubRefused("a hub's keys have different names")
-    if not all(key.name and key.value and key.claims for key in keys):
-        raise HubRefused("a key has a name, a value and at least one claim")

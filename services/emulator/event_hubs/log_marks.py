@@ -96,6 +96,40 @@ class TailFile:
         self._file.close()
 
 
+class Reservation:
+    """Numbers and offsets that every later start knows of before they are used."""
+
+    def __init__(self, directory: Path, marks: LogMarks | None) -> None:
+        self._directory = directory
+        is_ours = marks is not None and marks.boot_id == current_boot_id()
+        self._marks = marks if is_ours and marks is not None else LogMarks()
+
+    @property
+    def is_made(self) -> bool:
+        return bool(self._marks.boot_id)
+
+    def covers(self, tail: Tail) -> bool:
+        reserved = self._marks
+        return (
+            tail.next_sequence <= reserved.reserved_sequence and tail.next_offset <= reserved.reserved_offset
+        )
+
+    def make(self, tail: Tail) -> None:
+        """Reserve far beyond `tail`, durably. Raises OSError."""
+        self._save(
+            tail.next_sequence + RESERVED_NUMBERS, tail.next_offset + RESERVED_BYTES, current_boot_id()
+        )
+
+    def end(self, tail: Tail) -> None:
+        """Everything was made durable: `tail` is where the next start goes on. Raises OSError."""
+        self._save(tail.next_sequence, tail.next_offset, "")
+
+    def _save(self, sequence: int, offset: int, boot_id: str) -> None:
+        marks = LogMarks(sequence, offset, boot_id)
+        marks.save(self._directory)
+        self._marks = marks
+
+
 def current_boot_id() -> str:
     """Differs after each start of the machine; where the system has none, no two starts are the same."""
     try:

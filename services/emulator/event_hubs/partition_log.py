@@ -10,14 +10,7 @@ from typing import NamedTuple
 
 from services.emulator.event_hubs.annotations import Event, encoded_records
 from services.emulator.event_hubs.log_file import OpenFiles
-from services.emulator.event_hubs.log_marks import (
-    RESERVED_BYTES,
-    RESERVED_NUMBERS,
-    LogMarks,
-    Tail,
-    TailFile,
-    current_boot_id,
-)
+from services.emulator.event_hubs.log_marks import Reservation, Tail, TailFile
 from services.emulator.event_hubs.log_recovery import recovered
 from services.emulator.event_hubs.records import RecordMark
 from services.emulator.event_hubs.segment import Segment
@@ -70,8 +63,7 @@ class PartitionLog:
         found = recovered(directory, self._files, self._tail_file, in_background)
         self._segments, self._tail = found.segments, found.tail
         self._bases = [segment.base_offset for segment in self._segments]
-        is_ours = found.marks is not None and found.marks.boot_id == current_boot_id()
-        self._marks = found.marks if is_ours and found.marks is not None else LogMarks()
+        self._reservation = Reservation(directory, found.marks)
 
     @property
     def end_offset(self) -> int:
@@ -117,7 +109,11 @@ class PartitionLog:
         records = encoded_records(events, first_sequence, start, enqueued_ms)
         end, last_sequence = start + len(records.data), first_sequence + len(events) - 1
         tail = Tail(last_sequence + 1, end, last_sequence, records.last_offset, enqueued_ms)
-        self._reserve(tail)
+        if not self._reservation.covers(tail):
+            if not self._reservation.is_made:
+                # Without a tail the reservation alone would count, and it says more than is used.
+                self._tail_file.save(self._tail)
+            self._reservation.make(tail)
         try:
             segment.write(records.data)
             # Nobody is served before this says so: after a kill the log knows all that was.
@@ -167,7 +163,7 @@ class PartitionLog:
 
     @property
     def is_synced(self) -> bool:
-        return all(segment.is_synced for segment in self._segments[-2:])
+        return all(segment.is_synced for segment in self._segments)
 
     def sync(self) -> None:
         """Make all that was appended durable; may run in a thread, beside appends."""
@@ -195,25 +191,25 @@ class PartitionLog:
         if active.first_ms is not None and now_ms - active.first_ms >= max_age_ms // _SEGMENTS_PER_AGE:
             self.roll()
         over_bytes = 0 if max_bytes is None else self.size_bytes - max_bytes
-        while (oldest := self._segments[0]).last is not None and oldest is not self._segments[-1]:
-            is_old = now_ms - oldest.last.enqueued_ms > max_age_ms
-            if not (is_old or over_bytes > 0) or oldest.is_being_sealed:
-                return
-            over_bytes -= oldest.size_bytes
-            try:
+        try:
+            while (oldest := self._expirable) and (oldest.is_before(now_ms - max_age_ms) or over_bytes > 0):
+                over_bytes -= oldest.size_bytes
                 self._drop_oldest()
-            except OSError as exc:
-                log.warning("segment_not_expired", file=str(oldest.path), reason=exc.strerror)
-                return
+        except OSError as exc:
+            log.warning("segment_not_expired", partition=str(self.directory), reason=exc.strerror)
 
     def trim(self, before_sequence: int) -> int:
         """Give up the oldest whole segments of lower numbers only; how many events that were."""
         began = self.state().begin_sequence_number
-        while (oldest := self._segments[0]).last is not None and oldest is not self._segments[-1]:
-            if self._segments[1].base_sequence > before_sequence or oldest.is_being_sealed:
-                break
+        while self._expirable and self._segments[1].base_sequence <= before_sequence:
             self._drop_oldest()
         return self.state().begin_sequence_number - began
+
+    @property
+    def _expirable(self) -> Segment | None:
+        """The oldest segment, unless events are still to be written to it or a thread makes it durable."""
+        oldest = self._segments[0]
+        return None if oldest is self._segments[-1] or oldest.is_being_sealed else oldest
 
     def _drop_oldest(self) -> None:
         if self._segments[1].last is None:
@@ -226,11 +222,11 @@ class PartitionLog:
     def close(self) -> None:
         """Make everything durable; the next start then trusts it, whatever happens to the machine."""
         try:
-            if self._marks.boot_id:
+            if self._reservation.is_made:
                 self.sync()
                 self._segments[-1].sync_rows()
                 self._tail_file.sync()
-                LogMarks(self._tail.next_sequence, self._tail.next_offset).save(self.directory)
+                self._reservation.end(self._tail)
         except OSError as exc:
             log.warning("log_not_closed", partition=str(self.directory), reason=exc.strerror)
         self.abandon()
@@ -240,17 +236,3 @@ class PartitionLog:
         for segment in self._segments:
             segment.let_go()
         self._tail_file.close()
-
-    def _reserve(self, tail: Tail) -> None:
-        """Make numbers and offsets up to `tail` known to every later start before they are used."""
-        reserved = self._marks
-        if tail.next_sequence <= reserved.reserved_sequence and tail.next_offset <= reserved.reserved_offset:
-            return
-        if not reserved.boot_id:
-            # Without it the marks alone would count, and they say more than is used.
-            self._tail_file.save(self._tail)
-        marks = LogMarks(
-            tail.next_sequence + RESERVED_NUMBERS, tail.next_offset + RESERVED_BYTES, current_boot_id()
-        )
-        marks.save(self.directory)
-        self._marks = marks

@@ -4,6 +4,8 @@ Beside it lies its sparse index: `.rows` while events come in, `.index` once all
 """
 
 import contextlib
+import errno
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -111,8 +113,15 @@ class Segment:
     def first_ms(self) -> int | None:
         return self.index.times_ms[0] if self.index.times_ms else None
 
+    def is_before(self, enqueued_ms: int) -> bool:
+        """Whether even its last event is older."""
+        return self.last is not None and self.last.enqueued_ms < enqueued_ms
+
     def write(self, data: bytes) -> None:
         """Write `data` behind the last record, where it counts only once it is accepted. Raises OSError."""
+        if self._is_gone:
+            # Its path may be another hub's by now.
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         if self._has_scraps:
             self._file.truncate(self.size_bytes)
             self._has_scraps = False
@@ -171,6 +180,10 @@ class Segment:
                 return position + found
             position += _LOOK_BYTES // 2
         return self.size_bytes
+
+    @property
+    def is_synced(self) -> bool:
+        return self.is_sealed or self._synced_bytes == self.size_bytes
 
     def sync(self) -> None:
         """Make all that was accepted durable; safe in a thread, beside appends and readers."""

@@ -11,7 +11,9 @@ from services.emulator.event_hubs.connection import HANDSHAKE_TIMEOUT_S, Connect
 from services.emulator.event_hubs.declared_hubs import DeclaredHub, declare
 from services.emulator.event_hubs.durability import Durability, GroupCommit
 from services.emulator.event_hubs.faults import Faults
-from services.emulator.event_hubs.hubs import Hub, HubKey, HubRegistry, KeyUnknown
+from services.emulator.event_hubs.hub_description import HubKey
+from services.emulator.event_hubs.hubs import Hub, HubRegistry, KeyUnknown
+from services.emulator.event_hubs.log_file import OpenFiles
 from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
 from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
@@ -70,6 +72,7 @@ class EventHubsServer:
         self._declared = tuple(hubs)
         self._issuer = issuer
         self._connections: set[Connection] = set()
+        self._files = OpenFiles()
         self._background: set[asyncio.Future[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
@@ -78,7 +81,7 @@ class EventHubsServer:
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
-            hubs = HubRegistry(self._directory, self._open_log)
+            hubs = HubRegistry(self._directory, self._open_log, self._run_in_background)
             stack.callback(hubs.close)
             stack.push_async_callback(self._finish_background)
             self.namespace = Namespace(
@@ -190,16 +193,19 @@ class EventHubsServer:
 
     def _open_log(self, directory: Path) -> PartitionLog:
         return PartitionLog(
-            directory, segment_bytes=self._segment_bytes, in_background=self._run_in_background
+            directory,
+            segment_bytes=self._segment_bytes,
+            in_background=self._run_in_background,
+            files=self._files,
         )
 
     def _run_in_background(self, work: Callable[[], None]) -> None:
         def attempt() -> None:
             try:
                 work()
-            except OSError:
-                # Nothing is lost: what could not be sealed is scanned at the next start.
-                log.exception("segment_not_sealed")
+            except OSError as exc:
+                # Nothing is lost: what could not be sealed or deleted is looked at again at the next start.
+                log.warning("files_not_finished", file=exc.filename, reason=exc.strerror)
 
         future = asyncio.get_running_loop().run_in_executor(None, attempt)
         self._background.add(future)
@@ -217,5 +223,11 @@ class EventHubsServer:
         while True:
             await asyncio.sleep(self._sync_interval_s)
             for hub in self.namespace.hubs:
-                for log in hub.logs:
-                    await asyncio.to_thread(log.sync)
+                for partition in hub.logs:
+                    if partition.is_synced:
+                        continue
+                    try:
+                        await asyncio.to_thread(partition.sync)
+                    except OSError as exc:
+                        # Tried again after the interval.
+                        log.warning("log_not_synced", file=str(partition.directory), reason=exc.strerror)

@@ -2,7 +2,8 @@ import json
 
 import pytest
 
-from services.emulator.event_hubs.hubs import HubKey, HubRefused, HubRegistry, HubUnknown
+from services.emulator.event_hubs.hub_description import HubKey, HubRefused
+from services.emulator.event_hubs.hubs import HubRegistry, HubUnknown
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND
 

@@ -1,0 +1,89 @@
+"""What a hub is, as its hub.json says, and what none can be."""
+
+import os
+import re
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from services.emulator.event_hubs.log_file import sync_directory
+from shared.errors import FleetpriceError, NeedsAttention
+
+DEFAULT_GROUP = "$Default"
+MAX_KEYS = 12
+MAX_PARTITIONS = 1024
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
+_GROUP = re.compile(r"\$Default|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,48}[A-Za-z0-9])?")
+
+
+class HubRefused(FleetpriceError):
+    """A hub cannot be made as asked; the message says why."""
+
+
+class HubKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key that opens one hub; the claim to manage it includes the others."""
+
+    name: str
+    value: str
+    claims: tuple[Literal["Listen", "Send", "Manage"], ...] = ("Listen", "Send", "Manage")
+
+
+class HubDescription(msgspec.Struct, frozen=True):
+    """What stands in hub.json. Without a list of consumer groups, every one exists."""
+
+    name: str
+    created_at_ms: int
+    partition_count: int
+    consumer_groups: tuple[str, ...] | None
+    retention_hours: float
+    keys: tuple[HubKey, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "HubDescription":
+        """That of the hub in the directory `path`. Raises NeedsAttention."""
+        try:
+            return msgspec.json.decode((path / "hub.json").read_bytes(), type=cls)
+        except msgspec.DecodeError as exc:
+            raise NeedsAttention(
+                f"{path / 'hub.json'} cannot be read ({exc}): mend it, or move the directory away"
+            ) from exc
+
+    def save(self, path: Path) -> None:
+        """Make `path` the hub's directory, durably."""
+        path.mkdir(exist_ok=True)
+        scratch = path / "hub.json-new"
+        # For its owner alone: it may hold keys.
+        with open(scratch, "wb", opener=partial(os.open, mode=0o600)) as file:
+            file.write(msgspec.json.encode(self))
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.rename(path / "hub.json")
+        sync_directory(path)
+        sync_directory(path.parent)
+
+
+def check(name: str, partition_count: int, groups: tuple[str, ...] | None, retention_hours: float) -> None:
+    """Raises HubRefused where no hub can be made like that."""
+    if not _NAME.fullmatch(name):
+        raise HubRefused(
+            "a hub's name has letters, digits, '.', '-' and '_', and begins and ends with no sign"
+        )
+    if not 1 <= partition_count <= MAX_PARTITIONS:
+        raise HubRefused(f"a hub has 1 to {MAX_PARTITIONS} partitions")
+    if retention_hours <= 0:
+        raise HubRefused("events are kept for more than 0 hours")
+    for group in groups or ():
+        if not _GROUP.fullmatch(group):
+            raise HubRefused(f"{group!r} cannot be a consumer group's name")
+
+
+def check_keys(keys: tuple[HubKey, ...]) -> None:
+    """Raises HubRefused where no hub can have these keys of its own."""
+    if len(keys) > MAX_KEYS:
+        raise HubRefused(f"a hub has at most {MAX_KEYS} keys of its own")
+    if len({key.name for key in keys}) < len(keys):
+        raise HubRefused("a hub's keys have different names")
+    if not all(key.name and key.value and key.claims for key in keys):
+        raise HubRefused("a key has a name, a value and at least one claim")
