@@ -17,6 +17,8 @@ _RATE_HZ = 2.0
 _SEGMENT_BYTES = 65_536
 # The writers share nothing but the lake: every second one keeps ownership where no other looks.
 SHARED_CHECKPOINTS, OWN_CHECKPOINTS = "checkpoints", "checkpoints-own"
+OWN_GROUP = "ingest-own"
+GROUPS = ("$Default", "ingest", "scorer", OWN_GROUP)
 _FAILPOINTS = {
     "ingest": "ingest_staged={every}*{times},ingest_renamed={often}*{times}",
     "scorer": "scorer_sent={every}*{times}",
@@ -72,7 +74,7 @@ class Programs:
             "METRICS_PORT": 0,
         }
         # In one group, each would cut the links of those that it knows nothing of, again and again.
-        own |= {} if shares else {"CONSUMER_GROUP": "$Default"}
+        own |= {} if shares else {"CONSUMER_GROUP": OWN_GROUP}
         container = SHARED_CHECKPOINTS if shares else OWN_CHECKPOINTS
         return self._program(name, "ingest", own, {"CHECKPOINT_CONTAINER": container})
 

@@ -75,24 +75,31 @@ class Run:
         await self._world.start()
         planned = schedule(self._settings.seed, self._settings.seconds)
         self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
-        await self._load(planned)
+        is_over = await self._load(planned)
         await self._calm()
-        drained = await self._drain()
+        drained = is_over and await self._drain()
         await self._world.end()
         return await self._judge(drained=drained)
 
-    async def _load(self, planned: tuple[Fault, ...]) -> None:
-        """Until the fleet has sent its last, and every fault that was begun is over."""
+    async def _load(self, planned: tuple[Fault, ...]) -> bool:
+        """Until the fleet has sent its last and every fault is over; false where that does not come."""
         began_s = time.monotonic()
         strikes = Strikes(self._world, self._tally)
         looking = asyncio.create_task(self._keep_looking())
-        async with asyncio.timeout(self._settings.seconds + _OVERRUN_S), asyncio.TaskGroup() as striking:
-            for fault in planned:
-                await asyncio.sleep(began_s + fault.at_s - time.monotonic())
-                self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
-                striking.create_task(strikes.strike(fault))
-            await self._world.fleet.finished.wait()
-        looking.cancel()
+        limit_s = self._settings.seconds + _OVERRUN_S
+        try:
+            async with asyncio.timeout(limit_s), asyncio.TaskGroup() as striking:
+                for fault in planned:
+                    await asyncio.sleep(began_s + fault.at_s - time.monotonic())
+                    self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
+                    striking.create_task(strikes.strike(fault))
+                await self._world.fleet.finished.wait()
+        except TimeoutError:
+            log.error("load_not_over", waited_s=limit_s)
+            return False
+        finally:
+            looking.cancel()
+        return True
 
     async def _keep_looking(self) -> None:
         while True:

@@ -12,11 +12,12 @@ from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob.aio import BlobServiceClient
 
 from services.chaos.lake_files import landed_through
-from services.chaos.programs import OWN_CHECKPOINTS, SHARED_CHECKPOINTS, Programs
+from services.chaos.programs import GROUPS, OWN_CHECKPOINTS, SHARED_CHECKPOINTS, Programs
 from shared.processes.free_ports import free_port
 from shared.processes.supervisor import Kept, Supervisor
 
 TELEMETRY, PREDICTIONS = "telemetry", "predictions"
+_PARTITIONS = 4
 _LISTENERS = ("event_hubs", "storage", "admin")
 _POLL_S = 0.2
 _ADMIN_LIMIT = aiohttp.ClientTimeout(total=3.0)
@@ -52,6 +53,10 @@ class World:
         )
         self.ready = json.loads(await self.emulator.first_line)
         self.programs.within(self.ready["event_hubs"], self.ready["storage"])
+        for hub in (TELEMETRY, PREDICTIONS):
+            await self.admin(
+                "PUT", f"/hubs/{hub}", {"partition_count": _PARTITIONS, "consumer_groups": GROUPS}
+            )
         await self._make_containers()
         self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
         self.scorer = self.supervisor.start(self.programs.scorer("scorer"))
