@@ -13,6 +13,8 @@ INGRESS_BYTES, INGRESS_EVENTS = _MB, 1000
 EGRESS_BYTES, EGRESS_EVENTS = 2 * _MB, 4096
 # Readers send a tenth of a second's worth at a time, so that they share what there is.
 _PORTIONS_PER_S = 10
+# A read of the log needs room for a record's header at least.
+_SMALLEST_PORTION_BYTES = 4096
 _SHORTEST_WAIT_S = 0.001
 
 
@@ -47,7 +49,7 @@ class Allowance:
     def __init__(self, bytes_per_s: float, events_per_s: float, now_s: float) -> None:
         self._bytes = Bucket(bytes_per_s, now_s)
         self._events = Bucket(events_per_s, now_s)
-        self.portion_bytes = max(1, int(bytes_per_s / _PORTIONS_PER_S))
+        self.portion_bytes = max(_SMALLEST_PORTION_BYTES, int(bytes_per_s / _PORTIONS_PER_S))
         self.portion_events = max(1, int(events_per_s / _PORTIONS_PER_S))
 
     def wait_s(self, now_s: float) -> float:

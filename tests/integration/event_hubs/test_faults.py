@@ -1,8 +1,11 @@
+"""What readers see of each fault, through the unmodified SDK, and that they recover."""
+
 import asyncio
+import time
 
 import pytest
 from azure.eventhub import EventData
-from azure.eventhub.exceptions import EventHubError
+from azure.eventhub.exceptions import ConnectionLostError, EventHubError
 
 from services.emulator.event_hubs.faults import Fault
 
@@ -91,3 +94,55 @@ async def test_deleting_a_hub_ends_its_readers(server, client):
         async with short.producer() as producer:
             await producer.get_eventhub_properties()
     assert server.create_hub("short", 1).description.created_at_ms > created
+
+
+async def test_a_stolen_partition_is_told_and_claimed_again(server, client):
+    """As when another reader with a higher epoch came: the SDK says so, and its balancing takes it back."""
+    await client.send(b"before", partition_id="0")
+    bodies, errors = [], []
+    began, told, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def on_event(context, event):
+        bodies.append(event.body_as_str())
+        (done if "after" in bodies else began).set()
+
+    async def on_error(context, error):
+        errors.append(error)
+        told.set()
+
+    balancing = {"load_balancing_interval": 1}
+    async with client.reading(on_event, on_error=on_error, client_options=balancing):
+        async with asyncio.timeout(60):
+            await began.wait()
+            assert server.faults.inject(Fault("steal", hub="telemetry", partition="0")).struck == 1
+            await told.wait()
+            await client.send(b"after", partition_id="0")
+            await done.wait()
+    assert isinstance(errors[0], ConnectionLostError)
+    assert errors[0].error == "link:stolen"
+    # Without a checkpoint it begins again where it was told to begin.
+    assert bodies[-2:] == ["before", "after"]
+
+
+async def test_events_are_held_back_from_one_group_alone(server, client):
+    """A reader whose deliveries are late gets every event, in order; another group is not delayed."""
+    await client.send(b"0", b"1", b"2", partition_id="0")
+    late = server.faults.inject(Fault("delay", at="delivery", group="ingest", delay_ms=400, times=2))
+    began_s = time.monotonic()
+    slow = type(client)(client.connection_string, group="ingest")
+    received, prompt = await asyncio.gather(
+        slow.receive(3, partition_id="0"), client.receive(3, partition_id="0")
+    )
+    assert time.monotonic() - began_s >= 0.4
+    assert [event.body_as_str() for _, event in received] == ["0", "1", "2"]
+    assert len(prompt) == 3
+    assert late.struck == 1
+    late.disarm()
+
+
+async def test_a_reader_that_may_not_attach_tries_again(server, client):
+    """Refused twice with whatever condition, the SDK's reader opens its link at the third attempt."""
+    await client.send(b"x", partition_id="0")
+    armed = server.faults.inject(Fault("reject", at="attach", role="receiver", times=2))
+    assert await client.receive(1, partition_id="0", timeout_s=60)
+    assert armed.struck == 2
