@@ -92,7 +92,7 @@ class Run:
                 for fault in planned:
                     await asyncio.sleep(began_s + fault.at_s - time.monotonic())
                     self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
-                    striking.create_task(strikes.strike(fault))
+                    striking.create_task(strikes.strike(fault, self._world.fleet.finished))
                 await self._world.fleet.finished.wait()
         except TimeoutError:
             log.error("load_not_over", waited_s=limit_s)

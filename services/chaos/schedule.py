@@ -32,8 +32,6 @@ class Kind(StrEnum):
     COMPACTED = "compacted"
 
 
-# A killed emulator is away for a second or two: what is planned for then would strike nothing.
-_AWAY_S = 2.5
 # How long a stopped process is held: long enough for its partitions to be taken over.
 _HELD_S = (2.0, 5.0)
 
@@ -80,12 +78,7 @@ def schedule(seed: int, seconds: float) -> tuple[Fault, ...]:
     while len(kinds) < count:
         kinds += draws.sample(list(Kind), len(Kind))
     times = sorted(FIRST_AT_S + span_s * draws.random() for _ in range(count))
-    faults: list[Fault] = []
-    for at_s, kind in zip(times, kinds, strict=False):
-        held_s = 0.0 if not faults else max(faults[-1].at_s, _back_at_s(faults[-1]))
-        faults.append(Fault(max(at_s, held_s), kind, draws.random(), draws.uniform(*_HELD_S)))
-    return tuple(faults)
-
-
-def _back_at_s(fault: Fault) -> float:
-    return fault.at_s + (_AWAY_S if fault.kind is Kind.EMULATOR_KILLED else 0.0)
+    return tuple(
+        Fault(at_s, kind, draws.random(), draws.uniform(*_HELD_S))
+        for at_s, kind in zip(times, kinds, strict=False)
+    )
