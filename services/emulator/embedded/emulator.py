@@ -2,25 +2,16 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
-from services.emulator.admin import AdminServer
 from services.emulator.config import read_config
 from services.emulator.embedded.event_hubs import EventHubs
 from services.emulator.embedded.loop_thread import LoopThread
+from services.emulator.embedded.servers import Servers, serve
 from services.emulator.embedded.storage import AzureStorage
-from services.emulator.event_hubs.server import EventHubsServer
-from services.emulator.storage.server import StorageServer
-
-
-class _Servers(NamedTuple):
-    event_hubs: EventHubsServer
-    storage: StorageServer
-    admin: AdminServer
 
 
 class Emulator:
@@ -28,40 +19,36 @@ class Emulator:
 
     For any thread and any event loop, or none: every method may be called from sync and async code alike.
     `data` keeps everything for a next time; without it a folder is made and removed at the end. `config` is a
-    Config.json of Microsoft's emulator. Raises NeedsAttention where one of the two will not do.
+    Config.json of Microsoft's emulator. With `tls` both services answer TLS too, with a certificate signed by
+    `ca`; then programs that sign in with DefaultAzureCredential can be tested, in `environment`.
     """
 
-    def __init__(self, data: Path | str | None = None, *, config: Path | str | None = None) -> None:
+    def __init__(
+        self, data: Path | str | None = None, *, config: Path | str | None = None, tls: bool = False
+    ) -> None:
         self._config = None if config is None else Path(config)
+        self._with_tls = tls
         self._is_temporary = data is None
         self._data = None if data is None else Path(data)
         self.data: Path
         self.event_hubs: EventHubs
         self.storage: AzureStorage
         self.admin_url: str
+        self.ca: Path | None
 
     def __enter__(self) -> Self:
+        """Raises NeedsAttention where the data or the Config.json will not do."""
         declared = () if self._config is None else read_config(self._config)
         self.data = self._data or Path(tempfile.mkdtemp(prefix="fleetprice-emulator-"))
-
-        @asynccontextmanager
-        async def served() -> AsyncIterator[_Servers]:
-            async with (
-                EventHubsServer(self.data, hubs=declared) as event_hubs,
-                StorageServer(self.data) as storage,
-                AdminServer(event_hubs, storage) as admin,
-            ):
-                yield _Servers(event_hubs, storage, admin)
-
-        self._thread = LoopThread("fleetprice-emulator", served)
+        self._thread = LoopThread(
+            "fleetprice-emulator", partial(serve, self.data, declared, with_tls=self._with_tls)
+        )
         try:
             servers = self._thread.start()
         except BaseException:
             self._remove_data()
             raise
-        self.event_hubs = EventHubs(servers.event_hubs, self._thread)
-        self.storage = AzureStorage(servers.storage, self.data, self._thread)
-        self.admin_url = servers.admin.url
+        self._show(servers)
         return self
 
     def __exit__(
@@ -71,6 +58,23 @@ class Emulator:
             self._thread.stop()
         finally:
             self._remove_data()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a program's environment says where Azure gives out tokens (docs/emulator-identity.md)."""
+        return {
+            "IDENTITY_ENDPOINT": self._issuer.endpoint,
+            "IDENTITY_HEADER": self._issuer.header,
+            **({"SSL_CERT_FILE": str(self.ca), "REQUESTS_CA_BUNDLE": str(self.ca)} if self.ca else {}),
+        }
+
+    def _show(self, servers: Servers) -> None:
+        tls = servers.secured.event_hubs.connection_string if servers.secured else None
+        self.event_hubs = EventHubs(servers.event_hubs, self._thread, tls)
+        self.storage = AzureStorage(servers.storage, self.data, self._thread, has_tls=self._with_tls)
+        self.admin_url = servers.admin.url
+        self.ca = servers.secured.certificate.ca if servers.secured else None
+        self._issuer = servers.issuer
 
     def _remove_data(self) -> None:
         if self._is_temporary:

@@ -62,8 +62,11 @@ class EventHub:
 class EventHubs:
     """The namespace. `telemetry` and `predictions` exist from the start, with 4 partitions each."""
 
-    def __init__(self, server: EventHubsServer, thread: LoopThread[Any]) -> None:
+    def __init__(
+        self, server: EventHubsServer, thread: LoopThread[Any], tls_connection_string: str | None = None
+    ) -> None:
         self.connection_string = server.connection_string
+        self.tls_connection_string = tls_connection_string
         self.faults = Faults(server.faults, Fault, thread)
         self._server = server
         self._thread = thread

@@ -14,12 +14,15 @@ class AzureStorage:
     """Blob and Data Lake Gen2. File system `lake` and container `checkpoints` exist from the start.
 
     `files` is the folder where each container is a folder and each file lies under its own name.
+    `account_url` is of https where the emulator answers TLS, `connection_string` never.
     """
 
-    def __init__(self, server: StorageServer, data: Path, thread: LoopThread[Any]) -> None:
+    def __init__(
+        self, server: StorageServer, data: Path, thread: LoopThread[Any], *, has_tls: bool = False
+    ) -> None:
         self.connection_string = server.connection_string
         self.account_name = WELL_KNOWN_ACCOUNT
         self.account_key = WELL_KNOWN_KEY
-        self.account_url = f"http://{server.host}:{server.port}/{WELL_KNOWN_ACCOUNT}"
+        self.account_url = f"http{'s' * has_tls}://{server.host}:{server.port}/{WELL_KNOWN_ACCOUNT}"
         self.files = data / "storage" / WELL_KNOWN_ACCOUNT
         self.faults = Faults(server.faults, Fault, thread)

@@ -40,7 +40,7 @@ def run(code, directory):
 
 def test_a_host_sees_events_as_text(caplog):
     """In somebody else's program an event is a line of `logging`, its fields in the text."""
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="services.emulator.somewhere"):
         log.info("hub_created", hub="orders", name="any word will do", args=4)
     assert caplog.messages == ["hub_created hub=orders name=any word will do args=4"]
     assert caplog.records[0].filename == "test_log_events.py"
