@@ -91,9 +91,8 @@ class WebSocket(asyncio.Protocol):
         if self.is_closing or (end < 0 and len(self._head) <= MAX_HEAD_BYTES):
             return b""
         try:
-            answer = upgrade(
-                bytes(self._head[: max(end, 0)]), loopback_origins_only=self._loopback_origins_only
-            )
+            asked = bytes(self._head[:end] if end >= 0 else self._head)
+            answer = upgrade(asked, loopback_origins_only=self._loopback_origins_only)
         except UpgradeRefused as refused:
             log.info("websocket_refused", reason=str(refused))
             self._hang_up(refused.answer)

@@ -37,6 +37,8 @@ def upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
     A page that a browser has from elsewhere may not reach into a machine's loopback: the key there is one
     that everybody knows. Raises UpgradeRefused.
     """
+    if len(head) > MAX_HEAD_BYTES:
+        raise UpgradeRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")
     method, path, headers = _parsed(head)
     if path.rstrip("/") != PATH:
         raise UpgradeRefused(HTTPStatus.NOT_FOUND, f"AMQP over websockets is at {PATH}")

@@ -3,34 +3,46 @@
 import asyncio
 import contextlib
 import gc
+import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
-from azure.eventhub import EventData
+from azure.eventhub import EventData, TransportType
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.exceptions import EventHubError
 
+from services.emulator.certificate import Certificate, own_certificate
+from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.server import EventHubsServer
 
 
 @dataclass(frozen=True)
 class Client:
-    """The SDK, pointed at one hub. `connection_string` may be another than the server's own."""
+    """The SDK, pointed at one hub. `connection_string` may be another than the server's own.
+
+    `transport` is what every client of the SDK is told besides: see `Transports`.
+    """
 
     connection_string: str
     hub: str = "telemetry"
     group: str = "$Default"
+    transport: dict = field(default_factory=dict)
     first_accepted: asyncio.Event = field(default_factory=asyncio.Event)
 
     def producer(self, **options):
         return EventHubProducerClient.from_connection_string(
-            self.connection_string, eventhub_name=self.hub, **{"retry_total": 0, **options}
+            self.connection_string,
+            eventhub_name=self.hub,
+            **{"retry_total": 0, **self.transport, **options},
         )
 
     def consumer(self, **options):
         return EventHubConsumerClient.from_connection_string(
-            self.connection_string, consumer_group=self.group, eventhub_name=self.hub, **options
+            self.connection_string,
+            consumer_group=self.group,
+            eventhub_name=self.hub,
+            **{**self.transport, **options},
         )
 
     async def send(self, *bodies, times=1, **placed):
@@ -84,6 +96,48 @@ class Client:
 async def server(tmp_path):
     async with EventHubsServer(tmp_path) as server:
         yield server
+
+
+@dataclass(frozen=True)
+class Transports:
+    """The ports of one server beside plain AMQP, and what the SDK has to be told to come in there."""
+
+    certificate: Certificate
+    tls: TlsEndpoint
+    websockets: WebSocketEndpoint
+
+    def client(self, kind, hub="telemetry"):
+        """`kind` is tls, ws or wss."""
+        endpoint = self.tls if kind == "tls" else self.websockets
+        connection_string = endpoint.connection_string
+        # Another port than the usual one is not taken from the connection string.
+        transport = {
+            "transport_type": TransportType.Amqp if kind == "tls" else TransportType.AmqpOverWebsocket,
+            "custom_endpoint_address": f"sb://127.0.0.1:{endpoint.port}",
+        }
+        if kind != "ws":
+            connection_string = connection_string.replace("UseDevelopmentEmulator=true;", "")
+            transport["connection_verify"] = str(self.certificate.ca)
+        return Client(connection_string, hub, transport=transport)
+
+    async def connect(self, kind, *, limit=65536):
+        """A socket and no more, through TLS where the kind has it."""
+        endpoint = self.tls if kind == "tls" else self.websockets
+        context = None if kind == "ws" else ssl.create_default_context(cafile=self.certificate.ca)
+        return await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=context, limit=limit)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    return own_certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
+
+
+@pytest.fixture
+async def transports(server, certificate):
+    context = certificate.server_context()
+    async with TlsEndpoint(server, context) as tls, WebSocketEndpoint(server, context) as websockets:
+        yield Transports(certificate, tls, websockets)
+        gc.collect()
 
 
 @pytest.fixture
