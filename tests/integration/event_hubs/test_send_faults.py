@@ -32,7 +32,7 @@ def held(server, partition=0):
     ids=lambda value: value.kind if isinstance(value, Fault) else str(value),
 )
 async def test_a_refused_send_is_told_why_and_leaves_nothing(server, client, fault, condition, sentence):
-    """The SDK raises at once, with condition and description, never retries by itself, and can go on."""
+    """The SDK raises condition and description, at once whatever its retries, and can go on."""
     armed = server.faults.inject(fault)
     async with client.producer(retry_total=3) as producer:
         with pytest.raises(EventDataSendError, match=sentence) as refused:
@@ -58,12 +58,27 @@ async def test_a_link_that_ends_during_a_send_leaves_it_open_what_became_of_it(
     assert held(server) == appended + 1
 
 
-async def test_the_sdks_own_retry_doubles_where_the_answer_was_lost(server, client):
-    """It sends again without looking: why producers here are built with retry_total=0."""
-    server.faults.inject(Fault("lose_answer"))
-    async with client.producer(retry_total=3) as producer:
+async def test_over_an_open_link_the_sdk_sends_a_refused_event_once_more(server, client):
+    """Refused once, nobody hears of it; refused twice, the caller does: retry_total says nothing here."""
+    async with client.producer(retry_total=0) as producer:
+        await producer.send_event(EventData(b"opens the link"), partition_id="0")
+        once = server.faults.inject(Fault("reject"))
+        await producer.send_event(EventData(b"accepted at last"), partition_id="0")
+        twice = server.faults.inject(Fault("reject", times=2))
+        with pytest.raises(EventDataSendError):
+            await producer.send_event(EventData(b"refused"), partition_id="0")
+    assert (once.struck, twice.struck, held(server)) == (1, 2, 2)
+
+
+@pytest.mark.parametrize(("opening", "retries"), [([b"opens the link"], 0), ([], 3)])
+async def test_the_sdk_doubles_what_it_heard_no_answer_to(server, client, opening, retries):
+    """It sends again without looking, over an open link even without retries: readers must tell doubles."""
+    async with client.producer(retry_total=retries) as producer:
+        for body in opening:
+            await producer.send_event(EventData(body), partition_id="0")
+        server.faults.inject(Fault("lose_answer"))
         await producer.send_event(EventData(b"once?"), partition_id="0")
-    assert held(server) == 2
+    assert held(server) == len(opening) + 2
 
 
 @pytest.mark.parametrize("at", ["send", "answer"])

@@ -36,8 +36,9 @@ async def test_a_sender_above_the_units_is_refused_as_the_service_does(server, c
 async def test_whoever_comes_again_gets_all_in(server, client):
     """A sender that backs off and repeats what was refused has every event in once, in order."""
     async with client.producer() as producer:
-        for number in range(8):
-            batch = [EventData(b"%d" % number)] * 6
+        # The first puts the namespace five seconds into debt.
+        for number, count in enumerate((120, 6, 6)):
+            batch = [EventData(b"%d" % number)] * count
             while True:
                 try:
                     await producer.send_batch(batch, partition_id="0")
@@ -45,8 +46,9 @@ async def test_whoever_comes_again_gets_all_in(server, client):
                 except EventDataSendError:
                     await asyncio.sleep(0.05)
     assert server.throughput.refused_sends > 0
-    received = await client.receive(48, partition_id="0")
-    assert [event.body_as_str() for _, event in received] == [str(n // 6) for n in range(48)]
+    server.throughput.set_units(None)
+    received = await client.receive(132, partition_id="0")
+    assert [event.body_as_str() for _, event in received] == ["0"] * 120 + ["1"] * 6 + ["2"] * 6
 
 
 async def test_readers_are_paced_and_nobody_else_is_held_up(server, client):

@@ -54,15 +54,17 @@ async def test_a_restart_goes_on_within_an_event(scorer, fleet, published, setti
     assert made.properties[b"first_line"] == 40
 
 
-async def test_a_lost_answer_doubles_nothing(scorer, fleet, published, world):
-    """Sends whose answers are lost, one of several among them, are looked for and not sent again."""
+@pytest.mark.parametrize("kind", ["lose_answer", "reject"])
+async def test_a_failed_send_among_several_doubles_nothing(scorer, fleet, published, world, kind):
+    """Sends that are refused or never answered are looked for, and sent again only where they are not."""
     async with scorer(max_rows=10):
         await fleet.send([fleet.ndjson(20)])
         await published.of("v1", 20)
-        lost = Fault(kind="lose_answer", hub="predictions", partition="0", times=2)
-        world.hub.namespace.faults.inject(lost)
+        failing = Fault(kind, hub="predictions", partition="0", after=1, times=2)
+        armed = world.hub.faults.inject(failing)
         await fleet.send([fleet.ndjson(50), fleet.ndjson(50)])
         predictions = await published.of("v1", 120)
+    assert armed.struck == 2
     assert numbers(predictions) == list(range(1, 121))
     assert published.reader.doubles == 0
 
@@ -72,7 +74,7 @@ async def test_a_detach_of_every_link_loses_nothing(scorer, fleet, published, wo
     async with scorer():
         await fleet.send(fleet.singles(2_000))
         await published.of("v1", 500)
-        world.hub.namespace.faults.inject(Fault(kind="detach", role=None))
+        world.hub.faults.inject(Fault("detach"))
         await fleet.send(fleet.singles(2_000))
         predictions = await published.of("v1", 4_000)
     assert numbers(predictions) == list(range(1, 4_001))

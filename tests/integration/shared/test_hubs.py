@@ -50,6 +50,19 @@ async def test_a_lost_answer_is_looked_for_before_resending(world, lost):
     assert await read(settings, "telemetry", 6) == [b"a", b"b", b"b2", b"c", b"c2", b"d", b"d2"]
 
 
+async def test_a_rejected_send_among_several_costs_nothing(world):
+    """The hub is busy for the second and third batch of several: all arrive, once, in the order given."""
+    settings = world.settings()
+    bodies = [b"%d" % number * 400_000 for number in range(6)]
+    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+        armed = world.hub.faults.inject(Fault("reject", hub="telemetry", after=1, times=2))
+        # Two of these fill a batch.
+        await sender.send(events(*bodies))
+        await sender.send(events(b"last"))
+    assert armed.struck == 2
+    assert await read(settings, "telemetry", 6) == [*bodies, b"last"]
+
+
 async def test_a_detach_in_the_middle_of_a_stream_costs_nothing(world):
     """A reader whose link is cut with events still buffered sees each event once, in order."""
     settings = world.settings()

@@ -1,12 +1,17 @@
+import time
+
 import pytest
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
     ResourceNotFoundError,
+    ServiceRequestError,
     ServiceResponseError,
 )
 from azure.storage.filedatalake.aio import DataLakeServiceClient
+
+from services.emulator.storage.faults import Fault
 
 IF_MISSING = {"match_condition": MatchConditions.IfMissing}
 
@@ -81,3 +86,56 @@ async def test_faults_are_cleared(storage, impatient):
     storage.faults.fail(count=100)
     storage.faults.clear()
     await impatient.get_file_client("a").create_file()
+
+
+async def test_a_failure_after_the_work_leaves_it_done(storage, impatient, write):
+    """The client reads an error, and the file has its new length all the same."""
+    file = await write("raw/a", b"abc")
+    storage.faults.inject(Fault("fail", "flush", "lake/raw/", at="after", status=500))
+    file = impatient.get_file_client("raw/a")
+    await file.append_data(b"def", 3)
+    with pytest.raises(HttpResponseError) as refused:
+        await file.flush_data(6)
+    assert (refused.value.status_code, refused.value.error_code) == (500, "InternalError")
+    assert await (await file.download_file()).readall() == b"abcdef"
+
+
+async def test_a_request_that_never_arrived_changes_nothing(storage, impatient, write):
+    """The connection breaks before anything is done: trying again is safe."""
+    file = impatient.get_file_client("raw/a")
+    # aiohttp sends a PUT again by itself where a kept connection broke.
+    armed = storage.faults.inject(Fault("drop_answer", "create_file", at="before", times="always"))
+    with pytest.raises((ServiceRequestError, ServiceResponseError)):
+        await file.create_file()
+    armed.disarm()
+    assert not await file.exists()
+    await file.create_file()
+    assert armed.struck >= 1
+
+
+@pytest.mark.parametrize("at", ["before", "after"])
+async def test_slow_storage_answers_late(storage, impatient, at):
+    """A request takes as long as it was told to; the next does not."""
+    storage.faults.inject(Fault("slow", "create_file", at=at, delay_ms=300))
+    began_s = time.monotonic()
+    await impatient.get_file_client("a").create_file()
+    assert time.monotonic() - began_s >= 0.3
+    assert not storage.faults.is_armed
+
+
+async def test_a_client_that_gives_up_on_slow_storage_can_go_on(storage, impatient, write):
+    """A read time-out is the client's own error; the download that it tries again is whole."""
+    await write("a", b"abc")
+    with storage.faults.inject(Fault("slow", "get_blob", delay_ms=60_000, times="always")) as armed:
+        with pytest.raises(ServiceResponseError):
+            await impatient.get_file_client("a").download_file(read_timeout=0.2)
+        assert armed.struck == 1
+    assert await (await impatient.get_file_client("a").download_file()).readall() == b"abc"
+
+
+async def test_a_download_whose_answer_is_dropped_is_repeated_by_the_sdk(storage, lake, write):
+    """Files are closed, connections broken, and the SDK's own retry delivers the bytes."""
+    await write("a", b"x" * 300_000)
+    armed = storage.faults.inject(Fault("drop_answer", "get_blob", times=2))
+    assert await (await lake.get_file_client("a").download_file()).readall() == b"x" * 300_000
+    assert armed.struck == 2

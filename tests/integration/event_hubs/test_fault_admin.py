@@ -1,0 +1,97 @@
+"""Faults and throughput units over HTTP, as any language's tests ask for them."""
+
+import aiohttp
+import pytest
+from azure.core.exceptions import HttpResponseError
+from azure.eventhub import EventData
+from azure.eventhub.exceptions import EventDataSendError
+from azure.storage.filedatalake.aio import DataLakeServiceClient
+
+from services.emulator.admin import AdminServer
+from services.emulator.storage.server import StorageServer
+
+
+@pytest.fixture
+async def storage(tmp_path):
+    async with StorageServer(tmp_path) as storage:
+        yield storage
+
+
+@pytest.fixture
+async def call(server, storage):
+    """Ask the admin listener: `await call("POST", "/faults", {…})` gives status and JSON."""
+    async with AdminServer(server, storage) as admin, aiohttp.ClientSession(admin.url) as session:
+
+        async def call(method, path, body=None):
+            async with session.request(method, path, json=body) as answer:
+                return answer.status, await answer.json() if answer.content_length else None
+
+        yield call
+
+
+async def test_a_fault_is_asked_for_listed_and_taken_back(call, client):
+    """POST arms it and names it, GET tells what it struck, DELETE ends it."""
+    asked = {"kind": "reject", "hub": "telemetry", "times": "always"}
+    status, armed = await call("POST", "/faults", asked)
+    assert (status, armed) == (201, asked | {"id": "event_hubs-1", "at": "send", "struck": 0})
+    async with client.producer() as producer:
+        with pytest.raises(EventDataSendError):
+            await producer.send_event(EventData(b"x"), partition_id="0")
+        assert await call("GET", "/faults") == (200, [armed | {"struck": 1, "state": "armed"}])
+        assert await call("DELETE", "/faults/event_hubs-1") == (204, None)
+        await producer.send_event(EventData(b"x"), partition_id="0")
+    assert await call("GET", "/faults") == (200, [armed | {"struck": 1, "state": "over"}])
+    refused = {"error": "no fault event_hubs-1 is armed"}
+    assert await call("DELETE", "/faults/event_hubs-1") == (404, refused)
+    assert (await call("POST", "/faults", {"kind": "detach"}))[1]["struck"] == 0
+    assert await call("DELETE", "/faults") == (204, None)
+    assert await call("GET", "/faults") == (200, [])
+
+
+async def test_storage_misbehaves_through_the_same_door(call, storage):
+    """With "service": "storage" the fault is the other service's."""
+    asked = {"service": "storage", "kind": "fail", "operation": "create_file", "path_prefix": "lake/raw/"}
+    status, armed = await call("POST", "/faults", asked)
+    assert (status, armed["id"], armed["at"]) == (201, "storage-1", "before")
+    async with DataLakeServiceClient.from_connection_string(
+        storage.connection_string, retry_total=0
+    ) as service:
+        file = service.get_file_client("lake", "raw/a")
+        with pytest.raises(HttpResponseError) as refused:
+            await file.create_file()
+        assert (refused.value.status_code, refused.value.error_code) == (503, "ServerBusy")
+        await file.create_file()
+    assert (await call("GET", "/faults"))[1][0]["state"] == "over"
+
+
+async def test_nonsense_is_refused_over_http(call):
+    """A fault that cannot be meant is answered 400 with a sentence, and arms nothing."""
+    for nonsense, sentence in (
+        ({"kind": "explode"}, "Invalid enum value 'explode'"),
+        ({"service": "queue", "kind": "reject"}, "Invalid enum value 'queue'"),
+        ({"kind": "reject", "parttion": "0"}, "unknown field `parttion`"),
+        ({"kind": "delay"}, "delay needs delay_ms"),
+        ([], "Expected `object`"),
+    ):
+        status, answer = await call("POST", "/faults", nonsense)
+        assert status == 400
+        assert sentence in answer["error"]
+    assert await call("GET", "/faults") == (200, [])
+
+
+async def test_throughput_units_are_set_while_it_runs(call, server, client):
+    """PUT throttles from then on, GET tells how often a send was refused, null lifts the limit."""
+    assert await call("GET", "/throughput-units") == (200, {"throughput_units": None, "refused_sends": 0})
+    await call("PUT", "/throughput-units", {"throughput_units": 0.01})
+    async with client.producer() as producer:
+        await producer.send_batch([EventData(b"x")] * 600, partition_id="0")
+        with pytest.raises(EventDataSendError, match="50002"):
+            await producer.send_event(EventData(b"x"), partition_id="0")
+        status, told = await call("GET", "/throughput-units")
+        assert (status, told["throughput_units"]) == (200, 0.01)
+        # Over a link that is open the SDK sends once more before it raises.
+        assert told["refused_sends"] >= 1
+        await call("PUT", "/throughput-units", {"throughput_units": None})
+        await producer.send_event(EventData(b"x"), partition_id="0")
+    for nonsense in ({"throughput_units": 0}, {"throughput_units": "1"}, {}):
+        assert (await call("PUT", "/throughput-units", nonsense))[0] == 400
