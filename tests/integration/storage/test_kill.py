@@ -207,3 +207,70 @@ async def test_etags_never_come_back(victim):
         await victim.kill()
         await victim.start()
     assert len(seen) == 1 + 60
+
+
+@pytest.mark.parametrize("point", ["storage_grown", "storage_recorded", "storage_committed"])
+async def test_killed_at_every_step_of_a_growing_file(victim, tmp_path, point):
+    """A log ends, after any kill, where one of its flushes ended: nothing is torn, lost or there twice."""
+    await victim.kill()
+    line, kills, acknowledged = b"." * 999 + b"\n", 2, 0
+    on_disk = tmp_path / "storage/devstoreaccount1/lake/log"
+    for life in range(40):
+        await victim.start(f"{point}={7 + life}*{kills}")
+        async with victim.clients() as (lake, blobs):
+            file = lake.get_file_client("log")
+            try:
+                if not await file.exists():
+                    await file.create_file()
+                    await blobs.get_blob_client("log").create_append_blob()
+                size = (await file.get_file_properties()).size
+                assert size == on_disk.stat().st_size
+                assert size // 1000 - acknowledged in {0, 1}
+                acknowledged = size // 1000
+                while victim.kills < kills:
+                    await file.append_data(line, acknowledged * 1000)
+                    await file.flush_data(acknowledged * 1000 + 1000)
+                    acknowledged += 1
+                    await blobs.get_blob_client("log").append_block(line)
+                break
+            except AzureError:
+                await victim.process.wait()
+    async with victim.clients() as (lake, blobs):
+        body = await (await lake.get_file_client("log").download_file()).readall()
+        log = await (await blobs.get_blob_client("log").download_blob()).readall()
+    assert victim.kills == kills
+    assert body == line * acknowledged
+    assert log == line * (len(log) // 1000)
+
+
+@pytest.mark.parametrize("point", ["storage_recorded", "storage_committed"])
+async def test_killed_at_every_step_of_copies_and_block_lists(victim, tmp_path, point):
+    """After any kill a copied or listed blob is there whole, with what belongs to it, or not at all."""
+    await victim.kill()
+    kills, whole = 2, b"0123456789" * 1000
+    for life in range(40):
+        await victim.start(f"{point}={5 + life}*{kills}")
+        async with victim.clients() as (_, blobs):
+            try:
+                source = await blobs.upload_blob("source", whole, metadata={"k": "v"}, overwrite=True)
+                for index in range(20):
+                    if victim.kills >= kills:
+                        break
+                    await blobs.get_blob_client(f"copy-{index}").start_copy_from_url(source.url)
+                    listed = blobs.get_blob_client(f"list-{index}")
+                    await listed.stage_block("YQ==", whole)
+                    await listed.commit_block_list(["YQ=="], metadata={"k": "v"})
+                    await blobs.delete_blob(f"copy-{index}")
+                else:
+                    await victim.kill()
+            except AzureError:
+                await victim.process.wait()
+        if victim.kills >= kills:
+            break
+    await victim.kill()
+    await victim.start()
+    async with victim.clients() as (_, blobs):
+        async for blob in blobs.list_blobs(include=["metadata"]):
+            body = (tmp_path / "storage/devstoreaccount1/checkpoints" / blob.name).read_bytes()
+            assert (body, blob.metadata) == (whole, {"k": "v"})
+    assert list((tmp_path / "storage/.staging/parts").iterdir()) == []

@@ -1,60 +1,9 @@
 import asyncio
 import base64
-import hashlib
-import hmac
-from email.utils import formatdate
-from urllib.parse import unquote
 
 import pytest
 
 from services.emulator.storage.server import StorageServer
-from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
-
-
-class RawClient:
-    """A client that signs correctly whatever it is told to send, sane or not."""
-
-    def __init__(self, port):
-        self.port = port
-
-    async def send(self, method, target, headers=(), body=b"", length=None, hang_up=False):
-        path, _, query = target.partition("?")
-        path = f"/{WELL_KNOWN_ACCOUNT}{path}"
-        sent = {"x-ms-date": formatdate(usegmt=True), "x-ms-version": "2023-11-03", **dict(headers)}
-        if method in {"PUT", "PATCH", "POST"}:
-            sent.setdefault("Content-Length", str(len(body) if length is None else length))
-        sent["Authorization"] = f"SharedKey {WELL_KNOWN_ACCOUNT}:{self._sign(method, path, query, sent)}"
-        lines = [f"{method} {path}{'?' + query if query else ''} HTTP/1.1", "Host: 127.0.0.1"]
-        lines += [f"{name}: {value}" for name, value in sent.items()]
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
-        writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
-        answer = b"" if hang_up else await reader.read(-1)
-        writer.close()
-        await writer.wait_closed()
-        status = int(answer.split(b" ", 2)[1]) if answer else 0
-        return status, answer
-
-    def _sign(self, method, path, query, headers):
-        by_name = {name.lower(): value for name, value in headers.items()}
-        length = by_name.get("content-length", "")
-        lines = [method, "", "", "" if length == "0" else length]
-        names = ("content-md5", "content-type", "date", "if-modified-since", "if-match", "if-none-match")
-        lines += [by_name.get(name, "") for name in names]
-        lines += [by_name.get("if-unmodified-since", ""), by_name.get("range", "")]
-        lines += [f"{name}:{by_name[name]}" for name in sorted(by_name) if name.startswith("x-ms-")]
-        lines.append(f"/{WELL_KNOWN_ACCOUNT}{path}")
-        pairs = [pair.partition("=") for pair in query.split("&") if pair]
-        lines += sorted(f"{unquote(name).lower()}:{unquote(value)}" for name, _, value in pairs)
-        text = "\n".join(lines).encode("latin-1")
-        return base64.b64encode(
-            hmac.new(base64.b64decode(WELL_KNOWN_KEY), text, hashlib.sha256).digest()
-        ).decode()
-
-
-@pytest.fixture
-def raw(storage):
-    return RawClient(storage.port)
-
 
 PUT_BLOB = {"x-ms-blob-type": "BlockBlob"}
 
@@ -185,10 +134,10 @@ async def test_chunked_bodies_need_a_length(raw):
     await writer.wait_closed()
 
 
-async def test_a_body_beyond_the_limit_is_refused_unread(tmp_path):
+async def test_a_body_beyond_the_limit_is_refused_unread(tmp_path, raw_to):
     """What one request may carry is bounded, before it is read."""
     async with StorageServer(tmp_path, max_body_bytes=1_000_000) as storage:
-        raw = RawClient(storage.port)
+        raw = raw_to(storage.port)
         assert (await raw.send("PUT", "/lake/f", PUT_BLOB, b"x" * 1_000_000))[0] == 201
         status, answer = await raw.send("PUT", "/lake/g", PUT_BLOB, b"", length=10**15)
         assert (status, b"RequestBodyTooLarge" in answer) == (413, True)
@@ -232,9 +181,9 @@ async def test_every_write_says_it_is_encrypted(raw):
         assert b"x-ms-request-server-encrypted: true" in answer, target
 
 
-async def test_a_client_that_asks_before_it_sends(storage):
+async def test_a_client_that_asks_before_it_sends(storage, raw_to):
     """`Expect: 100-continue` is answered before the body is sent, and not where there is none."""
-    raw = RawClient(storage.port)
+    raw = raw_to(storage.port)
     _, answer = await raw.send("PUT", "/lake/f", PUT_BLOB | {"Expect": "100-continue"}, b"abc")
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
     _, answer = await raw.send("PUT", "/lake/g", PUT_BLOB | {"Expect": "100-continue"}, b"")
