@@ -40,7 +40,7 @@ def recovered(
     if not segments or newest.is_sealed or not is_whole:
         segments.append(Segment.create(directory, tail.next_sequence, tail.next_offset, files))
     for segment in segments[:-1]:
-        if not segment.is_sealed:
+        if segment.wants_seal():
             segment.finish()
             in_background(segment.seal)
     return Recovered(segments, _with_last_event(tail, segments), marks)

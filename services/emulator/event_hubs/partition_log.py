@@ -182,7 +182,7 @@ class PartitionLog:
         self._bases.append(following.base_offset)
         # The older ones too: the disk may have been too full for the index of one.
         for segment in self._segments[:-1]:
-            if not segment.is_sealed:
+            if segment.wants_seal():
                 self._in_background(segment.seal)
 
     def expire(self, now_ms: int, max_age_ms: int, max_bytes: int | None) -> None:

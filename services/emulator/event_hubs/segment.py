@@ -40,6 +40,7 @@ class Segment:
         self._keeps_rows = True
         self._has_scraps = False
         self._synced_bytes = 0
+        self._is_to_be_sealed = False
         # Held while a thread seals this segment, so that nobody deletes it under its hands.
         self._sealing = threading.Lock()
         self._is_gone = False
@@ -83,12 +84,11 @@ class Segment:
             segment.last, end, expected = mark, mark.end, mark.sequence_number + 1
             if segment.index.is_due(mark.position):
                 segment.index.note(mark)
-        cut = segment.size_bytes - end
-        segment.size_bytes = end
-        if cut:
+        cut_bytes, segment.size_bytes = segment.size_bytes - end, end
+        if cut_bytes:
             segment._file.truncate(end)
         segment._save_rows(trusted_rows)
-        return segment, cut
+        return segment, cut_bytes
 
     def _trusted_position(self) -> int:
         with contextlib.suppress(FileNotFoundError):
@@ -209,12 +209,14 @@ class Segment:
         Slow, and safe in a thread: nothing is appended to this segment or its index any more.
         """
         with self._sealing:
-            if self.is_sealed or self._is_gone:
-                return
-            self.sync()
-            self.index.save(self.path.with_suffix(".index"))
-            self._rows.path.unlink(missing_ok=True)
-            self.is_sealed = True
+            try:
+                if not self.is_sealed and not self._is_gone:
+                    self.sync()
+                    self.index.save(self.path.with_suffix(".index"))
+                    self._rows.path.unlink(missing_ok=True)
+                    self.is_sealed = True
+            finally:
+                self._is_to_be_sealed = False
 
     @property
     def is_being_sealed(self) -> bool:
@@ -225,6 +227,12 @@ class Segment:
         if self.last is not None:
             self.index.finish(self.last)
         self._rows.close()
+
+    def wants_seal(self) -> bool:
+        """Whether somebody has to call `seal`; asked once, it is taken for promised."""
+        is_wanted = not (self.is_sealed or self._is_to_be_sealed)
+        self._is_to_be_sealed = True
+        return is_wanted
 
     def close(self) -> None:
         self._file.close()

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from services.emulator.event_hubs.durability import Durability
+from services.emulator.event_hubs.partition_log import PartitionLog
+from services.emulator.event_hubs.records import HEADER_BYTES, marks
 from services.emulator.event_hubs.server import EventHubsServer
 
 
@@ -102,6 +105,36 @@ async def test_a_killed_hub_has_every_accepted_event(emulator, tmp_path, client)
         assert bodies[:count] == [str(number) for number in range(count)]
         # The last one may be there although its answer was lost.
         bodies = bodies[count + 1 :] if bodies[count : count + 1] == [str(count)] else bodies[count:]
+
+
+def test_a_log_killed_at_any_moment_has_what_was_served(tmp_path):
+    """Killed while it appends, rolls, seals or expires, a log goes on where its readers were."""
+    reached = -1
+    for lines in (1, 30, 150):
+        writer = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("log_writer.py"), tmp_path],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        seen = [writer.stdout.readline() for _ in range(lines)]
+        writer.kill()
+        seen += writer.communicate()[0].splitlines(keepends=True)
+        begin, last = map(int, [line for line in seen if line.endswith("\n")][-1].split())
+        log = PartitionLog(tmp_path, segment_bytes=2000)
+        offset, numbers = log.begin_offset, []
+        while (chunk := log.read(offset, 10_000)) is not None:
+            for mark in marks(chunk.data):
+                message = chunk.data[mark.position + HEADER_BYTES : mark.end]
+                assert message.endswith(b"%d" % mark.sequence_number)
+                numbers.append(mark.sequence_number)
+                offset = chunk.offset + mark.end
+        log.abandon()
+        assert last > reached
+        assert begin <= numbers[0] <= last
+        assert numbers == list(range(numbers[0], log.next_sequence))
+        # What was written whole and not said yet may be there: five events at a time.
+        assert last < log.next_sequence <= last + 11
+        reached = last
 
 
 async def test_a_crash_between_append_and_answer_is_found_by_looking(emulator, tmp_path, client):
