@@ -201,6 +201,7 @@ def ingest(
     dead_letter: Annotated[
         str | None, Option(metavar="PARTITION:SEQUENCE", help="Dead-letter this event undecoded")
     ] = None,
+    workers: Annotated[int | None, Option(help="Processes that share the partitions")] = None,
     metrics_port: Port = None,
 ) -> None:
     """Land streams in the lake's raw zone, exactly once."""

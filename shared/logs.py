@@ -28,7 +28,8 @@ def set_up_logs(settings: WorldSettings, service: str) -> None:
     structlog.configure(
         processors=[*shared_steps, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        # One write a line, so that the lines of several workers never mix.
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)

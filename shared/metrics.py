@@ -1,10 +1,12 @@
 """Health and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`, the same for every service."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
 
 from shared.errors import PortInUse
 
@@ -23,6 +25,25 @@ def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+
+
+def merged(texts: Mapping[str, str], label: str) -> bytes:
+    """Several processes' metrics as one page: each sample keeps whose it is under `label`."""
+    families: dict[str, Metric] = {}
+    for whose, text in texts.items():
+        for family in text_string_to_metric_families(text):
+            known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            known.samples += [one._replace(labels={**one.labels, label: whose}) for one in family.samples]
+    return generate_latest(_Families(list(families.values())))
+
+
+class _Families(CollectorRegistry):
+    def __init__(self, families: list[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
 
 
 @asynccontextmanager

@@ -158,6 +158,11 @@ def variable_of(kind: type[WorldSettings], field: str) -> str:
     return str(info.validation_alias or f"{PREFIX}{kind.service}_{field}".upper())
 
 
+def environment_of(kind: type[WorldSettings], values: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that give a child process these values of `kind`'s fields."""
+    return {variable_of(kind, field): str(value) for field, value in values.items() if value is not None}
+
+
 def _env_file() -> dict[str, str | None]:
     return {k: v for k, v in dotenv_values(".env").items() if k.upper().startswith(PREFIX)}
 

@@ -20,12 +20,15 @@ from shared.hubs.resume import checkpoint_store
 from shared.lake import Lake, open_lake
 from shared.metrics import health_routes, serve_app
 from shared.run import run_service, say_and_refuse
-from shared.settings import read_settings, variable_of
+from shared.settings import environment_of, read_settings, variable_of
+from shared.workers import Workers, run_workers
 
 log = structlog.get_logger()
 
 # The SDK's default of 120 s leaves a link closed long after its hub is back.
 _RETRY_BACKOFF_MAX_S = 2.0
+# After the last commit a worker still gives back its partitions and closes its links.
+_RELEASE_GRACE_S = 7.0
 
 
 async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
@@ -75,7 +78,17 @@ def main(overrides: dict[str, Any] | None = None) -> int:
         settings = read_settings(IngestSettings, overrides)
     except NeedsAttention as error:
         return say_and_refuse(error)
-    return run_service("ingest", settings, partial(serve, settings))
+    if settings.workers == 1:
+        return run_service("ingest", settings, partial(serve, settings))
+    return run_service("ingest", settings, partial(_serve_workers, settings, overrides or {}))
+
+
+async def _serve_workers(settings: IngestSettings, overrides: dict[str, Any], stop: asyncio.Event) -> None:
+    given = environment_of(IngestSettings, {**overrides, "workers": 1})
+    port_variable = variable_of(IngestSettings, "metrics_port")
+    drain_s = settings.drain_timeout_s + _RELEASE_GRACE_S
+    workers = Workers(settings.workers, "services.ingest", given, port_variable, drain_s)
+    await run_workers(workers, settings.host, settings.metrics_port, port_variable, stop)
 
 
 if __name__ == "__main__":

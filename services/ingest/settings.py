@@ -43,6 +43,9 @@ class IngestSettings(WorldSettings):
     accept_recreated: str = Field(
         "", description="Streams whose hub was re-created: land the new one beside the old rows"
     )
+    workers: int = Field(
+        1, ge=1, le=64, description="Processes that share the partitions; no more than there are partitions"
+    )
     host: str = Field("127.0.0.1", description="Where health and metrics listen")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of health and metrics; 0: any free one")
 

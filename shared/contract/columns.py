@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,7 @@ LINEAGE = pa.schema(
         pa.field("enqueued_at", INSTANT, nullable=False),
     ]
 )
+_EPOCH, _SINCE_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), pa.duration("us")
 _INT32_MAX = 2**31 - 1
 
 
@@ -98,8 +100,15 @@ def batch_of(contract: Contract, records: Sequence[Struct], extras: Sequence[str
     """The contract's columns plus `extra`, one row a record, in order."""
     rows = map(msgspec.structs.astuple, records)
     values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(contract.schema)
-    arrays = [pa.array(column, field.type) for column, field in zip(values, contract.schema, strict=True)]
+    arrays = [_array(column, field.type) for column, field in zip(values, contract.schema, strict=True)]
     return pa.record_batch([*arrays, pa.array(extras, pa.string())], schema=contract.columns)
+
+
+def _array(values: Sequence[Any], declared: pa.DataType) -> pa.Array:
+    """As `pa.array`, which takes four times as long for instants with a zone."""
+    if declared != INSTANT or None in values:
+        return pa.array(values, declared)
+    return pa.array([instant - _EPOCH for instant in values], _SINCE_EPOCH).cast(pa.int64()).cast(declared)
 
 
 READING = contract_of(Reading, 1)

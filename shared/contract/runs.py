@@ -29,6 +29,8 @@ class Run:
 
 
 NOTHING = Run(())
+# Records that become columns while the processor still has them in its caches.
+_WARM_ROWS = 2_000
 # Arrow events whose bounds are checked together. Where one of them breaks a bound, those after it
 # are decoded again: so a sender of many such gets shorter runs.
 _MAX_REACH = 256
@@ -78,7 +80,7 @@ class RunDecoder:
                 break
             records += found
             counts.append(len(found))
-            if len(records) >= max_rows:
+            if len(records) >= min(max_rows, _WARM_ROWS):
                 break
         return Run(counts, records)
 
