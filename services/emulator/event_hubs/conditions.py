@@ -61,11 +61,11 @@ def lapsed(reason: str, claim: str, resource: str) -> Refusal:
     return Refusal(refusal.condition, f"{reason} {refusal.description}")
 
 
-def message_too_large(size_bytes: int, limit_bytes: int) -> Refusal:
+def message_too_large(delivery_id: int, size_bytes: int, limit_bytes: int) -> Refusal:
     return Refusal(
         MESSAGE_SIZE,
-        f"The received message (size: {size_bytes} bytes) exceeds the limit ({limit_bytes} bytes) "
-        "currently allowed on the link.",
+        f"The received message (delivery-id:{delivery_id}, size:{size_bytes} bytes) exceeds the limit "
+        f"({limit_bytes} bytes) currently allowed on the link.",
     )
 
 

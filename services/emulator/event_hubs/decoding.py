@@ -42,14 +42,15 @@ def skip(buffer: bytes, position: int) -> int:
     try:
         code = buffer[position]
         position += 1
-        if code == _DESCRIBED:
+        depth = 0
+        while code == _DESCRIBED:
             # A descriptor may not be described itself, or a few bytes would recurse without end.
-            if buffer[position] == _DESCRIBED:
-                raise DecodeError("a descriptor is itself described")
+            depth += 1
+            if buffer[position] == _DESCRIBED or depth > MAX_DEPTH:
+                raise DecodeError("values are nested too deeply")
             position = skip(buffer, position)
-            if buffer[position] == _DESCRIBED:
-                raise DecodeError("a described value is itself described")
-            return skip(buffer, position)
+            code = buffer[position]
+            position += 1
         category = code >> 4
         if (width := _FIXED_WIDTHS.get(category)) is not None:
             end = position + width
@@ -70,6 +71,8 @@ def _decode(buffer: bytes, position: int, depth: int) -> tuple[Any, int]:
         if depth >= MAX_DEPTH:
             raise DecodeError("values are nested too deeply")
         descriptor, position = _decode(buffer, position, depth + 1)
+        if not isinstance(descriptor, (int, str)):
+            raise DecodeError("a descriptor is neither a number nor a symbol")
         value, position = _decode(buffer, position, depth + 1)
         return Described(descriptor, value), position
     reader = _READERS.get(code)
@@ -169,6 +172,8 @@ def _map(width: Struct) -> _Reader:
         items = _items(buffer, position, depth, count, end)
         if count % 2:
             raise DecodeError("a map has a key without a value")
+        if Described in map(type, items[::2]):
+            raise DecodeError("a map's key is a described value")
         try:
             return dict(zip(items[::2], items[1::2], strict=True)), end
         except TypeError as exc:
@@ -180,7 +185,8 @@ def _map(width: Struct) -> _Reader:
 def _array(width: Struct) -> _Reader:
     def read(buffer: bytes, position: int, depth: int) -> tuple[list[Any], int]:
         count, position, end = _compound(buffer, position, depth, width)
-        if count == 0:
+        if count == 0 and end - position <= 1:
+            # Nothing, or the type of the items that there are not.
             return [], end
         reader = _READERS.get(buffer[position])
         if reader is None:

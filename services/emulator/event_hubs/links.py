@@ -92,6 +92,7 @@ class IncomingLink(Link):
         self._credit = 0
         self._first: Transfer | None = None
         self._partial = bytearray()
+        self._size_bytes = 0
 
     def grant_credit(self) -> None:
         self._credit = CREDIT
@@ -103,25 +104,32 @@ class IncomingLink(Link):
         if transfer.aborted:
             self._reset()
             return
-        limit = self.max_message_bytes
-        if len(self._partial) + len(payload) > limit:
-            size = len(self._partial) + len(payload)
-            self._reset()
-            self.detach(conditions.message_too_large(size, limit))
-            return
+        self._size_bytes += len(payload)
         if transfer.more:
-            self._partial += payload
-            self.session.connection.hold(len(payload))
+            self._keep(payload)
             return
         whole = bytes(self._partial + payload) if self._partial else payload
-        first = self._first
+        size_bytes, first = self._size_bytes, self._first
         self._reset()
         self._delivery_count = (self._delivery_count + 1) & _UINT_MASK
         self._credit -= 1
         is_settled = bool(first.settled or transfer.settled)
-        self.node.deliver(Delivery(first.delivery_id or 0, first.message_format or 0, is_settled, whole))
+        delivery = Delivery(first.delivery_id or 0, first.message_format or 0, is_settled, whole)
+        if size_bytes > self.max_message_bytes:
+            refusal = conditions.message_too_large(delivery.delivery_id, size_bytes, self.max_message_bytes)
+            self.settle(delivery, refusal)
+        else:
+            self.node.deliver(delivery)
         if self._credit <= CREDIT // 2 and self.is_open:
             self.grant_credit()
+
+    def _keep(self, payload: bytes) -> None:
+        if self._size_bytes > self.max_message_bytes:
+            # It will be refused when it ends: what comes until then is counted and forgotten.
+            self._forget()
+            return
+        self._partial += payload
+        self.session.connection.hold(len(payload))
 
     def end(self) -> None:
         self._reset()
@@ -129,6 +137,10 @@ class IncomingLink(Link):
 
     def _reset(self) -> None:
         self._first = None
+        self._size_bytes = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self.session.connection.hold(-len(self._partial))
         self._partial = bytearray()
 

@@ -9,6 +9,7 @@ from services.emulator.event_hubs import annotations
 from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs.annotations import Event
 from services.emulator.event_hubs.decoding import DecodeError, Described, decode, skip
+from services.emulator.event_hubs.sections import check_bodies, check_section
 
 BATCH_FORMAT = 0x80013700
 
@@ -17,6 +18,7 @@ _SECTION = b"\x00\x53"
 _DELIVERY_ANNOTATIONS = b"\x00\x53\x71"
 _MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
 _DATA = b"\x00\x53\x75"
+_PROPERTY_SECTIONS = (b"\x00\x53\x73", b"\x00\x53\x74")
 _DATA_8 = _DATA + b"\xa0"
 _DATA_32 = _DATA + b"\xb0"
 _DATA_SECTION = Struct(">4sI")
@@ -65,15 +67,18 @@ class EventCutter:
         """The events of a delivery and its partition key. Raises DecodeError."""
         opening = self._opened(payload)
         if message_format == BATCH_FORMAT:
-            return self._batch(payload, opening)
-        return [_event(payload, opening)], opening.key
+            events, key = self._batch(payload, opening)
+        else:
+            events, key = [_event(payload, opening)], opening.key
+        check_bodies(events)
+        return events, key
 
     def _batch(self, payload: bytes, outer: _Opening) -> tuple[list[Event], str | None]:
         key = outer.key
         events: list[Event] = []
         append, section_at, starts_with = events.append, _DATA_SECTION.unpack_from, payload.startswith
         seen, (seen_bytes, header, own, own_items, seen_key) = self._seen, self._opening
-        position, end = outer.size, len(payload)
+        position, end = _batch_start(payload, outer.size), len(payload)
         # Written out, for this runs for every event: a call costs as much as all of it.
         while position < end:
             is_short = end - position < _DATA_SECTION.size
@@ -119,6 +124,13 @@ def _short_section(payload: bytes, position: int) -> tuple[bytes, int]:
     return kind, 0
 
 
+def _batch_start(payload: bytes, position: int) -> int:
+    """Where a batch's data sections begin: JavaScript repeats the first event's properties before them."""
+    while payload[position : position + 3] in _PROPERTY_SECTIONS:
+        position = skip(payload, position)
+    return position
+
+
 def _event(message: bytes, opening: _Opening) -> Event:
     size, header, own, own_items, _ = opening
     if size >= len(message):
@@ -132,6 +144,7 @@ def _opening(message: bytes) -> _Opening:
     if message[:3] == HEADER_SECTION:
         position = skip(message, 0)
         header = message[:position]
+        check_section(header)
     if message[position : position + 3] == _DELIVERY_ANNOTATIONS:
         # Meant for this hop only.
         position = skip(message, position)

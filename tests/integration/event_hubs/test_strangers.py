@@ -66,12 +66,12 @@ def credit(handle, count):
     )
 
 
-def transfer(delivery_id, payload, *, more=False):
+def transfer(delivery_id, payload, *, more=False, handle=0):
     return frame(
         0,
         performative(
             0x14,
-            amqp.uint(0),
+            amqp.uint(handle),
             amqp.uint(delivery_id),
             amqp.binary(b"t"),
             amqp.uint(0),
@@ -137,14 +137,34 @@ async def test_a_reader_that_does_not_read_holds_no_memory(server, client):
     writer.transport.abort()
 
 
-async def test_unfinished_deliveries_are_bounded(server, client):
-    """A sender that never finishes its messages is cut off before it fills the memory."""
+async def test_a_message_without_end_fills_no_memory(server, client):
+    """What a sender adds beyond the limit is counted and forgotten; the message is refused when it ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING + attach(0, receiver=False, address="telemetry"))
-    for _ in range(40):
-        writer.write(transfer(0, b"x" * 60_000, more=True))
-    frames = await frames_until(reader, 0x16)
+    for number in range(40):
+        writer.write(transfer(0, b"x" * 60_000, more=number < 39))
+    frames = await frames_until(reader, 0x15)
     assert b"amqp:link:message-size-exceeded" in frames[-1].body
+    assert b"size:2400000 bytes" in frames[-1].body
+    [connection] = server._connections
+    assert connection._held_bytes == 0
+    # The link lives on.
+    writer.write(transfer(1, amqp.described(0x75, amqp.binary(b"small"))))
+    frames = await frames_until(reader, 0x15)
+    assert b"\x53\x24" in frames[-1].body  # accepted
+    writer.transport.abort()
+
+
+async def test_unfinished_messages_are_bounded_together(server):
+    """Many links that each leave a message unfinished are cut off before they fill the memory."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(OPENING)
+    for handle in range(40):
+        writer.write(attach(handle, receiver=False, address="telemetry"))
+        for _ in range(16):
+            writer.write(transfer(0, b"x" * 60_000, more=True, handle=handle))
+    frames = await frames_until(reader, 0x18)
+    assert b"amqp:resource-limit-exceeded" in frames[-1].body
     writer.transport.abort()
 
 

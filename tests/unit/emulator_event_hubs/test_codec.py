@@ -56,9 +56,6 @@ def test_what_is_encoded_is_decoded(encoded, before, after):
 def test_skipping_lands_where_decoding_does(encoded):
     """A value can be stepped over without being looked at."""
     _, raw = encoded
-    # A described value inside a described one is nothing that a message's sections are made of.
-    if raw[:1] == b"\x00" and raw[3:4] == b"\x00":
-        return
     assert skip(raw + b"\x40", 0) == len(raw)
 
 
