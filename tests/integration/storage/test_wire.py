@@ -188,3 +188,20 @@ async def test_a_client_that_asks_before_it_sends(storage, raw_to):
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
     _, answer = await raw.send("PUT", "/lake/g", PUT_BLOB | {"Expect": "100-continue"}, b"")
     assert answer.startswith(b"HTTP/1.1 201 ")
+
+
+async def test_content_checked_by_crc64(raw):
+    """A body is taken only where it has the checksum that was sent with it."""
+    checked = PUT_BLOB | {"x-ms-content-crc64": "iJh5CoYUi64="}
+    status, answer = await raw.send("PUT", "/lake/f", checked, b"123456789")
+    assert (status, b"x-ms-content-crc64: iJh5CoYUi64=" in answer) == (201, True)
+    status, answer = await raw.send("PUT", "/lake/f", checked, b"12345678X")
+    assert (status, b"Crc64Mismatch" in answer) == (400, True)
+    assert (await raw.send("GET", "/lake/f"))[1].endswith(b"123456789")
+
+
+@pytest.mark.parametrize("header", ["x-ms-encryption-key", "x-ms-if-tags", "x-ms-encryption-scope"])
+async def test_what_would_be_left_unread_is_refused(raw, header):
+    """Better no answer than one that passes over what was asked for."""
+    status, answer = await raw.send("PUT", "/lake/f", PUT_BLOB | {header: "x"}, b"abc")
+    assert (status, b"UnsupportedHeader" in answer, header.encode() in answer) == (400, True, True)
