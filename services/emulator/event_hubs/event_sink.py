@@ -15,9 +15,6 @@ from services.emulator.event_hubs.links import Delivery, IncomingLink
 from services.emulator.event_hubs.messages import EventCutter
 from shared import failpoints
 from shared.hubs.partition_key import partition_of
-from shared.log_events import EventLog
-
-log = EventLog(__name__)
 
 MAX_PARTITION_KEY_LENGTH = 128
 
@@ -68,7 +65,7 @@ class EventSink:
         try:
             self._hub.logs[partition].append(events, self._namespace.now_ms())
         except OSError as exc:
-            log.exception("append_failed", hub=self.hub_name, partition=partition)
+            # The log has said so, once for all that it refuses.
             self._link.settle(delivery, _cannot_grow(exc))
             return
         # A crash before this line: the events are there or not, and the sender, unanswered, has to look.

@@ -64,6 +64,7 @@ class PartitionLog:
         self._segments, self._tail = found.segments, found.tail
         self._bases = [segment.base_offset for segment in self._segments]
         self._reservation = Reservation(directory, found.marks)
+        self._is_refusing = False
 
     @property
     def end_offset(self) -> int:
@@ -109,22 +110,33 @@ class PartitionLog:
         records = encoded_records(events, first_sequence, start, enqueued_ms)
         end, last_sequence = start + len(records.data), first_sequence + len(events) - 1
         tail = Tail(last_sequence + 1, end, last_sequence, records.last_offset, enqueued_ms)
+        try:
+            self._keep(records.data, tail)
+        except OSError as exc:
+            if not self._is_refusing:
+                log.warning("log_cannot_grow", partition=str(self.directory), reason=exc.strerror)
+            self._is_refusing = True
+            raise
+        self._is_refusing = False
+        first = RecordMark(start - base, 0, first_sequence, enqueued_ms)
+        segment.accept(first, RecordMark(records.last_offset - base, end - base, last_sequence, enqueued_ms))
+        self._tail = tail
+        self._wake()
+
+    def _keep(self, data: bytes, tail: Tail) -> None:
+        """Write `data`, after which the log ends with `tail`; or leave it as it is (OSError)."""
         if not self._reservation.covers(tail):
             if not self._reservation.is_made:
                 # Without a tail the reservation alone would count, and it says more than is used.
                 self._tail_file.save(self._tail)
             self._reservation.make(tail)
         try:
-            segment.write(records.data)
+            self._segments[-1].write(data)
             # Nobody is served before this says so: after a kill the log knows all that was.
             self._tail_file.save(tail)
         except OSError:
-            segment.take_back()
+            self._segments[-1].take_back()
             raise
-        first = RecordMark(start - base, 0, first_sequence, enqueued_ms)
-        segment.accept(first, RecordMark(records.last_offset - base, end - base, last_sequence, enqueued_ms))
-        self._tail = tail
-        self._wake()
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:
         """Up to `max_bytes` of one segment from `offset`, or from where the log now begins; None at its end.
