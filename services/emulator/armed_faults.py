@@ -69,8 +69,9 @@ class ArmedFault(Generic[F]):
     links.
     """
 
-    def __init__(self, fault_id: str, fault: F, now_s: float) -> None:
-        self.id = fault_id
+    def __init__(self, service: str, number: int, fault: F, now_s: float) -> None:
+        self.id = f"{service}-{number}"
+        self.service = service
         self.fault = fault
         self.struck = 0
         self._fitted = 0
@@ -155,13 +156,14 @@ class FaultBook(Generic[F]):
     def described(self) -> list[dict[str, Any]]:
         """All in the order in which they were asked for, those that are over too, as JSON has them."""
         self._sort_out()
-        listed = [(one, "over") for one in self._over] + [(one, "armed") for one in self._armed]
-        return [describe(one) | {"state": state} for one, state in listed]
+        over = [describe(one) | {"state": "over"} for one in self._over]
+        armed = [describe(one) | {"state": "armed"} for one in self._armed]
+        return sorted(over + armed, key=_number)
 
     def _noted(self, fault: F) -> ArmedFault[F]:
         self._count += 1
         log.info("fault_injected", service=self._service, **msgspec.to_builtins(fault))
-        return ArmedFault(f"{self._service}-{self._count}", fault, self._clock())
+        return ArmedFault(self._service, self._count, fault, self._clock())
 
     def _sort_out(self) -> None:
         now_s = self._clock()
@@ -173,4 +175,8 @@ class FaultBook(Generic[F]):
 
 def describe(armed: ArmedFault[Any]) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.to_builtins(armed.fault)
-    return {"id": armed.id, "struck": armed.struck, **fields}
+    return {"id": armed.id, "service": armed.service, "struck": armed.struck, **fields}
+
+
+def _number(described: dict[str, Any]) -> int:
+    return int(described["id"].rpartition("-")[2])

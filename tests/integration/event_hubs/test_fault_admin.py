@@ -33,7 +33,8 @@ async def test_a_fault_is_asked_for_listed_and_taken_back(call, client):
     """POST arms it and names it, GET tells what it struck, DELETE ends it."""
     asked = {"kind": "reject", "hub": "telemetry", "times": "always"}
     status, armed = await call("POST", "/faults", asked)
-    assert (status, armed) == (201, asked | {"id": "event_hubs-1", "at": "send", "struck": 0})
+    named = {"id": "event_hubs-1", "service": "event_hubs", "at": "send", "struck": 0}
+    assert (status, armed) == (201, asked | named)
     async with client.producer() as producer:
         with pytest.raises(EventDataSendError):
             await producer.send_event(EventData(b"x"), partition_id="0")

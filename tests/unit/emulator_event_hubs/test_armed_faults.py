@@ -102,6 +102,7 @@ def test_faults_are_listed_with_what_they_struck(faults):
     assert faults.book.described() == [
         {
             "id": "event_hubs-1",
+            "service": "event_hubs",
             "struck": 1,
             "kind": "reject",
             "hub": "telemetry",
@@ -110,6 +111,7 @@ def test_faults_are_listed_with_what_they_struck(faults):
         },
         {
             "id": "event_hubs-2",
+            "service": "event_hubs",
             "struck": 1,
             "kind": "lose_answer",
             "at": "answer",
@@ -155,7 +157,7 @@ NONSENSE = [
     ({"kind": "delay", "delay_ms": 1e9}, "at most 600000"),
     ({"kind": "lose_answer", "description": "x"}, "not for lose_answer"),
     ({"kind": "fill_up", "at": "answer"}, "strikes at send"),
-    ({"kind": "fail", "service": "storage", "operation": "rename_file"}, "operation is one of append, "),
+    ({"kind": "fail", "service": "storage", "operation": "rename_file"}, "operation is one of .*append, "),
     ({"kind": "fail", "service": "storage", "status": 200}, "400 to 599"),
     ({"kind": "fail", "service": "storage", "status": 404}, "404 needs its code"),
     ({"kind": "fail", "service": "storage", "code": "Odd"}, "Odd has no status"),
