@@ -57,7 +57,11 @@ export async function withConsumer(
 }
 
 /** The next `count` events, each with its partition's id, from the beginning unless told otherwise. */
-export function received(hub, count, { startPosition = earliestEventPosition, partitionId, ...subscription } = {}) {
+export function received(
+  hub,
+  count,
+  { startPosition = earliestEventPosition, partitionId, connectionString, options: how, ...subscription } = {},
+) {
   return withConsumer(hub, async (consumer) => {
     const events = [];
     let subscribed;
@@ -79,7 +83,7 @@ export function received(hub, count, { startPosition = earliestEventPosition, pa
       await subscribed.close();
     }
     return events;
-  });
+  }, { connectionString, options: how });
 }
 
 /** The error with which a reader cannot go on; what it receives until then goes to `onEvents`. */
