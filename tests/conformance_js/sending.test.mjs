@@ -99,6 +99,8 @@ test("the buffered producer hands in everything, keys on their partitions", asyn
     maxWaitTimeInMs: 100,
     onSendEventsErrorHandler: async (context) => failed.push(context.error),
   });
+  // Its housekeeping would keep the process alive for ten seconds after it is closed.
+  producer._backgroundManagementInterval = 100;
   for (let number = 0; number < 300; number += 1) {
     await producer.enqueueEvent({ body: number }, number % 3 ? { partitionKey: `k${number % 3}` } : {});
   }
