@@ -99,8 +99,9 @@ class TailFile:
 class Reservation:
     """Numbers and offsets that every later start knows of before they are used."""
 
-    def __init__(self, directory: Path, marks: LogMarks | None) -> None:
+    def __init__(self, directory: Path, marks: LogMarks | None, tail_file: TailFile) -> None:
         self._directory = directory
+        self._tail_file = tail_file
         is_ours = marks is not None and marks.boot_id == current_boot_id()
         self._marks = marks if is_ours and marks is not None else LogMarks()
 
@@ -108,17 +109,15 @@ class Reservation:
     def is_made(self) -> bool:
         return bool(self._marks.boot_id)
 
-    def covers(self, tail: Tail) -> bool:
-        reserved = self._marks
-        return (
-            tail.next_sequence <= reserved.reserved_sequence and tail.next_offset <= reserved.reserved_offset
-        )
-
-    def make(self, tail: Tail) -> None:
-        """Reserve far beyond `tail`, durably. Raises OSError."""
-        self._save(
-            tail.next_sequence + RESERVED_NUMBERS, tail.next_offset + RESERVED_BYTES, current_boot_id()
-        )
+    def cover(self, tail: Tail, current: Tail) -> None:
+        """Before the log goes on from `current` to `tail`: reserve that and much more. Raises OSError."""
+        sequence, offset = tail.next_sequence, tail.next_offset
+        if sequence <= self._marks.reserved_sequence and offset <= self._marks.reserved_offset:
+            return
+        if not self.is_made:
+            # Without a tail the reservation alone would count, and it says more than is used.
+            self._tail_file.save(current)
+        self._save(sequence + RESERVED_NUMBERS, offset + RESERVED_BYTES, current_boot_id())
 
     def end(self, tail: Tail) -> None:
         """Everything was made durable: `tail` is where the next start goes on. Raises OSError."""

@@ -3,6 +3,7 @@
 Nothing of an event stays in memory. An event's offset is the byte at which its record begins.
 """
 
+import errno
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -63,8 +64,8 @@ class PartitionLog:
         found = recovered(directory, self._files, self._tail_file, in_background)
         self._segments, self._tail = found.segments, found.tail
         self._bases = [segment.base_offset for segment in self._segments]
-        self._reservation = Reservation(directory, found.marks)
-        self._is_refusing = False
+        self._reservation = Reservation(directory, found.marks, self._tail_file)
+        self._is_refusing = self._is_abandoned = False
 
     @property
     def end_offset(self) -> int:
@@ -125,11 +126,10 @@ class PartitionLog:
 
     def _keep(self, data: bytes, tail: Tail) -> None:
         """Write `data`, after which the log ends with `tail`; or leave it as it is (OSError)."""
-        if not self._reservation.covers(tail):
-            if not self._reservation.is_made:
-                # Without a tail the reservation alone would count, and it says more than is used.
-                self._tail_file.save(self._tail)
-            self._reservation.make(tail)
+        if self._is_abandoned:
+            # The directory may be another hub's by now.
+            raise FileNotFoundError(errno.ENOENT, "The log was deleted")
+        self._reservation.cover(tail, self._tail)
         try:
             self._segments[-1].write(data)
             # Nobody is served before this says so: after a kill the log knows all that was.
@@ -203,6 +203,7 @@ class PartitionLog:
         if active.first_ms is not None and now_ms - active.first_ms >= max_age_ms // _SEGMENTS_PER_AGE:
             self.roll()
         over_bytes = 0 if max_bytes is None else self.size_bytes - max_bytes
+        least_ms = now_ms - max_age_ms
         try:
             while (oldest := self._expirable) and (oldest.is_before(now_ms - max_age_ms) or over_bytes > 0):
                 over_bytes -= oldest.size_bytes
@@ -244,7 +245,8 @@ class PartitionLog:
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of the files, of a deleted hub for one."""
+        """Let go of the files, of a deleted hub for one, and take nothing more."""
+        self._is_abandoned = True
         for segment in self._segments:
             segment.let_go()
         self._tail_file.close()

@@ -4,8 +4,6 @@ Beside it lies its sparse index: `.rows` while events come in, `.index` once all
 """
 
 import contextlib
-import errno
-import os
 import re
 import threading
 from collections.abc import Iterator
@@ -119,9 +117,6 @@ class Segment:
 
     def write(self, data: bytes) -> None:
         """Write `data` behind the last record, where it counts only once it is accepted. Raises OSError."""
-        if self._is_gone:
-            # Its path may be another hub's by now.
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.path))
         if self._has_scraps:
             self._file.truncate(self.size_bytes)
             self._has_scraps = False

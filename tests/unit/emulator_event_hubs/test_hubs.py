@@ -6,6 +6,7 @@ from services.emulator.event_hubs.hub_description import HubKey, HubRefused
 from services.emulator.event_hubs.hubs import HubRegistry, HubUnknown
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND
+from shared.errors import NeedsAttention
 
 ALL_CLAIMS = (LISTEN, SEND, MANAGE)
 
@@ -143,3 +144,39 @@ def test_keys_that_are_none_are_refused(directory, keys):
     """A key has a name of its own, a value and a claim, and there are at most twelve."""
     with pytest.raises(HubRefused):
         registry(directory).create("h", keys=keys)
+
+
+def test_no_two_hubs_are_the_same(directory, monkeypatch):
+    """A hub deleted and made again has a later created_at, though the clock stands still or was set back."""
+    monkeypatch.setattr("time.time_ns", lambda: 1_000_000_000)
+    hubs = registry(directory)
+    times = []
+    for _ in range(3):
+        times.append(hubs.create("h", 1).description.created_at_ms)
+        hubs.delete("h")
+    assert times == [1000, 1001, 1002]
+
+
+def test_a_deleted_hub_is_not_written_to(directory):
+    """What still holds the log of a deleted hub cannot write into the hub that took its name."""
+    hubs = registry(directory)
+    event = (b"", b"", 0, b"\x00\x53\x75\xa0\x00")
+    old = hubs.create("h", 1).logs[0]
+    hubs.delete("h")
+    new = hubs.create("h", 1).logs[0]
+    with pytest.raises(OSError, match="The log was deleted"):
+        old.append([event], 1)
+    assert not list(directory.rglob("*.log"))
+    new.append([event], 1)
+    assert new.next_sequence == 1
+    hubs.close()
+
+
+def test_a_broken_description_is_named(directory):
+    """A hub.json that cannot be read ends the start with one line that says which."""
+    hubs = registry(directory)
+    hubs.create("h", 1)
+    hubs.close()
+    (directory / "h" / "hub.json").write_text("{")
+    with pytest.raises(NeedsAttention, match=r"h/hub\.json cannot be read"):
+        registry(directory)
