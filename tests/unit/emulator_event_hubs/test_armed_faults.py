@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -5,6 +7,7 @@ from services.emulator.event_hubs.faults import Fault, Faults, Place
 from services.emulator.storage.faults import Fault as StorageFault
 from services.emulator.storage.faults import Faults as StorageFaults
 
+DOCS = Path(__file__).parents[3] / "docs" / "emulator-faults.md"
 HERE = Place("telemetry", 0)
 
 
@@ -175,6 +178,14 @@ def test_nonsense_is_refused_with_a_sentence(asked, sentence):
     fault = StorageFault if asked.get("service") == "storage" else Fault
     with pytest.raises(msgspec.ValidationError, match=sentence):
         msgspec.json.decode(msgspec.json.encode(asked), type=fault)
+
+
+def test_the_examples_of_the_docs_are_faults():
+    """Whoever copies a fault from docs/emulator-faults.md gets it armed."""
+    examples = [line for line in DOCS.read_text().splitlines() if line.startswith(('{"kind"', '{"service"'))]
+    assert len(examples) > 5
+    for line in examples:
+        msgspec.json.decode(line, type=StorageFault if '"storage"' in line else Fault)
 
 
 def test_python_is_checked_like_json():
