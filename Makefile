@@ -42,6 +42,7 @@ test: check ## Lint, types and every test
 	$(BIN)/pytest tests/e2e -n 2 --dist worksteal
 
 bench: .venv/.dev ## The figures, each beside its floor
+	$(BIN)/fleetprice bench
 	$(BIN)/python -m bench
 
 chaos: .venv/.dev ## The long fault runs: every named point kills its process 25 times under load

@@ -1,1 +1,1 @@
-"""Figures, each beside a floor measured in the same run, because machines are noisy."""
+"""Figures of parts, each beside a floor measured in the same run; `fleetprice bench` has those of services."""

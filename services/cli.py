@@ -40,6 +40,7 @@ VERBS = {
     "score": Verb("services.scorer", "ScorerSettings", "scorer"),
     "train": Verb("services.trainer", "TrainerSettings", "trainer"),
     "tail": Verb("services.tail", "TailSettings", "local"),
+    "bench": Verb("services.bench", "BenchSettings", "local"),
     "verify": Verb("services.oracle", "OracleSettings", "local"),
 }
 
@@ -246,6 +247,17 @@ def tail(
 ) -> None:
     """Watch a stream."""
     _run("tail", locals())
+
+
+@app.command(cls=VerbCommand)
+def bench(
+    only: Annotated[str | None, Option(help="Figures to measure, separated by commas")] = None,
+    rounds: Annotated[int | None, Option(help="Laps of ours and of the floor, in turn")] = None,
+    scale: Annotated[float | None, Option(help="Times the usual load")] = None,
+    as_json: Json = None,
+) -> None:
+    """Measure ours beside the bare SDK in the same run."""
+    _run("bench", locals())
 
 
 @app.command(cls=VerbCommand)

@@ -28,6 +28,7 @@ SERVICES = (
     "UP",
     "ORACLE",
     "TAIL",
+    "BENCH",
     "CHAOS",
 )
 

@@ -1,0 +1,84 @@
+"""`fleetprice bench`: figures of whole services, each beside the floor measured in the same run."""
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from services.bench.figure import Figure, figure
+from services.bench.filling import PARTITIONS, Load
+from services.bench.laps import floor_lap, ingest_lap
+from services.bench.settings import BenchSettings
+from services.bench.world import Cores, World, embedded
+from shared.contract.bodies import ARROW, JSON, NDJSON
+from shared.errors import NeedsAttention
+from shared.run import run_service, say_and_refuse
+from shared.settings import read_settings
+
+_HEADER = f"{'figure':<20}{'ours':>12}{'floor':>12}{'ratio':>8}  unit, cores"
+
+# Events of a batch, and batches into each partition; the processes that share the partitions.
+_LOADS = {
+    "ingest_json": (JSON, 1, 2_500, 20, 1),
+    "ingest_ndjson": (NDJSON, 200, 10, 80, 1),
+    "ingest_arrow": (ARROW, 500, 4, 150, 1),
+    "ingest_two_workers": (JSON, 1, 2_500, 40, 2),
+}
+
+
+async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
+    """Measure figure after figure and print each, until done or told to stop."""
+    names = settings.names()
+    folder = Path(tempfile.mkdtemp(prefix="fleetprice-bench-"))
+    try:
+        async with embedded(folder) as world:
+            if not settings.as_json:
+                _say(_HEADER)
+            async for one in _figures(world, settings, names):
+                _say(json.dumps(one.as_dict()) if settings.as_json else _row(one))
+                if stop.is_set():
+                    return
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _figures(world: World, settings: BenchSettings, names: list[str]) -> AsyncIterator[Figure]:
+    for name in names:
+        content_type, pack, events, batches, processes = _LOADS[name]
+        # An even number, so that the two files of each partition are of the same size.
+        load = Load(name, content_type, pack, events, max(2, round(batches * settings.scale / 2) * 2))
+        world.program.hold(Cores.of(processes).serving)
+        ours, floors = [], []
+        for number in range(settings.rounds):
+            hub = f"{name.replace('_', '-')}-{number}"
+            async with world.hub(hub, PARTITIONS):
+                ours.append(await ingest_lap(world, hub, load, settings.prefetch, processes))
+                floors.append(await floor_lap(world, hub, load, settings.prefetch, processes))
+        yield figure(name, ours, floors, processes)
+
+
+def _row(one: Figure) -> str:
+    return f"{one.name:<20}{one.rate:>12,.0f}{one.floor:>12,.0f}{one.ratio:>8.0%}  {one.unit}, {one.cores}"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - what was asked for
+
+
+def main(overrides: dict[str, Any] | None = None) -> int:
+    """Run the benchmark; the exit code."""
+    try:
+        settings = read_settings(BenchSettings, overrides)
+        settings.names()
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("bench", settings, partial(serve, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

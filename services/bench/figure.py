@@ -1,0 +1,56 @@
+"""A figure beside the floor that was measured in the same run (pure)."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Lap:
+    """One pass over everything in the hub: readings, and the wall and processor time they took."""
+
+    readings: int
+    took_s: float
+    cpu_s: float
+
+    @property
+    def rate(self) -> float:
+        """Readings a second, by the clock."""
+        return self.readings / self.took_s
+
+    @property
+    def cpu_rate(self) -> float:
+        """Readings per second of processor time: what a machine shared with others cannot blur."""
+        return self.readings / self.cpu_s
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """`rate` and `floor` in `unit` by the clock; the `_cpu` ones per second of processor time."""
+
+    name: str
+    rate: float
+    floor: float
+    ratio: float
+    unit: str
+    cores: int
+    cpu_rate: float
+    cpu_floor: float
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            name: round(value, 3) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
+
+
+def figure(name: str, ours: Sequence[Lap], floors: Sequence[Lap], cores: int) -> Figure:
+    """The middle lap of each: the machine's noise is in both, and the best of either would flatter it."""
+    rate, floor = _middle(ours), _middle(floors)
+    cpu_rate = statistics.median(lap.cpu_rate for lap in ours)
+    cpu_floor = statistics.median(lap.cpu_rate for lap in floors)
+    return Figure(name, rate, floor, rate / floor, "readings/s", cores, cpu_rate, cpu_floor)
+
+
+def _middle(laps: Sequence[Lap]) -> float:
+    return statistics.median(lap.rate for lap in laps)
