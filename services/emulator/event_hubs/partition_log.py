@@ -139,10 +139,7 @@ class PartitionLog:
             raise
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:
-        """Up to `max_bytes` of one segment from `offset`, or from where the log now begins; None at its end.
-
-        At least one whole record: a longer one than `max_bytes` comes alone.
-        """
+        """Up to `max_bytes`, but a whole record, from `offset` or where the log now begins; None at its end."""
         offset = max(offset, self.begin_offset)
         following = bisect_right(self._bases, offset)
         segment = self._segments[following - 1]
@@ -203,7 +200,6 @@ class PartitionLog:
         if active.first_ms is not None and now_ms - active.first_ms >= max_age_ms // _SEGMENTS_PER_AGE:
             self.roll()
         over_bytes = 0 if max_bytes is None else self.size_bytes - max_bytes
-        least_ms = now_ms - max_age_ms
         try:
             while (oldest := self._expirable) and (oldest.is_before(now_ms - max_age_ms) or over_bytes > 0):
                 over_bytes -= oldest.size_bytes
