@@ -3,7 +3,7 @@ import string
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT
@@ -65,7 +65,7 @@ async def test_no_request_is_the_servers_fault(raw, tree):
     """Whatever is asked for, however it is spelt, the answer is the service's own and stays in the tree."""
     loop = asyncio.get_running_loop()
 
-    @settings(max_examples=200, deadline=None, database=None)
+    @settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(METHODS, ENCODED, QUERIES, HEADERS, st.sampled_from([b"", b"abc"]))
     def ask(method, path, query, headers, body):
         sent = body if method in {"PUT", "PATCH", "POST"} else b""

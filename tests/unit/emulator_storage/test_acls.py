@@ -1,7 +1,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.emulator.storage.acls import Mode, changed, parse
@@ -12,6 +12,7 @@ RIGHTS = st.tuples(*(st.sampled_from([letter, "-"]) for letter in "rwx")).map(""
 WHO = st.sampled_from(["user:", "user:a", "group:", "mask:", "other:", "default:user:", "default:group:b"])
 
 
+@settings(deadline=None)
 @given(st.dictionaries(WHO, RIGHTS, min_size=1))
 def test_what_is_set_is_what_was_asked_for(entries):
     """On a directory every entry is kept, in order; on a file, those for what is made in it are left out."""
@@ -21,6 +22,7 @@ def test_what_is_set_is_what_was_asked_for(entries):
     assert on_file == ",".join(part for part in text.split(",") if not part.startswith("default:"))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(WHO, RIGHTS, min_size=1))
 def test_what_was_added_is_taken_away_again(entries):
     """Removing what was modified in leaves the rest as it was."""
@@ -30,6 +32,7 @@ def test_what_was_added_is_taken_away_again(entries):
     assert removed.acl == ",".join(kept)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30), st.sampled_from(Mode))
 def test_nonsense_is_refused(text, mode):
     """Whatever is sent is either understood or the client's fault."""

@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.emulator.storage.digests import crc64, crc64_of
@@ -10,6 +10,7 @@ def test_the_polynomial_is_the_services():
     assert crc64(b"") == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_it_goes_on_where_it_stopped(data, cut):
     """Piece by piece is the same as at once."""
