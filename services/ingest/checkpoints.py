@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import structlog
 from azure.core.exceptions import AzureError
 
-from services.ingest.footer import Head
 from shared.hubs.resume import ResumingCheckpointStore
+from shared.slot_chain.footer import Head
 
 log = structlog.get_logger()
 

@@ -14,16 +14,16 @@ import pyarrow as pa
 import structlog
 from prometheus_client import Counter, Histogram
 
-from services.ingest.chain import read_footer
 from services.ingest.dead_letters import code_of, encode_letters
-from services.ingest.footer import Footer, Head
 from services.ingest.ranges import Cut, turn
-from services.ingest.root import make_root, root_of
-from services.ingest.slot import Lane, folder_of
 from shared import failpoints
 from shared.contract.columns import Contract
 from shared.errors import FleetpriceError, SinkUnavailable
 from shared.lake import Lake
+from shared.slot_chain.chain import read_footer
+from shared.slot_chain.footer import Footer, Head
+from shared.slot_chain.root import make_root, root_of
+from shared.slot_chain.slot import Lane, folder_of
 
 log = structlog.get_logger()
 

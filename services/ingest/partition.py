@@ -10,15 +10,15 @@ from prometheus_client import Counter
 from services.ingest.commit import Committer, Overtaken
 from services.ingest.dead_letters import NAMED_BY_OPERATOR
 from services.ingest.events import Event
-from services.ingest.footer import Head
 from services.ingest.ranges import EVENT_BYTES, Cut, OpenRange
 from services.ingest.roll import RollPolicy
-from services.ingest.slot import HOUR_US
 from shared.contract.bodies import BodyDecoder, Decoded, whole
 from shared.contract.runs import NOTHING, RunDecoder
 from shared.errors import GapUnexplained
 from shared.hubs.contiguity import Contiguity, Step
 from shared.hubs.progress import NEXT_SEQUENCE
+from shared.slot_chain.footer import Head
+from shared.slot_chain.slot import HOUR_US
 
 log = structlog.get_logger()
 

@@ -12,16 +12,11 @@ from azure.eventhub import CloseReason, EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.exceptions import EventHubError
 
-from services.ingest.chain import find_heads
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.commit import Committer, Overtaken, Source
-from services.ingest.footer import Footer, Head
 from services.ingest.hub import Hub, Reach
-from services.ingest.parquet import encode
 from services.ingest.partition import PartitionPipeline, Start
-from services.ingest.root import lanes_of
 from services.ingest.settings import IngestSettings
-from services.ingest.slot import Lane
 from services.ingest.sweep import sweep
 from services.ingest.transport import received
 from services.ingest.watch import watch
@@ -29,6 +24,11 @@ from services.ingest.worker import PartitionWorker
 from shared.contract.columns import BY_STREAM
 from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
 from shared.lake import Lake
+from shared.slot_chain.chain import find_heads
+from shared.slot_chain.footer import Footer, Head
+from shared.slot_chain.parquet import encode
+from shared.slot_chain.root import lanes_of
+from shared.slot_chain.slot import Lane
 
 log = structlog.get_logger()
 

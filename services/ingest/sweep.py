@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from services.ingest.chain import read_footer
-from services.ingest.slot import Lane, Staged, staged_in, staging_folder
 from shared.lake import Lake
+from shared.slot_chain.chain import read_footer
+from shared.slot_chain.slot import Lane, Staged, staged_in, staging_folder
 
 log = structlog.get_logger()
 

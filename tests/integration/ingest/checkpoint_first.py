@@ -7,9 +7,9 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from services.ingest import stream
 from services.ingest.__main__ import main
-from services.ingest.chain import find_heads
-from services.ingest.footer import Head
 from services.ingest.partition import PartitionPipeline
+from shared.slot_chain.chain import find_heads
+from shared.slot_chain.footer import Head
 
 land = PartitionPipeline._land
 

@@ -16,17 +16,17 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.ingest.chain import find_heads
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.events import Event
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll import RollPolicy
-from services.ingest.root import lanes_of
-from services.ingest.slot import HOUR_US
 from services.ingest.sweep import sweep
 from shared.contract.columns import contract_of
 from shared.errors import GapUnexplained, SinkUnavailable
 from shared.lake import LakeFile
+from shared.slot_chain.chain import find_heads
+from shared.slot_chain.root import lanes_of
+from shared.slot_chain.slot import HOUR_US
 
 STREAM, CREATED_AT = "ticks", "2026-01-01T00:00:00Z"
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)

@@ -7,16 +7,16 @@ import pyarrow as pa
 import pytest
 import structlog
 
-from services.ingest.chain import find_heads
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.events import Event
-from services.ingest.footer import Footer
-from services.ingest.parquet import encode, read_key_values
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll import RollPolicy
-from services.ingest.root import make_root, root_of
-from services.ingest.slot import HOUR_US, Lane
 from shared.errors import GapUnexplained
+from shared.slot_chain.chain import find_heads
+from shared.slot_chain.footer import Footer
+from shared.slot_chain.parquet import encode, read_key_values
+from shared.slot_chain.root import make_root, root_of
+from shared.slot_chain.slot import HOUR_US, Lane
 from tests.unit.ingest.model import CONTRACT, CREATED_AT, ModelLake, Tick
 
 HOUR = 497_184

@@ -9,7 +9,7 @@ import struct
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.ingest.footer import Footer
+from shared.slot_chain.footer import Footer
 
 ROW_GROUP_ROWS = 128 * 1024
 FOOTER_READ_BYTES = 64 * 1024

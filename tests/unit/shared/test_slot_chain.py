@@ -4,9 +4,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.ingest.footer import Footer, Head
-from services.ingest.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_key_values
-from services.ingest.slot import (
+from shared.contract.columns import PREDICTION, READING
+from shared.errors import NeedsAttention
+from shared.slot_chain.footer import Footer, Head
+from shared.slot_chain.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_key_values
+from shared.slot_chain.slot import (
     Lane,
     Staged,
     folder_of,
@@ -15,8 +17,6 @@ from services.ingest.slot import (
     slot_in,
     staged_in,
 )
-from shared.contract.columns import PREDICTION, READING
-from shared.errors import NeedsAttention
 
 HOUR = 497_184
 FOOTER = Footer(

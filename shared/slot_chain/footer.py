@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Self
 
-from services.ingest.slot import hour_of
 from shared.errors import NeedsAttention
+from shared.slot_chain.slot import hour_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 from msgspec import Struct
 
-from services.ingest.footer import Head
-from services.ingest.slot import Lane, folder_of, hour_of, root_in, roots_folder
 from shared.errors import HubRecreated, NeedsAttention, SinkUnavailable
 from shared.lake import Lake
+from shared.slot_chain.footer import Head
+from shared.slot_chain.slot import Lane, folder_of, hour_of, root_in, roots_folder
 
 
 class Root(Struct, frozen=True):

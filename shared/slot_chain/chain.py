@@ -9,12 +9,12 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
-from services.ingest.footer import Footer, Head
-from services.ingest.parquet import FOOTER_READ_BYTES, footer_size, read_key_values
-from services.ingest.root import Root
-from services.ingest.slot import Lane, hour_of, slot_in
 from shared.errors import HubRecreated, NeedsAttention
 from shared.lake import Lake
+from shared.slot_chain.footer import Footer, Head
+from shared.slot_chain.parquet import FOOTER_READ_BYTES, footer_size, read_key_values
+from shared.slot_chain.root import Root
+from shared.slot_chain.slot import Lane, hour_of, slot_in
 
 _DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
 
