@@ -30,6 +30,7 @@ SERVICES = (
     "TAIL",
     "BENCH",
     "CHAOS",
+    "COMPACTION",
 )
 
 DEVELOPMENT_KEYS = (
