@@ -139,7 +139,7 @@ class PartitionLog:
             raise
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:
-        """Up to `max_bytes`, at least a record, from `offset` or where the log now begins; None at the end."""
+        """Up to `max_bytes`, at least a record, from `offset` or where the log begins; None at its end."""
         offset = max(offset, self.begin_offset)
         following = bisect_right(self._bases, offset)
         segment = self._segments[following - 1]
