@@ -15,6 +15,7 @@ from services.emulator.config import read_config
 from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.sas import SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.heap import keep_freed_memory
 from services.emulator.identity.issuer import Issuer
 from services.emulator.settings import EmulatorSettings
 from services.emulator.storage.server import StorageServer
@@ -120,6 +121,7 @@ def _say_ready(settings: EmulatorSettings, reached: Mapping[str, str]) -> None:
 
 def run(settings: EmulatorSettings) -> int:
     """Serve until SIGTERM or SIGINT; the exit code."""
+    keep_freed_memory()
     return run_service("emulator", settings, lambda stop: serve(settings, stop))
 
 
