@@ -36,17 +36,24 @@ class StrictDecoder:
         return min(found, default=None)
 
     def lines(self, body: bytes) -> list[Struct] | None:
-        """The records of a body whose every line is one; None for any other."""
-        pieces = body.split(b"\n")
-        if not pieces[-1].strip():
-            pieces.pop()
-        if not pieces or max(map(len, pieces)) > MAX_RECORD_BYTES:
+        """The records of a body whose every line is one; None for any other.
+
+        The decoder itself minds no line ends: it takes two values on a line, and one value over two lines.
+        But where every line starts with `{` and ends with `}`, no value goes over a line's end, for within a
+        value no `{` ever follows a `}`; then as many values as lines means one on each.
+        """
+        text = body.removesuffix(b"\n").removesuffix(b"\r")
+        ends = text.count(b"\n")
+        if not (text.startswith(b"{") and text.endswith(b"}")):
+            return None
+        if text.count(b"}\n{") + text.count(b"}\r\n{") != ends:
+            return None
+        if len(text) > MAX_RECORD_BYTES and max(map(len, text.split(b"\n"))) > MAX_RECORD_BYTES:
             return None
         try:
-            records = self._json.decode_lines(body)
+            records = self._json.decode_lines(text)
         except MALFORMED:
             return None
-        # After a value the decoder wants the line's end, so as many values as lines means one on each.
-        if len(records) != len(pieces) or self.untimely(records):
+        if len(records) != ends + 1 or self.untimely(records):
             return None
         return records
