@@ -23,7 +23,7 @@ class TokenNode(RequestNode):
             grant = self._grant(str(request.properties.get("type")), request.body, audience)
         except TokenRefused as refused:
             return self._refused(request, str(refused))
-        self.link.session.connection.grants.put(grant)
+        self.link.session.connection.admit(grant)
         return messages.response(request, _ACCEPTED, "Accepted", amqp.NULL)
 
     def _grant(self, kind: str, token: str, audience: str) -> Grant:

@@ -61,6 +61,14 @@ def lapsed(reason: str, claim: str, resource: str) -> Refusal:
     return Refusal(refusal.condition, f"{reason} {refusal.description}")
 
 
+def idle(idle_s: float, container: str) -> Refusal:
+    return Refusal(
+        CONNECTION_FORCED,
+        f"The connection was inactive for more than the allowed {idle_s * 1000:.0f} milliseconds "
+        f"and is closed by container '{container}'.",
+    )
+
+
 def message_too_large(delivery_id: int, size_bytes: int, limit_bytes: int) -> Refusal:
     return Refusal(
         MESSAGE_SIZE,

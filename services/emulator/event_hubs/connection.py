@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from services.emulator.event_hubs import conditions, performatives, replies
+from services.emulator.event_hubs.allowance import SESSION_BYTES, Allowance
 from services.emulator.event_hubs.conditions import Refusal
 from services.emulator.event_hubs.decoding import DecodeError
 from services.emulator.event_hubs.frames import (
@@ -24,8 +25,9 @@ from services.emulator.event_hubs.frames import (
     frame,
 )
 from services.emulator.event_hubs.grants import Grants
+from services.emulator.event_hubs.liveness import Liveness
 from services.emulator.event_hubs.performatives import Begin, Close, End, Open, SaslInit
-from services.emulator.event_hubs.sas import TokenRefused
+from services.emulator.event_hubs.sas import Grant, TokenRefused
 from services.emulator.event_hubs.session import Session
 
 if TYPE_CHECKING:
@@ -37,12 +39,13 @@ log = EventLog(__name__)
 
 CONTAINER_ID = "fleetprice-event-hubs"
 MAX_FRAME_BYTES = 1024 * 1024
-CHANNEL_MAX = 255
+# Until it has proved who it is a client has nothing large to say.
+STRANGERS_FRAME_BYTES = 64 * 1024
+CHANNEL_MAX = 4999
 IDLE_TIMEOUT_MS = 240_000
 HANDSHAKE_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
 WRITE_BUFFER_BYTES = 1024 * 1024
-MAX_HELD_BYTES = 16 * 1024 * 1024
 _SASL_OK, _SASL_AUTH = 0, 1
 _MECHANISMS = ("ANONYMOUS", "MSSBCBS", "PLAIN", "EXTERNAL")
 
@@ -64,10 +67,11 @@ class Connection(asyncio.Protocol):
         self.max_frame_bytes = MIN_MAX_FRAME_BYTES
         self._connections = connections
         self._patience_s = patience_s
-        self._reader = FrameReader(MAX_FRAME_BYTES)
+        self.allowance = Allowance(lambda: bool(self.grants))
+        self._liveness = Liveness(self.loop, namespace.idle_s, self._is_in_use, self._close_as_idle)
+        self._reader = FrameReader(STRANGERS_FRAME_BYTES)
         self._sessions: dict[int, Session] = {}
         self._outbox: list[bytes] = []
-        self._held_bytes = 0
         self._is_open = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -84,6 +88,7 @@ class Connection(asyncio.Protocol):
         self._timer = self.loop.call_later(self._patience_s, self.abort)
 
     def data_received(self, data: bytes) -> None:
+        self._liveness.heard()
         try:
             for received in self._reader.feed(data):
                 if self.transport.is_closing():
@@ -117,6 +122,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         self._connections.discard(self)
         self.grants.stop()
+        self._liveness.stop()
         for session in self._sessions.values():
             session.end()
         self._sessions.clear()
@@ -141,11 +147,10 @@ class Connection(asyncio.Protocol):
             if not self.transport.is_closing():
                 self.transport.write(b"".join(queued))
 
-    def hold(self, size_bytes: int) -> None:
-        """Count what unfinished deliveries keep in memory. Raises Refusal above the most one client may."""
-        self._held_bytes += size_bytes
-        if self._held_bytes > MAX_HELD_BYTES:
-            raise Refusal(conditions.RESOURCE_LIMIT, "Too many deliveries are unfinished on the connection.")
+    def admit(self, grant: Grant) -> None:
+        """The client has proved that it may do this. Raises Refusal for too many proofs."""
+        self.grants.put(grant)
+        self._reader.max_frame_bytes = MAX_FRAME_BYTES
 
     def demand(self, path: str, claim: str) -> None:
         """Raises Refusal unless a token that still holds allows `claim` on `path`."""
@@ -170,7 +175,7 @@ class Connection(asyncio.Protocol):
             self._hang_up()
 
     def _hang_up(self) -> None:
-        """Close once all that was written has left, or soon: a client that does not read holds nothing open."""
+        """Close once all that was written has left, or soon: who does not read holds nothing open."""
         self.transport.close()
         if self._timer is not None:
             self._timer.cancel()
@@ -228,7 +233,7 @@ class Connection(asyncio.Protocol):
         if init.mechanism == "PLAIN":
             try:
                 _, name, password = (init.initial_response or b"").decode().split("\0")
-                self.grants.put(self.namespace.keys.plain_grant(name, password))
+                self.admit(self.namespace.keys.plain_grant(name, password))
             except (ValueError, TokenRefused):
                 code = _SASL_AUTH
         elif init.mechanism not in _MECHANISMS:
@@ -250,21 +255,28 @@ class Connection(asyncio.Protocol):
         self.send(0, replies.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS))
         if self._timer is not None:
             self._timer.cancel()
+        self._liveness.watch()
         if opened.idle_timeout_ms:
-            self._heartbeat(max(opened.idle_timeout_ms / 2000, 0.1))
+            self._liveness.beat(opened.idle_timeout_ms / 2000, self._send_heartbeat)
 
-    def _heartbeat(self, interval_s: float) -> None:
-        """Empty frames for a client that hangs up after silence."""
+    def _send_heartbeat(self) -> None:
         if self.is_writable:
             self.write([EMPTY_FRAME])
-        self._timer = self.loop.call_later(interval_s, self._heartbeat, interval_s)
+
+    def _is_in_use(self) -> bool:
+        return any(link.carries_events for session in self._sessions.values() for link in session.links)
+
+    def _close_as_idle(self) -> None:
+        self.close(conditions.idle(self.namespace.idle_s, CONTAINER_ID))
 
     def _begin(self, channel: int, begin: Begin) -> None:
         if channel > CHANNEL_MAX or channel in self._sessions:
             raise Refusal(conditions.NOT_ALLOWED, f"The channel {channel} is in use or above the maximum.")
+        self.allowance.hold(SESSION_BYTES)
         self._sessions[channel] = Session(self, channel, begin)
 
     def _end(self, channel: int) -> None:
         if session := self._sessions.pop(channel, None):
             session.end()
+            self.allowance.let_go(SESSION_BYTES)
             self.send(channel, replies.end())

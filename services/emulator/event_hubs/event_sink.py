@@ -40,7 +40,7 @@ class EventSink:
     def deliver(self, delivery: Delivery) -> None:
         if self._queue is not None:
             # One before it is being delayed, and a link keeps its order.
-            self._link.session.connection.hold(len(delivery.payload))
+            self._link.session.connection.allowance.hold(len(delivery.payload))
             self._queue.append(delivery)
             return
         try:
@@ -112,7 +112,7 @@ class EventSink:
         queued, self._queue = self._queue or [], None
         self._append(delivery, partition, events)
         for one in queued:
-            self._link.session.connection.hold(-len(one.payload))
+            self._link.session.connection.allowance.let_go(len(one.payload))
             # It may be delayed too, and those after it then queue again; or end the link, and they are lost.
             if self._link.is_open:
                 self.deliver(one)
@@ -139,7 +139,7 @@ class EventSink:
         self._link.session.connection.close(refusal)
 
     def closed(self) -> None:
-        self._link.session.connection.hold(-sum(len(one.payload) for one in self._queue or ()))
+        self._link.session.connection.allowance.let_go(sum(len(one.payload) for one in self._queue or ()))
         self._queue = None
         self._faults.links.discard(self)
 

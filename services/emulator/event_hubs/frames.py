@@ -34,7 +34,7 @@ class FrameReader:
     """Holds the bytes of at most one unfinished frame of the negotiated size."""
 
     def __init__(self, max_frame_bytes: int) -> None:
-        self._max_frame_bytes = max_frame_bytes
+        self.max_frame_bytes = max_frame_bytes
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[ProtocolHeader | Frame]:
@@ -51,8 +51,8 @@ class FrameReader:
                     continue
                 size, data_offset, kind, channel = _HEADER.unpack_from(buffer, position)
                 body_start = data_offset * _WORD_BYTES
-                if size > self._max_frame_bytes:
-                    raise FramingError(f"a frame of {size} bytes is above the {self._max_frame_bytes} agreed")
+                if size > self.max_frame_bytes:
+                    raise FramingError(f"a frame of {size} bytes is above the {self.max_frame_bytes} agreed")
                 if data_offset < _MIN_DATA_OFFSET or body_start > size:
                     raise FramingError("a frame's header contradicts its size")
                 if len(buffer) - position < size:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from services.emulator.event_hubs import conditions, replies
+from services.emulator.event_hubs.allowance import LINK_BYTES
 from services.emulator.event_hubs.conditions import Refusal
 from services.emulator.event_hubs.performatives import Attach, Flow, Transfer
 from services.emulator.event_hubs.transfers import message_frames
@@ -52,6 +53,7 @@ class Link:
         self.name = attach.name
         self.handle = attach.handle
         self.is_open = True
+        self.held_bytes = LINK_BYTES + len(attach.name) + len(attach.target_address)
         self.max_message_bytes = session.connection.namespace.max_message_bytes
         self.node: Sink | Source | None = None
         self._right: tuple[str, str] | None = None
@@ -60,6 +62,10 @@ class Link:
         """Open only to a client that may, and only for as long as it may. Raises Refusal."""
         self.session.connection.demand(path, claim)
         self._right = path, claim
+
+    @property
+    def carries_events(self) -> bool:
+        return self.is_open and self._right is not None
 
     def lapse(self, reason: str) -> None:
         """Detach where the client is no longer allowed what the link does."""
@@ -129,7 +135,7 @@ class IncomingLink(Link):
             self._forget()
             return
         self._partial += payload
-        self.session.connection.hold(len(payload))
+        self.session.connection.allowance.hold(len(payload))
 
     def end(self) -> None:
         self._reset()
@@ -141,7 +147,7 @@ class IncomingLink(Link):
         self._forget()
 
     def _forget(self) -> None:
-        self.session.connection.hold(-len(self._partial))
+        self.session.connection.allowance.let_go(len(self._partial))
         self._partial = bytearray()
 
     def settle(self, delivery: Delivery, refusal: Refusal | None = None) -> None:

@@ -12,6 +12,8 @@ from services.emulator.event_hubs.throughput import Throughput
 from services.emulator.identity.issuer import Issuer
 
 MAX_MESSAGE_BYTES = 1024 * 1024
+# After which the service closes a connection without links that says nothing.
+IDLE_S = 300.0
 _MS_PER_HOUR = 3_600_000
 
 
@@ -38,6 +40,7 @@ class Namespace:
         self.throughput = Throughput(throughput_units)
         self.clock = Clock()
         self.max_message_bytes = max_message_bytes
+        self.idle_s = IDLE_S
         self.commits = commits
         self._retention_bytes = retention_bytes
 

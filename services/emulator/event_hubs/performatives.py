@@ -7,6 +7,7 @@ import msgspec
 from services.emulator.event_hubs.decoding import DecodeError, Described, decode, skip
 
 UINT_MAX = 0xFFFFFFFF
+MAX_PERFORMATIVE_BYTES = 16 * 1024
 Uint = Annotated[int, msgspec.Meta(ge=0, le=UINT_MAX)]
 
 _LIST_HEADERS = {0x45: 1, 0xC0: 3, 0xD0: 9}
@@ -116,6 +117,9 @@ _TYPES: dict[int, type[msgspec.Struct]] = {
 
 def decode_performative(body: bytes) -> tuple[msgspec.Struct, int]:
     """The performative at the start of a frame's body and where its payload begins. Raises DecodeError."""
+    if len(body) > MAX_PERFORMATIVE_BYTES and skip(body, 0) > MAX_PERFORMATIVE_BYTES:
+        # Known before it is looked at: a megabyte of nested lists would keep everybody waiting.
+        raise DecodeError(f"a performative has more than {MAX_PERFORMATIVE_BYTES} bytes")
     value, end = decode(body)
     if not isinstance(value, Described) or not isinstance(value.value, list):
         raise DecodeError("a frame's body is not a performative")

@@ -95,6 +95,7 @@ class Session:
                 "amqp:session:handle-in-use", f"The handle {attach.handle} is in use or above the maximum."
             )
         link: Link = OutgoingLink(self, attach) if attach.is_receiver else IncomingLink(self, attach)
+        self.connection.allowance.hold(link.held_bytes)
         self._links[attach.handle] = link
         try:
             link.node = nodes.opened(link, attach)
@@ -114,13 +115,17 @@ class Session:
 
     def _detach(self, detach: Detach) -> None:
         link = self._links.pop(detach.handle, None)
-        if link is not None and link.is_open:
+        if link is None:
+            return
+        self.connection.allowance.let_go(link.held_bytes)
+        if link.is_open:
             self.send(replies.detach(detach.handle))
             link.end()
 
     def end(self) -> None:
         for link in self.links:
             link.end()
+            self.connection.allowance.let_go(link.held_bytes)
         self._links.clear()
 
 
