@@ -1,7 +1,7 @@
 """The C library's heap: what was freed is kept for the next batch instead of being given back after each.
 
-A batch takes and frees about a megabyte in a few large pieces. Given back and asked for again, their pages are
-made anew each time, which is a seventh of what a received event costs.
+A batch takes and frees about a megabyte in a few large pieces. Given back and asked for again, their pages
+are made anew each time, which is a seventh of what a received event costs.
 """
 
 import ctypes
