@@ -4,7 +4,7 @@ Foreign errors are mapped here, once: what is not there is None or False, what a
 everything else SinkUnavailable.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -67,7 +67,18 @@ class Lake:
         client = self._files.get_file_client(path)
         with _mapped(f"write {path}"):
             await client.create_file()
-            await self._fill(path, data)
+            await client.flush_data(await self._append(path, data, 0))
+
+    async def write_pieces(self, path: str, pieces: AsyncIterable[bytes]) -> int:
+        """As `write`, for what comes in pieces; how many bytes it was."""
+        client = self._files.get_file_client(path)
+        size_bytes = 0
+        with _mapped(f"write {path}"):
+            await client.create_file()
+            async for piece in pieces:
+                size_bytes = await self._append(path, piece, size_bytes)
+            await client.flush_data(size_bytes)
+        return size_bytes
 
     async def create_if_absent(self, path: str, data: bytes) -> bool:
         """Write a file that nobody else may have written; False where it is there already.
@@ -155,13 +166,14 @@ class Lake:
             except ResourceNotFoundError:
                 return
 
-    async def _fill(self, path: str, data: bytes) -> None:
+    async def _append(self, path: str, data: bytes, position: int) -> int:
+        """Append to a file that reaches to `position`; where it reaches then. Not durable until flushed."""
         client = self._files.get_file_client(path)
         view = memoryview(data)
         for start in range(0, len(data), APPEND_BYTES):
             piece = bytes(view[start : start + APPEND_BYTES])
-            await client.append_data(BytesIO(piece), offset=start, length=len(piece))
-        await client.flush_data(len(data))
+            await client.append_data(BytesIO(piece), offset=position + start, length=len(piece))
+        return position + len(data)
 
 
 @asynccontextmanager

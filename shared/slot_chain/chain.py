@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
+import pyarrow.parquet as pq
+
 from shared.errors import HubRecreated, NeedsAttention
 from shared.lake import Lake
 from shared.slot_chain.footer import Footer, Head
-from shared.slot_chain.parquet import FOOTER_READ_BYTES, footer_size, read_key_values
+from shared.slot_chain.parquet import FOOTER_READ_BYTES, footer_size, read_metadata
 from shared.slot_chain.root import Root
 from shared.slot_chain.slot import Lane, hour_of, slot_in
 
@@ -21,6 +23,12 @@ _DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
 
 async def read_footer(lake: Lake, path: str) -> Footer | None:
     """What a committed file says of itself; None where there is no file."""
+    metadata = await read_file_metadata(lake, path)
+    return None if metadata is None else Footer.of(metadata.metadata or {}, path)
+
+
+async def read_file_metadata(lake: Lake, path: str) -> pq.FileMetaData | None:
+    """A file's Parquet footer, from its last bytes; None where there is no file."""
     tail = await lake.read_tail(path, FOOTER_READ_BYTES)
     if tail is None:
         return None
@@ -28,7 +36,7 @@ async def read_footer(lake: Lake, path: str) -> Footer | None:
         size_bytes = footer_size(tail)
         if size_bytes > len(tail):
             tail = await lake.read_tail(path, size_bytes) or b""
-        return Footer.of(read_key_values(tail), path)
+        return read_metadata(tail)
     except (ValueError, OSError) as error:  # pyarrow's errors are both
         raise NeedsAttention(f"{path} is no readable Parquet ({error}): move it away") from error
 
@@ -52,8 +60,8 @@ async def _newest_slots(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> 
     found: dict[Lane, str] = {}
     # No file of a chain stands in a folder older than its root's.
     oldest = {lane: root.head.next_hour for lane, root in roots.items()}
-    for date in await _subfolders(lake, f"raw/{stream}"):
-        for folder in await _subfolders(lake, date):
+    for date in await dated_folders(lake, f"raw/{stream}"):
+        for folder in await dated_folders(lake, date):
             hour = hour_of(folder.removeprefix(f"raw/{stream}/"))
             wanted = {lane for lane in roots if lane not in found and oldest[lane] <= hour}
             if not wanted:
@@ -72,8 +80,8 @@ async def _newest_in(lake: Lake, stream: str, folder: str, wanted: AbstractSet[L
     return {lane: path for lane, (_, path) in newest.items()}
 
 
-async def _subfolders(lake: Lake, path: str) -> list[str]:
-    """Newest first; somebody else's folders left out."""
+async def dated_folders(lake: Lake, path: str) -> list[str]:
+    """The `date=…` or `hour=…` folders right below, newest first; somebody else's left out."""
     return sorted(
         [
             item.path

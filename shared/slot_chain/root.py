@@ -55,7 +55,7 @@ async def lanes_of(
     Raises HubRecreated where the stream's chains are all of other hubs, unless a new one is accepted; once
     one partition has begun a chain for the new hub, the others follow.
     """
-    roots = await _all_roots(lake, stream)
+    roots = await all_roots(lake, stream)
     is_known = not roots or any(root.created_at == created_at for root in roots.values())
     if not is_known and not accept_recreated:
         raise HubRecreated(_remedy(stream, next(iter(roots.values())).created_at, created_at))
@@ -74,7 +74,8 @@ def _lane_of(
     return Lane(stream, partition, newest + 1), None
 
 
-async def _all_roots(lake: Lake, stream: str) -> dict[Lane, Root]:
+async def all_roots(lake: Lake, stream: str) -> dict[Lane, Root]:
+    """Every chain of a stream, those of earlier hubs too."""
     found = {}
     async for file in lake.list(roots_folder(stream), recursive=False):
         lane = root_in(stream, file.path.rpartition("/")[2])
