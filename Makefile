@@ -4,7 +4,7 @@ PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-input
 
-.PHONY: help install run test check lint types bench chaos clean lock
+.PHONY: help install run test check lint types bench soak chaos clean lock
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ test: check ## Lint, types and every test
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/fleetprice bench
 	$(BIN)/python -m bench
+
+soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds resident (MINUTES=30)
+	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)
 
 chaos: .venv/.dev ## The long fault runs: every named point kills its process 25 times under load
 	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
