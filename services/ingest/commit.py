@@ -14,10 +14,10 @@ import pyarrow as pa
 import structlog
 from prometheus_client import Counter, Histogram
 
-from services.ingest.dead_letters import code_of, encode_letters
 from services.ingest.ranges import Cut, turn
 from shared import failpoints
 from shared.contract.columns import Contract
+from shared.dead_letters.letter import code_of, encode_letters
 from shared.errors import FleetpriceError, SinkUnavailable
 from shared.lake import Lake
 from shared.slot_chain.chain import read_footer

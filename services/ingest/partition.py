@@ -8,12 +8,12 @@ import structlog
 from prometheus_client import Counter
 
 from services.ingest.commit import Committer, Overtaken
-from services.ingest.dead_letters import NAMED_BY_OPERATOR
 from services.ingest.events import Event
 from services.ingest.ranges import EVENT_BYTES, Cut, OpenRange
 from services.ingest.roll import RollPolicy
 from shared.contract.bodies import BodyDecoder, Decoded, whole
 from shared.contract.runs import NOTHING, RunDecoder
+from shared.dead_letters.letter import NAMED_BY_OPERATOR
 from shared.errors import GapUnexplained
 from shared.hubs.contiguity import Contiguity, Step
 from shared.hubs.progress import NEXT_SEQUENCE

@@ -1,10 +1,10 @@
 """Records that could not be decoded, as NDJSON: their bytes, why, and where they stand in the hub (pure)."""
 
-import base64
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from msgspec import Struct
 
 from shared.contract.buffer import DeadLetter
 
@@ -13,6 +13,20 @@ NAMED_BY_OPERATOR = "named by operator"
 CODES = ("empty", "malformed", "invalid", "too large", NAMED_BY_OPERATOR)
 _EMPTY = "no record in the body"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Letter(Struct, frozen=True):
+    """One line of a dead-letter file; `body` is the bytes as they came, in standard base64."""
+
+    stream: str
+    partition: int
+    sequence_number: int
+    offset: str
+    line: int
+    enqueued_at: datetime
+    reason: str
+    content_type: str | None
+    body: bytes
 
 
 def code_of(reason: str) -> str:
@@ -25,19 +39,19 @@ def code_of(reason: str) -> str:
 
 def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> bytes:
     """One JSON object a line, in sequence."""
-    return b"".join(msgspec.json.encode(_fields(stream, letter)) + b"\n" for letter in letters)
+    return b"".join(msgspec.json.encode(_letter_of(stream, letter)) + b"\n" for letter in letters)
 
 
-def _fields(stream: str, letter: DeadLetter) -> dict[str, object]:
+def _letter_of(stream: str, letter: DeadLetter) -> Letter:
     origin, bad = letter.origin, letter.bad
-    return {
-        "stream": stream,
-        "partition": origin.partition,
-        "sequence_number": origin.sequence_number,
-        "offset": origin.offset,
-        "line": bad.line,
-        "enqueued_at": _EPOCH + timedelta(microseconds=origin.enqueued_us),
-        "reason": bad.reason,
-        "content_type": letter.content_type,
-        "body": base64.b64encode(bad.body).decode(),
-    }
+    return Letter(
+        stream,
+        origin.partition,
+        origin.sequence_number,
+        origin.offset,
+        bad.line,
+        _EPOCH + timedelta(microseconds=origin.enqueued_us),
+        bad.reason,
+        letter.content_type,
+        bad.body,
+    )

@@ -1,0 +1,49 @@
+"""Which dead letter a record is a replay of: application properties on its event, `extra` in its row (pure)."""
+
+from typing import Any, Self
+
+import msgspec
+from azure.eventhub import EventData
+from msgspec import Struct
+
+EXTRA_FIELD = "replay_of"
+_CREATED_AT, _NUMBERS = "replay_created_at", ("replay_partition", "replay_sequence_number", "replay_line")
+
+
+class DeadLetterId(Struct, frozen=True):
+    """One dead letter, for ever: its hub's created_at, and where in that hub its record stood."""
+
+    created_at: str
+    partition: int
+    sequence_number: int
+    line: int
+
+    def properties(self) -> dict[str | bytes, Any]:
+        """As application properties of the event that replays it."""
+        numbers = (self.partition, self.sequence_number, self.line)
+        return {_CREATED_AT: self.created_at, **dict(zip(_NUMBERS, numbers, strict=True))}
+
+    @classmethod
+    def of(cls, properties: dict[Any, Any] | None) -> Self | None:
+        """The dead letter that an event replays; None for an event that replays none."""
+        if not properties:
+            return None
+        created_at, *numbers = (
+            properties.get(name.encode(), properties.get(name)) for name in (_CREATED_AT, *_NUMBERS)
+        )
+        created_at = created_at.decode(errors="replace") if isinstance(created_at, bytes) else created_at
+        if not isinstance(created_at, str) or not all(type(number) is int for number in numbers):
+            return None
+        return cls(created_at, *numbers)
+
+
+def replayed_in(event: EventData) -> DeadLetterId | None:
+    """The dead letter that a received event replays, if any."""
+    return DeadLetterId.of(event.properties)
+
+
+def with_replay(extra: str | None, letter: DeadLetterId) -> str:
+    """A row's `extra` that names the dead letter too; a sender's own field of that name gives way."""
+    fields = msgspec.json.decode(extra, type=dict[str, msgspec.Raw]) if extra else {}
+    fields[EXTRA_FIELD] = msgspec.Raw(msgspec.json.encode(letter))
+    return msgspec.json.encode(fields).decode()
