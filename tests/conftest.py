@@ -6,11 +6,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
 from shared.settings import WorldSettings
+
+# The same examples in every run, however slow the machine; the fuzz target is where new ones are tried.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("same")
 
 
 @dataclass(frozen=True)
