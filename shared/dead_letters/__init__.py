@@ -1,1 +1,1 @@
-"""Dead letters: what ingest writes of records that cannot be decoded, and what is said of those sent again."""
+"""Dead letters: what ingest writes of records that it cannot decode, and what their replays say of them."""

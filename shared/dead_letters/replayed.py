@@ -1,4 +1,4 @@
-"""Which dead letter a record is a replay of: application properties on its event, `extra` in its row (pure)."""
+"""Which dead letter a record replays: application properties of its event, `extra` of its row (pure)."""
 
 from typing import Any, Self
 
@@ -28,13 +28,14 @@ class DeadLetterId(Struct, frozen=True):
         """The dead letter that an event replays; None for an event that replays none."""
         if not properties:
             return None
-        created_at, *numbers = (
+        created_at, *numbers = [
             properties.get(name.encode(), properties.get(name)) for name in (_CREATED_AT, *_NUMBERS)
-        )
-        created_at = created_at.decode(errors="replace") if isinstance(created_at, bytes) else created_at
-        if not isinstance(created_at, str) or not all(type(number) is int for number in numbers):
-            return None
-        return cls(created_at, *numbers)
+        ]
+        text = created_at.decode(errors="replace") if isinstance(created_at, bytes) else created_at
+        try:
+            return cls(*msgspec.convert((text, *numbers), tuple[str, int, int, int]))
+        except msgspec.ValidationError:
+            return None  # somebody else's properties
 
 
 def replayed_in(event: EventData) -> DeadLetterId | None:

@@ -15,6 +15,7 @@ _FOLDER = re.compile(r"date=(\d{4}-\d{2}-\d{2})/hour=(\d{2})")
 _LABEL = r"p(?P<partition>\d{2,})(?:-g(?P<generation>\d+))?"
 _SLOT = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})\.parquet")
 _ROOT = re.compile(rf"{_LABEL}\.json")
+_LETTERS = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})-(?P<attempt>[0-9a-z]+)\.ndjson")
 _STAGED = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})-(?P<hour>\d+)-(?P<attempt>[0-9a-z]+)\.parquet")
 
 
@@ -58,7 +59,20 @@ class Lane:
         return f"{staging_folder(self.stream)}/{self.label}-{first:020d}-{hour}-{attempt}.parquet"
 
     def dead_letters(self, first: int, attempt: str) -> str:
-        return f"dead-letters/{self.stream}/{self.label}-{first:020d}-{attempt}.ndjson"
+        return f"{letters_folder(self.stream)}/{self.label}-{first:020d}-{attempt}.ndjson"
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFile:
+    """What the name of a file of dead letters says."""
+
+    lane: Lane
+    first: int
+    attempt: str
+
+    @property
+    def path(self) -> str:
+        return self.lane.dead_letters(self.first, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +93,10 @@ def staging_folder(stream: str) -> str:
     return f"_staging/raw/{stream}"
 
 
+def letters_folder(stream: str) -> str:
+    return f"dead-letters/{stream}"
+
+
 def slot_in(stream: str, name: str) -> tuple[Lane, int] | None:
     """Lane and first sequence number of a raw file's name; None for a file that is not ours."""
     found = _SLOT.fullmatch(name)
@@ -97,6 +115,12 @@ def staged_in(stream: str, name: str) -> Staged | None:
     if found is None:
         return None
     return Staged(_lane(stream, found), int(found["hour"]), int(found["first"]), found["attempt"])
+
+
+def letters_in(stream: str, name: str) -> LetterFile | None:
+    """What the name of a file of dead letters says; None for a file that is not ours."""
+    found = _LETTERS.fullmatch(name)
+    return LetterFile(_lane(stream, found), int(found["first"]), found["attempt"]) if found else None
 
 
 def _lane(stream: str, found: re.Match[str]) -> Lane:
