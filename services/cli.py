@@ -37,6 +37,7 @@ VERBS = {
     "emulator": Verb("services.emulator", "EmulatorSettings", "emulator"),
     "simulate": Verb("services.simulator", "SimulatorSettings", "simulator"),
     "ingest": Verb("services.ingest", "IngestSettings", "ingest"),
+    "compact": Verb("services.compaction", "CompactionSettings", "compaction"),
     "score": Verb("services.scorer", "ScorerSettings", "scorer"),
     "train": Verb("services.trainer", "TrainerSettings", "trainer"),
     "tail": Verb("services.tail", "TailSettings", "local"),
@@ -207,6 +208,22 @@ def ingest(
 ) -> None:
     """Land streams in the lake's raw zone, exactly once."""
     _run("ingest", locals())
+
+
+@app.command(cls=VerbCommand)
+def compact(
+    stream: Annotated[str | None, Option(help="This stream alone (default: every one that landed)")] = None,
+    older_than_s: Annotated[
+        float | None,
+        Option("--older-than", help="Take unfinished hours too once they rest so long, seconds (3600)"),
+    ] = None,
+    every_s: Annotated[
+        float | None, Option("--every", help="Go on, with a pass so often, seconds; 0: one pass")
+    ] = None,
+    as_json: Json = None,
+) -> None:
+    """Make larger files of small ones, beside them, as a Delta table."""
+    _run("compact", locals())
 
 
 @app.command(cls=VerbCommand)

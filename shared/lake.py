@@ -153,6 +153,15 @@ class Lake:
             except ResourceNotFoundError:
                 return
 
+    async def look(self, path: str) -> LakeFile | None:
+        """A file's size and time; None where there is none."""
+        with _mapped(f"look at {path}"):
+            try:
+                found = await self._files.get_file_client(path).get_file_properties()
+            except ResourceNotFoundError:
+                return None
+        return LakeFile(path, found.size, found.last_modified)
+
     async def exists(self, path: str) -> bool:
         """Whether a file or directory is there."""
         with _mapped(f"look for {path}"):

@@ -1,0 +1,95 @@
+"""Compaction: small raw files into larger ones beside them, which are a Delta table."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import structlog
+
+from services.compaction.delta_table import StreamTable
+from services.compaction.outcome import Outcome, as_json, as_table
+from services.compaction.settings import CompactionSettings
+from services.compaction.storage_options import STORAGE_SCOPE, options_of
+from services.compaction.stream import StreamCompaction
+from services.compaction.stretches import table_folder
+from services.compaction.sweep import sweep
+from shared.credentials import process_credential
+from shared.errors import NeedsAttention, SettingsError
+from shared.lake import Lake, open_lake
+from shared.run import run_service, say_and_refuse
+from shared.settings import read_settings
+
+log = structlog.get_logger()
+
+Options = Callable[[], Awaitable[dict[str, str]]]
+
+
+async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
+    """One pass, or passes until `stop`; it may be broken off anywhere."""
+    running = asyncio.create_task(_run(settings))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not running.done():
+        log.info("compaction_broken_off")
+        running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+
+
+async def _run(settings: CompactionSettings) -> None:
+    async with open_lake(settings) as lake:
+        options = partial(_options, settings)
+        while True:
+            outcomes = [
+                await _compact(settings, stream, lake, options) for stream in await _streams(settings, lake)
+            ]
+            said = as_json(outcomes) if settings.as_json else as_table(outcomes, settings.older_than_s)
+            sys.stdout.write(said + "\n")
+            sys.stdout.flush()
+            if not settings.every_s:
+                return
+            await asyncio.sleep(settings.every_s)
+
+
+async def _streams(settings: CompactionSettings, lake: Lake) -> list[str]:
+    """Every stream of the raw zone, or the one that is named; raises SettingsError where that is none."""
+    landed = [
+        item.path.removeprefix("raw/")
+        async for item in lake.list("raw", recursive=False, directories=True)
+        if item.is_directory
+    ]
+    if not settings.stream:
+        return sorted(landed)
+    if settings.stream not in landed:
+        raise SettingsError(f"raw/{settings.stream} is not there; streams with files: {', '.join(landed)}")
+    return [settings.stream]
+
+
+async def _compact(settings: CompactionSettings, stream: str, lake: Lake, options: Options) -> Outcome:
+    await sweep(lake, stream, settings.staging_max_age_s)
+    table = StreamTable(f"az://{settings.file_system}/{table_folder(stream)}", options)
+    return await StreamCompaction(settings, stream, lake, table).run()
+
+
+async def _options(settings: CompactionSettings) -> dict[str, str]:
+    storage = settings.storage_or_refuse()
+    if "AccountName=" in storage:
+        return options_of(storage, None)
+    return options_of(storage, (await process_credential().get_token(STORAGE_SCOPE)).token)
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Compact what the settings name; 0 done, 1 the lake did not answer, 2 a person must act."""
+    try:
+        settings = read_settings(CompactionSettings, overrides)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("compaction", settings, partial(serve, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""What a pass did, for people and machines (pure)."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+_COLUMNS = ("raw files", "rows", "compacted to", "bytes", "left for later", "table version")
+
+
+class Outcome(Struct):
+    """Of one stream: `raw_files` with `rows` became `files`, or were found to be them; `waiting_files` are
+    not due yet. `version` is the Delta table's, null where there is none yet.
+    """
+
+    stream: str
+    raw_files: int = 0
+    rows: int = 0
+    files: int = 0
+    size_bytes: int = 0
+    waiting_files: int = 0
+    version: int | None = None
+
+
+def as_json(outcomes: Sequence[Outcome]) -> str:
+    """One object a pass."""
+    return msgspec.json.encode({"event": "compacted", "streams": outcomes}).decode()
+
+
+def as_table(outcomes: Sequence[Outcome], older_than_s: float) -> str:
+    """A line a stream, and what would take the files that are left."""
+    lines = ["stream".ljust(16) + "".join(name.rjust(16) for name in _COLUMNS)]
+    for one in outcomes:
+        version = "none" if one.version is None else str(one.version)
+        counts = (one.raw_files, one.rows, one.files, one.size_bytes, one.waiting_files)
+        cells = [*(f"{count:,}" for count in counts), version]
+        lines.append(one.stream.ljust(16) + "".join(cell.rjust(16) for cell in cells))
+    if not outcomes:
+        lines.append("nothing has landed yet")
+    elif any(one.waiting_files for one in outcomes):
+        lines.append(
+            f"left for later: of hours that may still grow, the newest younger than {older_than_s:g} s "
+            "(--older-than 0 takes them)"
+        )
+    return "\n".join(lines)

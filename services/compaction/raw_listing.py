@@ -1,0 +1,47 @@
+"""The raw files that a compaction has still to look at, date by date."""
+
+from collections.abc import AsyncIterator, Mapping
+
+from services.compaction.stretches import RawFile
+from shared.lake import Lake
+from shared.slot_chain.chain import dated_folders
+from shared.slot_chain.slot import Lane, hour_of, slot_in
+
+Waiting = dict[Lane, list[RawFile]]
+
+
+async def dates_from(lake: Lake, stream: str, positions: Mapping[Lane, int]) -> list[str]:
+    """The `date=…` folders that may hold files from the chains' positions on, oldest first.
+
+    Along a chain sequence numbers and folders go up together: once a date has a file of each chain that
+    starts no later than its position, no older one has anything to look at. A chain that lies idle costs a
+    listing for each date since its last file.
+    """
+    found: list[str] = []
+    unseen = set(positions)
+    for date in await dated_folders(lake, f"raw/{stream}"):
+        found.append(date)
+        async for lane, file in _raw_files(lake, stream, date):
+            if lane in unseen and file.first <= positions[lane]:
+                unseen.discard(lane)
+        if not unseen:
+            break
+    return found[::-1]
+
+
+async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[Lane, int]) -> Waiting:
+    """The files of one date from the chains' positions on, in the order of each chain."""
+    found: Waiting = {}
+    async for lane, file in _raw_files(lake, stream, date):
+        if lane in positions and file.first >= positions[lane]:
+            found.setdefault(lane, []).append(file)
+    return {lane: sorted(files) for lane, files in sorted(found.items())}
+
+
+async def _raw_files(lake: Lake, stream: str, date: str) -> AsyncIterator[tuple[Lane, RawFile]]:
+    async for file in lake.list(date):
+        folder, _, name = file.path.removeprefix(f"raw/{stream}/").rpartition("/")
+        if slot := slot_in(stream, name):
+            lane, first = slot
+            modified_at_s = file.modified_at.timestamp()
+            yield lane, RawFile(first, hour_of(folder), file.path, file.size_bytes, modified_at_s)

@@ -1,0 +1,31 @@
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.compaction.stretches import Policy
+from shared.settings import PREFIX, WorldSettings
+
+
+class CompactionSettings(WorldSettings):
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}COMPACTION_")
+    service: ClassVar[str] = "COMPACTION"
+
+    stream: str = Field("", description="This stream alone; none: every stream of the raw zone")
+    older_than_s: float = Field(
+        3_600.0,
+        ge=0,
+        description="Files of an hour that may still grow are taken once the newest is this old, seconds",
+    )
+    target_bytes: int = Field(
+        128 * 2**20, ge=2**10, description="A compacted file closes at this many bytes of raw files"
+    )
+    staging_max_age_s: float = Field(
+        3_600.0, ge=0, description="Staged files of broken-off compactions are swept at this age, seconds"
+    )
+    every_s: float = Field(0.0, ge=0, description="Go on, with a pass so often, seconds; 0: one pass")
+    as_json: bool = Field(False, description="One JSON object a pass on stdout instead of a table")
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(self.target_bytes, self.older_than_s)

@@ -1,0 +1,67 @@
+"""What a Delta table's log says of a file's columns, so that readers can skip it (pure)."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_PLACES = frozenset({"partition", "sequence_number"})
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def skipped_by(schema: pa.Schema) -> list[str]:
+    """The columns by which a reader can skip files: instants, and where a row stands in its hub.
+
+    Bounds of every column would make the log as large as small files.
+    """
+    return [column.name for column in schema if column.name in _PLACES or pa.types.is_timestamp(column.type)]
+
+
+def statistics_of(metadata: pq.FileMetaData) -> str:
+    """Rows, and of those columns the nulls, and the bounds where every row group knows them."""
+    bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
+    wanted = skipped_by(metadata.schema.to_arrow_schema())
+    for index in range(metadata.num_columns):
+        name = metadata.schema.column(index).path
+        if name not in wanted:
+            continue
+        groups = [metadata.row_group(at).column(index).statistics for at in range(metadata.num_row_groups)]
+        if groups and all(group is not None and group.has_null_count for group in groups):
+            bounds["nullCount"][name] = sum(group.null_count for group in groups)
+        _note_bound(bounds["minValues"], name, groups, min, _floor)
+        _note_bound(bounds["maxValues"], name, groups, max, _ceiling)
+    return msgspec.json.encode({"numRecords": metadata.num_rows, **bounds}).decode()
+
+
+def _note_bound(
+    bounds: dict[str, Any],
+    name: str,
+    groups: list[Any],
+    pick: Callable[[list[Any]], Any],
+    rounded: Callable[[datetime], datetime],
+) -> None:
+    known = [group for group in groups if group is not None and group.has_min_max]
+    if not known or any(group not in known and not _is_all_null(group) for group in groups):
+        return
+    value = pick([group.min if pick is min else group.max for group in known])
+    if isinstance(value, datetime):
+        bounds[name] = rounded(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    else:
+        bounds[name] = value
+
+
+def _is_all_null(group: Any) -> bool:
+    return group is not None and group.has_null_count and group.num_values == 0
+
+
+def _floor(instant: datetime) -> datetime:
+    """The log's instants are of milliseconds, the columns' of microseconds."""
+    return instant - timedelta(microseconds=instant.microsecond % 1_000)
+
+
+def _ceiling(instant: datetime) -> datetime:
+    floor = _floor(instant)
+    return floor if floor == instant else floor + _MILLISECOND

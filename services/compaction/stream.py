@@ -1,0 +1,161 @@
+"""One pass over one stream: raw files to compacted ones, those into the Delta table.
+
+    raw files of a closed stretch → staged → renamed to the stretch's slot → named in the table's log
+
+A crash anywhere is made good by the next pass: the log says how far a chain is compacted, and a file that
+already stands in the next slot is taken as it is. Two passes at once aim at the same slots and the same log.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+import pyarrow.parquet as pq
+import structlog
+
+from services.compaction.delta_table import NewFile, StreamTable
+from services.compaction.merging import merged
+from services.compaction.outcome import Outcome
+from services.compaction.raw_listing import Waiting, dates_from, list_date
+from services.compaction.settings import CompactionSettings
+from services.compaction.statistics import statistics_of
+from services.compaction.stretches import (
+    Covered,
+    RawFile,
+    compacted,
+    covered_by,
+    next_stretch,
+    staged,
+)
+from services.compaction.survey import Link, schema_of, survey
+from shared import failpoints
+from shared.errors import SinkUnavailable
+from shared.lake import Lake, parent_of
+from shared.slot_chain.chain import read_file_metadata
+from shared.slot_chain.root import Root, all_roots
+from shared.slot_chain.slot import Lane
+
+log = structlog.get_logger()
+
+# So many files, and their rows become visible together; a pass that is broken off need not begin anew.
+_FILES_A_COMMIT = 32
+
+
+class StreamCompaction:
+    """`run` once."""
+
+    def __init__(self, settings: CompactionSettings, stream: str, lake: Lake, table: StreamTable) -> None:
+        self._settings = settings
+        self._stream = stream
+        self._lake = lake
+        self._table = table
+        self._roots: Mapping[Lane, Root] = {}
+        self._positions: dict[Lane, int] = {}
+        self._news: list[NewFile] = []
+        self.outcome = Outcome(stream)
+
+    async def run(self) -> Outcome:
+        """Compact what is due of every chain of the stream."""
+        await self._table.open()
+        self._roots = await all_roots(self._lake, self._stream)
+        standing = await self._table.positions(self._roots)
+        self._positions = {lane: standing.get(lane, root.first) for lane, root in self._roots.items()}
+        waiting: Waiting = {}
+        for date in await dates_from(self._lake, self._stream, self._positions):
+            for lane, files in (await list_date(self._lake, self._stream, date, self._positions)).items():
+                waiting[lane] = await self._compact(lane, [*waiting.get(lane, ()), *files])
+        await self._commit()
+        self.outcome.waiting_files = sum(map(len, waiting.values()))
+        self.outcome.version = self._table.version
+        return self.outcome
+
+    async def _compact(self, lane: Lane, files: Sequence[RawFile]) -> list[RawFile]:
+        """Compact what is due of a chain's files; the rest."""
+        while stretch := next_stretch(files, self._settings.policy, time.time()):
+            position = self._positions[lane]
+            root = self._roots[lane]
+            links = await survey(self._lake, lane, stretch, position, root.created_at)
+            if not links:
+                break
+            next_first = await self._cover(lane, links)
+            self._positions[lane] = next_first
+            # What another compaction covers may end earlier than what was surveyed, or later.
+            done = {link.file for link in links if link.footer.next_first <= next_first}
+            files = [file for file in files if file.first >= next_first and file not in done]
+            if len(self._news) >= _FILES_A_COMMIT:
+                await self._commit()
+        return list(files)
+
+    async def _cover(self, lane: Lane, links: Sequence[Link]) -> int:
+        """See to it that a compacted file holds these, or the first of them; where the next one starts."""
+        start = next((index for index, link in enumerate(links) if link.footer.rows), None)
+        if start is None:
+            return links[-1].footer.next_first
+        links = links[start:]
+        slot = compacted(lane, links[0].file.hour, links[0].file.first)
+        metadata = await read_file_metadata(self._lake, slot)
+        if metadata is None:
+            metadata = await self._make(lane, slot, links)
+        else:
+            log.info("file_found", path=slot)
+        covered = Covered.of(metadata.metadata or {}, slot)
+        await self._note(lane, links[0].file, slot, metadata)
+        self.outcome.raw_files += covered.files
+        self.outcome.rows += covered.rows
+        return covered.next_first
+
+    async def _make(self, lane: Lane, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
+        """Write these into the slot; what stands there afterwards, mine or another's."""
+        attempt = staged(lane, links[0].file.first, uuid.uuid4().hex)
+        covered = covered_by([link.footer for link in links])
+        started_s = time.monotonic()
+        # A crash after this leaves a staged file that nobody reads, until it is swept.
+        size_bytes = await self._lake.write_pieces(
+            attempt, merged(self._lake, links, schema_of(links), covered)
+        )
+        await self._lake.make_directory(parent_of(slot))
+        failpoints.reach("compaction_staged")
+        is_mine, reason = False, "the file in it went away"
+        try:
+            is_mine = await self._lake.rename_if_absent(attempt, slot)
+        except SinkUnavailable as error:
+            reason = str(error)  # it may have happened all the same: only the slot can tell
+        # A crash after this leaves a file that the table does not name: the next pass finds it and names it.
+        failpoints.reach("compaction_renamed")
+        metadata = await read_file_metadata(self._lake, slot)
+        if metadata is None:
+            raise SinkUnavailable(f"{slot} is still empty: {reason}")
+        if is_mine:
+            took_s = round(time.monotonic() - started_s, 3)
+            log.info("file_compacted", path=slot, rows=covered.rows, size_bytes=size_bytes, took_s=took_s)
+        else:
+            with suppress(SinkUnavailable):  # what is left here is swept
+                await self._lake.delete(attempt)
+        return metadata
+
+    async def _note(self, lane: Lane, first: RawFile, slot: str, metadata: pq.FileMetaData) -> None:
+        """Have a file that stands in its slot added to the table with the next commit."""
+        file = await self._lake.look(slot)
+        if file is None:
+            raise SinkUnavailable(f"{slot} went away")
+        self.outcome.files += 1
+        self.outcome.size_bytes += file.size_bytes
+        self._news.append(
+            NewFile(
+                lane,
+                first.hour,
+                first.first,
+                slot.rpartition("/")[2],
+                file.size_bytes,
+                file.modified_at.timestamp(),
+                metadata.schema.to_arrow_schema().remove_metadata(),
+                statistics_of(metadata),
+            )
+        )
+
+    async def _commit(self) -> None:
+        # A crash before this costs nothing: the files stand in their slots, where the next pass finds them.
+        await self._table.append(self._news, self._positions)
+        self._news.clear()
+        failpoints.reach("compaction_committed")

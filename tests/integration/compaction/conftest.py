@@ -1,0 +1,153 @@
+"""A raw zone made by hand, as ingest leaves it, in real storage; read back with readers of its own."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from services.compaction.__main__ import _run
+from services.compaction.settings import CompactionSettings
+from services.emulator.storage.server import StorageServer
+from shared.contract.columns import READING
+from shared.lake import open_lake
+from shared.settings import WorldSettings
+from shared.slot_chain.footer import Footer
+from shared.slot_chain.parquet import encode
+from shared.slot_chain.root import Root
+from shared.slot_chain.slot import Lane, folder_of, hour_of
+
+NOON = hour_of("date=2026-03-01/hour=12")
+CREATED_AT = "2026-03-01T11:59:00Z"
+STREAM = "telemetry"
+
+
+def rows_of(partition, first, count, version=1):
+    """So many readings, one an event; those of version 2 have a column more."""
+    schema = READING.raw_schema
+    at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    numbers = list(range(first, first + count))
+    known = {
+        "vehicle_id": [f"v{partition}"] * count,
+        "reading_no": [number + 1 for number in numbers],
+        "reading_at": [at] * count,
+        "schema_version": [version] * count,
+        "make": ["Ford"] * count,
+        "model": ["Focus"] * count,
+        "year": [2019] * count,
+        "partition": [partition] * count,
+        "sequence_number": numbers,
+        "offset": [str(number) for number in numbers],
+        "line": [0] * count,
+        "enqueued_at": [at] * count,
+    }
+    columns = [pa.array(known.get(field.name, [None] * count), field.type) for field in schema]
+    table = pa.table(columns, schema=schema)
+    return table if version == 1 else table.append_column("tyre_wear_pct", pa.array([1.5] * count))
+
+
+class Chain:
+    """One partition's chain, file by file."""
+
+    def __init__(self, lake, partition=0, hour=NOON, generation=1, created_at=CREATED_AT):
+        self.lake = lake
+        self.lane = Lane(STREAM, partition, generation)
+        self.hour = hour
+        self.next_first = 0
+        self.created_at = created_at
+
+    async def begin(self):
+        root = Root(self.created_at, 0, folder_of(self.hour))
+        await self.lake.write(self.lane.root, msgspec.json.encode(root))
+        return self
+
+    async def land(self, count, next_hour=None, *, version=1, gap=0):
+        """Land a file of `count` rows; the next one goes to `next_hour`."""
+        events = count or gap
+        following = self.hour if next_hour is None else next_hour
+        footer = Footer(
+            first_seq=self.next_first,
+            last_seq=self.next_first + events - 1,
+            last_offset="0",
+            next_first=self.next_first + events,
+            next_folder=folder_of(following),
+            rows=count,
+            bad=0,
+            gap=gap,
+            attempt="a",
+            dead_letter="",
+            schema_version=version,
+            created_at=self.created_at,
+        )
+        table = rows_of(self.lane.partition, self.next_first, count, version)
+        path = self.lane.slot(self.hour, self.next_first)
+        await self.lake.write(path, encode(table, footer))
+        self.next_first, self.hour = footer.next_first, following
+        return path
+
+
+class Compacted:
+    """What compaction made, as any tool on the laptop sees it."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.root = data_dir / "storage" / "devstoreaccount1" / "lake"
+        self.folder = self.root / "compacted" / STREAM
+
+    def files(self):
+        return sorted(
+            str(path.relative_to(self.folder)) for path in self.folder.glob("date=*/hour=*/*.parquet")
+        )
+
+    def delta(self):
+        return DeltaTable(str(self.folder))
+
+    def table(self):
+        return self.delta().to_pyarrow_table()
+
+    def places(self):
+        """How often each raw row stands in the Delta table."""
+        table = self.table()
+        return Counter(zip(table["partition"].to_pylist(), table["sequence_number"].to_pylist(), strict=True))
+
+    def raw_places(self):
+        found = Counter()
+        for path in self.root.glob(f"raw/{STREAM}/date=*/hour=*/*.parquet"):
+            table = pq.ParquetFile(path).read(["partition", "sequence_number"])
+            found.update(
+                zip(table["partition"].to_pylist(), table["sequence_number"].to_pylist(), strict=True)
+            )
+        return found
+
+
+@pytest.fixture
+async def storage(tmp_path):
+    async with StorageServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def lake(storage):
+    async with open_lake(WorldSettings(storage=storage.connection_string)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def compacted(storage, tmp_path):
+    return Compacted(tmp_path)
+
+
+@pytest.fixture
+def compact(storage):
+    """One pass over everything there is; what it says."""
+
+    async def one_pass(**values):
+        settings = CompactionSettings(
+            storage=storage.connection_string, as_json=True, **{"older_than_s": 0, **values}
+        )
+        await _run(settings)
+
+    return one_pass
