@@ -41,6 +41,7 @@ VERBS = {
     "score": Verb("services.scorer", "ScorerSettings", "scorer"),
     "train": Verb("services.trainer", "TrainerSettings", "trainer"),
     "tail": Verb("services.tail", "TailSettings", "local"),
+    "dead-letters": Verb("services.dead_letters", "DeadLettersSettings", "local"),
     "bench": Verb("services.bench", "BenchSettings", "local"),
     "verify": Verb("services.oracle", "OracleSettings", "local"),
 }
@@ -281,6 +282,75 @@ def bench(
 def verify(data: Data = None, as_json: Json = None) -> None:
     """Hold what was sent against what landed and was priced."""
     _run("verify", locals())
+
+
+dead_letters_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None, no_args_is_help=True)
+app.add_typer(dead_letters_app, name="dead-letters", help="List, show and replay what could not be decoded.")
+
+Ids = Annotated[
+    list[str] | None, typer.Argument(metavar="[PARTITION:SEQUENCE[:LINE] ...]", help="These alone")
+]
+Stream = Annotated[str | None, Option(help="The stream that is meant (default telemetry)")]
+Partition = Annotated[int | None, Option(help="Those of this partition alone")]
+Reason = Annotated[str | None, Option(help="empty, malformed, invalid, too-large or named-by-operator")]
+Since = Annotated[str | None, Option(help="Those enqueued at this RFC 3339 time or later")]
+
+
+@dead_letters_app.command(name="list")
+def list_letters(
+    ids: Ids = None,
+    stream: Stream = None,
+    partition: Partition = None,
+    reason: Reason = None,
+    since: Since = None,
+    data: Data = None,
+    as_json: Json = None,
+) -> None:
+    """List them: where each stood, why it is one, whether it was replayed."""
+    _run_dead_letters("list", locals())
+
+
+@dead_letters_app.command(name="show")
+def show_letters(
+    ids: Ids = None,
+    stream: Stream = None,
+    partition: Partition = None,
+    reason: Reason = None,
+    since: Since = None,
+    raw: Annotated[bool | None, Option("--raw", help="The body's bytes alone")] = None,
+    data: Data = None,
+    as_json: Json = None,
+) -> None:
+    """Show them whole; with --json as `replay --from` takes them once they are mended."""
+    _run_dead_letters("show", locals())
+
+
+@dead_letters_app.command(name="replay")
+def replay_letters(
+    ids: Ids = None,
+    stream: Stream = None,
+    partition: Partition = None,
+    reason: Reason = None,
+    since: Since = None,
+    everything: Annotated[bool | None, Option("--all", help="Every one not replayed before")] = None,
+    body: Annotated[Path | None, Option(help="Send this file's bytes in the one letter's stead")] = None,
+    content_type: Annotated[str | None, Option(help="Send with this content type")] = None,
+    letters: Annotated[
+        Path | None, Option("--from", help="Send what this file of `show --json` lines holds")
+    ] = None,
+    dry_run: Annotated[bool | None, Option("--dry-run", help="Send nothing, say what would be sent")] = None,
+    force: Annotated[
+        bool | None, Option("--force", help="Send also what would be a dead letter again")
+    ] = None,
+    data: Data = None,
+    as_json: Json = None,
+) -> None:
+    """Send them to their hub again, each once."""
+    _run_dead_letters("replay", locals())
+
+
+def _run_dead_letters(action: str, flags: Mapping[str, Any]) -> None:
+    _run("dead-letters", {**flags, "action": action, "ids": ",".join(flags["ids"] or ()) or None})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

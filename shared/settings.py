@@ -28,6 +28,7 @@ SERVICES = (
     "UP",
     "ORACLE",
     "TAIL",
+    "DEAD_LETTERS",
     "BENCH",
     "CHAOS",
     "COMPACTION",

@@ -1,0 +1,111 @@
+"""`fleetprice dead-letters`: see what could not be decoded, mend it, send it again."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from azure.eventhub.exceptions import EventHubError
+from pydantic import SecretStr
+
+from services.dead_letters import shown
+from services.dead_letters.found import dead_letters
+from services.dead_letters.replay_command import ReplayCommand
+from services.dead_letters.selection import Selection
+from services.dead_letters.settings import DeadLettersSettings
+from services.dead_letters.states import States
+from shared.errors import NeedsAttention, SettingsError, SinkUnavailable
+from shared.lake import Lake, open_lake
+from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
+from shared.settings import read_settings
+from shared.world import running_world
+
+
+async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
+    """Do it; a stop breaks it off, which a replay survives as it does a kill."""
+    acting = asyncio.create_task(_act(_found_world(settings)))
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait((acting, stopped), return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not acting.done():
+        acting.cancel()
+        await asyncio.gather(acting, return_exceptions=True)
+        raise NeedsAttention("stopped before it was done: the same again goes on")
+    try:
+        return acting.result()
+    except (EventHubError, SinkUnavailable) as error:
+        raise NeedsAttention(str(error).partition("\n")[0]) from error
+
+
+async def _act(settings: DeadLettersSettings) -> int:
+    async with open_lake(settings) as lake:
+        if settings.action == "replay":
+            return await ReplayCommand(settings, lake).run()
+        if settings.action == "show":
+            return await _show(settings, lake)
+        return await _list(settings, lake)
+
+
+async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
+    selection, states = Selection.of(settings), States(lake)
+    if not settings.as_json:
+        _write_line(shown.heading())
+    async for found in dead_letters(lake, selection):
+        is_done = await states.is_done(found)
+        _write_line(
+            shown.json_line(found, is_done, with_body=False)
+            if settings.as_json
+            else shown.row(found, is_done)
+        )
+    return EXIT_DONE
+
+
+async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
+    selection, states = Selection.of(settings), States(lake)
+    count = 0
+    async for found in dead_letters(lake, selection):
+        count += 1
+        if settings.raw:
+            sys.stdout.buffer.write(found.letter.body)
+            continue
+        is_done = await states.is_done(found)
+        _write_line(
+            shown.json_line(found, is_done, with_body=True)
+            if settings.as_json
+            else shown.record(found, is_done)
+        )
+    if not count:
+        sys.stderr.write(f"fleetprice: there is no such dead letter in {settings.stream}\n")
+    return EXIT_DONE if count else EXIT_FOUND_WRONG
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _found_world(settings: DeadLettersSettings) -> DeadLettersSettings:
+    """Settings that name a world: those given, else the local stack that runs on `data`."""
+    if settings.storage.get_secret_value():
+        return settings
+    running = running_world(settings.data)
+    if running is None:
+        raise SettingsError(
+            f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "
+            "or set FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
+        )
+    world = {"event_hubs": SecretStr(running.event_hubs), "storage": SecretStr(running.storage)}
+    return settings.model_copy(update=world)
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Do what the settings say; 0 done, 1 a letter was refused or is not there, 2 a person must act."""
+    try:
+        settings = read_settings(DeadLettersSettings, overrides)
+    except NeedsAttention as error:
+        return say_and_refuse(error)
+    return run_service("dead_letters", settings, partial(serve, settings))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

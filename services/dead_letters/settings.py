@@ -1,0 +1,59 @@
+"""What an operator can set of `fleetprice dead-letters`; most of it is given as flags."""
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.contract.columns import BY_STREAM
+from shared.errors import SettingsError
+from shared.settings import PREFIX, WorldSettings
+
+
+class DeadLettersSettings(WorldSettings):
+    """FLEETPRICE_DEAD_LETTERS_…"""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}DEAD_LETTERS_")
+    service: ClassVar[str] = "DEAD_LETTERS"
+
+    action: Literal["list", "show", "replay"] = Field("list", description="What to do")
+    stream: str = Field("telemetry", description="The stream whose dead letters are meant")
+    ids: str = Field(
+        "", description="These alone: PARTITION:SEQUENCE[:LINE] as `list` shows them, separated by commas"
+    )
+    partition: int | None = Field(None, ge=0, description="Those of this partition alone")
+    reason: str = Field(
+        "",
+        description="Those with this reason alone: empty, malformed, invalid, too-large, named-by-operator",
+    )
+    since: str = Field("", description="Those enqueued at this RFC 3339 time or later alone")
+    everything: bool = Field(False, description="Replay every one that has not been replayed")
+    body: Path | None = Field(
+        None, description="Replay the one letter with this file's bytes instead of its own"
+    )
+    content_type: str = Field("", description="Replay with this content type instead of the letters' own")
+    letters: Path | None = Field(
+        None, description="Replay what this file holds: letters as `show --json` writes them, then edited"
+    )
+    dry_run: bool = Field(False, description="Say what would be replayed, send nothing")
+    force: bool = Field(False, description="Replay also what would be a dead letter again")
+    raw: bool = Field(False, description="Show the body's bytes alone")
+    as_json: bool = Field(False, description="One JSON object a line on stdout")
+    data: Path = Field(
+        Path(".fleetprice"), description="Directory of the local stack that is meant, where no world is named"
+    )
+    take_over_s: float = Field(
+        60.0,
+        gt=0,
+        description="A replay that was begun so long ago and is not done is taken over, seconds; "
+        "its own process gives up after half of it",
+    )
+
+    def hub(self) -> str:
+        """The stream's hub; raises SettingsError for a stream that there is not."""
+        if self.stream not in BY_STREAM:
+            known = ", ".join(BY_STREAM)
+            raise SettingsError(f"--stream {self.stream}: there is no such stream; there are {known}")
+        hub: str = getattr(self, f"{self.stream}_hub")
+        return hub
