@@ -37,7 +37,13 @@ types: .venv/.dev
 
 check: lint types ## Lint and types alone
 
-test: check ## Lint, types and every test
+# JavaScript's SDK is tried too where npm can install it; where not, its tests say that they are skipped.
+tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "npm is not installed: JavaScript's SDK is not tried"; \
+	elif (cd tests/conformance_js && npm ci --no-audit --no-fund --loglevel=error); then touch $@; \
+	else echo "npm cannot install JavaScript's SDK: it is not tried"; fi
+
+test: check tests/conformance_js/node_modules/.installed ## Lint, types and every test
 	$(BIN)/pytest tests/unit tests/integration -n 4 --dist worksteal
 	$(BIN)/pytest tests/e2e -n 2 --dist worksteal
 
@@ -56,4 +62,4 @@ lock: ## Pin what pyproject.toml asks for, with hashes and without host names
 	$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove what was built and the local stack's data
-	rm -rf .venv .fleetprice .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .fleetprice tests/conformance_js/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
