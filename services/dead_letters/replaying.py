@@ -17,7 +17,7 @@ from azure.eventhub.aio import EventHubConsumerClient
 
 from services.dead_letters.replay_log import Entry, Header, Intent, Replacement, ReplayLog
 from shared import failpoints
-from shared.dead_letters.replayed import DeadLetterId, replayed_in
+from shared.dead_letters.replayed import DeadLetterId
 from shared.errors import NeedsAttention, SinkUnavailable
 from shared.hubs.clients import consumer_client, hub_created_at
 from shared.hubs.partition_stream import Gap, partition_events
@@ -126,7 +126,7 @@ class LaneReplay:
                     raise NeedsAttention(
                         self._lost_sight(entry, f"no longer has the events from {events.first} on")
                     )
-                landed.update(map(replayed_in, events))
+                landed.update(map(_replayed_in, events))
         return {one.id for one in intent.replacements} & landed
 
     async def _send(self, sender: PartitionSender, rest: Sequence[Replacement], began_s: float) -> None:
@@ -148,18 +148,22 @@ class LaneReplay:
         return set().union(*self._known.values())
 
     def _sender(self) -> PartitionSender:
-        return PartitionSender(self._settings, self._hub, self._partition, replayed_in)
+        return PartitionSender(self._settings, self._hub, self._partition, _replayed_in)
 
     def _consumer(self) -> EventHubConsumerClient:
         return consumer_client(self._settings, self._hub, "$Default")
 
     async def _created_at(self) -> str:
         async with self._consumer() as client:
-            return (await hub_created_at(client)).isoformat()
+            return (await hub_created_at(client)).isoformat().replace("+00:00", "Z")
 
     def _lost_sight(self, entry: Entry, what: str) -> str:
         replay = f"replay {entry.number} of partition {self._partition}"
         return f"hub {self._hub} {what}: whether {replay} came there is not known"
+
+
+def _replayed_in(event: EventData) -> DeadLetterId | None:
+    return DeadLetterId.of(event.properties)
 
 
 def _event(replacement: Replacement) -> EventData:

@@ -10,6 +10,7 @@ from prometheus_client import Counter
 from services.ingest.commit import Committer, Overtaken
 from services.ingest.events import Event
 from services.ingest.ranges import EVENT_BYTES, Cut, OpenRange
+from services.ingest.replays import naming
 from services.ingest.roll import RollPolicy
 from shared.contract.bodies import BodyDecoder, Decoded, whole
 from shared.contract.runs import NOTHING, RunDecoder
@@ -119,6 +120,7 @@ class PartitionPipeline:
                 or event.enqueued_us >= end_us
                 or size_bytes <= 0
                 or expected in named
+                or event.replay_of is not None
             ):
                 break
             expected += 1
@@ -162,7 +164,8 @@ class PartitionPipeline:
     def _decode(self, event: Event) -> Decoded:
         if event.sequence_number in self._named:
             return whole(event.body, NAMED_BY_OPERATOR)
-        return self._decoder.decode(event.body, event.content_type)
+        decoded = self._decoder.decode(event.body, event.content_type)
+        return decoded if event.replay_of is None else naming(decoded, event.replay_of)
 
     async def _commit(self, next_hour: int | None = None) -> None:
         if self._open is not None:

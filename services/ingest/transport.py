@@ -7,6 +7,7 @@ from azure.eventhub import EventData
 from azure.eventhub.amqp import AmqpMessageBodyType
 
 from services.ingest.events import Event
+from shared.dead_letters.replayed import DeadLetterId
 from shared.hubs.clients import ENQUEUED_TIME, OFFSET, SEQUENCE_NUMBER, content_type_in
 
 _US_PER_MS = 1_000
@@ -29,6 +30,7 @@ def received(events: Sequence[EventData]) -> list[Event]:
                 annotations[ENQUEUED_TIME] * _US_PER_MS,
                 content_type_in(properties.content_type) if properties is not None else None,
                 b"".join(message.body) if message.body_type is AmqpMessageBodyType.DATA else b"",
+                DeadLetterId.of(message.application_properties),
             )
         )
     return taken

@@ -3,7 +3,6 @@
 from typing import Any, Self
 
 import msgspec
-from azure.eventhub import EventData
 from msgspec import Struct
 
 EXTRA_FIELD = "replay_of"
@@ -25,8 +24,8 @@ class DeadLetterId(Struct, frozen=True):
 
     @classmethod
     def of(cls, properties: dict[Any, Any] | None) -> Self | None:
-        """The dead letter that an event replays; None for an event that replays none."""
-        if not properties:
+        """The dead letter that an event replays; None for one that replays none. The SDK's names are bytes."""
+        if not properties or (_CREATED_AT.encode() not in properties and _CREATED_AT not in properties):
             return None
         created_at, *numbers = [
             properties.get(name.encode(), properties.get(name)) for name in (_CREATED_AT, *_NUMBERS)
@@ -36,11 +35,6 @@ class DeadLetterId(Struct, frozen=True):
             return cls(*msgspec.convert((text, *numbers), tuple[str, int, int, int]))
         except msgspec.ValidationError:
             return None  # somebody else's properties
-
-
-def replayed_in(event: EventData) -> DeadLetterId | None:
-    """The dead letter that a received event replays, if any."""
-    return DeadLetterId.of(event.properties)
 
 
 def with_replay(extra: str | None, letter: DeadLetterId) -> str:
