@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Struct
 
 EXTRA_FIELD = "replay_of"
+_CREATED_AT_RECEIVED = b"replay_created_at"
 _CREATED_AT, _NUMBERS = "replay_created_at", ("replay_partition", "replay_sequence_number", "replay_line")
 
 
@@ -24,8 +25,8 @@ class DeadLetterId(Struct, frozen=True):
 
     @classmethod
     def of(cls, properties: dict[Any, Any] | None) -> Self | None:
-        """The dead letter that an event replays; None for one that replays none. The SDK's names are bytes."""
-        if not properties or (_CREATED_AT.encode() not in properties and _CREATED_AT not in properties):
+        """The dead letter that an event replays; None for one that replays none. A received name is bytes."""
+        if not properties or (_CREATED_AT_RECEIVED not in properties and _CREATED_AT not in properties):
             return None
         created_at, *numbers = [
             properties.get(name.encode(), properties.get(name)) for name in (_CREATED_AT, *_NUMBERS)
