@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,8 +24,6 @@ from shared.settings import read_settings
 
 log = structlog.get_logger()
 
-Options = Callable[[], Awaitable[dict[str, str]]]
-
 
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
     """One pass, or passes until `stop`; it may be broken off anywhere."""
@@ -42,17 +40,19 @@ async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
 
 async def _run(settings: CompactionSettings) -> None:
     async with open_lake(settings) as lake:
-        options = partial(_options, settings)
         while True:
-            outcomes = [
-                await _compact(settings, stream, lake, options) for stream in await _streams(settings, lake)
-            ]
+            outcomes = await run_pass(settings, lake)
             said = as_json(outcomes) if settings.as_json else as_table(outcomes, settings.older_than_s)
             sys.stdout.write(said + "\n")
             sys.stdout.flush()
             if not settings.every_s:
                 return
             await asyncio.sleep(settings.every_s)
+
+
+async def run_pass(settings: CompactionSettings, lake: Lake) -> list[Outcome]:
+    """Compact what is due, stream by stream."""
+    return [await _compact(settings, stream, lake) for stream in await _streams(settings, lake)]
 
 
 async def _streams(settings: CompactionSettings, lake: Lake) -> list[str]:
@@ -69,9 +69,9 @@ async def _streams(settings: CompactionSettings, lake: Lake) -> list[str]:
     return [settings.stream]
 
 
-async def _compact(settings: CompactionSettings, stream: str, lake: Lake, options: Options) -> Outcome:
+async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Outcome:
     await sweep(lake, stream, settings.staging_max_age_s)
-    table = StreamTable(f"az://{settings.file_system}/{table_folder(stream)}", options)
+    table = StreamTable(f"az://{settings.file_system}/{table_folder(stream)}", partial(_options, settings))
     return await StreamCompaction(settings, stream, lake, table).run()
 
 

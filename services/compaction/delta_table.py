@@ -5,18 +5,18 @@ as an application transaction, in one commit. Of two commits that know the same 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import pyarrow as pa
 import structlog
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
+from services.compaction.advances import Advance, NewFile, still_new
 from services.compaction.statistics import skipped_by
-from shared.errors import SinkUnavailable
+from shared.errors import NeedsAttention, SinkUnavailable
 from shared.slot_chain.slot import Lane, folder_of
 
 log = structlog.get_logger()
@@ -24,32 +24,6 @@ log = structlog.get_logger()
 PARTITIONED_BY = ["date", "hour"]
 _PARTITIONS = [pa.field("date", pa.date32()), pa.field("hour", pa.int32())]
 _MOST_ATTEMPTS = 6
-
-
-@dataclass(frozen=True, slots=True)
-class NewFile:
-    """A compacted file that stands in the table's folder; its rows begin at event `first` or later."""
-
-    lane: Lane
-    hour: int
-    first: int
-    name: str
-    size_bytes: int
-    modified_at_s: float
-    schema: pa.Schema
-    statistics: str
-
-    def action(self) -> AddAction:
-        date, _, hour = folder_of(self.hour).partition("/")
-        partition = {"date": date.removeprefix("date="), "hour": str(int(hour.removeprefix("hour=")))}
-        return AddAction(
-            f"{folder_of(self.hour)}/{self.name}",
-            self.size_bytes,
-            partition,
-            int(self.modified_at_s * 1_000),
-            True,
-            self.statistics,
-        )
 
 
 @contextmanager
@@ -95,54 +69,55 @@ class StreamTable:
         found = {lane: self._table.transaction_version(_application(lane)) for lane in lanes}
         return {lane: position for lane, position in found.items() if position is not None}
 
-    async def append(self, files: Sequence[NewFile], positions: Mapping[Lane, int]) -> None:
-        """Add files, in chain order, and move their chains' positions on, both or neither.
+    async def append(self, advances: Sequence[Advance]) -> None:
+        """Add the files and move their chains' positions on, both or neither.
 
         What another compaction was first with is left out.
         """
         for _ in range(_MOST_ATTEMPTS):
             if self._table is None:
-                if not files:
-                    return  # nothing but events without rows so far
-                await self._create(files)
-            standing = await self.positions(positions)
-            news = [file for file in files if file.first >= standing.get(file.lane, 0)]
-            further = {lane: at for lane, at in positions.items() if at > standing.get(lane, -1)}
-            if not further or await self._try(news, further):
+                await self._create([file for advance in advances for file in advance.files])
+            standing = await self.positions(advance.lane for advance in advances)
+            news = {advance.lane: still_new(advance, standing.get(advance.lane)) for advance in advances}
+            files = [file for of_lane in news.values() if of_lane is not None for file in of_lane]
+            marks = [
+                Transaction(_application(advance.lane), advance.end)
+                for advance in advances
+                if news[advance.lane] is not None
+            ]
+            if not marks or await self._try(files, marks):
                 return
             await self.open()
         raise SinkUnavailable(f"{self._uri}: others were first {_MOST_ATTEMPTS} times")
 
-    async def _try(self, files: Sequence[NewFile], positions: Mapping[Lane, int]) -> bool:
+    async def _try(self, files: Sequence[NewFile], marks: list[Transaction]) -> bool:
         """Whether the commit went well; where it did not, or nobody knows, the table has to be read again."""
         try:
-            await asyncio.to_thread(self._commit, files, positions)
+            with _mapped(f"append to {self._uri}"):
+                await asyncio.to_thread(self._commit, files, marks)
         except CommitFailedError as error:
             log.info("commit_lost", table=self._uri, reason=str(error).partition("\n")[0])
             return False
         await self.open()
         return True
 
-    def _commit(self, files: Sequence[NewFile], positions: Mapping[Lane, int]) -> None:
-        table = self._opened()
-        with _mapped(f"append to {self._uri}"):
-            known = {field.name for field in table.schema().fields}
-            wanted = Schema.from_arrow(_columns(files))
-            if added := [field for field in wanted.fields if field.name not in known]:
-                table.alter.add_columns(added)
-            marks = [Transaction(_application(lane), at) for lane, at in positions.items()]
-            table.create_write_transaction(
-                [file.action() for file in files],
-                "append",
-                table.schema(),
-                PARTITIONED_BY,
-                commit_properties=CommitProperties(app_transactions=marks),
-            )
+    def _commit(self, files: Sequence[NewFile], marks: list[Transaction]) -> None:
+        if self._table is None:
+            raise AssertionError("a table is made before it is appended to")
+        if added := _added(Schema.from_arrow(_columns(files)), self._table.schema()):
+            self._table.alter.add_columns(added)
+        self._table.create_write_transaction(
+            [_action(file) for file in files],
+            "append",
+            self._table.schema(),
+            PARTITIONED_BY,
+            commit_properties=CommitProperties(app_transactions=marks),
+        )
 
     async def _create(self, files: Sequence[NewFile]) -> None:
         options = await self._options()
-        schema_columns = _columns(files)
-        schema = Schema.from_arrow(pa.schema([*schema_columns, *_PARTITIONS]))
+        columns = _columns(files)
+        schema = Schema.from_arrow(pa.schema([*columns, *_PARTITIONS]))
         try:
             with _mapped(f"create {self._uri}"):
                 await asyncio.to_thread(
@@ -151,21 +126,34 @@ class StreamTable:
                     schema,
                     mode="ignore",
                     partition_by=PARTITIONED_BY,
-                    configuration={"delta.dataSkippingStatsColumns": ",".join(skipped_by(schema_columns))},
+                    configuration={"delta.dataSkippingStatsColumns": ",".join(skipped_by(columns))},
                     storage_options=options,
                 )
         except CommitFailedError:
             log.info("table_made_by_another", table=self._uri)
         await self.open()
 
-    def _opened(self) -> DeltaTable:
-        if self._table is None:
-            raise AssertionError("a table is made before it is appended to")
-        return self._table
+
+def _action(file: NewFile) -> AddAction:
+    date, _, hour = folder_of(file.hour).partition("/")
+    values = {"date": date.removeprefix("date="), "hour": str(int(hour.removeprefix("hour=")))}
+    modified_at_ms = int(file.modified_at_s * 1_000)
+    return AddAction(file.path, file.size_bytes, values, modified_at_ms, True, file.statistics)
+
+
+def _added(wanted: Schema, known: Schema) -> list[Field]:
+    """The columns that the table lacks; raises NeedsAttention where it has one of another type."""
+    types = {field.name: field.type for field in known.fields}
+    for field in wanted.fields:
+        if types.get(field.name, field.type) != field.type:
+            raise NeedsAttention(
+                f"column {field.name} is {field.type} in new files, {types[field.name]} before"
+            )
+    return [field for field in wanted.fields if field.name not in types]
 
 
 def _columns(files: Sequence[NewFile]) -> pa.Schema:
-    return pa.unify_schemas(list({file.schema for file in files} or {pa.schema([])}))
+    return pa.unify_schemas(list(dict.fromkeys(file.schema for file in files)) or [pa.schema([])])
 
 
 def _application(lane: Lane) -> str:

@@ -5,17 +5,20 @@ from collections.abc import AsyncIterator, Mapping
 from services.compaction.stretches import RawFile
 from shared.lake import Lake
 from shared.slot_chain.chain import dated_folders
+from shared.slot_chain.root import Root
 from shared.slot_chain.slot import Lane, hour_of, slot_in
 
 Waiting = dict[Lane, list[RawFile]]
 
 
-async def dates_from(lake: Lake, stream: str, positions: Mapping[Lane, int]) -> list[str]:
+async def dates_from(
+    lake: Lake, stream: str, roots: Mapping[Lane, Root], positions: Mapping[Lane, int]
+) -> list[str]:
     """The `date=…` folders that may hold files from the chains' positions on, oldest first.
 
-    Along a chain sequence numbers and folders go up together: once a date has a file of each chain that
-    starts no later than its position, no older one has anything to look at. A chain that lies idle costs a
-    listing for each date since its last file.
+    Along a chain sequence numbers and folders go up together: no date is looked at that is older than one
+    with a file of each chain that starts no later than its position, or than the chain's root. A chain that
+    lies idle costs a listing for each date since its last file.
     """
     found: list[str] = []
     unseen = set(positions)
@@ -24,6 +27,7 @@ async def dates_from(lake: Lake, stream: str, positions: Mapping[Lane, int]) -> 
         async for lane, file in _raw_files(lake, stream, date):
             if lane in unseen and file.first <= positions[lane]:
                 unseen.discard(lane)
+        unseen = {lane for lane in unseen if roots[lane].folder < date.rpartition("/")[2]}
         if not unseen:
             break
     return found[::-1]

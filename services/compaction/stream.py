@@ -14,7 +14,8 @@ from contextlib import suppress
 import pyarrow.parquet as pq
 import structlog
 
-from services.compaction.delta_table import NewFile, StreamTable
+from services.compaction.advances import Advance, NewFile
+from services.compaction.delta_table import StreamTable
 from services.compaction.merging import merged
 from services.compaction.outcome import Outcome
 from services.compaction.raw_listing import Waiting, dates_from, list_date
@@ -51,18 +52,19 @@ class StreamCompaction:
         self._lake = lake
         self._table = table
         self._roots: Mapping[Lane, Root] = {}
+        self._standing: dict[Lane, int] = {}
         self._positions: dict[Lane, int] = {}
-        self._news: list[NewFile] = []
+        self._advances: dict[Lane, Advance] = {}
         self.outcome = Outcome(stream)
 
     async def run(self) -> Outcome:
         """Compact what is due of every chain of the stream."""
         await self._table.open()
         self._roots = await all_roots(self._lake, self._stream)
-        standing = await self._table.positions(self._roots)
-        self._positions = {lane: standing.get(lane, root.first) for lane, root in self._roots.items()}
+        self._standing = await self._table.positions(self._roots)
+        self._positions = {lane: self._standing.get(lane, root.first) for lane, root in self._roots.items()}
         waiting: Waiting = {}
-        for date in await dates_from(self._lake, self._stream, self._positions):
+        for date in await dates_from(self._lake, self._stream, self._roots, self._positions):
             for lane, files in (await list_date(self._lake, self._stream, date, self._positions)).items():
                 waiting[lane] = await self._compact(lane, [*waiting.get(lane, ()), *files])
         await self._commit()
@@ -78,21 +80,23 @@ class StreamCompaction:
             links = await survey(self._lake, lane, stretch, position, root.created_at)
             if not links:
                 break
-            next_first = await self._cover(lane, links)
-            self._positions[lane] = next_first
+            advance = self._advances.setdefault(lane, Advance(lane, self._standing.get(lane), position))
+            next_first = await self._cover(advance, links)
+            self._positions[lane] = advance.end = next_first
             # What another compaction covers may end earlier than what was surveyed, or later.
             done = {link.file for link in links if link.footer.next_first <= next_first}
             files = [file for file in files if file.first >= next_first and file not in done]
-            if len(self._news) >= _FILES_A_COMMIT:
+            if sum(len(one.files) for one in self._advances.values()) >= _FILES_A_COMMIT:
                 await self._commit()
         return list(files)
 
-    async def _cover(self, lane: Lane, links: Sequence[Link]) -> int:
+    async def _cover(self, advance: Advance, links: Sequence[Link]) -> int:
         """See to it that a compacted file holds these, or the first of them; where the next one starts."""
         start = next((index for index, link in enumerate(links) if link.footer.rows), None)
         if start is None:
             return links[-1].footer.next_first
         links = links[start:]
+        lane = advance.lane
         slot = compacted(lane, links[0].file.hour, links[0].file.first)
         metadata = await read_file_metadata(self._lake, slot)
         if metadata is None:
@@ -100,9 +104,7 @@ class StreamCompaction:
         else:
             log.info("file_found", path=slot)
         covered = Covered.of(metadata.metadata or {}, slot)
-        await self._note(lane, links[0].file, slot, metadata)
-        self.outcome.raw_files += covered.files
-        self.outcome.rows += covered.rows
+        advance.files.append(await self._described(links[0].file, slot, metadata, covered))
         return covered.next_first
 
     async def _make(self, lane: Lane, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
@@ -134,28 +136,34 @@ class StreamCompaction:
                 await self._lake.delete(attempt)
         return metadata
 
-    async def _note(self, lane: Lane, first: RawFile, slot: str, metadata: pq.FileMetaData) -> None:
-        """Have a file that stands in its slot added to the table with the next commit."""
+    async def _described(
+        self, first: RawFile, slot: str, metadata: pq.FileMetaData, covered: Covered
+    ) -> NewFile:
         file = await self._lake.look(slot)
         if file is None:
             raise SinkUnavailable(f"{slot} went away")
+        self.outcome.raw_files += covered.files
+        self.outcome.rows += covered.rows
         self.outcome.files += 1
         self.outcome.size_bytes += file.size_bytes
-        self._news.append(
-            NewFile(
-                lane,
-                first.hour,
-                first.first,
-                slot.rpartition("/")[2],
-                file.size_bytes,
-                file.modified_at.timestamp(),
-                metadata.schema.to_arrow_schema().remove_metadata(),
-                statistics_of(metadata),
-            )
+        return NewFile(
+            first.hour,
+            first.first,
+            covered.next_first,
+            slot.rpartition("/")[2],
+            file.size_bytes,
+            file.modified_at.timestamp(),
+            metadata.schema.to_arrow_schema().remove_metadata(),
+            statistics_of(metadata),
         )
 
     async def _commit(self) -> None:
-        # A crash before this costs nothing: the files stand in their slots, where the next pass finds them.
-        await self._table.append(self._news, self._positions)
-        self._news.clear()
-        failpoints.reach("compaction_committed")
+        further = [one for one in self._advances.values() if one.files or one.end != one.start]
+        if self._table.version is None and not any(one.files for one in further):
+            return  # no table is made of events without rows
+        if further:
+            # A crash before this costs nothing: the next pass finds the files in their slots.
+            await self._table.append(further)
+            failpoints.reach("compaction_committed")
+        self._standing |= {one.lane: one.end for one in further}
+        self._advances.clear()

@@ -1,5 +1,6 @@
 """A raw zone made by hand, as ingest leaves it, in real storage; read back with readers of its own."""
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from services.compaction.__main__ import _run
+from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
 from services.emulator.storage.server import StorageServer
 from shared.contract.columns import READING
@@ -67,14 +68,21 @@ class Chain:
 
     async def land(self, count, next_hour=None, *, version=1, gap=0):
         """Land a file of `count` rows; the next one goes to `next_hour`."""
-        events = count or gap
-        following = self.hour if next_hour is None else next_hour
+        path = self.lane.slot(self.hour, self.next_first)
+        await self.lake.write(path, self.encoded(count, next_hour, version=version, gap=gap))
+        self.next_first += count or gap
+        self.hour = self.hour if next_hour is None else next_hour
+        return path
+
+    def encoded(self, count, next_hour=None, *, version=1, gap=0):
+        """The file that would stand in the next slot."""
+        next_first = self.next_first + (count or gap)
         footer = Footer(
             first_seq=self.next_first,
-            last_seq=self.next_first + events - 1,
+            last_seq=next_first - 1,
             last_offset="0",
-            next_first=self.next_first + events,
-            next_folder=folder_of(following),
+            next_first=next_first,
+            next_folder=folder_of(self.hour if next_hour is None else next_hour),
             rows=count,
             bad=0,
             gap=gap,
@@ -83,11 +91,7 @@ class Chain:
             schema_version=version,
             created_at=self.created_at,
         )
-        table = rows_of(self.lane.partition, self.next_first, count, version)
-        path = self.lane.slot(self.hour, self.next_first)
-        await self.lake.write(path, encode(table, footer))
-        self.next_first, self.hour = footer.next_first, following
-        return path
+        return encode(rows_of(self.lane.partition, self.next_first, count, version), footer)
 
 
 class Compacted:
@@ -113,9 +117,22 @@ class Compacted:
         table = self.table()
         return Counter(zip(table["partition"].to_pylist(), table["sequence_number"].to_pylist(), strict=True))
 
+    def is_there(self):
+        return DeltaTable.is_deltatable(str(self.folder))
+
+    def raw_bytes(self):
+        return {path: path.read_bytes() for path in self.root.glob("raw/**/*.parquet")}
+
     def raw_places(self):
+        return self._places_in("raw")
+
+    def file_places(self):
+        """As a reader sees them that knows nothing of Delta."""
+        return self._places_in("compacted")
+
+    def _places_in(self, zone):
         found = Counter()
-        for path in self.root.glob(f"raw/{STREAM}/date=*/hour=*/*.parquet"):
+        for path in self.root.glob(f"{zone}/{STREAM}/date=*/hour=*/*.parquet"):
             table = pq.ParquetFile(path).read(["partition", "sequence_number"])
             found.update(
                 zip(table["partition"].to_pylist(), table["sequence_number"].to_pylist(), strict=True)
@@ -141,13 +158,21 @@ def compacted(storage, tmp_path):
 
 
 @pytest.fixture
-def compact(storage):
-    """One pass over everything there is; what it says."""
+def compact(storage, lake):
+    """One pass over everything there is; what it says of the stream, None where there is none."""
 
     async def one_pass(**values):
         settings = CompactionSettings(
             storage=storage.connection_string, as_json=True, **{"older_than_s": 0, **values}
         )
-        await _run(settings)
+        outcomes = await run_pass(settings, lake)
+        return msgspec.to_builtins(outcomes[0]) if outcomes else None
 
     return one_pass
+
+
+async def until(condition, timeout_s=60.0):
+    """Wait until it is so; nobody tells when."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 - asked of a server, or of a disk
+            await asyncio.sleep(0.02)

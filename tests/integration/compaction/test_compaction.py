@@ -1,21 +1,209 @@
-"""Compaction against real storage."""
+"""What one pass makes of a raw zone, in real storage."""
 
-from tests.integration.compaction.conftest import NOON, Chain
+import asyncio
+from collections import Counter
+
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+
+from services.compaction.storage_options import options_of
+from shared.errors import HubRecreated, NeedsAttention, SettingsError
+from tests.integration.compaction.conftest import NOON, STREAM, Chain
+
+FIRST = "date=2026-03-01/hour=12/p00-00000000000000000000.parquet"
 
 
 async def test_small_files_become_one(lake, compact, compacted):
-    """An hour of small files becomes one file, and the Delta table has each of their rows once."""
+    """An hour of small files becomes one file, and the table has each of their rows once, in order."""
     chain = await Chain(lake).begin()
     for _ in range(5):
         await chain.land(20)
+    before = compacted.raw_bytes()
     await compact()
-    assert compacted.files() == ["date=2026-03-01/hour=12/p00-00000000000000000000.parquet"]
+    assert compacted.files() == [FIRST]
+    assert compacted.table()["sequence_number"].to_pylist() == list(range(100))
+    assert compacted.raw_bytes() == before
+
+
+async def test_a_pass_without_news_changes_nothing(lake, compact, compacted):
+    """Compacting again what is compacted writes no file and no version of the table."""
+    chain = await Chain(lake).begin()
+    await chain.land(20)
+    await compact()
+    files, version = compacted.files(), compacted.delta().version()
+    await compact()
+    assert (compacted.files(), compacted.delta().version()) == (files, version)
+
+
+async def test_the_chain_is_followed_through_its_turns(lake, compact, compacted):
+    """Files without rows, gaps of the hub's retention and hours without events cost no row."""
+    chain = await Chain(lake).begin()
+    await chain.land(10, NOON + 1)
+    await chain.land(0, gap=7)
+    await chain.land(0, NOON + 30)  # a turn: the next event is of tomorrow
+    await compact()
+    await chain.land(5)
+    await chain.land(0, NOON + 31)
+    await chain.land(0, NOON + 60)
+    await compact()
+    await chain.land(3)
+    await compact()
     assert compacted.places() == compacted.raw_places()
-    assert compacted.delta().version() == 1
+    assert compacted.places().total() == 18
+
+
+async def test_an_open_hour_waits(lake, compact, compacted):
+    """Files of an hour that may still grow are left alone while the newest is young; closed hours are not."""
+    chain = await Chain(lake).begin()
+    await chain.land(10, NOON + 1)
+    await chain.land(10)
+    said = await compact(older_than_s=3_600)
+    assert compacted.files() == [FIRST]
+    assert (said["raw_files"], said["waiting_files"]) == (1, 1)
+    said = await compact(older_than_s=0)
+    assert (said["raw_files"], said["waiting_files"]) == (1, 0)
+    assert compacted.places() == compacted.raw_places()
+
+
+async def test_files_close_at_their_size(lake, compact, compacted):
+    """A busy hour becomes as many files as the target size asks for."""
+    chain = await Chain(lake).begin()
+    sizes = {(compacted.root / await chain.land(50)).stat().st_size for _ in range(6)}
+    said = await compact(target_bytes=2 * min(sizes))
+    assert len(compacted.files()) == said["files"] == 3
+    assert compacted.places() == compacted.raw_places()
+
+
+async def test_two_versions_of_a_contract_make_one_file(lake, compact, compacted):
+    """Interleaved versions multiply no files; a column that older rows lack is null in them."""
+    chain = await Chain(lake).begin()
+    await chain.land(5)
     await compact()
-    assert compacted.delta().version() == 1
-    await chain.land(20, NOON + 5)
-    await chain.land(0, NOON + 6)
-    await chain.land(7)
+    for version in (1, 2, 1, 2):
+        await chain.land(5, version=version)
+    await compact()
+    assert len(compacted.files()) == 2
+    assert compacted.table()["tyre_wear_pct"].null_count == 15
+    assert compacted.places() == compacted.raw_places()
+
+
+async def test_every_partition_and_every_hub_of_the_name(lake, compact, compacted):
+    """Partitions compact side by side, and so do the chains of a hub that was deleted and made again."""
+    for partition in range(3):
+        chain = await Chain(lake, partition).begin()
+        await chain.land(10)
+    again = await Chain(lake, generation=2, created_at="2026-03-02T00:00:00Z", hour=NOON + 20).begin()
+    await again.land(10)
     await compact()
     assert compacted.places() == compacted.raw_places()
+    assert compacted.places().total() == 40
+
+
+async def test_a_missing_raw_file_holds_up_its_chain_alone(lake, compact, compacted):
+    """Where the listing lacks a file, what comes behind it waits for it."""
+    whole, broken = await Chain(lake, 0).begin(), await Chain(lake, 1).begin()
+    for chain in (whole, broken):
+        await chain.land(10)
+    away = compacted.root / await broken.land(10)
+    await broken.land(10)
+    bytes_away = away.read_bytes()
+    away.unlink()
+    await compact()
+    assert compacted.places() == {**{(0, n): 1 for n in range(10)}, **{(1, n): 1 for n in range(10)}}
+    away.write_bytes(bytes_away)
+    await compact()
+    assert compacted.places() == compacted.raw_places()
+    assert compacted.places().total() == 40
+
+
+async def test_a_file_of_another_hub_is_refused(lake, compact):
+    """A raw file that was copied in from elsewhere is named, and nothing is made of it."""
+    chain = await Chain(lake).begin()
+    chain.created_at = "2020-01-01T00:00:00Z"
+    await chain.land(10)
+    with pytest.raises(HubRecreated, match="p00-0"):
+        await compact()
+
+
+async def test_a_strange_file_in_a_slot_is_refused(lake, compact):
+    """A file that no compaction wrote, where one would stand, is named and left alone."""
+    chain = await Chain(lake).begin()
+    raw = await chain.land(10)
+    await lake.write(f"compacted/{STREAM}/{FIRST}", await lake.read(raw))
+    with pytest.raises(NeedsAttention, match="not written by a compaction"):
+        await compact()
+
+
+async def test_a_stream_that_is_none_is_refused(lake, compact):
+    """A misspelt stream is told, with those that there are."""
+    chain = await Chain(lake).begin()
+    await chain.land(1)
+    with pytest.raises(SettingsError, match=STREAM):
+        await compact(stream="telemtry")
+
+
+async def test_an_empty_lake_is_fine(lake, compact):
+    """Before anything has landed there is nothing to do."""
+    assert await compact() is None
+
+
+async def test_a_table_that_was_deleted_is_made_again(lake, compact, compacted):
+    """Without its log the table is made anew of the files that stand, none of them written twice."""
+    chain = await Chain(lake).begin()
+    await chain.land(10, NOON + 1)
+    await chain.land(10)
+    await compact()
+    stood = {name: (compacted.folder / name).stat().st_mtime_ns for name in compacted.files()}
+    async for file in lake.list(f"compacted/{STREAM}/_delta_log"):
+        await lake.delete(file.path)
+    await compact()
+    assert compacted.places() == compacted.raw_places()
+    assert stood == {name: (compacted.folder / name).stat().st_mtime_ns for name in compacted.files()}
+
+
+def clean_up(connection_string):
+    """What people do with a Delta table, through storage."""
+    options = options_of(connection_string, None)
+    table = DeltaTable(f"az://lake/compacted/{STREAM}", storage_options=options)
+    table.optimize.compact()
+    table.delete("sequence_number = 3")
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+
+
+async def test_people_may_optimize_and_clean_up_the_table(storage, lake, compact, compacted):
+    """After OPTIMIZE, DELETE and VACUUM compaction goes on where it was and brings nothing back."""
+    chain = await Chain(lake).begin()
+    for _ in range(3):
+        await chain.land(10)
+        await compact()
+    await asyncio.to_thread(clean_up, storage.connection_string)
+    assert not [name for name in compacted.files() if "/p00-" in name]
+    await chain.land(10)
+    await compact()
+    assert compacted.places() == compacted.raw_places() - Counter({(0, 3): 1})
+
+
+async def test_readers_of_deltas_tables_read_it(storage, lake, compact):
+    """polars reads the table through storage, and skips files by hour and by time."""
+    chain = await Chain(lake).begin()
+    await chain.land(10, NOON + 1)
+    await chain.land(5)
+    await compact()
+    named = options_of(storage.connection_string, None)
+    options = {name: named[name] for name in ("account_name", "account_key", "endpoint", "allow_http")}
+    frame = pl.scan_delta(f"az://lake/compacted/{STREAM}", storage_options=options)
+    read = await asyncio.to_thread(frame.filter(pl.col("hour") == 13).collect)
+    assert read.height == 5
+
+
+async def test_a_compacted_file_says_what_it_covers(lake, compact, compacted):
+    """Its footer names the range of its raw files, how many they were, and the hub."""
+    chain = await Chain(lake).begin()
+    await chain.land(10)
+    await chain.land(0, gap=5)
+    await compact()
+    said = pq.read_metadata(compacted.folder / FIRST).metadata
+    names = ("first_seq", "last_seq", "next_first", "files", "rows", "gap")
+    assert [int(said[name.encode()]) for name in names] == [0, 14, 15, 2, 10, 5]
