@@ -8,22 +8,26 @@ import msgspec
 from msgspec import Struct
 
 from services.oracle.chain import Lane, Link
+from services.oracle.replays import LetterId
 from shared.lake import Lake
 
 
 class _Letter(Struct):
     """What is read of a dead letter; the rest of it is for people."""
 
+    partition: int
     sequence_number: int
+    line: int
     reason: str
     body: str
 
 
 @dataclass(slots=True)
 class DeadLetters:
-    """How many records, the events that they came in, and what is wrong with their files."""
+    """How many records, which, the events that they came in, and what is wrong with their files."""
 
     records: int = 0
+    ids: set[LetterId] = field(default_factory=set)
     sequences: defaultdict[Lane, list[int]] = field(default_factory=lambda: defaultdict(list))
     faults: list[str] = field(default_factory=list)
 
@@ -45,4 +49,8 @@ async def read_dead_letters(lake: Lake, links: Mapping[Lane, Iterable[Link]]) ->
                 letters.faults.append(f"{link.slot.path} counts {link.footer.bad} bad records: {named}")
             letters.records += len(found)
             letters.sequences[lane].extend(letter.sequence_number for letter in found)
+            letters.ids.update(
+                LetterId(link.footer.created_at, one.partition, one.sequence_number, one.line)
+                for one in found
+            )
     return letters

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from services.oracle.chain import Lane
@@ -35,15 +36,18 @@ class Readings:
         self._codes = codes
         self._keys: dict[Lane, list[Ints]] = {}
         self._places: dict[Lane, list[Ints]] = {}
+        self._replayed: dict[Lane, list[Ints]] = {}
         self._fleet_keys: Ints | None = None
         self.rows = 0
 
-    def take(self, lane: Lane, batch: pa.RecordBatch) -> None:
-        """Take in a batch with the key and place columns."""
+    def take(self, lane: Lane, batch: pa.RecordBatch, is_replay: npt.NDArray[np.bool_] | None = None) -> None:
+        """Take in a batch with the key and place columns; replays of dead letters come late by nature."""
         self.rows += batch.num_rows
         self._keys.setdefault(lane, []).append(keys_in(batch, self._codes))
         places = place_of(ints(batch["sequence_number"]), ints(batch["line"]))
         self._places.setdefault(lane, []).append(places)
+        if is_replay is not None and is_replay.any():
+            self._replayed.setdefault(lane, []).append(places[is_replay])
 
     def lanes(self) -> Iterator[tuple[Lane, Ints, Ints]]:
         """Each lane's places and keys."""
@@ -79,7 +83,11 @@ class Readings:
 
     def out_of_order(self) -> int:
         """Readings of the fleet standing after a later one of their vehicle; of doubles the first counts."""
-        return sum(self._disordered(places, keys) for _, places, keys in self.lanes())
+        disordered = 0
+        for lane, places, keys in self.lanes():
+            is_first_hand = ~np.isin(places, joined(self._replayed.get(lane, [])))
+            disordered += self._disordered(places[is_first_hand], keys[is_first_hand])
+        return disordered
 
     def _disordered(self, places: Ints, keys: Ints) -> int:
         keys = keys[np.argsort(places, kind="stable")]

@@ -12,7 +12,8 @@ class Counts(Struct, frozen=True):
     """The object that `fleetprice verify --json` promises. All count readings but `files` and `events`.
 
     `sent` was acked in the simulator's record; `landed` are the raw rows, whoever sent them; `events` stand
-    in the lake, bad ones included. `latency_ms` is from the reading to its prediction in the hub.
+    in the lake, bad ones included. `replayed` of the dead letters were sent again and landed. `latency_ms` is
+    from the reading to its prediction in the hub.
     """
 
     sent: int
@@ -28,6 +29,7 @@ class Counts(Struct, frozen=True):
     latency_ms: dict[str, float | None]
     files: int
     events: int
+    replayed: int = 0
 
 
 class Verdict(Struct, frozen=True):
@@ -64,7 +66,7 @@ class Verdict(Struct, frozen=True):
         rows = [
             ("readings", _cells(sent=counts.sent, landed=counts.landed, missing=counts.missing)),
             ("", _cells(doubled=counts.doubled, out_of_order=counts.out_of_order)),
-            ("dead letters", f"{counts.dead_lettered:,}"),
+            ("dead letters", _cells(all=counts.dead_lettered, replayed=counts.replayed)),
             ("predictions", _cells(predicted=counts.predicted, missing=counts.predictions_missing)),
             (
                 "",

@@ -20,6 +20,7 @@ from services.oracle.keys import Ints, VehicleCodes, are_in, ints, sequence_in
 from services.oracle.predictions import LAKE_COLUMNS, Predictions
 from services.oracle.raw_zone import RawZone
 from services.oracle.readings import KEY_COLUMNS, Readings
+from services.oracle.replays import REPLAY_COLUMN, Replays
 from services.oracle.settings import OracleSettings
 from services.oracle.verdict import Counts, Verdict
 from shared.lake import Lake, open_lake
@@ -30,6 +31,7 @@ class _Landed:
     zone: RawZone
     readings: Readings
     letters: DeadLetters
+    replays: Replays
 
     def events(self) -> int:
         """How many events stand in the lake, good or bad."""
@@ -39,6 +41,12 @@ class _Landed:
             of_lane = np.append(sequence_in(places), bad.pop(lane, [])).astype(np.int64)
             events += len(np.unique(of_lane))
         return events + sum(len(set(sequences)) for sequences in bad.values())
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with the files, and with what was replayed."""
+        yield from self.zone.faults
+        yield from self.letters.faults
+        yield from self.replays.faults(self.letters.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +85,7 @@ async def verified(
         shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
         yield Verdict(
             _counts(record, landed, predicted, len(missing) - waiting),
-            (*landed.zone.faults, *landed.letters.faults, *zone.faults, *shortfalls),
+            (*landed.faults(), *zone.faults, *shortfalls),
             tuple(_notes(record, landed, waiting)),
         )
 
@@ -100,10 +108,10 @@ async def _read_landed_first(
 
 async def _read_landed(lake: Lake, codes: VehicleCodes) -> _Landed:
     zone = RawZone(lake, "telemetry")
-    readings = Readings(codes)
-    async for lane, batch in zone.batches(KEY_COLUMNS):
-        readings.take(lane, batch)
-    return _Landed(zone, readings, await read_dead_letters(lake, zone.links))
+    readings, replays = Readings(codes), Replays()
+    async for lane, batch in zone.batches((*KEY_COLUMNS, REPLAY_COLUMN)):
+        readings.take(lane, batch, replays.take(lane, batch))
+    return _Landed(zone, readings, await read_dead_letters(lake, zone.links), replays)
 
 
 async def _read_older_predictions(
@@ -159,6 +167,7 @@ def _counts(record: FleetRecord, landed: _Landed, predicted: _Predicted, missing
         latency_ms=predicted.predictions.latency_ms(),
         files=landed.zone.files + predicted.zone.files,
         events=landed.events(),
+        replayed=landed.replays.of(landed.letters.ids),
     )
 
 

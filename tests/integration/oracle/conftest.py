@@ -63,8 +63,23 @@ def prediction(of: Reading, partition: int, sequence_number: int, line: int = 0)
 Row = tuple[int, int, msgspec.Struct]  # sequence number, line, record
 
 
-def parquet(contract, partition: int, rows: Sequence[Row], footer: dict[str, object], latency_ms: int = 100):
-    batch = columns.batch_of(contract, [row[2] for row in rows], [None] * len(rows))
+def extra(partition: int, replays: int | None) -> str | None:
+    """What a row says that replays the dead letter of event `replays` of its partition."""
+    if replays is None:
+        return None
+    letter = {"created_at": CREATED_AT, "partition": partition, "sequence_number": replays, "line": 0}
+    return msgspec.json.encode({"replay_of": letter}).decode()
+
+
+def parquet(
+    contract,
+    partition: int,
+    rows: Sequence[Row],
+    footer: dict[str, object],
+    latency_ms: int = 100,
+    replays: int | None = None,
+):
+    batch = columns.batch_of(contract, [row[2] for row in rows], [extra(partition, replays)] * len(rows))
     lineage = [
         (partition, sequence, str(sequence * 100), line, AT + timedelta(milliseconds=latency_ms))
         for sequence, line, _ in rows
@@ -109,6 +124,7 @@ class World:
         next_first: int,
         rows: Sequence[Row],
         partition: int = 0,
+        replays: int | None = None,
         **footer: object,
     ) -> str:
         path = f"raw/{stream}/{FOLDER}/p{partition:02d}-{first:020d}.parquet"
@@ -122,7 +138,7 @@ class World:
             "dead_letter": "",
             "created_at": CREATED_AT,
         }
-        data = parquet(columns.BY_STREAM[stream], partition, rows, {**said, **footer})
+        data = parquet(columns.BY_STREAM[stream], partition, rows, {**said, **footer}, replays=replays)
         await self.lake.write(path, data)
         return path
 

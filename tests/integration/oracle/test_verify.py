@@ -4,7 +4,9 @@ from datetime import timedelta
 import msgspec
 
 from services.oracle.verification import verify
+from tests.integration.oracle.conftest import prediction
 
+LETTER = {"partition": 0, "sequence_number": 4, "line": 0}
 ROWS_0 = "raw/telemetry/date=2026-03-01/hour=12/p00-00000000000000000000.parquet"
 ROWS_2 = "raw/telemetry/date=2026-03-01/hour=12/p00-00000000000000000002.parquet"
 
@@ -97,12 +99,58 @@ async def test_predictions_older_than_the_hub_are_read_from_the_lake(world):
 
 async def test_dead_letters_count_only_where_a_footer_names_them(sound):
     """An attempt that lost its slot left dead letters behind: they count for nobody."""
-    letter = msgspec.json.encode({"sequence_number": 4, "reason": "malformed", "body": ""}) + b"\n"
+    letter = msgspec.json.encode({**LETTER, "reason": "malformed", "body": ""}) + b"\n"
     await sound.lake.write("dead-letters/telemetry/p00-4-a.ndjson", letter * 2)
     await sound.lake.write("dead-letters/telemetry/p00-4-b.ndjson", letter * 5)
     await sound.file("telemetry", 4, 5, [], bad=2, dead_letter="dead-letters/telemetry/p00-4-a.ndjson")
     verdict = await verify(sound.settings)
     assert (verdict.counts.dead_lettered, verdict.counts.events, verdict.faults) == (2, 5, ())
+
+
+async def with_dead_reading(world):
+    """Reading 1 of vehicle 0 was dead-lettered in event 0; the other three landed and were priced."""
+    world.record((0, 1), (1, 1))
+    world.record((0, 2), (1, 2))
+    for stream in ("telemetry", "predictions"):
+        await world.root(stream)
+    letter = msgspec.json.encode({**LETTER, "sequence_number": 0, "reason": "malformed", "body": ""})
+    path = "dead-letters/telemetry/p00-0-a.ndjson"
+    await world.lake.write(path, letter + b"\n")
+    rows = [(sequence, 0, one) for sequence, one in enumerate(world.readings)]
+    await world.file("telemetry", 0, 4, rows[1:], bad=1, dead_letter=path)
+    return prediction(world.readings[0], 0, 4)
+
+
+async def test_a_replayed_reading_is_landed_once(world):
+    """A reading that was dead-lettered and replayed is neither missing, doubled nor out of order."""
+    late = await with_dead_reading(world)
+    await world.file("telemetry", 4, 5, [(4, 0, world.readings[0])], replays=0)
+    predictions = [*world.predictions()[1:], late]
+    await world.land_predictions(predictions)
+    await world.publish(*([one] for one in predictions))
+    verdict = await verify(world.settings)
+    assert verdict.is_clean, verdict
+    counts = verdict.counts
+    assert (counts.sent, counts.landed, counts.dead_lettered, counts.replayed) == (4, 4, 1, 1)
+
+
+async def test_a_dead_letter_replayed_twice_is_told(world):
+    """Were a dead letter to land from two events, the reading is doubled and the letter is named."""
+    await with_dead_reading(world)
+    rows = [(4, 0, world.readings[0]), (5, 0, world.readings[0])]
+    await world.file("telemetry", 4, 6, rows, replays=0)
+    verdict = await verify(world.settings)
+    assert verdict.counts.doubled == 1
+    assert "dead letter 0:0:0 was replayed 2 times" in verdict.faults
+
+
+async def test_a_replay_of_no_dead_letter_is_told(sound, stranger):
+    """A row must resolve back to its dead letter."""
+    await sound.file("telemetry", 4, 5, [(4, 0, stranger)], replays=3)
+    assert (
+        "dead letter 0:3:0, which was replayed, is in no file that counts"
+        in (await verify(sound.settings)).faults
+    )
 
 
 async def test_named_dead_letters_that_are_gone_are_told(sound):
