@@ -127,7 +127,8 @@ def decode_performative(body: bytes) -> tuple[msgspec.Struct, int]:
     if kind is None:
         raise DecodeError(f"no performative has the code {value.descriptor!r}")
     try:
-        return msgspec.convert(value.value, kind), end
+        # Bytes are bytes: a text is not taken for their base64.
+        return msgspec.convert(value.value, kind, builtin_types=(bytes,)), end
     except msgspec.ValidationError as exc:
         raise DecodeError(f"{kind.__name__.lower()}: {exc}") from exc
 

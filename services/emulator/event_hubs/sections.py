@@ -135,7 +135,7 @@ def check_section(section: bytes) -> None:
 
 def _check_fields(kind: type[msgspec.Struct], value: object) -> None:
     try:
-        msgspec.convert(value, kind)
+        msgspec.convert(value, kind, builtin_types=(bytes,))
     except msgspec.ValidationError as exc:
         raise DecodeError(f"{kind.__name__.strip('_').lower()}: {exc}") from exc
 

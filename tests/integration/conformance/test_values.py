@@ -71,7 +71,7 @@ async def test_application_properties_of_every_type_arrive(sdk, values):
 
 async def test_bodies_of_every_type_arrive(sdk):
     """A body may be any value, not only bytes."""
-    # In a body the SDK chooses the type itself; what Python takes for false it leaves out, which is no message.
+    # In a body the SDK chooses the type itself; what Python takes for false it leaves out: no message.
     cases = [
         (sent, read)
         for sent, read in SENT_AND_READ.values()

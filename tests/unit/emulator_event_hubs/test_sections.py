@@ -144,6 +144,7 @@ def test_values_of_every_type_are_stored_as_sent(value):
         (section(0x74, (amqp.uint(1), amqp.NULL)) + DATA, "strings as keys"),
         (amqp.described(0x73, amqp.sequence([amqp.NULL] * 14)) + DATA, "properties"),
         (amqp.described(0x73, amqp.sequence([amqp.NULL] * 6 + [amqp.uint(1)])) + DATA, "properties"),
+        (amqp.described(0x73, amqp.sequence([amqp.NULL, amqp.string("dXNlcg==")])) + DATA, "properties"),
         (amqp.described(0x70, amqp.sequence([amqp.NULL] * 6)) + DATA, "header"),
         (amqp.described(0x75, amqp.string("text")), "not binary"),
         (amqp.described(0x76, amqp.string("text")), "not a list"),
