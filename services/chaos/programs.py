@@ -13,16 +13,19 @@ Environment = Mapping[str, str]
 # A killed process is started again as often as it takes: whether it gets anywhere is what the drain shows.
 _LIVES = 10_000
 _RATE_HZ = 2.0
+_SEED_STRIDE = 1_000_003
 # Small ones, for retention goes by whole segments.
 _SEGMENT_BYTES = 65_536
-# The writers share nothing but the lake: every second one keeps ownership where no other looks.
+# Writers share nothing but the lake, unless they share a group: then ownership too.
 SHARED_CHECKPOINTS, OWN_CHECKPOINTS = "checkpoints", "checkpoints-own"
-OWN_GROUP = "ingest-own"
-GROUPS = ("$Default", "ingest", "scorer", OWN_GROUP)
+STRAGGLERS_CHECKPOINTS = "checkpoints-straggler"
+CONTAINERS = (SHARED_CHECKPOINTS, OWN_CHECKPOINTS, STRAGGLERS_CHECKPOINTS)
+OWN_GROUP, STRAGGLERS_GROUP = "ingest-own", "ingest-straggler"
+GROUPS = ("$Default", "ingest", "scorer", OWN_GROUP, STRAGGLERS_GROUP)
 _FAILPOINTS = {
-    "ingest": "ingest_staged={every}*{times},ingest_renamed={often}*{times}",
-    "scorer": "scorer_sent={every}*{times}",
-    "emulator": "hub_appended={seldom}*2,storage_committed={seldom}*2",
+    "ingest": "ingest_staged=11*3,ingest_renamed=17*3",
+    "scorer": "scorer_sent=60*2",
+    "emulator": "hub_appended=400*2,storage_committed=400*2",
 }
 
 _QUICK = {
@@ -60,36 +63,44 @@ class Programs:
 
     def writers(self) -> Sequence[Program]:
         """The last writer shares nothing with the others; the first sweeps whenever it opens a partition."""
-        count = self._settings.writers
-        return [
-            self.writer(f"ingest-{number}", shares=number < count - 1, sweeps=number == 0)
-            for number in range(count)
-        ]
+        *sharing, last = [f"ingest-{number}" for number in range(self._settings.writers)]
+        first, *others = [self.sharing_writer(name, sweeps=name == sharing[0]) for name in sharing]
+        return first, *others, self._writer(last, _FAILPOINTS["ingest"], OWN_GROUP, OWN_CHECKPOINTS)
 
-    def writer(self, name: str, *, shares: bool, sweeps: bool = False) -> Program:
+    def sharing_writer(self, name: str, *, sweeps: bool = False) -> Program:
+        return self._writer(name, _FAILPOINTS["ingest"], "ingest", SHARED_CHECKPOINTS, sweeps=sweeps)
+
+    def straggler(self) -> Program:
+        """One more that shares nothing, and is only ever stopped: for so long that retention overtakes it."""
+        return self._writer("ingest-straggler", "", STRAGGLERS_GROUP, STRAGGLERS_CHECKPOINTS)
+
+    def _writer(
+        self, name: str, failpoints: str, group: str, container: str, *, sweeps: bool = False
+    ) -> Program:
+        # Strangers in one group would cut each other's links, again and again.
         own: dict[str, object] = {
+            "CONSUMER_GROUP": group,
             "ROLL_MAX_AGE_S": self._shape.roll_max_age_s,
             "ROLL_MAX_ROWS": self._shape.roll_max_rows,
             "STAGING_MAX_AGE_S": 1.0 if sweeps else 900.0,
             "METRICS_PORT": 0,
         }
-        # In one group, each would cut the links of those that it knows nothing of, again and again.
-        own |= {} if shares else {"CONSUMER_GROUP": OWN_GROUP}
-        container = SHARED_CHECKPOINTS if shares else OWN_CHECKPOINTS
-        return self._program(name, "ingest", own, {"CHECKPOINT_CONTAINER": container})
+        world = {"CHECKPOINT_CONTAINER": container, "FAILPOINTS": failpoints}
+        return self._program(name, "ingest", own, world)
 
     def scorer(self, name: str) -> Program:
-        return self._program(name, "scorer", {"HTTP_PORT": 0})
+        return self._program(name, "scorer", {"HTTP_PORT": 0, "CHECKPOINT_INTERVAL_S": 0.3})
 
-    def simulator(self) -> Program:
+    def fleet(self, number: int, seconds: float) -> Program:
+        """Fleet 0 is the run's load; the others, of other vehicles, send on after it."""
         settings, shape = self._settings, self._shape
         own = {
             "DATA": self._data,
             "VEHICLES": max(1, int(settings.rate / _RATE_HZ)),
             "RATE_HZ": _RATE_HZ,
-            "SEED": settings.seed,
-            "SECONDS": settings.seconds,
-            "RUN_ID": "chaos",
+            "SEED": (settings.seed + number * _SEED_STRIDE) % 2**31,
+            "SECONDS": seconds,
+            "RUN_ID": f"chaos-{number}",
             "PACK": shape.pack,
             "PACK_FORMAT": shape.pack_format,
             "BAD_SHARE": shape.bad_share,
@@ -98,7 +109,9 @@ class Programs:
         return self._program("simulator", "simulator", own, may_finish=True)
 
     def compaction(self, name: str) -> Program:
-        return self._program(name, "compaction", {}, may_finish=True)
+        """It takes the newest files too, and sweeps what is younger than a writer may be held."""
+        own = {"OLDER_THAN_S": 0, "TARGET_BYTES": 65_536, "STAGING_MAX_AGE_S": 1.0, "AS_JSON": "true"}
+        return self._program(name, "compaction", own, may_finish=True)
 
     def oracle(self) -> Program:
         """It serves the directory's files itself, and knows of no world."""
@@ -118,7 +131,7 @@ class Programs:
     ) -> Program:
         variables = {f"{PREFIX}{service.upper()}_{variable}": str(value) for variable, value in own.items()}
         variables |= {f"{PREFIX}{variable}": value for variable, value in world.items()}
-        failpoints = _FAILPOINTS.get(service, "").format(every=11, often=17, seldom=400, times=3)
+        failpoints = _FAILPOINTS.get(service, "")
         return Program(
             name,
             f"services.{service}",

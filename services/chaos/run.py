@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
-from services.chaos.schedule import Fault, schedule
+from services.chaos.schedule import Fault, Kind, schedule
 from services.chaos.settings import ChaosSettings
 from services.chaos.strikes import Strikes
-from services.chaos.tally import Tally
+from services.chaos.tally import NEEDED, Tally
 from services.chaos.world import AWAY, World
 from shared.errors import FleetpriceError
 from shared.logs import log
@@ -22,6 +22,9 @@ from shared.processes.racing import first_of
 
 _LOOK_S = 0.5
 _OVERRUN_S = 60.0
+# A loaded machine takes longer until every kind has struck.
+_EXTRA_S = 8.0
+_MOST_EXTRA_FLEETS = 3
 
 Tell = Callable[[Mapping[str, Any]], None]
 
@@ -31,7 +34,11 @@ class Unverified(FleetpriceError):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The last line of a run, in readings. `drained`: everything landed and was priced within the limit."""
+    """The last line of a run, in readings.
+
+    `drained`: everything landed and was priced within the limit. `agrees`: the oracle found nothing wrong.
+    `complete`: every kind of fault has happened; a run that has not seen all proves less.
+    """
 
     seed: int
     seconds: float
@@ -49,11 +56,11 @@ class Verdict(msgspec.Struct, frozen=True):
     files: int
     drained: bool
     agrees: bool
+    complete: bool
     faults: dict[str, int]
 
     @property
     def is_clean(self) -> bool:
-        """`agrees`: the oracle found nothing wrong beyond the counts either."""
         return self.agrees and self.drained
 
 
@@ -82,24 +89,40 @@ class Run:
         return await self._judge(drained=drained)
 
     async def _load(self, planned: tuple[Fault, ...]) -> bool:
-        """Until the fleet has sent its last and every fault is over; false where that does not come."""
-        began_s = time.monotonic()
-        strikes = Strikes(self._world, self._tally)
+        """Until the fleet has sent its last and no fault holds anything; false where that does not come."""
+        is_over = asyncio.Event()
         looking = asyncio.create_task(self._keep_looking())
-        limit_s = self._settings.seconds + _OVERRUN_S
+        limit_s = self._settings.seconds + _MOST_EXTRA_FLEETS * _EXTRA_S + _OVERRUN_S
         try:
             async with asyncio.timeout(limit_s), asyncio.TaskGroup() as striking:
-                for fault in planned:
-                    await asyncio.sleep(began_s + fault.at_s - time.monotonic())
-                    self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
-                    striking.create_task(strikes.strike(fault, self._world.fleet.finished))
-                await self._world.fleet.finished.wait()
+                striking.create_task(self._strike(planned, is_over))
+                await self._send()
+                is_over.set()
         except TimeoutError:
             log.error("load_not_over", waited_s=limit_s)
             return False
         finally:
             looking.cancel()
         return True
+
+    async def _strike(self, planned: tuple[Fault, ...], is_over: asyncio.Event) -> None:
+        began_s = time.monotonic()
+        strikes = Strikes(self._world, self._tally, is_over)
+        async with asyncio.TaskGroup() as striking:
+            for fault in planned:
+                await asyncio.sleep(began_s + fault.at_s - time.monotonic())
+                self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
+                striking.create_task(strikes.strike(fault))
+
+    async def _send(self) -> None:
+        """The load; further fleets send on for a while where a kind has had nothing to strike so far."""
+        await self._world.send(0, self._settings.seconds)
+        for number in range(1, 1 + _MOST_EXTRA_FLEETS):
+            late = [kind for kind in Kind if not self._tally.has_happened(kind)]
+            if not late:
+                return
+            self._tell({"event": "sending_on", "for": ", ".join(late)})
+            await self._world.send(number, _EXTRA_S)
 
     async def _keep_looking(self) -> None:
         while True:
@@ -136,12 +159,14 @@ class Run:
         for said in last_lines(program.log, 20) if code else ():
             log.error("oracle_said", line=said)
         writers = [path.stem for path in (self._data / "logs").glob("ingest-*.log")]
+        faults = self._tally.counts(self._data / "logs", writers)
         found = json.loads(line) | {
             "seed": self._settings.seed,
             "seconds": self._settings.seconds,
             "drained": drained,
             "agrees": code == 0,
-            "faults": self._tally.counts(self._data / "logs", writers),
+            "complete": all(faults[kind] for kind in NEEDED),
+            "faults": faults,
         }
         return msgspec.convert(found, Verdict)
 

@@ -1,17 +1,17 @@
-"""What goes wrong and when: a function of the seed alone (pure)."""
+"""What goes wrong and when: a function of the seed and the length alone (pure)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-# The first fault comes when the fleet has sent a little, the last one early enough to be got over under load.
+# The first fault comes when the fleet has sent a little.
 FIRST_AT_S = 1.0
-LAST_BEFORE_END_S = 1.0
-SPACING_S = 0.5
+# On average; some kinds last for seconds, so that several are always under way.
+SPACING_S = 0.75
 
 
 class Kind(StrEnum):
-    """Something that goes wrong; README of the kinds: docs/chaos.md."""
+    """Something that goes wrong; what each is: docs/chaos.md."""
 
     INGEST_KILLED = "ingest_killed"
     INGEST_STOPPED = "ingest_stopped"
@@ -19,6 +19,7 @@ class Kind(StrEnum):
     SCORER_STOPPED = "scorer_stopped"
     EMULATOR_KILLED = "emulator_killed"
     RENAME_ANSWER_DROPPED = "rename_answer_dropped"
+    RENAME_HELD_UP = "rename_held_up"
     STORAGE_FAILED = "storage_failed"
     STORAGE_SLOWED = "storage_slowed"
     SEND_REJECTED = "send_rejected"
@@ -33,7 +34,16 @@ class Kind(StrEnum):
 
 
 # How long a stopped process is held: long enough for its partitions to be taken over.
-_HELD_S = (2.0, 5.0)
+_HELD_S = (2.5, 5.0)
+# What a kind takes until it has struck: it is begun so long before the end.
+_TAKES_S = {
+    Kind.RETENTION_OVERTOOK: 14.0,
+    Kind.COMPACTED: 8.0,
+    Kind.REBALANCED: 8.0,
+    Kind.INGEST_STOPPED: 5.0,
+    Kind.SCORER_STOPPED: 5.0,
+}
+_USUALLY_TAKES_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +82,16 @@ def shape(seed: int) -> Shape:
 def schedule(seed: int, seconds: float) -> tuple[Fault, ...]:
     """Faults in the order of their times: every kind once before any comes again, each bag shuffled anew."""
     draws = Random(f"schedule {seed}")  # noqa: S311 - repeatable by intent
-    span_s = max(0.0, seconds - FIRST_AT_S - LAST_BEFORE_END_S)
+    span_s = max(0.0, seconds - FIRST_AT_S)
     count = max(len(Kind), int(span_s / SPACING_S))
     kinds: list[Kind] = []
     while len(kinds) < count:
         kinds += draws.sample(list(Kind), len(Kind))
-    times = sorted(FIRST_AT_S + span_s * draws.random() for _ in range(count))
-    return tuple(
-        Fault(at_s, kind, draws.random(), draws.uniform(*_HELD_S))
-        for at_s, kind in zip(times, kinds, strict=False)
-    )
+    faults = [_fault(kind, span_s, draws) for kind in kinds[:count]]
+    return tuple(sorted(faults, key=lambda fault: fault.at_s))
+
+
+def _fault(kind: Kind, span_s: float, draws: Random) -> Fault:
+    begins_within_s = max(0.0, span_s - _TAKES_S.get(kind, _USUALLY_TAKES_S))
+    at_s = FIRST_AT_S + begins_within_s * draws.random()
+    return Fault(at_s, kind, draws.random(), draws.uniform(*_HELD_S))

@@ -5,19 +5,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from services.chaos.schedule import Kind
+from services.chaos.service_logs import lines
 
-
-class _LogLine(msgspec.Struct):
-    """What is asked of a line of a service's log."""
-
-    event: str = ""
-    partition: str = ""
-    stream: str = ""
-    next: int | None = None
-    attempts: int = 0
+# What the writers' logs tell; a run in which one of the first three did not happen has not seen everything.
+TOLD = ("first_file_raced", "slot_lost", "swept", "swept_under_writer")
+NEEDED = (*(kind.value for kind in Kind), *TOLD[:3])
 
 
 class Tally:
@@ -31,14 +24,20 @@ class Tally:
     def happened(self, kind: Kind, times: int = 1) -> None:
         self._counts[kind] += times
 
+    def has_happened(self, kind: Kind) -> bool:
+        waiting = (fault_id for fault_id, armed in self._armed.items() if armed is kind)
+        return self._counts[kind] > 0 or any(self._struck.get(fault_id) for fault_id in waiting)
+
     def armed(self, fault_id: str, kind: Kind) -> None:
+        if fault_id in self._armed:  # the emulator came to its end by itself
+            self.emulator_ended()
         self._armed[fault_id] = kind
 
     def see(self, listed: Iterable[Mapping[str, Any]]) -> None:
         """The emulator's own list of faults, looked at now and then."""
         for fault in listed:
             if fault["id"] in self._armed:
-                self._struck[fault["id"]] = fault["struck"]
+                self._struck[fault["id"]] = max(fault["struck"], self._struck.get(fault["id"], 0))
 
     def emulator_ended(self) -> None:
         """Its next life counts its faults anew, under the same names."""
@@ -48,37 +47,36 @@ class Tally:
         self._struck.clear()
 
     def counts(self, logs: Path, writers: Iterable[str]) -> dict[str, int]:
-        """All of them, what the services' own logs tell included."""
+        """All of them: each kind, what the writers' logs tell besides, and kills at named points."""
         self.emulator_ended()
-        found = Counter({kind.value: self._counts[kind] for kind in Kind})
         failpoints = logs / "failpoints"
-        if failpoints.exists():
-            found.update(f"killed_at_{name}" for name in failpoints.read_text().split())
-        return dict(found + _told_by(logs, writers) | {kind.value: found[kind.value] for kind in Kind})
+        killed = failpoints.read_text().split() if failpoints.exists() else []
+        return {
+            **{kind.value: self._counts[kind] for kind in Kind},
+            **told_by([logs / f"{writer}.log" for writer in writers]),
+            **Counter(f"killed_at_{name}" for name in killed),
+        }
 
 
-def _told_by(logs: Path, writers: Iterable[str]) -> Counter[str]:
-    """Files swept, slots lost to another writer, partitions that several writers were the first to open."""
-    told: Counter[str] = Counter({"swept": 0, "slot_lost": 0, "first_file_raced": 0})
-    racers: Counter[tuple[str, str]] = Counter()
-    for writer in writers:
+def told_by(writers: Iterable[Path]) -> dict[str, int]:
+    """What came of the faults between the writers, by their logs.
+
+    `slot_lost` to another writer; `swept` staged files, and how often one went away `under_writer`, who was
+    about to rename it; `first_file_raced`: partitions that several writers were the first to open.
+    """
+    told = dict.fromkeys(TOLD, 0)
+    openers: Counter[tuple[str, object]] = Counter()
+    for log in writers:
         opened = set()
-        for line in _lines(logs / f"{writer}.log"):
+        for line in lines(log):
             if line.event == "partition_opened" and line.next == 0:
                 opened.add((line.stream, line.partition))
             elif line.event == "staging_swept":
                 told["swept"] += line.attempts
             elif line.event == "slot_lost":
                 told["slot_lost"] += 1
-        racers.update(opened)
-    told["first_file_raced"] = sum(count > 1 for count in racers.values())
+            elif line.event == "commit_repeated" and "went away" in line.reason:
+                told["swept_under_writer"] += 1
+        openers.update(opened)
+    told["first_file_raced"] = sum(count > 1 for count in openers.values())
     return told
-
-
-def _lines(log: Path) -> Iterable[_LogLine]:
-    decoder = msgspec.json.Decoder(_LogLine)
-    for line in log.read_bytes().splitlines() if log.exists() else ():
-        try:
-            yield decoder.decode(line)
-        except msgspec.MsgspecError:
-            continue  # a killed process's last line, or words of the interpreter's own

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
-from contextlib import suppress
+import signal
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from azure.core.exceptions import AzureError, ResourceExistsError
 from azure.storage.blob.aio import BlobServiceClient
 
 from services.chaos.lake_files import landed_through
-from services.chaos.programs import GROUPS, OWN_CHECKPOINTS, SHARED_CHECKPOINTS, Programs
+from services.chaos.programs import CONTAINERS, GROUPS, SHARED_CHECKPOINTS, Programs
 from shared.processes.free_ports import free_port
 from shared.processes.supervisor import Kept, Supervisor
 
@@ -39,12 +41,13 @@ class World:
         self.compactions = 0
         self.ready: dict[str, str] = {}
         self._session = session
+        self._holding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.emulator: Kept
+        self.straggler: Kept
         self.scorer: Kept
-        self.fleet: Kept
 
     async def start(self) -> None:
-        """All writers start in the same instant, on a stream that has no file yet; the fleet comes last."""
+        """All writers start in the same instant, on a stream that has no file yet."""
         taken: set[int] = set()
         for _ in _LISTENERS:
             taken.add(free_port(taken))
@@ -59,8 +62,12 @@ class World:
             )
         await self._make_containers()
         self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
+        self.straggler = self.supervisor.start(self.programs.straggler())
         self.scorer = self.supervisor.start(self.programs.scorer("scorer"))
-        self.fleet = self.supervisor.start(self.programs.simulator())
+
+    async def send(self, number: int, seconds: float) -> None:
+        """Have the run's fleet of that number send for so long."""
+        await self.supervisor.start(self.programs.fleet(number, seconds)).finished.wait()
 
     async def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """The admin listener's answer. Raises one of AWAY while the emulator is."""
@@ -81,8 +88,25 @@ class World:
 
     async def ends(self, hub: str) -> dict[int, int]:
         """The last sequence number of each partition; -1 for an empty one."""
-        found = next(one for one in await self.admin("GET", "/hubs") if one["name"] == hub)
-        return {int(one["id"]): one["last_enqueued_sequence_number"] for one in found["partitions"]}
+        return await self._of_partitions(hub, "last_enqueued_sequence_number")
+
+    async def begins(self, hub: str) -> dict[int, int]:
+        """The oldest sequence number that each partition retains."""
+        return await self._of_partitions(hub, "begin_sequence_number")
+
+    async def _of_partitions(self, hub: str, name: str) -> dict[int, int]:
+        partitions = (await self.admin("GET", f"/hubs/{hub}"))["partitions"]
+        return {int(one["id"]): one[name] for one in partitions}
+
+    @asynccontextmanager
+    async def held(self, victim: Kept) -> AsyncIterator[bool]:
+        """Stopped for the block, by nobody else meanwhile; false where it was not running."""
+        async with self._holding[victim.program.name]:
+            is_held = victim.send(signal.SIGSTOP)
+            try:
+                yield is_held
+            finally:
+                victim.send(signal.SIGCONT)
 
     async def scored_through(self) -> dict[int, int]:
         """The last telemetry event of each partition whose predictions are in the hub, by the checkpoints."""
@@ -112,13 +136,13 @@ class World:
 
     async def end(self) -> None:
         """End everything, readers first: each commits what it holds and gives its partitions back."""
-        names = [one.program.name for one in (*self.writers, self.scorer)]
+        names = [one.program.name for one in (*self.writers, self.straggler, self.scorer)]
         await self.supervisor.stop(names, _FLUSH_S)
         await self.supervisor.stop((self.emulator.program.name,), _FLUSH_S)
 
     async def _make_containers(self) -> None:
         async with BlobServiceClient.from_connection_string(self.ready["storage"]) as service:
-            for name in (SHARED_CHECKPOINTS, OWN_CHECKPOINTS):
+            for name in CONTAINERS:
                 with suppress(ResourceExistsError):
                     await service.create_container(name)
 

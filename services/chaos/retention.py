@@ -1,0 +1,79 @@
+"""Retention that overtakes a stopped writer: what it would read next is gone when it wakes."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from azure.core.exceptions import AzureError
+
+from services.chaos.lake_files import newest_files
+from services.chaos.programs import STRAGGLERS_GROUP
+from services.chaos.service_logs import count
+from services.chaos.world import AWAY, TELEMETRY, World
+
+_LOOK_S = 0.3
+_WAKES_WITHIN_S = 8.0
+
+
+async def overtake(world: World, is_over: asyncio.Event) -> bool:
+    """Hold the straggler until its next event is gone; whether it woke to a gap, by its own log.
+
+    Nobody takes its partitions over while it is stopped. Its links are cut first, or what the hub has already
+    written to them would still reach it.
+    """
+    straggler = world.straggler
+    told = count(straggler.program.log, "partition_skipped")
+    async with world.held(straggler) as is_held:
+        cut = {"kind": "detach", "hub": TELEMETRY, "group": STRAGGLERS_GROUP, "role": "receiver"}
+        if not is_held or (await world.admin("POST", "/faults", cut))["struck"] == 0:
+            return False
+        read = await world.ends(TELEMETRY)
+        while not await _are_gone_after(world, read):
+            if is_over.is_set():
+                return False
+            await asyncio.sleep(_LOOK_S)
+    return await _tells_more_than(told, straggler.program.log)
+
+
+async def _are_gone_after(world: World, read: Mapping[int, int]) -> bool:
+    """Trim; whether the event after the one in `read` is gone from a partition."""
+    with suppress(*AWAY, AzureError):
+        await _trim(world)
+        begins = await world.begins(TELEMETRY)
+        return any(begins[partition] > last + 1 for partition, last in read.items())
+    return False
+
+
+async def _trim(world: World) -> None:
+    """Give up events that nobody but a stopped writer still asks for."""
+    scored = await world.scored_through()
+    settled = settled_through(world.data / "simulator")
+    before = {
+        str(partition): min(first, scored.get(partition, -1) + 1, settled.get(partition, -1) + 1)
+        for partition, (first, _) in newest_files(world.data, TELEMETRY).items()
+    }
+    await world.admin("POST", f"/hubs/{TELEMETRY}/trim", {"before": before})
+
+
+async def _tells_more_than(told: int, log: Path) -> bool:
+    for _ in range(int(_WAKES_WITHIN_S / _LOOK_S)):
+        if count(log, "partition_skipped") > told:
+            return True
+        await asyncio.sleep(_LOOK_S)
+    return False
+
+
+def settled_through(record: Path) -> dict[int, int]:
+    """By partition, up to where the fleet's senders no longer look after a lost answer.
+
+    An intent notes the hub's position before its send: everything up to there has been answered.
+    """
+    settled = {}
+    for path in record.glob("p*.ndjson"):
+        *whole, _ = path.read_bytes().split(b"\n")  # the last one is torn, or nothing
+        last = next((line for line in reversed(whole) if b'"position"' in line), None)
+        if last is not None:
+            settled[int(path.stem[1:])] = int(json.loads(last)["position"])
+    return settled
