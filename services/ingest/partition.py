@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Self
 
 import structlog
@@ -57,8 +58,12 @@ class PartitionPipeline:
         start: Start,
         checkpoint: Callable[[int, Head], Awaitable[None]],
         named: frozenset[int] = frozenset(),
+        memory_share: Callable[[], float] = lambda: inf,
     ) -> None:
-        """`named` are the sequence numbers that an operator wants dead-lettered undecoded."""
+        """`named` are the sequence numbers that an operator wants dead-lettered undecoded.
+
+        `memory_share` is how many bytes of memory the open range may take now, whatever the policy says.
+        """
         self.committer = committer
         self.last_enqueued_us: int | None = None
         self._policy = policy
@@ -66,6 +71,7 @@ class PartitionPipeline:
         self._known_gap_at = start.next_expected if start.is_gap_known else None
         self._checkpoint = checkpoint
         self._named = named
+        self._memory_share = memory_share
         self._decoder = BodyDecoder(committer.source.contract)
         self._runs = RunDecoder(committer.source.contract)
         self._open: OpenRange | None = None
@@ -94,13 +100,20 @@ class PartitionPipeline:
             if not taken:
                 await self._take_one(events[place], now_s)
             place += taken or 1
-            if self._open is not None and self._policy.is_full(self._open.rows, self._open.size_bytes):
+            if self._is_full():
                 await self._commit()
         self._next_sequence.set(self._contiguity.next_expected)
 
     async def flush(self) -> None:
         """Commit what is gathered, however little."""
         await self._commit()
+
+    def _is_full(self) -> bool:
+        if self._open is None:
+            return False
+        if self._open.memory_bytes >= self._memory_share():
+            return True
+        return self._policy.is_full(self._open.rows, self._open.size_bytes)
 
     def _take_run(self, events: Sequence[Event]) -> int:
         """Take in as many events as are in sequence, of one kind and plain; 0: look at the first by itself.

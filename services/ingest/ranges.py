@@ -68,6 +68,7 @@ class OpenRange:
     last_offset: str = ""
     size_bytes: int = 0
     letters: list[DeadLetter] = field(default_factory=list)
+    letters_bytes: int = 0
     buffer: RowBuffer = field(init=False)
 
     def __post_init__(self) -> None:
@@ -77,11 +78,16 @@ class OpenRange:
     def rows(self) -> int:
         return self.buffer.rows
 
+    @property
+    def memory_bytes(self) -> int:
+        return self.buffer.memory_bytes + _LETTER_BYTES * len(self.letters) + self.letters_bytes
+
     def add(self, event: Event, decoded: Decoded) -> None:
         """Take in the next event of the range."""
         origin = EventOrigin(self.partition, event.sequence_number, event.offset, event.enqueued_us)
         self.buffer.add(decoded, origin)
         for bad in decoded.bad:
+            self.letters_bytes += len(bad.body)
             self.letters.append(DeadLetter(origin, event.content_type, bad))
         self.last = event.sequence_number
         self.last_offset = event.offset

@@ -29,6 +29,14 @@ class IngestSettings(WorldSettings):
     prefetch: int = Field(
         3_000, ge=1, le=100_000, description="Events that a partition's link keeps ready, at most"
     )
+    prefetch_in_all: int = Field(
+        3_000, ge=1, description="Events that all links together keep ready: each partition has its share"
+    )
+    rows_memory_bytes: int = Field(
+        256 * 2**20,
+        ge=2**20,
+        description="Memory that gathered rows of all partitions take: each partition has its share, bytes",
+    )
     drain_timeout_s: float = Field(
         8.0, gt=0, description="What is not committed so long after SIGTERM stays in the hub, seconds"
     )
@@ -52,6 +60,10 @@ class IngestSettings(WorldSettings):
     @property
     def roll_policy(self) -> RollPolicy:
         return RollPolicy(self.roll_max_rows, self.roll_max_bytes, self.roll_max_age_s)
+
+    def prefetch_share(self, partitions: int) -> int:
+        """Events that each link of a hub with so many partitions keeps ready."""
+        return max(1, min(self.prefetch, self.prefetch_in_all // (partitions * len(self.hubs()))))
 
     def hubs(self) -> dict[str, str]:
         """Stream → hub; raises SettingsError for a stream without a contract."""

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.hub import Hub, Reach
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.settings import IngestSettings
+from services.ingest.shares import BATCHES_KEPT_READY, prefetch_of, rows_bytes_of
 from services.ingest.sweep import sweep
 from services.ingest.transport import received
 from services.ingest.watch import watch
@@ -72,14 +74,15 @@ class StreamIngest:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take in events until `stop`, then drain; raises NeedsAttention where a person must act."""
+        prefetch = await prefetch_of(self._settings, self._hub.client)
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(
             self._hub.client.receive_batch(
                 self._on_batch,
-                max_batch_size=self._settings.prefetch,
+                max_batch_size=max(1, prefetch // BATCHES_KEPT_READY),
                 max_wait_time=_MAX_WAIT_S,
                 starting_position="-1",
-                prefetch=self._settings.prefetch,
+                prefetch=prefetch,
                 on_error=self._on_error,
                 on_partition_initialize=self._on_initialize,
                 on_partition_close=self._on_close,
@@ -128,6 +131,7 @@ class StreamIngest:
                 start,
                 self._committed,
                 self._named.get(lane.partition, frozenset()),
+                partial(rows_bytes_of, self._settings, self.workers),
             )
             self.workers[lane.partition] = PartitionWorker(pipeline)
             log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)

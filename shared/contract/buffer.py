@@ -14,6 +14,7 @@ from shared.contract.runs import Run
 
 # Records become columns while the processor still has them in its caches: 2,000 take half the time of 16,000.
 _CHUNK_ROWS = 2_000
+_RECORD_BYTES = 1_000
 # Arrow bodies of a few rows each: every batch has a hundred buffers of its own, so small ones are joined.
 _SMALL_BATCHES, _SMALL_ROWS = 32, 1_000
 
@@ -77,12 +78,17 @@ class RowBuffer:
         self.contract = contract
         self.partition = partition
         self.rows = 0
-        self.size_bytes = 0
+        self._columns_bytes = 0
         self._batches: list[pa.RecordBatch] = []
         self._small: list[pa.RecordBatch] = []
         self._records: list[Struct] = []
         self._extras: list[str | None] = []
         self._origins = _Origins()
+
+    @property
+    def memory_bytes(self) -> int:
+        """About how much memory the rows take."""
+        return self._columns_bytes + _RECORD_BYTES * len(self._records)
 
     def add(self, decoded: Decoded, origin: EventOrigin) -> None:
         """Take in the good records of one event, if it has any."""
@@ -147,7 +153,7 @@ class RowBuffer:
         columns = [*batch.columns, *self._origins.columns(self.partition)]
         self._origins = _Origins()
         raw = pa.record_batch(columns, schema=self.contract.raw_schema)
-        self.size_bytes += raw.get_total_buffer_size()
+        self._columns_bytes += raw.get_total_buffer_size()
         if raw.num_rows >= _SMALL_ROWS:
             self._batches += [*self._small, raw]
             self._small = []

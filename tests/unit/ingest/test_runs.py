@@ -122,10 +122,10 @@ async def _nothing(*_arguments):
     return None
 
 
-def cuts_of(events, policy, named, runs=None):
+def cuts_of(events, policy, named, runs=None, **options):
     """Every cut that the pipeline makes of these events."""
     landed = Landed()
-    pipeline = PartitionPipeline(landed, policy, Start(0), _nothing, named)
+    pipeline = PartitionPipeline(landed, policy, Start(0), _nothing, named, **options)
     if runs is not None:
         pipeline._runs = runs
 

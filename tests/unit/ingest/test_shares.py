@@ -1,0 +1,46 @@
+"""Memory is bounded over all partitions of a process, however many it owns."""
+
+import pytest
+
+from services.ingest.settings import IngestSettings
+from services.ingest.shares import rows_bytes_of
+from shared.contract.bodies import JSON, BodyDecoder
+from shared.contract.buffer import EventOrigin, RowBuffer
+from tests.unit.ingest.test_runs import READING, RollPolicy, cuts_of, events_of, json_of
+
+
+@pytest.mark.parametrize(("partitions", "each"), [(1, 3_000), (4, 1_000), (32, 125), (100_000, 1)])
+def test_links_share_what_is_kept_ready(partitions, each):
+    """Many partitions keep fewer events ready each, never more in all, and never none."""
+    settings = IngestSettings(streams="telemetry", prefetch=3_000, prefetch_in_all=4_000)
+    assert settings.prefetch_share(partitions) == each
+
+
+def test_streams_share_too():
+    """Two streams have half each, of events kept ready and of gathered rows."""
+    settings = IngestSettings(streams="telemetry,predictions", prefetch_in_all=4_000, rows_memory_bytes=2**24)
+    assert settings.prefetch_share(4) == 500
+    assert rows_bytes_of(settings, {}) == 2**23
+    assert rows_bytes_of(settings, {0: None, 1: None, 2: None, 3: None}) == 2**21
+
+
+def test_a_partition_commits_once_it_has_its_share():
+    """Rows that fill a partition's share of memory become a file, however far the roll policy is off."""
+    events = events_of([(json_of(number), JSON) for number in range(1, 5_001)], 10_000)
+    policy = RollPolicy(10**6, 10**9, 60)
+    small = cuts_of(events, policy, frozenset(), memory_share=lambda: 500_000)
+    assert len(cuts_of(events, policy, frozenset())) == 1
+    assert len(small) > 3
+    assert sum(cut.table.num_rows for cut in small) == 5_000
+    assert max(cut.table.get_total_buffer_size() for cut in small) < 1_500_000
+
+
+def test_gathered_rows_say_what_they_weigh():
+    """What a buffer says it takes is what its columns take, and more while they are records."""
+    buffer, decoder = RowBuffer(READING, 0), BodyDecoder(READING)
+    for number in range(5_000):
+        buffer.add(decoder.decode(json_of(number + 1), JSON), EventOrigin(0, number, str(number), number))
+    before = buffer.memory_bytes
+    held = buffer.table().get_total_buffer_size()
+    assert held / 2 < buffer.memory_bytes < 2 * held
+    assert before > buffer.memory_bytes
