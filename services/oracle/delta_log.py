@@ -75,6 +75,7 @@ class Snapshot:
 
 
 def _rows(checkpoint: bytes) -> list[dict[str, Any]]:
-    columns = ["add.path", "remove.path", "txn.appId", "txn.version"]
-    rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(checkpoint), columns=columns).to_pylist()
+    """What is removed is not in a checkpoint, but for what is kept of it to be cleaned up."""
+    file = pq.ParquetFile(pa.BufferReader(checkpoint))
+    rows: list[dict[str, Any]] = file.read(["add.path", "txn.appId", "txn.version"]).to_pylist()
     return rows

@@ -72,7 +72,8 @@ class RawZone:
     def _read(self, slot: Slot, data: bytes | None, columns: Sequence[str]) -> list[pa.RecordBatch]:
         """A file's batches; a file that cannot be read holds none, which its rows' absence will show."""
         try:
-            file = pq.ParquetFile(pa.BufferReader(data or b""), read_dictionary=["vehicle_id"])
+            repeated = [name for name in columns if name == "vehicle_id"]
+            file = pq.ParquetFile(pa.BufferReader(data or b""), read_dictionary=repeated)
             footer = Footer.of(file.metadata.metadata or {})
             batches = list(file.iter_batches(_BATCH_ROWS, columns=list(columns)))
             places = [_places(slot, footer, batch.select(columns)) for batch in batches]

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from services.oracle.compacted import compacted_faults
 from services.oracle.dead_letters import DeadLetters, read_dead_letters
 from services.oracle.fleet_record import FleetRecord, read_fleet_record
 from services.oracle.hub import Span, following, retained_spans, waiting_keys
@@ -77,6 +78,7 @@ async def verified(
         async with open_lake(settings) as lake:
             landed, spans = await _read_landed_first(settings, lake, codes, is_running=is_running)
             zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes)
+            table_faults = await compacted_faults(lake)
         in_hub = await follower.read_through(spans)
         predictions.go_on_with(in_time, _marks(predictions, landed.zone))
         missing = landed.readings.missing(record.sent)
@@ -85,7 +87,7 @@ async def verified(
         shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
         yield Verdict(
             _counts(record, landed, predicted, len(missing) - waiting),
-            (*landed.faults(), *zone.faults, *shortfalls),
+            (*landed.faults(), *zone.faults, *table_faults, *shortfalls),
             tuple(_notes(record, landed, waiting)),
         )
 
