@@ -162,6 +162,11 @@ class Lake:
                 return None
         return LakeFile(path, found.size, found.last_modified)
 
+    def url_of(self, path: str) -> str:
+        """Where a file is fetched by blob clients; without the signature that ours may carry."""
+        url: str = self._files.get_file_client(path).url
+        return url.partition("?")[0].replace(".dfs.", ".blob.", 1)
+
     async def exists(self, path: str) -> bool:
         """Whether a file or directory is there."""
         with _mapped(f"look for {path}"):

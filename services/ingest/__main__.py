@@ -3,8 +3,8 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from services.ingest.checkpoints import CheckpointHint
+from services.ingest.manifest import Manifest, refuse_missing, telling
 from services.ingest.settings import IngestSettings
 from services.ingest.stream import StreamIngest
 from shared.errors import NeedsAttention
@@ -45,7 +46,8 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
         port = await stack.enter_async_context(serve_app(app, settings.host, settings.metrics_port, setting))
         log.info("ingest_started", streams=[stream.stream for stream in streams], metrics_port=port)
         gc.freeze()  # what lives as long as the process need not be looked at again
-        await _run_all(streams, stop)
+        async with _manifests(settings, streams, lake, stop):
+            await _run_all(streams, stop)
 
 
 async def _open_stream(
@@ -60,6 +62,21 @@ async def _open_stream(
     ingest = StreamIngest(settings, stream, lake, client, hint)
     store.resume = ingest.resume
     return ingest
+
+
+@asynccontextmanager
+async def _manifests(
+    settings: IngestSettings, streams: Sequence[StreamIngest], lake: Lake, stop: asyncio.Event
+) -> AsyncIterator[None]:
+    """Tell of committed files, where a hub for that is named; one that does not exist is refused."""
+    async with AsyncExitStack() as stack:
+        if settings.manifest_hub:
+            await refuse_missing(settings, settings.manifest_hub)
+            for stream in streams:
+                source = settings.hubs()[stream.stream]
+                manifest = Manifest(settings, settings.manifest_hub, source, lake, stream.heads)
+                await stack.enter_async_context(telling(manifest, stop))
+        yield
 
 
 async def _run_all(streams: Sequence[StreamIngest], stop: asyncio.Event) -> None:

@@ -43,6 +43,9 @@ class IngestSettings(WorldSettings):
     staging_max_age_s: float = Field(
         900.0, ge=0, description="Staged files of broken-off commits are swept at this age, seconds"
     )
+    manifest_hub: str = Field(
+        "", description="Hub that gets a record of each committed file; none where this is not set"
+    )
     dead_letter: str = Field(
         "",
         description="Events to dead-letter undecoded: [STREAM/]PARTITION:SEQUENCE, separated by commas; "
@@ -70,7 +73,12 @@ class IngestSettings(WorldSettings):
         names = _words(self.streams)
         if not names:
             raise SettingsError("FLEETPRICE_INGEST_STREAMS names no stream")
-        return {self._known(name, "STREAMS"): getattr(self, f"{name}_hub") for name in names}
+        hubs: dict[str, str] = {self._known(name, "STREAMS"): getattr(self, f"{name}_hub") for name in names}
+        if self.manifest_hub in hubs.values():
+            raise SettingsError(
+                f"FLEETPRICE_INGEST_MANIFEST_HUB: {self.manifest_hub} is a stream's own hub; name another"
+            )
+        return hubs
 
     def accepts_recreated(self, stream: str) -> bool:
         return stream in [self._known(name, "ACCEPT_RECREATED") for name in _words(self.accept_recreated)]

@@ -72,6 +72,11 @@ class StreamIngest:
         """Owns partitions, and the last commit or claim went well."""
         return bool(self.workers) and not self._is_failing
 
+    def heads(self) -> dict[Lane, Head]:
+        """How far the chains of the partitions owned now have come; without those that have no file yet."""
+        committers = [worker.pipeline.committer for worker in self.workers.values()]
+        return {one.lane: one.head for one in committers if one.head is not None}
+
     async def run(self, stop: asyncio.Event) -> None:
         """Take in events until `stop`, then drain; raises NeedsAttention where a person must act."""
         prefetch = await prefetch_of(self._settings, self._hub.client)
