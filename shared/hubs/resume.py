@@ -14,6 +14,16 @@ from shared.settings import WorldSettings
 # Partition ids → the last sequence number that the sink holds; one left out starts at the oldest event.
 ResumePoints = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
 
+# The SDK's own back-off begins at 15 s: an owner whose claim met one refusal would lose its partitions.
+_RETRIES: dict[str, Any] = {
+    "initial_backoff": 0.5,
+    "increment_base": 1,
+    "random_jitter_range": 0.5,
+    "retry_total": 3,
+    "connection_timeout": 5,
+    "read_timeout": 10,
+}
+
 
 class ResumingCheckpointStore(BlobCheckpointStore):
     """Ownership and checkpoints in blobs, as people and KEDA read them; start positions from the sink.
@@ -101,9 +111,10 @@ def checkpoint_store(settings: WorldSettings, resume: ResumePoints | None = None
     container = settings.checkpoint_container
     if "AccountName=" in world:
         store = cast(
-            "ResumingCheckpointStore", ResumingCheckpointStore.from_connection_string(world, container)
+            "ResumingCheckpointStore",
+            ResumingCheckpointStore.from_connection_string(world, container, **_RETRIES),
         )
     else:
-        store = ResumingCheckpointStore(world, container, credential=process_credential())
+        store = ResumingCheckpointStore(world, container, credential=process_credential(), **_RETRIES)
     store.resume = resume
     return store
