@@ -9,7 +9,7 @@ from shared.errors import SettingsError
 from shared.hubs.clients import hub_created_at
 
 # The management link and the others name the same condition differently.
-_NOT_FOUND = ("amqp:not-found", "ErrorCondition.NotFound")
+NOT_FOUND = ("amqp:not-found", "ErrorCondition.NotFound")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Hub:
             return SettingsError(
                 f"FLEETPRICE_EVENT_HUBS: hub {self.name} refused our credentials: {_first_line(error)}"
             )
-        if any(words in str(error) for words in _NOT_FOUND):
+        if any(words in str(error) for words in NOT_FOUND):
             return SettingsError(f"there is no hub {self.name}, or it lacks our consumer group: create it")
         return None
 

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 import structlog
 from azure.eventhub import EventData
-from azure.eventhub.exceptions import AuthenticationError, EventHubError
+from azure.eventhub.exceptions import EventHubError
 from prometheus_client import Counter
 
-from services.ingest.hub import Hub
+from services.ingest.hub import NOT_FOUND
 from services.ingest.manifest_position import Manifested, find_position, write_mark
 from services.ingest.manifest_record import CONTENT_TYPE, CommittedFile, encode_record, enqueued_range
 from shared import failpoints
-from shared.errors import FleetpriceError
+from shared.errors import FleetpriceError, SettingsError
 from shared.hubs.clients import SingleSendProducerClient, consumer_client, hub_created_at, producer_client
 from shared.lake import Lake
 from shared.settings import WorldSettings
@@ -193,7 +193,7 @@ async def telling(manifest: Manifest, stop_all: asyncio.Event) -> AsyncIterator[
     """
     stop = asyncio.Event()
     running = asyncio.create_task(manifest.run(stop))
-    running.add_done_callback(lambda _: stop.is_set() or stop_all.set())
+    running.add_done_callback(lambda _: None if stop.is_set() else stop_all.set())
     try:
         yield
     finally:
@@ -212,9 +212,10 @@ async def refuse_missing(settings: WorldSettings, hub: str) -> None:
         try:
             await client.get_eventhub_properties()
         except EventHubError as error:
-            refusal = Hub(client).refusal(error)
-            if refusal is not None and not isinstance(error, AuthenticationError):
-                raise refusal from error
+            if any(words in str(error) for words in NOT_FOUND):
+                raise SettingsError(
+                    f"FLEETPRICE_INGEST_MANIFEST_HUB: there is no hub {hub}, create it"
+                ) from error
             log.warning("manifest_behind", hub=hub, lanes=0, reason=_first_line(error))
 
 
