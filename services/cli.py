@@ -221,6 +221,9 @@ def compact(
     every_s: Annotated[
         float | None, Option("--every", help="Go on, with a pass so often, seconds; 0: one pass")
     ] = None,
+    data: Annotated[
+        Path | None, Option(help="Directory of a running stack, where no storage is named")
+    ] = None,
     as_json: Json = None,
 ) -> None:
     """Make larger files of small ones, beside them, as a Delta table."""

@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import structlog
+from pydantic import SecretStr
 
 from services.compaction.delta_table import StreamTable
 from services.compaction.outcome import Outcome, as_json, as_table
@@ -17,10 +18,11 @@ from services.compaction.stream import StreamCompaction
 from services.compaction.stretches import table_folder
 from services.compaction.sweep import sweep
 from shared.credentials import process_credential
-from shared.errors import NeedsAttention, SettingsError
+from shared.errors import NeedsAttention, SettingsError, SinkUnavailable
 from shared.lake import Lake, open_lake
 from shared.run import run_service, say_and_refuse
 from shared.settings import read_settings
+from shared.world import running_world
 
 log = structlog.get_logger()
 
@@ -40,14 +42,19 @@ async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
 
 async def _run(settings: CompactionSettings) -> None:
     async with open_lake(settings) as lake:
-        while True:
-            outcomes = await run_pass(settings, lake)
-            said = as_json(outcomes) if settings.as_json else as_table(outcomes, settings.older_than_s)
-            sys.stdout.write(said + "\n")
-            sys.stdout.flush()
-            if not settings.every_s:
-                return
+        while settings.every_s:
+            try:
+                _say(settings, await run_pass(settings, lake))
+            except SinkUnavailable as error:  # what was begun is taken up by the next pass
+                log.warning("pass_broken_off", reason=str(error))
             await asyncio.sleep(settings.every_s)
+        _say(settings, await run_pass(settings, lake))
+
+
+def _say(settings: CompactionSettings, outcomes: Sequence[Outcome]) -> None:
+    said = as_json(outcomes) if settings.as_json else as_table(outcomes, settings.older_than_s)
+    sys.stdout.write(said + "\n")
+    sys.stdout.flush()
 
 
 async def run_pass(settings: CompactionSettings, lake: Lake) -> list[Outcome]:
@@ -82,10 +89,23 @@ async def _options(settings: CompactionSettings) -> dict[str, str]:
     return options_of(storage, (await process_credential().get_token(STORAGE_SCOPE)).token)
 
 
+def found_lake(settings: CompactionSettings) -> CompactionSettings:
+    """Settings that name a lake: as they are, or that of the stack that runs on the data directory."""
+    if settings.storage.get_secret_value():
+        return settings
+    running = running_world(settings.data)
+    if running is None:
+        raise SettingsError(
+            f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "
+            "or set FLEETPRICE_STORAGE"
+        )
+    return settings.model_copy(update={"storage": SecretStr(running.storage)})
+
+
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Compact what the settings name; 0 done, 1 the lake did not answer, 2 a person must act."""
     try:
-        settings = read_settings(CompactionSettings, overrides)
+        settings = found_lake(read_settings(CompactionSettings, overrides))
     except NeedsAttention as error:
         return say_and_refuse(error)
     return run_service("compaction", settings, partial(serve, settings))

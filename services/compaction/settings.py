@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
@@ -11,6 +12,9 @@ class CompactionSettings(WorldSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}COMPACTION_")
     service: ClassVar[str] = "COMPACTION"
 
+    data: Path = Field(
+        Path(".fleetprice"), description="Directory of a running local stack, where no storage is named"
+    )
     stream: str = Field("", description="This stream alone; none: every stream of the raw zone")
     older_than_s: float = Field(
         3_600.0,
