@@ -1,0 +1,58 @@
+"""How the lake's account is named to delta-rs."""
+
+import pytest
+
+from services.compaction.storage_options import options_of
+from shared.errors import SettingsError
+
+
+def named(storage, token=None):
+    options = options_of(storage, token)
+    return {name: options[name] for name in options if name not in _PATIENCE}
+
+
+_PATIENCE = ("max_retries", "retry_timeout", "timeout", "connect_timeout")
+
+
+def test_a_local_connection_string():
+    """The emulator's endpoint is http, which has to be allowed."""
+    storage = (
+        "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=k==;"
+        "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
+    )
+    assert named(storage) == {
+        "account_name": "devstoreaccount1",
+        "account_key": "k==",
+        "endpoint": "http://127.0.0.1:10000/devstoreaccount1",
+        "allow_http": "true",
+    }
+
+
+def test_an_azure_connection_string():
+    """Without an endpoint it is Azure's own."""
+    storage = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=k==;EndpointSuffix=core.windows.net"
+    assert named(storage) == {"account_name": "a", "account_key": "k=="}
+
+
+def test_a_shared_access_signature():
+    """A connection string may carry a signature instead of a key."""
+    storage = (
+        "AccountName=a;BlobEndpoint=https://a.blob.core.windows.net/;SharedAccessSignature=?sv=1&sig=x=="
+    )
+    assert named(storage) == {
+        "account_name": "a",
+        "sas_token": "sv=1&sig=x==",
+        "endpoint": "https://a.blob.core.windows.net",
+        "allow_http": "false",
+    }
+
+
+def test_an_account_url():
+    """A URL goes with the token that DefaultAzureCredential gives."""
+    assert named("https://a.blob.core.windows.net", "t") == {"account_name": "a", "bearer_token": "t"}
+
+
+def test_a_connection_string_without_a_key_is_refused():
+    """What cannot sign in is told before anything is tried."""
+    with pytest.raises(SettingsError, match="neither AccountKey"):
+        options_of("AccountName=a", None)
