@@ -29,6 +29,7 @@ from shared.settings import WorldSettings
 APPEND_BYTES = 8 * 2**20
 _CONNECTION_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 30
+_NO_FILE_SYSTEM = "FilesystemNotFound"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +47,15 @@ def _mapped(what: str) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
-        raise SettingsError(f"the lake refused our credentials ({what}): {error.message}") from error
+        refusal = error.message.partition("\n")[0]
+        raise SettingsError(
+            f"FLEETPRICE_STORAGE: the lake refused our credentials ({what}): {refusal}"
+        ) from error
     except AzureError as error:
+        if getattr(error, "error_code", None) == _NO_FILE_SYSTEM:
+            raise SettingsError(
+                f"FLEETPRICE_FILE_SYSTEM: there is no such file system, create it ({what})"
+            ) from error
         raise SinkUnavailable(f"{what}: {error.message}") from error
 
 

@@ -55,9 +55,10 @@ async def _open_stream(
 ) -> StreamIngest:
     store = checkpoint_store(settings)
     await stack.enter_async_context(store)
-    client = await stack.enter_async_context(
-        consumer_client(settings, hub, settings.consumer_group, store, retry_backoff_max=_RETRY_BACKOFF_MAX_S)
+    client = consumer_client(
+        settings, hub, settings.consumer_group, store, retry_backoff_max=_RETRY_BACKOFF_MAX_S
     )
+    await stack.enter_async_context(client)
     hint = CheckpointHint(store, hub, settings.consumer_group)
     ingest = StreamIngest(settings, stream, lake, client, hint)
     store.resume = ingest.resume

@@ -20,8 +20,12 @@ class CheckpointHint:
     consumer_group: str
     namespace: str = ""
 
-    async def note(self, partition: int, head: Head) -> None:
-        """Write the partition's checkpoint; one that is ahead already stays."""
+    async def note(self, partition: int, head: Head, *, is_first: bool = False) -> None:
+        """Write the partition's checkpoint; one that is ahead already stays.
+
+        Not where this is the first of the hub's (`is_first`): that one is of another hub, re-created since,
+        and an autoscaler would take the way back for 2^63 events.
+        """
         if not self.namespace:
             return
         checkpoint = {
@@ -33,6 +37,9 @@ class CheckpointHint:
             "offset": head.last_offset or "-1",
         }
         try:
-            await self.store.update_checkpoint(checkpoint)
+            if is_first:
+                await self.store.replace_checkpoint(checkpoint)
+            else:
+                await self.store.update_checkpoint(checkpoint)
         except AzureError as error:
             log.warning("checkpoint_not_written", hub=self.hub, partition=partition, reason=str(error))

@@ -34,7 +34,23 @@ DEAD_LETTERS = Counter("fleetprice_dead_letters", "Records that could not be dec
 GAP_EVENTS = Counter("fleetprice_ingest_gap_events", "Events that retention took before they landed", ["hub"])
 SLOTS_LOST = Counter("fleetprice_ingest_slots_lost", "Slots that another writer was first to fill", ["hub"])
 COMMIT_SECONDS = Histogram(
-    "fleetprice_ingest_commit_seconds", "From the cut to the rename's outcome", ["hub"]
+    "fleetprice_ingest_commit_seconds",
+    "From the cut to the rename's outcome",
+    ["hub"],
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
+)
+COMMIT_FAILURES = Counter("fleetprice_ingest_commit_failures", "Attempts at a commit that failed", ["hub"])
+FILE_ROWS = Histogram(
+    "fleetprice_ingest_file_rows",
+    "Rows of each committed file",
+    ["hub"],
+    buckets=(0, 100, 1_000, 5_000, 20_000, 50_000, 100_000, 200_000, 500_000),
+)
+FILE_BYTES = Histogram(
+    "fleetprice_ingest_file_bytes",
+    "Size of each committed file",
+    ["hub"],
+    buckets=[2**power for power in range(12, 28, 2)],
 )
 
 MAX_ATTEMPTS = 4
@@ -63,13 +79,18 @@ class Source:
 
 @dataclass(slots=True)
 class Committer:
-    """Lands one partition's ranges, one after the other. `head` is None until the chain has a root."""
+    """Lands one partition's ranges, one after the other. `head` is None until the chain has a root.
+
+    `still` begins to ask whether the hub is the one that the chain is of; awaited, it raises HubRecreated
+    where it is not. Asked after a range was received, that tells for all of the range.
+    """
 
     lake: Lake
     lane: Lane
     source: Source
     head: Head | None
     encode: Encode
+    still: Callable[[], Awaitable[None]]
     pause: Callable[[float], Awaitable[None]]
     new_attempt: Callable[[], str] = new_attempt
     _made_folder: str = ""
@@ -87,6 +108,7 @@ class Committer:
                 standing = await self._try(self._next_step(rest))
             except SinkUnavailable as error:
                 failures += 1
+                COMMIT_FAILURES.labels(self.source.hub).inc()
                 if failures == MAX_ATTEMPTS:
                     raise
                 log.warning("commit_repeated", lane=self.lane.label, failures=failures, reason=str(error))
@@ -100,6 +122,7 @@ class Committer:
     async def _enter(self, cut: Cut) -> Cut | None:
         """The part of `cut` that is not yet in the chain; makes the chain's root where it has none."""
         if self.head is None:
+            await self.still()
             wanted = root_of(self.source.created_at, cut.first, cut.hour)
             self.head = (await make_root(self.lake, self.lane, wanted)).head
         if cut.first > self.head.next_first:
@@ -129,7 +152,10 @@ class Committer:
         slot = self.lane.slot(head.next_hour, step.first)
         staged = self.lane.staged(head.next_hour, step.first, attempt)
         footer = self._footer(step, attempt)
+        is_same_hub = self.still()
         data = await self.encode(step.table, footer)
+        # A link reconnects to a re-created hub without a word; its events must not land in this chain.
+        await is_same_hub
         if footer.dead_letter:
             # A crash after this leaves dead letters that no footer names: nobody counts them.
             await self.lake.write(footer.dead_letter, encode_letters(self.lane.stream, step.letters))
@@ -195,6 +221,8 @@ class Committer:
         FILES_COMMITTED.labels(hub).inc()
         ROWS_LANDED.labels(hub).inc(step.table.num_rows)
         BYTES_LANDED.labels(hub).inc(size_bytes)
+        FILE_ROWS.labels(hub).observe(step.table.num_rows)
+        FILE_BYTES.labels(hub).observe(size_bytes)
         for letter in step.letters:
             DEAD_LETTERS.labels(hub, code_of(letter.bad.reason)).inc()
         if step.gap:

@@ -66,6 +66,7 @@ class PartitionPipeline:
         """
         self.committer = committer
         self.last_enqueued_us: int | None = None
+        self.uncommitted_since_s: float | None = None
         self._policy = policy
         self._contiguity = Contiguity(start.next_expected)
         self._known_gap_at = start.next_expected if start.is_gap_known else None
@@ -171,6 +172,7 @@ class PartitionPipeline:
             lane = self.committer.lane
             contract = self.committer.source.contract
             self._open = OpenRange(contract, lane.partition, event.sequence_number, folder_hour, now_s)
+            self.uncommitted_since_s = now_s
         self._open.add(event, self._decode(event))
         self.last_enqueued_us = event.enqueued_us
 
@@ -204,6 +206,7 @@ class PartitionPipeline:
     async def _land(self, cut: Cut) -> None:
         # A crash in here costs nothing that the next start does not read again: see `commit`.
         await self.committer.land(cut)
+        self.uncommitted_since_s = None
         head = self.committer.head
         if head is None:
             raise AssertionError("a range landed in a chain without a root")

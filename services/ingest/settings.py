@@ -43,6 +43,18 @@ class IngestSettings(WorldSettings):
     staging_max_age_s: float = Field(
         900.0, ge=0, description="Staged files of broken-off commits are swept at this age, seconds"
     )
+    look_interval_s: float = Field(
+        10.0, gt=0, description="How often the hub is asked for its identity, size and lag, seconds"
+    )
+    stall_after_s: float = Field(
+        120.0, gt=0, description="Not ready once events wait so long for their commit, seconds"
+    )
+    refusal_grace_s: float = Field(
+        60.0,
+        ge=0,
+        description="Refusals (keys, roles, a hub that is gone) of what worked before end ingest after "
+        "so long, seconds",
+    )
     manifest_hub: str = Field(
         "", description="Hub that gets a record of each committed file; none where this is not set"
     )

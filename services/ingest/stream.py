@@ -10,21 +10,25 @@ import pyarrow as pa
 import structlog
 from azure.core.exceptions import AzureError
 from azure.eventhub import CloseReason, EventData
-from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
+from azure.eventhub.aio import PartitionContext
 from azure.eventhub.exceptions import EventHubError
+from prometheus_client import Counter, Gauge
 
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.commit import Committer, Overtaken, Source
-from services.ingest.hub import Hub, Reach
+from services.ingest.health import Health
+from services.ingest.hub import Hub, Reach, SameHub
 from services.ingest.partition import PartitionPipeline, Start
+from services.ingest.probe import try_to_write
 from services.ingest.settings import IngestSettings
 from services.ingest.shares import BATCHES_KEPT_READY, prefetch_of, rows_bytes_of
 from services.ingest.sweep import sweep
 from services.ingest.transport import received
-from services.ingest.watch import watch
+from services.ingest.watch import forget_lag, watch
 from services.ingest.worker import PartitionWorker
 from shared.contract.columns import BY_STREAM
 from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
+from shared.hubs.clients import LinkCountingConsumerClient
 from shared.lake import Lake
 from shared.slot_chain.chain import find_heads
 from shared.slot_chain.footer import Footer, Head
@@ -36,6 +40,13 @@ log = structlog.get_logger()
 
 # How often an idle partition's callback looks whether its worker still lives.
 _MAX_WAIT_S = 1.0
+REOPENED = Counter(
+    "fleetprice_ingest_partitions_reopened",
+    "Partitions closed, to be opened again from the lake, and claims that failed, by cause",
+    ["hub", "cause"],
+)
+OWNED = Gauge("fleetprice_ingest_owned_partitions", "Partitions that this process lands", ["hub"])
+
 _PASSING = (EventHubError, AzureError, OSError)
 
 
@@ -52,7 +63,7 @@ class StreamIngest:
         settings: IngestSettings,
         stream: str,
         lake: Lake,
-        client: EventHubConsumerClient,
+        client: LinkCountingConsumerClient,
         checkpoints: CheckpointHint,
     ) -> None:
         self.stream = stream
@@ -63,14 +74,15 @@ class StreamIngest:
         self._checkpoints = checkpoints
         self._named = settings.named_events(stream)
         self._skipped_at: dict[int, int] = {}
-        self._is_failing = False
+        self._health = Health(settings.refusal_grace_s, settings.stall_after_s)
         self._is_draining = False
         self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def is_ready(self) -> bool:
-        """Owns partitions, and the last commit or claim went well."""
-        return bool(self.workers) and not self._is_failing
+        """Owns partitions, and what it takes in gets committed."""
+        since_s = [worker.pipeline.uncommitted_since_s for worker in self.workers.values()]
+        return bool(self.workers) and self._health.is_well(since_s, time.monotonic())
 
     def heads(self) -> dict[Lane, Head]:
         """How far the chains of the partitions owned now have come; without those that have no file yet."""
@@ -79,6 +91,13 @@ class StreamIngest:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Take in events until `stop`, then drain; raises NeedsAttention where a person must act."""
+        while await self._receive(stop):
+            # The SDK's processor asks for a hub's partitions once: for the new ones it takes another.
+            self.workers.clear()
+            self._is_draining = False
+
+    async def _receive(self, stop: asyncio.Event) -> bool:
+        """Whether to go on: the hub has more partitions than when this began."""
         prefetch = await prefetch_of(self._settings, self._hub.client)
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(
@@ -93,7 +112,9 @@ class StreamIngest:
                 on_partition_close=self._on_close,
             )
         )
-        watching = asyncio.create_task(watch(self._hub, self.workers))
+        watching = asyncio.create_task(
+            watch(self._hub, self.workers, self._health, self._settings.look_interval_s)
+        )
         ends: set[asyncio.Future[Any]] = {stopping, receiving, watching, self._fatal}
         ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -101,6 +122,7 @@ class StreamIngest:
         await self._drain(receiving)
         for end in ended - {stopping}:
             end.result()
+        return ended == {watching}
 
     async def resume(self, partition_ids: Sequence[str]) -> dict[str, int]:
         """The last sequence number that the lake holds of each claimed partition; opens new ones."""
@@ -112,10 +134,13 @@ class StreamIngest:
         return {str(partition): last for partition, last in points.items() if last >= 0}
 
     async def _open(self, partitions: Sequence[int]) -> None:
-        created_at, reaches = await asyncio.gather(
-            self._hub.created_at(), asyncio.gather(*map(self._hub.reach, partitions))
+        if self._health.is_lake_failing:
+            # Events are not read again, only to be dropped again, before the lake takes files.
+            await try_to_write(self._lake, self.stream)
+        described, reaches = await asyncio.gather(
+            self._hub.described(), asyncio.gather(*map(self._hub.reach, partitions))
         )
-        source = Source(self._hub.name, created_at, BY_STREAM[self.stream])
+        source = Source(self._hub.name, described.created_at, BY_STREAM[self.stream])
         lanes = await lanes_of(
             self._lake,
             self.stream,
@@ -129,7 +154,9 @@ class StreamIngest:
         for lane, reach in zip(lanes, reaches, strict=True):
             head = heads.get(lane)
             start = await self._start_of(lane, head, reach)
-            committer = Committer(self._lake, lane, source, head, encode_aside, asyncio.sleep)
+            same_hub = SameHub(self._hub, source.created_at, lane.partition)
+            still = same_hub.still
+            committer = Committer(self._lake, lane, source, head, encode_aside, still, asyncio.sleep)
             pipeline = PartitionPipeline(
                 committer,
                 self._settings.roll_policy,
@@ -138,7 +165,8 @@ class StreamIngest:
                 self._named.get(lane.partition, frozenset()),
                 partial(rows_bytes_of, self._settings, self.workers),
             )
-            self.workers[lane.partition] = PartitionWorker(pipeline)
+            self.workers[lane.partition] = PartitionWorker(pipeline, same_hub)
+            OWNED.labels(self._hub.name).set(len(self.workers))
             log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)
 
     async def _start_of(self, lane: Lane, head: Head | None, reach: Reach) -> Start:
@@ -153,7 +181,9 @@ class StreamIngest:
         return Start.of(head, reach.oldest, self._skipped_at.get(lane.partition))
 
     async def _committed(self, partition: int, head: Head) -> None:
-        self._is_failing = False
+        failed_for_s = self._health.committed(time.monotonic())
+        if failed_for_s is not None:
+            log.info("lake_available", stream=self.stream, after_s=round(failed_for_s, 1))
         await self._checkpoints.note(partition, head)
 
     async def _on_initialize(self, context: PartitionContext) -> None:
@@ -162,9 +192,8 @@ class StreamIngest:
         worker = self.workers.get(int(context.partition_id))
         if worker is not None:
             head = worker.pipeline.committer.head
-            await self._checkpoints.note(
-                int(context.partition_id), head or Head(worker.pipeline.next_expected, 0)
-            )
+            start = head or Head(worker.pipeline.next_expected, 0)
+            await self._checkpoints.note(int(context.partition_id), start, is_first=head is None)
 
     async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
         worker = self.workers.get(int(context.partition_id))
@@ -181,26 +210,47 @@ class StreamIngest:
             await worker.ended()  # so that ownership is released after the commit
             return
         del self.workers[partition]
+        OWNED.labels(self._hub.name).set(len(self.workers))
+        self._health.forget(partition)
+        forget_lag(self._hub.name, partition)
         await worker.abandon()
         log.info("partition_closed", stream=self.stream, partition=partition, reason=reason.name)
 
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
         """Whose fault it was decides; the SDK closes the partition, the next balancing claims it anew."""
         where = {"stream": self.stream, "partition": context.partition_id if context else None}
-        if isinstance(error, GapUnexplained) and context is not None:
-            worker = self.workers.get(int(context.partition_id))
-            if worker is not None:
-                self._skipped_at[int(context.partition_id)] = worker.pipeline.next_expected
-            log.info("partition_skipped", **where, reason=str(error))
-        elif isinstance(error, Overtaken):
-            log.info("partition_overtaken", **where, reason=str(error))
-        elif isinstance(error, SinkUnavailable):
-            self._is_failing = True
-            log.error("lake_unavailable", **where, reason=str(error))
-        elif isinstance(error, _PASSING) and self._hub.refusal(error) is None:
-            log.warning("hub_link_failed", **where, reason=str(error))
-        elif not self._fatal.done():
-            self._fatal.set_exception(self._hub.refusal(error) or error)
+        cause = self._cause_of(error)
+        REOPENED.labels(self._hub.name, cause).inc()
+        now_s = time.monotonic()
+        match cause:
+            case "skipped":
+                worker = self.workers.get(int(context.partition_id)) if context else None
+                if worker is not None:
+                    self._skipped_at[worker.pipeline.committer.lane.partition] = worker.pipeline.next_expected
+                log.info("partition_skipped", **where, reason=str(error))
+            case "overtaken":
+                log.info("partition_overtaken", **where, reason=str(error))
+            case "lake":
+                say = log.error if self._health.lake_failed(now_s) else log.warning
+                say("lake_unavailable", **where, reason=str(error))
+            case "refused" if not self._health.refused(now_s):
+                log.error("refused", **where, reason=str(self._hub.refusal(error)))
+            case "link":
+                log.warning("hub_link_failed", **where, reason=str(error))
+            case _ if not self._fatal.done():
+                self._fatal.set_exception(self._hub.refusal(error) or error)
+
+    def _cause_of(self, error: Exception) -> str:
+        kinds: dict[type[Exception], str] = {
+            GapUnexplained: "skipped",
+            Overtaken: "overtaken",
+            SinkUnavailable: "lake",
+        }
+        if (cause := kinds.get(type(error))) is not None:
+            return cause
+        if self._hub.refusal(error) is not None:
+            return "refused"
+        return "link" if isinstance(error, _PASSING) else "fatal"
 
     async def _drain(self, receiving: asyncio.Task[None]) -> None:
         """Commit what was taken in while the SDK closes its links: neither waits for the other."""

@@ -9,12 +9,15 @@ from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from prometheus_client import Counter
 
 from shared.lake import Lake
 from shared.slot_chain.chain import read_footer
 from shared.slot_chain.slot import Lane, Staged, staged_in, staging_folder
 
 log = structlog.get_logger()
+
+SWEPT = Counter("fleetprice_ingest_swept_attempts", "Broken-off commits cleared away", ["stream"])
 
 
 async def sweep(lake: Lake, stream: str, lanes: AbstractSet[Lane], max_age_s: float) -> int:
@@ -32,6 +35,7 @@ async def sweep(lake: Lake, stream: str, lanes: AbstractSet[Lane], max_age_s: fl
         await lake.delete(path)
         await _drop_letters(lake, staged)
     if old:
+        SWEPT.labels(stream).inc(len(old))
         log.info("staging_swept", stream=stream, attempts=len(old))
     return len(old)
 

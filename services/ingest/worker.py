@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from services.ingest.events import Event
+from services.ingest.hub import SameHub
 from services.ingest.partition import PartitionPipeline
 
 # What is decoded at one go before other partitions get their turn.
@@ -18,8 +19,9 @@ _PIECE_BYTES = 2**20
 class PartitionWorker:
     """Starts working at once; ends by `drain`, `abandon`, or an exception that the next `offer` raises."""
 
-    def __init__(self, pipeline: PartitionPipeline) -> None:
+    def __init__(self, pipeline: PartitionPipeline, same_hub: SameHub) -> None:
         self.pipeline = pipeline
+        self._same_hub = same_hub
         self._inbox: asyncio.Queue[Sequence[Event] | None] = asyncio.Queue(1)
         self._is_draining = False
         self._task = asyncio.create_task(self._run())
@@ -27,6 +29,7 @@ class PartitionWorker:
     async def offer(self, events: Sequence[Event]) -> None:
         """Hand over events (or none, just to learn of a failure); raises what ended the work."""
         if events and not self._is_draining and not self._task.done():
+            self._same_hub.received()
             await self._inbox.put(events)
         if self._task.done() and not self._is_draining:
             self._task.result()

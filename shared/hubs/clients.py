@@ -2,6 +2,7 @@
 
 import ssl
 import sys
+from collections import Counter
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from typing import Any, cast
@@ -45,6 +46,31 @@ class SingleSendProducerClient(EventHubProducerClient):
         self._max_message_size_on_link = size_of(producer._handler)  # noqa: SLF001
 
 
+class LinkCountingConsumerClient(EventHubConsumerClient):
+    """A consumer that tells how often it has begun to open each partition's link.
+
+    The SDK opens a link anew by itself, without a word [azure-eventhub 5.15.1, `_do_retryable_operation`];
+    what is behind it then may be another hub of the same name.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.links_opened: Counter[str] = Counter()
+
+    def _create_consumer(
+        self, consumer_group: str, partition_id: str, *arguments: Any, **options: Any
+    ) -> Any:
+        consumer: Any = super()._create_consumer(consumer_group, partition_id, *arguments, **options)
+        open_link = consumer._create_handler  # noqa: SLF001 - the SDK calls it for each opening
+
+        def counted(auth: Any) -> None:
+            self.links_opened[partition_id] += 1
+            open_link(auth)
+
+        consumer._create_handler = counted  # noqa: SLF001
+        return consumer
+
+
 @cache
 def _tls() -> ssl.SSLContext:
     """What the SDK would make for every connection anew: 20 ms of the loop each."""
@@ -82,7 +108,7 @@ def consumer_client(
     group: str,
     checkpoint_store: CheckpointStore | None = None,
     **options: Any,
-) -> EventHubConsumerClient:
+) -> LinkCountingConsumerClient:
     """A consumer of `hub` in consumer group `group`; with a store it balances partitions among processes."""
     world = settings.event_hubs_or_refuse()
     options["ssl_context"] = _tls()
@@ -91,9 +117,10 @@ def consumer_client(
         options["load_balancing_interval"] = settings.balancing_interval_s
         options["partition_ownership_expiration_interval"] = settings.ownership_expiry_s
     if _is_connection_string(world):
-        return EventHubConsumerClient.from_connection_string(world, group, eventhub_name=hub, **options)
+        client = LinkCountingConsumerClient.from_connection_string(world, group, eventhub_name=hub, **options)
+        return cast("LinkCountingConsumerClient", client)
     host = _host_of(world, options)
-    return EventHubConsumerClient(host, hub, group, credential=process_credential(), **options)
+    return LinkCountingConsumerClient(host, hub, group, credential=process_credential(), **options)
 
 
 def producer_client(settings: WorldSettings, hub: str) -> SingleSendProducerClient:

@@ -13,13 +13,20 @@ from shared.lake import Lake
 from shared.slot_chain.footer import Head
 from shared.slot_chain.slot import Lane, folder_of, hour_of, root_in, roots_folder
 
+LAYOUT = 1
+
 
 class Root(Struct, frozen=True):
-    """`created_at` is the hub's; its event `first` opens the chain, in `folder`."""
+    """`created_at` is the hub's; its event `first` opens the chain, in `folder`.
+
+    `layout` is how the chain's files are named and what their footers say: a reader that does not know it
+    must leave them alone.
+    """
 
     created_at: str
     first: int
     folder: str
+    layout: int = LAYOUT
 
     @property
     def head(self) -> Head:
@@ -95,6 +102,11 @@ async def _read(lake: Lake, lane: Lane) -> Root | None:
         raise NeedsAttention(
             f"{lane.root} is not a chain's root ({error}): restore or move it away"
         ) from error
+    if root.layout != LAYOUT:
+        raise NeedsAttention(
+            f"{lane.root} is of layout {root.layout}, this release knows {LAYOUT}: "
+            "use the release that wrote it, or name another file system"
+        )
     return root
 
 

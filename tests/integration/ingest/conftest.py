@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
+from azure.storage.blob.aio import BlobServiceClient
 from prometheus_client import REGISTRY
 
 from services.ingest.__main__ import serve
@@ -155,3 +156,11 @@ async def until(condition, timeout_s=20.0):
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - a disk tells nobody
             await asyncio.sleep(0.05)
+
+
+async def checkpoints(world):
+    """The checkpoint blobs: name → metadata."""
+    async with BlobServiceClient.from_connection_string(world.storage.connection_string) as client:
+        container = client.get_container_client("checkpoints")
+        blobs = [blob async for blob in container.list_blobs(include=["metadata"])]
+    return {blob.name: blob.metadata for blob in blobs if "/checkpoint/" in blob.name}

@@ -6,15 +6,7 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.errors import HubRecreated
-from tests.integration.ingest.conftest import ingesting, json_event, send, sending, until
-
-
-async def checkpoints(world):
-    """The checkpoint blobs: name → metadata."""
-    async with BlobServiceClient.from_connection_string(world.storage.connection_string) as client:
-        container = client.get_container_client("checkpoints")
-        blobs = [blob async for blob in container.list_blobs(include=["metadata"])]
-    return {blob.name: blob.metadata for blob in blobs if "/checkpoint/" in blob.name}
+from tests.integration.ingest.conftest import checkpoints, ingesting, json_event, send, sending, until
 
 
 async def overwrite_checkpoints(world, metadata):

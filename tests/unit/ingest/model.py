@@ -48,6 +48,13 @@ def step():
     yield
 
 
+class _Still:
+    """The answer that the hub is the one it was."""
+
+    def __await__(self):
+        yield
+
+
 class ModelLake:
     """A lake in memory that loses answers."""
 
@@ -229,7 +236,7 @@ class World:
         (lane,) = lanes
         source = Source("ticks", CREATED_AT, CONTRACT)
         committer = self.committer(
-            self.lake, lane, source, heads.get(lane), _encode, _pause, self._new_attempt
+            self.lake, lane, source, heads.get(lane), _encode, _Still, _pause, self._new_attempt
         )
         start = Start.of(heads.get(lane), self.hub.oldest, skipped_at)
         return PartitionPipeline(committer, _POLICY, start, _checkpoint)
