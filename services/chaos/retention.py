@@ -18,13 +18,13 @@ _WAKES_WITHIN_S = 8.0
 
 
 async def overtake(world: World, is_over: asyncio.Event) -> bool:
-    """Hold the straggler until its next event is gone; whether it woke to a gap, by its own log.
+    """Hold the straggler until its next event is gone; whether it found itself overtaken, by its own log.
 
     Nobody takes its partitions over while it is stopped. Its links are cut first, or what the hub has already
     written to them would still reach it.
     """
     straggler = world.straggler
-    told = count(straggler.program.log, "partition_skipped")
+    told = _count_noticed(straggler.program.log)
     async with world.held(straggler) as is_held:
         cut = {"kind": "detach", "hub": TELEMETRY, "group": STRAGGLERS_GROUP, "role": "receiver"}
         if not is_held or (await world.admin("POST", "/faults", cut))["struck"] == 0:
@@ -59,10 +59,15 @@ async def _trim(world: World) -> None:
 
 async def _tells_more_than(told: int, log: Path) -> bool:
     for _ in range(int(_WAKES_WITHIN_S / _LOOK_S)):
-        if count(log, "partition_skipped") > told:
+        if _count_noticed(log) > told:
             return True
         await asyncio.sleep(_LOOK_S)
     return False
+
+
+def _count_noticed(log: Path) -> int:
+    """How often a writer came upon the gap, or before that upon the others' files."""
+    return count(log, "partition_skipped") + count(log, "partition_overtaken")
 
 
 def settled_through(record: Path) -> dict[int, int]:

@@ -111,7 +111,7 @@ class World:
     async def scored_through(self) -> dict[int, int]:
         """The last telemetry event of each partition whose predictions are in the hub, by the checkpoints."""
         scored: dict[int, int] = {}
-        async with BlobServiceClient.from_connection_string(self.ready["storage"]) as service:
+        async with BlobServiceClient.from_connection_string(self.ready["storage"], retry_total=0) as service:
             container = service.get_container_client(SHARED_CHECKPOINTS)
             async for blob in container.list_blobs(include=["metadata"]):
                 *place, partition = blob.name.split("/")[-4:]
@@ -141,7 +141,7 @@ class World:
         await self.supervisor.stop((self.emulator.program.name,), _FLUSH_S)
 
     async def _make_containers(self) -> None:
-        async with BlobServiceClient.from_connection_string(self.ready["storage"]) as service:
+        async with BlobServiceClient.from_connection_string(self.ready["storage"], retry_total=0) as service:
             for name in CONTAINERS:
                 with suppress(ResourceExistsError):
                     await service.create_container(name)
