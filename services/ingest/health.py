@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 # Refusals so far apart are two occasions. The SDKs try for a while themselves before they tell of one.
 _QUIET_S = 120.0
+# A hub that restarts makes fewer links necessary; one that turns us away, one every other second.
+_TURNED_AWAY_LINKS, _TURNED_AWAY_WITHIN_S = 5, 60.0
 
 
 @dataclass(slots=True)
@@ -20,6 +22,7 @@ class Health:
     _refused_since_s: float | None = None
     _refused_at_s: float = 0.0
     _unread: dict[int, tuple[int, float]] = field(default_factory=dict)
+    _links: dict[int, tuple[int, int, float]] = field(default_factory=dict)
 
     @property
     def is_lake_failing(self) -> bool:
@@ -56,9 +59,21 @@ class Health:
         elif self._unread.get(partition, (-1, 0.0))[0] != next_expected:
             self._unread[partition] = (next_expected, now_s)
 
+    def is_turned_away(self, partition: int, next_expected: int, links_opened: int, now_s: float) -> bool:
+        """Whether a partition's link is opened again and again, while nothing comes over it.
+
+        The SDK never tells of it: it opens the link anew without end.
+        """
+        place, links, since_s = self._links.get(partition, (-1, 0, 0.0))
+        if place != next_expected or now_s - since_s > _TURNED_AWAY_WITHIN_S:
+            self._links[partition] = (next_expected, links_opened, now_s)
+            return False
+        return links_opened - links >= _TURNED_AWAY_LINKS
+
     def forget(self, partition: int) -> None:
         """A partition is no longer this process's."""
         self._unread.pop(partition, None)
+        self._links.pop(partition, None)
 
     def is_well(self, uncommitted_since_s: Iterable[float | None], now_s: float) -> bool:
         """Whether the lake takes files, nobody refuses us, and no event waits for too long.

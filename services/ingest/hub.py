@@ -65,6 +65,17 @@ class Hub:
         created_at = properties["created_at"].isoformat().replace("+00:00", "Z")
         return Described(created_at, len(properties["partition_ids"]))
 
+    def turned_away(self, partition: int) -> SettingsError:
+        """Where the hub answers, but closes a partition's link whenever it is opened."""
+        return SettingsError(
+            f"hub {self.name} closes every link to partition {partition}: it has no consumer group "
+            f"{self._group} (create it), or we may not listen"
+        )
+
+    @property
+    def _group(self) -> str:
+        return str(self.client._consumer_group)  # noqa: SLF001 - the client tells it nowhere else
+
     async def reach(self, partition: int) -> Reach:
         """Where a partition begins and ends."""
         known = await self.client.get_partition_properties(str(partition))
@@ -90,9 +101,8 @@ class Hub:
                 f"checkpoints, create it: {_first_line(error)}"
             )
         if any(words in str(error) for words in NOT_FOUND):
-            group = self.client._consumer_group  # noqa: SLF001 - the client tells it nowhere else
             return SettingsError(
-                f"there is no hub {self.name}, or it has no consumer group {group}: create it"
+                f"there is no hub {self.name}, or it has no consumer group {self._group}: create it"
             )
         return None
 

@@ -8,12 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 import structlog
-from azure.core.exceptions import AzureError
 from azure.eventhub import CloseReason, EventData
 from azure.eventhub.aio import PartitionContext
-from azure.eventhub.exceptions import EventHubError
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
+from services.ingest.causes import REOPENED, cause_of
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.health import Health
@@ -27,7 +26,7 @@ from services.ingest.transport import received
 from services.ingest.watch import forget_lag, watch
 from services.ingest.worker import PartitionWorker
 from shared.contract.columns import BY_STREAM
-from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
+from shared.errors import HubRecreated
 from shared.hubs.clients import LinkCountingConsumerClient
 from shared.lake import Lake
 from shared.slot_chain.chain import find_heads
@@ -40,14 +39,7 @@ log = structlog.get_logger()
 
 # How often an idle partition's callback looks whether its worker still lives.
 _MAX_WAIT_S = 1.0
-REOPENED = Counter(
-    "fleetprice_ingest_partitions_reopened",
-    "Partitions closed, to be opened again from the lake, and claims that failed, by cause",
-    ["hub", "cause"],
-)
 OWNED = Gauge("fleetprice_ingest_owned_partitions", "Partitions that this process lands", ["hub"])
-
-_PASSING = (EventHubError, AzureError, OSError)
 
 
 async def encode_aside(table: pa.Table, footer: Footer) -> bytes:
@@ -219,7 +211,7 @@ class StreamIngest:
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
         """Whose fault it was decides; the SDK closes the partition, the next balancing claims it anew."""
         where = {"stream": self.stream, "partition": context.partition_id if context else None}
-        cause = self._cause_of(error)
+        cause = cause_of(error, self._hub)
         REOPENED.labels(self._hub.name, cause).inc()
         now_s = time.monotonic()
         match cause:
@@ -239,18 +231,6 @@ class StreamIngest:
                 log.warning("hub_link_failed", **where, reason=str(error))
             case _ if not self._fatal.done():
                 self._fatal.set_exception(self._hub.refusal(error) or error)
-
-    def _cause_of(self, error: Exception) -> str:
-        kinds: dict[type[Exception], str] = {
-            GapUnexplained: "skipped",
-            Overtaken: "overtaken",
-            SinkUnavailable: "lake",
-        }
-        if (cause := kinds.get(type(error))) is not None:
-            return cause
-        if self._hub.refusal(error) is not None:
-            return "refused"
-        return "link" if isinstance(error, _PASSING) else "fatal"
 
     async def _drain(self, receiving: asyncio.Task[None]) -> None:
         """Commit what was taken in while the SDK closes its links: neither waits for the other."""

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 from services.ingest.health import Health
 from services.ingest.hub import Hub
 from services.ingest.worker import PartitionWorker
+from shared.errors import SettingsError
 
 log = structlog.get_logger()
 
@@ -42,15 +43,29 @@ async def watch(hub: Hub, workers: Mapping[int, PartitionWorker], health: Health
             )
         except EventHubError as error:
             refusal = hub.refusal(error)
-            if refusal is not None and health.refused(time.monotonic()):
-                raise refusal from error
+            _bear(refusal, health)
             log.warning("hub_unanswered", hub=hub.name, reason=str(refusal or error))
         else:
+            _look_for_closed_doors(hub, workers, health)
             at_first = at_first or described.partitions
             if described.partitions > at_first:
                 log.info("hub_grew", hub=hub.name, partitions=described.partitions, before=at_first)
                 return
         await asyncio.sleep(interval_s)
+
+
+def _look_for_closed_doors(hub: Hub, workers: Mapping[int, PartitionWorker], health: Health) -> None:
+    for partition, worker in workers.items():
+        links = hub.client.links_opened[str(partition)]
+        if health.is_turned_away(partition, worker.pipeline.next_expected, links, time.monotonic()):
+            refusal = hub.turned_away(partition)
+            _bear(refusal, health)
+            log.warning("hub_turns_away", hub=hub.name, partition=partition, reason=str(refusal))
+
+
+def _bear(refusal: SettingsError | None, health: Health) -> None:
+    if refusal is not None and health.refused(time.monotonic()):
+        raise refusal
 
 
 async def _look(hub: Hub, partition: int, worker: PartitionWorker, health: Health) -> None:

@@ -227,7 +227,7 @@ async def test_what_is_not_there_is_said_at_the_start(world, values, says):
         values = {"storage": world.storage.connection_string.replace(key, key[::-1].lstrip("=") + "==")}
     await send(world, readings(1, 11))
     with pytest.raises(SettingsError, match=says):
-        async with ingesting(world, **values) as running:
+        async with ingesting(world, look_interval_s=1.0, **values) as running:
             await ended(running)
 
 
