@@ -25,7 +25,7 @@ def unprocessed(last, checkpoint):
 
 async def lag(world, group="ingest"):
     """What KEDA reports for the hub; a checkpoint that is not where it looks is a KeyError here."""
-    host = "127.0.0.1"
+    host = f"127.0.0.1:{world.hub.port}"
     blobs = await checkpoints(world)
     client = EventHubConsumerClient.from_connection_string(
         world.hub.connection_string, group, eventhub_name="telemetry"
