@@ -1,14 +1,21 @@
 """What an operator can set of ingest."""
 
+import os
+import re
+from pathlib import Path
 from typing import ClassVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.ingest.roll import RollPolicy
-from shared.contract.columns import BY_STREAM
+from shared.contract.columns import BY_STREAM, Contract
+from shared.contract.declared import contract_from
 from shared.errors import SettingsError
 from shared.settings import WorldSettings
+
+# It is a folder of the lake.
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class IngestSettings(WorldSettings):
@@ -19,6 +26,11 @@ class IngestSettings(WorldSettings):
 
     streams: str = Field(
         "telemetry,predictions", description="Streams to land, by their contracts, separated by commas"
+    )
+    contracts: Path | None = Field(
+        None,
+        description="Folder with STREAM.json, the JSON Schema of its records, for streams of your own: "
+        "their hubs are named as they are",
     )
     consumer_group: str = Field("ingest", description="Consumer group to read with")
     roll_max_rows: int = Field(200_000, gt=0, description="A file closes at this many rows")
@@ -85,7 +97,8 @@ class IngestSettings(WorldSettings):
         names = _words(self.streams)
         if not names:
             raise SettingsError("FLEETPRICE_INGEST_STREAMS names no stream")
-        hubs: dict[str, str] = {self._known(name, "STREAMS"): getattr(self, f"{name}_hub") for name in names}
+        own = {"telemetry": self.telemetry_hub, "predictions": self.predictions_hub}
+        hubs = {name: own.get(name, name) for name in (self._known(name, "STREAMS") for name in names)}
         if self.manifest_hub in hubs.values():
             raise SettingsError(
                 f"FLEETPRICE_INGEST_MANIFEST_HUB: {self.manifest_hub} is a stream's own hub; name another"
@@ -107,13 +120,29 @@ class IngestSettings(WorldSettings):
                 named[int(partition)] = named.get(int(partition), frozenset()) | {int(sequence)}
         return named
 
-    @staticmethod
-    def _known(stream: str, setting: str) -> str:
-        if stream not in BY_STREAM:
+    def contract(self, stream: str) -> Contract:
+        """A built-in contract, or that of a stream of the user's own; raises SettingsError."""
+        if stream in BY_STREAM:
+            return BY_STREAM[stream]
+        path = self._contract_file(stream)
+        try:
+            return contract_from(stream, path.read_bytes())
+        except OSError as error:
+            raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+
+    def _known(self, stream: str, setting: str) -> str:
+        if stream not in BY_STREAM and not self._contract_file(stream).is_file():
+            found = sorted(path.stem for path in self.contracts.glob("*.json")) if self.contracts else []
             raise SettingsError(
-                f"FLEETPRICE_INGEST_{setting}: {stream!r} is no stream; there are {', '.join(BY_STREAM)}"
+                f"FLEETPRICE_INGEST_{setting}: {stream!r} is no stream; there are "
+                f"{', '.join([*BY_STREAM, *found])} (FLEETPRICE_INGEST_CONTRACTS names a folder with others)"
             )
         return stream
+
+    def _contract_file(self, stream: str) -> Path:
+        if self.contracts is None or not _STREAM.fullmatch(stream):
+            return Path(os.devnull)
+        return self.contracts / f"{stream}.json"
 
 
 def _words(text: str) -> list[str]:

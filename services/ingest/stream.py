@@ -25,7 +25,6 @@ from services.ingest.sweep import sweep
 from services.ingest.transport import received
 from services.ingest.watch import forget_lag, watch
 from services.ingest.worker import PartitionWorker
-from shared.contract.columns import BY_STREAM
 from shared.errors import HubRecreated
 from shared.hubs.clients import LinkCountingConsumerClient
 from shared.lake import Lake
@@ -64,6 +63,7 @@ class StreamIngest:
         self._lake = lake
         self._hub = Hub(client)
         self._checkpoints = checkpoints
+        self._contract = settings.contract(stream)
         self._named = settings.named_events(stream)
         self._skipped_at: dict[int, int] = {}
         self._health = Health(settings.refusal_grace_s, settings.stall_after_s)
@@ -132,7 +132,7 @@ class StreamIngest:
         described, reaches = await asyncio.gather(
             self._hub.described(), asyncio.gather(*map(self._hub.reach, partitions))
         )
-        source = Source(self._hub.name, described.created_at, BY_STREAM[self.stream])
+        source = Source(self._hub.name, described.created_at, self._contract)
         lanes = await lanes_of(
             self._lake,
             self.stream,

@@ -13,10 +13,10 @@ from typing import Self
 from msgspec import Struct
 
 _SLOT = re.compile(
-    r"raw/(?P<stream>\w+)/(?P<folder>date=\d{4}-\d\d-\d\d/hour=\d\d)"
+    r"raw/(?P<stream>[\w-]+)/(?P<folder>date=\d{4}-\d\d-\d\d/hour=\d\d)"
     r"/p(?P<partition>\d{2,})(?:-g(?P<generation>\d+))?-(?P<first>\d{20})\.parquet"
 )
-_ROOT = re.compile(r"raw/(?P<stream>\w+)/_chain/p(?P<partition>\d{2,})(?:-g(?P<generation>\d+))?\.json")
+_ROOT = re.compile(r"raw/(?P<stream>[\w-]+)/_chain/p(?P<partition>\d{2,})(?:-g(?P<generation>\d+))?\.json")
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -81,8 +81,8 @@ def plain_type(declared: inspect.Type) -> tuple[inspect.Type, bool]:
 
 def _arrow_type(declared: inspect.Type) -> pa.DataType:
     match declared:
-        case inspect.IntType(le=limit):
-            return pa.int32() if limit is not None and limit <= _INT32_MAX else pa.int64()
+        case inspect.IntType(ge=least, le=most):
+            return pa.int32() if _fits_int32(least) and _fits_int32(most) else pa.int64()
         case inspect.FloatType():
             return pa.float64()
         case inspect.BoolType():
@@ -94,6 +94,10 @@ def _arrow_type(declared: inspect.Type) -> pa.DataType:
         case inspect.StrType():
             return pa.string()
     raise TypeError(f"no Arrow type for {declared}")
+
+
+def _fits_int32(bound: float | None) -> bool:
+    return bound is not None and abs(bound) <= _INT32_MAX
 
 
 def batch_of(contract: Contract, records: Sequence[Struct], extras: Sequence[str | None]) -> pa.RecordBatch:

@@ -1,6 +1,7 @@
 """Records exactly as the contract declares them, the fast way; what is refused here is looked at closely."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from operator import attrgetter
 
 import msgspec
@@ -20,9 +21,7 @@ class StrictDecoder:
     def __init__(self, contract: Contract) -> None:
         self._json = msgspec.json.Decoder(contract.record)
         self.record = self._json.decode  # raises MALFORMED; instants are not judged yet
-        self._moments = [
-            (f.name, attrgetter(f.name)) for f in contract.schema if pa.types.is_timestamp(f.type)
-        ]
+        self._moments = [(f.name, _moment(f)) for f in contract.schema if pa.types.is_timestamp(f.type)]
 
     def untimely(self, records: Sequence[Struct]) -> tuple[int, str] | None:
         """Row and name of the first instant outside what every clock holds: no declaration can say that."""
@@ -57,3 +56,9 @@ class StrictDecoder:
         if len(records) != ends + 1 or self.untimely(records):
             return None
         return records
+
+
+def _moment(field: pa.Field) -> Callable[[Struct], datetime]:
+    """A record's instant; one that is absent offends nobody."""
+    instant = attrgetter(field.name)
+    return (lambda record: instant(record) or EARLIEST) if field.nullable else instant

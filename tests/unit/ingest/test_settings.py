@@ -19,6 +19,22 @@ def test_named_events_belong_to_a_stream():
     assert settings.named_events("predictions") == {0: frozenset({1})}
 
 
+def test_a_stream_of_the_users_own(tmp_path):
+    """A folder of contracts makes further streams, each from the hub of its name."""
+    (tmp_path / "visits.json").write_text('{"type": "object"}')
+    settings = IngestSettings(streams="telemetry,visits", contracts=tmp_path)
+    assert settings.hubs() == {"telemetry": "telemetry", "visits": "visits"}
+    assert settings.contract("visits").raw_schema.names[0] == "extra"
+
+
+@pytest.mark.parametrize("stream", ["../visits", "stays"])
+def test_a_stream_without_a_contract_is_refused(tmp_path, stream):
+    """What there is instead is told."""
+    (tmp_path / "visits.json").write_text('{"type": "object"}')
+    with pytest.raises(SettingsError, match="telemetry, predictions, visits"):
+        IngestSettings(streams=stream, contracts=tmp_path).hubs()
+
+
 @pytest.mark.parametrize(
     "values",
     [{"dead_letter": "7"}, {"dead_letter": "prices/0:1"}, {"dead_letter": "0:-1"}, {"streams": "prices"}],
