@@ -1,8 +1,8 @@
 """Every event of one partition, in sequence, through the SDK's own receive loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -36,7 +36,8 @@ class Gap:
     count: int
 
 
-_closing: set[asyncio.Task[None]] = set()
+# Receive loops that are ending: a client takes no second one of the same partition before that.
+_closing: dict[tuple[EventHubConsumerClient, str], asyncio.Task[None]] = {}
 
 
 class _Skipped(Exception):
@@ -62,20 +63,21 @@ async def partition_events(
     while until is None or contiguity.next_expected <= until:
         expected = contiguity.next_expected
         try:
-            async for events in _received(client, partition_id, start):
-                first = sequence_of(events[0])
-                if not isinstance(start, int):
-                    contiguity.jump(first)
-                if first > contiguity.next_expected and is_skip_confirmed:
-                    yield Gap(contiguity.next_expected, contiguity.jump(first))
-                is_skip_confirmed = False
-                fresh = _fresh(events, contiguity)
-                start = contiguity.next_expected - 1
-                if fresh:
-                    failures = 0
-                    yield fresh
-                if until is not None and contiguity.next_expected > until:
-                    return
+            async with aclosing(_received(client, partition_id, start)) as received:
+                async for events in received:
+                    first = sequence_of(events[0])
+                    if not isinstance(start, int):
+                        contiguity.jump(first)
+                    if first > contiguity.next_expected and is_skip_confirmed:
+                        yield Gap(contiguity.next_expected, contiguity.jump(first))
+                    is_skip_confirmed = False
+                    fresh = _fresh(events, contiguity)
+                    start = contiguity.next_expected - 1
+                    if fresh:
+                        failures = 0
+                        yield fresh
+                    if until is not None and contiguity.next_expected > until:
+                        return
         except _Skipped:
             is_skip_confirmed = contiguity.next_expected == expected
         except (EventHubError, OSError) as error:
@@ -102,8 +104,11 @@ def _fresh(events: list[EventData], contiguity: Contiguity) -> list[EventData]:
 
 async def _received(
     client: EventHubConsumerClient, partition_id: str, after: Position
-) -> AsyncIterator[list[EventData]]:
+) -> AsyncGenerator[list[EventData], None]:
     """What the SDK delivers; ends with the link's error."""
+    link = (client, partition_id)
+    if link in _closing:
+        await asyncio.wait([_closing[link]])
     queue: asyncio.Queue[list[EventData] | Exception] = asyncio.Queue(_QUEUED_BATCHES)
 
     async def on_batch(_context: PartitionContext, events: list[EventData]) -> None:
@@ -133,14 +138,19 @@ async def _received(
     finally:
         # Cancelling closes the link at once; the SDK's loop then sleeps for a second, which nobody awaits.
         receiving.cancel()
-        _closing.add(receiving)
-        receiving.add_done_callback(_closing.discard)
+        _closing[link] = receiving
+        receiving.add_done_callback(lambda task: _forget(link, task))
 
 
 def _starting_position(after: Position) -> int | str | datetime:
     if isinstance(after, AtOffset):
         return after.offset
     return "-1" if after == -1 else after
+
+
+def _forget(link: tuple[EventHubConsumerClient, str], task: asyncio.Task[None]) -> None:
+    if _closing.get(link) is task:
+        del _closing[link]
 
 
 def _report_end(task: asyncio.Task[None], queue: asyncio.Queue[list[EventData] | Exception]) -> None:

@@ -38,6 +38,31 @@ async def test_what_is_sent_is_read_in_order(world):
     assert await read(settings, "telemetry", 2, after=1) == [b"c"]
 
 
+async def test_what_retention_took_is_told_as_a_gap(world):
+    """A reader that comes late gets the size of what is gone, then everything that is left."""
+    settings = world.settings()
+    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+        await sender.send(events(b"a", b"b"))
+        log = world.hub.namespace.hubs.find("telemetry").logs[0]
+        log.expire(world.hub.namespace.now_ms() + 3_600_000, 1, None)
+        await sender.send(events(b"c"))
+    async with consumer_client(settings, "telemetry", "$Default") as client:
+        gap, left = [batch async for batch in partition_events(client, "0", until=2)]
+    assert gap == Gap(0, 2)
+    assert [body_of(event) for event in left] == [b"c"]
+
+
+async def test_a_partition_is_read_again_by_the_same_client(world):
+    """The SDK takes a second reader of a partition only once the first has ended: it is waited for."""
+    settings = world.settings()
+    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+        await sender.send(events(b"a"))
+    async with consumer_client(settings, "telemetry", "$Default") as client:
+        for _ in range(2):
+            (batch,) = [batch async for batch in partition_events(client, "0", until=0)]
+            assert [body_of(event) for event in batch] == [b"a"]
+
+
 @pytest.mark.parametrize("lost", [1, 3])
 async def test_a_lost_answer_is_looked_for_before_resending(world, lost):
     """The hub appended but its answer was lost: nothing is sent twice, nothing is lost."""
