@@ -12,6 +12,7 @@ Environment = Mapping[str, str]
 
 # A killed process is started again as often as it takes: whether it gets anywhere is what the drain shows.
 _LIVES = 10_000
+_LONGEST_DELAY_S = 0.5
 _RATE_HZ = 2.0
 _SEED_STRIDE = 1_000_003
 # Small ones, for retention goes by whole segments.
@@ -106,7 +107,7 @@ class Programs:
             "BAD_SHARE": shape.bad_share,
             "METRICS_PORT": 0,
         }
-        return self._program("simulator", "simulator", own, may_finish=True)
+        return self._program(f"fleet-{number}", "simulator", own, may_finish=True)
 
     def compaction(self, name: str) -> Program:
         """It takes the newest files too, and sweeps what is younger than a writer may be held."""
@@ -140,4 +141,5 @@ class Programs:
             may_finish=may_finish,
             says_ready=says_ready,
             max_short_lives=_LIVES,
+            longest_delay_s=_LONGEST_DELAY_S,
         )

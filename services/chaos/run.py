@@ -19,6 +19,7 @@ from shared.errors import FleetpriceError
 from shared.logs import log
 from shared.processes.process import Process, last_lines
 from shared.processes.racing import first_of
+from shared.processes.supervisor import Kept
 
 _LOOK_S = 0.5
 _OVERRUN_S = 60.0
@@ -80,15 +81,16 @@ class Run:
 
     async def _story(self) -> Verdict:
         await self._world.start()
+        fleet = await self._world.start_fleet(0, self._settings.seconds)
         planned = schedule(self._settings.seed, self._settings.seconds)
         self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
-        is_over = await self._load(planned)
+        is_over = await self._load(fleet, planned)
         await self._calm()
         drained = is_over and await self._drain()
         await self._world.end()
         return await self._judge(drained=drained)
 
-    async def _load(self, planned: tuple[Fault, ...]) -> bool:
+    async def _load(self, fleet: Kept, planned: tuple[Fault, ...]) -> bool:
         """Until the fleet has sent its last and no fault holds anything; false where that does not come."""
         is_over = asyncio.Event()
         looking = asyncio.create_task(self._keep_looking())
@@ -96,7 +98,8 @@ class Run:
         try:
             async with asyncio.timeout(limit_s), asyncio.TaskGroup() as striking:
                 striking.create_task(self._strike(planned, is_over))
-                await self._send()
+                await fleet.finished.wait()
+                await self._send_on()
                 is_over.set()
         except TimeoutError:
             log.error("load_not_over", waited_s=limit_s)
@@ -114,15 +117,15 @@ class Run:
                 self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
                 striking.create_task(strikes.strike(fault))
 
-    async def _send(self) -> None:
-        """The load; further fleets send on for a while where a kind has had nothing to strike so far."""
-        await self._world.send(0, self._settings.seconds)
+    async def _send_on(self) -> None:
+        """More load from other fleets where a kind has had nothing to strike so far."""
         for number in range(1, 1 + _MOST_EXTRA_FLEETS):
             late = [kind for kind in Kind if not self._tally.has_happened(kind)]
             if not late:
                 return
             self._tell({"event": "sending_on", "for": ", ".join(late)})
-            await self._world.send(number, _EXTRA_S)
+            fleet = await self._world.start_fleet(number, _EXTRA_S)
+            await fleet.finished.wait()
 
     async def _keep_looking(self) -> None:
         while True:

@@ -37,7 +37,7 @@ class Kind(StrEnum):
 _HELD_S = (2.5, 5.0)
 # What a kind takes until it has struck: it is begun so long before the end.
 _TAKES_S = {
-    Kind.RETENTION_OVERTOOK: 14.0,
+    Kind.RETENTION_OVERTOOK: 18.0,
     Kind.COMPACTED: 8.0,
     Kind.REBALANCED: 8.0,
     Kind.INGEST_STOPPED: 5.0,

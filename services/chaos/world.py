@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from services.chaos.lake_files import landed_through
 from services.chaos.programs import CONTAINERS, GROUPS, SHARED_CHECKPOINTS, Programs
+from services.chaos.service_logs import count
 from shared.processes.free_ports import free_port
 from shared.processes.supervisor import Kept, Supervisor
 
@@ -24,6 +25,7 @@ _LISTENERS = ("event_hubs", "storage", "admin")
 _POLL_S = 0.2
 _ADMIN_LIMIT = aiohttp.ClientTimeout(total=3.0)
 _FLUSH_S = 15.0
+_STARTS_WITHIN_S = 60.0
 AWAY = (aiohttp.ClientError, TimeoutError, OSError)
 
 
@@ -47,7 +49,7 @@ class World:
         self.scorer: Kept
 
     async def start(self) -> None:
-        """All writers start in the same instant, on a stream that has no file yet."""
+        """All writers start in the same instant; returns when each has opened streams without a file."""
         taken: set[int] = set()
         for _ in _LISTENERS:
             taken.add(free_port(taken))
@@ -64,10 +66,14 @@ class World:
         self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
         self.straggler = self.supervisor.start(self.programs.straggler())
         self.scorer = self.supervisor.start(self.programs.scorer("scorer"))
+        await _says((*self.writers, self.straggler, self.scorer), "partition_opened")
 
-    async def send(self, number: int, seconds: float) -> None:
-        """Have the run's fleet of that number send for so long."""
-        await self.supervisor.start(self.programs.fleet(number, seconds)).finished.wait()
+    async def start_fleet(self, number: int, seconds: float) -> Kept:
+        """Have the run's fleet of that number send for so long from now on."""
+        program = self.programs.fleet(number, seconds)
+        fleet = self.supervisor.start(program)
+        await _says([fleet], "fleet_started")
+        return fleet
 
     async def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """The admin listener's answer. Raises one of AWAY while the emulator is."""
@@ -145,6 +151,14 @@ class World:
             for name in CONTAINERS:
                 with suppress(ResourceExistsError):
                     await service.create_container(name)
+
+
+async def _says(services: Iterable[Kept], event: str) -> None:
+    """Return once each has told of that event, or has not within the limit."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STARTS_WITHIN_S):
+            while not all(count(one.program.log, event) for one in services):  # noqa: ASYNC110 - others' logs
+                await asyncio.sleep(_POLL_S)
 
 
 def _reaches(mark: Mapping[int, int], ends: Mapping[int, int]) -> bool:

@@ -25,6 +25,7 @@ class Lives:
 
     may_finish: bool
     max_short_lives: int = MAX_SHORT_LIVES
+    longest_delay_s: float = LONGEST_DELAY_S
     restarts: int = 0
     short_lives: int = 0
 
@@ -43,4 +44,4 @@ class Lives:
     @property
     def delay_s(self) -> float:
         """How long to wait before the next life."""
-        return min(FIRST_DELAY_S * 2.0 ** max(0, self.short_lives - 1), LONGEST_DELAY_S)
+        return min(FIRST_DELAY_S * 2.0 ** max(0, self.short_lives - 1), self.longest_delay_s)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.processes.lives import MAX_SHORT_LIVES
+from shared.processes.lives import LONGEST_DELAY_S, MAX_SHORT_LIVES
 
 _TAIL_BYTES = 4_096
 
@@ -26,6 +26,7 @@ class Program:
     says_ready: bool = False
     awaits_input_end: bool = False
     max_short_lives: int = MAX_SHORT_LIVES
+    longest_delay_s: float = LONGEST_DELAY_S
 
 
 class Process:

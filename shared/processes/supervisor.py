@@ -26,7 +26,7 @@ class Kept:
 
     def __init__(self, program: Program, on_restart: Callable[[str], None]) -> None:
         self.program = program
-        self.lives = Lives(program.may_finish, program.max_short_lives)
+        self.lives = Lives(program.may_finish, program.max_short_lives, program.longest_delay_s)
         self.first_line: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.finished = asyncio.Event()
         self._on_restart = on_restart
