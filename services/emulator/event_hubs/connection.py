@@ -7,17 +7,15 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from services.emulator.event_hubs import conditions, performatives, replies
+from services.emulator.event_hubs import conditions, handshake, performatives, replies
 from services.emulator.event_hubs.allowance import SESSION_BYTES, Allowance
 from services.emulator.event_hubs.conditions import Refusal
 from services.emulator.event_hubs.decoding import DecodeError
 from services.emulator.event_hubs.frames import (
     AMQP_FRAME,
-    AMQP_HEADER,
     EMPTY_FRAME,
     MIN_MAX_FRAME_BYTES,
     SASL_FRAME,
-    SASL_HEADER,
     Frame,
     FrameReader,
     FramingError,
@@ -46,8 +44,6 @@ IDLE_TIMEOUT_MS = 240_000
 HANDSHAKE_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 5.0
 WRITE_BUFFER_BYTES = 1024 * 1024
-_SASL_OK, _SASL_AUTH = 0, 1
-_MECHANISMS = ("ANONYMOUS", "MSSBCBS", "PLAIN", "EXTERNAL")
 
 
 class Connection(asyncio.Protocol):
@@ -189,14 +185,8 @@ class Connection(asyncio.Protocol):
     # The handshake, and what concerns the whole connection.
 
     def _header(self, raw: bytes) -> None:
-        if raw == SASL_HEADER:
-            mechanisms = frame(0, replies.sasl_mechanisms(_MECHANISMS), SASL_FRAME)
-            self.write([SASL_HEADER, mechanisms])
-        elif raw == AMQP_HEADER:
-            self.write([AMQP_HEADER])
-        else:
-            # The standard's answer to a protocol that is not spoken: the one that is, and the end.
-            self.write([AMQP_HEADER])
+        self.write(handshake.answer_to(raw))
+        if raw not in handshake.SPOKEN:
             self._hang_up()
 
     def _frame(self, received: Frame) -> None:
@@ -229,18 +219,14 @@ class Connection(asyncio.Protocol):
             session.receive(performative, received.body, payload_at)
 
     def _sasl(self, init: SaslInit) -> None:
-        code = _SASL_OK
-        if init.mechanism == "PLAIN":
-            try:
-                _, name, password = (init.initial_response or b"").decode().split("\0")
-                self.admit(self.namespace.keys.plain_grant(name, password))
-            except (ValueError, TokenRefused):
-                code = _SASL_AUTH
-        elif init.mechanism not in _MECHANISMS:
-            code = _SASL_AUTH
-        self.write([frame(0, replies.sasl_outcome(code), SASL_FRAME)])
-        if code != _SASL_OK:
+        try:
+            if grant := handshake.proved(init, self.namespace.keys):
+                self.admit(grant)
+        except TokenRefused:
+            self.write([handshake.NOT_ADMITTED])
             self._hang_up()
+        else:
+            self.write([handshake.ADMITTED])
 
     def _open(self, opened: Open) -> None:
         if self._is_open:

@@ -113,3 +113,51 @@ def test_raw_fields_are_cut_as_sent():
     fields = [amqp.string("link"), amqp.uint(300), amqp.boolean(True), amqp.uuid(uuid.uuid4()), source]
     body = amqp.described(0x12, amqp.sequence(fields))
     assert performatives.raw_fields(body) == fields
+
+
+def test_a_performative_too_large_is_not_even_looked_at():
+    """A megabyte of nested lists is refused by its length: decoding it would keep everybody waiting."""
+    huge = amqp.described(0x12, amqp.sequence([amqp.sequence([amqp.NULL] * 200)] * 5000))
+    with pytest.raises(DecodeError, match="more than"):
+        performatives.decode_performative(huge)
+    # A transfer's payload is no part of it.
+    transfer = amqp.described(0x14, amqp.sequence([amqp.uint(1)]))
+    assert performatives.decode_performative(transfer + bytes(1 << 20))[1] == len(transfer)
+
+
+valid_frames = st.sampled_from(
+    [
+        amqp.described(0x10, amqp.sequence([amqp.string("c"), amqp.NULL, amqp.uint(65536), amqp.ushort(1)])),
+        amqp.described(0x11, amqp.sequence([amqp.NULL, amqp.uint(0), amqp.uint(9), amqp.uint(9)])),
+        amqp.described(
+            0x12,
+            amqp.sequence(
+                [
+                    amqp.string("link"),
+                    amqp.uint(0),
+                    amqp.boolean(True),
+                    *[amqp.NULL] * 2,
+                    amqp.described(0x28, amqp.sequence([amqp.string("hub")])),
+                ]
+            ),
+        ),
+        amqp.described(0x13, amqp.sequence([amqp.uint(number) for number in range(10)])),
+        amqp.described(0x14, amqp.sequence([amqp.uint(0), amqp.uint(1), amqp.binary(b"t")])) + b"payload",
+        amqp.described(0x15, amqp.sequence([amqp.boolean(True), amqp.uint(1)])),
+        amqp.described(0x16, amqp.sequence([amqp.uint(0), amqp.boolean(True)])),
+        amqp.described(0x41, amqp.sequence([amqp.symbol("PLAIN"), amqp.binary(b"x")])),
+    ]
+)
+
+
+@given(
+    valid_frames, st.lists(st.tuples(st.integers(0, 80), st.integers(0, 255)), max_size=4), st.integers(0, 3)
+)
+def test_spoilt_frames_are_read_or_refused(body, changes, cut):
+    """A frame with some bytes changed, or cut short, is a performative or a DecodeError."""
+    spoilt = bytearray(body[: len(body) - cut])
+    for at, value in changes:
+        spoilt[at % len(spoilt)] = value
+    with contextlib.suppress(DecodeError):
+        performatives.decode_performative(bytes(spoilt))
+        performatives.raw_fields(bytes(spoilt))
