@@ -59,13 +59,14 @@ async def soak(minutes: float, partitions: int, rate: int) -> int:
             Program("services.ingest", [], _variables(world), folder / "ingest.log")
         )
         await program.logged("partition_opened")
-        sending = asyncio.create_task(_send(world, partitions, rate))
+        stop = asyncio.Event()  # for the SDK may swallow a cancellation
+        sending = asyncio.create_task(_send(world, partitions, rate, stop))
         try:
             samples = await _watch(program, minutes * 60, sending)
+            peak = program.usage().peak_bytes
         finally:
-            sending.cancel()
+            stop.set()
             await asyncio.wait([sending])
-        peak = program.usage().peak_bytes
     grown = growth(samples)
     print(f"{partitions} partitions, {rate} events/s: peak {peak / _MB:.0f} MB, grown {grown:+.2%}")
     return int(peak > MAX_RESIDENT_BYTES or grown > MAX_GROWTH)
@@ -83,7 +84,7 @@ def _variables(world: World) -> dict[str, str]:
     )
 
 
-async def _send(world: World, partitions: int, rate: int) -> None:
+async def _send(world: World, partitions: int, rate: int, stop: asyncio.Event) -> None:
     """A batch to one partition after the other, each a second's worth, all of them in a second."""
     client = EventHubProducerClient.from_connection_string(world.event_hubs, eventhub_name=HUB)
     async with client:
@@ -91,7 +92,7 @@ async def _send(world: World, partitions: int, rate: int) -> None:
             await _batch(client, partition, max(1, rate // partitions)) for partition in range(partitions)
         ]
         started_s, sent = time.monotonic(), 0
-        while True:
+        while not stop.is_set():
             for batch in batches:
                 await client.send_batch(batch)
                 sent += 1

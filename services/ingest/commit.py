@@ -22,6 +22,7 @@ from shared.errors import FleetpriceError, SinkUnavailable
 from shared.lake import Lake
 from shared.slot_chain.chain import read_footer
 from shared.slot_chain.footer import Footer, Head
+from shared.slot_chain.hints import note_hour
 from shared.slot_chain.root import make_root, root_of
 from shared.slot_chain.slot import Lane, folder_of
 
@@ -94,6 +95,7 @@ class Committer:
     pause: Callable[[float], Awaitable[None]]
     new_attempt: Callable[[], str] = new_attempt
     _made_folder: str = ""
+    _noted_hour: int | None = None
 
     async def land(self, cut: Cut) -> None:
         """Returns once every event of `cut` stands in a committed file, this writer's or another's.
@@ -115,6 +117,7 @@ class Committer:
                 self._made_folder = ""
                 await self.pause(_FIRST_PAUSE_S * 2**failures)
                 continue
+            await self._note_hour()
             self.head = standing.head
             # What another's file covers is dropped; the rest is kept, for the link will not deliver it again.
             rest = rest.after(standing.last_seq)
@@ -203,6 +206,12 @@ class Committer:
             schema_version=self.source.contract.version,
             created_at=self.source.created_at,
         )
+
+    async def _note_hour(self) -> None:
+        hour = self._at().next_hour  # where a file just came to stand, mine or another's
+        if hour != self._noted_hour:
+            await note_hour(self.lake, self.lane, hour, self._noted_hour)
+            self._noted_hour = hour
 
     async def _make_folder(self, folder: str) -> None:
         if folder != self._made_folder:

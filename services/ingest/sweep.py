@@ -13,6 +13,7 @@ from prometheus_client import Counter
 
 from shared.lake import Lake
 from shared.slot_chain.chain import read_footer
+from shared.slot_chain.hints import clear_hints
 from shared.slot_chain.slot import Lane, Staged, staged_in, staging_folder
 
 log = structlog.get_logger()
@@ -22,6 +23,7 @@ SWEPT = Counter("fleetprice_ingest_swept_attempts", "Broken-off commits cleared 
 
 async def sweep(lake: Lake, stream: str, lanes: AbstractSet[Lane], max_age_s: float) -> int:
     """Remove what attempts at these chains left behind, if older than that; how many attempts."""
+    await clear_hints(lake, stream, lanes)
     before = datetime.now(UTC) - timedelta(seconds=max_age_s)
     old = [
         (file.path, staged)

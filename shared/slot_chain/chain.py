@@ -1,8 +1,9 @@
 """Reading a chain: its newest file, and the footer of any.
 
 Folders never go back along a chain, so the newest file of a partition stands in the newest folder that has
-one of its files, whatever other partitions have in newer ones. Folders are walked from the newest, never the
-whole lake; a listing that lags behind only costs a lost race for a slot.
+one of its files, whatever other partitions have in newer ones. Where a hint names a folder with a file of
+the chain, it is followed from there; otherwise folders are walked from the newest, never the whole lake. A
+listing that lags behind only costs a lost race for a slot.
 """
 
 import re
@@ -14,9 +15,10 @@ import pyarrow.parquet as pq
 from shared.errors import HubRecreated, NeedsAttention
 from shared.lake import Lake
 from shared.slot_chain.footer import Footer, Head
+from shared.slot_chain.hints import hinted_hours
 from shared.slot_chain.parquet import FOOTER_READ_BYTES, footer_size, read_metadata
 from shared.slot_chain.root import Root
-from shared.slot_chain.slot import Lane, hour_of, slot_in
+from shared.slot_chain.slot import Lane, folder_of, hour_of, slot_in
 
 _DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
 
@@ -46,14 +48,39 @@ async def find_heads(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dic
 
     Raises HubRecreated where a chain's newest file and its root are of different hubs.
     """
-    newest = await _newest_slots(lake, stream, roots)
-    heads = {}
-    for lane, root in roots.items():
-        footer = await read_footer(lake, newest[lane]) if lane in newest else None
-        if footer is not None and footer.created_at != root.created_at:
-            raise HubRecreated(f"{newest[lane]} and {lane.root} are of different hubs: one was copied in")
+    heads = await _hinted_heads(lake, stream, roots)
+    unknown = {lane: root for lane, root in roots.items() if lane not in heads}
+    newest = await _newest_slots(lake, stream, unknown) if unknown else {}
+    for lane, root in unknown.items():
+        footer = await _footer_of(lake, newest[lane], root, lane) if lane in newest else None
         heads[lane] = footer.head if footer is not None else root.head
     return heads
+
+
+async def _hinted_heads(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dict[Lane, Head]:
+    """Heads of the chains that have a file where a hint says so, each followed along its footers."""
+    hours = await hinted_hours(lake, stream)
+    at = {lane: hours[lane] for lane in roots if lane in hours}
+    heads: dict[Lane, Head] = {}
+    while at:
+        hour = min(at.values())
+        here = {lane for lane in at if at[lane] == hour}
+        newest = await _newest_in(lake, stream, f"raw/{stream}/{folder_of(hour)}", here)
+        for lane in sorted(here):
+            del at[lane]
+            footer = await _footer_of(lake, newest[lane], roots[lane], lane) if lane in newest else None
+            if footer is not None:
+                heads[lane] = footer.head
+                if footer.head.next_hour > hour:
+                    at[lane] = footer.head.next_hour
+    return heads
+
+
+async def _footer_of(lake: Lake, path: str, root: Root, lane: Lane) -> Footer | None:
+    footer = await read_footer(lake, path)
+    if footer is not None and footer.created_at != root.created_at:
+        raise HubRecreated(f"{path} and {lane.root} are of different hubs: one was copied in")
+    return footer
 
 
 async def _newest_slots(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dict[Lane, str]:

@@ -1,0 +1,81 @@
+"""What a start asks of a lake in which a partition has been idle for long: not every folder since."""
+
+from contextlib import asynccontextmanager
+
+import pyarrow as pa
+import pytest
+
+from shared.lake import Lake, open_lake
+from shared.slot_chain.chain import find_heads
+from shared.slot_chain.footer import Footer, Head
+from shared.slot_chain.hints import clear_hints, hinted_hours, note_hour
+from shared.slot_chain.parquet import encode
+from shared.slot_chain.root import make_root, root_of
+from shared.slot_chain.slot import Lane, folder_of
+
+HOUR, HOURS = 497_184, 60
+IDLE, BUSY = Lane("telemetry", 0), Lane("telemetry", 1)
+
+
+class ListingLake(Lake):
+    """The lake, noting what was listed."""
+
+    listed: list
+
+    async def list(self, prefix, **options):
+        self.listed.append(prefix)
+        async for one in super().list(prefix, **options):
+            yield one
+
+
+async def put(lake, lane, hour, first, next_hour):
+    says = Footer(first, first, "", first + 1, folder_of(next_hour), 1, 0, 0, "a", "", 1, "then")
+    await lake.write(lane.slot(hour, first), encode(pa.table({"x": [1]}), says))
+
+
+@asynccontextmanager
+async def years_later(world):
+    """A lake where one partition wrote a file every hour and the other only at first."""
+    async with open_lake(world.settings()) as opened:
+        lake = ListingLake(opened._files)
+        lake.listed = []
+        roots = {lane: await make_root(lake, lane, root_of("then", 0, HOUR)) for lane in (IDLE, BUSY)}
+        await put(lake, IDLE, HOUR, 0, HOUR)
+        for number in range(HOURS):
+            await put(lake, BUSY, HOUR + number, number, HOUR + number + 1)
+        lake.listed.clear()
+        yield lake, roots
+
+
+HEADS = {IDLE: Head(1, HOUR), BUSY: Head(HOURS, HOUR + HOURS)}
+
+
+async def test_a_hint_spares_the_folders_since(world):
+    """With both chains noted lately, a start lists a folder or two for each, not every hour since."""
+    async with years_later(world) as (lake, roots):
+        await note_hour(lake, IDLE, HOUR, None)
+        await note_hour(lake, BUSY, HOUR + HOURS - 1, None)
+        assert await find_heads(lake, "telemetry", roots) == HEADS
+        assert len(lake.listed) <= 4
+
+
+@pytest.mark.parametrize(
+    "hour", [None, HOUR - 1, HOUR + 5, HOUR + HOURS + 9], ids=["none", "before", "behind", "ahead"]
+)
+async def test_a_hint_is_only_a_hint(world, hour):
+    """Missing, before the chain's begin, far behind or ahead: the lake says where the chains go on."""
+    async with years_later(world) as (lake, roots):
+        if hour is not None:
+            await note_hour(lake, IDLE, hour, None)
+            await note_hour(lake, BUSY, hour, None)
+        assert await find_heads(lake, "telemetry", roots) == HEADS
+
+
+async def test_old_hints_are_cleared(world):
+    """One hint a partition is kept, the newest, whoever wrote the others."""
+    async with years_later(world) as (lake, _):
+        for hour in (HOUR + 1, HOUR + 3, HOUR + 2):
+            await note_hour(lake, BUSY, hour, None)
+        await clear_hints(lake, "telemetry", {BUSY})
+        assert await hinted_hours(lake, "telemetry") == {BUSY: HOUR + 3}
+        assert len([file async for file in lake.list("_hints/raw/telemetry")]) == 1
