@@ -60,7 +60,7 @@ def test_a_mistake_is_one_line_and_exit_code_two(capsys, arguments, named):
     assert err.count("\n") == 1
 
 
-@pytest.mark.parametrize("verb", ["up", "emulator", "simulate", "ingest", "score", "train", "verify"])
+@pytest.mark.parametrize("verb", ["up", "emulator", "simulate", "ingest", "compact", "score", "train", "verify"])
 def test_a_misspelt_setting_is_refused(capsys, monkeypatch, verb):
     """A variable that nobody reads would be a setting that silently does nothing."""
     monkeypatch.setenv("FLEETPRICE_EVENT_HUB", "Endpoint=sb://127.0.0.1:1")
