@@ -31,6 +31,7 @@ class Verb:
 
 
 _STARTED_BY_UP = ("emulator", "ingest", "score", "simulate", "verify")
+_STARTED_BY_CHAOS = (*_STARTED_BY_UP, "compact")
 
 VERBS = {
     "up": Verb("services.up", "UpSettings", "local", _STARTED_BY_UP, ("onnxruntime",)),
@@ -44,6 +45,7 @@ VERBS = {
     "dead-letters": Verb("services.dead_letters", "DeadLettersSettings", "local"),
     "bench": Verb("services.bench", "BenchSettings", "local"),
     "verify": Verb("services.oracle", "OracleSettings", "local"),
+    "chaos": Verb("services.chaos", "ChaosSettings", "local", _STARTED_BY_CHAOS, ("onnxruntime",)),
 }
 
 
@@ -354,6 +356,25 @@ def replay_letters(
 
 def _run_dead_letters(action: str, flags: Mapping[str, Any]) -> None:
     _run("dead-letters", {**flags, "action": action, "ids": ",".join(flags["ids"] or ()) or None})
+
+
+@app.command(cls=VerbCommand)
+def chaos(
+    seed: Annotated[int | None, Option(help="The same seed gives the same faults at the same times")] = None,
+    seconds: Annotated[
+        float | None, Option(help="How long the fleet sends under faults, seconds (default 20)")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        Option(help="Where the run is kept (default a temporary directory, removed after a clean run)"),
+    ] = None,
+    rate: Annotated[int | None, Option(help="Readings a second, over all vehicles (default 1000)")] = None,
+    schedules: Annotated[int | None, Option(help="So many runs, seeds from --seed upwards")] = None,
+    at_once: Annotated[int | None, Option(help="How many of these runs go on at a time")] = None,
+    as_json: Json = None,
+) -> None:
+    """Run the stack under faults at seeded moments; the last line counts what was lost or doubled."""
+    _run("chaos", locals())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

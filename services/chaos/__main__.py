@@ -13,33 +13,43 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from services.chaos.campaign import Campaign
 from services.chaos.programs import Programs
 from services.chaos.run import Run, Unverified, Verdict
 from services.chaos.schedule import shape
 from services.chaos.settings import ChaosSettings
+from services.chaos.telling import say, teller
 from services.chaos.world import World
 from shared.data_dir import occupied
 from shared.errors import NeedsAttention
+from shared.processes.racing import first_of
 from shared.processes.supervisor import KeepsFailing, Supervisor
 from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
 from shared.settings import read_settings
 
 
 async def serve(settings: ChaosSettings, stop: asyncio.Event) -> int:
-    """One run; the exit code: 0 nothing lost or doubled, 1 something is, 2 a person must act."""
+    """The exit code: 0 nothing lost or doubled, 1 something is, 2 a person must act."""
+    return await (_run_many if settings.schedules > 1 else _run_one)(settings, stop)
+
+
+async def _run_one(settings: ChaosSettings, stop: asyncio.Event) -> int:
     data = _directory(settings)
+    verdict, is_over = None, False
     try:
         verdict = await _run(settings, data, stop)
+        is_over = verdict is None  # stopped: there is nothing to look at
     except (KeepsFailing, Unverified) as error:
         sys.stderr.write(f"fleetprice: {error}\n")
         return EXIT_FOUND_WRONG
+    finally:
+        if settings.data is None and (is_over or (verdict is not None and verdict.is_clean)):
+            shutil.rmtree(data)
     if verdict is None:
         raise NeedsAttention("stopped before the end: there is no verdict")
-    if verdict.is_clean and settings.data is None:
-        shutil.rmtree(data)
-    elif not verdict.is_clean:
+    if not verdict.is_clean:
         sys.stderr.write(f"fleetprice: something is wrong, everything is in {data}; {_again(settings)}\n")
-    _say(msgspec.json.encode(verdict).decode())
+    say(msgspec.json.encode(verdict).decode())
     return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
 
 
@@ -51,28 +61,29 @@ async def _run(settings: ChaosSettings, data: Path, stop: asyncio.Event) -> Verd
         programs = Programs(settings, shape(settings.seed), data, os.environ)
         async with aiohttp.ClientSession() as session, Supervisor() as supervisor:
             world = World(programs, data, supervisor, session)
-            return await Run(settings, data, world, _teller(settings)).run(stop)
+            return await Run(settings, data, world, teller(as_json=settings.as_json)).run(stop)
+
+
+async def _run_many(settings: ChaosSettings, stop: asyncio.Event) -> int:
+    if settings.data is not None:
+        raise NeedsAttention("--data is for one run: leave it out with --schedules")
+    with tempfile.TemporaryDirectory(prefix="fleetprice-chaos-logs-") as logs:
+        campaign = Campaign(settings, Path(logs), teller(as_json=settings.as_json))
+        await first_of(campaign.run(), _when(stop))
+    say(campaign.total.as_json())
+    if stop.is_set():
+        raise NeedsAttention("stopped before the end")
+    return EXIT_DONE if campaign.is_clean else EXIT_FOUND_WRONG
+
+
+async def _when(stop: asyncio.Event) -> None:
+    await stop.wait()
 
 
 def _directory(settings: ChaosSettings) -> Path:
     if settings.data is not None:
         return settings.data.absolute()
     return Path(tempfile.mkdtemp(prefix=f"fleetprice-chaos-{settings.seed}-"))
-
-
-def _teller(settings: ChaosSettings) -> Any:
-    def as_json(event: Mapping[str, Any]) -> None:
-        _say(msgspec.json.encode(event).decode())
-
-    def as_text(event: Mapping[str, Any]) -> None:
-        _say("  ".join(f"{name} {value}" for name, value in event.items() if name != "event"))
-
-    return as_json if settings.as_json else as_text
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def _again(settings: ChaosSettings) -> str:

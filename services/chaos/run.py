@@ -3,10 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,6 +12,7 @@ from services.chaos.schedule import Fault, Kind, schedule
 from services.chaos.settings import ChaosSettings
 from services.chaos.strikes import Strikes
 from services.chaos.tally import NEEDED, Tally
+from services.chaos.telling import Tell
 from services.chaos.world import AWAY, World
 from shared.errors import FleetpriceError
 from shared.logs import log
@@ -26,8 +25,6 @@ _OVERRUN_S = 60.0
 # A loaded machine takes longer until every kind has struck.
 _EXTRA_S = 8.0
 _MOST_EXTRA_FLEETS = 3
-
-Tell = Callable[[Mapping[str, Any]], None]
 
 
 class Unverified(FleetpriceError):

@@ -24,6 +24,12 @@ class ChaosSettings(WorldSettings):
     drain_limit_s: float = Field(
         90.0, gt=0, description="What has not landed and been priced so long after the load, counts as lost"
     )
+    schedules: int = Field(
+        1,
+        ge=1,
+        description="Runs that have to be clean and see every kind of fault, seeds from `seed` upwards",
+    )
+    at_once: int = Field(1, ge=1, le=16, description="How many of these runs go on at a time")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "error",
         validation_alias=f"{PREFIX}LOG_LEVEL",

@@ -51,9 +51,16 @@ class Process:
         return cls(child)
 
     async def first_line(self) -> bytes:
-        """What it wrote first on stdout; empty where it ended before."""
+        """What it wrote first on stdout, or next; empty where it ended before."""
         stream = self._child.stdout
         return await stream.readline() if stream else b""
+
+    async def last_line(self) -> bytes:
+        """What it wrote last on stdout, once it has closed it."""
+        last = b""
+        while line := await self.first_line():
+            last = line
+        return last
 
     def send(self, number: signal.Signals) -> bool:
         """Send it a signal; false where it has ended."""

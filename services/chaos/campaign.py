@@ -1,0 +1,123 @@
+"""Many runs, a process each, from one seed upwards; the first that is not clean ends them all."""
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.chaos.settings import ChaosSettings
+from services.chaos.telling import Tell
+from shared.errors import NeedsAttention
+from shared.processes.process import Process, Program, last_lines
+from shared.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
+from shared.settings import environment_of
+
+_STOP_GRACE_S = 30.0
+_SAID_LINES = 3
+_SUMMED = (
+    "sent",
+    "landed",
+    "missing",
+    "doubled",
+    "out_of_order",
+    "dead_lettered",
+    "predicted",
+    "predictions_missing",
+    "predictions_doubled",
+    "events",
+    "files",
+)
+
+
+@dataclass(slots=True)
+class Total:
+    """The last line of a campaign. `complete` runs have seen every kind of fault: they are what counts."""
+
+    runs: int = 0
+    complete: int = 0
+    failed_seed: int | None = None
+    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SUMMED, 0))
+    faults: dict[str, int] = field(default_factory=dict)
+
+    def add(self, verdict: Mapping[str, Any]) -> None:
+        self.runs += 1
+        self.complete += verdict["complete"]
+        for name in _SUMMED:
+            self.sums[name] += verdict[name]
+        for kind, times in verdict["faults"].items():
+            self.faults[kind] = self.faults.get(kind, 0) + times
+
+    def as_json(self) -> str:
+        """One object, the sums beside the rest."""
+        counted = {"schedules": self.complete, "runs": self.runs, "failed_seed": self.failed_seed}
+        return msgspec.json.encode(counted | self.sums | {"faults": self.faults}).decode()
+
+
+class Campaign:
+    """`run` returns once so many complete runs are clean, or one run is not, or too many were incomplete."""
+
+    def __init__(self, settings: ChaosSettings, logs: Path, tell: Tell) -> None:
+        self._settings = settings
+        self._logs = logs
+        self._tell = tell
+        self._seeds: Iterator[int] = count(settings.seed)
+        self.total = Total()
+
+    @property
+    def is_over(self) -> bool:
+        total, wanted = self.total, self._settings.schedules
+        return total.failed_seed is not None or total.complete >= wanted or total.runs >= 2 * wanted
+
+    @property
+    def is_clean(self) -> bool:
+        return self.total.failed_seed is None and self.total.complete >= self._settings.schedules
+
+    async def run(self) -> None:
+        lanes = [asyncio.create_task(self._lane()) for _ in range(self._settings.at_once)]
+        try:
+            await asyncio.wait(
+                lanes, return_when=asyncio.FIRST_COMPLETED
+            )  # the others have begun one too many
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+        for lane in lanes:
+            if not lane.cancelled():
+                lane.result()
+
+    async def _lane(self) -> None:
+        while not self.is_over:
+            await self._one(next(self._seeds))
+
+    async def _one(self, seed: int) -> None:
+        program = self._program(seed)
+        process = await Process.start(program)
+        try:
+            line = await process.last_line()
+            code = await process.ended()
+        finally:
+            await process.stop(_STOP_GRACE_S)
+        said = last_lines(program.log, _SAID_LINES)
+        if code == EXIT_NEEDS_ATTENTION:
+            raise NeedsAttention(said[-1].removeprefix("fleetprice: ") if said else f"seed {seed} refused")
+        if code != EXIT_DONE:
+            self.total.failed_seed = seed
+            self._tell({"event": "failed", "seed": seed, "said": " | ".join(said), "verdict": line.decode()})
+            return
+        verdict = msgspec.json.decode(line)
+        self.total.add(verdict)
+        self._tell(
+            {"event": "clean", **{name: verdict[name] for name in ("seed", "complete", "events", "sent")}}
+        )
+
+    def _program(self, seed: int) -> Program:
+        one = self._settings.model_dump(include={"seconds", "rate", "writers", "drain_limit_s"})
+        own = environment_of(ChaosSettings, {**one, "seed": seed, "schedules": 1, "as_json": True})
+        log = self._logs / f"seed-{seed}.log"
+        return Program(f"seed-{seed}", "services.chaos", {**os.environ, **own}, log, says_ready=True)
