@@ -5,6 +5,7 @@ import os
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -19,7 +20,7 @@ KILLS, PARTITIONS, BATCHES, BATCH = 3, 2, 25, 40
 class Victim:
     """An ingest process that is started again whenever it dies."""
 
-    def __init__(self, world, command, failpoint):
+    def __init__(self, world, command, failpoint, settings=MappingProxyType({}), every=2, times=KILLS):
         self.deaths = 0
         self._command = command
         self._env = os.environ | {
@@ -32,8 +33,9 @@ class Victim:
             "FLEETPRICE_INGEST_ROLL_MAX_AGE_S": "0.2",
             "FLEETPRICE_INGEST_ROLL_MAX_ROWS": "100",
             "FLEETPRICE_LOG_LEVEL": "warning",
-            "FLEETPRICE_FAILPOINTS": f"{failpoint}=2*{KILLS}",
+            "FLEETPRICE_FAILPOINTS": f"{failpoint}={every}*{times}",
             "FLEETPRICE_FAILPOINTS_LOG": str(world.data_dir / "kills"),
+            **settings,
         }
 
     @asynccontextmanager
@@ -47,14 +49,18 @@ class Victim:
 
     async def _run(self):
         while True:
-            process = await asyncio.create_subprocess_exec(sys.executable, *self._command, env=self._env)
-            try:
+            await self.life()
+            self.deaths += 1
+
+    async def life(self):
+        """Run it until it dies; its exit code."""
+        process = await asyncio.create_subprocess_exec(sys.executable, *self._command, env=self._env)
+        try:
+            return await process.wait()
+        finally:
+            if process.returncode is None:
+                process.terminate()
                 await process.wait()
-                self.deaths += 1
-            finally:
-                if process.returncode is None:
-                    process.terminate()
-                    await process.wait()
 
 
 async def land_under_fire(world, lake, command, failpoint, is_done):
