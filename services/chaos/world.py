@@ -43,6 +43,7 @@ class World:
         self.compactions = 0
         self.ready: dict[str, str] = {}
         self._session = session
+        self._fleets: list[str] = []
         self._holding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.emulator: Kept
         self.straggler: Kept
@@ -72,8 +73,13 @@ class World:
         """Have the run's fleet of that number send for so long from now on."""
         program = self.programs.fleet(number, seconds)
         fleet = self.supervisor.start(program)
+        self._fleets.append(program.name)
         await _says([fleet], "fleet_started")
         return fleet
+
+    async def end_fleets(self) -> None:
+        """Have those that still send finish the send under way."""
+        await self.supervisor.stop(self._fleets, _FLUSH_S)
 
     async def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
         """The admin listener's answer. Raises one of AWAY while the emulator is."""
