@@ -116,10 +116,8 @@ class ReplayCommand:
             return
         lane = gathered.lane
         if lane not in self._lanes:
-            take_over_s = self._settings.take_over_s
-            self._lanes[lane] = LaneReplay(
-                self._settings, self._lake, lane, self._settings.hub(), take_over_s
-            )
+            hub, lease_s = self._settings.hub(), self._settings.lease_s
+            self._lanes[lane] = LaneReplay(self._settings, self._lake, lane, hub, lease_s)
         sent = await self._lanes[lane].replay(gathered.replacements)
         self._outcome.replayed += sent
         self._outcome.replayed_before += len(gathered.replacements) - sent

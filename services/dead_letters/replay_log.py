@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Self
 from uuid import uuid4
 
 import msgspec
@@ -25,8 +26,6 @@ _NAME = re.compile(
     r"p\d{2,}(?:-g\d+)?-(?P<number>\d{8})\.(?:(?P<intent>ndjson)|(?P<done>done)|taken-(?P<taken>\d{3}))"
 )
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
 
 class Replacement(Struct, frozen=True):
     """What is sent for a dead letter; `id` goes along with it."""
@@ -36,11 +35,22 @@ class Replacement(Struct, frozen=True):
     body: bytes
 
 
+class Lease(Struct, frozen=True):
+    """Whose an intent is, and for how long: after `lease_s` that process no longer sends any of it."""
+
+    attempt: str
+    begun_at: datetime
+    lease_s: float
+
+    @classmethod
+    def new(cls, lease_s: float) -> Self:
+        return cls(uuid4().hex, datetime.now(UTC), lease_s)
+
+
 class Header(Struct, frozen=True):
     """An intent's first line; `position` is the hub partition's last sequence number before the send."""
 
-    attempt: str
-    intended_at: datetime
+    lease: Lease
     hub: str
     hub_created_at: str
     position: int
@@ -63,7 +73,6 @@ class Entry:
 
     number: int
     takeovers: int = 0
-    touched_at: datetime = _LONG_AGO
     is_done: bool = False
 
 
@@ -86,7 +95,6 @@ class ReplayLog:
             entry = self.entries.setdefault(int(found["number"]), Entry(int(found["number"])))
             entry.is_done = entry.is_done or found["done"] is not None
             entry.takeovers = max(entry.takeovers, int(found["taken"] or 0))
-            entry.touched_at = max(entry.touched_at, file.modified_at)
 
     @property
     def open_entries(self) -> list[Entry]:
@@ -119,10 +127,20 @@ class ReplayLog:
         won = await self._claim(self._path(number, "ndjson"), intent.encoded())
         return number if won else None
 
-    async def take_over(self, entry: Entry) -> bool:
+    async def lease(self, entry: Entry) -> Lease:
+        """Whose the intent is now."""
+        if not entry.takeovers:
+            return (await self.intent(entry.number)).header.lease
+        path = self._path(entry.number, f"taken-{entry.takeovers:03d}")
+        try:
+            return msgspec.json.decode(await self.lake.read(path) or b"", type=Lease)
+        except msgspec.MsgspecError as error:
+            raise NeedsAttention(f"{path} is no record of a replay ({error}): restore it") from error
+
+    async def take_over(self, entry: Entry, lease: Lease) -> bool:
         """Go on with somebody else's intent; False where yet another was first."""
-        who = f"{uuid4().hex} {datetime.now(UTC).isoformat()}\n".encode()
-        return await self._claim(self._path(entry.number, f"taken-{entry.takeovers + 1:03d}"), who)
+        path = self._path(entry.number, f"taken-{entry.takeovers + 1:03d}")
+        return await self._claim(path, msgspec.json.encode(lease))
 
     async def finish(self, number: int) -> None:
         """Say that the hub has all of it."""

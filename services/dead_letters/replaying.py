@@ -1,21 +1,19 @@
 """Sending dead letters to their hub again, each once, whoever else does the same and whoever dies meanwhile.
 
 The order of effects: the hub's position, the intent (the lake lets one through), the send, the done mark.
-Who finds an intent that is not done waits for its process; once that was silent for `take_over_s`, it takes
-over, looks in the hub from the position on, and sends what is not there. A process that was overtaken no
-longer sends: it gives up after half that time.
+Who finds an intent that is not done waits for its process, for twice as long as that said it would try, then
+takes over, looks in the hub from the position on, and sends what is not there. A process that was overtaken
+no longer sends: it gave up before.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
-from uuid import uuid4
 
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
-from services.dead_letters.replay_log import Entry, Header, Intent, Replacement, ReplayLog
+from services.dead_letters.replay_log import Entry, Header, Intent, Lease, Replacement, ReplayLog
 from shared import failpoints
 from shared.dead_letters.replayed import DeadLetterId
 from shared.errors import NeedsAttention, SinkUnavailable
@@ -31,18 +29,16 @@ MAX_BODY_BYTES = 2**20 - 4_096  # what an event holds beside its body: propertie
 # What is sent and noted at one go, and so held in memory.
 BATCH_LETTERS, BATCH_BYTES = 500, 8 * 2**20
 _LOOK_AGAIN_S = 0.25
-# Between the lake's clock and ours.
-_CLOCK_SLACK = timedelta(seconds=30)
 
 
 class LaneReplay:
     """Replays letters of one lane into the same partition of a hub."""
 
-    def __init__(self, settings: WorldSettings, lake: Lake, lane: Lane, hub: str, take_over_s: float) -> None:
+    def __init__(self, settings: WorldSettings, lake: Lake, lane: Lane, hub: str, lease_s: float) -> None:
         self._settings = settings
         self._hub = hub
         self._partition = str(lane.partition)
-        self._take_over_s = take_over_s
+        self._lease_s = lease_s
         self._log = ReplayLog(lake, lane)
         self._known: dict[int, set[DeadLetterId]] = {}
 
@@ -65,9 +61,8 @@ class LaneReplay:
         """Send what nobody has taken on; False where somebody was first with something: look again."""
         async with self._sender() as sender:
             began_s = time.monotonic()
-            header = Header(
-                uuid4().hex, datetime.now(UTC), self._hub, await self._created_at(), sender.position
-            )
+            created_at = await self._created_at()
+            header = Header(Lease.new(self._lease_s), self._hub, created_at, sender.position)
             # A crash before this leaves nothing behind.
             number = await self._log.intend(Intent(header, rest))
             if number is None:
@@ -85,20 +80,18 @@ class LaneReplay:
         await self._log.read()
         while entries := self._log.open_entries:
             entry = entries[0]
-            waited_s = time.monotonic() - seen_s.setdefault((entry.number, entry.takeovers), time.monotonic())
-            if self._is_silent(entry, waited_s):
-                began_s = time.monotonic()
-                if await self._log.take_over(entry):
-                    await self._go_on(entry, began_s)
+            now_s = time.monotonic()
+            waited_s = now_s - seen_s.setdefault((entry.number, entry.takeovers), now_s)
+            # No clock but this process's own is asked: the other began before it was seen.
+            left_s = 2 * (await self._log.lease(entry)).lease_s - waited_s
+            if left_s <= 0:
+                if await self._log.take_over(entry, Lease.new(self._lease_s)):
+                    await self._go_on(entry, now_s)
             else:
                 if not waited_s:
-                    log.info("replay_awaited", partition=self._partition, number=entry.number)
-                await asyncio.sleep(min(_LOOK_AGAIN_S, self._take_over_s / 4))
+                    log.info("replay_awaited", partition=self._partition, number=entry.number, left_s=left_s)
+                await asyncio.sleep(min(left_s, _LOOK_AGAIN_S))
             await self._log.read()
-
-    def _is_silent(self, entry: Entry, waited_s: float) -> bool:
-        age = datetime.now(UTC) - entry.touched_at
-        return waited_s >= self._take_over_s or age >= timedelta(seconds=self._take_over_s) + _CLOCK_SLACK
 
     async def _go_on(self, entry: Entry, began_s: float) -> None:
         """Send what the hub does not have of an intent whose process is gone."""
@@ -130,7 +123,7 @@ class LaneReplay:
         return {one.id for one in intent.replacements} & landed
 
     async def _send(self, sender: PartitionSender, rest: Sequence[Replacement], began_s: float) -> None:
-        left_s = began_s + self._take_over_s / 2 - time.monotonic()
+        left_s = began_s + self._lease_s - time.monotonic()
         try:
             async with asyncio.timeout(left_s):
                 await sender.send([_event(one) for one in rest])

@@ -43,11 +43,11 @@ class DeadLettersSettings(WorldSettings):
     data: Path = Field(
         Path(".fleetprice"), description="Directory of the local stack that is meant, where no world is named"
     )
-    take_over_s: float = Field(
-        60.0,
+    lease_s: float = Field(
+        30.0,
         gt=0,
-        description="A replay that was begun so long ago and is not done is taken over, seconds; "
-        "its own process gives up after half of it",
+        description="A replay gives up so long after it was begun, seconds; after twice as long, the next "
+        "replay of the partition goes on with it",
     )
 
     def hub(self) -> str:

@@ -127,7 +127,7 @@ async def land(world, lake, *numbers):
 
 
 async def test_a_chain_is_told_once_from_its_root(world, lake, files_hub):
-    """Who names a manifest's hub later gets the files before, too; a restart tells what was not told, alone."""
+    """Who names a hub later gets the files before, too; a restart tells what was not told, alone."""
     async with ingesting(world):
         await land(world, lake, 1, 2)
     async with telling(world):
