@@ -1,0 +1,121 @@
+"""Time made to pass over HTTP: the clock that stamps, and retention on request."""
+
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+import pytest
+from azure.storage.filedatalake.aio import DataLakeServiceClient
+
+from services.emulator.admin import AdminServer
+from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.storage.server import StorageServer
+
+HOUR_S = 3_600
+SLACK = timedelta(minutes=10)
+
+
+@pytest.fixture
+async def storage(tmp_path):
+    async with StorageServer(tmp_path) as storage:
+        yield storage
+
+
+@pytest.fixture
+async def small_segments(tmp_path):
+    async with EventHubsServer(tmp_path, segment_bytes=4_096) as server:
+        yield server
+
+
+@pytest.fixture
+async def call(small_segments, storage):
+    """Ask the admin listener: `await call("PUT", "/clock", {…})` gives status and JSON."""
+    async with AdminServer(small_segments, storage) as admin, aiohttp.ClientSession(admin.url) as session:
+
+        async def call(method, path, body=None):
+            async with session.request(method, path, json=body) as answer:
+                return answer.status, await answer.json()
+
+        yield call
+
+
+@pytest.fixture
+def hub(client, small_segments):
+    return type(client)(small_segments.connection_string)
+
+
+async def enqueued(hub, partition_id="0"):
+    """When the hub says that an event reached it that is sent now."""
+    await hub.send(b"x", partition_id=partition_id)
+    last = {"partition_id": partition_id, "starting_position": "-1"}
+    async with hub.consumer() as consumer:
+        count = (await consumer.get_partition_properties(partition_id))["last_enqueued_sequence_number"] + 1
+    return (await hub.receive(count, **last))[-1][1].enqueued_time
+
+
+async def test_a_clock_set_ahead_stamps_later_hours(call, hub):
+    """An hour passes at once, and what is sent then was enqueued in the next hour."""
+    ahead = {"event_hubs_offset_s": HOUR_S, "storage_offset_s": 0}
+    assert await call("PUT", "/clock", ahead) == (200, ahead)
+    assert await call("GET", "/clock") == (200, ahead)
+    stamped = await enqueued(hub)
+    assert abs(stamped - datetime.now(UTC) - timedelta(hours=1)) < SLACK
+
+
+async def test_a_clock_set_back_holds_a_partitions_times_still(call, hub):
+    """Enqueued times never go down along a partition, as in the service; another partition's may be lower."""
+    await call("PUT", "/clock", {"event_hubs_offset_s": HOUR_S})
+    ahead = await enqueued(hub)
+    await call("PUT", "/clock", {"event_hubs_offset_s": -HOUR_S})
+    assert await enqueued(hub) == ahead
+    assert abs(await enqueued(hub, "1") - datetime.now(UTC) + timedelta(hours=1)) < SLACK
+
+
+async def test_storage_has_a_clock_of_its_own(call, hub, storage):
+    """Files written while storage's clock is ahead say so, clients sign as before, and the hub is on time."""
+    await call("PUT", "/clock", {"storage_offset_s": HOUR_S})
+    async with DataLakeServiceClient.from_connection_string(storage.connection_string) as service:
+        file = service.get_file_client("lake", "raw/a")
+        await file.create_file()
+        modified = (await file.get_file_properties()).last_modified
+    assert abs(modified - datetime.now(UTC) - timedelta(hours=1)) < SLACK
+    assert abs(await enqueued(hub) - datetime.now(UTC)) < SLACK
+
+
+async def test_retention_takes_what_it_is_told_to(call, hub):
+    """Whole segments below the number go, the answer counts their events, and readers begin behind them."""
+    await hub.send(b"x" * 500, times=40, partition_id="0")
+    status, answer = await call("POST", "/hubs/telemetry/trim", {"before": {"0": 30}})
+    assert status == 200
+    assert 0 < answer["events"] <= 30
+    [(_, oldest), *_] = await hub.receive(1, partition_id="0", starting_position="-1")
+    assert oldest.sequence_number == answer["events"]
+    assert await call("POST", "/hubs/telemetry/trim", {"before": {"0": 30}}) == (200, {"events": 0})
+
+
+async def test_retention_leaves_what_is_being_written(call, hub):
+    """However high the number, the segment in use stays: the newest event can always be read."""
+    await hub.send(b"x" * 500, times=20, partition_id="0")
+    await call("POST", "/hubs/telemetry/trim", {"before": {"0": 1_000}})
+    received = await hub.receive(1, partition_id="0", starting_position="-1")
+    assert received[0][1].sequence_number <= 19
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "said"),
+    [
+        ("PUT", "/clock", {"offset_s": 1}, "offset_s"),
+        ("POST", "/hubs/telemetry/trim", {"before": {"9": 1}}, "telemetry has no partition 9"),
+        ("POST", "/hubs/telemetry/trim", {"before": {"0": -1}}, "before"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(call, method, path, body, said):
+    """A misspelt field or a partition that is not there is answered with a sentence."""
+    status, answer = await call(method, path, body)
+    assert status == 400
+    assert said in answer["error"]
+
+
+async def test_retention_of_no_hub_is_refused(call):
+    """A hub that does not exist is named."""
+    status, answer = await call("POST", "/hubs/nowhere/trim", {"before": {}})
+    assert (status, answer) == (404, {"error": "there is no hub nowhere"})
