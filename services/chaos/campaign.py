@@ -117,7 +117,9 @@ class Campaign:
         )
 
     def _program(self, seed: int) -> Program:
-        one = self._settings.model_dump(include={"seconds", "rate", "writers", "drain_limit_s"})
+        one = self._settings.model_dump(
+            include={"seconds", "rate", "writers", "drain_limit_s", "extra_fleets"}
+        )
         own = environment_of(ChaosSettings, {**one, "seed": seed, "schedules": 1, "as_json": True})
         log = self._logs / f"seed-{seed}.log"
         return Program(f"seed-{seed}", "services.chaos", {**os.environ, **own}, log, says_ready=True)

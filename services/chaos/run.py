@@ -24,7 +24,6 @@ _LOOK_S = 0.5
 _OVERRUN_S = 120.0
 # A loaded machine takes longer until every kind has struck.
 _EXTRA_S = 8.0
-_MOST_EXTRA_FLEETS = 3
 
 
 class Unverified(FleetpriceError):
@@ -91,7 +90,7 @@ class Run:
         """Until the fleet has sent its last and no fault holds anything, or that takes too long."""
         is_over = asyncio.Event()
         looking = asyncio.create_task(self._keep_looking())
-        limit_s = self._settings.seconds + _MOST_EXTRA_FLEETS * _EXTRA_S + _OVERRUN_S
+        limit_s = self._settings.seconds + self._settings.extra_fleets * _EXTRA_S + _OVERRUN_S
         try:
             async with asyncio.timeout(limit_s), asyncio.TaskGroup() as striking:
                 striking.create_task(self._strike(planned, is_over))
@@ -114,7 +113,7 @@ class Run:
 
     async def _send_on(self) -> None:
         """More load from other fleets where a kind has had nothing to strike so far."""
-        for number in range(1, 1 + _MOST_EXTRA_FLEETS):
+        for number in range(1, 1 + self._settings.extra_fleets):
             late = [kind for kind in Kind if not self._tally.has_happened(kind)]
             if not late:
                 return

@@ -24,6 +24,9 @@ class ChaosSettings(WorldSettings):
     drain_limit_s: float = Field(
         90.0, gt=0, description="What has not landed and been priced so long after the load, counts as lost"
     )
+    extra_fleets: int = Field(
+        3, ge=0, description="Fleets at most that send on for 8 s, while a kind has had nothing to strike"
+    )
     schedules: int = Field(
         1,
         ge=1,
