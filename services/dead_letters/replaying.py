@@ -60,8 +60,8 @@ class LaneReplay:
     async def _send_first(self, rest: Sequence[Replacement]) -> bool:
         """Send what nobody has taken on; False where somebody was first with something: look again."""
         async with self._sender() as sender:
-            began_s = time.monotonic()
             created_at = await self._created_at()
+            began_s = time.monotonic()
             header = Header(Lease.new(self._lease_s), self._hub, created_at, sender.position)
             # A crash before this leaves nothing behind.
             number = await self._log.intend(Intent(header, rest))
@@ -70,7 +70,6 @@ class LaneReplay:
             failpoints.reach("replay_intended")
             # A crash from here on leaves an intent that whoever comes next goes on with.
             await self._send(sender, rest, began_s)
-        failpoints.reach("replay_sent")
         await self._log.finish(number)
         return True
 
@@ -132,6 +131,7 @@ class LaneReplay:
             raise SinkUnavailable(
                 f"{place} did not take the replay in time: replay again to go on"
             ) from error
+        failpoints.reach("replay_sent")
 
     async def _taken(self) -> set[DeadLetterId]:
         """All letters in the log."""

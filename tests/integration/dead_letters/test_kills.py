@@ -1,0 +1,39 @@
+"""kill -9 at each step of a replay: whoever replays next ends what was begun, and nothing is there twice."""
+
+import signal
+
+import pytest
+
+from tests.integration.dead_letters.conftest import GOOD, JSON
+
+NAMED = "named by operator"
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [("replay_sent",), ("replay_intended", "replay_taken"), ("replay_intended", "replay_sent")],
+    ids="-then-".join,
+)
+async def test_a_killed_replay_is_gone_on_with(desk, steps):
+    """Killed before the send, after it, or while it goes on with another's: each letter is replayed once."""
+    await desk.land((0, 0, GOOD, NAMED), (1, 0, GOOD, NAMED))
+    for step in steps:
+        code = await desk.process("replay", "--all", failpoint=f"{step}=1*1", lease_s=3)
+        assert code == -signal.SIGKILL, desk.complained
+    assert await desk.run("replay", everything=True) == 0
+    assert await desk.sent() == [(desk.id(0), JSON, GOOD), (desk.id(1), JSON, GOOD)]
+
+
+async def test_the_command_as_people_type_it(desk, tmp_path):
+    """Show, edit, replay, look: exit codes and words, in processes of their own."""
+    await desk.land((0, 0, GOOD.replace(b"2019", b"9019")))
+    assert await desk.process("replay", "0:0") == 1
+    assert "would be a dead letter again" in desk.complained
+    assert await desk.process("show", "0:0", "--json") == 0
+    letters = tmp_path / "letters.ndjson"
+    letters.write_text(desk.said.replace("9019", "2019"))
+    assert await desk.process("replay", "--from", str(letters)) == 0
+    assert desk.said == "1 replayed\n"
+    assert await desk.process("list") == 0
+    assert desk.said.splitlines()[1].split()[4] == "yes"
+    assert await desk.sent() == [(desk.id(0), JSON, GOOD)]
