@@ -4,82 +4,21 @@ Exit codes: 0 done, 1 ran and found something wrong, 2 a person must change some
 """
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 from typer import Option
-from typer.core import TyperCommand, TyperGroup
 
+from services.verb_groups import dead_letters_app, emulator_app
+from services.verbs import Data, Json, Pack, Port, PortBase, Rate, Seed, Vehicles, VerbCommand, run_verb
 from shared import __version__
-from shared.errors import MissingExtra, NeedsAttention
-
-
-@dataclass(frozen=True, slots=True)
-class Verb:
-    """What a command runs, and the extra that brings the packages it needs."""
-
-    package: str
-    settings: str
-    extra: str
-    starts: tuple[str, ...] = ()  # verbs that it runs as processes of their own
-    also_needs: tuple[str, ...] = ()  # packages that only those import
-
-
-_STARTED_BY_UP = ("emulator", "ingest", "score", "simulate", "verify")
-_STARTED_BY_CHAOS = (*_STARTED_BY_UP, "compact")
-
-VERBS = {
-    "up": Verb("services.up", "UpSettings", "local", _STARTED_BY_UP, ("onnxruntime",)),
-    "emulator": Verb("services.emulator", "EmulatorSettings", "emulator"),
-    "simulate": Verb("services.simulator", "SimulatorSettings", "simulator"),
-    "ingest": Verb("services.ingest", "IngestSettings", "ingest"),
-    "compact": Verb("services.compaction", "CompactionSettings", "compaction"),
-    "score": Verb("services.scorer", "ScorerSettings", "scorer"),
-    "train": Verb("services.trainer", "TrainerSettings", "trainer"),
-    "tail": Verb("services.tail", "TailSettings", "local"),
-    "dead-letters": Verb("services.dead_letters", "DeadLettersSettings", "local"),
-    "bench": Verb("services.bench", "BenchSettings", "local"),
-    "verify": Verb("services.oracle", "OracleSettings", "local"),
-    "chaos": Verb("services.chaos", "ChaosSettings", "local", _STARTED_BY_CHAOS, ("onnxruntime",)),
-}
-
-
-class VerbCommand(TyperCommand):
-    """A command whose help ends with every setting of its service."""
-
-    def format_epilog(self, _ctx: Any, formatter: Any) -> None:
-        _write_settings(str(self.name), formatter)
-
-
-class VerbGroup(TyperGroup):
-    """The same for a command that has others below it."""
-
-    def format_epilog(self, _ctx: Any, formatter: Any) -> None:
-        _write_settings(str(self.name), formatter)
-
-
-def _write_settings(name: str, formatter: Any) -> None:
-    from shared.settings_help import settings_help  # noqa: PLC0415 - only help needs it
-
-    verb = VERBS[name]
-    formatter.write("\n" + settings_help(_part(verb, "settings", verb.settings)))
-
+from shared.errors import NeedsAttention
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-Data = Annotated[Path | None, Option(help="Where everything is kept (default .fleetprice)")]
-Json = Annotated[bool | None, Option("--json", help="For machines: JSON on stdout, nothing else there")]
-Port = Annotated[int | None, Option(help="0: any free one")]
-PortBase = Annotated[int | None, Option(help="Lay all ports out from this one; 0: any free ones")]
-Vehicles = Annotated[int | None, Option(help="Vehicles in the fleet")]
-Rate = Annotated[float | None, Option("--rate", help="Readings a vehicle sends, hertz")]
-Pack = Annotated[int | None, Option(help="Readings in one event; 1: single JSON")]
-Seed = Annotated[int | None, Option(help="The same seed gives the same result")]
+app.add_typer(emulator_app, name="emulator", subcommand_metavar="[hubs ...]")
+app.add_typer(dead_letters_app, name="dead-letters", help="List, show and replay what could not be decoded.")
 
 
 @app.callback(invoke_without_command=True)
@@ -111,77 +50,7 @@ def up(
     as_json: Json = None,
 ) -> None:
     """Run and watch the whole stack with a simulated fleet."""
-    _run("up", locals())
-
-
-emulator_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None)
-app.add_typer(emulator_app, name="emulator", subcommand_metavar="[hubs ...]")
-
-
-@emulator_app.callback(invoke_without_command=True)
-def emulator(
-    context: typer.Context,
-    data: Data = None,
-    config: Annotated[
-        Path | None, Option(help="Config.json of Microsoft's Event Hubs emulator, to make its hubs")
-    ] = None,
-    host: Annotated[str | None, Option(help="Address to listen on; beyond loopback with own keys")] = None,
-    event_hubs_port: Port = None,
-    event_hubs_tls_port: Port = None,
-    event_hubs_ws_port: Port = None,
-    storage_port: Port = None,
-    admin_port: Port = None,
-    throughput_units: Annotated[
-        float | None,
-        Option(help="Throttle at so many, 1 MB or 1,000 events a second each (default: no limit)"),
-    ] = None,
-    port_base: PortBase = None,
-    tls: Annotated[bool | None, Option("--tls/--no-tls", help="Answer TLS, wss, https (default on)")] = None,
-    tls_certificate: Annotated[
-        Path | None, Option(help="Certificate chain to show, PEM (default: one of its own, in DIR/tls)")
-    ] = None,
-    tls_key: Annotated[Path | None, Option(help="Key of that certificate, PEM")] = None,
-    as_json: Json = None,
-) -> None:
-    """Run the embedded Azure alone: Event Hubs and storage."""
-    flags = {name: value for name, value in locals().items() if name != "context" and value is not None}
-    if context.invoked_subcommand is None:
-        _run("emulator", flags)
-    elif flags:
-        raise NeedsAttention(f"flags of {context.invoked_subcommand} come behind it")
-
-
-@emulator_app.command()
-def hubs(
-    action: Annotated[Literal["list", "create", "delete"], typer.Argument(help="What to do")] = "list",
-    name: Annotated[str | None, typer.Argument(help="Name of the hub")] = None,
-    partitions: Annotated[int | None, Option(help="Of a new hub (default 4)")] = None,
-    consumer_group: Annotated[
-        list[str] | None,
-        Option(help="Of a new hub, beside $Default; may be repeated (default: any name is one)"),
-    ] = None,
-    retention_hours: Annotated[
-        float | None, Option(help="How long a new hub keeps its events, hours (default 24)")
-    ] = None,
-    admin: Annotated[
-        str | None, Option(help="URL of the emulator's admin listener (default: that on DIR, or port 5300)")
-    ] = None,
-    data: Annotated[Path | None, Option(help="Directory of a running emulator (default .fleetprice)")] = None,
-    as_json: Json = None,
-) -> None:
-    """List, make and delete the hubs of a running emulator."""
-    main_of = _part(VERBS["emulator"], "hubs_command", "main")
-    code = main_of(
-        action,
-        name,
-        partitions=partitions,
-        consumer_groups=consumer_group or (),
-        retention_hours=retention_hours,
-        admin=admin,
-        data=data,
-        as_json=bool(as_json),
-    )
-    raise typer.Exit(code)
+    run_verb("up", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -197,7 +66,7 @@ def simulate(
     data: Annotated[Path | None, Option(help="Where the record of what was sent is kept")] = None,
 ) -> None:
     """Send a simulated fleet's telemetry to a hub."""
-    _run("simulate", locals())
+    run_verb("simulate", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -210,7 +79,7 @@ def ingest(
     metrics_port: Port = None,
 ) -> None:
     """Land streams in the lake's raw zone, exactly once."""
-    _run("ingest", locals())
+    run_verb("ingest", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -229,7 +98,7 @@ def compact(
     as_json: Json = None,
 ) -> None:
     """Make larger files of small ones, beside them, as a Delta table."""
-    _run("compact", locals())
+    run_verb("compact", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -244,7 +113,7 @@ def score(
     version: Annotated[str | None, Option("--model-version", help="Version of the price model")] = None,
 ) -> None:
     """Price every reading of the stream, and over HTTP."""
-    _run("score", locals())
+    run_verb("score", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -255,7 +124,7 @@ def train(
     as_json: Json = None,
 ) -> None:
     """Train a version of the price model."""
-    _run("train", locals())
+    run_verb("train", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -269,7 +138,7 @@ def tail(
     as_json: Json = None,
 ) -> None:
     """Watch a stream."""
-    _run("tail", locals())
+    run_verb("tail", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -280,82 +149,13 @@ def bench(
     as_json: Json = None,
 ) -> None:
     """Measure ours beside the bare SDK in the same run."""
-    _run("bench", locals())
+    run_verb("bench", locals())
 
 
 @app.command(cls=VerbCommand)
 def verify(data: Data = None, as_json: Json = None) -> None:
     """Hold what was sent against what landed and was priced."""
-    _run("verify", locals())
-
-
-dead_letters_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None, no_args_is_help=True)
-app.add_typer(dead_letters_app, name="dead-letters", help="List, show and replay what could not be decoded.")
-
-Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[PARTITION:SEQUENCE[:LINE] ...]", help="These alone")
-]
-Stream = Annotated[str | None, Option(help="The stream that is meant (default telemetry)")]
-Partition = Annotated[int | None, Option(help="Those of this partition alone")]
-Reason = Annotated[str | None, Option(help="empty, malformed, invalid, too-large or named-by-operator")]
-Since = Annotated[str | None, Option(help="Those enqueued at this RFC 3339 time or later")]
-
-
-@dead_letters_app.command(name="list")
-def list_letters(
-    ids: Ids = None,
-    stream: Stream = None,
-    partition: Partition = None,
-    reason: Reason = None,
-    since: Since = None,
-    data: Data = None,
-    as_json: Json = None,
-) -> None:
-    """List them: where each stood, why it is one, whether it was replayed."""
-    _run_dead_letters("list", locals())
-
-
-@dead_letters_app.command(name="show")
-def show_letters(
-    ids: Ids = None,
-    stream: Stream = None,
-    partition: Partition = None,
-    reason: Reason = None,
-    since: Since = None,
-    raw: Annotated[bool | None, Option("--raw", help="The body's bytes alone")] = None,
-    data: Data = None,
-    as_json: Json = None,
-) -> None:
-    """Show them whole; with --json as `replay --from` takes them once they are mended."""
-    _run_dead_letters("show", locals())
-
-
-@dead_letters_app.command(name="replay")
-def replay_letters(
-    ids: Ids = None,
-    stream: Stream = None,
-    partition: Partition = None,
-    reason: Reason = None,
-    since: Since = None,
-    everything: Annotated[bool | None, Option("--all", help="Every one not replayed before")] = None,
-    body: Annotated[Path | None, Option(help="Send this file's bytes in the one letter's stead")] = None,
-    content_type: Annotated[str | None, Option(help="Send with this content type")] = None,
-    letters: Annotated[
-        Path | None, Option("--from", help="Send what this file of `show --json` lines holds")
-    ] = None,
-    dry_run: Annotated[bool | None, Option("--dry-run", help="Send nothing, say what would be sent")] = None,
-    force: Annotated[
-        bool | None, Option("--force", help="Send also what would be a dead letter again")
-    ] = None,
-    data: Data = None,
-    as_json: Json = None,
-) -> None:
-    """Send them to their hub again, each once."""
-    _run_dead_letters("replay", locals())
-
-
-def _run_dead_letters(action: str, flags: Mapping[str, Any]) -> None:
-    _run("dead-letters", {**flags, "action": action, "ids": ",".join(flags["ids"] or ()) or None})
+    run_verb("verify", locals())
 
 
 @app.command(cls=VerbCommand)
@@ -374,7 +174,7 @@ def chaos(
     as_json: Json = None,
 ) -> None:
     """Run the stack under faults at seeded moments; the last line counts what was lost or doubled."""
-    _run("chaos", locals())
+    run_verb("chaos", locals())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -393,35 +193,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refuse(sentence: str) -> int:
     print(f"fleetprice: {sentence}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
     return 2
-
-
-def _run(name: str, flags: Mapping[str, object]) -> None:
-    """Run the verb with the flags that were given, each named like the setting that it is over."""
-    from shared.settings import read_settings  # noqa: PLC0415 - `fleetprice --help` does without
-
-    verb = VERBS[name]
-    for package in verb.also_needs:
-        if find_spec(package) is None:
-            raise _missing(name, verb)
-    for started in verb.starts:  # a mistake in their settings is told before anything runs
-        read_settings(_part(VERBS[started], "settings", VERBS[started].settings))
-    main_of = _part(verb, "__main__", "main")
-    raise typer.Exit(main_of({flag: value for flag, value in flags.items() if value is not None}))
-
-
-def _part(verb: Verb, module: str, attribute: str) -> Any:
-    """Something of a service, imported now. Raises MissingExtra where a package is not installed."""
-    try:
-        return getattr(import_module(f"{verb.package}.{module}"), attribute)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("services", "shared"):
-            raise
-        name = next(name for name, one in VERBS.items() if one is verb)
-        raise _missing(name, verb) from error
-
-
-def _missing(name: str, verb: Verb) -> MissingExtra:
-    return MissingExtra(f"{name} needs the extra {verb.extra}: pip install 'fleetprice[{verb.extra}]'")
 
 
 if __name__ == "__main__":
