@@ -159,11 +159,11 @@ class Committer:
         data = await self.encode(step.table, footer)
         # A link reconnects to a re-created hub without a word; its events must not land in this chain.
         await is_same_hub
-        if footer.dead_letter:
-            # A crash after this leaves dead letters that no footer names: nobody counts them.
-            await self.lake.write(footer.dead_letter, encode_letters(self.lane.stream, step.letters))
-        # A crash after this leaves a staged file that nobody reads, until it is swept.
+        # A crash after this leaves a staged file that nobody reads, until it is swept, and by it are found
+        # the dead letters of its attempt: were those written first, a crash could leave them alone for ever.
         await self.lake.write(staged, data)
+        if footer.dead_letter:
+            await self.lake.write(footer.dead_letter, encode_letters(self.lane.stream, step.letters))
         await self._make_folder(slot.rpartition("/")[0])
         failpoints.reach("ingest_staged")
         standing = await self._rename(staged, slot, footer)

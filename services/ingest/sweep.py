@@ -5,6 +5,7 @@ its footer is not of that attempt its dead letters go too. So a sweep is safe be
 included; the age keeps it from making work for the living.
 """
 
+import re
 from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,8 @@ from shared.slot_chain.hints import clear_hints
 from shared.slot_chain.slot import Lane, Staged, staged_in, staging_folder
 
 log = structlog.get_logger()
+
+_STAGING, _UNNAMED = "_staging", re.compile("[0-9a-f]{32}")
 
 SWEPT = Counter("fleetprice_ingest_swept_attempts", "Broken-off commits cleared away", ["stream"])
 
@@ -36,10 +39,18 @@ async def sweep(lake: Lake, stream: str, lanes: AbstractSet[Lane], max_age_s: fl
         # A crash after this leaves dead letters that no footer names: nobody counts them.
         await lake.delete(path)
         await _drop_letters(lake, staged)
+    await _drop_unnamed(lake, before)
     if old:
         SWEPT.labels(stream).inc(len(old))
         log.info("staging_swept", stream=stream, attempts=len(old))
     return len(old)
+
+
+async def _drop_unnamed(lake: Lake, before: datetime) -> None:
+    """Files that never got the name they were made for (`create_if_absent`): none will any more."""
+    async for file in lake.list(_STAGING, recursive=False):
+        if _UNNAMED.fullmatch(file.path.rpartition("/")[2]) and file.modified_at <= before:
+            await lake.delete(file.path)
 
 
 async def _drop_letters(lake: Lake, staged: Staged) -> None:
