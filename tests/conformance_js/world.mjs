@@ -11,7 +11,7 @@ export const world = {
 };
 
 // What fails is to fail at once.
-export const once = { retryOptions: { maxRetries: 0, timeoutInMs: 10_000 } };
+export const once = { retryOptions: { maxRetries: 0, timeoutInMs: 30_000 } };
 
 function required(name) {
   const value = process.env[name];
