@@ -151,7 +151,7 @@ async def ingesting(world, **values):
     task.result()
 
 
-async def until(condition, timeout_s=20.0):
+async def until(condition, timeout_s=60.0):
     """Wait until the lake on disk is as it should be."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110 - a disk tells nobody
