@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import msgspec
 
+from shared.lake import open_lake
 from tests.integration.ingest.conftest import body_event, json_event, send, until
 
 ROOT = Path(__file__).parents[3]
@@ -88,6 +89,9 @@ async def test_broken_off_commits_are_swept(world, lake, tmp_path):
     letters = lake.root / "dead-letters" / "telemetry"
     (broken_off,) = letters.iterdir()
     assert len(list(staging.glob("p00-*"))) == 1
+    unnamed = f"_staging/{0:032x}"
+    async with open_lake(world.settings()) as files:
+        await files.write(unnamed, b"of a name that was never claimed")
 
     async with process(world, FLEETPRICE_INGEST_STAGING_MAX_AGE_S="0") as running:
         await until(lake.keys)
@@ -96,5 +100,6 @@ async def test_broken_off_commits_are_swept(world, lake, tmp_path):
 
     assert not list(staging.glob("p00-*"))
     assert not broken_off.exists()
+    assert not (lake.root / unnamed).exists()
     assert len(lake.letters()) == len(list(letters.iterdir())) == 1
     assert set(lake.keys().values()) == {1}
