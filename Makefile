@@ -57,6 +57,9 @@ soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds r
 chaos: .venv/.dev ## The long fault runs: every named point kills its process 25 times under load
 	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
 
+fuzz: .venv/.dev ## Talk nonsense to a running hub for a minute (FUZZ_SECONDS=60 SEED=...)
+	$(BIN)/python -m tests.fuzz.amqp --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
+
 lock: ## Pin what pyproject.toml asks for, with hashes and without host names
 	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c requirements.lock -o requirements-dev.lock
