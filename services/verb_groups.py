@@ -79,7 +79,7 @@ def hubs(
     raise typer.Exit(code)
 
 
-dead_letters_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None, no_args_is_help=True)
+dead_letters_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None)
 
 Ids = Annotated[
     list[str] | None, typer.Argument(metavar="[PARTITION:SEQUENCE[:LINE] ...]", help="These alone")

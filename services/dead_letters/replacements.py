@@ -15,7 +15,6 @@ from services.dead_letters.replaying import MAX_BODY_BYTES
 from services.dead_letters.selection import Named, Place
 from services.dead_letters.settings import DeadLettersSettings
 from shared.contract.bodies import BodyDecoder
-from shared.contract.columns import BY_STREAM
 from shared.errors import NeedsAttention
 
 
@@ -41,7 +40,7 @@ class Mending:
     """Makes replacements: with the bytes that were given, or a letter's own."""
 
     def __init__(self, settings: DeadLettersSettings, by_place: Mapping[Place, Mended]) -> None:
-        self._decoder = BodyDecoder(BY_STREAM[settings.stream])
+        self._decoder = BodyDecoder(settings.contract())
         self._content_type = settings.content_type or None
         self._body = _bytes_of(settings.body) if settings.body is not None else None
         self._by_place = by_place

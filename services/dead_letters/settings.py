@@ -1,14 +1,19 @@
 """What an operator can set of `fleetprice dead-letters`; most of it is given as flags."""
 
+import os
+import re
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.contract.columns import BY_STREAM
+from shared.contract.columns import BY_STREAM, Contract
+from shared.contract.declared import contract_from
 from shared.errors import SettingsError
 from shared.settings import PREFIX, WorldSettings
+
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 class DeadLettersSettings(WorldSettings):
@@ -43,6 +48,11 @@ class DeadLettersSettings(WorldSettings):
     data: Path = Field(
         Path(".fleetprice"), description="Directory of the local stack that is meant, where no world is named"
     )
+    contracts: Path | None = Field(
+        None,
+        validation_alias=f"{PREFIX}INGEST_CONTRACTS",
+        description="Folder of the contracts of further streams, as ingest reads it",
+    )
     lease_s: float = Field(
         30.0,
         gt=0,
@@ -52,8 +62,21 @@ class DeadLettersSettings(WorldSettings):
 
     def hub(self) -> str:
         """The stream's hub; raises SettingsError for a stream that there is not."""
-        if self.stream not in BY_STREAM:
-            known = ", ".join(BY_STREAM)
-            raise SettingsError(f"--stream {self.stream}: there is no such stream; there are {known}")
-        hub: str = getattr(self, f"{self.stream}_hub")
-        return hub
+        own = {"telemetry": self.telemetry_hub, "predictions": self.predictions_hub}
+        if self.stream not in own and not self._contract_file().is_file():
+            raise SettingsError(
+                f"--stream {self.stream}: there is no such stream; there are {', '.join(own)} "
+                "(FLEETPRICE_INGEST_CONTRACTS names a folder with others)"
+            )
+        return own.get(self.stream, self.stream)
+
+    def contract(self) -> Contract:
+        """What the stream's records are held to; raises SettingsError."""
+        if self.stream in BY_STREAM:
+            return BY_STREAM[self.stream]
+        return contract_from(self.stream, self._contract_file().read_bytes())
+
+    def _contract_file(self) -> Path:
+        if self.contracts is None or not _STREAM.fullmatch(self.stream):
+            return Path(os.devnull)
+        return self.contracts / f"{self.stream}.json"

@@ -174,6 +174,18 @@ async def test_two_lives_of_a_hub_are_replayed_apart(landed):
     assert [one[0].created_at for one in await landed.sent()] == [landed.created_at, "2026-03-02T00:00:00Z"]
 
 
+async def test_letters_of_a_stream_of_ones_own_are_replayed(desk, tmp_path):
+    """Held to its own contract, sent to the hub of its name; a stream without a contract is none."""
+    desk.world.hub.create_hub("visits")
+    await desk.land((0, 0, b'{"visit": 1}', "invalid: too new"), lane=Lane("visits", 0))
+    contract = {"type": "object", "properties": {"visit": {"type": "integer"}}, "required": ["visit"]}
+    (tmp_path / "visits.json").write_text(json.dumps(contract))
+    with pytest.raises(NeedsAttention, match="FLEETPRICE_INGEST_CONTRACTS"):
+        await desk.run("replay", stream="visits", everything=True)
+    assert await desk.run("replay", stream="visits", everything=True, contracts=tmp_path) == 0
+    assert [one[2] for one in await desk.sent(hub="visits")] == [b'{"visit": 1}']
+
+
 async def test_many_letters_are_sent_in_batches(desk):
     """Two thousand letters of several files arrive once each, in order."""
     count = 2_000
