@@ -54,7 +54,8 @@ bench: .venv/.dev ## The figures, each beside its floor
 soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds resident (MINUTES=30)
 	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)
 
-chaos: .venv/.dev ## The long fault runs: every named point kills its process 25 times under load
+chaos: .venv/.dev ## The long fault runs: 100 schedules, then every named point kills its process 25 times under load
+	$(BIN)/fleetprice chaos --schedules 100 --seconds 20 --at-once 2
 	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
 
 fuzz: .venv/.dev ## Talk nonsense to a running hub for a minute (FUZZ_SECONDS=60 SEED=...)

@@ -6,19 +6,18 @@ or the tests above could not fail.
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import urllib.request
 from collections import Counter
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.e2e.mutations import ROOT, mutated
+
 CALM_STATUSES = 3
 
 
@@ -109,18 +108,6 @@ def test_a_kill_at_any_named_point_loses_and_doubles_nothing(every, pack, kills,
     assert code == 0
     # A send cut off at the very end may have landed unacknowledged; the next start would find it.
     assert verdict["landed"] == verdict["predicted"] >= verdict["sent"] > 1_000
-
-
-def mutated(tmp_path, *mutations):
-    """A copy of the source in which each (path, old, new) is applied; `old` must stand there exactly once."""
-    source = tmp_path / "source"
-    for folder in ("services", "shared", "models"):
-        shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for path, old, new in mutations:
-        text = (source / path).read_text()
-        assert text.count(old) == 1, f"{path} no longer reads as this mutation expects"
-        (source / path).write_text(text.replace(old, new))
-    return source
 
 
 @pytest.mark.timeout(150)
