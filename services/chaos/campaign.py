@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from services.chaos.settings import ChaosSettings
+from services.chaos.tally import NEEDED
 from services.chaos.telling import Tell
 from shared.errors import NeedsAttention
 from shared.processes.process import Process, Program, last_lines
