@@ -113,9 +113,9 @@ class Campaign:
             return
         verdict = msgspec.json.decode(line)
         self.total.add(verdict)
-        self._tell(
-            {"event": "clean", **{name: verdict[name] for name in ("seed", "complete", "events", "sent")}}
-        )
+        told = {name: verdict[name] for name in ("seed", "events", "sent")}
+        never = ", ".join(kind for kind in NEEDED if not verdict["faults"][kind])
+        self._tell({"event": "clean", **told, "never": never or "none"})
 
     def _program(self, seed: int) -> Program:
         one = self._settings.model_dump(
