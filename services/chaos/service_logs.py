@@ -14,7 +14,6 @@ class Line(msgspec.Struct):
     partition: str | int = ""
     next: int | None = None
     attempts: int = 0
-    reason: str = ""
     streams: list[dict[str, object] | str] = []
 
     @property
