@@ -12,13 +12,14 @@ from services.chaos.retention import overtake
 from services.chaos.schedule import Fault, Kind
 from services.chaos.service_logs import count, lines
 from services.chaos.tally import Tally
-from services.chaos.world import AWAY, World
+from services.chaos.world import AWAY, TELEMETRY, World
 from shared.processes.process import Process
 from shared.processes.supervisor import Kept
 from shared.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
 
 _AGAIN_S = 0.5
 _LOOK_S = 0.3
+_COMES_WITHIN_S = 3.0
 _JOINS_WITHIN_S = 25.0
 _LEAVES_WITHIN_S = 12.0
 _HOUR_S = 3_600
@@ -83,16 +84,24 @@ class Strikes:
 
     async def _jump(self, fault: Fault) -> bool:
         drawn = 2 * fault.draw - 1
-        return await self._set_clock(int(drawn * _MOST_JUMP_S), int(drawn * _MOST_STORAGE_JUMP_S))
+        await self._set_clock(int(drawn * _MOST_JUMP_S), int(drawn * _MOST_STORAGE_JUMP_S))
+        return True
 
     async def _change_hour(self, _fault: Fault) -> bool:
+        """Whether events came in a later hour before the clock was set back, or the hub killed."""
+        world = self._world
+        before = await world.newest_hour(TELEMETRY)
         self._furthest_s += _HOUR_S
-        return await self._set_clock(self._furthest_s, 0)
+        await self._set_clock(self._furthest_s, 0)
+        for _ in range(int(_COMES_WITHIN_S / _LOOK_S)):
+            await asyncio.sleep(_LOOK_S)
+            if await world.newest_hour(TELEMETRY) > before > "":
+                return True
+        return False
 
-    async def _set_clock(self, event_hubs_s: int, storage_s: int) -> bool:
+    async def _set_clock(self, event_hubs_s: int, storage_s: int) -> None:
         wanted = {"event_hubs_offset_s": event_hubs_s, "storage_offset_s": storage_s}
         await self._world.admin("PUT", "/clock", wanted)
-        return True
 
     async def _rebalance(self, _fault: Fault) -> bool:
         """One more writer joins, takes a partition from another, and leaves as it should."""

@@ -23,6 +23,7 @@ TELEMETRY, PREDICTIONS = "telemetry", "predictions"
 _PARTITIONS = 4
 _LISTENERS = ("event_hubs", "storage", "admin")
 _POLL_S = 0.2
+_TO_THE_HOUR = len("2026-09-20T14")
 _ADMIN_LIMIT = aiohttp.ClientTimeout(total=3.0)
 _FLUSH_S = 15.0
 _STARTS_WITHIN_S = 60.0
@@ -106,7 +107,12 @@ class World:
         """The oldest sequence number that each partition retains."""
         return await self._of_partitions(hub, "begin_sequence_number")
 
-    async def _of_partitions(self, hub: str, name: str) -> dict[int, int]:
+    async def newest_hour(self, hub: str) -> str:
+        """The latest hour in which an event came, as text that sorts by time; empty for an empty hub."""
+        times = await self._of_partitions(hub, "last_enqueued_time")
+        return max((time[:_TO_THE_HOUR] for time in times.values() if time), default="")
+
+    async def _of_partitions(self, hub: str, name: str) -> dict[int, Any]:
         partitions = (await self.admin("GET", f"/hubs/{hub}"))["partitions"]
         return {int(one["id"]): one[name] for one in partitions}
 
