@@ -44,7 +44,7 @@ tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.
 	else echo "npm cannot install JavaScript's SDK: it is not tried"; fi
 
 test: check tests/conformance_js/node_modules/.installed ## Lint, types and every test
-	$(BIN)/pytest tests/unit tests/integration -n 4 --dist worksteal
+	$(BIN)/pytest tests/unit tests/integration -n 6 --dist worksteal
 	$(BIN)/pytest tests/e2e -n 2 --dist worksteal
 
 bench: .venv/.dev ## The figures, each beside its floor
