@@ -94,6 +94,12 @@ class Desk:
 
     async def process(self, *arguments, **settings):
         """The command as a person types it, in a process of its own; its exit code."""
+        running = await self.start(*arguments, **settings)
+        self.said, self.complained = (text.decode() for text in await running.communicate())
+        return running.returncode
+
+    async def start(self, *arguments, **settings):
+        """The same, under way."""
         named = {f"FLEETPRICE_DEAD_LETTERS_{name}".upper(): str(value) for name, value in settings.items()}
         variables = os.environ | {
             "PYTHONPATH": str(ROOT),
@@ -106,11 +112,9 @@ class Desk:
             },
         }
         command = (sys.executable, "-m", "services.cli", "dead-letters", *arguments)
-        running = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *command, env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        self.said, self.complained = (text.decode() for text in await running.communicate())
-        return running.returncode
 
     async def sent(self, partition=0, hub="telemetry"):
         """What stands in the hub's partition: (dead letter, content type, body) each."""
