@@ -45,7 +45,7 @@ tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.
 
 test: check tests/conformance_js/node_modules/.installed ## Lint, types and every test
 	$(BIN)/pytest tests/unit tests/integration -n 6 --dist worksteal
-	$(BIN)/pytest tests/e2e -n 2 --dist worksteal
+	$(BIN)/pytest tests/e2e -n 2 --dist worksteal --ignore tests/e2e/test_chaos.py
 
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/fleetprice bench
@@ -56,6 +56,7 @@ soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds r
 
 chaos: .venv/.dev ## The long fault runs: 100 schedules, then every named point kills its process 25 times under load
 	$(BIN)/fleetprice chaos --schedules 100 --seconds 20 --at-once 2
+	$(BIN)/pytest tests/e2e/test_chaos.py
 	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
 
 fuzz: .venv/.dev ## Talk nonsense to a running hub for a minute (FUZZ_SECONDS=60 SEED=...)
