@@ -82,7 +82,9 @@ class Run:
         self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
         await self._load(fleet, planned)
         await self._calm()
+        self._tell({"event": "draining"})
         drained = await self._drain()
+        self._tell({"event": "judging"})
         await self._world.end()
         return await self._judge(drained=drained)
 
