@@ -44,7 +44,7 @@ tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.
 	else echo "npm cannot install JavaScript's SDK: it is not tried"; fi
 
 test: check tests/conformance_js/node_modules/.installed ## Lint, types and every test
-	$(BIN)/pytest tests/unit tests/integration -n 6 --dist worksteal
+	$(BIN)/pytest tests/unit tests/integration -n 6 --dist worksteal -m "not long"
 	$(BIN)/pytest tests/e2e -n 2 --dist worksteal --ignore tests/e2e/test_chaos.py
 
 bench: .venv/.dev ## The figures, each beside its floor
@@ -56,6 +56,7 @@ soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds r
 
 chaos: .venv/.dev ## The long fault runs: 100 schedules, then every named point kills its process 25 times under load
 	$(BIN)/fleetprice chaos --schedules 100 --seconds 20 --at-once 2
+	$(BIN)/pytest tests/integration -n 4 -m long
 	$(BIN)/pytest tests/e2e/test_chaos.py
 	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
 

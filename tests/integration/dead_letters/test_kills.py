@@ -8,6 +8,8 @@ from services.emulator.event_hubs.faults import Fault
 from tests.integration.dead_letters.conftest import GOOD, JSON
 from tests.integration.ingest.conftest import until
 
+pytestmark = pytest.mark.long
+
 NAMED = "named by operator"
 # Who is to be killed after the send needs the time for one, however busy the machine is.
 LEASES_S = {"replay_intended": 1, "replay_taken": 1, "replay_sent": 6}

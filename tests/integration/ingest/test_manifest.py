@@ -17,6 +17,8 @@ from shared.hubs.partition_stream import Gap, partition_events
 from tests.integration.ingest.conftest import body_event, ingesting, json_event, send, sending, until
 from tests.integration.ingest.test_kill import INTACT, Victim
 
+pytestmark = pytest.mark.long
+
 HUB = "files"
 
 

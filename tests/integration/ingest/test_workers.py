@@ -5,9 +5,12 @@ import os
 import signal
 
 import aiohttp
+import pytest
 
 from tests.integration.ingest.conftest import json_event, sending, until
 from tests.integration.ingest.test_process import logged, process
+
+pytestmark = pytest.mark.long
 
 PARTITIONS = 4
 
