@@ -16,6 +16,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
+from services.scorer.few_rows import MOST_ROWS, FewRows, Inputs
 from services.scorer.model import PriceModel
 from services.scorer.vocabulary import Codes, Vocabulary
 from shared.errors import ModelUnusable
@@ -47,8 +48,9 @@ class Priced:
 
     def extrapolated(self) -> list[tuple[str, ...]]:
         """The flagged fields of every vehicle."""
-        names = {int(flags): self.names_of(int(flags)) for flags in np.unique(self.flags)}
-        return [names[flags] for flags in self.flags.tolist()]
+        rows = self.flags.tolist()
+        names = {flags: self.names_of(flags) for flags in set(rows)}
+        return [names[flags] for flags in rows]
 
     def names_of(self, flags: int) -> tuple[str, ...]:
         """The fields that one vehicle's flags stand for."""
@@ -71,6 +73,8 @@ class Pricer:
         if not {"make", "model"} <= self._words.keys():
             raise ModelUnusable("the model does not take make and model")
         self._pairs = self._known_pairs(model.manifest.models_of_make)
+        bounds = tuple(zip(self._minimum.tolist(), self._maximum.tolist(), strict=True))
+        self._few_rows = FewRows(self._words, self._numbers, bounds, self._pairs)
 
     def columns_of(self, records: Sequence[Struct]) -> Columns:
         """The model's inputs of records that carry the contract's fields."""
@@ -78,17 +82,24 @@ class Pricer:
 
     def price(self, columns: Columns) -> Priced:
         """Price rows given by input name, all of one length; None and null are missing values."""
+        cat, num, flags = self._inputs(columns)
+        started_s = time.perf_counter()
+        outputs = self._model.run(cat, num)
+        MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
+        ROWS_PRICED.inc(len(num))
+        price, lower, upper = np.array(outputs, dtype=np.float64).round(2)
+        return Priced(price, lower, upper, flags, self.fields)
+
+    def _inputs(self, columns: Columns) -> Inputs:
+        makes = columns["make"]
+        if not isinstance(makes, pa.Array) and len(makes) <= MOST_ROWS:
+            return self._few_rows.inputs(columns)
         codes = {name: words.codes(columns[name]) for name, words in self._words.items()}
         num = np.column_stack([_floats(columns[name]) for name in self._numbers])
         cat = np.empty((len(num), len(codes)), dtype=np.object_)
         for k, (name, words) in enumerate(self._words.items()):
             cat[:, k] = words.words[codes[name]]
-        started_s = time.perf_counter()
-        outputs = self._model.run(cat, num)
-        MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
-        ROWS_PRICED.inc(len(num))
-        price, lower, upper = map(_to_hundredths, outputs)
-        return Priced(price, lower, upper, self._flags(codes, num), self.fields)
+        return cat, num, self._flags(codes, num)
 
     def _flags(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> NDArray[np.intp]:
         is_unseen = np.empty((len(num), len(self.fields)), dtype=np.bool_)
@@ -108,10 +119,6 @@ class Pricer:
         pairs[makes.known :] = False
         pairs[:, models.known :] = False
         return pairs
-
-
-def _to_hundredths(amounts: NDArray[np.float32]) -> Floats:
-    return amounts.astype(np.float64).round(2)
 
 
 def _floats(column: Column) -> NDArray[np.float32]:

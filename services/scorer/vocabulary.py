@@ -1,6 +1,6 @@
 """Words as senders spell them → codes of the categories that training saw (pure)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,7 @@ class Vocabulary:
         self.known = len(categories)
         self.words = np.array([*categories, _UNKNOWN_WORD, ""], dtype=np.object_)
         self._spellings = _Spellings(categories)
+        self.code: Callable[[str | None], int] = self._spellings.__getitem__
 
     def codes(self, column: pa.Array | Sequence[str | None]) -> Codes:
         """The code of every row, whatever the case and outer spaces."""
