@@ -6,7 +6,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
 
 import uvloop
 
@@ -14,40 +16,44 @@ from shared import failpoints
 from shared.credentials import close_credential
 from shared.errors import NeedsAttention
 from shared.logs import log, set_up_logs
-from shared.settings import LOOPBACK, WorldSettings
+from shared.settings import LOOPBACK, S, WorldSettings, read_settings
 
 EXIT_DONE, EXIT_FOUND_WRONG, EXIT_NEEDS_ATTENTION = 0, 1, 2
 _PR_SET_PDEATHSIG = 1
 _COLLECT_EVERY_OBJECTS = 20_000
 
-Service = Callable[[asyncio.Event], Awaitable[int | None]]
+Service = Callable[[S, asyncio.Event], Awaitable[int | None]]
 
 
-def run_service(name: str, settings: WorldSettings, service: Service) -> int:
-    """Run `service(stop)` to its end and return the exit code; SIGTERM and SIGINT set `stop`.
+def run_service(kind: type[S], overrides: Mapping[str, Any] | None, service: Service[S]) -> int:
+    """Run `service(settings, stop)` to its end and return the exit code; SIGTERM and SIGINT set `stop`.
 
-    The service drains and returns once `stop` is set. NeedsAttention becomes one line on stderr and exit
-    code 2; any other exception is a bug or a lost sink: it is logged and the process ends with code 1.
+    The settings are of `kind`, with `overrides` over the environment. The service drains and returns once
+    `stop` is set. NeedsAttention becomes one line on stderr and exit code 2; any other exception is a bug or
+    a lost sink: it is logged and the process ends with code 1.
     """
-    set_up_logs(settings, name)
+    try:
+        settings = read_settings(kind, overrides)
+    except NeedsAttention as error:
+        return _say_and_refuse(error)
+    set_up_logs(settings, kind.service.lower())
     try:
         _arm_failpoints(settings)
         _end_with_parent(settings.parent_pid)
-        return uvloop.run(_until_stopped(service)) or EXIT_DONE
+        return uvloop.run(_until_stopped(partial(service, settings))) or EXIT_DONE
     except NeedsAttention as error:
-        return say_and_refuse(error)
+        return _say_and_refuse(error)
     except Exception:  # noqa: BLE001 - the process's edge: logged, and the exit code says so
         log.exception("service_failed")
         return EXIT_FOUND_WRONG
 
 
-def say_and_refuse(error: NeedsAttention) -> int:
-    """One line on stderr that says what to change."""
+def _say_and_refuse(error: NeedsAttention) -> int:
     print(f"fleetprice: {error}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
     return EXIT_NEEDS_ATTENTION
 
 
-async def _until_stopped(service: Service) -> int | None:
+async def _until_stopped(service: Callable[[asyncio.Event], Awaitable[int | None]]) -> int | None:
     # What was imported lives to the end: the collector need not walk it again, nor run every 700 objects.
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY_OBJECTS)

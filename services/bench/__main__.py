@@ -5,8 +5,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from functools import partial
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ from services.bench.laps import floor_lap, ingest_lap
 from services.bench.settings import BenchSettings
 from services.bench.world import Cores, World, embedded
 from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.errors import NeedsAttention
-from shared.run import run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import run_service
 
 _HEADER = f"{'figure':<20}{'ours':>12}{'floor':>12}{'ratio':>8}  unit, cores"
 
@@ -70,14 +67,9 @@ def _say(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - what was asked for
 
 
-def main(overrides: dict[str, Any] | None = None) -> int:
+def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Run the benchmark; the exit code."""
-    try:
-        settings = read_settings(BenchSettings, overrides)
-        settings.names()
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("bench", settings, partial(serve, settings))
+    return run_service(BenchSettings, overrides, serve)
 
 
 if __name__ == "__main__":

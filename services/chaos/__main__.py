@@ -6,7 +6,6 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,7 @@ from shared.data_dir import occupied
 from shared.errors import NeedsAttention
 from shared.processes.racing import first_of
 from shared.processes.supervisor import KeepsFailing, Supervisor
-from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 
 
 async def serve(settings: ChaosSettings, stop: asyncio.Event) -> int:
@@ -92,11 +90,7 @@ def _again(settings: ChaosSettings) -> str:
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Run until the verdict; the exit code."""
-    try:
-        settings = read_settings(ChaosSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("chaos", settings, partial(serve, settings))
+    return run_service(ChaosSettings, overrides, serve)
 
 
 if __name__ == "__main__":

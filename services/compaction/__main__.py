@@ -18,10 +18,9 @@ from services.compaction.stream import StreamCompaction
 from services.compaction.stretches import table_folder
 from services.compaction.sweep import sweep
 from shared.credentials import process_credential
-from shared.errors import NeedsAttention, SettingsError, SinkUnavailable
+from shared.errors import SettingsError, SinkUnavailable
 from shared.lake import Lake, open_lake
-from shared.run import run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import run_service
 from shared.world import running_world
 
 log = structlog.get_logger()
@@ -29,7 +28,7 @@ log = structlog.get_logger()
 
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
     """One pass, or passes until `stop`; it may be broken off anywhere."""
-    running = asyncio.create_task(_run(settings))
+    running = asyncio.create_task(_run(_found_lake(settings)))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -89,7 +88,7 @@ async def _options(settings: CompactionSettings) -> dict[str, str]:
     return options_of(storage, (await process_credential().get_token(STORAGE_SCOPE)).token)
 
 
-def found_lake(settings: CompactionSettings) -> CompactionSettings:
+def _found_lake(settings: CompactionSettings) -> CompactionSettings:
     """Settings that name a lake: as they are, or that of the stack that runs on the data directory."""
     if settings.storage.get_secret_value():
         return settings
@@ -104,11 +103,7 @@ def found_lake(settings: CompactionSettings) -> CompactionSettings:
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Compact what the settings name; 0 done, 1 the lake did not answer, 2 a person must act."""
-    try:
-        settings = found_lake(read_settings(CompactionSettings, overrides))
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("compaction", settings, partial(serve, settings))
+    return run_service(CompactionSettings, overrides, serve)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from azure.eventhub.exceptions import EventHubError
@@ -17,8 +16,7 @@ from services.dead_letters.settings import DeadLettersSettings
 from services.dead_letters.states import States
 from shared.errors import NeedsAttention, SettingsError, SinkUnavailable
 from shared.lake import Lake, open_lake
-from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.world import running_world
 
 
@@ -100,11 +98,7 @@ def _found_world(settings: DeadLettersSettings) -> DeadLettersSettings:
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Do what the settings say; 0 done, 1 a letter was refused or is not there, 2 a person must act."""
-    try:
-        settings = read_settings(DeadLettersSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("dead_letters", settings, partial(serve, settings))
+    return run_service(DeadLettersSettings, overrides, serve)
 
 
 if __name__ == "__main__":

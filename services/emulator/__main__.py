@@ -20,9 +20,9 @@ from services.emulator.identity.issuer import Issuer
 from services.emulator.settings import EmulatorSettings
 from services.emulator.storage.server import StorageServer
 from shared.data_dir import occupied
-from shared.errors import NeedsAttention, PortInUse
-from shared.run import run_service, say_and_refuse
-from shared.settings import WorldSettings, read_settings, variable_of
+from shared.errors import PortInUse
+from shared.run import run_service
+from shared.settings import WorldSettings, variable_of
 from shared.world import write_world
 
 T = TypeVar("T")
@@ -119,19 +119,10 @@ def _say_ready(settings: EmulatorSettings, reached: Mapping[str, str]) -> None:
     sys.stdout.flush()
 
 
-def run(settings: EmulatorSettings) -> int:
-    """Serve until SIGTERM or SIGINT; the exit code."""
-    keep_freed_memory()
-    return run_service("emulator", settings, lambda stop: serve(settings, stop))
-
-
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Serve what the settings and the flags over them ask for; the exit code."""
-    try:
-        settings = read_settings(EmulatorSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run(settings)
+    keep_freed_memory()
+    return run_service(EmulatorSettings, overrides, serve)
 
 
 def _flags() -> dict[str, Any]:

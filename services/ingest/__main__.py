@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -15,13 +15,12 @@ from services.ingest.checkpoints import CheckpointHint
 from services.ingest.manifest import Manifest, refuse_missing, telling
 from services.ingest.settings import IngestSettings
 from services.ingest.stream import StreamIngest
-from shared.errors import NeedsAttention
 from shared.hubs.clients import consumer_client
 from shared.hubs.resume import checkpoint_store
 from shared.lake import Lake, open_lake
 from shared.metrics import health_routes, serve_app
-from shared.run import run_service, say_and_refuse
-from shared.settings import environment_of, read_settings, variable_of
+from shared.run import run_service
+from shared.settings import environment_of, variable_of
 from shared.workers import Workers, run_workers
 
 log = structlog.get_logger()
@@ -90,18 +89,16 @@ async def _run_all(streams: Sequence[StreamIngest], stop: asyncio.Event) -> None
         one.result()
 
 
-def main(overrides: dict[str, Any] | None = None) -> int:
+def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Run until SIGTERM; the exit code."""
-    try:
-        settings = read_settings(IngestSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
+    return run_service(IngestSettings, overrides, partial(_run, overrides or {}))
+
+
+async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asyncio.Event) -> None:
+    """Land in this process, or in as many as the settings say."""
     if settings.workers == 1:
-        return run_service("ingest", settings, partial(serve, settings))
-    return run_service("ingest", settings, partial(_serve_workers, settings, overrides or {}))
-
-
-async def _serve_workers(settings: IngestSettings, overrides: dict[str, Any], stop: asyncio.Event) -> None:
+        await serve(settings, stop)
+        return
     given = environment_of(IngestSettings, {**overrides, "workers": 1})
     port_variable = variable_of(IngestSettings, "metrics_port")
     drain_s = settings.drain_timeout_s + _RELEASE_GRACE_S

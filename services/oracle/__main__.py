@@ -4,7 +4,6 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Any
 
 from azure.eventhub.exceptions import EventHubError
@@ -15,8 +14,7 @@ from services.oracle.settings import OracleSettings
 from services.oracle.verdict import Verdict
 from services.oracle.verification import verified
 from shared.errors import NeedsAttention, SinkUnavailable
-from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.world import World, running_world
 
 
@@ -81,11 +79,7 @@ def _within(settings: OracleSettings, world: World) -> OracleSettings:
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Verify what the settings name; the exit code: 0 clean, 1 something is wrong, 2 a person must act."""
-    try:
-        settings = read_settings(OracleSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("oracle", settings, partial(serve, settings))
+    return run_service(OracleSettings, overrides, serve)
 
 
 if __name__ == "__main__":

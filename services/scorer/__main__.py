@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
@@ -19,8 +19,7 @@ from shared.hubs.resume import checkpoint_store
 from shared.lake import open_lake
 from shared.logs import log
 from shared.metrics import serve_app
-from shared.run import run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import run_service
 
 # The SDK's own back-off would take 13 s to say that a key is wrong or a hub is not there.
 _RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
@@ -45,13 +44,9 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     return None
 
 
-def main(overrides: dict[str, Any] | None = None) -> int:
+def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Run the scorer; returns its exit code."""
-    try:
-        settings = read_settings(ScorerSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("scorer", settings, partial(serve, settings))
+    return run_service(ScorerSettings, overrides, serve)
 
 
 def _is_ready(stop: asyncio.Event, stream: TelemetryStream | None) -> bool:

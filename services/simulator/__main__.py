@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from aiohttp import web
@@ -24,14 +24,13 @@ from services.simulator.runs import Run, read_runs, refuse_other_hub, remaining_
 from services.simulator.schedule import Packing, Schedule
 from services.simulator.settings import SimulatorSettings
 from services.simulator.telemetry import Telemetry
-from shared.errors import FleetpriceError, NeedsAttention, SettingsError, SinkUnavailable
+from shared.errors import FleetpriceError, SettingsError, SinkUnavailable
 from shared.hubs.clients import body_of, consumer_client
 from shared.hubs.partition_key import partition_of
 from shared.hubs.sender import PartitionSender
 from shared.logs import log
 from shared.metrics import health_routes, serve_app
-from shared.run import run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import run_service
 
 _US_PER_MS = 1_000
 _LONGEST_STOP_S = 5.0  # looking for a lost answer takes up to four
@@ -200,11 +199,7 @@ async def _all(steps: Iterable[Coroutine[None, None, None]]) -> None:
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Exit code of `fleetprice simulate`."""
-    try:
-        settings = read_settings(SimulatorSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("simulator", settings, partial(serve, settings))
+    return run_service(SimulatorSettings, overrides, serve)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any
 
 from services.tail.settings import TailSettings
@@ -14,15 +13,15 @@ from services.tail.start import Start, parse_start
 from services.tail.streams import sightings
 from services.tail.world import found_world
 from shared.errors import NeedsAttention, SinkUnavailable
-from shared.run import EXIT_DONE, run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import EXIT_DONE, run_service
 
 Show = Callable[[Sighting], None]
 
 
 async def serve(settings: TailSettings, stop: asyncio.Event) -> int:
     """Show what comes until `stop` is set or nobody reads on."""
-    watching = asyncio.create_task(_watch(found_world(settings), parse_start(settings.start)))
+    start = parse_start(settings.start)
+    watching = asyncio.create_task(_watch(found_world(settings), start))
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait((watching, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -73,12 +72,7 @@ def _write_line(line: str) -> None:
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Watch what the settings name; the exit code: 0 after Ctrl-C or a closed pipe, 2 a person must act."""
-    try:
-        settings = read_settings(TailSettings, overrides)
-        parse_start(settings.start)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("tail", settings, partial(serve, settings))
+    return run_service(TailSettings, overrides, serve)
 
 
 if __name__ == "__main__":

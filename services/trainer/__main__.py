@@ -9,10 +9,8 @@ import msgspec
 
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
-from shared.errors import NeedsAttention
 from shared.logs import log
-from shared.run import run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import run_service
 
 
 async def run(settings: TrainerSettings, _stop: asyncio.Event) -> None:
@@ -31,11 +29,8 @@ async def run(settings: TrainerSettings, _stop: asyncio.Event) -> None:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    try:
-        settings = read_settings(TrainerSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("trainer", settings, lambda stop: run(settings, stop))
+    """Train one version; the exit code."""
+    return run_service(TrainerSettings, overrides, run)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, NoReturn
 
 from services.up import ports, programs
@@ -15,11 +14,10 @@ from services.up.settings import UpSettings
 from services.up.stack import NotReady, Stack
 from services.up.views import JsonLines, LivePage, PlainText, View
 from shared.data_dir import occupied
-from shared.errors import FleetpriceError, NeedsAttention
+from shared.errors import FleetpriceError
 from shared.processes.racing import first_of
 from shared.processes.supervisor import KeepsFailing, Supervisor
-from shared.run import EXIT_FOUND_WRONG, run_service, say_and_refuse
-from shared.settings import read_settings
+from shared.run import EXIT_FOUND_WRONG, run_service
 
 
 class EndedAtOnce(FleetpriceError):
@@ -74,11 +72,7 @@ def _view(settings: UpSettings, stop: asyncio.Event) -> View:
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Run until the fleet's end or Ctrl-C; the exit code."""
-    try:
-        settings = read_settings(UpSettings, overrides)
-    except NeedsAttention as error:
-        return say_and_refuse(error)
-    return run_service("up", settings, partial(serve, settings))
+    return run_service(UpSettings, overrides, serve)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,10 @@ from shared.errors import SettingsError
 from shared.run import run_service
 from shared.settings import WorldSettings
 
-async def serve(stop):
+class OwnSettings(WorldSettings):
+    service = "TEST"
+
+async def serve(settings, stop):
     if sys.argv[1] == "refuse":
         raise SettingsError("FLEETPRICE_STORAGE is not set")
     if sys.argv[1] == "break":
@@ -22,7 +25,7 @@ async def serve(stop):
     await stop.wait()
     print("drained", flush=True)
 
-sys.exit(run_service("test", WorldSettings(), serve))
+sys.exit(run_service(OwnSettings, None, serve))
 """
 
 
@@ -79,7 +82,7 @@ def test_a_child_ends_with_its_parent():
 def test_failpoints_are_refused_beyond_loopback():
     """Nothing real is ever killed by a test's setting."""
     program = SERVICE.replace(
-        "WorldSettings()", "WorldSettings(event_hubs='Endpoint=sb://hub.example', failpoints='a=1*1')"
+        "None, serve", "{'event_hubs': 'Endpoint=sb://hub.example', 'failpoints': 'a=1*1'}, serve"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "wait"], capture_output=True, text=True, check=False
