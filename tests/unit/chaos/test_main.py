@@ -1,6 +1,10 @@
+import asyncio
+
 import pytest
 
-from services.chaos.__main__ import main
+from services.chaos.__main__ import serve
+from services.chaos.settings import ChaosSettings
+from shared.errors import NeedsAttention
 
 
 @pytest.mark.parametrize(
@@ -10,8 +14,8 @@ from services.chaos.__main__ import main
         ({}, "holds another run's data"),
     ],
 )
-def test_a_directory_is_for_one_run(tmp_path, capsys, overrides, said):
+async def test_a_directory_is_for_one_run(tmp_path, overrides, said):
     """Nothing is started where a run would be judged by what another one left."""
     (tmp_path / "simulator").mkdir()
-    assert main({"data": tmp_path, **overrides}) == 2
-    assert said in capsys.readouterr().err
+    with pytest.raises(NeedsAttention, match=said):
+        await serve(ChaosSettings(data=tmp_path, **overrides), asyncio.Event())

@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 
@@ -21,6 +22,7 @@ def nowhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield
     structlog.reset_defaults()
+    logging.basicConfig(handlers=[logging.NullHandler()], force=True)
 
 
 def test_version(capsys):
