@@ -67,15 +67,11 @@ async def _run_many(settings: ChaosSettings, stop: asyncio.Event) -> int:
         raise NeedsAttention("--data is for one run: leave it out with --schedules")
     with tempfile.TemporaryDirectory(prefix="fleetprice-chaos-logs-") as logs:
         campaign = Campaign(settings, Path(logs), teller(as_json=settings.as_json))
-        await first_of(campaign.run(), _when(stop))
+        await first_of(campaign.run(), stop.wait())
     say(campaign.total.as_json())
     if stop.is_set():
         raise NeedsAttention("stopped before the end")
     return EXIT_DONE if campaign.is_clean else EXIT_FOUND_WRONG
-
-
-async def _when(stop: asyncio.Event) -> None:
-    await stop.wait()
 
 
 def _directory(settings: ChaosSettings) -> Path:
