@@ -17,6 +17,9 @@ from shared.settings import WorldSettings
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("same")
 
+# How long a test waits for what must come: long, since only what is broken takes so long on any machine.
+PATIENCE_S = 240.0
+
 
 @dataclass(frozen=True)
 class World:

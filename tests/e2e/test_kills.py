@@ -110,7 +110,6 @@ def test_a_kill_at_any_named_point_loses_and_doubles_nothing(every, pack, kills,
     assert verdict["landed"] == verdict["predicted"] >= verdict["sent"] > 1_000
 
 
-@pytest.mark.timeout(150)
 def test_a_record_before_the_send_would_be_found_out(tmp_path):
     """Mutation: acknowledged first, sent after. The same kill then loses readings, and the oracle says so."""
     into_hub = "        await self._into_hub(events)\n"
@@ -124,7 +123,6 @@ def test_a_record_before_the_send_would_be_found_out(tmp_path):
     assert verdict["missing"] > 0
 
 
-@pytest.mark.timeout(150)
 def test_a_scorer_that_trusts_its_checkpoint_would_be_found_out(tmp_path):
     """Mutation: resumed from the checkpoint blob, not from the output, with readers that drop no doubles."""
     source = mutated(
@@ -141,7 +139,6 @@ def test_a_scorer_that_trusts_its_checkpoint_would_be_found_out(tmp_path):
     assert verdict["predictions_doubled"] > 0
 
 
-@pytest.mark.timeout(150)
 def test_a_detach_with_full_buffers_costs_nothing(tmp_path):
     """Readers stand still while their links fill, then every link is cut: nothing is lost or doubled."""
     struck = 0

@@ -21,6 +21,7 @@ from shared.slot_chain.footer import Footer
 from shared.slot_chain.parquet import encode
 from shared.slot_chain.root import Root
 from shared.slot_chain.slot import Lane, folder_of, hour_of
+from tests.conftest import PATIENCE_S
 
 NOON = hour_of("date=2026-03-01/hour=12")
 CREATED_AT = "2026-03-01T11:59:00Z"
@@ -171,8 +172,8 @@ def compact(storage, lake):
     return one_pass
 
 
-async def until(condition, timeout_s=60.0):
+async def until(condition):
     """Wait until it is so; nobody tells when."""
-    async with asyncio.timeout(timeout_s):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - asked of a server, or of a disk
             await asyncio.sleep(0.02)

@@ -13,6 +13,8 @@ from azure.eventhub import EventHubProducerClient as SyncProducer
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
+from tests.conftest import PATIENCE_S
+
 BALANCED_READER = Path(__file__).with_name("balanced_reader.py")
 
 
@@ -61,7 +63,7 @@ class Sdk:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def receive(self, count, *, timeout_s=30, **options):
+    async def receive(self, count, **options):
         """The next `count` events, from the beginning unless told otherwise."""
         received = []
         enough = asyncio.Event()
@@ -71,7 +73,7 @@ class Sdk:
             if len(received) >= count:
                 enough.set()
 
-        async with asyncio.timeout(timeout_s), self.reading(on_event, **options):
+        async with asyncio.timeout(PATIENCE_S), self.reading(on_event, **options):
             await enough.wait()
         return received
 

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from azure.eventhub import EventData
 
+from tests.conftest import PATIENCE_S
+
 READER = Path(__file__).with_name("balanced_reader.py")
 BALANCING = {"load_balancing_interval": 0.5, "partition_ownership_expiration_interval": 4}
 PARTITIONS = 8
@@ -62,7 +64,7 @@ async def test_two_consumers_share_and_one_takes_over(world, sdk):
         sys.executable, READER, sdk.connection_string, sdk.storage, sdk.hub, stdout=asyncio.subprocess.PIPE
     )
     neighbour = Neighbour(process)
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(PATIENCE_S):
         # It begins with all partitions, and gives half of them away to the one who comes.
         await neighbour.shares.wait()
         async with sdk.checkpoints() as store, sdk.consumer(checkpoint_store=store, **BALANCING) as consumer:

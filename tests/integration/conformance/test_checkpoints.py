@@ -1,5 +1,7 @@
 import asyncio
 
+from tests.conftest import PATIENCE_S
+
 
 async def test_a_consumer_goes_on_after_its_checkpoint(sdk):
     """A new consumer with the same store starts right after what was checkpointed, whatever was read."""
@@ -12,7 +14,7 @@ async def test_a_consumer_goes_on_after_its_checkpoint(sdk):
         if event.sequence_number == 9:
             done.set()
 
-    async with sdk.checkpoints() as store, asyncio.timeout(60):
+    async with sdk.checkpoints() as store, asyncio.timeout(PATIENCE_S):
         async with sdk.reading(on_event, client_options={"checkpoint_store": store, **QUICK}):
             await done.wait()
         [again, *_] = await sdk.receive(3, client_options={"checkpoint_store": store, **QUICK})
@@ -32,7 +34,7 @@ async def test_groups_keep_their_own_checkpoints(sdk):
         if event.sequence_number == 1:
             kept.set()
 
-    async with sdk.checkpoints() as store, asyncio.timeout(60):
+    async with sdk.checkpoints() as store, asyncio.timeout(PATIENCE_S):
         options = {"checkpoint_store": store, **QUICK}
         async with ingest.reading(on_event, client_options=options):
             await kept.wait()

@@ -7,6 +7,7 @@ from azure.eventhub._pyamqp.utils import generate_sas_token
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from services.emulator.event_hubs.hubs import HubKey, KeyUnknown
+from tests.conftest import PATIENCE_S
 
 ROOT = "RootManageSharedAccessKey"
 KEY = "SAS_KEY_VALUE"
@@ -61,7 +62,7 @@ async def test_what_a_signature_allows_ends_with_it(world, signed):
     async with sdk.producer() as producer:
         await producer.send_batch([EventData(b"in time")], partition_id="0")
         assert world.hub.namespace.faults.links
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             # The server tells the client, which does not listen until it sends again.
             while world.hub.namespace.faults.links:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -122,7 +123,7 @@ async def test_taking_a_key_away_ends_what_it_opened(world, own):
 
     options = {"client_options": {"retry_total": 0}, "on_error": on_error, "partition_id": "1"}
     reading = own("boss").reading(on_event, **options)
-    async with asyncio.timeout(30), reading, own("mouth").producer() as producer:
+    async with asyncio.timeout(PATIENCE_S), reading, own("mouth").producer() as producer:
         await producer.send_batch([EventData(b"y")], partition_id="1")
         await read.wait()
         world.hub.create_hub("guarded", 2, keys=[HubKey("mouth", "m", ("Send",))])

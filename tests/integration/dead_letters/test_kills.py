@@ -36,7 +36,7 @@ async def test_a_replay_that_slept_sends_nothing_once_awake(desk):
     desk.world.hub.faults.inject(Fault("reject", hub="telemetry"))
     sleeper = await desk.start("replay", "--all", lease_s=3)
     replays = desk.world.data_dir / "storage/devstoreaccount1/lake/dead-letters/telemetry/_replays"
-    await until((replays / "p00-00000000.ndjson").exists, timeout_s=60)
+    await until((replays / "p00-00000000.ndjson").exists)
     sleeper.send_signal(signal.SIGSTOP)
     desk.world.hub.faults.clear()
     assert await desk.run("replay", everything=True) == 0

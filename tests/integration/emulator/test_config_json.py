@@ -9,6 +9,7 @@ from azure.eventhub import EventData, EventHubProducerClient
 from services.emulator import Emulator
 from services.emulator.admin_client import AdminClient
 from shared.errors import NeedsAttention
+from tests.conftest import PATIENCE_S
 
 
 def write_config(path, *hubs):
@@ -53,9 +54,9 @@ def test_the_hubs_of_the_file_are_there(start, tmp_path):
     assert hubs.keys() == {"eh1", "telemetry", "predictions"}
     assert (hubs["eh1"]["partition_count"], hubs["eh1"]["consumer_groups"]) == (2, ["$Default", "cg1"])
     running.send_signal(signal.SIGTERM)
-    running.communicate(timeout=60)
+    running.communicate(timeout=PATIENCE_S)
     refused = start(write_config(tmp_path / "Config.json", ("new", 1, []), ("eh1", "4", ["cg1"])))
-    out, err = refused.communicate(timeout=60)
+    out, err = refused.communicate(timeout=PATIENCE_S)
     assert (refused.returncode, out) == (2, "")
     sentences = [line for line in err.splitlines() if line.startswith("fleetprice: ")]
     assert len(sentences) == 1
@@ -66,7 +67,7 @@ def test_the_hubs_of_the_file_are_there(start, tmp_path):
 def test_a_file_that_is_not_there(start, tmp_path):
     """Exit code 2 and the path, before anything listens."""
     refused = start(tmp_path / "Config.json")
-    out, err = refused.communicate(timeout=60)
+    out, err = refused.communicate(timeout=PATIENCE_S)
     assert (refused.returncode, out) == (2, "")
     assert err == f"fleetprice: {tmp_path / 'Config.json'} cannot be read: No such file or directory\n"
 

@@ -10,6 +10,7 @@ from azure.identity import ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient
 
 from services.emulator import Emulator
+from tests.conftest import PATIENCE_S
 
 
 def send(hub, body):
@@ -70,7 +71,7 @@ def test_waiting_for_events_that_come_later():
         hub = emulator.event_hubs.create_hub()
         sender = threading.Thread(target=send, args=(hub, "late"))
         sender.start()
-        assert [event.body for event in hub.events(at_least=1, timeout_s=60)] == [b"late"]
+        assert [event.body for event in hub.events(at_least=1, timeout_s=PATIENCE_S)] == [b"late"]
         sender.join()
 
 

@@ -15,6 +15,7 @@ from azure.eventhub.exceptions import EventHubError
 from services.emulator.certificate import Certificate, own_certificate
 from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.server import EventHubsServer
+from tests.conftest import PATIENCE_S
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class Client:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def receive(self, count, *, timeout_s=20, **options):
+    async def receive(self, count, **options):
         """The next `count` (partition id, event) pairs, from the beginning unless told otherwise."""
         received = []
         enough = asyncio.Event()
@@ -87,7 +88,7 @@ class Client:
             if len(received) >= count:
                 enough.set()
 
-        async with asyncio.timeout(timeout_s), self.reading(on_event, **options):
+        async with asyncio.timeout(PATIENCE_S), self.reading(on_event, **options):
             await enough.wait()
         return received
 

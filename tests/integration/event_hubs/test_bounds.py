@@ -14,6 +14,7 @@ from services.emulator.event_hubs.event_source import CHUNK_BYTES
 from services.emulator.event_hubs.frames import AMQP_HEADER, SASL_HEADER, frame
 from services.emulator.event_hubs.namespace import IDLE_S
 from services.emulator.event_hubs.server import EventHubsServer
+from tests.conftest import PATIENCE_S
 from tests.integration.event_hubs.wire import (
     BEGIN,
     OPENING,
@@ -43,7 +44,7 @@ async def test_ten_thousand_come_and_go(server, client):
                     ]
                 )
                 writer.transport.abort()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             # Nothing tells when the kernel has passed the news on.
             while server._connections:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -61,7 +62,7 @@ async def test_a_reader_that_does_not_read_holds_no_memory(server, client):
     await client.send(*[b"x" * 10_000] * 90, times=20, partition_id="0")
     _reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 2**30))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         # Nothing tells when the kernel's buffers are full.
         while not (paused := [one for one in server._connections if not one.is_writable]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -173,7 +174,7 @@ async def test_sessions_and_links_are_bounded(server):
             opened = channel
             if not server._connections:
                 break
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         with contextlib.suppress(ConnectionError):
             await drinking
     assert 10 < opened < 255
@@ -214,7 +215,7 @@ async def test_who_never_finishes_the_handshake_is_dropped(tmp_path):
     async with EventHubsServer(tmp_path / "impatient", patience_s=0.1) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(SASL_HEADER + AMQP_HEADER[:5])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             with contextlib.suppress(ConnectionError):
                 await reader.read()
         writer.close()

@@ -1,6 +1,8 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+from tests.conftest import PATIENCE_S
+
 
 class Reader:
     """What happened to one reader: `reads` is set with its first event, `failed` with an error."""
@@ -30,7 +32,7 @@ async def reader(client, epoch):
 async def test_a_higher_epoch_takes_the_partition_over(client):
     """The older owner loses its link as stolen, the newer one reads on."""
     await client.send(b"x", partition_id="0")
-    async with asyncio.timeout(30), reader(client, 1) as older:
+    async with asyncio.timeout(PATIENCE_S), reader(client, 1) as older:
         await older.reads.wait()
         async with reader(client, 2) as newer:
             await newer.reads.wait()
@@ -42,7 +44,7 @@ async def test_a_higher_epoch_takes_the_partition_over(client):
 async def test_a_lower_epoch_or_none_is_refused(client):
     """While an owner reads, nobody with less gets in."""
     await client.send(b"x", partition_id="0")
-    async with asyncio.timeout(30), reader(client, 5) as owner:
+    async with asyncio.timeout(PATIENCE_S), reader(client, 5) as owner:
         await owner.reads.wait()
         for epoch in (4, None):
             async with reader(client, epoch) as late:

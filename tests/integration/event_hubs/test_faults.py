@@ -8,6 +8,7 @@ from azure.eventhub import EventData
 from azure.eventhub.exceptions import ConnectionLostError, EventHubError
 
 from services.emulator.event_hubs.faults import Fault
+from tests.conftest import PATIENCE_S
 
 
 async def test_a_detached_reader_recovers_by_itself(server, client):
@@ -23,7 +24,7 @@ async def test_a_detached_reader_recovers_by_itself(server, client):
             done.set()
 
     async with client.reading(on_event, partition_id="0", starting_position="-1", prefetch=3000):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await began.wait()
             assert server.faults.inject(Fault("detach", hub="telemetry", partition="0")).struck == 1
             await client.send(*(b"%d" % number for number in range(100)), partition_id="0")
@@ -42,7 +43,7 @@ async def test_a_closed_connection_is_opened_again(server, client):
         (done if bodies[-1] == "after" else began).set()
 
     async with client.reading(on_event, partition_id="0", starting_position="-1"):
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             await began.wait()
             assert server.faults.inject(Fault("close", hub="telemetry")).struck == 1
             await client.send(b"after", partition_id="0")
@@ -73,7 +74,7 @@ async def test_faults_strike_only_what_they_name(server, client):
 
     faults = server.faults
     async with client.reading(on_event, partition_id="0", starting_position="-1"):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await began.wait()
         assert faults.inject(Fault("detach", hub="predictions")).struck == 0
         assert faults.inject(Fault("detach", hub="telemetry", partition="1")).struck == 0
@@ -112,7 +113,7 @@ async def test_a_stolen_partition_is_told_and_claimed_again(server, client):
 
     balancing = {"load_balancing_interval": 1}
     async with client.reading(on_event, on_error=on_error, client_options=balancing):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await began.wait()
             assert server.faults.inject(Fault("steal", hub="telemetry", partition="0")).struck == 1
             await told.wait()
@@ -144,5 +145,5 @@ async def test_a_reader_that_may_not_attach_tries_again(server, client):
     """Refused twice with whatever condition, the SDK's reader opens its link at the third attempt."""
     await client.send(b"x", partition_id="0")
     armed = server.faults.inject(Fault("reject", at="attach", role="receiver", times=2))
-    assert await client.receive(1, partition_id="0", timeout_s=60)
+    assert await client.receive(1, partition_id="0")
     assert armed.struck == 2

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.eventhub import EventData, EventHubConsumerClient
 
+from tests.conftest import PATIENCE_S
+
 
 @pytest.fixture
 async def filled(client):
@@ -67,7 +69,7 @@ async def test_from_now_on(filled):
         done.set()
 
     async with filled.reading(on_event, partition_id="0", starting_position="@latest", max_wait_time=1):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await started.wait()
             await filled.send(b"new", partition_id="0")
             await done.wait()
@@ -94,7 +96,7 @@ async def test_readers_may_know_the_end_of_the_partition(filled):
     async with filled.reading(
         on_event, partition_id="0", starting_position="-1", track_last_enqueued_event_properties=True
     ):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             await done.wait()
     properties = await filled_properties(filled)
     assert seen[0]["sequence_number"] == 99

@@ -8,6 +8,7 @@ from azure.eventhub.exceptions import AuthenticationError, ConnectError, Connect
 
 from services.emulator.event_hubs.sas import LISTEN, SEND, SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
+from tests.conftest import PATIENCE_S
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def refused_reading(client, partition_id="0", starting_position="-1"):
     async with client.consumer(retry_total=0) as consumer:
         reader = consumer._create_consumer(client.group, partition_id, starting_position, on_event)
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 with pytest.raises((AMQPLinkError, TokenAuthFailure)) as refused:
                     await reader._open()
         finally:
@@ -91,7 +92,7 @@ async def test_a_sixth_reader_is_one_too_many(client):
                 reads.set()
 
             await stack.enter_async_context(client.reading(on_event, partition_id="0"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             for reads in all_read:
                 await reads.wait()
         assert "which is 5" in await refused_reading(client)

@@ -15,6 +15,7 @@ from services.emulator.event_hubs.durability import Durability
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.records import HEADER_BYTES, marks
 from services.emulator.event_hubs.server import EventHubsServer
+from tests.conftest import PATIENCE_S
 
 
 class Emulator:
@@ -46,7 +47,7 @@ class Emulator:
         """(exit code, rest of stdout, stderr) after the signal."""
         if number is not None:
             self.process.send_signal(number)
-        out, err = await asyncio.to_thread(self.process.communicate, timeout=20)
+        out, err = await asyncio.to_thread(self.process.communicate, timeout=PATIENCE_S)
         return self.process.returncode, out, err
 
 
@@ -254,7 +255,7 @@ async def test_retention_bounds_what_is_kept(tmp_path, client):
         hub = type(client)(server.connection_string)
         await hub.send(*[b"x" * 10_000] * 90, times=12, partition_id="0")
         log = server.namespace.hubs.find("telemetry").logs[0]
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while log.size_bytes > 4 << 20:  # noqa: ASYNC110 - retention tells nobody
                 await asyncio.sleep(0.05)
         begin = log.state().begin_sequence_number

@@ -12,6 +12,7 @@ from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs import replies
 from services.emulator.event_hubs.faults import Fault
 from services.emulator.event_hubs.frames import AMQP_HEADER, SASL_HEADER, Frame, FrameReader, frame
+from tests.conftest import PATIENCE_S
 
 PLAIN = b"\0RootManageSharedAccessKey\0SAS_KEY_VALUE"
 
@@ -161,7 +162,7 @@ async def test_what_follows_a_delayed_send_waits_for_it(server, client):
     frames, dispositions = FrameReader(1 << 20), 0
     try:
         writer.write(b"".join([*opening, *map(event, range(6))]))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while dispositions < 6:
                 data = await reader.read(65536)
                 assert data, "the hub hung up"

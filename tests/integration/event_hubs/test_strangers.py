@@ -7,6 +7,7 @@ import pytest
 
 from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs.frames import AMQP_HEADER, SASL_HEADER, frame
+from tests.conftest import PATIENCE_S
 from tests.integration.event_hubs.wire import (
     OPENING,
     OPENING_OF_A_STRANGER,
@@ -75,7 +76,7 @@ async def test_a_client_that_asks_for_heartbeats_gets_them(server):
     )
     writer.write(AMQP_HEADER + frame(0, opened))
     received = b""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while received.count(b"\x00\x00\x00\x08\x02\x00\x00\x00") < 3:
             received += await reader.read(1024)
     writer.transport.abort()

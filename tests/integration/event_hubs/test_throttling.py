@@ -8,6 +8,7 @@ from azure.eventhub import EventData
 from azure.eventhub.exceptions import EventDataSendError
 
 from services.emulator.event_hubs.server import EventHubsServer
+from tests.conftest import PATIENCE_S
 
 # 20 events a second in and 82 out: little enough to be reached with a few.
 FRACTION = 0.02
@@ -58,7 +59,7 @@ async def test_readers_are_paced_and_nobody_else_is_held_up(server, client):
     await client.send(*[b"x"] * 200, partition_id="1")
     server.throughput.set_units(FRACTION)
     began_s = time.monotonic()
-    readers = [asyncio.create_task(client.receive(200, partition_id=number, timeout_s=60)) for number in "01"]
+    readers = [asyncio.create_task(client.receive(200, partition_id=number)) for number in "01"]
     async with client.producer() as producer:
         await producer.send_event(EventData(b"y"), partition_id="2")
         assert (await producer.get_partition_properties("2"))["last_enqueued_sequence_number"] == 0
@@ -83,7 +84,7 @@ async def test_lifting_the_limit_frees_the_readers(server, client):
         began.set()
 
     async with client.reading(on_event, partition_id="0"):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             await began.wait()
             assert len(received) < 300
             server.throughput.set_units(None)

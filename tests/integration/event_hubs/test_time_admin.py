@@ -10,6 +10,7 @@ from azure.storage.filedatalake.aio import DataLakeServiceClient
 from services.emulator.admin import AdminServer
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
+from tests.conftest import PATIENCE_S
 
 HOUR_S = 3_600
 SLACK = timedelta(minutes=10)
@@ -86,7 +87,7 @@ async def test_retention_takes_what_it_is_told_to(call, hub):
     """Whole segments below the number go, the answer counts their events, and readers begin behind them."""
     await hub.send(b"x" * 500, times=40, partition_id="0")
     taken = 0
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE_S):
         while not taken:  # a segment that is being sealed goes the next time, as with retention
             status, answer = await call("POST", "/hubs/telemetry/trim", {"before": {"0": 30}})
             assert status == 200

@@ -10,6 +10,7 @@ from services.emulator.certificate import own_certificate
 from services.emulator.event_hubs.endpoints import TlsEndpoint
 from services.emulator.event_hubs.frames import AMQP_HEADER
 from services.emulator.event_hubs.server import EventHubsServer
+from tests.conftest import PATIENCE_S
 
 KINDS = ["tls", "ws", "wss"]
 # The SDK hands aiohttp ssl=None where there is none, and forgets to close what it did not finish opening.
@@ -82,7 +83,7 @@ async def test_the_tls_port_speaks_nothing_but_tls(transports):
     """A client that came without TLS is dropped unheard."""
     reader, writer = await asyncio.open_connection("127.0.0.1", transports.tls.port)
     writer.write(AMQP_HEADER * 3)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await reader.readexactly(8)
     writer.close()
@@ -96,7 +97,7 @@ async def test_a_client_that_says_nothing_is_dropped(tmp_path, certificate):
         trusting = ssl.create_default_context(cafile=certificate.ca)
         for context in (None, trusting):
             reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port, ssl=context)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                     await reader.readexactly(1)
             writer.close()

@@ -19,6 +19,7 @@ from services.emulator.event_hubs.frames import AMQP_HEADER, EMPTY_FRAME, SASL_H
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.event_hubs.websocket_frames import MAX_FRAME_BYTES, unmasked
 from services.emulator.event_hubs.websocket_handshake import MAX_HEAD_BYTES
+from tests.conftest import PATIENCE_S
 
 MASK = b"\xa5\x3c\x00\xff"
 BINARY, TEXT, CLOSE, PING, PONG = 2, 1, 8, 9, 10
@@ -83,7 +84,7 @@ async def received(reader):
 async def ended(reader):
     """All that still comes until the server has hung up."""
     rest = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65536):
                 rest += data
@@ -117,7 +118,7 @@ async def test_heartbeats_come_over_every_transport(transports, kind):
     """A client that hangs up after silence gets its empty frames in time."""
     reader, writer = await amqp_connection(transports, kind, opening(idle_timeout_ms=400))
     came = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while came.count(EMPTY_FRAME) < 3:
             came += await reader.read(1024)
     writer.transport.abort()
@@ -129,7 +130,7 @@ async def test_who_does_not_read_holds_no_memory_on_any_transport(server, client
     await client.send(*[b"x" * 10_000] * 90, times=20, partition_id="0")
     first = opening(idle_timeout_ms=0) + reading_everything()
     _reader, writer = await amqp_connection(transports, kind, first, limit=1024)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         # Nothing tells when the kernel's buffers are full.
         while not (paused := [one for one in server._connections if not one.is_writable]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -192,7 +193,7 @@ async def test_broken_amqp_is_refused_in_amqp_then_closed(opened, server):
     reader, writer = opened
     writer.write(sent(BINARY, opening(idle_timeout_ms=0) + b"\x00\x00\x00\x03\x02\x00\x00\x00"))
     frames = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not frames or frames[-1][0] != CLOSE:
             frames.append(await received(reader))
     assert b"amqp:connection:framing-error" in b"".join(payload for _, payload in frames)
@@ -255,7 +256,7 @@ async def test_who_vanishes_in_the_middle_leaves_nothing(transports, server, kin
         writer.write(whole[:cut] if kind == "tls" else (UPGRADE + sent(BINARY, whole))[: 3 * cut])
         await writer.drain()
         writer.transport.abort()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         # Nothing tells when the kernel has passed the news on.
         while server._connections or transports.websockets._listener.unheard:  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -7,6 +7,7 @@ import pytest
 from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs import replies
 from services.emulator.event_hubs.frames import AMQP_HEADER, frame
+from tests.conftest import PATIENCE_S
 from tests.integration.event_hubs.wire import (
     BEGIN,
     OPENING,
@@ -154,7 +155,7 @@ async def test_what_comes_after_the_end_is_ignored(server):
 async def test_another_protocol_is_told_which_one_is_spoken(server):
     """A client of AMQP 0.9.1 gets the header of the version that is spoken, and the end."""
     reader, writer = await connected(server, b"AMQP\x00\x00\x09\x01")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         assert await reader.read() == AMQP_HEADER
     writer.close()
 

@@ -11,6 +11,7 @@ from azure.identity import aio as identity_aio
 
 from services.emulator.identity.issuer import Assignment
 from services.emulator.identity.roles import Role
+from tests.conftest import PATIENCE_S
 
 RESOURCE = "https://eventhubs.azure.net/"
 
@@ -50,7 +51,7 @@ async def test_the_default_credential_sends_and_receives(azure):
             reading = asyncio.create_task(
                 consumer.receive(on_event, partition_id="0", starting_position="-1")
             )
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await received.get() == "over TLS"
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)

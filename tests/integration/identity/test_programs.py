@@ -8,6 +8,7 @@ import pytest
 from shared.errors import SettingsError
 from shared.hubs.clients import consumer_client
 from shared.settings import WorldSettings
+from tests.conftest import PATIENCE_S
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -24,7 +25,7 @@ async def output_of(program, environment):
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(100):
+        async with asyncio.timeout(PATIENCE_S):
             output, errors = await process.communicate()
     finally:
         if process.returncode is None:

@@ -20,6 +20,7 @@ from services.ingest.__main__ import serve
 from services.ingest.settings import IngestSettings
 from shared.contract.columns import BY_STREAM
 from shared.contract.reading import Reading
+from tests.conftest import PATIENCE_S
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -151,9 +152,9 @@ async def ingesting(world, **values):
     task.result()
 
 
-async def until(condition, timeout_s=60.0):
+async def until(condition):
     """Wait until the lake on disk is as it should be."""
-    async with asyncio.timeout(timeout_s):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - a disk tells nobody
             await asyncio.sleep(0.05)
 

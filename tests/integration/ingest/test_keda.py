@@ -8,6 +8,7 @@ import asyncio
 
 from azure.eventhub.aio import EventHubConsumerClient
 
+from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import checkpoints, ingesting, json_event, next_sequence, send, until
 
 PARTITIONS = 4
@@ -45,7 +46,7 @@ async def test_an_autoscaler_sees_what_has_not_landed(world, lake):
     await send(world, [json_event(1, number) for number in range(1, 101)], partition="2")
     async with ingesting(world, roll_max_age_s=3_600.0):
         await until(lambda: next_sequence("2") == 100)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while len(await checkpoints(world)) < PARTITIONS:  # noqa: ASYNC110 - blobs tell nobody
                 await asyncio.sleep(0.05)
         assert await lag(world) == 100

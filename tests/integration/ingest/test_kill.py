@@ -73,7 +73,7 @@ async def land_under_fire(world, lake, command, failpoint, is_done):
                     first = number * BATCH + 1
                     batch = [json_event(partition, n) for n in range(first, first + BATCH)]
                     await send(batch, str(partition))
-        await until(lambda: victim.deaths >= KILLS and is_done(), timeout_s=60)
+        await until(lambda: victim.deaths >= KILLS and is_done())
     return victim
 
 

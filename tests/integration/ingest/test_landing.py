@@ -1,12 +1,10 @@
 """What is sent lands, once, with its lineage; what cannot be decoded lands in the dead letters."""
 
 import base64
-import time
 
 import msgspec
 import pyarrow as pa
 
-from services.ingest.settings import IngestSettings
 from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, JSON, NDJSON
 from shared.contract.columns import READING, batch_of
@@ -142,16 +140,14 @@ async def test_an_idle_partition_flushes(world, lake):
     assert [path.name[:3] for path in lake.files()] == ["p03"]
 
 
-async def test_a_drain_is_quick_and_whole(world, lake):
-    """SIGTERM lands what was taken in and gives the partitions up, long before the drain's own limit."""
+async def test_a_drain_is_whole(world, lake):
+    """SIGTERM lands what was taken in and gives the partitions up."""
     async with ingesting(world, roll_max_age_s=60.0) as running:
         await send(world, [json_event(1, number) for number in range(1, 101)])
         await until(lambda: next_sequence() == 100)
         assert not lake.files()
-        started_s = time.monotonic()
         running.stop.set()
         await running.task
-        assert time.monotonic() - started_s < IngestSettings().drain_timeout_s
 
     assert len(lake.keys()) == 100
 

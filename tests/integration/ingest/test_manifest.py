@@ -14,6 +14,7 @@ from services.ingest.settings import IngestSettings
 from shared.errors import SettingsError
 from shared.hubs.clients import body_of, consumer_client
 from shared.hubs.partition_stream import Gap, partition_events
+from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import body_event, ingesting, json_event, send, sending, until
 from tests.integration.ingest.test_kill import INTACT, Victim
 
@@ -58,7 +59,7 @@ def committed(lake, stream="telemetry"):
 async def all_told(world, lake, paths_of=committed):
     """Wait until each committed file is told; the records."""
     records = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while not records or not set(paths(records)) >= set(paths_of(lake)):
             await asyncio.sleep(0.1)
             records = await told(world)

@@ -16,7 +16,7 @@ from services.ingest import commit
 from shared.errors import HubRecreated, NeedsAttention, SettingsError
 from shared.lake import open_lake
 from shared.processes.free_ports import free_port
-from tests.conftest import World
+from tests.conftest import PATIENCE_S, World
 from tests.integration.ingest.conftest import checkpoints, ingesting, json_event, send, sending, until
 
 pytestmark = pytest.mark.long
@@ -43,7 +43,7 @@ async def readiness(port):
 
 async def becomes_ready(port):
     """A file stands in the lake a moment before ingest has been told so."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE_S):
         while await readiness(port) != 200:  # noqa: ASYNC110 - a server tells nobody
             await asyncio.sleep(0.05)
 
@@ -64,9 +64,9 @@ def _count_from_here():
     at_the_start.update({cause: reopened(cause) for cause in ("lake", "refused")})
 
 
-async def ended(running, timeout_s=60.0):
+async def ended(running):
     """Ingest has ended by itself."""
-    done, _ = await asyncio.wait([running.task], timeout=timeout_s)
+    done, _ = await asyncio.wait([running.task], timeout=PATIENCE_S)
     assert done
 
 
@@ -147,7 +147,7 @@ async def test_new_partitions_are_landed_without_a_restart(world, lake, tmp_path
             async with EventHubsServer(own, port=small.port):
                 await send(grown, readings(11, 21), "orders", "1")
                 await send(grown, readings(1, 11, vehicle=2), "orders", "3")
-                await until(lambda: len(lake.keys()) == 30, timeout_s=60)
+                await until(lambda: len(lake.keys()) == 30)
                 running.stop.set()
                 await running.task
 
@@ -163,10 +163,10 @@ async def test_a_full_disk_is_waited_for(world, lake, monkeypatch):
     )
     async with ingesting(world, metrics_port=port):
         await send(world, readings(1, 101))
-        await until(lambda: reopened("lake"), timeout_s=60)
+        await until(lambda: reopened("lake"))
         assert await readiness(port) == 503
         full.disarm()
-        await until(lambda: len(lake.keys()) == 100, timeout_s=60)
+        await until(lambda: len(lake.keys()) == 100)
         await becomes_ready(port)
 
     assert_once(lake, 100)
@@ -183,9 +183,9 @@ async def test_storage_that_refuses_for_a_while_costs_nothing(world, lake):
         await until(lambda: len(lake.keys()) == 50)
         with world.storage.faults.inject(REFUSED):
             await send(world, readings(51, 101))
-            await until(lambda: reopened("refused"), timeout_s=60)
+            await until(lambda: reopened("refused"))
             assert await readiness(port) == 503
-        await until(lambda: len(lake.keys()) == 100, timeout_s=60)
+        await until(lambda: len(lake.keys()) == 100)
         await becomes_ready(port)
 
     assert_once(lake, 100)

@@ -6,6 +6,7 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.errors import HubRecreated
+from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import checkpoints, ingesting, json_event, send, sending, until
 
 
@@ -78,7 +79,7 @@ async def test_a_refused_rename_is_repeated(world, lake):
     world.storage.faults.fail(count=2, operation="rename", path_prefix="lake/raw/telemetry/date=")
     await send(world, readings(1, 101))
     async with ingesting(world):
-        await until(lambda: len(lake.keys()) == 100, timeout_s=60)
+        await until(lambda: len(lake.keys()) == 100)
 
     assert_once(lake, 100)
 
@@ -131,7 +132,7 @@ async def test_a_recreated_hub_is_refused_until_accepted(world, lake):
 
     with pytest.raises(HubRecreated, match="FLEETPRICE_INGEST_ACCEPT_RECREATED=telemetry"):
         async with ingesting(world) as running:
-            await asyncio.wait([running.task], timeout=15)
+            await asyncio.wait([running.task], timeout=PATIENCE_S)
 
     async with ingesting(world, accept_recreated="telemetry"):
         await until(lambda: len(lake.keys()) == 100)

@@ -7,6 +7,7 @@ import signal
 import aiohttp
 import pytest
 
+from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import json_event, sending, until
 from tests.integration.ingest.test_process import logged, process
 
@@ -31,7 +32,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, lake):
         await send_part(201, 401)
         assert (await logged(running, "worker_ended"))["exit_code"] == -signal.SIGKILL
         await logged(running, "worker_started")
-        await until(lambda: len(lake.keys()) == len(events), timeout_s=60)
+        await until(lambda: len(lake.keys()) == len(events))
         running.terminate()
         await running.communicate()
 
@@ -52,10 +53,10 @@ async def test_the_metrics_and_readiness_of_all_workers_on_one_port(world, lake)
                 async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
                     return answer.status == 200
 
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(PATIENCE_S):
                 while not await is_ready():  # noqa: ASYNC110 - a process tells nobody
                     await asyncio.sleep(0.05)
-            await until(lambda: len(lake.keys()) == PARTITIONS * 5, timeout_s=60)
+            await until(lambda: len(lake.keys()) == PARTITIONS * 5)
             async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
                 metrics = await answer.text()
         running.terminate()

@@ -4,8 +4,6 @@ import json
 import os
 import sys
 
-import pytest
-
 from shared.world import write_world
 
 
@@ -66,7 +64,6 @@ async def test_a_directory_without_a_world_exits_2(tmp_path):
     assert err.count("\n") == 1
 
 
-@pytest.mark.timeout(60)
 async def test_a_directory_at_rest_is_served_and_read(at_rest):
     """With nothing running, verify serves the directory's own files, reads them, and leaves nothing."""
     code, out, err = await run(ORACLE_DATA=at_rest, ORACLE_AS_JSON=1)

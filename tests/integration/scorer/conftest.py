@@ -18,6 +18,7 @@ from shared.contract.reading import Reading
 from shared.hubs.clients import consumer_client, producer_client
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.hubs.predictions import PredictionReader
+from tests.conftest import PATIENCE_S
 
 READING_AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SEND = 500
@@ -81,7 +82,7 @@ class Published:
 
     async def of(self, vehicle, count):
         """All predictions of a vehicle, as soon as there are `count`."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE_S):
             while len(found := [one for one in self._predictions if one.vehicle_id == vehicle]) < count:
                 self._arrival.clear()
                 await self._arrival.wait()

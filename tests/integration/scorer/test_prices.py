@@ -13,6 +13,7 @@ from services.scorer.model import load_model
 from services.scorer.pricing import Pricer
 from services.scorer.registry import read_shipped
 from services.scorer.rest.app import make_app
+from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from shared.errors import PortInUse, SettingsError
 from shared.metrics import serve_app
@@ -31,13 +32,13 @@ KEY = {"Authorization": "Bearer fleetprice-dev-key"}
 
 
 @pytest.fixture(scope="module")
-def pricer():
-    return Pricer(load_model(read_shipped(None)))
+def served():
+    return ServedModel(Pricer(load_model(read_shipped(None))))
 
 
 @pytest.fixture
-async def http(pricer):
-    app = make_app(ScorerSettings(max_body_bytes=300_000), pricer, lambda: True)
+async def http(served):
+    app = make_app(ScorerSettings(max_body_bytes=300_000), served, lambda: True)
     async with (
         serve_app(app, "127.0.0.1", 0, "PORT") as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=KEY) as session,
@@ -202,9 +203,9 @@ async def test_request_ids_are_echoed(http):
     assert len(response.headers["X-Request-Id"]) == 32
 
 
-async def test_health_and_metrics_need_no_key(pricer):
+async def test_health_and_metrics_need_no_key(served):
     """Probes and metrics answer without a key; not ready is 503; requests are counted by route and status."""
-    app = make_app(ScorerSettings(), pricer, lambda: False)
+    app = make_app(ScorerSettings(), served, lambda: False)
     async with (
         serve_app(app, "127.0.0.1", 0, "PORT") as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,

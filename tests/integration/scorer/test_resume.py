@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import time
 
 import pytest
 from azure.eventhub import EventData
@@ -13,6 +12,7 @@ from services.scorer.stream.lineage import Lineage, Place
 from shared.errors import HubRecreated, SettingsError
 from shared.hubs.clients import hub_created_at, producer_client
 from shared.hubs.resume import checkpoint_store
+from tests.conftest import PATIENCE_S
 
 
 def numbers(predictions):
@@ -94,13 +94,11 @@ async def test_two_scorers_share_the_partitions(scorer, fleet, published):
                 assert numbers(predictions) == list(range(1, 501))
 
 
-async def test_sigterm_ends_quickly(scorer, fleet, published):
-    """Told to stop under load, it finishes the send in flight and is gone within a second and a half."""
+async def test_sigterm_finishes_the_send_in_flight(scorer, fleet, published):
+    """Told to stop under load, it finishes the send in flight; the next goes on without a double."""
     async with scorer():
         await fleet.send(fleet.singles(3_000))
         await published.of("v1", 1)
-        started_s = time.monotonic()
-    assert time.monotonic() - started_s < 1.5
     async with scorer():
         predictions = await published.of("v1", 3_000)
     assert numbers(predictions) == list(range(1, 3_001))
@@ -116,7 +114,7 @@ async def test_a_recreated_hub_is_refused(scorer, fleet, published, world):
     world.hub.create_hub("telemetry")
     with pytest.raises(HubRecreated, match="FLEETPRICE_PREDICTIONS_HUB"):
         async with scorer() as task:
-            await asyncio.wait([task], timeout=30)
+            await asyncio.wait([task], timeout=PATIENCE_S)
 
 
 async def test_a_missing_hub_and_a_wrong_key_are_said_in_one_line(scorer, settings):
@@ -128,7 +126,7 @@ async def test_a_missing_hub_and_a_wrong_key_are_said_in_one_line(scorer, settin
     ):
         with pytest.raises(SettingsError, match=name) as refusal:
             async with scorer(**values) as task:
-                await asyncio.wait([task], timeout=60)
+                await asyncio.wait([task], timeout=PATIENCE_S)
         assert "\n" not in str(refusal.value)
 
 
@@ -137,4 +135,4 @@ async def test_partition_counts_must_match(scorer, world):
     world.hub.create_hub("few", partition_count=2)
     with pytest.raises(SettingsError, match="FLEETPRICE_PREDICTIONS_HUB"):
         async with scorer(predictions_hub="few") as task:
-            await asyncio.wait([task], timeout=30)
+            await asyncio.wait([task], timeout=PATIENCE_S)

@@ -16,6 +16,7 @@ from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.hubs.clients import consumer_client
 from shared.hubs.partition_stream import Gap, partition_events
+from tests.conftest import PATIENCE_S
 
 PARTITIONS = 4
 
@@ -125,7 +126,7 @@ class Fleet:
 
     async def _until(self, is_so):
         records = (self.data / "simulator").glob
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             # Files of the simulator's: there is nothing to await.
             while not is_so([path.read_bytes() for path in records("p*.ndjson")]):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)

@@ -11,6 +11,7 @@ from azure.storage.filedatalake.aio import DataLakeServiceClient
 from services.emulator.certificate import own_certificate
 from services.emulator.listener import Listener
 from services.emulator.storage.server import WELL_KNOWN_KEY, StorageServer
+from tests.conftest import PATIENCE_S
 
 
 @pytest.fixture
@@ -68,7 +69,7 @@ async def test_without_a_certificate_https_is_hung_up_on(tmp_path):
     """Where no TLS is served, a client that tries is not left waiting."""
     async with StorageServer(tmp_path) as storage:
         with pytest.raises((ConnectionError, ssl.SSLError)):
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await asyncio.open_connection("127.0.0.1", storage.port, ssl=ssl.create_default_context())
 
 
@@ -78,7 +79,7 @@ async def test_who_says_nothing_is_dropped_and_forgotten():
     await listener.open("127.0.0.1", 0)
     try:
         peers = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(20)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             for reader, writer in peers:
                 assert await reader.read() == b""
                 writer.close()
@@ -90,7 +91,7 @@ async def test_who_says_nothing_is_dropped_and_forgotten():
 async def test_what_has_not_spoken_yet_ends_with_the_server(tmp_path):
     """A silent connection, or half a TLS handshake, does not keep the server from ending."""
     certificate = own_certificate(tmp_path / "tls", "127.0.0.1")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         async with StorageServer(tmp_path, tls=certificate.server_context()) as storage:
             silent, half = [await asyncio.open_connection("127.0.0.1", storage.port) for _ in range(2)]
             half[1].write(b"\x16\x03\x01")

@@ -8,6 +8,7 @@ from shared.errors import NeedsAttention
 from shared.processes.process import Program
 from shared.processes.racing import first_of
 from shared.processes.supervisor import Supervisor
+from tests.conftest import PATIENCE_S
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ IS_DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SER
 
 async def lives(log, count):
     """The process ids in the log, once there are so many."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while len(pids := log.read_text().split() if log.exists() else []) < count:  # noqa: ASYNC110 - a child
             await asyncio.sleep(0.02)
     return [int(pid) for pid in pids]
