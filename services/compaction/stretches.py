@@ -5,11 +5,12 @@ what its footer says. So nothing here decides about losses or doubles, only abou
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 from shared.errors import NeedsAttention
 from shared.slot_chain.footer import Footer
+from shared.slot_chain.key_values import key_values_of, values_of
 from shared.slot_chain.slot import Lane, folder_of
 
 
@@ -69,17 +70,16 @@ class Covered:
     created_at: str
 
     def key_values(self) -> dict[str, str]:
-        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        """Text by name, integers in decimal."""
+        return key_values_of(self)
 
     @classmethod
     def of(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
         """The inverse; raises NeedsAttention for a file that no compaction wrote."""
         try:
-            texts = {field.name: key_values[field.name.encode()].decode() for field in fields(cls)}
-            values = {name: text if name == "created_at" else int(text) for name, text in texts.items()}
+            return cls(**values_of(cls, key_values))
         except (KeyError, ValueError) as error:
             raise NeedsAttention(f"{path} was not written by a compaction ({error}): move it away") from error
-        return cls(**values)  # type: ignore[arg-type] # each value was made from its field's type
 
 
 def covered_by(footers: Sequence[Footer]) -> Covered:

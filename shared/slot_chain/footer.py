@@ -4,10 +4,11 @@ They are the chain: the newest file's `next_first` and `next_folder` name the ne
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Self
 
 from shared.errors import NeedsAttention
+from shared.slot_chain.key_values import key_values_of, values_of
 from shared.slot_chain.slot import hour_of
 
 
@@ -47,18 +48,13 @@ class Footer:
 
     def key_values(self) -> dict[str, str]:
         """Text by name, integers in decimal."""
-        return {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        return key_values_of(self)
 
     @classmethod
     def of(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
         """The inverse of `key_values`; raises NeedsAttention for a file that ingest did not write."""
         try:
-            texts = {field.name: key_values[field.name.encode()].decode() for field in fields(cls)}
-            values = {
-                field.name: int(texts[field.name]) if field.type is int else texts[field.name]
-                for field in fields(cls)
-            }
-            footer = cls(**values)  # type: ignore[arg-type] # each value was made from its field's type
+            footer = cls(**values_of(cls, key_values))
             hour_of(footer.next_folder)
         except (KeyError, ValueError) as error:
             raise NeedsAttention(

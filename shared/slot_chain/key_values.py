@@ -1,0 +1,19 @@
+"""A value of texts and integers as the key-values of a Parquet footer, and back (pure)."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+
+def key_values_of(value: Any) -> dict[str, str]:
+    """A dataclass's fields as text by name, integers in decimal."""
+    return {field.name: str(getattr(value, field.name)) for field in fields(value)}
+
+
+def values_of(kind: type[Any], key_values: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """The inverse, for the dataclass `kind`; raises KeyError or ValueError where they are not of one."""
+    values: dict[str, Any] = {}
+    for field in fields(kind):
+        text = key_values[field.name.encode()].decode()
+        values[field.name] = int(text) if field.type is int else text
+    return values
