@@ -11,6 +11,7 @@ from services.scorer.model import load_model
 from services.scorer.pricing import Pricer
 from services.scorer.registry import read_from_lake, read_shipped
 from services.scorer.rest.app import make_app
+from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.telemetry import GROUP, TelemetryStream
 from shared.errors import ModelUnusable, NeedsAttention, SettingsError
@@ -30,11 +31,12 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     if not (settings.stream or settings.http):
         raise SettingsError("neither stream nor HTTP is on: there is nothing to do")
     async with AsyncExitStack() as stack:
-        pricer = await _load_pricer(settings)
-        log.info("model_loaded", model=pricer.manifest.name, version=pricer.manifest.version)
-        stream = await _open_stream(settings, pricer, stack) if settings.stream else None
+        served = ServedModel(await _load_pricer(settings))
+        manifest = served.pricer.manifest
+        log.info("model_loaded", model=manifest.name, version=manifest.version)
+        stream = await _open_stream(settings, served, stack) if settings.stream else None
         if settings.http:
-            app = make_app(settings, pricer, partial(_is_ready, stop, stream))
+            app = make_app(settings, served, partial(_is_ready, stop, stream))
             port = await stack.enter_async_context(
                 serve_app(app, settings.host, settings.http_port, "FLEETPRICE_SCORER_HTTP_PORT")
             )
@@ -68,7 +70,9 @@ async def _model_files(settings: ScorerSettings) -> dict[str, bytes]:
     return read_shipped(settings.version) if files is None else files
 
 
-async def _open_stream(settings: ScorerSettings, pricer: Pricer, stack: AsyncExitStack) -> TelemetryStream:
+async def _open_stream(
+    settings: ScorerSettings, served: ServedModel, stack: AsyncExitStack
+) -> TelemetryStream:
     store = checkpoint_store(settings)
     await stack.enter_async_context(store)
     output = await stack.enter_async_context(
@@ -77,7 +81,7 @@ async def _open_stream(settings: ScorerSettings, pricer: Pricer, stack: AsyncExi
     source = await stack.enter_async_context(
         consumer_client(settings, settings.telemetry_hub, GROUP, store, **_RETRIES)
     )
-    return TelemetryStream(settings, pricer, source, output, store)
+    return TelemetryStream(settings, served, source, output, store)
 
 
 if __name__ == "__main__":

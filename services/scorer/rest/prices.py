@@ -7,9 +7,9 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
-from services.scorer.pricing import Pricer
 from services.scorer.rest.problems import Problem, Refusal
 from services.scorer.rest.vehicles import Id, Item, decode_vehicles
+from services.scorer.serving import ServedModel
 
 _JSON = "application/json"
 
@@ -42,8 +42,8 @@ class Prices(Struct, frozen=True):
 class PricesEndpoint:
     """Reads the request, prices what can be priced, answers item by item."""
 
-    def __init__(self, pricer: Pricer) -> None:
-        self._pricer = pricer
+    def __init__(self, served: ServedModel) -> None:
+        self._served = served
 
     async def handle(self, request: web.Request) -> web.Response:
         """Raises Refusal where the request as a whole cannot be served."""
@@ -62,8 +62,9 @@ class PricesEndpoint:
         good = [item for item in items if item.vehicle is not None]
         if not good:
             return
-        priced = self._pricer.price(self._pricer.columns_of([item.vehicle for item in good if item.vehicle]))
-        manifest = self._pricer.manifest
+        pricer = self._served.pricer
+        priced = pricer.price(pricer.columns_of([item.vehicle for item in good if item.vehicle]))
+        manifest = pricer.manifest
         numbers = zip(priced.price.tolist(), priced.lower.tolist(), priced.upper.tolist(), strict=True)
         for item, (price, lower, upper), extrapolated in zip(
             good, numbers, priced.extrapolated(), strict=True

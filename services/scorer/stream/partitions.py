@@ -9,7 +9,7 @@ from datetime import datetime
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
-from services.scorer.pricing import Pricer
+from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.checkpoints import NOTHING_YET, CheckpointHint
 from services.scorer.stream.lineage import lineage_of
@@ -59,13 +59,13 @@ class OwnedPartitions:
         settings: ScorerSettings,
         hubs: Hubs,
         store: ResumingCheckpointStore,
-        pricer: Pricer,
+        served: ServedModel,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
         self._hubs = hubs
         self._store = store
-        self._pricer = pricer
+        self._served = served
         self._fail = fail
         self._starts: dict[str, Start] = {}
         self._skips: dict[str, int] = {}
@@ -103,7 +103,7 @@ class OwnedPartitions:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(sender)
             pipeline = PartitionPipeline(
-                self._settings, partition_id, self._hubs.created_at, start, self._pricer
+                self._settings, partition_id, self._hubs.created_at, start, self._served
             )
             worker = PartitionWorker(pipeline, sender, self._settings.max_events, self._fail)
             hint = CheckpointHint(self._store, context)

@@ -8,6 +8,7 @@ from azure.eventhub import EventData
 from prometheus_client import Counter
 
 from services.scorer.pricing import Pricer
+from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.bodies import CARRIED, PredictionBodies
 from services.scorer.stream.chunks import Chunk, SourceEvent, chunks_of, without_lines_through
@@ -54,17 +55,16 @@ class PartitionPipeline:
         partition_id: str,
         source_created_at: datetime,
         start: Start,
-        pricer: Pricer,
+        served: ServedModel,
     ) -> None:
         self._partition = int(partition_id)
         self._max_rows = settings.max_rows
         self._created_at = source_created_at
         self._start = start
-        self._pricer = pricer
+        self._served = served
+        self._form = settings.output
         self._contiguity = Contiguity(start.next_expected)
         self._decoder = BodyDecoder(READING)
-        self._bodies = PredictionBodies(pricer.manifest, self._partition, settings.output)
-        self._columns = (*CARRIED, *pricer.fields)
         self._next_sequence = NEXT_SEQUENCE.labels(settings.telemetry_hub, partition_id)
         self._next_sequence.set(start.next_expected)
 
@@ -90,10 +90,15 @@ class PartitionPipeline:
         return fresh, None
 
     def outputs(self, events: Sequence[EventData]) -> Iterator[Output]:
-        """Priced one by one as they are asked for; a bad record has none: ingest keeps it with its bytes."""
+        """Priced one by one as they are asked for; a bad record has none: ingest keeps it with its bytes.
+
+        By one version, however many outputs an event fills and however often the model is swapped meanwhile.
+        """
+        pricer = self._served.pricer
+        bodies = PredictionBodies(pricer.manifest, self._partition, self._form)
         decoded = (self._decoded(event) for event in events)
-        for chunk in chunks_of(decoded, self._max_rows, self._columns):
-            yield Output(self._priced(chunk), len(chunk), chunk.oldest_enqueued_us)
+        for chunk in chunks_of(decoded, self._max_rows, (*CARRIED, *pricer.fields)):
+            yield Output(self._priced(chunk, pricer, bodies), len(chunk), chunk.oldest_enqueued_us)
         self._next_sequence.set(sequence_of(events[-1]) + 1)
 
     def _cross_gap(self, sequence: int) -> None:
@@ -112,13 +117,13 @@ class PartitionPipeline:
             BAD_READINGS.inc(len(decoded.bad))
         return SourceEvent(sequence, enqueued_us(event), decoded)
 
-    def _priced(self, chunk: Chunk) -> EventData:
+    def _priced(self, chunk: Chunk, pricer: Pricer, bodies: PredictionBodies) -> EventData:
         columns = (
-            self._pricer.columns_of(chunk.records)
+            pricer.columns_of(chunk.records)
             if chunk.batch is None
-            else {name: chunk.batch.column(name) for name in self._pricer.fields}
+            else {name: chunk.batch.column(name) for name in pricer.fields}
         )
-        body, content_type = self._bodies.encode(chunk, self._pricer.price(columns), datetime.now(UTC))
+        body, content_type = bodies.encode(chunk, pricer.price(columns), datetime.now(UTC))
         event = EventData(body)
         event.content_type = content_type
         lineage = Lineage(self._created_at, self._partition, chunk.first, chunk.last)

@@ -8,7 +8,7 @@ from azure.core.exceptions import AzureError
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.exceptions import AuthenticationError, EventHubError, OwnershipLostError
 
-from services.scorer.pricing import Pricer
+from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partitions import Hubs, OwnedPartitions
 from shared.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
@@ -31,14 +31,14 @@ class TelemetryStream:
     def __init__(
         self,
         settings: ScorerSettings,
-        pricer: Pricer,
+        served: ServedModel,
         source: EventHubConsumerClient,
         output: EventHubConsumerClient,
         store: ResumingCheckpointStore,
     ) -> None:
         """`source` must have been made with `store`."""
         self._settings = settings
-        self._pricer = pricer
+        self._served = served
         self._source = source
         self._output = output
         self._store = store
@@ -56,7 +56,7 @@ class TelemetryStream:
         Raises NeedsAttention for hubs that do not fit, SinkUnavailable where the predictions hub is given up.
         """
         hubs = await self._checked_hubs()
-        partitions = OwnedPartitions(self._settings, hubs, self._store, self._pricer, self._fail)
+        partitions = OwnedPartitions(self._settings, hubs, self._store, self._served, self._fail)
         self._partitions = partitions
         self._store.resume = partitions.resume_points
         receiving = asyncio.create_task(self._receive(partitions))
