@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from services.emulator.event_hubs import annotations
 from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs.annotations import Event
-from services.emulator.event_hubs.decoding import DecodeError, Described, decode, skip
-from services.emulator.event_hubs.sections import check_bodies, check_section
+from services.emulator.event_hubs.decoding import DecodeError, decode, skip
+from services.emulator.event_hubs.sections import check_bodies, check_section, sections
 
 BATCH_FORMAT = 0x80013700
 
@@ -176,21 +176,14 @@ def _sender_annotations(section: bytes) -> tuple[bytes, int, str | None]:
 
 def request(payload: bytes) -> Request:
     """The message that a request node was sent. Raises DecodeError."""
-    sections: dict[Any, Any] = {}
-    position = 0
-    while position < len(payload):
-        section, position = decode(payload, position)
-        if not isinstance(section, Described):
-            raise DecodeError("a message's section is not described")
-        if isinstance(section.descriptor, (int, str)):
-            sections[section.descriptor] = section.value
-    fields = sections.get(_PROPERTIES_CODE) or []
-    properties = sections.get(_APPLICATION_PROPERTIES_CODE) or {}
+    found = {code: value for code, value in sections(payload) if isinstance(code, (int, str))}
+    fields = found.get(_PROPERTIES_CODE) or []
+    properties = found.get(_APPLICATION_PROPERTIES_CODE) or {}
     if not isinstance(fields, list) or not isinstance(properties, dict):
         raise DecodeError("a message's properties are not what they must be")
     fields = [*fields, *[None] * _FIELDS_OF_PROPERTIES]
     reply_to = fields[4] if isinstance(fields[4], str) else None
-    return Request(fields[0], reply_to, properties, sections.get(_VALUE_CODE))
+    return Request(fields[0], reply_to, properties, found.get(_VALUE_CODE))
 
 
 def response(answered: Request, status: int, description: str, body: bytes, condition: str = "") -> bytes:

@@ -5,7 +5,7 @@ is refused that is not AMQP, or nested too deeply, or has fields that a section 
 as it came, even what the Python SDK cannot read: char, decimal32 and 64, huge decimal128, empty arrays.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from struct import Struct
 from typing import Any
 
@@ -113,6 +113,16 @@ def section_at(message: bytes, position: int) -> tuple[int, int]:
     if message[position : position + 2] != _START or position + 2 >= len(message):
         raise DecodeError("a message has no section where one must begin")
     return skip(message, position), message[position + 2]
+
+
+def sections(message: bytes) -> Iterator[Described]:
+    """A message's sections, decoded. Raises DecodeError."""
+    position = 0
+    while position < len(message):
+        section, position = decode(message, position)
+        if not isinstance(section, Described):
+            raise DecodeError("a message's section is not described")
+        yield section
 
 
 def check_section(section: bytes) -> None:

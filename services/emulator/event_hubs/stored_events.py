@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from services.emulator.event_hubs.annotations import PARTITION_KEY
-from services.emulator.event_hubs.decoding import DecodeError, Described, decode
 from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.records import HEADER_BYTES, marks
+from services.emulator.event_hubs.sections import sections
 
 _CHUNK_BYTES = 1 << 20
 _ANNOTATIONS, _PROPERTIES, _APPLICATION_PROPERTIES = 0x72, 0x73, 0x74
@@ -49,20 +49,16 @@ def stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]
 def _content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | None]:
     """Body, application properties, partition key, content type."""
     bodies: list[Any] = []
-    sections: dict[int, Any] = {}
-    position = 0
-    while position < len(message):
-        section, position = decode(message, position)
-        if not isinstance(section, Described):
-            raise DecodeError("a message's section is not described")
-        if section.descriptor in {_DATA, _SEQUENCE}:
-            bodies.append(section.value)
+    found: dict[int, Any] = {}
+    for code, value in sections(message):
+        if code in {_DATA, _SEQUENCE}:
+            bodies.append(value)
         else:
-            sections[section.descriptor] = section.value
-    fields = [*(sections.get(_PROPERTIES) or []), *[None] * (_CONTENT_TYPE_FIELD + 1)]
-    if _VALUE in sections:
-        body: Any = sections[_VALUE]
+            found[code] = value
+    fields = [*(found.get(_PROPERTIES) or []), *[None] * (_CONTENT_TYPE_FIELD + 1)]
+    if _VALUE in found:
+        body: Any = found[_VALUE]
     else:
         body = b"".join(bodies) if all(isinstance(part, bytes) for part in bodies) else bodies
-    key = (sections.get(_ANNOTATIONS) or {}).get(PARTITION_KEY)
-    return body, sections.get(_APPLICATION_PROPERTIES) or {}, key, fields[_CONTENT_TYPE_FIELD]
+    key = (found.get(_ANNOTATIONS) or {}).get(PARTITION_KEY)
+    return body, found.get(_APPLICATION_PROPERTIES) or {}, key, fields[_CONTENT_TYPE_FIELD]
