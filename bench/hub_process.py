@@ -53,12 +53,9 @@ class HubProcess:
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
     def resident_mb(self, field: str = "VmRSS") -> float:
-        """What it holds in memory now, or (`VmHWM`) has held at most since `forget_peak`."""
+        """What it holds in memory now, or (`VmHWM`) has held at most."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
-
-    def forget_peak(self) -> None:
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def client(self, module: str, work: str, **arguments: object) -> Run:
         """Run `python -m bench.<module>` to its end. Raises CalledProcessError."""

@@ -32,10 +32,6 @@ class Load:
         return self.events_a_partition * self.pack
 
     @property
-    def events_in_all(self) -> int:
-        return self.events_a_partition * PARTITIONS
-
-    @property
     def readings(self) -> int:
         return self.rows_a_partition * PARTITIONS
 

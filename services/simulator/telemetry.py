@@ -20,7 +20,6 @@ from services.simulator.powertrain import Powertrains, PowertrainState
 from services.simulator.routes import Place, Routes
 from services.simulator.upkeep import Upkeep, UpkeepState
 from shared.contract.columns import INSTANT, READING
-from shared.contract.reading import Reading
 
 Instants = NDArray[np.datetime64]
 Columns = dict[str, NDArray[Any]]
@@ -156,11 +155,6 @@ def _plain(column: NDArray[Any]) -> list[Any]:
         instants: list[datetime] = column.tolist()
         return [instant.replace(tzinfo=UTC) for instant in instants]
     return list(column.tolist())
-
-
-def to_readings(columns: Columns) -> list[Reading]:
-    """The contract's own records."""
-    return [Reading(**row) for row in to_rows(columns)]
 
 
 def to_json(columns: Columns) -> list[bytes]:

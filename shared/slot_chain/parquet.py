@@ -72,12 +72,6 @@ def read_metadata(tail: bytes) -> pq.FileMetaData:
     return pq.read_metadata(pa.BufferReader(_MAGIC + tail[-footer_size(tail) :]))
 
 
-def read_key_values(tail: bytes) -> dict[bytes, bytes]:
-    """The key-values of such a footer."""
-    found: dict[bytes, bytes] = read_metadata(tail).metadata or {}
-    return found
-
-
 def _leaves(schema: pa.Schema) -> list[str]:
     """Column names as Parquet knows them: a list's values stand under their own path."""
     return [

@@ -68,7 +68,7 @@ class Talker:
             lambda: amqp.uint(pick(_NUMBERS)),
             lambda: amqp.ulong(pick(_NUMBERS)),
             lambda: amqp.long(-pick(_NUMBERS)),
-            lambda: amqp.double(self.random.random()),
+            lambda: b"\x82" + self.random.randbytes(8),
             lambda: amqp.timestamp(pick(_NUMBERS)),
             lambda: amqp.string("ü" * self.random.randint(0, 200)),
             lambda: amqp.symbol(pick(["sym", "x-opt-offset", "com.microsoft:epoch"])),

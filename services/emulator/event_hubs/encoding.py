@@ -17,7 +17,6 @@ _INT = Struct(">Bi")
 _BYTE = Struct(">Bb")
 _ULONG = Struct(">BQ")
 _LONG = Struct(">Bq")
-_DOUBLE = Struct(">Bd")
 _COMPOUND_8 = Struct(">BBB")
 _COMPOUND_32 = Struct(">BII")
 
@@ -55,10 +54,6 @@ def integer(value: int) -> bytes:
 
 def long(value: int) -> bytes:
     return _BYTE.pack(0x55, value) if _SMALL_MIN <= value <= _SMALL_MAX else _LONG.pack(0x81, value)
-
-
-def double(value: float) -> bytes:
-    return _DOUBLE.pack(0x82, value)
 
 
 def timestamp(unix_ms: int) -> bytes:

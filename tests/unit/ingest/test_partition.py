@@ -14,7 +14,7 @@ from services.ingest.roll import RollPolicy
 from shared.errors import GapUnexplained
 from shared.slot_chain.chain import find_heads
 from shared.slot_chain.footer import Footer
-from shared.slot_chain.parquet import encode, read_key_values
+from shared.slot_chain.parquet import encode, read_metadata
 from shared.slot_chain.root import make_root, root_of
 from shared.slot_chain.slot import HOUR_US, Lane
 from tests.unit.ingest.model import CONTRACT, CREATED_AT, ModelLake, Tick
@@ -81,7 +81,7 @@ def chain(lake, partition=0):
     found = []
     for path, data in sorted(lake.files.items()):
         if path.startswith("raw/ticks/date=") and f"/p{partition:02d}-" in path:
-            found.append((path.removeprefix("raw/ticks/"), Footer.of(read_key_values(data), path)))
+            found.append((path.removeprefix("raw/ticks/"), Footer.of(read_metadata(data).metadata, path)))
     return found
 
 

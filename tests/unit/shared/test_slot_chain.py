@@ -7,7 +7,7 @@ import pytest
 from shared.contract.columns import PREDICTION, READING
 from shared.errors import NeedsAttention
 from shared.slot_chain.footer import Footer, Head
-from shared.slot_chain.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_key_values
+from shared.slot_chain.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_metadata
 from shared.slot_chain.slot import (
     Lane,
     Staged,
@@ -81,7 +81,7 @@ def test_a_footer_is_read_back_from_the_tail(contract):
     """The last 64 KB of a file are enough to go on from it, whichever reader wrote the question."""
     data = encode(contract.raw_schema.empty_table(), FOOTER)
 
-    footer = Footer.of(read_key_values(data[-FOOTER_READ_BYTES:]), "path")
+    footer = Footer.of(read_metadata(data[-FOOTER_READ_BYTES:]).metadata, "path")
 
     assert footer == FOOTER
     assert footer.head == Head(20, HOUR + 1, "1234")
@@ -96,7 +96,7 @@ def test_a_foreign_file_in_a_slot_needs_a_person():
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"a": [1]}), sink)
     with pytest.raises(NeedsAttention, match="the/path"):
-        Footer.of(read_key_values(bytes(sink.getvalue())), "the/path")
+        Footer.of(read_metadata(bytes(sink.getvalue())).metadata, "the/path")
     with pytest.raises(ValueError, match="not Parquet"):
         footer_size(b"0123456789")
 

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 from services.simulator.drive_cycles import TRIP_S, drive_cycles
 from services.simulator.fleet import draw_fleet
 from services.simulator.market import shipped_market
-from services.simulator.telemetry import Telemetry, to_batch, to_json, to_readings
+from services.simulator.telemetry import Telemetry, to_batch, to_json, to_rows
 from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, NDJSON, BodyDecoder
 from shared.contract.columns import READING, batch_of
+from shared.contract.reading import Reading
 
 AT = np.datetime64("2026-01-05T08:00:00", "us")
 SOME = range(0, 400, 13)
@@ -22,6 +23,11 @@ def of_kind(telemetry, name):
 
 def at_once(telemetry, vehicles, reading_nos):
     return telemetry.columns(np.asarray(vehicles), np.asarray(reading_nos), np.full(len(vehicles), AT))
+
+
+def to_readings(columns):
+    """The contract's own records."""
+    return [Reading(**row) for row in to_rows(columns)]
 
 
 def test_same_seed_same_readings(telemetry):
