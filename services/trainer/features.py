@@ -26,16 +26,17 @@ _YEAR, _ODOMETER_KM = NUMERIC.index("year"), NUMERIC.index("odometer_km")
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """One mapping of canonical word to code for each of CODE_COLUMNS."""
+    """One mapping of canonical word to code for each of `columns` of `cat`."""
 
     mappings: tuple[dict[str, float], ...]
+    columns: tuple[int, ...] = CODE_COLUMNS
 
     def features(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Features:
-        """float32 [N, 9]: the same numbers as the graph derives from the same inputs."""
+        """float32 [N, codes + numbers]: the same numbers as the graph derives from the same inputs."""
         nan = float("nan")
         codes = [
             np.array([mapping.get(word, nan) for word in cat[:, column]], dtype=np.float32)
-            for column, mapping in zip(CODE_COLUMNS, self.mappings, strict=True)
+            for column, mapping in zip(self.columns, self.mappings, strict=True)
         ]
         return np.column_stack([*codes, num])
 
@@ -48,7 +49,7 @@ def learn_codes(listings: Listings, rows: Mask) -> Codes:
     targets[_RESIDUAL_CODE] = log_price - _age_and_use(num, log_price)
     cat = listings.cat[rows]
     return Codes(
-        tuple(_ranks(cat[:, column], target) for column, target in zip(CODE_COLUMNS, targets, strict=True))
+        tuple(ranks(cat[:, column], target) for column, target in zip(CODE_COLUMNS, targets, strict=True))
     )
 
 
@@ -70,12 +71,14 @@ def _age_and_use(num: Floats, log_price: Floats) -> Floats:
     return explained
 
 
-def _ranks(words: NDArray[np.object_], target: Floats) -> dict[str, float]:
-    """Rare words are drawn to the mean: a single listing says little of its model."""
+def ranks(words: NDArray[np.object_], target: Floats, prior_rows: float = _PRIOR_ROWS) -> dict[str, float]:
+    """Words ordered by the mean of `target`; rare ones are drawn to the mean of all: a single listing says
+    little of its model.
+    """
     known = words != ""
     names, codes, counts = np.unique(words[known].astype(str), return_inverse=True, return_counts=True)
     mean = target[known].mean() if known.any() else 0.0
-    means = (np.bincount(codes, target[known]) + _PRIOR_ROWS * mean) / (counts + _PRIOR_ROWS)
+    means = (np.bincount(codes, target[known]) + prior_rows * mean) / (counts + prior_rows)
     ranked = names[np.argsort(means, kind="stable")]
     return {str(name): float(rank) for rank, name in enumerate(ranked)}
 

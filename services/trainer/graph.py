@@ -11,8 +11,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from services.trainer.features import CODE_COLUMNS, Codes
-from services.trainer.listings import CATEGORICAL, NUMERIC
+from services.trainer.features import Codes
 from services.trainer.trees import Trees
 from shared.model_manifest import canonical
 
@@ -28,8 +27,12 @@ def assemble(
     price: Trees,
     half_width: Trees,
     metadata: dict[str, str],
+    *,
+    numbers: int,
 ) -> bytes:
-    """`price` in log price; `half_width` in the log of the interval's half width in log price."""
+    """`price` in log price; `half_width` in the log of the interval's half width in log price; `spellings`
+    of each column of `cat`; `numbers` counts the columns of `num`.
+    """
     nodes = [
         *_features(codes, spellings),
         *_ensemble(price, "log_price"),
@@ -43,17 +46,21 @@ def assemble(
         nodes,
         "price",
         [
-            helper.make_tensor_value_info("cat", TensorProto.STRING, ["N", len(CATEGORICAL)]),
-            helper.make_tensor_value_info("num", TensorProto.FLOAT, ["N", len(NUMERIC)]),
+            helper.make_tensor_value_info("cat", TensorProto.STRING, ["N", len(spellings)]),
+            helper.make_tensor_value_info("num", TensorProto.FLOAT, ["N", numbers]),
         ],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N"]) for name in OUTPUTS],
         [
-            *[_constant(f"column_{k}", TensorProto.INT64, [k]) for k in range(len(CATEGORICAL))],
+            *[_constant(f"column_{k}", TensorProto.INT64, [k]) for k in range(len(spellings))],
             _constant("flat", TensorProto.INT64, [-1]),
             _constant("log_price_base", TensorProto.FLOAT, [price.base]),
             _constant("log_half_width_base", TensorProto.FLOAT, [half_width.base]),
         ],
     )
+    return _serialised(graph, metadata)
+
+
+def _serialised(graph: onnx.GraphProto, metadata: dict[str, str]) -> bytes:
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_ML, _ML_OPSET)],
@@ -69,9 +76,9 @@ def assemble(
 def _features(codes: Codes, spellings: tuple[frozenset[str], ...]) -> list[onnx.NodeProto]:
     nodes = [
         helper.make_node("Gather", ["cat", f"column_{k}"], [f"words_{k}"], axis=1)
-        for k in range(len(CATEGORICAL))
+        for k in range(len(spellings))
     ]
-    for k, (column, mapping) in enumerate(zip(CODE_COLUMNS, codes.mappings, strict=True)):
+    for k, (column, mapping) in enumerate(zip(codes.columns, codes.mappings, strict=True)):
         known = _with_spellings(mapping, spellings[column])
         nodes.append(
             helper.make_node(

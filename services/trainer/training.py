@@ -84,6 +84,7 @@ def build(
         price,
         ensembles.spread_trees(log_factor),
         _metadata(version, listings.digest, inputs),
+        numbers=len(NUMERIC),
     )
     session = Session(graph)
     parity = _parity_or_refuse(session, ensembles, log_factor, listings)
