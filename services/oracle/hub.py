@@ -12,7 +12,7 @@ from services.oracle.predictions import Predictions
 from services.oracle.readings import keys_in
 from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING, batch_of
-from shared.hubs.clients import body_of, consumer_client
+from shared.hubs.clients import body_of, consumer_client, content_type_of
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.hubs.predictions import PredictionReader
 from shared.settings import WorldSettings
@@ -97,7 +97,7 @@ async def waiting_keys(
                 if isinstance(events, Gap):
                     continue
                 for event in events:
-                    decoded = decoder.decode(body_of(event), event.content_type)
+                    decoded = decoder.decode(body_of(event), content_type_of(event))
                     batch = decoded.batch or batch_of(READING, decoded.records, decoded.extras)
                     pieces.append(keys_in(batch, codes))
     return np.unique(joined(pieces))

@@ -16,7 +16,7 @@ from services.simulator.schedule import Due
 from services.simulator.telemetry import Telemetry
 from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING
-from shared.hubs.clients import body_of
+from shared.hubs.clients import body_of, content_type_of
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.logs import log
 
@@ -102,7 +102,7 @@ async def _resolve_bad_bodies(outlet: Outlet, intent: BadIntent, tail: Iterable[
 
 def keys_in(decoder: BodyDecoder, event: EventData) -> list[Key]:
     """The (vehicle_id, reading_no) of every reading in an event, whoever sent it."""
-    decoded = decoder.decode(body_of(event), event.content_type)
+    decoded = decoder.decode(body_of(event), content_type_of(event))
     if decoded.batch is not None:
         ids, numbers = (decoded.batch.column(name).to_pylist() for name in ("vehicle_id", "reading_no"))
         return list(zip(ids, numbers, strict=True))

@@ -16,7 +16,7 @@ from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.errors import NeedsAttention
-from shared.hubs.clients import body_of, consumer_client, enqueued_us, sequence_of
+from shared.hubs.clients import body_of, consumer_client, content_type_of, enqueued_us, sequence_of
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.hubs.predictions import PredictionReader
 from shared.logs import log
@@ -97,7 +97,7 @@ async def _receive(
 
 def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[Sighting]:
     """The event's records and bad lines, in the order of their lines."""
-    decoded = decoder.decode(body_of(event), event.content_type)
+    decoded = decoder.decode(body_of(event), content_type_of(event))
     enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
     records, extras = decoded.records, decoded.extras
     if decoded.batch is not None:
@@ -110,4 +110,4 @@ def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator
     ]
     for line, record, extra in sorted(found, key=lambda one: one[0]):
         place = Place(partition, sequence_of(event), str(event.offset), line, enqueued_at)
-        yield Sighting(place, record, extra, event.content_type)  # type: ignore[arg-type]
+        yield Sighting(place, record, extra, content_type_of(event))  # type: ignore[arg-type]

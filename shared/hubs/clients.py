@@ -148,6 +148,12 @@ def content_type_in(raw: bytes | str | None) -> str | None:
     return raw.decode(errors="replace") if isinstance(raw, bytes) else raw
 
 
+def content_type_of(event: EventData) -> str | None:
+    """A received event's content type; `EventData.content_type` raises where it is no UTF-8."""
+    properties: Any = event.raw_amqp_message.properties
+    return None if properties is None else content_type_in(properties.content_type)
+
+
 def enqueued_us(event: EventData) -> int:
     """Enqueued time in microseconds since the epoch."""
     at = event.enqueued_time

@@ -13,7 +13,7 @@ from msgspec import Struct
 from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import PREDICTION
 from shared.contract.prediction import Prediction
-from shared.hubs.clients import body_of, consumer_client, enqueued_us, sequence_of
+from shared.hubs.clients import body_of, consumer_client, content_type_of, enqueued_us, sequence_of
 from shared.hubs.partition_stream import Gap, Position, partition_events
 from shared.hubs.watermark import Mark, Watermarks
 from shared.settings import WorldSettings
@@ -145,7 +145,7 @@ class PredictionReader:
                 )
 
     def _predictions_of(self, event: EventData) -> Iterator[tuple[int, Prediction]]:
-        decoded = self._decoder.decode(body_of(event), event.content_type)
+        decoded = self._decoder.decode(body_of(event), content_type_of(event))
         if decoded.batch is not None:
             rows = decoded.batch.drop_columns(["extra"]).to_pylist()
             return zip(decoded.lines, (msgspec.convert(row, Prediction) for row in rows), strict=True)

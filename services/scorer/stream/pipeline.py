@@ -15,7 +15,7 @@ from services.scorer.stream.chunks import Chunk, SourceEvent, chunks_of, without
 from services.scorer.stream.lineage import Lineage, Place
 from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING
-from shared.hubs.clients import body_of, enqueued_us, sequence_of
+from shared.hubs.clients import body_of, content_type_of, enqueued_us, sequence_of
 from shared.hubs.contiguity import Contiguity, Step
 from shared.hubs.progress import NEXT_SEQUENCE
 from shared.logs import log
@@ -109,7 +109,7 @@ class PartitionPipeline:
 
     def _decoded(self, event: EventData) -> SourceEvent:
         sequence = sequence_of(event)
-        decoded = self._decoder.decode(body_of(event), event.content_type)
+        decoded = self._decoder.decode(body_of(event), content_type_of(event))
         after = self._start.after
         if after is not None and sequence == after.sequence:
             decoded = without_lines_through(decoded, after.line)
