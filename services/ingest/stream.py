@@ -27,6 +27,7 @@ from services.ingest.watch import forget_lag, watch
 from services.ingest.worker import PartitionWorker
 from shared.errors import HubRecreated
 from shared.hubs.clients import LinkCountingConsumerClient
+from shared.hubs.receiving import RELEASE_GRACE_S, cancel_until_done, end_receiving
 from shared.lake import Lake
 from shared.slot_chain.chain import find_heads
 from shared.slot_chain.footer import Footer, Head
@@ -36,8 +37,7 @@ from shared.slot_chain.slot import Lane
 
 log = structlog.get_logger()
 
-# How often an idle partition's callback looks whether its worker still lives.
-_MAX_WAIT_S = 1.0
+_MAX_WAIT_S = 1.0  # how often an idle partition's callback looks whether its worker still lives
 OWNED = Gauge("fleetprice_ingest_owned_partitions", "Partitions that this process lands", ["hub"])
 
 
@@ -110,7 +110,7 @@ class StreamIngest:
         ends: set[asyncio.Future[Any]] = {stopping, receiving, watching, self._fatal}
         ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
-        watching.cancel()
+        await cancel_until_done(watching)
         await self._drain(receiving)
         for end in ended - {stopping}:
             end.result()
@@ -235,15 +235,16 @@ class StreamIngest:
     async def _drain(self, receiving: asyncio.Task[None]) -> None:
         """Commit what was taken in while the SDK closes its links: neither waits for the other."""
         self._is_draining = True
-        started_s = time.monotonic()
-        receiving.cancel()
+        started_s, drain_s = time.monotonic(), self._settings.drain_timeout_s
+        client, store = self._hub.client, self._checkpoints.store
+        ending = asyncio.create_task(end_receiving(client, receiving, store, drain_s + RELEASE_GRACE_S))
         flushes = {asyncio.create_task(worker.drain()): worker for worker in self.workers.values()}
         if flushes:
-            await asyncio.wait(flushes, timeout=self._settings.drain_timeout_s)
+            await asyncio.wait(flushes, timeout=drain_s)
         for flush, worker in flushes.items():
             if not flush.done() or flush.exception() is not None:
                 # Nothing is lost: these events are read again from the hub.
                 log.warning("drain_incomplete", partition=worker.pipeline.committer.lane.label)
                 await worker.abandon()
-        await asyncio.wait([receiving])
+        await ending
         log.info("stream_drained", stream=self.stream, took_s=round(time.monotonic() - started_s, 3))

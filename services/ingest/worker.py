@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from services.ingest.events import Event
 from services.ingest.hub import SameHub
 from services.ingest.partition import PartitionPipeline
+from shared.hubs.receiving import cancel_until_done
 
 # What is decoded at one go before other partitions get their turn.
 _PIECE_BYTES = 2**20
@@ -43,8 +44,7 @@ class PartitionWorker:
 
     async def abandon(self) -> None:
         """Stop at once; what is not committed is still in the hub. Never raises."""
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await cancel_until_done(self._task)
         if not self._task.cancelled():
             self._task.exception()  # it was raised to the callback before
 

@@ -38,26 +38,48 @@ class ResumingCheckpointStore(BlobCheckpointStore):
         self.resume: ResumePoints | None = None
         self._owned: tuple[str, ...] = ()
         self._place = ("", "", "")
-        self._unreleased: set[str] = set()
+        self._held: dict[str, dict[str, Any]] = {}
+        self._claiming = asyncio.Lock()
         self._is_released = asyncio.Event()
         self._is_released.set()
 
     async def claim_ownership(
         self, ownership_list: Iterable[dict[str, Any]], **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Claim, or release, as the SDK does, noting what was won and what was given back."""
-        claimed = list(await super().claim_ownership(ownership_list, **options))
-        won = tuple(claim["partition_id"] for claim in claimed if claim["owner_id"])
-        if won:  # a release, alone in its list, must not make a claim under way look empty
-            self._owned = won
-            self._unreleased = set(won)
-            self._is_released.clear()
-        self._unreleased.difference_update(
-            claim["partition_id"] for claim in claimed if not claim["owner_id"]
-        )
-        if not self._unreleased:
-            self._is_released.set()
-        return claimed
+        """Claim, or release, as the SDK does, noting what was won and what was given back.
+
+        One at a time, each to its end whatever becomes of the caller: of a claim that was cut short nobody
+        would know the outcome, and what it won or renewed could not be given back.
+        """
+        return await asyncio.shield(asyncio.create_task(self._claim(list(ownership_list), options)))
+
+    async def _claim(
+        self, ownerships: Sequence[dict[str, Any]], options: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        async with self._claiming:
+            claimed = list(await super().claim_ownership(ownerships, **options))
+            won = {claim["partition_id"]: claim for claim in claimed if claim["owner_id"]}
+            if won:  # a release, alone in its list, must not make a claim under way look empty
+                self._owned = tuple(won)
+                self._held = won
+                self._is_released.clear()
+            for claim in claimed:
+                if not claim["owner_id"]:
+                    self._held.pop(claim["partition_id"], None)
+            if not self._held:
+                self._is_released.set()
+            return claimed
+
+    async def release(self) -> None:
+        """Give back what is still held, once no receiving claims any more.
+
+        The SDK gives back the partitions that it has links of, each as of the last claim that it has seen the
+        end of: not those that were won or renewed while it was told to stop.
+        """
+        async with self._claiming:
+            held = [{**claim, "owner_id": ""} for claim in self._held.values()]
+        if held:
+            await self.claim_ownership(held)
 
     async def released(self) -> None:
         """Returns once every partition that was won is given back."""

@@ -148,7 +148,8 @@ async def ingesting(world, **values):
         yield Running(task, stop)
     finally:
         stop.set()
-        await asyncio.wait([task])
+        ended, _ = await asyncio.wait([task], timeout=PATIENCE_S)
+    assert ended, "ingest does not end"
     task.result()
 
 
