@@ -81,9 +81,8 @@ class Campaign:
     async def run(self) -> None:
         lanes = [asyncio.create_task(self._lane()) for _ in range(self._settings.at_once)]
         try:
-            await asyncio.wait(
-                lanes, return_when=asyncio.FIRST_COMPLETED
-            )  # the others have begun one too many
+            # A lane ends once nothing more is to be run: what the others have begun is one run too many.
+            await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for lane in lanes:
                 lane.cancel()
