@@ -11,6 +11,7 @@ from services.scorer.model import load_model
 from services.scorer.pricing import Pricer
 from services.scorer.registry import read_from_lake, read_shipped
 from services.scorer.rest.app import make_app
+from services.scorer.rest.listener import serve_http
 from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.telemetry import GROUP, TelemetryStream
@@ -19,7 +20,6 @@ from shared.hubs.clients import consumer_client
 from shared.hubs.resume import checkpoint_store
 from shared.lake import open_lake
 from shared.logs import log
-from shared.metrics import serve_app
 from shared.run import run_service
 
 # The SDK's own back-off would take 13 s to say that a key is wrong or a hub is not there.
@@ -36,10 +36,8 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
         log.info("model_loaded", model=manifest.name, version=manifest.version)
         stream = await _open_stream(settings, served, stack) if settings.stream else None
         if settings.http:
-            app = make_app(settings, served, partial(_is_ready, stop, stream))
-            port = await stack.enter_async_context(
-                serve_app(app, settings.host, settings.http_port, "FLEETPRICE_SCORER_HTTP_PORT")
-            )
+            app = make_app(settings, served, partial(_is_ready, stop, stream), stop.is_set)
+            port = await stack.enter_async_context(serve_http(settings, app))
             log.info("http_listening", host=settings.host, port=port)
         work: Awaitable[object] = stream.run(stop) if stream else stop.wait()
         await work

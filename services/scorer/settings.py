@@ -1,15 +1,14 @@
 """Settings of the scorer."""
 
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.errors import SettingsError
 from shared.settings import WorldSettings
 
 DEVELOPMENT_API_KEY = "fleetprice-dev-key"
-_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 # 1,000 predictions of the longest contents stay below the hub's limit of 1 MiB an event (a test holds it).
 MAX_ROWS_LIMIT = 1_000
@@ -23,9 +22,50 @@ class ScorerSettings(WorldSettings):
     http: bool = Field(True, description="Serve prices, health and metrics over HTTP")
     host: str = Field("127.0.0.1", description="Address that HTTP listens on")
     http_port: int = Field(8000, ge=0, le=65_535, description="Port that HTTP listens on; 0: any free one")
-    api_keys: SecretStr = Field(
-        SecretStr(DEVELOPMENT_API_KEY),
-        description="Keys that callers send as `Authorization: Bearer KEY`, separated by commas",
+    api_keys: SecretStr | None = Field(
+        None,
+        description="Keys that callers send as `Authorization: Bearer KEY`, or NAME:sha256:HEX of them, "
+        "separated by commas; neither these nor a file of them: the development key",
+    )
+    api_keys_file: Path | None = Field(
+        None, description="File of NAME:sha256:HEX lines, read again whenever it changes"
+    )
+    token_issuer: str = Field(
+        "", description="Issuer (URL) whose tokens are accepted as well as keys, such as Entra ID's"
+    )
+    token_audience: str = Field("", description="Audiences that such a token may be for, separated by commas")
+    token_role: str | None = Field(None, description="Application role that such a token must carry")
+    token_scope: str | None = Field(
+        None, description="Scope that such a token may carry in place of the role"
+    )
+    key_interval_s: float = Field(
+        5.0, gt=0, description="How often at most the issuer is asked for keys not known yet, seconds"
+    )
+    vehicles_per_s: float = Field(
+        50_000, gt=0, description="Vehicles a second that one caller may have priced; more: 429"
+    )
+    vehicles_burst: float = Field(
+        100_000, ge=1_000, description="Vehicles that one caller may have priced at once"
+    )
+    max_requests: int = Field(256, ge=1, description="HTTP requests served at once; more: 503")
+    max_waiting_vehicles: int = Field(
+        2_000, ge=1, description="Vehicles that wait for a run of the model; more: 503"
+    )
+    body_timeout_s: float = Field(
+        10.0, gt=0, description="How long a request's body may take to arrive, seconds"
+    )
+    idle_timeout_s: float = Field(
+        75.0, gt=0, description="How long a connection may go without a whole request head, seconds"
+    )
+    http_drain_s: float = Field(
+        5.0, gt=0, description="How long requests in progress have at the end, seconds"
+    )
+    tls_certificate: Path | None = Field(
+        None, description="Certificate chain (PEM) that HTTP is served with, loaded anew when renewed"
+    )
+    tls_key: Path | None = Field(None, description="The certificate's private key (PEM)")
+    watch_interval_s: float = Field(
+        1.0, gt=0, description="How often keys and certificate are looked at for changes, seconds"
     )
     max_body_bytes: int = Field(1_048_576, ge=1_024, description="Largest HTTP request body, bytes")
     version: str | None = Field(
@@ -40,15 +80,3 @@ class ScorerSettings(WorldSettings):
     checkpoint_interval_s: float = Field(
         1.0, gt=0, description="How often the checkpoint blobs follow the output, seconds"
     )
-
-    def accepted_keys(self) -> tuple[str, ...]:
-        """The API keys; raises SettingsError for none, or for the development key beyond loopback."""
-        keys = tuple(key for part in self.api_keys.get_secret_value().split(",") if (key := part.strip()))
-        if not keys:
-            raise SettingsError("FLEETPRICE_SCORER_API_KEYS names no key")
-        if DEVELOPMENT_API_KEY in keys and self.host not in _LOOPBACK_HOSTS:
-            raise SettingsError(
-                f"FLEETPRICE_SCORER_API_KEYS holds the well-known development key while HTTP listens on "
-                f"{self.host}: give keys of your own"
-            )
-        return keys

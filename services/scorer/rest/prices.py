@@ -1,94 +1,97 @@
 """`POST /v1/prices`: one vehicle or up to 1,000, priced in one run of the model."""
 
 from collections.abc import Iterator, Sequence
-from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
-from services.scorer.rest.problems import Problem, Refusal
+from services.scorer.pricing import Priced, Pricer
+from services.scorer.rest.bodies import JSON, read_body, refuse_unless
+from services.scorer.rest.middlewares import CALLER
+from services.scorer.rest.problems import Problem
+from services.scorer.rest.shared_runs import SharedRuns, columns_of_records
 from services.scorer.rest.vehicles import Id, Item, decode_vehicles
-from services.scorer.serving import ServedModel
-
-_JSON = "application/json"
 
 
 class Price(Struct, frozen=True):
-    """The market price of one vehicle; `extrapolated` names the fields that training did not cover."""
+    """The market price of one vehicle."""
 
-    id: Id | UnsetType
-    price: float
-    lower: float
-    upper: float
-    currency: str
-    coverage: float
+    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType
+    price: Annotated[float, Meta(description="The market price, in `currency`")]
+    lower: Annotated[float, Meta(description="Lower end of the interval")]
+    upper: Annotated[float, Meta(description="Upper end of the interval")]
+    currency: Annotated[str, Meta(description="ISO 4217", examples=["GBP"])]
+    coverage: Annotated[float, Meta(description="The share of sales that fall within the interval")]
     model: str
     version: str
-    extrapolated: tuple[str, ...]
+    extrapolated: Annotated[
+        tuple[str, ...], Meta(description="Fields that were missing or that training never saw")
+    ]
 
 
 class Unpriced(Struct, frozen=True):
     """A vehicle that cannot be priced, in its place among the others."""
 
-    id: Id | UnsetType
+    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType
     error: Problem
 
 
 class Prices(Struct, frozen=True):
+    """An answer for each vehicle, in the order of the request."""
+
     prices: list[Price | Unpriced]
+
+
+_ENCODER = msgspec.json.Encoder()
 
 
 class PricesEndpoint:
     """Reads the request, prices what can be priced, answers item by item."""
 
-    def __init__(self, served: ServedModel) -> None:
-        self._served = served
+    def __init__(self, runs: SharedRuns, body_timeout_s: float) -> None:
+        self._runs = runs
+        self._body_timeout_s = body_timeout_s
 
     async def handle(self, request: web.Request) -> web.Response:
         """Raises Refusal where the request as a whole cannot be served."""
-        _refuse_unless_json(request)
-        answer = self._answer(decode_vehicles(await request.read()))
-        return web.Response(body=msgspec.json.encode(answer), content_type=_JSON)
+        refuse_unless(request, (JSON,))
+        body = await read_body(request, self._body_timeout_s)
+        self._runs.refuse_if_full()
+        items = decode_vehicles(body)
+        if len(items) > 1:
+            request[CALLER].charge(len(items) - 1)  # one was charged at the entrance
+        answer = Prices(await self._answers(items))
+        return web.Response(body=_ENCODER.encode(answer), content_type=JSON)
 
-    def _answer(self, items: Sequence[Item]) -> Prices:
-        prices = self._prices(items)
-        return Prices(
-            [Unpriced(_echoed(item.id), item.error) if item.error else next(prices) for item in items]
+    async def _answers(self, items: Sequence[Item]) -> list[Price | Unpriced]:
+        vehicles = [item.vehicle for item in items if item.vehicle is not None]
+        if not vehicles:
+            return [Unpriced(_echoed(item.id), item.error) for item in items if item.error]
+        pricer, priced = await self._runs.price(columns_of_records(vehicles))
+        if len(vehicles) == len(items):
+            return list(prices(pricer, priced, [item.id for item in items]))
+        answers = prices(pricer, priced, [item.id for item in items if item.vehicle is not None])
+        return [Unpriced(_echoed(item.id), item.error) if item.error else next(answers) for item in items]
+
+
+def prices(pricer: Pricer, priced: Priced, ids: Sequence[Id]) -> Iterator[Price]:
+    """One answer a row, in order."""
+    manifest = pricer.manifest
+    amounts = zip(priced.price.tolist(), priced.lower.tolist(), priced.upper.tolist(), strict=True)
+    for given, (price, lower, upper), extrapolated in zip(ids, amounts, priced.extrapolated(), strict=True):
+        yield Price(
+            _echoed(given),
+            price,
+            lower,
+            upper,
+            manifest.currency,
+            manifest.coverage,
+            manifest.name,
+            manifest.version,
+            extrapolated,
         )
-
-    def _prices(self, items: Sequence[Item]) -> Iterator[Price]:
-        """Of those items that hold a vehicle, in order."""
-        good = [item for item in items if item.vehicle is not None]
-        if not good:
-            return
-        pricer = self._served.pricer
-        priced = pricer.price(pricer.columns_of([item.vehicle for item in good if item.vehicle]))
-        manifest = pricer.manifest
-        numbers = zip(priced.price.tolist(), priced.lower.tolist(), priced.upper.tolist(), strict=True)
-        for item, (price, lower, upper), extrapolated in zip(
-            good, numbers, priced.extrapolated(), strict=True
-        ):
-            yield Price(
-                _echoed(item.id),
-                price,
-                lower,
-                upper,
-                manifest.currency,
-                manifest.coverage,
-                manifest.name,
-                manifest.version,
-                extrapolated,
-            )
-
-
-def _refuse_unless_json(request: web.Request) -> None:
-    if request.headers.get("Content-Type") and request.content_type != _JSON:
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "not-json", f"send {_JSON}")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        refusal = Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "compressed", "send the body uncompressed")
-        refusal.headers["Accept-Encoding"] = "identity"  # RFC 7694
-        raise refusal
 
 
 def _echoed(given: Id) -> Id | UnsetType:

@@ -1,34 +1,61 @@
 """Problem documents (RFC 9457): what went wrong with a request, or with one of its items."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Annotated
 
 import msgspec
 from aiohttp import web
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 CONTENT_TYPE = "application/problem+json"
+OVERLOADED_RETRY_S = 1
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """`type` names the kind for programs; `pointer` is a JSON pointer (RFC 6901) into the request's body."""
+    """What went wrong with a request, or with one of its items (RFC 9457)."""
 
-    type: str
+    type: Annotated[str, Meta(description="The kind, for programs: urn:fleetprice:problem:…")]
     title: str
-    detail: str
+    detail: Annotated[str, Meta(description="What to change, for people")]
     status: int | UnsetType = UNSET
-    pointer: str | UnsetType = UNSET
+    pointer: (
+        Annotated[str, Meta(description="JSON pointer (RFC 6901) to the field in the request's body")]
+        | UnsetType
+    ) = UNSET
 
 
 class Refusal(Exception):
     """The request as a whole cannot be served; raised by handlers, answered by the middleware."""
 
-    def __init__(self, status: HTTPStatus, kind: str, detail: str, pointer: str | UnsetType = UNSET) -> None:
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        pointer: str | UnsetType = UNSET,
+        *,
+        headers: Mapping[str, str] | None = None,
+        closes: bool = False,
+    ) -> None:
+        """`closes`: the connection cannot be used further, since part of the body was not read."""
         super().__init__(detail)
         self.status = status
         self.kind = kind
         self.detail = detail
         self.pointer = pointer
-        self.headers: dict[str, str] = {}
+        self.headers = dict(headers or {})
+        self.closes = closes
+
+
+def overloaded() -> Refusal:
+    """Too much is waiting already: quickly refused, so that what was accepted stays quick."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "overloaded",
+        "too many requests are being served: try again",
+        headers={"Retry-After": str(OVERLOADED_RETRY_S)},
+    )
 
 
 def kind_uri(kind: str) -> str:
@@ -44,8 +71,17 @@ def problem_response(refusal: Refusal) -> web.Response:
         status=refusal.status.value,
         pointer=refusal.pointer,
     )
-    return web.Response(
-        status=refusal.status,
-        body=msgspec.json.encode(problem),
-        headers={"Content-Type": CONTENT_TYPE, **refusal.headers},
-    )
+    return _response(refusal, msgspec.json.encode(problem), CONTENT_TYPE)
+
+
+def inference_error_response(refusal: Refusal) -> web.Response:
+    """The same in the one form that the Open Inference Protocol has for errors."""
+    return _response(refusal, msgspec.json.encode({"error": refusal.detail}), "application/json")
+
+
+def _response(refusal: Refusal, body: bytes, content_type: str) -> web.Response:
+    headers = {"Content-Type": content_type, **refusal.headers}
+    response = web.Response(status=refusal.status, body=body, headers=headers)
+    if refusal.closes:
+        response.force_close()
+    return response

@@ -1,0 +1,126 @@
+"""One vehicle a request over HTTP, against a bare aiohttp and onnxruntime handler of the same graph.
+
+`python -m bench.http_single` prints each server's own processor time a request, alone and with 32 callers at
+once: what it costs whatever else the machine does. The load comes from a process of its own.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from bench.figures import Figure
+
+ROUNDS, REQUESTS = 5, 4_000
+CALLERS = (1, 32)
+BODY = json.dumps(
+    {
+        "make": "ford",
+        "model": "Focus",
+        "year": 2017,
+        "transmission": "manual",
+        "fuel_type": "petrol",
+        "engine_l": 1.0,
+        "odometer_km": 45_000,
+        "rated_consumption_l_100km": 5.2,
+    }
+).encode()
+REQUEST = (
+    b"POST /v1/prices HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer fleetprice-dev-key\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
+)
+
+
+class Server:
+    """`python -m bench.http_server KIND` and its processor time."""
+
+    def __init__(self, kind: str) -> None:
+        command = [sys.executable, "-m", "bench.http_server", kind]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline())
+
+    def cpu_s(self) -> float:
+        """To the nanosecond, unlike `stat`'s ticks."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait()
+
+
+class Caller(asyncio.Protocol):
+    """Sends the next request when the answer to the last is there."""
+
+    def __init__(self, requests: int, done: asyncio.Future[None]) -> None:
+        self.left, self.done = requests, done
+        self.answer = b""
+        self.length = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        transport.write(REQUEST)
+
+    def data_received(self, data: bytes) -> None:
+        self.answer += data
+        head, found, body = self.answer.partition(b"\r\n\r\n")
+        if not found or len(body) < int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]):
+            return
+        assert head.startswith(b"HTTP/1.1 200"), self.answer
+        self.answer = b""
+        self.left -= 1
+        if self.left:
+            self.transport.write(REQUEST)
+        else:
+            self.transport.close()
+            self.done.set_result(None)
+
+
+async def load(port: int, callers: int, requests: int) -> None:
+    loop = asyncio.get_running_loop()
+    done = [loop.create_future() for _ in range(callers)]
+    for one in done:
+        await loop.create_connection(lambda one=one: Caller(requests // callers, one), "127.0.0.1", port)  # type: ignore[misc]
+    await asyncio.gather(*done)
+
+
+def request_us(server: Server, callers: int) -> float:
+    started_s = server.cpu_s()
+    asyncio.run(load(server.port, callers, REQUESTS))
+    return (server.cpu_s() - started_s) / REQUESTS * 1e6
+
+
+def figures() -> list[Figure]:
+    servers = {kind: Server(kind) for kind in ("ours", "bare")}
+    try:
+        best: dict[tuple[str, int], float] = {}
+        for _ in range(ROUNDS):
+            for callers in CALLERS:
+                for kind, server in servers.items():
+                    took_us = request_us(server, callers)
+                    best[kind, callers] = min(best.get((kind, callers), took_us), took_us)
+    finally:
+        for server in servers.values():
+            server.close()
+    return [
+        Figure(
+            f"http_single_{callers}",
+            1e6 / best["ours", callers],
+            1e6 / best["bare", callers],
+            f"requests/s of its own CPU ({best['ours', callers]:.0f} µs; bare {best['bare', callers]:.0f})",
+        )
+        for callers in CALLERS
+    ]
+
+
+if __name__ == "__main__":
+    for figure in figures():
+        print(
+            f"{figure.name:<18}{figure.rate:>8,.0f}{figure.floor:>8,.0f}{figure.ratio:>7.0%}  {figure.unit}"
+        )
+    print(f"{os.cpu_count()} cores, {time.strftime('%F')}")

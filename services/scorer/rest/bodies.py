@@ -1,0 +1,41 @@
+"""Request bodies, read within bounds of size and time."""
+
+import asyncio
+from collections.abc import Collection
+from http import HTTPStatus
+
+from aiohttp import web
+
+from services.scorer.rest.problems import Refusal
+
+JSON = "application/json"
+
+
+def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
+    """Raises Refusal (415) for another content type, or for a compressed body."""
+    if request.headers.get("Content-Type") and request.content_type not in accepted:
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-type", f"send {' or '.join(accepted)}")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "compressed",
+            "send the body uncompressed",
+            headers={"Accept-Encoding": "identity"},  # RFC 7694
+        )
+
+
+async def read_body(request: web.Request, timeout_s: float) -> bytes:
+    """The whole body. Raises Refusal: 413 too large, 408 too slow, 400 broken off or badly framed."""
+    if (request.content_length or 0) > request.client_max_size:
+        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+    try:
+        if request.content.is_eof():  # it came with its head, as nearly all do: nothing to wait for
+            return await request.read()
+        async with asyncio.timeout(timeout_s):
+            return await request.read()
+    except TimeoutError as error:
+        detail = f"the body did not arrive within {timeout_s:g} s"
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "too-slow", detail, closes=True) from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        detail = f"the body cannot be read: {error}"
+        raise Refusal(HTTPStatus.BAD_REQUEST, "malformed-request", detail, closes=True) from error

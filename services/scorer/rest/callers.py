@@ -1,0 +1,71 @@
+"""Who calls: by an API key or by a token of Entra ID, each with an allowance of its own."""
+
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from services.scorer.rest.allowance import Allowance
+from services.scorer.rest.api_keys import ApiKeys
+from services.scorer.rest.problems import Refusal
+from services.scorer.rest.tokens import EntraTokens, looks_like_token
+
+# Token holders come and go: beyond this many the one that was silent longest starts with a full allowance.
+_MAX_CALLERS = 10_000
+_REALM = 'Bearer realm="fleetprice"'
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    name: str
+    allowance: Allowance
+
+    def charge(self, vehicles: int) -> None:
+        """Raises Refusal (429) where that is more than the caller may ask for now."""
+        if wait_s := self.allowance.wait_s(vehicles, time.monotonic()):
+            raise Refusal(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                "too-many-vehicles",
+                f"this caller may price {self.allowance.per_s:g} vehicles a second: try again later",
+                headers={"Retry-After": str(math.ceil(wait_s))},
+            )
+
+
+class Callers:
+    """Tells callers apart."""
+
+    def __init__(self, keys: ApiKeys, tokens: EntraTokens | None, per_s: float, burst: float) -> None:
+        self._keys = keys
+        self._tokens = tokens
+        self._per_s, self._burst = per_s, burst
+        self._met: OrderedDict[str, Caller] = OrderedDict()
+
+    async def identify(self, authorization: str | None) -> Caller:
+        """Raises Refusal: 401 without an accepted key or token, 403 for a token without the role."""
+        scheme, _, credential = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            detail = "send `Authorization: Bearer KEY`"
+            raise _unauthorized(detail, _REALM)
+        credential = credential.strip()
+        name = self._keys.name_of(credential)
+        if name is None and self._tokens is not None and looks_like_token(credential):
+            name = await self._tokens.name_of(credential)
+        if name is None:
+            raise _unauthorized("the key is not accepted", f'{_REALM}, error="invalid_token"')
+        return self._caller(name)
+
+    def _caller(self, name: str) -> Caller:
+        caller = self._met.get(name)
+        if caller is None:
+            caller = Caller(name, Allowance.full(self._per_s, self._burst, time.monotonic()))
+            self._met[name] = caller
+            if len(self._met) > _MAX_CALLERS:
+                self._met.popitem(last=False)
+        else:
+            self._met.move_to_end(name)
+        return caller
+
+
+def _unauthorized(detail: str, challenge: str) -> Refusal:
+    return Refusal(HTTPStatus.UNAUTHORIZED, "unauthorized", detail, headers={"WWW-Authenticate": challenge})

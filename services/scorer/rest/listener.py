@@ -1,0 +1,109 @@
+"""The socket that HTTP is served on: TLS where there is a certificate, and nobody may hold it for nothing."""
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+from services.scorer.rest.middlewares import ENTRANCE
+from services.scorer.rest.watched_files import apply_changes
+from services.scorer.settings import ScorerSettings
+from shared.errors import PortInUse, SettingsError
+
+_VARIABLES = "FLEETPRICE_SCORER_TLS_CERTIFICATE, FLEETPRICE_SCORER_TLS_KEY"
+# What a refused request still sends is read this long, so that its sender sees the answer, not a reset.
+_LINGERING_S = 2.0
+_CLOSE_S = 1.0
+
+
+@asynccontextmanager
+async def serve_http(settings: ScorerSettings, app: web.Application) -> AsyncIterator[int]:
+    """Serve `app`; yields the port. At the end no more is accepted and what is in progress is answered.
+
+    Raises SettingsError for an unusable certificate, PortInUse.
+    """
+    # Compressed request bodies stay as they are: no handler takes them, and aiohttp drops the connection
+    # without an answer where one cannot be decompressed.
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=_connections_log(),
+        auto_decompress=False,
+        keepalive_timeout=settings.idle_timeout_s,  # counts from the connection's start too
+        lingering_time=_LINGERING_S,
+        shutdown_timeout=_CLOSE_S,
+    )
+    async with _tls(settings) as context:
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, settings.host, settings.http_port, ssl_context=context)
+            try:
+                await site.start()
+            except OSError as error:
+                raise PortInUse(
+                    f"port {settings.http_port} on {settings.host} is in use: "
+                    "give FLEETPRICE_SCORER_HTTP_PORT another one"
+                ) from error
+            yield int(runner.addresses[0][1])
+            # aiohttp's own end drops the bodies that are still arriving.
+            await site.stop()
+            await app[ENTRANCE].drained(settings.http_drain_s)
+        finally:
+            await runner.cleanup()
+
+
+class _NoHttp(logging.Filter):
+    """What is not HTTP is answered with 400; aiohttp would log each as an error of ours."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _connections_log() -> logging.Logger:
+    logger = logging.getLogger("services.scorer.rest.connections")
+    if not logger.filters:
+        logger.addFilter(_NoHttp())
+    return logger
+
+
+@asynccontextmanager
+async def _tls(settings: ScorerSettings) -> AsyncIterator[ssl.SSLContext | None]:
+    """A context whose certificate follows its files: connections made after a renewal get the new one."""
+    certificate, key = settings.tls_certificate, settings.tls_key
+    if certificate is None and key is None:
+        yield None
+        return
+    if certificate is None or key is None:
+        raise SettingsError(f"TLS takes both a certificate and its key: {_VARIABLES}")
+    context = _context(certificate, key)
+    load = partial(_renew, context, certificate, key)
+    watching = asyncio.create_task(apply_changes([certificate, key], load, settings.watch_interval_s))
+    try:
+        yield context
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+
+
+def _context(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise SettingsError(
+            f"{certificate} and {key} are no certificate with its key ({_VARIABLES}): {error}"
+        ) from error
+    return context
+
+
+def _renew(context: ssl.SSLContext, certificate: Path, key: Path) -> None:
+    _context(certificate, key)  # tried first: a half that does not fit would stay in the live context
+    context.load_cert_chain(certificate, key)

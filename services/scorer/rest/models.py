@@ -1,0 +1,71 @@
+"""`GET /v1/models`: what is served, and what it promises."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import Meta, Struct
+
+from services.scorer.rest.bodies import JSON
+from services.scorer.serving import InService, ServedModel
+
+
+class ModelWords(Struct, frozen=True):
+    """A field of words; others than those of training are priced and flagged."""
+
+    name: str
+    known: Annotated[int, Meta(description="Words seen in training")]
+
+
+class ModelNumber(Struct, frozen=True):
+    """A numeric field and its range in training, ends included."""
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+
+
+class Model(Struct, frozen=True):
+    """One model as it is served now."""
+
+    name: str
+    version: str
+    created_at: Annotated[datetime, Meta(description="When it was trained")]
+    loaded_at: Annotated[datetime, Meta(description="Since when this process serves it")]
+    currency: str
+    coverage: float
+    mae: Annotated[float, Meta(description="Mean absolute error on rows held out, in `currency`")]
+    r2: Annotated[float, Meta(description="Coefficient of determination on rows held out")]
+    words: list[ModelWords]
+    numbers: list[ModelNumber]
+
+
+class Models(Struct, frozen=True):
+    models: list[Model]
+
+
+class ModelsEndpoint:
+    def __init__(self, served: ServedModel) -> None:
+        self._served = served
+
+    async def handle(self, _request: web.Request) -> web.Response:
+        body = msgspec.json.encode(Models([_shown(self._served.now)]))
+        return web.Response(body=body, content_type=JSON)
+
+
+def _shown(in_service: InService) -> Model:
+    manifest = in_service.pricer.manifest
+    return Model(
+        manifest.name,
+        manifest.version,
+        manifest.created_at,
+        in_service.since,
+        manifest.currency,
+        manifest.coverage,
+        manifest.metrics.mae,
+        manifest.metrics.r2,
+        [ModelWords(one.name, len(one.categories)) for one in manifest.inputs.cat],
+        [ModelNumber(one.name, one.unit, one.minimum, one.maximum) for one in manifest.inputs.num],
+    )

@@ -1,0 +1,192 @@
+"""What every request meets, whatever it asks for."""
+
+import asyncio
+import gzip
+import json
+import re
+import socket
+
+import pytest
+import structlog
+
+from services.scorer.__main__ import serve
+from services.scorer.rest.middlewares import REQUESTS
+from services.scorer.settings import ScorerSettings
+from shared.errors import PortInUse
+
+SIZE = 300
+FORM = "application/x-www-form-urlencoded"
+HEAD = b"POST /v1/prices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fleetprice-dev-key\r\n"
+
+
+async def test_compressed_bodies_are_refused(http, focus):
+    """A compressed body is 415 and never decompressed, a bomb and a broken one included."""
+    for body in (gzip.compress(b" " * 5_000_000), b"no gzip", gzip.compress(json.dumps(focus).encode())):
+        await http.refused(body, 415, Content_Encoding="gzip")
+
+
+async def test_only_json_is_accepted(http, focus):
+    """Another content type is 415."""
+    await http.refused(focus, 415, Content_Type=FORM)
+
+
+async def test_unknown_paths_and_methods(http):
+    """An unknown path is 404, a wrong method 405 with those that are allowed: problem documents both."""
+    for method, path, status in (("GET", "/v1/prices", 405), ("GET", "/nowhere", 404)):
+        response = await http.ask(method, path)
+        assert (response.status, response.content_type) == (status, "application/problem+json")
+        assert response.headers.get("Allow") == ("POST" if status == 405 else None)
+
+
+async def test_request_ids_are_echoed(http, focus):
+    """A caller's request id comes back; one is given where there is none or it is not printable."""
+    response, _ = await http.post(focus, X_Request_Id="abc-1")
+    assert response.headers["X-Request-Id"] == "abc-1"
+    given = [(await http.post(b"{", X_Request_Id="x" * 500))[0].headers["X-Request-Id"] for _ in range(2)]
+    assert all(re.fullmatch("[0-9a-f]{32}", one) for one in given)
+    assert given[0] != given[1]
+
+
+async def test_a_request_that_fails_can_be_found_in_the_log(http, served, focus):
+    """A fault of ours is a 500 whose id stands in the log, and the next request is served."""
+    sound = served.pricer
+
+    class Broken:
+        fields = sound.fields
+
+        def columns_of(self, _records):
+            raise ZeroDivisionError
+
+    served.replace(Broken())
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as events:
+        problem = await http.refused(focus, 500, X_Request_Id="find-me")
+    (failure,) = [event for event in events if event["event"] == "request_failed"]
+    assert failure["request_id"] == "find-me"
+    assert "ZeroDivision" not in json.dumps(problem)
+    served.replace(sound)
+    assert (await http.post(focus))[0].status == 200
+
+
+async def test_requests_are_logged_at_debug_alone(http, focus):
+    """One access line a request, at debug; in production there is none."""
+    with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as events:
+        await http.post(focus, X_Request_Id="abc-2")
+    (line,) = events
+    assert (line["event"], line["log_level"], line["request_id"]) == ("request_answered", "debug", "abc-2")
+    assert (line["route"], line["status"]) == ("/v1/prices", 200)
+
+
+async def test_health_and_metrics_need_no_key(serving):
+    """Probes and metrics answer without a key; not ready is 503; requests are counted by route and status."""
+    async with serving(is_ready=lambda: False, key={}) as http:
+        for path, status in (("/healthz", 200), ("/readyz", 503), ("/metrics", 200), ("/x", 404)):
+            assert (await http.ask("GET", path)).status == status
+        text = await (await http.ask("GET", "/metrics")).text()
+    assert 'fleetprice_http_requests_total{route="/readyz",status="503"}' in text
+    assert 'fleetprice_http_requests_total{route="unmatched",status="404"}' in text
+    assert 'fleetprice_http_request_seconds_count{route="/readyz",status_class="5xx"}' in text
+
+
+async def test_a_slow_sender_is_let_go(serving):
+    """A body that does not arrive in time is 408 and the connection is closed."""
+    async with serving(body_timeout_s=0.05) as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+        assert b"too-slow" in await reader.read()
+        writer.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /v1/prices HT", HEAD])
+async def test_a_silent_connection_is_closed(serving, sent):
+    """Who connects and sends no whole request head holds nothing for long."""
+    async with serving(idle_timeout_s=0.05) as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(sent)
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def test_a_huge_body_is_refused_before_it_is_sent(serving):
+    """What declares itself too large is 413 at once, not when it is all there."""
+    async with serving() as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(HEAD + b"Content-Length: 9999999999\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+        writer.close()
+
+
+async def test_a_body_that_breaks_off_is_nobodys_error(serving, focus, caplog):
+    """A caller that hangs up in the middle of its body leaves a scorer that serves the next."""
+    async with serving() as http:
+        _, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
+        writer.close()
+        await writer.wait_closed()
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\nnonsense\r\n")
+        assert b" 400 " in await reader.readline()
+        writer.close()
+        assert (await http.post(focus))[0].status == 200
+    assert not caplog.records
+
+
+async def test_more_requests_than_may_be_served_get_503(serving, focus):
+    """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
+    async with serving(max_requests=1) as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        answered = REQUESTS.labels("/v1/prices", 503)._value.get()
+        writer.write(HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % SIZE)
+        assert b"100 Continue" in await reader.readline()  # it is in progress now
+        problem = await http.refused(focus, 503)
+        response, _ = await http.post(focus)
+        assert problem["type"].endswith(":overloaded")
+        assert response.headers["Retry-After"] == "1"
+        assert REQUESTS.labels("/v1/prices", 503)._value.get() == answered + 2
+        await reader.readline()
+        writer.write(json.dumps(focus).encode().ljust(SIZE))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        assert (await http.post(focus))[0].status == 200
+
+
+async def test_vehicles_that_wait_are_bounded(serving, focus):
+    """Of many large requests at once, some are priced whole and the others refused whole: none is lost."""
+    async with serving(max_waiting_vehicles=100) as http:
+        body = {"vehicles": [focus] * 100}
+        answers = await asyncio.gather(*(http.post(body) for _ in range(20)))
+    statuses = [response.status for response, _ in answers]
+    assert set(statuses) <= {200, 503}
+    assert 200 in statuses
+    assert all(len(answer["prices"]) == 100 for response, answer in answers if response.status == 200)
+
+
+async def test_a_draining_scorer_finishes_and_sends_callers_elsewhere(serving, focus):
+    """While draining, requests are still answered and each answer closes its connection."""
+    async with serving(is_draining=lambda: True) as http:
+        response, _ = await http.post(focus)
+    assert (response.status, response.headers["Connection"]) == (200, "close")
+
+
+async def test_what_is_in_progress_at_the_end_is_answered(serving, focus):
+    """A request whose body is still arriving when the scorer ends gets its prices."""
+    body = json.dumps(focus).encode()
+    async with serving() as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert b"100 Continue" in await reader.readline()
+        asyncio.get_running_loop().call_later(0.05, writer.write, body)  # by then it is ending
+    assert not (await reader.readline()).strip()
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    assert b'"price":' in await reader.read()
+    writer.close()
+
+
+async def test_a_port_in_use_is_named():
+    """A port that is taken is one line that names the setting."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(PortInUse, match="FLEETPRICE_SCORER_HTTP_PORT"):
+            await serve(ScorerSettings(stream=False, http_port=port), asyncio.Event())

@@ -1,0 +1,137 @@
+"""Tokens of the emulator's own issuer, which signs as Entra ID does."""
+
+import asyncio
+import time
+
+import jwt
+import pytest
+
+from services.emulator.admin import AdminServer
+from services.emulator.identity.issuer import Assignment, Issuer
+from services.emulator.identity.keys import ALGORITHM
+from services.emulator.identity.roles import Role
+
+AUDIENCE = "api://fleetprice"
+CLIENT = "0b9fb2a5-73c9-4dd3-9f5c-1d6c6c6e1a2b"
+ROLE = Role.STORAGE_READER
+
+
+@pytest.fixture(scope="session")
+def key_dirs(tmp_path_factory):
+    """Two signing keys, each made once: that takes long."""
+    return [tmp_path_factory.mktemp("issuer") for _ in range(2)]
+
+
+@pytest.fixture
+async def admin(world, key_dirs):
+    async with AdminServer(world.hub, world.storage, issuer=Issuer(key_dirs[0])) as admin:
+        yield admin
+
+
+@pytest.fixture
+def issuer(admin):
+    return admin._issuer
+
+
+@pytest.fixture
+async def guarded(serving, issuer):
+    async with serving(token_issuer=issuer.name, token_audience=f"other, {AUDIENCE}", key={}) as http:
+        yield http
+
+
+def bearer(token):
+    return {"Authorization": f"Bearer {token}"}
+
+
+def token_of(issuer, audience=AUDIENCE, name=CLIENT, **assignment):
+    return issuer.issue(audience, name, Assignment(**assignment)).access_token
+
+
+def forged(issuer, key, **claims):
+    """A token of the issuer's usual kind but for `claims`, signed with `key`."""
+    usual = jwt.decode(token_of(issuer), options={"verify_signature": False})
+    changed = {name: value for name, value in {**usual, **claims}.items() if value is not None}
+    return jwt.encode(changed, key, ALGORITHM, headers={"kid": issuer.key().kid})
+
+
+async def test_a_token_for_this_service_is_accepted(guarded, issuer, focus):
+    """Whoever has a token of the issuer for our audience gets prices, with an allowance of its own."""
+    for _ in range(2):
+        assert (await guarded.post(focus, **bearer(token_of(issuer))))[0].status == 200
+    assert (await guarded.post(focus, **bearer("fleetprice-dev-key")))[0].status == 200
+
+
+async def test_tokens_that_prove_nothing_are_refused(guarded, issuer, key_dirs, focus):
+    """Another audience, issuer or key, a token that has expired or not begun or that nobody signed: 401."""
+    stranger = Issuer(key_dirs[1]).key().private
+    own = issuer.key().private
+    good = token_of(issuer)
+    head, claims, signature = good.split(".")
+    for token in (
+        token_of(issuer, "https://storage.azure.com"),
+        token_of(issuer, expires_in_s=-3_600),
+        forged(issuer, stranger),
+        forged(issuer, own, iss="https://sts.windows.net/other/"),
+        forged(issuer, own, nbf=time.time() + 3_600),
+        forged(issuer, own, exp=None),
+        forged(issuer, own, oid=None, sub=None),
+        jwt.encode({"aud": AUDIENCE, "iss": issuer.name, "exp": time.time() + 60}, None, "none"),
+        f"{head}.{claims}.",
+        f"{head}.{claims}.{signature[:-4]}AAAA",
+        f"e{head}.{claims}.{signature}",
+        good + "." + signature,
+        "eyJ." + "x" * 7_000 + ".",
+    ):
+        response, _ = await guarded.post(focus, **bearer(token))
+        assert response.status == 401, token
+        assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
+    assert (await guarded.post(focus, **bearer(good)))[0].status == 200
+
+
+async def test_an_expired_token_is_not_remembered_as_good(guarded, issuer, focus):
+    """A token that was accepted before is refused once it has expired, its minute of grace included."""
+    short = token_of(issuer, expires_in_s=-58)
+    assert (await guarded.post(focus, **bearer(short)))[0].status == 200
+    async with asyncio.timeout(60):
+        while (await guarded.post(focus, **bearer(short)))[0].status != 401:
+            pass
+
+
+async def test_a_role_is_asked_for(serving, issuer, focus):
+    """Where a role is set, a token without it is 403, and one with it or with the scope is served."""
+    settings = {"token_role": ROLE, "token_scope": "price"}
+    async with serving(token_issuer=issuer.name, token_audience=AUDIENCE, key={}, **settings) as http:
+        own = issuer.key().private
+        for token, status in (
+            (token_of(issuer, roles=[ROLE]), 200),
+            (token_of(issuer, roles=[]), 403),
+            (forged(issuer, own, roles=None, scp="other price"), 200),
+            (forged(issuer, own, roles=None, scp="pricelist"), 403),
+            (forged(issuer, own, roles=ROLE), 403),
+        ):
+            assert (await http.post(focus, **bearer(token)))[0].status == status
+
+
+async def test_the_issuers_new_key_is_fetched(serving, world, key_dirs, focus):
+    """A token signed with a key that the issuer made since is accepted without a restart."""
+    issuer = Issuer(key_dirs[0])
+    async with AdminServer(world.hub, world.storage, issuer=issuer) as admin:
+        settings = {"token_issuer": issuer.name, "token_audience": AUDIENCE, "key_interval_s": 0.01}
+        async with serving(key={}, **settings) as http:
+            assert (await http.post(focus, **bearer(token_of(issuer))))[0].status == 200
+            fresh = Issuer(key_dirs[1])
+            issuer._key = fresh.key()  # as a restart with another data directory would
+            async with asyncio.timeout(60):
+                while (await http.post(focus, **bearer(token_of(issuer))))[0].status != 200:
+                    pass
+            del admin
+
+
+async def test_a_silent_issuer_is_no_strangers_fault(serving, focus, issuer, admin):
+    """While the issuer's keys were never had, its tokens are 503, not 401; keys of ours work on."""
+    token = token_of(issuer)
+    await admin._runner.cleanup()
+    async with serving(token_issuer=issuer.name, token_audience=AUDIENCE, key={}) as http:
+        response, _ = await http.post(focus, **bearer(token))
+        assert (response.status, response.headers["Retry-After"]) == (503, "5")
+        assert (await http.post(focus, **bearer("fleetprice-dev-key")))[0].status == 200
