@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 import msgspec
@@ -20,10 +19,10 @@ from services.emulator.event_hubs.frames import (
     FrameReader,
     FramingError,
     ProtocolHeader,
-    frame,
 )
 from services.emulator.event_hubs.grants import Grants
 from services.emulator.event_hubs.liveness import Liveness
+from services.emulator.event_hubs.outbox import Outbox
 from services.emulator.event_hubs.performatives import Begin, Close, End, Open, SaslInit
 from services.emulator.event_hubs.sas import Grant, TokenRefused
 from services.emulator.event_hubs.session import Session
@@ -48,6 +47,7 @@ WRITE_BUFFER_BYTES = 1024 * 1024
 
 class Connection(asyncio.Protocol):
     transport: asyncio.Transport
+    outbox: Outbox
 
     def __init__(
         self,
@@ -67,7 +67,6 @@ class Connection(asyncio.Protocol):
         self._liveness = Liveness(self.loop, namespace.idle_s, self._is_in_use, self._close_as_idle)
         self._reader = FrameReader(STRANGERS_FRAME_BYTES)
         self._sessions: dict[int, Session] = {}
-        self._outbox: list[bytes] = []
         self._is_open = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -76,6 +75,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports do not say so, but are that.
         self.transport = cast("asyncio.Transport", transport)
+        self.outbox = Outbox(self.loop, self.transport)
         self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         # A peer that vanished without a word is noticed by the kernel, not by its silence: the SDK sends no
         # heartbeats while nobody calls it.
@@ -125,36 +125,10 @@ class Connection(asyncio.Protocol):
 
     # What sessions and nodes call.
 
-    def send(self, channel: int, body: bytes) -> None:
-        """Queue one frame; all that one turn of the loop produces leaves in one write."""
-        if not self._outbox:
-            self.loop.call_soon(self._flush)
-        self._outbox.append(frame(channel, body))
-
-    def write(self, parts: Sequence[bytes]) -> None:
-        """Write frames that are made already, after everything queued before them."""
-        self._flush()
-        if not self.transport.is_closing():
-            self.transport.write(b"".join(parts))
-
-    def _flush(self) -> None:
-        if self._outbox:
-            queued, self._outbox = self._outbox, []
-            if not self.transport.is_closing():
-                self.transport.write(b"".join(queued))
-
     def admit(self, grant: Grant) -> None:
         """The client has proved that it may do this. Raises Refusal for too many proofs."""
         self.grants.put(grant)
         self._reader.max_frame_bytes = MAX_FRAME_BYTES
-
-    def demand(self, path: str, claim: str) -> None:
-        """Raises Refusal unless a token that still holds allows `claim` on `path`."""
-        if not self.grants.covers(path, claim):
-            raise conditions.unauthorized(claim, path)
-
-    def may_read_properties(self, hub: str) -> bool:
-        return self.grants.reach_hub(hub)
 
     def _lapsed(self, reason: str) -> None:
         for session in list(self._sessions.values()):
@@ -166,8 +140,8 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             if refusal is not None:
                 log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
-            self.send(0, replies.close(refusal))
-            self._flush()
+            self.outbox.send(0, replies.close(refusal))
+            self.outbox.flush()
             self._hang_up()
 
     def _hang_up(self) -> None:
@@ -179,13 +153,13 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Hang up at once; what was queued is lost."""
-        self._outbox.clear()
+        self.outbox.clear()
         self.transport.abort()
 
     # The handshake, and what concerns the whole connection.
 
     def _header(self, raw: bytes) -> None:
-        self.write(handshake.answer_to(raw))
+        self.outbox.write(handshake.answer_to(raw))
         if raw not in handshake.SPOKEN:
             self._hang_up()
 
@@ -223,10 +197,10 @@ class Connection(asyncio.Protocol):
             if grant := handshake.proved(init, self.namespace.keys):
                 self.admit(grant)
         except TokenRefused:
-            self.write([handshake.NOT_ADMITTED])
+            self.outbox.write([handshake.NOT_ADMITTED])
             self._hang_up()
         else:
-            self.write([handshake.ADMITTED])
+            self.outbox.write([handshake.ADMITTED])
 
     def _open(self, opened: Open) -> None:
         if self._is_open:
@@ -238,7 +212,7 @@ class Connection(asyncio.Protocol):
             )
         self._is_open = True
         self.max_frame_bytes = min(asked, MAX_FRAME_BYTES)
-        self.send(0, replies.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS))
+        self.outbox.send(0, replies.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS))
         if self._timer is not None:
             self._timer.cancel()
         self._liveness.watch()
@@ -247,7 +221,7 @@ class Connection(asyncio.Protocol):
 
     def _send_heartbeat(self) -> None:
         if self.is_writable:
-            self.write([EMPTY_FRAME])
+            self.outbox.write([EMPTY_FRAME])
 
     def _is_in_use(self) -> bool:
         return any(link.carries_events for session in self._sessions.values() for link in session.links)
@@ -265,4 +239,4 @@ class Connection(asyncio.Protocol):
         if session := self._sessions.pop(channel, None):
             session.end()
             self.allowance.let_go(SESSION_BYTES)
-            self.send(channel, replies.end())
+            self.outbox.send(channel, replies.end())

@@ -85,7 +85,7 @@ class EventSource:
             self._throughput.given_out(rendered.next_offset - chunk.offset, rendered.events)
         self._was_delayed = False
         self._offset = rendered.next_offset
-        self._connection.write(rendered.parts)
+        self._connection.outbox.write(rendered.parts)
         link.sent(rendered.events, rendered.frames)
         self.schedule()
 

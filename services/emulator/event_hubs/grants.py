@@ -52,6 +52,11 @@ class Grants:
         now_s = self._now_s()
         return any(grant.covers(path, claim, now_s) for grant in self._grants.values())
 
+    def demand(self, path: str, claim: str) -> None:
+        """Raises Refusal unless a token that still holds allows `claim` on `path`."""
+        if not self.covers(path, claim):
+            raise conditions.unauthorized(claim, path)
+
     def reach_hub(self, hub: str) -> bool:
         now_s = self._now_s()
         return any(grant.reaches_hub(hub, now_s) for grant in self._grants.values())

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from services.emulator.event_hubs.session import Session
 
 CREDIT = 1000
+MAX_MESSAGE_BYTES = 1024 * 1024
 _UINT_MASK = 0xFFFFFFFF
 _SIGN_BIT = 0x80000000
 
@@ -54,13 +55,13 @@ class Link:
         self.handle = attach.handle
         self.is_open = True
         self.held_bytes = LINK_BYTES + len(attach.name) + len(attach.target_address)
-        self.max_message_bytes = session.connection.namespace.max_message_bytes
+        self.max_message_bytes = MAX_MESSAGE_BYTES
         self.node: Sink | Source | None = None
         self._right: tuple[str, str] | None = None
 
     def claim(self, path: str, claim: str) -> None:
         """Open only to a client that may, and only for as long as it may. Raises Refusal."""
-        self.session.connection.demand(path, claim)
+        self.session.connection.grants.demand(path, claim)
         self._right = path, claim
 
     @property
@@ -194,7 +195,7 @@ class OutgoingLink(Link):
                 connection.max_frame_bytes - 64,
             )
         )
-        connection.write(frames)
+        connection.outbox.write(frames)
         self.sent(1, len(frames))
 
     def drained(self) -> None:

@@ -59,7 +59,7 @@ class ManagementNode(RequestNode):
         if request.properties.get("operation") != "READ" or not isinstance(name, str):
             return messages.response(request, _BAD_REQUEST, "READ of a named entity is expected.", amqp.NULL)
         connection = self.link.session.connection
-        if not connection.may_read_properties(name):
+        if not connection.grants.reach_hub(name):
             refusal = conditions.unauthorized("Listen", name)
             return _refused(request, _UNAUTHORIZED, refusal)
         hub = connection.namespace.hubs.find(name)

@@ -11,7 +11,6 @@ from services.emulator.event_hubs.sas import KeyRing
 from services.emulator.event_hubs.throughput import Throughput
 from services.emulator.identity.issuer import Issuer
 
-MAX_MESSAGE_BYTES = 1024 * 1024
 # After which the service closes a connection without links that says nothing.
 IDLE_S = 300.0
 _MS_PER_HOUR = 3_600_000
@@ -26,7 +25,6 @@ class Namespace:
         *,
         retention_bytes: int | None,
         issuer: Issuer | None = None,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
         throughput_units: float | None = None,
     ) -> None:
         """`retention_bytes` bounds each partition; None leaves only the hubs' own age limit.
@@ -39,7 +37,6 @@ class Namespace:
         self.faults = Faults()
         self.throughput = Throughput(throughput_units)
         self.clock = Clock()
-        self.max_message_bytes = max_message_bytes
         self.idle_s = IDLE_S
         self.commits = commits
         self._retention_bytes = retention_bytes

@@ -14,7 +14,7 @@ from services.emulator.event_hubs.faults import Faults
 from services.emulator.event_hubs.hub_description import HubKey
 from services.emulator.event_hubs.hubs import Hub, HubRegistry, KeyUnknown
 from services.emulator.event_hubs.log_file import OpenFiles
-from services.emulator.event_hubs.namespace import MAX_MESSAGE_BYTES, Namespace
+from services.emulator.event_hubs.namespace import Namespace
 from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
 from services.emulator.event_hubs.throughput import Throughput
@@ -34,6 +34,9 @@ _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on
 class EventHubsServer:
     """An async context manager; what it accepted outlives any end of the process, kill -9 included."""
 
+    namespace: Namespace
+    port: int
+
     def __init__(
         self,
         data_dir: Path,
@@ -45,7 +48,6 @@ class EventHubsServer:
         sync_interval_s: float = 1.0,
         retention_bytes: int | None = None,
         segment_bytes: int = SEGMENT_BYTES,
-        max_message_bytes: int = MAX_MESSAGE_BYTES,
         throughput_units: float | None = None,
         hubs: Iterable[DeclaredHub] = (),
         issuer: Issuer | None = None,
@@ -67,7 +69,6 @@ class EventHubsServer:
         self._segment_bytes = segment_bytes
         if retention_bytes is not None:
             self._segment_bytes = min(segment_bytes, retention_bytes // _SEGMENTS_PER_LIMIT)
-        self._max_message_bytes = max_message_bytes
         self._throughput_units = throughput_units
         self._declared = tuple(hubs)
         self._issuer = issuer
@@ -76,8 +77,6 @@ class EventHubsServer:
         self._background: set[asyncio.Future[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
-        self.namespace: Namespace
-        self.port: int
 
     async def __aenter__(self) -> Self:
         async with contextlib.AsyncExitStack() as stack:
@@ -90,7 +89,6 @@ class EventHubsServer:
                 GroupCommit(self._durability),
                 retention_bytes=self._retention_bytes,
                 issuer=self._issuer,
-                max_message_bytes=self._max_message_bytes,
                 throughput_units=self._throughput_units,
             )
             declare(hubs, self._declared)

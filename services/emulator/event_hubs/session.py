@@ -36,7 +36,7 @@ class Session:
         return list(self._links.values())
 
     def send(self, body: bytes) -> None:
-        self.connection.send(self.channel, body)
+        self.connection.outbox.send(self.channel, body)
 
     def send_flow(self, link: Sequence[int] | None = None) -> None:
         self.send(
