@@ -10,6 +10,7 @@ from aiohttp import web
 
 from services.scorer.rest.api_keys import ApiKeys
 from services.scorer.rest.callers import Callers
+from services.scorer.rest.inference import InferenceEndpoint
 from services.scorer.rest.key_sources import accepted_keys
 from services.scorer.rest.middlewares import ENTRANCE, Entrance
 from services.scorer.rest.models import ModelsEndpoint
@@ -48,6 +49,7 @@ def make_app(
             web.get("/v1/models", ModelsEndpoint(served).handle),
         ]
     )
+    app.add_routes(_inference_routes(InferenceEndpoint(served, runs, is_ready, settings.body_timeout_s)))
     if settings.api_keys_file is not None:
         renew = partial(_renew, keys, settings)
         app.cleanup_ctx.append(
@@ -56,6 +58,24 @@ def make_app(
     if signing_keys is not None:
         app.cleanup_ctx.append(_beside(signing_keys.refresh_forever))
     return app
+
+
+def _inference_routes(inference: InferenceEndpoint) -> list[web.RouteDef]:
+    model = "/v2/models/{name}"
+    return [
+        web.get("/v2", inference.server),
+        web.get("/v2/health/live", inference.live),
+        web.get("/v2/health/ready", inference.ready),
+        *(
+            route
+            for path in (model, f"{model}/versions/{{version}}")
+            for route in (
+                web.get(path, inference.model),
+                web.get(f"{path}/ready", inference.model_ready),
+                web.post(f"{path}/infer", inference.infer),
+            )
+        ),
+    ]
 
 
 def _renew(keys: ApiKeys, settings: ScorerSettings) -> None:

@@ -77,6 +77,7 @@ class Entrance:
             if not self._in_progress:
                 self._idle.set()
         response.headers[REQUEST_ID] = request_id
+        response.headers["Server"] = "fleetprice"  # strangers need not know which version of what
         if self._is_draining():
             response.force_close()  # the caller's next request goes to a scorer that stays
         took_s = time.perf_counter() - started_s

@@ -1,0 +1,249 @@
+"""The Open Inference Protocol, over real HTTP and by a client that others wrote."""
+
+import json
+import math
+import struct
+
+import numpy as np
+import pytest
+
+INFER = "/v2/models/price/infer"
+WORDS = [["ford", "Focus", "manual", "petrol"], [" BMW ", "5 series", "", ""]]
+NUMBERS = [[2017, 45_000, 1.0, 4.65], [2015, 90_000, None, None]]
+FLAT_WORDS, FLAT_NUMBERS = ([one for row in rows for one in row] for rows in (WORDS, NUMBERS))
+OCTETS = "application/octet-stream"
+
+
+def tensor(name, datatype, data, shape=(2, 4), **more):
+    return {"name": name, "datatype": datatype, "shape": list(shape), "data": data, **more}
+
+
+def request(**more):
+    return {"inputs": [tensor("cat", "BYTES", WORDS), tensor("num", "FP32", NUMBERS)], **more}
+
+
+def as_bytes(words):
+    encoded = [word.encode() for row in words for word in row]
+    return b"".join(struct.pack("<I", len(word)) + word for word in encoded)
+
+
+def binary(words=WORDS, numbers=NUMBERS, **more):
+    """A request whose tensors follow its JSON; the body and the JSON's length."""
+    cat = as_bytes(words)
+    num = np.array(numbers, dtype="<f4").tobytes()
+    inputs = [
+        {"name": name, "datatype": kind, "shape": [2, 4], "parameters": {"binary_data_size": len(part)}}
+        for name, kind, part in (("num", "FP32", num), ("cat", "BYTES", cat))
+    ]
+    head = json.dumps({"inputs": inputs, **more}).encode()
+    return head + num + cat, len(head)
+
+
+async def refused(http, body, status=400, path=INFER, **headers):
+    response, answer = await http.post(body, path, **headers)
+    assert response.status == status
+    assert response.content_type == "application/json"
+    assert answer.keys() == {"error"}
+    return answer["error"]
+
+
+@pytest.fixture
+async def prices(http, focus):
+    """What /v1/prices says of the same two vehicles."""
+    other = {"make": "bmw", "model": "5 Series", "year": 2015, "odometer_km": 90_000}
+    _, answer = await http.post({"vehicles": [{**focus, "rated_consumption_l_100km": 4.65}, other]})
+    return [[one[name] for one in answer["prices"]] for name in ("price", "lower", "upper")]
+
+
+async def test_the_server_says_who_it_is(http):
+    """Tools find the server, its extensions, the model, its versions, inputs and outputs."""
+    server = await (await http.ask("GET", "/v2")).json()
+    assert server["name"] == "fleetprice"
+    assert server["extensions"] == ["binary_tensor_data"]
+    for path in ("/v2/models/price", "/v2/models/price/versions/1"):
+        model = await (await http.ask("GET", path)).json()
+        assert (model["name"], model["versions"], model["platform"]) == ("price", ["1"], "onnx_onnxv1")
+        assert model["inputs"] == [
+            {"name": "cat", "datatype": "BYTES", "shape": [-1, 4]},
+            {"name": "num", "datatype": "FP32", "shape": [-1, 4]},
+        ]
+        assert [one["name"] for one in model["outputs"]] == ["price", "lower", "upper"]
+        assert (await http.ask("GET", f"{path}/ready")).status == 200
+
+
+async def test_health_needs_no_key(serving):
+    """Probes ask without a key; not ready is a 4xx without a body, as the protocol has it."""
+    async with serving(key={}, is_ready=lambda: False) as http:
+        for path, status in (("/v2/health/live", 200), ("/v2/health/ready", 400)):
+            response = await http.ask("GET", path)
+            assert (response.status, response._body) == (status, b"")
+        await refused(http, request(), 401)
+
+
+async def test_tensors_in_json_are_priced(http, prices):
+    """The tensors' rows get the prices of /v1/prices, nested or flat, null and empty for what is missing."""
+    flat = [tensor("num", "FP32", FLAT_NUMBERS), tensor("cat", "BYTES", FLAT_WORDS)]
+    for body in (request(id="a-1"), {"inputs": flat, "id": "a-1", "outputs": []}):
+        response, answer = await http.post(body, INFER)
+        assert response.status == 200
+        assert (answer["id"], answer["model_name"], answer["model_version"]) == ("a-1", "price", "1")
+        assert [(one["name"], one["datatype"], one["shape"]) for one in answer["outputs"]] == [
+            (name, "FP32", [2]) for name in ("price", "lower", "upper")
+        ]
+        np.testing.assert_allclose([one["data"] for one in answer["outputs"]], prices, rtol=1e-6)
+
+
+async def test_wanted_outputs_alone_are_given(http, prices):
+    """Only the outputs that were asked for come back, in the order asked, and no id where none was given."""
+    wanted = [{"name": "upper"}, {"name": "price"}]
+    _, answer = await http.post(request(outputs=wanted), "/v2/models/price/versions/1/infer")
+    assert "id" not in answer
+    assert [one["name"] for one in answer["outputs"]] == ["upper", "price"]
+    np.testing.assert_allclose(answer["outputs"][1]["data"], prices[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"parameters": {"binary_data_output": True}},
+        {"outputs": [{"name": n, "parameters": {"binary_data": True}} for n in ("price", "lower", "upper")]},
+    ],
+)
+async def test_binary_tensors_come_and_go(http, prices, asked):
+    """Tensors may follow the JSON both ways, with the length of the JSON in a header."""
+    body, size = binary(numbers=[NUMBERS[0], [2015, 90_000, math.nan, math.nan]], **asked)
+    headers = {"Content_Type": OCTETS, "Inference_Header_Content_Length": str(size)}
+    response = await http.ask("POST", INFER, body, **headers)
+    answer = response._body
+    assert (response.status, response.content_type) == (200, OCTETS)
+    size = int(response.headers["Inference-Header-Content-Length"])
+    outputs = json.loads(answer[:size])["outputs"]
+    assert all(one["parameters"] == {"binary_data_size": 8} and "data" not in one for one in outputs)
+    np.testing.assert_allclose(np.frombuffer(answer[size:], "<f4").reshape(3, 2), prices, rtol=1e-6)
+
+
+async def test_some_outputs_may_be_binary(http, prices):
+    """One output in JSON and another in binary, as asked of each."""
+    wanted = [{"name": "price"}, {"name": "lower", "parameters": {"binary_data": True}}]
+    response = await http.ask("POST", INFER, request(outputs=wanted))
+    answer, size = response._body, int(response.headers["Inference-Header-Content-Length"])
+    price, lower = json.loads(answer[:size])["outputs"]
+    np.testing.assert_allclose(price["data"], prices[0], rtol=1e-6)
+    assert lower["parameters"] == {"binary_data_size": 8}
+    np.testing.assert_allclose(np.frombuffer(answer[size:], "<f4"), prices[1], rtol=1e-6)
+
+
+CAT, NUM = request()["inputs"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff",
+        {},
+        {"inputs": []},
+        {"inputs": [CAT]},
+        {"inputs": [CAT, CAT, NUM]},
+        {"inputs": [CAT, {**NUM, "name": "other"}]},
+        {"inputs": [CAT, {**NUM, "datatype": "FP64"}]},
+        {"inputs": [CAT, {**NUM, "shape": [2]}]},
+        {"inputs": [CAT, {**NUM, "shape": [-2, 4]}]},
+        {"inputs": [CAT, {**NUM, "shape": [10**12, 4]}]},
+        {"inputs": [CAT, {**NUM, "shape": [1, 4], "data": NUMBERS[0]}]},
+        {"inputs": [CAT, {**NUM, "shape": [0, 4], "data": []}]},
+        {"inputs": [CAT, {**NUM, "data": [1, 2, 3]}]},
+        {"inputs": [CAT, {**NUM, "data": [[[1]]] * 8}]},
+        {"inputs": [CAT, {**NUM, "data": ["1"] * 8}]},
+        {"inputs": [CAT, {**NUM, "data": [1e39] * 8}]},
+        {"inputs": [{**CAT, "data": [5] * 8}, NUM]},
+        {"inputs": [{**CAT, "data": ["x" * 65] * 8}, NUM]},
+        {"inputs": [{**CAT, "data": [None] * 8}, NUM]},
+        {"inputs": [CAT, {"name": "num", "datatype": "FP32", "shape": [2, 4]}]},
+        {"inputs": [CAT, {**NUM, "parameters": {"binary_data_size": 4}}]},
+        request(outputs=[{"name": "other"}]),
+        b'{"inputs":[{"name":"cat","shape":[2,4],"datatype":"BYTES","data":' + b"[" * 50_000 + b"]" * 50_000,
+    ],
+)
+async def test_requests_that_are_no_tensors(http, body):
+    """What does not fit the model is 400 in the protocol's own form, and says which tensor."""
+    await refused(http, body)
+
+
+@pytest.mark.parametrize("spoil", ["short", "long", "length", "text", "negative", "header", "beyond", "word"])
+async def test_binary_tensors_that_do_not_fit(http, spoil):
+    """A binary body that is cut, too long, wrongly measured or no text is 400, never a crash."""
+    body, size = binary()
+    header = str(size)
+    if spoil == "short":
+        body = body[:-1]
+    elif spoil == "long":
+        body += b"x"
+    elif spoil == "length":
+        body = body.replace(struct.pack("<I", 5) + b"Focus", struct.pack("<I", 2**32 - 1) + b"Focus")
+    elif spoil == "text":
+        body = body.replace(b"Focus", b"\xffocus")
+    elif spoil == "negative":
+        body = body.replace(b'"binary_data_size": 32', b'"binary_data_size": -2')
+    elif spoil == "word":
+        body, size = binary(words=[["x" * 100, "", "", ""], ["", "", "", ""]])
+        header = str(size)
+    else:
+        header = {"header": "1e2", "beyond": str(len(body) + 1)}[spoil]
+    await refused(http, body, Content_Type=OCTETS, Inference_Header_Content_Length=header)
+
+
+async def test_other_models_and_versions_are_not_found(http):
+    """A model or version that is not served is 404 in the protocol's own form; so is an unknown path."""
+    for path in ("/v2/models/other", "/v2/models/price/versions/2", "/v2/models/price/other", "/v2/x"):
+        response = await http.ask("GET", path)
+        assert (response.status, (await response.json()).keys()) == (404, {"error"})
+    await refused(http, request(), 404, "/v2/models/price/versions/2/infer")
+    await refused(http, request(), 405, "/v2/models/price")
+
+
+async def test_rows_are_bounded_and_counted(serving):
+    """More than 1,000 rows are 400, and every row counts against the caller's allowance."""
+    async with serving(vehicles_per_s=0.01, vehicles_burst=1_000, max_body_bytes=2**21) as http:
+
+        def rows(count):
+            return {
+                "inputs": [
+                    tensor("cat", "BYTES", WORDS[:1] * count, (count, 4)),
+                    tensor("num", "FP32", NUMBERS[:1] * count, (count, 4)),
+                ]
+            }
+
+        assert "1000 rows" in await refused(http, rows(1_001))
+        assert (await http.post(rows(900), INFER))[0].status == 200
+        await refused(http, rows(900), 429)
+
+
+async def test_triton_client_prices_through_it(http, prices):
+    """An unmodified Open Inference client, NVIDIA's, finds the model and prices with it."""
+    client = pytest.importorskip("tritonclient.http.aio", reason="tritonclient[http] is not installed")
+    headers = {"Authorization": "Bearer fleetprice-dev-key"}
+    async with client.InferenceServerClient(f"127.0.0.1:{http.port}") as triton:
+        assert await triton.is_server_live(headers=headers)
+        assert await triton.is_server_ready(headers=headers)
+        assert await triton.is_model_ready("price", headers=headers)
+        assert (await triton.get_server_metadata(headers=headers))["name"] == "fleetprice"
+        assert (await triton.get_model_metadata("price", headers=headers))["versions"] == ["1"]
+        for is_binary in (True, False):
+            cat = client.InferInput("cat", [2, 4], "BYTES")
+            cat.set_data_from_numpy(np.array(WORDS, dtype=np.object_), binary_data=is_binary)
+            num = client.InferInput("num", [2, 4], "FP32")
+            floats = [NUMBERS[0], [2015, 90_000, math.nan, math.nan]] if is_binary else NUMBERS
+            if is_binary:
+                num.set_data_from_numpy(np.array(floats, dtype=np.float32), binary_data=True)
+            else:
+                num._data = FLAT_NUMBERS  # JSON has no NaN: null is what is missing
+            wanted = [client.InferRequestedOutput(n, binary_data=is_binary) for n in ("price", "upper")]
+            result = await triton.infer(
+                "price", [cat, num], outputs=wanted, headers={**headers}, request_id="r"
+            )
+            assert result.get_response()["id"] == "r"
+            np.testing.assert_allclose(result.as_numpy("price"), prices[0], rtol=1e-6)
+            np.testing.assert_allclose(result.as_numpy("upper"), prices[2], rtol=1e-6)
