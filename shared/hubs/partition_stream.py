@@ -82,9 +82,13 @@ async def partition_events(
             is_skip_confirmed = contiguity.next_expected == expected
         except (EventHubError, OSError) as error:
             failures += 1
-            if failures > _MAX_FAILURES:
-                raise SinkUnavailable(f"partition {partition_id} cannot be read: {error}") from error
-            await asyncio.sleep(0.1 * 2**failures)
+            await _back_off(partition_id, failures, error)
+
+
+async def _back_off(partition_id: str, failures: int, error: Exception) -> None:
+    if failures > _MAX_FAILURES:
+        raise SinkUnavailable(f"partition {partition_id} cannot be read: {error}") from error
+    await asyncio.sleep(0.1 * 2**failures)
 
 
 def _fresh(events: list[EventData], contiguity: Contiguity) -> list[EventData]:
