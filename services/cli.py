@@ -6,7 +6,7 @@ Exit codes: 0 done, 1 ran and found something wrong, 2 a person must change some
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from typer import Option
@@ -118,12 +118,17 @@ def score(
 
 @app.command(cls=VerbCommand)
 def train(
-    data: Annotated[Path | None, Option(help="Parquet file of asking prices to learn from")] = None,
+    data: Annotated[
+        Path | None, Option(help="Asking prices (Parquet), or the 1985 automobile set (CSV)")
+    ] = None,
     out: Annotated[Path | None, Option(help="Folder of the new version; it must not exist")] = None,
+    model: Annotated[
+        Literal["price", "automobile"] | None, Option(help="The model to train (default price)")
+    ] = None,
     seed: Seed = None,
     as_json: Json = None,
 ) -> None:
-    """Train a version of the price model."""
+    """Train a version of a model; its accuracy is told and written on its card."""
     run_verb("train", locals())
 
 

@@ -80,7 +80,9 @@ class Blind(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """Measured with the graph itself on rows used neither to train nor to calibrate; parity on every row."""
+    """Measured with the graph itself on rows used neither to train nor to calibrate, or, where a set is too
+    small to hold any out (`held_out_rows` 0), by cross-validation; parity on every row.
+    """
 
     r2: float
     mae: float

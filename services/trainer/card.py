@@ -88,14 +88,14 @@ def write_card(manifest: Manifest) -> str:
         mape=metrics.mape,
         inside=metrics.coverage,
         parity=metrics.parity_max_relative_error,
-        fifths_of_price=_bands(metrics.fifths_of_price, manifest.currency),
-        fifths_of_predicted_price=_bands(metrics.fifths_of_predicted_price, manifest.currency),
-        without_input=_blinds(manifest),
-        ranges=_ranges(manifest),
+        fifths_of_price=bands(metrics.fifths_of_price, manifest.currency),
+        fifths_of_predicted_price=bands(metrics.fifths_of_predicted_price, manifest.currency),
+        without_input=blinds(manifest),
+        ranges=ranges(manifest),
     )
 
 
-def _bands(bands: tuple[Band, ...], currency: str) -> str:
+def bands(bands: tuple[Band, ...], currency: str) -> str:
     rows = [
         f"| {band.minimum:,.0f} to {band.maximum:,.0f} | {band.rows:,} | {band.coverage:.1%} "
         f"| {band.mae:,.0f} | {band.median_width:,.0f} |"
@@ -105,7 +105,7 @@ def _bands(bands: tuple[Band, ...], currency: str) -> str:
     return "\n".join([head, "|---|---|---|---|---|", *rows])
 
 
-def _blinds(manifest: Manifest) -> str:
+def blinds(manifest: Manifest) -> str:
     rows = [
         f"| {blind.name} | {blind.coverage:.1%} | {blind.mae:,.0f} | {blind.median_width:,.0f} |"
         for blind in manifest.metrics.without_input
@@ -114,7 +114,7 @@ def _blinds(manifest: Manifest) -> str:
     return "\n".join([head, "|---|---|---|---|", *rows])
 
 
-def _ranges(manifest: Manifest) -> str:
+def ranges(manifest: Manifest) -> str:
     words = [f"| {each.name} | {len(each.categories)} known words |" for each in manifest.inputs.cat]
     numbers = [
         f"| {each.name} | {each.minimum:g} to {each.maximum:g} {each.unit}".rstrip() + " |"

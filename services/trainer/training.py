@@ -1,12 +1,13 @@
-"""From asking prices to a model version: read, divide, grow, calibrate, assemble, measure, write."""
+"""From data to a model version: read, divide, grow, calibrate, assemble, measure, write."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-import msgspec
 import numpy as np
 
-from services.trainer.accuracy import measure, relative_difference
+from services.trainer.accuracy import measure
+from services.trainer.automobile.automobiles import read_automobiles
+from services.trainer.automobile.training import build as build_automobile
 from services.trainer.card import write_card
 from services.trainer.ensemble import Ensembles, Recipe, grow
 from services.trainer.features import FEATURE_INPUTS
@@ -15,34 +16,24 @@ from services.trainer.graph import assemble
 from services.trainer.interval import calibrate
 from services.trainer.listings import CATEGORICAL, NUMERIC, UNITS, Floats, Listings, Mask, read_listings
 from services.trainer.parts import Parts, divide
-from services.trainer.session import Priced, Session
+from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.trees import encode_trees
+from services.trainer.version import Version, metadata, parity_or_refuse
 from services.trainer.version_folder import sha256, version_of, write_version
-from shared.errors import ModelUnusable
 from shared.model_manifest import (
-    CARD_FILE,
     GRAPH_FILE,
-    MANIFEST_FILE,
     TREES_FILE,
     CategoricalInput,
     Inputs,
     Manifest,
     NumericInput,
     Training,
-    encode_manifest,
 )
 
 NAME, CURRENCY, COVERAGE = "price", "GBP", 0.9
-PARITY_RELATIVE_TOLERANCE = 1e-4
 SOURCE = "100,000 UK Used Car Data set (Kaggle, adityadesai13), cleaned; asking prices around 2020"
 LICENCE = "believed CC0 on its Kaggle page, not verified; the rows are not redistributed"
-
-
-@dataclass(frozen=True, slots=True)
-class Version:
-    manifest: Manifest
-    files: dict[str, bytes]
 
 
 def train(settings: TrainerSettings) -> Manifest:
@@ -50,14 +41,12 @@ def train(settings: TrainerSettings) -> Manifest:
     ModelUnusable where the graph does not say what the ensembles say.
     """
     version = version_of(settings.out)
-    listings = read_listings(settings.data)
-    built = build(
-        listings,
-        version,
-        created_at=datetime.now(UTC).replace(microsecond=0),
-        seed=settings.seed,
-        threads=settings.threads,
-    )
+    created_at = datetime.now(UTC).replace(microsecond=0)
+    options: Any = {"created_at": created_at, "seed": settings.seed, "threads": settings.threads}
+    if settings.model == "automobile":
+        built = build_automobile(read_automobiles(settings.data), version, **options)
+    else:
+        built = build(read_listings(settings.data), version, **options)
     write_version(settings.out, built.files)
     return built.manifest
 
@@ -83,7 +72,7 @@ def build(
         listings.spellings,
         price,
         ensembles.spread_trees(log_factor),
-        _metadata(version, listings.digest, inputs),
+        metadata(NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=listings.digest, inputs=inputs),
         numbers=len(NUMERIC),
     )
     session = Session(graph)
@@ -102,10 +91,7 @@ def build(
         golden=golden_rows(session),
         files={GRAPH_FILE: sha256(graph), TREES_FILE: sha256(trees)},
     )
-    card = write_card(manifest).encode()
-    manifest = msgspec.structs.replace(manifest, files=manifest.files | {CARD_FILE: sha256(card)})
-    files = {GRAPH_FILE: graph, TREES_FILE: trees, CARD_FILE: card, MANIFEST_FILE: encode_manifest(manifest)}
-    return Version(manifest, files)
+    return Version.of(manifest, graph, trees, write_card(manifest).encode())
 
 
 def _unseen(ensembles: Ensembles, listings: Listings, rows: Mask) -> tuple[Floats, Floats]:
@@ -114,15 +100,11 @@ def _unseen(ensembles: Ensembles, listings: Listings, rows: Mask) -> tuple[Float
 
 
 def _parity_or_refuse(session: Session, ensembles: Ensembles, log_factor: float, listings: Listings) -> float:
-    """The largest relative difference between graph and ensembles, over every row of the data."""
     features = ensembles.codes.features(listings.cat, listings.num)
-    log_price = ensembles.log_price(features)
     half_width = np.exp(ensembles.log_spread(features) + log_factor)
-    own = Priced(np.exp(log_price), np.exp(log_price - half_width), np.exp(log_price + half_width))
-    parity = relative_difference(session.run(listings.cat, listings.num), own)
-    if not parity <= PARITY_RELATIVE_TOLERANCE:
-        raise ModelUnusable(f"the graph differs from the trained ensembles by {parity:.1e} of a price")
-    return parity
+    return parity_or_refuse(
+        session.run(listings.cat, listings.num), ensembles.log_price(features), half_width
+    )
 
 
 def _inputs(listings: Listings, ensembles: Ensembles, rows: Mask) -> Inputs:
@@ -143,18 +125,6 @@ def _models_of_make(listings: Listings, rows: Mask) -> dict[str, tuple[str, ...]
     pairs = sorted({(make, model) for make, model, *_ in listings.cat[rows].tolist() if make and model})
     makes = sorted({make for make, _ in pairs})
     return {make: tuple(model for of, model in pairs if of == make) for make in makes}
-
-
-def _metadata(version: str, digest: str, inputs: Inputs) -> dict[str, str]:
-    """What the graph says of itself to whoever has it without its manifest."""
-    return {
-        "name": NAME,
-        "version": version,
-        "currency": CURRENCY,
-        "coverage": str(COVERAGE),
-        "training_digest": digest,
-        "inputs": msgspec.json.encode(inputs).decode(),
-    }
 
 
 def _training(listings: Listings, parts: Parts, recipe: Recipe, seed: int) -> Training:

@@ -51,6 +51,12 @@ class Trees:
             count=np.array(columns[6], dtype=np.int32),
         )
 
+    @classmethod
+    def constant(cls, value: float) -> Self:
+        """One leaf, the same for every row."""
+        leaf = {"leaf_value": 0.0}
+        return cls.from_lightgbm({"tree_info": [{"tree_structure": leaf}]}, value)
+
     def __len__(self) -> int:
         return len(self.starts) - 1
 

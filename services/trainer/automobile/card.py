@@ -1,0 +1,87 @@
+"""The model card, generated from the manifest so that it cannot say other numbers than were measured."""
+
+from services.trainer.automobile.cross_validation import FOLDS, REPEATS
+from services.trainer.card import bands, blinds, ranges
+from shared.model_manifest import Manifest
+
+_CARD = """\
+# Model card: {name} {version}
+
+What an automobile of the model year 1985 was listed for, in {currency}: the model behind the published Car
+Price Predictor app, served at `POST /score`. One gradient-boosted ensemble for the log price in one ONNX
+graph. Created {created_at:%Y-%m-%d}; the same data and seed give the same graph.
+
+## Intended use
+
+Demonstrations, and apps that were built on this set. It knows nothing of any car made after 1985, nor of age
+or use: not for valuing anything that is for sale today.
+
+## Data and its limits
+
+{source}.
+SHA-256 of the file: `{digest}`.
+
+- Licence: {licence}.
+- {rows} rows with a price, {makes} makes, some of them with one to three cars. List prices of new cars.
+- Rows are too few to hold any out: the figures below are of {folds}-fold cross-validation, the mean of
+  {repeats} seeded repeats, in which neither ensemble nor order of words had seen the row that is judged. The
+  graph that is served has learned from all rows.
+
+## Accuracy
+
+| R² | mean absolute error | mean relative error | inside the interval |
+|---|---|---|---|
+| {r2:.4f} | {mae:,.0f} | {mape:.2%} | {inside:.2%} |
+
+Graph and trained ensemble agree within {parity:.1e} of themselves on every row. The interval is
+split-conformal over the errors of the cross-validation, of one width in log price, meant to hold
+{coverage:.0%}; `POST /score` gives the price alone.
+
+By fifths of the true price, first repeat:
+
+{fifths_of_price}
+
+By fifths of the predicted price:
+
+{fifths_of_predicted_price}
+
+With one input withheld:
+
+{without_input}
+
+## What may be sent
+
+Any input may be missing or unknown: copies of the training rows with inputs withheld taught what to say then.
+Words match whatever their case, with spaces for hyphens, numbers of doors and cylinders as words or digits,
+and Peugot and Alfa Romero as the set and its apps spell them or as their makers do. Beyond a range the price
+stays where the range ends.
+
+{ranges}
+"""
+
+
+def write_card(manifest: Manifest) -> str:
+    metrics, training = manifest.metrics, manifest.training
+    return _CARD.format(
+        name=manifest.name,
+        version=manifest.version,
+        currency=manifest.currency,
+        coverage=manifest.coverage,
+        created_at=manifest.created_at,
+        source=training.source,
+        digest=training.digest,
+        licence=training.licence,
+        rows=training.rows,
+        makes=len(manifest.inputs.cat[0].categories),
+        folds=FOLDS,
+        repeats=REPEATS,
+        r2=metrics.r2,
+        mae=metrics.mae,
+        mape=metrics.mape,
+        inside=metrics.coverage,
+        parity=metrics.parity_max_relative_error,
+        fifths_of_price=bands(metrics.fifths_of_price, manifest.currency),
+        fifths_of_predicted_price=bands(metrics.fifths_of_predicted_price, manifest.currency),
+        without_input=blinds(manifest),
+        ranges=ranges(manifest),
+    )

@@ -1,0 +1,28 @@
+"""The words as apps send them: "Alfa Romero", "Peugeot", 4. The graph knows them, so that no code need."""
+
+from collections.abc import Iterable
+
+_DIGITS = {
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "eight": "8",
+    "twelve": "12",
+}
+# The set misspells two makes, and apps that were built on it do so too.
+_CORRECTED = {"alfa-romero": "alfa-romeo", "peugot": "peugeot"}
+
+
+def with_spellings(codes: dict[str, float]) -> dict[str, float]:
+    """The same codes under every canonical spelling of each word."""
+    return {spelling: code for word, code in codes.items() for spelling in _spellings(word)}
+
+
+def _spellings(word: str) -> Iterable[str]:
+    for spelling in (word, _CORRECTED.get(word, word)):
+        yield spelling
+        yield spelling.replace("-", " ")
+    if word in _DIGITS:
+        yield _DIGITS[word]

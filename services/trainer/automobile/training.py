@@ -1,0 +1,100 @@
+"""From the 1985 automobile set to a version of the model behind `POST /score`."""
+
+from datetime import datetime
+
+import numpy as np
+
+from services.trainer.automobile.automobiles import CATEGORICAL, INPUTS, UNIT_OF_NUMBER, Automobiles
+from services.trainer.automobile.card import write_card
+from services.trainer.automobile.cross_validation import FOLDS, REPEATS, judge, log_half_width, metrics_of
+from services.trainer.automobile.ensemble import Ensemble, Recipe
+from services.trainer.automobile.golden import golden_rows
+from services.trainer.graph import assemble
+from services.trainer.session import Session
+from services.trainer.trees import Trees, encode_trees
+from services.trainer.version import Version, metadata, parity_or_refuse
+from services.trainer.version_folder import sha256
+from shared.model_manifest import (
+    GRAPH_FILE,
+    TREES_FILE,
+    CategoricalInput,
+    Inputs,
+    Manifest,
+    NumericInput,
+    Training,
+)
+
+NAME, CURRENCY, COVERAGE = "automobile", "USD", 0.9
+SOURCE = "Automobile (UCI Machine Learning Repository, 1985), the set of Azure ML's automobile price sample"
+LICENCE = "CC BY 4.0 (UCI); the rows are not redistributed"
+
+
+def build(
+    cars: Automobiles,
+    version: str,
+    *,
+    created_at: datetime,
+    seed: int,
+    threads: int,
+    recipe: Recipe | None = None,
+) -> Version:
+    """Nothing of it but `created_at` differs between two runs on the same rows with the same seed."""
+    recipe = recipe or Recipe()
+    judged = judge(cars, recipe, seed=seed, threads=threads)
+    half_width = log_half_width(cars, judged, COVERAGE)
+    ensemble = Ensemble.grow(cars, np.ones(len(cars), dtype=bool), recipe, seed=seed, threads=threads)
+    price = ensemble.trees()
+    inputs = _inputs(cars)
+    graph = assemble(
+        ensemble.codes,
+        (frozenset(),) * len(CATEGORICAL),
+        price,
+        Trees.constant(half_width),
+        metadata(NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=cars.digest, inputs=inputs),
+        numbers=len(UNIT_OF_NUMBER),
+    )
+    session = Session(graph)
+    log_price = ensemble.log_price(ensemble.codes.features(cars.cat, cars.num))
+    parity = parity_or_refuse(session.run(cars.cat, cars.num), log_price, np.exp(half_width))
+    trees = encode_trees(price, INPUTS, ensemble.codes.mappings)
+    manifest = Manifest(
+        name=NAME,
+        version=version,
+        created_at=created_at,
+        currency=CURRENCY,
+        coverage=COVERAGE,
+        inputs=inputs,
+        models_of_make={},
+        training=_training(cars, recipe, seed),
+        metrics=metrics_of(cars, judged, COVERAGE, parity),
+        golden=golden_rows(session),
+        files={GRAPH_FILE: sha256(graph), TREES_FILE: sha256(trees)},
+    )
+    return Version.of(manifest, graph, trees, write_card(manifest).encode())
+
+
+def _inputs(cars: Automobiles) -> Inputs:
+    num = cars.num.astype(np.float64)
+    return Inputs(
+        cat=tuple(
+            CategoricalInput(name, tuple(sorted(set(cars.cat[:, k]) - {""})))
+            for k, name in enumerate(CATEGORICAL)
+        ),
+        num=tuple(
+            NumericInput(name, unit, float(np.nanmin(num[:, k])), float(np.nanmax(num[:, k])))
+            for k, (name, unit) in enumerate(UNIT_OF_NUMBER.items())
+        ),
+    )
+
+
+def _training(cars: Automobiles, recipe: Recipe, seed: int) -> Training:
+    return Training(
+        source=SOURCE,
+        licence=LICENCE,
+        digest=cars.digest,
+        rows=len(cars),
+        calibration_rows=0,
+        held_out_rows=0,
+        seed=seed,
+        parameters=recipe.parameters() | {"folds": FOLDS, "repeats": REPEATS},
+    )

@@ -1,0 +1,59 @@
+"""A version as it is written: its manifest, its files, and the proof that graph and ensembles agree."""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from services.trainer.accuracy import relative_difference
+from services.trainer.listings import Floats
+from services.trainer.session import Priced
+from services.trainer.version_folder import sha256
+from shared.errors import ModelUnusable
+from shared.model_manifest import (
+    CARD_FILE,
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    TREES_FILE,
+    Inputs,
+    Manifest,
+    encode_manifest,
+)
+
+PARITY_RELATIVE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    manifest: Manifest
+    files: dict[str, bytes]
+
+    @classmethod
+    def of(cls, manifest: Manifest, graph: bytes, trees: bytes, card: bytes) -> "Version":
+        """With the card's digest beside those that the manifest holds."""
+        manifest = msgspec.structs.replace(manifest, files=manifest.files | {CARD_FILE: sha256(card)})
+        files = {GRAPH_FILE: graph, TREES_FILE: trees, CARD_FILE: card}
+        return cls(manifest, files | {MANIFEST_FILE: encode_manifest(manifest)})
+
+
+def parity_or_refuse(of_graph: Priced, log_price: Floats, half_width: Floats) -> float:
+    """The largest relative difference between graph and ensembles, over every row of the data."""
+    own = Priced(np.exp(log_price), np.exp(log_price - half_width), np.exp(log_price + half_width))
+    parity = relative_difference(of_graph, own)
+    if not parity <= PARITY_RELATIVE_TOLERANCE:
+        raise ModelUnusable(f"the graph differs from the trained ensembles by {parity:.1e} of a price")
+    return parity
+
+
+def metadata(
+    name: str, version: str, *, currency: str, coverage: float, digest: str, inputs: Inputs
+) -> dict[str, str]:
+    """What the graph says of itself to whoever has it without its manifest."""
+    return {
+        "name": name,
+        "version": version,
+        "currency": currency,
+        "coverage": str(coverage),
+        "training_digest": digest,
+        "inputs": msgspec.json.encode(inputs).decode(),
+    }
