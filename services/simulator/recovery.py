@@ -106,6 +106,7 @@ def keys_in(decoder: BodyDecoder, event: EventData) -> list[Key]:
     if decoded.batch is not None:
         ids, numbers = (decoded.batch.column(name).to_pylist() for name in ("vehicle_id", "reading_no"))
         return list(zip(ids, numbers, strict=True))
+    # A decoder of READING gives Readings.
     return [(record.vehicle_id, record.reading_no) for record in decoded.records]  # type: ignore[attr-defined]
 
 

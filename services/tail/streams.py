@@ -110,4 +110,5 @@ def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator
     ]
     for line, record, extra in sorted(found, key=lambda one: one[0]):
         place = Place(partition, sequence_of(event), str(event.offset), line, enqueued_at)
+        # A record is of the stream's contract, or a bad line.
         yield Sighting(place, record, extra, content_type_of(event))  # type: ignore[arg-type]

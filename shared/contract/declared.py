@@ -121,6 +121,7 @@ def _type_of(declared: Mapping[str, Any]) -> Any:
         case "array":
             most = declared.get("maxItems", _MAX_ITEMS)
             items = _type_of(declared["items"])
+            # A type that is made while the program runs, as msgspec takes it and mypy does not.
             return Annotated[tuple[items, ...], Meta(max_length=most)]  # type: ignore[valid-type]
     if declared.get("format") == "date-time":
         return Annotated[datetime, Meta(tz=True)]
