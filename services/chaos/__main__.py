@@ -13,6 +13,7 @@ import aiohttp
 import msgspec
 
 from services.chaos.campaign import Campaign
+from services.chaos.forked import ForkedProcesses
 from services.chaos.programs import Programs
 from services.chaos.run import Run, Unverified, Verdict
 from services.chaos.schedule import shape
@@ -57,7 +58,11 @@ async def _run(settings: ChaosSettings, data: Path, stop: asyncio.Event) -> Verd
             raise NeedsAttention(f"{data} holds another run's data: choose another with --data")
         (data / "logs").mkdir(exist_ok=True)
         programs = Programs(settings, shape(settings.seed), data, os.environ)
-        async with aiohttp.ClientSession() as session, Supervisor() as supervisor:
+        async with (
+            aiohttp.ClientSession() as session,
+            ForkedProcesses() as processes,
+            Supervisor(processes.start) as supervisor,
+        ):
             world = World(programs, data, supervisor, session)
             return await Run(settings, data, world, teller(as_json=settings.as_json)).run(stop)
 

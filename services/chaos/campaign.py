@@ -1,8 +1,9 @@
-"""Many runs, a process each, from one seed upwards; the first that is not clean ends them all."""
+"""Many runs, a process each, from one seed upwards; one that is not clean fails the whole in the end."""
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -30,24 +31,36 @@ _SUMMED = (
     "predicted",
     "predictions_missing",
     "predictions_doubled",
+    "predictions_doubled_raw",
+    "waiting",
+    "predictions_waiting",
     "events",
     "files",
+)
+_WRONG = (
+    "missing",
+    "doubled",
+    "out_of_order",
+    "predictions_missing",
+    "predictions_doubled",
+    "waiting",
+    "predictions_waiting",
+    "stuck",
 )
 
 
 @dataclass(slots=True)
 class Total:
-    """The last line of a campaign. `complete` runs have seen every kind of fault: they are what counts."""
+    """The last line of a campaign. `complete` runs are clean and have seen every kind of fault."""
 
     runs: int = 0
     complete: int = 0
-    failed_seed: int | None = None
+    failed_seeds: list[int] = field(default_factory=list)
     sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SUMMED, 0))
     faults: dict[str, int] = field(default_factory=dict)
 
     def add(self, verdict: Mapping[str, Any]) -> None:
-        self.runs += 1
-        self.complete += verdict["complete"]
+        """Add what a run counted."""
         for name in _SUMMED:
             self.sums[name] += verdict[name]
         for kind, times in verdict["faults"].items():
@@ -55,12 +68,12 @@ class Total:
 
     def as_json(self) -> str:
         """One object, the sums beside the rest."""
-        counted = {"schedules": self.complete, "runs": self.runs, "failed_seed": self.failed_seed}
+        counted = {"schedules": self.complete, "runs": self.runs, "failed_seeds": self.failed_seeds}
         return msgspec.json.encode(counted | self.sums | {"faults": self.faults}).decode()
 
 
 class Campaign:
-    """`run` returns once so many complete runs are clean, or one run is not, or too many were incomplete."""
+    """`run` returns once so many complete runs are clean, or after twice as many that were not all of it."""
 
     def __init__(self, settings: ChaosSettings, logs: Path, tell: Tell) -> None:
         self._settings = settings
@@ -72,11 +85,11 @@ class Campaign:
     @property
     def is_over(self) -> bool:
         total, wanted = self.total, self._settings.schedules
-        return total.failed_seed is not None or total.complete >= wanted or total.runs >= 2 * wanted
+        return total.complete + len(total.failed_seeds) >= wanted or total.runs >= 2 * wanted
 
     @property
     def is_clean(self) -> bool:
-        return self.total.failed_seed is None and self.total.complete >= self._settings.schedules
+        return not self.total.failed_seeds and self.total.complete >= self._settings.schedules
 
     async def run(self) -> None:
         lanes = [asyncio.create_task(self._lane()) for _ in range(self._settings.at_once)]
@@ -97,6 +110,7 @@ class Campaign:
 
     async def _one(self, seed: int) -> None:
         program = self._program(seed)
+        began_s = time.monotonic()
         process = await Process.start(program)
         try:
             line = await process.last_line()
@@ -104,22 +118,36 @@ class Campaign:
         finally:
             await process.stop(_STOP_GRACE_S)
         said = last_lines(program.log, _SAID_LINES)
-        if code == EXIT_NEEDS_ATTENTION:
+        if code == EXIT_NEEDS_ATTENTION and not self.total.complete:
             raise NeedsAttention(said[-1].removeprefix("fleetprice: ") if said else f"seed {seed} refused")
-        if code != EXIT_DONE:
-            self.total.failed_seed = seed
-            self._tell({"event": "failed", "seed": seed, "said": " | ".join(said), "verdict": line.decode()})
+        self.note(seed, code, line, said, round(time.monotonic() - began_s))
+
+    def note(self, seed: int, code: int, line: bytes, said: Sequence[str], took_s: int) -> None:
+        """Count and tell a run, by its exit code, its last line on stdout, and its last ones on stderr."""
+        self.total.runs += 1
+        verdict = _verdict_in(line)
+        if verdict is not None:
+            self.total.add(verdict)
+        if code != EXIT_DONE or verdict is None:
+            self.total.failed_seeds.append(seed)
+            found = {} if verdict is None else {name: verdict[name] for name in _WRONG if verdict[name]}
+            self._tell({"event": "failed", "seed": seed, "took_s": took_s, **found, "said": " | ".join(said)})
             return
-        verdict = msgspec.json.decode(line)
-        self.total.add(verdict)
+        self.total.complete += verdict["complete"]
         told = {name: verdict[name] for name in ("seed", "events", "sent")}
         never = ", ".join(kind for kind in NEEDED if not verdict["faults"][kind])
-        self._tell({"event": "clean", **told, "never": never or "none"})
+        self._tell({"event": "clean", **told, "took_s": took_s, "never": never or "none"})
 
     def _program(self, seed: int) -> Program:
         one = self._settings.model_dump(
-            include={"seconds", "rate", "writers", "drain_limit_s", "extra_fleets"}
+            include={"seconds", "rate", "writers", "stall_limit_s", "extra_fleets"}
         )
         own = environment_of(ChaosSettings, {**one, "seed": seed, "schedules": 1, "as_json": True})
         log = self._logs / f"seed-{seed}.log"
         return Program(f"seed-{seed}", "services.chaos", {**os.environ, **own}, log, says_ready=True)
+
+
+def _verdict_in(line: bytes) -> Mapping[str, Any] | None:
+    """None where a run said no verdict: then its last line is an event, or nothing."""
+    said = msgspec.json.decode(line) if line else {}
+    return said if isinstance(said, dict) and "faults" in said and "sent" in said else None

@@ -14,7 +14,8 @@ from services.chaos.service_logs import count
 from services.chaos.world import AWAY, TELEMETRY, World
 
 _LOOK_S = 0.3
-_WAKES_WITHIN_S = 8.0
+# Its links have to be opened anew, at a hub that may be away just then.
+_TELLS_WITHIN_S = 30.0
 
 
 async def overtake(world: World, is_over: asyncio.Event) -> bool:
@@ -29,12 +30,21 @@ async def overtake(world: World, is_over: asyncio.Event) -> bool:
         cut = {"kind": "detach", "hub": TELEMETRY, "group": STRAGGLERS_GROUP, "role": "receiver"}
         if not is_held or (await world.admin("POST", "/faults", cut))["struck"] == 0:
             return False
-        read = await world.ends(TELEMETRY)
-        while not await _are_gone_after(world, read):
+        read: Mapping[int, int] | None = None
+        while read is None or not await _are_gone_after(world, read):
             if is_over.is_set():
                 return False
+            if read is None:
+                read = await _ends(world)
             await asyncio.sleep(_LOOK_S)
-    return await _tells_more_than(told, straggler.program.log)
+    return await _tells_more_than(told, straggler.program.log, is_over)
+
+
+async def _ends(world: World) -> Mapping[int, int] | None:
+    """None while the emulator is away: that is no reason to let go of the straggler."""
+    with suppress(*AWAY):
+        return await world.ends(TELEMETRY)
+    return None
 
 
 async def _are_gone_after(world: World, read: Mapping[int, int]) -> bool:
@@ -57,10 +67,12 @@ async def _trim(world: World) -> None:
     await world.admin("POST", f"/hubs/{TELEMETRY}/trim", {"before": before})
 
 
-async def _tells_more_than(told: int, log: Path) -> bool:
-    for _ in range(int(_WAKES_WITHIN_S / _LOOK_S)):
+async def _tells_more_than(told: int, log: Path, is_over: asyncio.Event) -> bool:
+    for _ in range(int(_TELLS_WITHIN_S / _LOOK_S)):
         if _count_noticed(log) > told:
             return True
+        if is_over.is_set():
+            return False
         await asyncio.sleep(_LOOK_S)
     return False
 

@@ -5,9 +5,11 @@ import json
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from services.chaos.drain import drained
 from services.chaos.schedule import Fault, Kind, schedule
 from services.chaos.settings import ChaosSettings
 from services.chaos.strikes import Strikes
@@ -16,7 +18,7 @@ from services.chaos.telling import Tell
 from services.chaos.world import AWAY, World
 from shared.errors import FleetpriceError
 from shared.logs import log
-from shared.processes.process import Process, last_lines
+from shared.processes.process import last_lines
 from shared.processes.racing import first_of
 from shared.processes.supervisor import Kept
 
@@ -33,7 +35,9 @@ class Unverified(FleetpriceError):
 class Verdict(msgspec.Struct, frozen=True):
     """The last line of a run, in readings.
 
-    `drained`: everything landed and was priced within the limit. `agrees`: the oracle found nothing wrong.
+    `missing` is lost. Where the run did not drain, `waiting` readings stand in the hub after the lake's last
+    event, or after the last one priced: late, not lost, and `stuck` says whose work it was.
+    `drained`: everything landed and was priced. `agrees`: the oracle found nothing wrong.
     `complete`: every kind of fault has happened; a run that has not seen all proves less.
     """
 
@@ -49,9 +53,12 @@ class Verdict(msgspec.Struct, frozen=True):
     predictions_missing: int
     predictions_doubled: int
     predictions_doubled_raw: int
+    waiting: int
+    predictions_waiting: int
     events: int
     files: int
     drained: bool
+    stuck: tuple[str, ...]
     agrees: bool
     complete: bool
     faults: dict[str, int]
@@ -59,6 +66,18 @@ class Verdict(msgspec.Struct, frozen=True):
     @property
     def is_clean(self) -> bool:
         return self.agrees and self.drained
+
+
+def told_apart(counts: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
+    """The oracle's counts, with what waits no longer among what is missing.
+
+    In a run that drained nothing waits: whatever is not there is lost.
+    """
+    waiting = ("waiting", "predictions_waiting")
+    if is_drained:
+        return counts | dict.fromkeys(waiting, 0)
+    missing = ("missing", "predictions_missing")
+    return counts | {name: counts[name] - counts[late] for name, late in zip(missing, waiting, strict=True)}
 
 
 class Run:
@@ -83,10 +102,12 @@ class Run:
         await self._load(fleet, planned)
         await self._calm()
         self._tell({"event": "draining"})
-        drained = await self._drain()
+        stuck = await drained(self._world, self._settings.stall_limit_s)
+        if stuck:
+            log.error("not_drained", stuck=stuck, waited_s=self._settings.stall_limit_s)
         self._tell({"event": "judging"})
         await self._world.end()
-        return await self._judge(drained=drained)
+        return await self._judge(stuck)
 
     async def _load(self, fleet: Kept, planned: tuple[Fault, ...]) -> None:
         """Until the fleet has sent its last and no fault holds anything, or that takes too long."""
@@ -138,18 +159,9 @@ class Run:
         await self._look()
         await self._world.admin("DELETE", "/faults")
 
-    async def _drain(self) -> bool:
-        try:
-            async with asyncio.timeout(self._settings.drain_limit_s):
-                await self._world.drained()
-        except TimeoutError:
-            log.error("not_drained", waited_s=self._settings.drain_limit_s)
-            return False
-        return True
-
-    async def _judge(self, *, drained: bool) -> Verdict:
+    async def _judge(self, stuck: tuple[str, ...]) -> Verdict:
         program = self._world.programs.oracle()
-        oracle = await Process.start(program)
+        oracle = await self._world.supervisor.begin(program)
         try:
             line, code = await oracle.first_line(), await oracle.ended()
         finally:
@@ -160,10 +172,11 @@ class Run:
             log.error("oracle_said", line=said)
         writers = [path.stem for path in (self._data / "logs").glob("ingest-*.log")]
         faults = self._tally.counts(self._data / "logs", writers)
-        found = json.loads(line) | {
+        found = told_apart(json.loads(line), is_drained=not stuck) | {
             "seed": self._settings.seed,
             "seconds": self._settings.seconds,
-            "drained": drained,
+            "drained": not stuck,
+            "stuck": stuck,
             "agrees": code == 0,
             "complete": all(faults[kind] for kind in NEEDED),
             "faults": faults,

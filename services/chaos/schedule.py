@@ -16,6 +16,7 @@ class Kind(StrEnum):
     INGEST_KILLED = "ingest_killed"
     INGEST_STOPPED = "ingest_stopped"
     SCORER_KILLED = "scorer_killed"
+    READERS_KILLED = "readers_killed"
     SCORER_STOPPED = "scorer_stopped"
     EMULATOR_KILLED = "emulator_killed"
     RENAME_ANSWER_DROPPED = "rename_answer_dropped"

@@ -13,7 +13,6 @@ from services.chaos.schedule import Fault, Kind
 from services.chaos.service_logs import count, lines
 from services.chaos.tally import Tally
 from services.chaos.world import AWAY, TELEMETRY, World
-from shared.processes.process import Process
 from shared.processes.supervisor import Kept
 from shared.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
 
@@ -43,6 +42,7 @@ class Strikes:
         self._by_kind: dict[Kind, Callable[[Fault], Awaitable[bool]]] = {
             Kind.INGEST_KILLED: lambda fault: self._kill(fault, world.writers),
             Kind.SCORER_KILLED: lambda fault: self._kill(fault, [world.scorer]),
+            Kind.READERS_KILLED: self._kill_readers,
             Kind.EMULATOR_KILLED: self._kill_emulator,
             Kind.INGEST_STOPPED: lambda fault: self._hold(fault, world.writers),
             Kind.SCORER_STOPPED: lambda fault: self._hold(fault, [world.scorer]),
@@ -68,6 +68,15 @@ class Strikes:
 
     async def _kill(self, fault: Fault, among: Sequence[Kept]) -> bool:
         return _victim(fault, among).send(signal.SIGKILL)
+
+    async def _kill_readers(self, _fault: Fault) -> bool:
+        """All of ingest and the scorer in the same instant; a straggler that is held reads nothing anyway."""
+        world = self._world
+        readers = [*world.writers, world.scorer]
+        if not world.is_held(world.straggler):
+            readers.append(world.straggler)
+        struck = [one.send(signal.SIGKILL) for one in readers]
+        return any(struck)
 
     async def _kill_emulator(self, _fault: Fault) -> bool:
         self._tally.see(await self._world.admin("GET", "/faults"))
@@ -125,7 +134,7 @@ class Strikes:
         world.compactions += 1
         program = world.programs.compaction(f"compaction-{world.compactions}")
         async with world.held(_victim(fault, world.writers)) as is_held:
-            process = await Process.start(program)
+            process = await world.supervisor.begin(program)
             try:
                 code = await process.ended()
             finally:

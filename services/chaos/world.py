@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from azure.core.exceptions import AzureError, ResourceExistsError
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob.aio import BlobServiceClient
 
-from services.chaos.lake_files import landed_through
 from services.chaos.programs import CONTAINERS, GROUPS, SHARED_CHECKPOINTS, Programs
 from services.chaos.service_logs import count
 from shared.processes.free_ports import free_port
@@ -126,6 +125,10 @@ class World:
             finally:
                 victim.send(signal.SIGCONT)
 
+    def is_held(self, victim: Kept) -> bool:
+        """Whether somebody holds it just now."""
+        return self._holding[victim.program.name].locked()
+
     async def scored_through(self) -> dict[int, int]:
         """The last telemetry event of each partition whose predictions are in the hub, by the checkpoints."""
         scored: dict[int, int] = {}
@@ -136,21 +139,6 @@ class World:
                 if place == [TELEMETRY, "scorer", "checkpoint"]:
                     scored[int(partition)] = int(blob.metadata["sequencenumber"])
         return scored
-
-    async def drained(self) -> None:
-        """Return once everything in both hubs has landed, and all telemetry has been scored."""
-        while not await self._is_drained():  # noqa: ASYNC110 - other processes are asked
-            await asyncio.sleep(_POLL_S)
-
-    async def _is_drained(self) -> bool:
-        with suppress(*AWAY, AzureError):
-            telemetry = await self.ends(TELEMETRY)
-            return (
-                _reaches(await self.scored_through(), telemetry)
-                and _reaches(landed_through(self.data, TELEMETRY), telemetry)
-                and _reaches(landed_through(self.data, PREDICTIONS), await self.ends(PREDICTIONS))
-            )
-        return False
 
     async def end(self) -> None:
         """End everything, readers first: each commits what it holds and gives its partitions back."""
@@ -171,7 +159,3 @@ async def _says(services: Iterable[Kept], event: str) -> None:
         async with asyncio.timeout(_STARTS_WITHIN_S):
             while not all(count(one.program.log, event) for one in services):  # noqa: ASYNC110 - others' logs
                 await asyncio.sleep(_POLL_S)
-
-
-def _reaches(mark: Mapping[int, int], ends: Mapping[int, int]) -> bool:
-    return all(mark.get(partition, -1) >= last for partition, last in ends.items())

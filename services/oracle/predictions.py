@@ -104,17 +104,22 @@ class Predictions:
         """How many readings were predicted."""
         return sum(len(_distinct(rows[:, 0], rows[:, 1])[0]) for _, rows in self.rows())
 
-    def missing(self, readings: Readings) -> int:
-        """How many of the readings that landed have no prediction at their place and of their key."""
+    def missing(self, readings: Readings) -> tuple[int, int]:
+        """How many of the readings that landed have no prediction at their place and of their key.
+
+        And how many of these come after the last one of their partition that has.
+        """
         landed: defaultdict[int, list[Pairs]] = defaultdict(list)
         for lane, places, keys in readings.lanes():
             landed[lane.partition].append((places, keys))
-        missing = 0
+        missing = at_the_end = 0
         for partition, lanes in landed.items():
             places, keys = (np.concatenate(pieces) for pieces in zip(*lanes, strict=True))
             rows = self._sources[partition].rows()
-            missing += _count_absent(_distinct(places, keys), _distinct(rows[:, 0], rows[:, 1]))
-        return missing
+            wanted, held = _distinct(places, keys), _distinct(rows[:, 0], rows[:, 1])
+            missing += _count_absent(wanted, held)
+            at_the_end += int(np.count_nonzero(wanted[0] > held[0].max(initial=-1)))
+        return missing, at_the_end
 
     def latency_ms(self) -> dict[str, float | None]:
         """Percentiles over the fleet's readings; where no fleet sent, over everyone's."""

@@ -14,6 +14,10 @@ class Counts(Struct, frozen=True):
     `sent` was acked in the simulator's record; `landed` are the raw rows, whoever sent them; `events` stand
     in the lake, bad ones included. `replayed` of the dead letters were sent again and landed. `latency_ms` is
     from the reading to its prediction in the hub.
+
+    `waiting` of the readings that did not land stand in the hub after the lake's last event, and
+    `predictions_waiting` of those that landed come after the last one priced: in a world at rest they are
+    missing too, but whoever goes on there makes up for them.
     """
 
     sent: int
@@ -30,6 +34,8 @@ class Counts(Struct, frozen=True):
     files: int
     events: int
     replayed: int = 0
+    waiting: int = 0
+    predictions_waiting: int = 0
 
 
 class Verdict(Struct, frozen=True):

@@ -82,11 +82,11 @@ async def verified(
         in_hub = await follower.read_through(spans)
         predictions.go_on_with(in_time, _marks(predictions, landed.zone))
         missing = landed.readings.missing(record.sent)
-        waiting = await _count_waiting(settings, landed, missing, codes) if is_running else 0
+        waiting = await _count_waiting(settings, landed, missing, codes) if len(missing) else 0
         predicted = _Predicted(zone, predictions, in_hub, in_lake)
         shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
         yield Verdict(
-            _counts(record, landed, predicted, len(missing) - waiting),
+            _counts(record, landed, predicted, len(missing) - (waiting if is_running else 0), waiting),
             (*landed.faults(), *zone.faults, *table_faults, *shortfalls),
             tuple(_notes(record, landed, waiting)),
         )
@@ -153,8 +153,11 @@ async def _count_waiting(
     return int(are_in(missing, await waiting_keys(settings, spans, next_firsts, codes)).sum())
 
 
-def _counts(record: FleetRecord, landed: _Landed, predicted: _Predicted, missing: int) -> Counts:
+def _counts(
+    record: FleetRecord, landed: _Landed, predicted: _Predicted, missing: int, waiting: int
+) -> Counts:
     distinct = predicted.predictions.distinct()
+    unpriced, unpriced_at_the_end = predicted.predictions.missing(landed.readings)
     return Counts(
         sent=len(record.sent),
         landed=landed.readings.rows,
@@ -163,13 +166,15 @@ def _counts(record: FleetRecord, landed: _Landed, predicted: _Predicted, missing
         out_of_order=landed.readings.out_of_order(),
         dead_lettered=landed.letters.records,
         predicted=distinct,
-        predictions_missing=predicted.predictions.missing(landed.readings),
+        predictions_missing=unpriced,
         predictions_doubled=predicted.predictions.seen - distinct,
         predictions_doubled_raw=predicted.predictions.raw - distinct,
         latency_ms=predicted.predictions.latency_ms(),
         files=landed.zone.files + predicted.zone.files,
         events=landed.events(),
         replayed=landed.replays.of(landed.letters.ids),
+        waiting=waiting,
+        predictions_waiting=unpriced_at_the_end,
     )
 
 

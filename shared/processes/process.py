@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from shared.processes.lives import LONGEST_DELAY_S, MAX_SHORT_LIVES
 
@@ -29,10 +30,23 @@ class Program:
     longest_delay_s: float = LONGEST_DELAY_S
 
 
+class Child(Protocol):
+    """What is asked of a child, asyncio's own or another's."""
+
+    pid: int
+    stdin: asyncio.StreamWriter | None
+    stdout: asyncio.StreamReader | None
+
+    @property
+    def returncode(self) -> int | None: ...
+    def send_signal(self, number: signal.Signals, /) -> None: ...
+    async def wait(self) -> int: ...
+
+
 class Process:
     """A running (or ended) child. A terminal's Ctrl-C does not reach it, the parent's death does."""
 
-    def __init__(self, child: asyncio.subprocess.Process) -> None:
+    def __init__(self, child: Child) -> None:
         self._child = child
 
     @classmethod

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from types import TracebackType
 from typing import NoReturn, Self
@@ -16,6 +16,8 @@ from shared.processes.process import Process, Program, last_lines
 STOP_GRACE_S = 4.0
 _CRASH_LINES = 5
 
+Begin = Callable[[Program], Awaitable[Process]]
+
 
 class KeepsFailing(FleetpriceError):
     """A service ended again and again soon after its start."""
@@ -24,12 +26,13 @@ class KeepsFailing(FleetpriceError):
 class Kept:
     """One service under supervision, over all its lives."""
 
-    def __init__(self, program: Program, on_restart: Callable[[str], None]) -> None:
+    def __init__(self, program: Program, on_restart: Callable[[str], None], begin: Begin) -> None:
         self.program = program
         self.lives = Lives(program.may_finish, program.max_short_lives, program.longest_delay_s)
         self.first_line: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.finished = asyncio.Event()
         self._on_restart = on_restart
+        self._begin = begin
         self._process: Process | None = None
         self._stopping = asyncio.Event()
 
@@ -38,7 +41,7 @@ class Kept:
         try:
             while not self._stopping.is_set():
                 started_s = time.monotonic()
-                self._process = await Process.start(self.program)
+                self._process = await self._begin(self.program)
                 if self._stopping.is_set():
                     await self._process.stop(STOP_GRACE_S)
                 await self._tell_first_line(self._process)
@@ -94,7 +97,9 @@ class Kept:
 class Supervisor:
     """An async context manager: on leaving, what still runs is stopped, the first started last."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: Begin = Process.start) -> None:
+        """`begin` starts one life of a program; it may be used for what is not to be kept alive, too."""
+        self.begin = begin
         self._kept: dict[str, Kept] = {}
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -114,7 +119,7 @@ class Supervisor:
 
     def start(self, program: Program) -> Kept:
         """Start a service and keep it alive from now on."""
-        kept = Kept(program, self._count_restart)
+        kept = Kept(program, self._count_restart, self.begin)
         task = asyncio.create_task(kept.keep())
         task.add_done_callback(self._report)
         self._kept[program.name], self._keeping[program.name] = kept, task

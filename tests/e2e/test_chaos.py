@@ -52,7 +52,7 @@ def test_faults_of_every_kind_lose_and_double_nothing(tmp_path):
 
 def broken(tmp_path, source):
     """A run of broken source, which need not last until everything has struck or landed."""
-    quick = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0", "FLEETPRICE_CHAOS_DRAIN_LIMIT_S": "15"}
+    quick = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0", "FLEETPRICE_CHAOS_STALL_LIMIT_S": "15"}
     code, verdict, said = chaos(tmp_path / "data", "--seed", "2", "--seconds", "6", source=source, **quick)
     assert code == 1
     assert str(tmp_path / "data") in said
@@ -120,7 +120,7 @@ LAST_IN_NAME = (
 def test_a_broken_commit_rule_would_be_found_out(tmp_path, mutations):
     """Mutations: the checkpoint before the file, and starting from it; the last event in a file's name."""
     # Broken source need not run until everything has struck, or landed: holes and doubles show before.
-    quick = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0", "FLEETPRICE_CHAOS_DRAIN_LIMIT_S": "15"}
+    quick = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0", "FLEETPRICE_CHAOS_STALL_LIMIT_S": "15"}
     data, source = tmp_path / "data", mutated(tmp_path, *mutations)
     code, verdict, said = chaos(data, "--seed", "10", "--seconds", "6", source=source, **quick)
     assert code == 1

@@ -67,7 +67,15 @@ def test_a_reading_without_a_prediction_is_missing_one(codes, readings):
     """Two of three priced: one prediction is missing."""
     predictions = Predictions(codes)
     predictions.take_rows(rows(1, 3))
-    assert (predictions.distinct(), predictions.missing(readings)) == (2, 1)
+    assert (predictions.distinct(), predictions.missing(readings)) == (2, (1, 0))
+
+
+def test_what_comes_after_the_last_price_may_still_be_priced(codes, readings):
+    """Of two readings without a price, the one at the end waits: whoever scores on prices it."""
+    predictions = Predictions(codes)
+    predictions.take_rows(rows(2))
+    assert predictions.missing(readings) == (2, 1)
+    assert Predictions(codes).missing(readings) == (3, 3)
 
 
 def test_a_prediction_of_another_reading_does_not_count(codes, readings):
@@ -75,7 +83,7 @@ def test_a_prediction_of_another_reading_does_not_count(codes, readings):
     predictions = Predictions(codes)
     for number, vehicle in ((1, "a"), (2, "b"), (3, "a")):
         predictions.take(predicted(number, vehicle), timedelta())
-    assert predictions.missing(readings) == 1
+    assert predictions.missing(readings) == (1, 0)
 
 
 def test_doubles_below_the_watermark_are_raw_only(codes, readings):
@@ -84,7 +92,7 @@ def test_doubles_below_the_watermark_are_raw_only(codes, readings):
     predictions.take_rows(rows(1, 2, 1, 2))
     predictions.take_rows(rows(2, 3))
     assert (predictions.raw, predictions.seen, predictions.distinct()) == (6, 3, 3)
-    assert predictions.missing(readings) == 0
+    assert predictions.missing(readings) == (0, 0)
 
 
 def test_a_double_that_a_client_sees_is_counted(codes):

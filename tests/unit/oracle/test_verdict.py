@@ -47,7 +47,8 @@ def test_the_object_is_the_promised_one():
     assert tuple(json.loads(Verdict(SOUND).json())) == Counts.__struct_fields__
     assert " ".join(Counts.__struct_fields__) == (
         "sent landed missing doubled out_of_order dead_lettered predicted predictions_missing "
-        "predictions_doubled predictions_doubled_raw latency_ms files events replayed"
+        "predictions_doubled predictions_doubled_raw latency_ms files events replayed waiting "
+        "predictions_waiting"
     )
 
 
