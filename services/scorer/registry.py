@@ -1,35 +1,40 @@
-"""Where versions of the price model come from: the lake's registry, or what is shipped with the scorer."""
+"""Where versions of a model come from: the lake's registry, or what is shipped with the scorer."""
 
 from shared.errors import ModelUnusable
 from shared.lake import Lake
-from shared.model_manifest import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE, decode_champion
-from shared.shipped_models import REGISTRY, shipped_models
+from shared.model_manifest import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE, TREES_FILE, decode_champion
+from shared.shipped_models import PRICE, registry_of, shipped_models
 
-_FILES = (MANIFEST_FILE, GRAPH_FILE)
+_FILES = (MANIFEST_FILE, GRAPH_FILE, TREES_FILE)
 
 
-async def read_from_lake(lake: Lake, version: str | None) -> dict[str, bytes] | None:
+def pointer_of(name: str) -> str:
+    """Where the lake says which version of a model is served."""
+    return f"{registry_of(name)}/{CHAMPION_FILE}"
+
+
+async def read_from_lake(lake: Lake, version: str | None, name: str = PRICE) -> dict[str, bytes] | None:
     """Files of `version`, or of the champion; None where the lake's registry has none.
 
     Raises ModelUnusable where the pointer is broken or names a version that is not there.
     """
     if version is None:
-        pointer = await lake.read(f"{REGISTRY}/{CHAMPION_FILE}")
+        pointer = await lake.read(pointer_of(name))
         if pointer is None:
             return None
         version = decode_champion(pointer).version
-    folder = f"{REGISTRY}/{_checked(version)}"
-    files = {name: body for name in _FILES if (body := await lake.read(f"{folder}/{name}")) is not None}
+    folder = f"{registry_of(name)}/{_checked(version)}"
+    files = {file: body for file in _FILES if (body := await lake.read(f"{folder}/{file}")) is not None}
     if not files:
         raise ModelUnusable(f"the lake has no {folder}")
     return files
 
 
-def read_shipped(version: str | None) -> dict[str, bytes]:
+def read_shipped(version: str | None, name: str = PRICE) -> dict[str, bytes]:
     """Files of `version`, or of the shipped champion; raises ModelUnusable where there is none."""
-    registry = shipped_models()
+    registry = shipped_models(name)
     if registry is None:
-        raise ModelUnusable("no model is shipped with this installation, and the lake has none")
+        raise ModelUnusable(f"no {name} model is shipped with this installation, and the lake has none")
     if version is None:
         pointer = registry / CHAMPION_FILE
         if not pointer.is_file():
@@ -38,7 +43,7 @@ def read_shipped(version: str | None) -> dict[str, bytes]:
     folder = registry / _checked(version)
     if not folder.is_dir():
         raise ModelUnusable(f"version {version} is not shipped with this installation")
-    return {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
+    return {file: (folder / file).read_bytes() for file in _FILES if (folder / file).is_file()}
 
 
 def _checked(version: str) -> str:

@@ -2,29 +2,45 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from services.scorer.automobile import AutomobilePricer
 from services.scorer.pricing import Pricer
+from shared.model_manifest import Manifest
+
+
+class Versioned(Protocol):
+    """What prices with one version of a model."""
+
+    manifest: Manifest
+
+
+P = TypeVar("P", bound=Versioned)
 
 
 @dataclass(frozen=True, slots=True)
-class InService:
+class InService(Generic[P]):
     """One version, and since when it serves."""
 
-    pricer: Pricer
+    pricer: P
     since: datetime
 
 
-class ServedModel:
+class Served(Generic[P]):
     """What stream and HTTP price with; replaced on the event loop alone, as it is read."""
 
-    def __init__(self, pricer: Pricer) -> None:
+    def __init__(self, pricer: P) -> None:
         self.replace(pricer)
 
     @property
-    def pricer(self) -> Pricer:
+    def pricer(self) -> P:
         """Take it once per batch: the next look may give another version."""
         return self.now.pricer
 
-    def replace(self, pricer: Pricer) -> None:
+    def replace(self, pricer: P) -> None:
         """What is under way ends with the version that it began with."""
         self.now = InService(pricer, datetime.now(UTC))
+
+
+ServedModel: TypeAlias = Served[Pricer]
+ServedAutomobileModel: TypeAlias = Served[AutomobilePricer]

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from services.scorer.rest.api_keys import ApiKeys
+from services.scorer.rest.automobile import AutomobileEndpoint
 from services.scorer.rest.callers import Callers
 from services.scorer.rest.inference import InferenceEndpoint
 from services.scorer.rest.key_sources import accepted_keys
@@ -19,7 +20,7 @@ from services.scorer.rest.shared_runs import SharedRuns
 from services.scorer.rest.signing_keys import SigningKeys
 from services.scorer.rest.tokens import Demands, EntraTokens
 from services.scorer.rest.watched_files import apply_changes
-from services.scorer.serving import ServedModel
+from services.scorer.serving import ServedAutomobileModel, ServedModel
 from services.scorer.settings import ScorerSettings
 from shared.errors import SettingsError
 from shared.metrics import health_routes
@@ -30,6 +31,7 @@ def make_app(
     served: ServedModel,
     is_ready: Callable[[], bool],
     is_draining: Callable[[], bool] = lambda: False,
+    automobile: ServedAutomobileModel | None = None,
 ) -> web.Application:
     """Routes and what happens to every request; raises SettingsError for unusable keys."""
     keys = ApiKeys(accepted_keys(settings))
@@ -46,9 +48,11 @@ def make_app(
     app.add_routes(
         [
             web.post("/v1/prices", PricesEndpoint(runs, settings.body_timeout_s).handle),
-            web.get("/v1/models", ModelsEndpoint(served).handle),
+            web.get("/v1/models", ModelsEndpoint([served, automobile] if automobile else [served]).handle),
         ]
     )
+    if automobile is not None:
+        app.add_routes([web.post("/score", AutomobileEndpoint(automobile, settings.body_timeout_s).handle)])
     app.add_routes(_inference_routes(InferenceEndpoint(served, runs, is_ready, settings.body_timeout_s)))
     if settings.api_keys_file is not None:
         renew = partial(_renew, keys, settings)

@@ -1,14 +1,15 @@
 """`GET /v1/models`: what is served, and what it promises."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
 from services.scorer.rest.bodies import JSON
-from services.scorer.serving import InService, ServedModel
+from services.scorer.serving import InService, Served
 
 
 class ModelWords(Struct, frozen=True):
@@ -47,15 +48,15 @@ class Models(Struct, frozen=True):
 
 
 class ModelsEndpoint:
-    def __init__(self, served: ServedModel) -> None:
+    def __init__(self, served: Sequence[Served[Any]]) -> None:
         self._served = served
 
     async def handle(self, _request: web.Request) -> web.Response:
-        body = msgspec.json.encode(Models([_shown(self._served.now)]))
+        body = msgspec.json.encode(Models([_shown(one.now) for one in self._served]))
         return web.Response(body=body, content_type=JSON)
 
 
-def _shown(in_service: InService) -> Model:
+def _shown(in_service: InService[Any]) -> Model:
     manifest = in_service.pricer.manifest
     return Model(
         manifest.name,

@@ -1,6 +1,5 @@
 """The vehicles of a request, decoded one by one: a bad one is an error in its place, the rest are priced."""
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from services.scorer.rest.pointers import pointer_to
 from services.scorer.rest.problems import Problem, Refusal, kind_uri
 from shared.contract.reading import Reading
 
@@ -26,10 +26,6 @@ PRICING_FIELDS = (
 )
 Id = str | int | None
 _DeclaredId = Annotated[str, Meta(max_length=128)] | int | None
-
-_PLACE = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-_STEP = re.compile(r"\.(?P<name>[^.\[]+)|\[(?P<index>\d+)\]")
-_MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 
 def _vehicle_type() -> type[Struct]:
@@ -76,7 +72,7 @@ def decode_vehicles(body: bytes) -> list[Item]:
             return [_item(body, "")]
     except msgspec.ValidationError as error:
         raise Refusal(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-body", str(error), _pointer(str(error))
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-body", str(error), pointer_to(str(error))
         ) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Refusal(HTTPStatus.BAD_REQUEST, "malformed-json", f"the body is no JSON: {error}") from error
@@ -112,7 +108,7 @@ def _item(raw: Raw | bytes, place: str) -> Item:
     except msgspec.MsgspecError as error:
         detail = str(error)
         problem = Problem(
-            kind_uri("invalid-vehicle"), "Invalid vehicle", detail, pointer=place + _pointer(detail)
+            kind_uri("invalid-vehicle"), "Invalid vehicle", detail, pointer=place + pointer_to(detail)
         )
         return Item(_id_of(raw), error=problem)
     except RecursionError:
@@ -125,12 +121,3 @@ def _id_of(raw: Raw | bytes) -> Id:
     with suppress(msgspec.MsgspecError, RecursionError):
         return _IDENTIFIED.decode(raw).id
     return None
-
-
-def _pointer(message: str) -> str:
-    """The place that a msgspec message names, as a JSON pointer (RFC 6901) relative to what was decoded."""
-    place = _PLACE.search(message)
-    steps = [step["name"] or step["index"] for step in _STEP.finditer(place["path"])] if place else []
-    if missing := _MISSING.search(message):
-        steps.append(missing["name"])
-    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)

@@ -1,0 +1,75 @@
+"""Prices of 1985 automobiles, by the model behind the published Car Price Predictor app."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from services.scorer.model import PriceModel
+from services.scorer.pricing import ROWS_PRICED
+from shared.errors import ModelUnusable
+from shared.model_manifest import canonical
+
+WORDS = (
+    "make",
+    "fuel-type",
+    "aspiration",
+    "num-of-doors",
+    "body-style",
+    "drive-wheels",
+    "engine-location",
+    "engine-type",
+    "num-of-cylinders",
+    "fuel-system",
+)
+NUMBERS = (
+    "symboling",
+    "normalized-losses",
+    "wheel-base",
+    "length",
+    "width",
+    "height",
+    "curb-weight",
+    "engine-size",
+    "bore",
+    "stroke",
+    "compression-ratio",
+    "horsepower",
+    "peak-rpm",
+    "city-mpg",
+    "highway-mpg",
+)
+
+Automobile = Mapping[str, Any]
+
+
+class AutomobilePricer:
+    """Prices with one version of the model."""
+
+    def __init__(self, model: PriceModel) -> None:
+        """Raises ModelUnusable for a model that takes what automobiles do not have."""
+        self.manifest = model.manifest
+        self._model = model
+        inputs = model.manifest.inputs
+        self._words = tuple(one.name for one in inputs.cat)
+        self._numbers = tuple(one.name for one in inputs.num)
+        if not (set(self._words) <= set(WORDS) and set(self._numbers) <= set(NUMBERS)):
+            raise ModelUnusable("the model takes inputs that an automobile of 1985 does not have")
+
+    def price(self, automobiles: Sequence[Automobile]) -> list[float]:
+        """To the hundredth of the currency. Values by the app's names; None and what is absent is missing.
+
+        The graph knows the app's own spellings; numbers of doors and cylinders may be words or digits.
+        """
+        cat = [[_word(each.get(name)) for name in self._words] for each in automobiles]
+        num = [[each.get(name) for name in self._numbers] for each in automobiles]
+        price, _, _ = self._model.run(np.array(cat, dtype=np.object_), np.array(num, dtype=np.float32))
+        ROWS_PRICED.inc(len(automobiles))
+        prices: list[float] = price.astype(np.float64).round(2).tolist()
+        return prices
+
+
+def _word(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    return canonical(value) if isinstance(value, str) else f"{value:g}"
