@@ -1,8 +1,6 @@
 """Both servers in this process, and the unmodified Python SDK as any program would use it."""
 
-import asyncio
 import gc
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +11,7 @@ from azure.eventhub import EventHubProducerClient as SyncProducer
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
-from tests.conftest import PATIENCE_S
+from tests.integration.reading import reading, received
 
 BALANCED_READER = Path(__file__).with_name("balanced_reader.py")
 
@@ -54,28 +52,14 @@ class Sdk:
         async with self.producer() as producer:
             await producer.send_batch(events, **placed)
 
-    @asynccontextmanager
-    async def reading(self, on_event, *, client_options=None, **options):
+    def reading(self, on_event, *, client_options=None, **options):
         """The SDK reads while the block lasts."""
-        async with self.consumer(**(client_options or {})) as consumer:
-            task = asyncio.create_task(consumer.receive(on_event, **{"starting_position": "-1", **options}))
-            yield
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        return reading(self.consumer(**(client_options or {})), on_event, **options)
 
-    async def receive(self, count, **options):
+    async def receive(self, count, *, client_options=None, **options):
         """The next `count` events, from the beginning unless told otherwise."""
-        received = []
-        enough = asyncio.Event()
-
-        async def on_event(_context, event):
-            received.append(event)
-            if len(received) >= count:
-                enough.set()
-
-        async with asyncio.timeout(PATIENCE_S), self.reading(on_event, **options):
-            await enough.wait()
-        return received
+        pairs = await received(self.consumer(**(client_options or {})), count, **options)
+        return [event for _, event in pairs]
 
 
 @pytest.fixture

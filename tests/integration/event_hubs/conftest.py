@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import ssl
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import pytest
@@ -15,7 +14,7 @@ from azure.eventhub.exceptions import EventHubError
 from services.emulator.certificate import Certificate, own_certificate
 from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.server import EventHubsServer
-from tests.conftest import PATIENCE_S
+from tests.integration.reading import reading, received
 
 
 @dataclass(frozen=True)
@@ -66,31 +65,13 @@ class Client:
                     self.first_accepted.set()
         return accepted
 
-    @asynccontextmanager
-    async def reading(self, on_event, *, client_options=None, **options):
-        """The SDK reads while the block lasts; its sockets close only if it is closed before cancelled."""
-        async with self.consumer(**(client_options or {})) as consumer:
-            task = asyncio.create_task(
-                consumer.receive(on_event, **{"partition_id": None, "starting_position": "-1", **options})
-            )
-            yield
-        # Its balancing would sleep for half a minute before it notices.
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+    def reading(self, on_event, *, client_options=None, **options):
+        """The SDK reads while the block lasts."""
+        return reading(self.consumer(**(client_options or {})), on_event, **options)
 
     async def receive(self, count, **options):
         """The next `count` (partition id, event) pairs, from the beginning unless told otherwise."""
-        received = []
-        enough = asyncio.Event()
-
-        async def on_event(context, event):
-            received.append((context.partition_id, event))
-            if len(received) >= count:
-                enough.set()
-
-        async with asyncio.timeout(PATIENCE_S), self.reading(on_event, **options):
-            await enough.wait()
-        return received
+        return await received(self.consumer(), count, **options)
 
 
 @pytest.fixture
