@@ -11,6 +11,7 @@ import pytest
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
+from shared.lake import open_lake
 from shared.settings import WorldSettings
 
 # The same examples in every run, however slow the machine; the fuzz target is where new ones are tried.
@@ -53,3 +54,17 @@ async def world(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture
+async def storage(tmp_path):
+    """Storage alone."""
+    async with StorageServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def lake(storage):
+    """The lake in it, as our services reach it."""
+    async with open_lake(WorldSettings(storage=storage.connection_string)) as opened:
+        yield opened

@@ -13,10 +13,7 @@ from deltalake import DeltaTable
 
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
-from services.emulator.storage.server import StorageServer
 from shared.contract.columns import READING
-from shared.lake import open_lake
-from shared.settings import WorldSettings
 from shared.slot_chain.footer import Footer
 from shared.slot_chain.parquet import encode
 from shared.slot_chain.root import Root
@@ -139,18 +136,6 @@ class Compacted:
                 zip(table["partition"].to_pylist(), table["sequence_number"].to_pylist(), strict=True)
             )
         return found
-
-
-@pytest.fixture
-async def storage(tmp_path):
-    async with StorageServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-async def lake(storage):
-    async with open_lake(WorldSettings(storage=storage.connection_string)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -6,11 +6,13 @@ import gc
 import ssl
 from dataclasses import dataclass, field
 
+import aiohttp
 import pytest
 from azure.eventhub import EventData, TransportType
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.exceptions import EventHubError
 
+from services.emulator.admin import AdminServer
 from services.emulator.certificate import Certificate, own_certificate
 from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.server import EventHubsServer
@@ -120,6 +122,18 @@ async def transports(server, certificate):
     async with TlsEndpoint(server, context) as tls, WebSocketEndpoint(server, context) as websockets:
         yield Transports(certificate, tls, websockets)
         gc.collect()
+
+
+@pytest.fixture
+async def call(server, storage):
+    """Ask the admin listener: `await call("POST", "/faults", {…})` gives status and JSON."""
+    async with AdminServer(server, storage) as admin, aiohttp.ClientSession(admin.url) as session:
+
+        async def call(method, path, body=None):
+            async with session.request(method, path, json=body) as answer:
+                return answer.status, await answer.json() if answer.content_length else None
+
+        yield call
 
 
 @pytest.fixture

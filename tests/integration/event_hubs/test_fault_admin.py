@@ -1,32 +1,10 @@
 """Faults and throughput units over HTTP, as any language's tests ask for them."""
 
-import aiohttp
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.eventhub import EventData
 from azure.eventhub.exceptions import EventDataSendError
 from azure.storage.filedatalake.aio import DataLakeServiceClient
-
-from services.emulator.admin import AdminServer
-from services.emulator.storage.server import StorageServer
-
-
-@pytest.fixture
-async def storage(tmp_path):
-    async with StorageServer(tmp_path) as storage:
-        yield storage
-
-
-@pytest.fixture
-async def call(server, storage):
-    """Ask the admin listener: `await call("POST", "/faults", {…})` gives status and JSON."""
-    async with AdminServer(server, storage) as admin, aiohttp.ClientSession(admin.url) as session:
-
-        async def call(method, path, body=None):
-            async with session.request(method, path, json=body) as answer:
-                return answer.status, await answer.json() if answer.content_length else None
-
-        yield call
 
 
 async def test_a_fault_is_asked_for_listed_and_taken_back(call, client):

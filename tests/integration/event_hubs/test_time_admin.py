@@ -3,13 +3,10 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import aiohttp
 import pytest
 from azure.storage.filedatalake.aio import DataLakeServiceClient
 
-from services.emulator.admin import AdminServer
 from services.emulator.event_hubs.server import EventHubsServer
-from services.emulator.storage.server import StorageServer
 from tests.conftest import PATIENCE_S
 
 HOUR_S = 3_600
@@ -17,62 +14,40 @@ SLACK = timedelta(minutes=10)
 
 
 @pytest.fixture
-async def storage(tmp_path):
-    async with StorageServer(tmp_path) as storage:
-        yield storage
-
-
-@pytest.fixture
-async def small_segments(tmp_path):
+async def server(tmp_path):
+    """Its segments are small."""
     async with EventHubsServer(tmp_path, segment_bytes=4_096) as server:
         yield server
 
 
-@pytest.fixture
-async def call(small_segments, storage):
-    """Ask the admin listener: `await call("PUT", "/clock", {…})` gives status and JSON."""
-    async with AdminServer(small_segments, storage) as admin, aiohttp.ClientSession(admin.url) as session:
-
-        async def call(method, path, body=None):
-            async with session.request(method, path, json=body) as answer:
-                return answer.status, await answer.json()
-
-        yield call
-
-
-@pytest.fixture
-def hub(client, small_segments):
-    return type(client)(small_segments.connection_string)
-
-
-async def enqueued(hub, partition_id="0"):
+async def enqueued(client, partition_id="0"):
     """When the hub says that an event reached it that is sent now."""
-    await hub.send(b"x", partition_id=partition_id)
+    await client.send(b"x", partition_id=partition_id)
     last = {"partition_id": partition_id, "starting_position": "-1"}
-    async with hub.consumer() as consumer:
+    async with client.consumer() as consumer:
         count = (await consumer.get_partition_properties(partition_id))["last_enqueued_sequence_number"] + 1
-    return (await hub.receive(count, **last))[-1][1].enqueued_time
+    return (await client.receive(count, **last))[-1][1].enqueued_time
 
 
-async def test_a_clock_set_ahead_stamps_later_hours(call, hub):
+async def test_a_clock_set_ahead_stamps_later_hours(call, client):
     """An hour passes at once, and what is sent then was enqueued in the next hour."""
     ahead = {"event_hubs_offset_s": HOUR_S, "storage_offset_s": 0}
     assert await call("PUT", "/clock", ahead) == (200, ahead)
     assert await call("GET", "/clock") == (200, ahead)
-    stamped = await enqueued(hub)
+    stamped = await enqueued(client)
     assert abs(stamped - datetime.now(UTC) - timedelta(hours=1)) < SLACK
 
 
-async def test_a_clock_set_back_holds_a_partitions_times_still(call, hub):
+async def test_a_clock_set_back_holds_a_partitions_times_still(call, client):
     """Enqueued times never go down along a partition, as in the service; another partition's may be lower."""
     await call("PUT", "/clock", {"event_hubs_offset_s": HOUR_S})
-    ahead = await enqueued(hub)
+    ahead = await enqueued(client)
     await call("PUT", "/clock", {"event_hubs_offset_s": -HOUR_S})
-    assert await enqueued(hub) == ahead
-    assert abs(await enqueued(hub, "1") - datetime.now(UTC) + timedelta(hours=1)) < SLACK
+    assert await enqueued(client) == ahead
+    assert abs(await enqueued(client, "1") - datetime.now(UTC) + timedelta(hours=1)) < SLACK
 
 
-async def test_storage_has_a_clock_of_its_own(call, hub, storage):
+async def test_storage_has_a_clock_of_its_own(call, client, storage):
     """Files written while storage's clock is ahead say so, clients sign as before, and the hub is on time."""
     await call("PUT", "/clock", {"storage_offset_s": HOUR_S})
     async with DataLakeServiceClient.from_connection_string(storage.connection_string) as service:
@@ -80,12 +55,12 @@ async def test_storage_has_a_clock_of_its_own(call, hub, storage):
         await file.create_file()
         modified = (await file.get_file_properties()).last_modified
     assert abs(modified - datetime.now(UTC) - timedelta(hours=1)) < SLACK
-    assert abs(await enqueued(hub) - datetime.now(UTC)) < SLACK
+    assert abs(await enqueued(client) - datetime.now(UTC)) < SLACK
 
 
-async def test_retention_takes_what_it_is_told_to(call, hub):
+async def test_retention_takes_what_it_is_told_to(call, client):
     """Whole segments below the number go, the answer counts their events, and readers begin behind them."""
-    await hub.send(b"x" * 500, times=40, partition_id="0")
+    await client.send(b"x" * 500, times=40, partition_id="0")
     taken = 0
     async with asyncio.timeout(PATIENCE_S):
         while not taken:  # a segment that is being sealed goes the next time, as with retention
@@ -93,16 +68,16 @@ async def test_retention_takes_what_it_is_told_to(call, hub):
             assert status == 200
             taken = answer["events"]
     assert taken <= 30
-    [(_, oldest), *_] = await hub.receive(1, partition_id="0", starting_position="-1")
+    [(_, oldest), *_] = await client.receive(1, partition_id="0", starting_position="-1")
     assert oldest.sequence_number == taken
     assert await call("POST", "/hubs/telemetry/trim", {"before": {"0": taken}}) == (200, {"events": 0})
 
 
-async def test_retention_leaves_what_is_being_written(call, hub):
+async def test_retention_leaves_what_is_being_written(call, client):
     """However high the number, the segment in use stays: the newest event can always be read."""
-    await hub.send(b"x" * 500, times=20, partition_id="0")
+    await client.send(b"x" * 500, times=20, partition_id="0")
     await call("POST", "/hubs/telemetry/trim", {"before": {"0": 1_000}})
-    received = await hub.receive(1, partition_id="0", starting_position="-1")
+    received = await client.receive(1, partition_id="0", starting_position="-1")
     assert received[0][1].sequence_number <= 19
 
 

@@ -7,11 +7,8 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from services.emulator.storage.server import StorageServer
 from services.oracle.compacted import compacted_faults
 from shared.contract.columns import LINEAGE
-from shared.lake import open_lake
-from shared.settings import WorldSettings
 from shared.slot_chain.footer import Footer
 from shared.slot_chain.parquet import encode
 
@@ -27,18 +24,6 @@ def rows(numbers):
     return pa.table(
         [pa.array(column, one.type) for column, one in zip(columns, LINEAGE, strict=True)], LINEAGE
     )
-
-
-@pytest.fixture
-async def storage(tmp_path):
-    async with StorageServer(tmp_path) as server:
-        yield server
-
-
-@pytest.fixture
-async def lake(storage):
-    async with open_lake(WorldSettings(storage=storage.connection_string)) as opened:
-        yield opened
 
 
 async def land(lake, first, count):

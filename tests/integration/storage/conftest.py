@@ -9,7 +9,6 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient, LinearRetry
 from azure.storage.filedatalake.aio import DataLakeServiceClient
 
-from services.emulator.storage.server import StorageServer
 from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 
 
@@ -65,12 +64,6 @@ def raw_to():
 @pytest.fixture
 def raw(storage):
     return RawClient(storage.port)
-
-
-@pytest.fixture
-async def storage(tmp_path):
-    async with StorageServer(tmp_path) as server:
-        yield server
 
 
 @pytest.fixture
