@@ -1,7 +1,8 @@
-"""Priced readings → the body of an output event, in the form that the readings came in, or a fixed one."""
+"""Priced readings → bodies of output events, in the form that the readings came in, or a fixed one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any, Literal
 
 import msgspec
@@ -21,6 +22,14 @@ CARRIED = ("vehicle_id", "reading_no", "reading_at")
 _SCHEMA_VERSION = 1
 
 Output = Literal["auto", "ndjson", "arrow"]
+Body = tuple[bytes, str]
+
+_FIELDS = [field for field in msgspec.structs.fields(Prediction) if field.name != "schema_version"]
+# A Prediction as it is written: its fields by position, so that whole columns become rows without a loop.
+# Version 1 is the default, which is left out.
+_Line: Any = msgspec.defstruct(
+    "Line", [(field.name, field.type) for field in _FIELDS], frozen=True, gc=False, omit_defaults=True
+)
 
 
 class PredictionBodies:
@@ -32,54 +41,41 @@ class PredictionBodies:
         self._output = output
         self._encoder = msgspec.json.Encoder()
 
-    def encode(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> tuple[bytes, str]:
-        """Body and content type of one output event."""
-        if self._output == "arrow" or (self._output == "auto" and chunk.batch is not None):
-            return write_stream(self._batch(chunk, priced, predicted_at)), ARROW
-        predictions = self._predictions(chunk, priced, predicted_at)
-        if len(predictions) == 1:
-            return self._encoder.encode(predictions[0]), JSON
-        return self._encoder.encode_lines(predictions), NDJSON
+    def encoded(
+        self, chunk: Chunk, priced: Priced, predicted_at: datetime, max_rows: int
+    ) -> Iterator[tuple[Chunk, Body]]:
+        """Parts of at most `max_rows` readings, each with body and content type of its output event."""
+        if self._output == "arrow" or (self._output == "auto" and chunk.is_arrow):
+            batch = self._batch(chunk, priced, predicted_at)
+            for start in range(0, len(chunk), max_rows):
+                yield chunk.part(start, max_rows), (write_stream(batch.slice(start, max_rows)), ARROW)
+            return
+        lines = self._lines(chunk, priced, predicted_at)
+        for start in range(0, len(chunk), max_rows):
+            yield chunk.part(start, max_rows), self._json(lines[start : start + max_rows])
 
-    def _predictions(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> list[Prediction]:
-        manifest, partition = self._manifest, self._partition
-        columns = (
-            *_carried_values(chunk),
-            priced.price.tolist(),
-            priced.lower.tolist(),
-            priced.upper.tolist(),
-            priced.extrapolated(),
-            chunk.sequences.tolist(),
-            chunk.lines.tolist(),
-        )
-        return [
-            Prediction(
-                vehicle_id=vehicle_id,
-                reading_no=reading_no,
-                reading_at=reading_at,
-                predicted_at=predicted_at,
-                price=price,
-                lower=lower,
-                upper=upper,
-                currency=manifest.currency,
-                coverage=manifest.coverage,
-                model=manifest.name,
-                version=manifest.version,
-                extrapolated=extrapolated,
-                source_partition=partition,
-                source_sequence_number=sequence,
-                source_line=line,
-            )
-            for vehicle_id, reading_no, reading_at, price, lower, upper, extrapolated, sequence, line in zip(
-                *columns, strict=True
-            )
-        ]
+    def _json(self, lines: Sequence[Any]) -> Body:
+        if len(lines) == 1:
+            return self._encoder.encode(lines[0]), JSON
+        return self._encoder.encode_lines(lines), NDJSON
+
+    def _lines(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> list[Any]:
+        values: dict[str, Any] = {
+            **self._constants(predicted_at),
+            **dict(zip(CARRIED, _carried_values(chunk), strict=True)),
+            "price": priced.price.tolist(),
+            "lower": priced.lower.tolist(),
+            "upper": priced.upper.tolist(),
+            "extrapolated": priced.extrapolated(),
+            "source_sequence_number": chunk.sequences.tolist(),
+            "source_line": chunk.lines.tolist(),
+        }
+        columns = [values[field.name] for field in _FIELDS]
+        return list(map(_Line, *(one if isinstance(one, list) else repeat(one) for one in columns)))
 
     def _batch(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> pa.RecordBatch:
-        manifest = self._manifest
-        carried = zip(CARRIED, _carried_columns(chunk), strict=True)
         values: dict[str, Any] = {
-            **dict(carried),
+            **dict(zip(CARRIED, _carried_columns(chunk), strict=True)),
             "price": priced.price,
             "lower": priced.lower,
             "upper": priced.upper,
@@ -87,15 +83,7 @@ class PredictionBodies:
             "source_sequence_number": chunk.sequences,
             "source_line": chunk.lines.astype(np.int32),
         }
-        constants = {
-            "predicted_at": predicted_at,
-            "schema_version": _SCHEMA_VERSION,
-            "currency": manifest.currency,
-            "coverage": manifest.coverage,
-            "model": manifest.name,
-            "version": manifest.version,
-            "source_partition": self._partition,
-        }
+        constants = {**self._constants(predicted_at), "schema_version": _SCHEMA_VERSION}
         arrays = [
             pa.repeat(pa.scalar(constants[field.name], field.type), len(chunk))
             if field.name in constants
@@ -103,6 +91,17 @@ class PredictionBodies:
             for field in PREDICTION.schema
         ]
         return pa.record_batch(arrays, schema=PREDICTION.schema)
+
+    def _constants(self, predicted_at: datetime) -> dict[str, Any]:
+        manifest = self._manifest
+        return {
+            "predicted_at": predicted_at,
+            "currency": manifest.currency,
+            "coverage": manifest.coverage,
+            "model": manifest.name,
+            "version": manifest.version,
+            "source_partition": self._partition,
+        }
 
 
 def _carried_values(chunk: Chunk) -> list[list[Any]]:

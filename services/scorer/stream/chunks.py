@@ -1,4 +1,4 @@
-"""Decoded source events → chunks that are priced in one run and become one output event each (pure)."""
+"""Readings in source order, gathered over events: priced together, published in parts (pure)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,27 +16,17 @@ Numbers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class SourceEvent:
-    """One event of the telemetry hub: its good readings, and where it stands."""
-
-    sequence: int
-    enqueued_us: int
-    decoded: Decoded
-
-    @property
-    def is_arrow(self) -> bool:
-        return self.decoded.batch is not None
-
-
-@dataclass(frozen=True, slots=True)
 class Chunk:
-    """Readings in source order, all of JSON bodies (`records`) or all of Arrow bodies (`batch`)."""
+    """Readings in source order, all of JSON bodies (`records`) or all of Arrow bodies (`batch`).
+
+    `sequences`, `lines` and `enqueued_us` say of each where it stands and when it came in.
+    """
 
     records: Sequence[Struct]
     batch: pa.RecordBatch | None
     sequences: Numbers
     lines: Numbers
-    oldest_enqueued_us: int
+    enqueued_us: Numbers
 
     @property
     def first(self) -> Place:
@@ -46,38 +36,64 @@ class Chunk:
     def last(self) -> Place:
         return Place(int(self.sequences[-1]), int(self.lines[-1]))
 
+    @property
+    def oldest_enqueued_us(self) -> int:
+        return int(self.enqueued_us[0])
+
+    @property
+    def is_arrow(self) -> bool:
+        return self.batch is not None
+
     def __len__(self) -> int:
         return len(self.sequences)
 
-
-def chunks_of(events: Iterable[SourceEvent], max_rows: int, columns: Sequence[str]) -> Iterator[Chunk]:
-    """Chunks of at most `max_rows` readings, in order; of Arrow bodies only `columns` are kept.
-
-    Readings of several events share a chunk, those of a large event are spread over several.
-    """
-    with_rows = (event for event in events if len(event.decoded.lines))
-    for is_arrow, group in groupby(with_rows, key=lambda event: event.is_arrow):
-        run = list(group)
-        counts = [len(event.decoded.lines) for event in run]
-        sequences = np.repeat(np.array([event.sequence for event in run], dtype=np.int64), counts)
-        enqueued_us = np.repeat(np.array([event.enqueued_us for event in run], dtype=np.int64), counts)
-        lines = np.concatenate([np.asarray(event.decoded.lines, dtype=np.int64) for event in run])
-        records = [record for event in run for record in event.decoded.records]
-        batch = _joined(run, columns) if is_arrow else None
-        for start in range(0, len(lines), max_rows):
-            part = slice(start, start + max_rows)
-            yield Chunk(
-                records[part],
-                None if batch is None else batch.slice(start, max_rows),
-                sequences[part],
-                lines[part],
-                int(enqueued_us[start]),
-            )
+    def part(self, start: int, rows: int) -> "Chunk":
+        """At most `rows` readings from number `start` on."""
+        kept = slice(start, start + rows)
+        return Chunk(
+            self.records[kept],
+            None if self.batch is None else self.batch.slice(start, rows),
+            self.sequences[kept],
+            self.lines[kept],
+            self.enqueued_us[kept],
+        )
 
 
-def _joined(run: Sequence[SourceEvent], columns: Sequence[str]) -> pa.RecordBatch:
-    batches = [event.decoded.batch.select(columns) for event in run if event.decoded.batch is not None]
-    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+def chunk_of_event(sequence: int, enqueued_us: int, decoded: Decoded, columns: Sequence[str]) -> Chunk:
+    """The good readings of one event; of an Arrow body only `columns` are kept."""
+    rows = len(decoded.lines)
+    return Chunk(
+        decoded.records,
+        None if decoded.batch is None else decoded.batch.select(columns),
+        np.full(rows, sequence, dtype=np.int64),
+        np.asarray(decoded.lines, dtype=np.int64),
+        np.full(rows, enqueued_us, dtype=np.int64),
+    )
+
+
+def chunks_of(gathered: Iterable[Chunk], most_rows: int) -> Iterator[Chunk]:
+    """Chunks of at most `most_rows` readings, in order: small ones of one form joined, large ones spread."""
+    with_rows = (chunk for chunk in gathered if len(chunk))
+    for _, group in groupby(with_rows, key=lambda chunk: chunk.is_arrow):
+        whole = _joined(list(group))
+        if len(whole) <= most_rows:
+            yield whole
+            continue
+        for start in range(0, len(whole), most_rows):
+            yield whole.part(start, most_rows)
+
+
+def _joined(group: Sequence[Chunk]) -> Chunk:
+    if len(group) == 1:
+        return group[0]
+    batches = [chunk.batch for chunk in group if chunk.batch is not None]
+    return Chunk(
+        [record for chunk in group for record in chunk.records],
+        pa.concat_batches(batches) if batches else None,
+        np.concatenate([chunk.sequences for chunk in group]),
+        np.concatenate([chunk.lines for chunk in group]),
+        np.concatenate([chunk.enqueued_us for chunk in group]),
+    )
 
 
 def without_lines_through(decoded: Decoded, line: int) -> Decoded:

@@ -7,20 +7,18 @@ from datetime import UTC, datetime
 from azure.eventhub import EventData
 from prometheus_client import Counter
 
-from services.scorer.pricing import Pricer
+from services.scorer.pricing import Columns, Pricer
 from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
-from services.scorer.stream.bodies import CARRIED, PredictionBodies
-from services.scorer.stream.chunks import Chunk, SourceEvent, chunks_of, without_lines_through
+from services.scorer.stream.bodies import CARRIED, Body, PredictionBodies
+from services.scorer.stream.chunks import Chunk, chunks_of
+from services.scorer.stream.decoding import ROWS_TOGETHER, Readings
 from services.scorer.stream.lineage import Lineage, Place
-from shared.contract.bodies import BodyDecoder
-from shared.contract.columns import READING
-from shared.hubs.clients import body_of, content_type_of, enqueued_us, sequence_of
+from services.scorer.stream.source_events import SourceEvent
 from shared.hubs.contiguity import Contiguity, Step
 from shared.hubs.progress import NEXT_SEQUENCE
 from shared.logs import log
 
-BAD_READINGS = Counter("fleetprice_readings_unpriced_total", "Records that do not decode, so have no price")
 EVENTS_SEEN = Counter("fleetprice_scorer_events_seen_again_total", "Events delivered again and dropped")
 EVENTS_GONE = Counter("fleetprice_scorer_events_gone_total", "Events that retention took before scoring")
 
@@ -59,12 +57,13 @@ class PartitionPipeline:
     ) -> None:
         self._partition = int(partition_id)
         self._max_rows = settings.max_rows
+        self._most_rows = max(1, ROWS_TOGETHER // settings.max_rows) * settings.max_rows
         self._created_at = source_created_at
         self._start = start
         self._served = served
         self._form = settings.output
         self._contiguity = Contiguity(start.next_expected)
-        self._decoder = BodyDecoder(READING)
+        self._readings = Readings(start.after)
         self._next_sequence = NEXT_SEQUENCE.labels(settings.telemetry_hub, partition_id)
         self._next_sequence.set(start.next_expected)
 
@@ -72,34 +71,38 @@ class PartitionPipeline:
     def next_expected(self) -> int:
         return self._contiguity.next_expected
 
-    def judge(self, events: Sequence[EventData]) -> tuple[list[EventData], int | None]:
+    def judge(self, events: Sequence[SourceEvent]) -> tuple[Sequence[SourceEvent], int | None]:
         """The events that come next, and the sequence number that the link skipped to, if it did."""
-        fresh: list[EventData] = []
+        if _follow_each_other(events, self.next_expected):
+            self._contiguity.advance(len(events))
+            return events, None
+        fresh: list[SourceEvent] = []
         for event in events:
-            sequence = sequence_of(event)
-            step = self._contiguity.judge(sequence)
+            step = self._contiguity.judge(event.sequence)
             if step is Step.SKIP:
                 if self.next_expected != self._start.known_gap_at:
-                    return fresh, sequence
-                self._cross_gap(sequence)
-                step = self._contiguity.judge(sequence)
+                    return fresh, event.sequence
+                self._cross_gap(event.sequence)
+                step = self._contiguity.judge(event.sequence)
             if step is Step.NEXT:
                 fresh.append(event)
             else:
                 EVENTS_SEEN.inc()
         return fresh, None
 
-    def outputs(self, events: Sequence[EventData]) -> Iterator[Output]:
-        """Priced one by one as they are asked for; a bad record has none: ingest keeps it with its bytes.
+    def outputs(self, events: Sequence[SourceEvent]) -> Iterator[Output]:
+        """Priced as they are asked for; a bad record has none: ingest keeps it with its bytes.
 
         By one version, however many outputs an event fills and however often the model is swapped meanwhile.
         """
         pricer = self._served.pricer
         bodies = PredictionBodies(pricer.manifest, self._partition, self._form)
-        decoded = (self._decoded(event) for event in events)
-        for chunk in chunks_of(decoded, self._max_rows, (*CARRIED, *pricer.fields)):
-            yield Output(self._priced(chunk, pricer, bodies), len(chunk), chunk.oldest_enqueued_us)
-        self._next_sequence.set(sequence_of(events[-1]) + 1)
+        gathered = self._readings.of(events, (*CARRIED, *pricer.fields))
+        for chunk in chunks_of(gathered, self._most_rows):
+            priced = pricer.price(_inputs_of(chunk, pricer))
+            for part, body in bodies.encoded(chunk, priced, datetime.now(UTC), self._max_rows):
+                yield Output(self._event(part, body), len(part), part.oldest_enqueued_us)
+        self._next_sequence.set(events[-1].sequence + 1)
 
     def _cross_gap(self, sequence: int) -> None:
         first = self.next_expected
@@ -107,25 +110,19 @@ class PartitionPipeline:
         EVENTS_GONE.inc(count)
         log.warning("events_gone", partition=self._partition, first=first, events=count)
 
-    def _decoded(self, event: EventData) -> SourceEvent:
-        sequence = sequence_of(event)
-        decoded = self._decoder.decode(body_of(event), content_type_of(event))
-        after = self._start.after
-        if after is not None and sequence == after.sequence:
-            decoded = without_lines_through(decoded, after.line)
-        if decoded.bad:
-            BAD_READINGS.inc(len(decoded.bad))
-        return SourceEvent(sequence, enqueued_us(event), decoded)
-
-    def _priced(self, chunk: Chunk, pricer: Pricer, bodies: PredictionBodies) -> EventData:
-        columns = (
-            pricer.columns_of(chunk.records)
-            if chunk.batch is None
-            else {name: chunk.batch.column(name) for name in pricer.fields}
-        )
-        body, content_type = bodies.encode(chunk, pricer.price(columns), datetime.now(UTC))
-        event = EventData(body)
-        event.content_type = content_type
-        lineage = Lineage(self._created_at, self._partition, chunk.first, chunk.last)
+    def _event(self, part: Chunk, body: Body) -> EventData:
+        event = EventData(body[0])
+        event.content_type = body[1]
+        lineage = Lineage(self._created_at, self._partition, part.first, part.last)
         event.properties = lineage.properties()
         return event
+
+
+def _follow_each_other(events: Sequence[SourceEvent], expected: int) -> bool:
+    return all(event.sequence == number for number, event in enumerate(events, start=expected))
+
+
+def _inputs_of(chunk: Chunk, pricer: Pricer) -> Columns:
+    if chunk.batch is None:
+        return pricer.columns_of(chunk.records)
+    return {name: chunk.batch.column(name) for name in pricer.fields}

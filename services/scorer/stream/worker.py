@@ -13,9 +13,9 @@ from azure.eventhub import EventData
 from prometheus_client import Counter, Histogram
 
 from services.scorer.stream.pipeline import Output, PartitionPipeline
+from services.scorer.stream.source_events import SourceEvent, received
 from shared import failpoints
 from shared.errors import GapUnexplained
-from shared.hubs.clients import body_of, sequence_of
 from shared.hubs.sender import PartitionSender
 
 PREDICTIONS_SENT = Counter("fleetprice_predictions_sent_total", "Predictions that the hub has accepted")
@@ -53,7 +53,7 @@ class PartitionWorker:
         self._sender = sender
         self._max_waiting = max_waiting
         self._fail = fail
-        self._waiting: list[EventData] = []
+        self._waiting: list[SourceEvent] = []
         self._has_work, self._has_room = asyncio.Event(), asyncio.Event()
         self._is_closing = False
         self._task = asyncio.create_task(self._run())
@@ -68,7 +68,7 @@ class PartitionWorker:
 
         Raises GapUnexplained where the link must be reopened; what came before the gap is handed over.
         """
-        fresh, skip = self._pipeline.judge(events)
+        fresh, skip = self._pipeline.judge(received(events))
         if fresh:
             self._waiting += fresh
             self._has_work.set()
@@ -97,7 +97,7 @@ class PartitionWorker:
                     if self._is_closing:
                         return
                     await self._publish(output)
-                self.published = Progress(sequence_of(piece[-1]), str(piece[-1].offset))
+                self.published = Progress(piece[-1].sequence, piece[-1].offset.decode())
 
     async def _publish(self, output: Output) -> None:
         # A crash before the hub accepts costs nothing and after it nothing: the next start reads from the
@@ -113,10 +113,10 @@ class PartitionWorker:
             self._fail(error)
 
 
-def _pieces(events: Sequence[EventData]) -> Iterator[Sequence[EventData]]:
+def _pieces(events: Sequence[SourceEvent]) -> Iterator[Sequence[SourceEvent]]:
     start = size_bytes = 0
     for index, event in enumerate(events, start=1):
-        size_bytes += len(body_of(event))
+        size_bytes += len(event.body)
         if size_bytes >= _PIECE_BYTES or index == len(events):
             yield events[start:index]
             start, size_bytes = index, 0

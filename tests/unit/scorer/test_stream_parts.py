@@ -8,12 +8,15 @@ import pytest
 from services.scorer.pricing import Priced
 from services.scorer.settings import MAX_ROWS_LIMIT
 from services.scorer.stream.bodies import CARRIED, PredictionBodies
-from services.scorer.stream.chunks import Chunk, SourceEvent, chunks_of, without_lines_through
+from services.scorer.stream.chunks import chunk_of_event, chunks_of, without_lines_through
+from services.scorer.stream.decoding import Readings
 from services.scorer.stream.lineage import Place
 from services.scorer.stream.resume import Tail, start_after
+from services.scorer.stream.source_events import SourceEvent
 from shared.contract.arrow_bodies import write_stream
-from shared.contract.bodies import ARROW, NDJSON, BodyDecoder, Decoded
+from shared.contract.bodies import ARROW, JSON, NDJSON, BodyDecoder, Decoded
 from shared.contract.columns import PREDICTION, READING, batch_of
+from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
 from shared.errors import HubRecreated
 
@@ -28,14 +31,20 @@ def readings(count, vehicle_id="v"):
     ]
 
 
+def decoded_json(lines):
+    return Decoded(readings(len(lines)), [None] * len(lines), None, lines)
+
+
+def decoded_arrow(count):
+    return Decoded(batch=batch_of(READING, readings(count), [None] * count), lines=range(count))
+
+
 def of_json(sequence, lines):
-    records = readings(len(lines))
-    return SourceEvent(sequence, sequence * 1_000, Decoded(records, [None] * len(lines), None, lines))
+    return chunk_of_event(sequence, sequence * 1_000, decoded_json(lines), CARRIED)
 
 
 def of_arrow(sequence, count):
-    batch = batch_of(READING, readings(count), [None] * count)
-    return SourceEvent(sequence, sequence * 1_000, Decoded(batch=batch, lines=range(count)))
+    return chunk_of_event(sequence, sequence * 1_000, decoded_arrow(count), CARRIED)
 
 
 def spans(chunks):
@@ -45,12 +54,12 @@ def spans(chunks):
 def test_small_events_share_a_chunk_and_large_ones_are_spread():
     """Readings keep their order and places, whatever the events' sizes."""
     events = [of_json(5, [0]), of_json(6, [0, 2, 3]), of_json(7, []), of_json(8, range(5))]
-    assert spans(chunks_of(events, 3, CARRIED)) == [((5, 0), (6, 2)), ((6, 3), (8, 1)), ((8, 2), (8, 4))]
+    assert spans(chunks_of(events, 3)) == [((5, 0), (6, 2)), ((6, 3), (8, 1)), ((8, 2), (8, 4))]
 
 
 def test_arrow_and_json_do_not_mix():
     """A chunk holds one form of readings, so that its predictions take that form."""
-    chunks = list(chunks_of([of_arrow(1, 2), of_arrow(2, 2), of_json(3, [0]), of_arrow(4, 1)], 10, CARRIED))
+    chunks = list(chunks_of([of_arrow(1, 2), of_arrow(2, 2), of_json(3, [0]), of_arrow(4, 1)], 10))
     assert [one.batch is not None for one in chunks] == [True, False, True]
     assert [len(one) for one in chunks] == [4, 1, 1]
     assert [one.oldest_enqueued_us for one in chunks] == [1_000, 3_000, 4_000]
@@ -59,12 +68,12 @@ def test_arrow_and_json_do_not_mix():
 
 def test_an_event_priced_in_part_goes_on_after_its_last_line():
     """Lines up to the last one priced are left out, those after it kept with their numbers."""
-    rest = without_lines_through(of_json(1, [0, 2, 5]).decoded, 2)
+    rest = without_lines_through(decoded_json([0, 2, 5]), 2)
     assert list(rest.lines) == [5]
     assert [record.reading_no for record in rest.records] == [3]
-    rest = without_lines_through(of_arrow(1, 5).decoded, 3)
+    rest = without_lines_through(decoded_arrow(5), 3)
     assert rest.batch.column("reading_no").to_pylist() == [5]
-    assert not without_lines_through(of_json(1, [0, 1]).decoded, 1).records
+    assert not without_lines_through(decoded_json([0, 1]), 1).records
 
 
 def priced(count, fields, flags):
@@ -78,8 +87,8 @@ def test_predictions_say_the_same_in_every_form(pricer, form):
     encoder = PredictionBodies(pricer.manifest, 3, form)
     sources = [of_json(7, [0, 4]), of_arrow(7, 2)]
     found = []
-    for chunk in (next(chunks_of([one], 10, CARRIED)) for one in sources):
-        body, content_type = encoder.encode(chunk, priced(2, pricer.fields, 0b10), AT)
+    for chunk in sources:
+        ((_, (body, content_type)),) = encoder.encoded(chunk, priced(2, pricer.fields, 0b10), AT, 10)
         assert content_type == (ARROW if form == "arrow" else NDJSON)
         decoded = BodyDecoder(PREDICTION).decode(body, content_type)
         assert not decoded.bad
@@ -99,21 +108,69 @@ def test_predictions_say_the_same_in_every_form(pricer, form):
 def test_the_largest_output_event_fits_the_hub(pricer, form):
     """The most rows that the settings allow, of the longest contents, stay below the hub's event limit."""
     longest = readings(MAX_ROWS_LIMIT, vehicle_id="\x01" * 64)
-    source = SourceEvent(2**62, 0, Decoded(longest, (), None, range(MAX_ROWS_LIMIT)))
-    (chunk,) = chunks_of([source], MAX_ROWS_LIMIT, CARRIED)
+    decoded = Decoded(longest, (), None, range(MAX_ROWS_LIMIT))
+    chunk = chunk_of_event(2**62, 0, decoded, CARRIED)
     everything = (1 << len(pricer.fields)) - 1
     encoder = PredictionBodies(pricer.manifest, 31, form)
-    body, _ = encoder.encode(chunk, priced(MAX_ROWS_LIMIT, pricer.fields, everything), AT)
+    whole = priced(MAX_ROWS_LIMIT, pricer.fields, everything)
+    ((_, (body, _)),) = encoder.encoded(chunk, whole, AT, MAX_ROWS_LIMIT)
     assert len(body) < 0.95 * MAX_EVENT_BYTES
 
 
 def test_arrow_predictions_have_the_contracts_schema(pricer):
     """Arrow out is the prediction contract's schema exactly."""
-    (chunk,) = chunks_of([of_arrow(1, 3)], 10, CARRIED)
-    body, _ = PredictionBodies(pricer.manifest, 0, "auto").encode(chunk, priced(3, pricer.fields, 0), AT)
-    assert pa.ipc.open_stream(body).schema.equals(PREDICTION.schema)
-    assert isinstance(chunk, Chunk)
-    assert write_stream(chunk.batch)
+    bodies = PredictionBodies(pricer.manifest, 0, "auto")
+    parts = list(bodies.encoded(of_arrow(1, 3), priced(3, pricer.fields, 0), AT, 2))
+    assert spans(part for part, _ in parts) == [((1, 0), (1, 1)), ((1, 2), (1, 2))]
+    streams = [pa.ipc.open_stream(body).read_all() for _, (body, _) in parts]
+    assert all(one.schema.equals(PREDICTION.schema) for one in streams)
+    assert [one["source_line"].to_pylist() for one in streams] == [[0, 1], [2]]
+
+
+def test_lines_are_written_as_predictions_are(pricer):
+    """A line is byte for byte what the contract's own record type encodes to."""
+    bodies = PredictionBodies(pricer.manifest, 3, "ndjson")
+    ((_, (body, content_type)),) = bodies.encoded(of_json(7, [4]), priced(1, pricer.fields, 0b10), AT, 10)
+    assert content_type == JSON
+    assert msgspec.json.encode(msgspec.json.decode(body, type=Prediction)) == body
+
+
+def single(sequence, body=None, content_type=JSON):
+    (reading,) = readings(1)
+    body = msgspec.json.encode(reading) if body is None else body
+    return SourceEvent(sequence, b"0", sequence * 1_000, content_type, body)
+
+
+def packed(sequence, count, *, is_arrow=False):
+    if is_arrow:
+        return single(sequence, write_stream(decoded_arrow(count).batch.select(READING.schema.names)), ARROW)
+    return single(sequence, msgspec.json.Encoder().encode_lines(readings(count)), NDJSON)
+
+
+@pytest.mark.parametrize("odd", [b"{broken", b'{"vehicle_id": 5}', b"", b"[]"])
+def test_events_decoded_together_are_the_events_one_by_one(odd):
+    """However many events are decoded at one go, every good reading keeps its event's number and its line."""
+    with_a_new_field = msgspec.json.encode({**msgspec.to_builtins(readings(1)[0]), "new": 1})
+    events = [
+        single(1), single(2), single(3, odd), single(4), packed(5, 3), packed(6, 2, is_arrow=True),
+        packed(7, 1, is_arrow=True), single(8, with_a_new_field),
+    ]  # fmt: skip
+    found = list(chunks_of(Readings(None).of(events, CARRIED), 100))
+    places = [
+        place for one in found for place in zip(one.sequences.tolist(), one.lines.tolist(), strict=True)
+    ]
+    assert places == [(1, 0), (2, 0), (4, 0), (5, 0), (5, 1), (5, 2), (6, 0), (6, 1), (7, 0), (8, 0)]
+    assert [one.is_arrow for one in found] == [False, True, False]
+    assert [one.oldest_enqueued_us for one in found] == [1_000, 6_000, 8_000]
+    assert all(len(one.records) == len(one) for one in found if not one.is_arrow)
+
+
+def test_only_the_rest_of_an_event_priced_in_part_is_decoded():
+    """The first event after a restart gives what its predecessor left, the ones after it everything."""
+    events = [packed(5, 4), packed(6, 2)]
+    (chunk,) = chunks_of(Readings(Place(5, 2)).of(events, CARRIED), 100)
+    assert chunk.lines.tolist() == [3, 0, 1]
+    assert chunk.sequences.tolist() == [5, 6, 6]
 
 
 async def no_hint():

@@ -1,0 +1,76 @@
+"""Events of one partition → their good readings: many events at one go, as far as nothing is wrong."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from prometheus_client import Counter
+
+from services.scorer.stream.chunks import Chunk, chunk_of_event, without_lines_through
+from services.scorer.stream.lineage import Place
+from services.scorer.stream.source_events import SourceEvent
+from shared.contract.bodies import BodyDecoder
+from shared.contract.columns import READING
+from shared.contract.runs import Run, RunDecoder
+
+BAD_READINGS = Counter("fleetprice_readings_unpriced_total", "Records that do not decode, so have no price")
+
+# Rows of several events that are decoded, priced and encoded together: fixed costs are paid once for all of
+# them; as many more would only hold up whoever else waits for this process.
+ROWS_TOGETHER = 2_000
+
+
+class Readings:
+    """Decodes events; a bad record is counted and passed over: ingest keeps it with its bytes."""
+
+    def __init__(self, after: Place | None) -> None:
+        """What of an event stands at or before `after` was priced by a predecessor."""
+        self._after = after
+        self._runs = RunDecoder(READING)
+        self._decoder = BodyDecoder(READING)
+
+    def of(self, events: Sequence[SourceEvent], columns: Sequence[str]) -> Iterator[Chunk]:
+        """In source order, each event's lines in order; of Arrow bodies only `columns` are kept."""
+        place = 0
+        while place < len(events):
+            run = self._run(events, place)
+            count = len(run.counts)
+            yield (
+                _chunk_of_run(events[place : place + count], run, columns)
+                if count
+                else self._one(events[place], columns)
+            )
+            place += count or 1
+
+    def _run(self, events: Sequence[SourceEvent], place: int) -> Run:
+        first = events[place]
+        if self._after is not None and first.sequence == self._after.sequence:
+            return Run(())  # which was priced in part
+        bodies = []
+        for event in events[place : place + ROWS_TOGETHER]:
+            if event.content_type != first.content_type:
+                break
+            bodies.append(event.body)
+        return self._runs.decode(bodies, first.content_type, ROWS_TOGETHER)
+
+    def _one(self, event: SourceEvent, columns: Sequence[str]) -> Chunk:
+        decoded = self._decoder.decode(event.body, event.content_type)
+        if self._after is not None and event.sequence == self._after.sequence:
+            decoded = without_lines_through(decoded, self._after.line)
+        if decoded.bad:
+            BAD_READINGS.inc(len(decoded.bad))
+        return chunk_of_event(event.sequence, event.enqueued_us, decoded, columns)
+
+
+def _chunk_of_run(events: Sequence[SourceEvent], run: Run, columns: Sequence[str]) -> Chunk:
+    """The events of a run: their readings stand on lines 0 on."""
+    counts = np.array(run.counts)
+    ends = counts.cumsum()
+    sequences = np.array([event.sequence for event in events], dtype=np.int64)
+    enqueued_us = np.array([event.enqueued_us for event in events], dtype=np.int64)
+    return Chunk(
+        run.records,
+        None if run.batch is None else run.batch.select(columns),
+        np.repeat(sequences, counts),
+        np.arange(ends[-1]) - np.repeat(ends - counts, counts),
+        np.repeat(enqueued_us, counts),
+    )
