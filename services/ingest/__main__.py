@@ -14,6 +14,7 @@ from aiohttp import web
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.manifest import Manifest, refuse_missing, telling
 from services.ingest.settings import IngestSettings
+from services.ingest.shares import refuse_idle_workers
 from services.ingest.stream import StreamIngest
 from shared.hubs.clients import consumer_client
 from shared.hubs.resume import checkpoint_store
@@ -99,7 +100,9 @@ async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asy
     if settings.workers == 1:
         await serve(settings, stop)
         return
-    given = environment_of(IngestSettings, {**overrides, "workers": 1})
+    await refuse_idle_workers(settings)
+    own = {"workers": 1, "rows_memory_bytes": settings.rows_memory_bytes_of_a_worker}
+    given = environment_of(IngestSettings, {**overrides, **own})
     port_variable = variable_of(IngestSettings, "metrics_port")
     drain_s = settings.drain_timeout_s + _RELEASE_GRACE_S
     workers = Workers(settings.workers, "services.ingest", given, port_variable, drain_s)

@@ -163,7 +163,8 @@ class Committer:
         # the dead letters of its attempt: were those written first, a crash could leave them alone for ever.
         await self.lake.write(staged, data)
         if footer.dead_letter:
-            await self.lake.write(footer.dead_letter, encode_letters(self.lane.stream, step.letters))
+            letters = encode_letters(self.lane.stream, step.letters)
+            await self.lake.write_pieces(footer.dead_letter, letters)
         await self._make_folder(slot.rpartition("/")[0])
         failpoints.reach("ingest_staged")
         standing = await self._rename(staged, slot, footer)

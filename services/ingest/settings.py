@@ -14,6 +14,9 @@ from shared.contract.declared import contract_from
 from shared.errors import SettingsError
 from shared.settings import WorldSettings
 
+# An event waits in the link's buffer, then in the inbox of its partition's worker, then it is being decoded.
+_STAGES = 3
+_LEAST_MEMORY_BYTES = 2**20
 # It is a folder of the lake.
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -44,10 +47,17 @@ class IngestSettings(WorldSettings):
     prefetch_in_all: int = Field(
         3_000, ge=1, description="Events that all links together keep ready: each partition has its share"
     )
+    events_memory_bytes: int = Field(
+        128 * 2**20,
+        ge=_LEAST_MEMORY_BYTES,
+        description="Memory that received events of all partitions take before they are rows: each partition "
+        "has its share, bytes",
+    )
     rows_memory_bytes: int = Field(
         256 * 2**20,
-        ge=2**20,
-        description="Memory that gathered rows of all partitions take: each partition has its share, bytes",
+        ge=_LEAST_MEMORY_BYTES,
+        description="Memory that gathered rows of all partitions and workers take: each partition has its "
+        "share, bytes",
     )
     drain_timeout_s: float = Field(
         8.0, gt=0, description="What is not committed so long after SIGTERM stays in the hub, seconds"
@@ -79,7 +89,10 @@ class IngestSettings(WorldSettings):
         "", description="Streams whose hub was re-created: land the new one beside the old rows"
     )
     workers: int = Field(
-        1, ge=1, le=64, description="Processes that share the partitions; no more than there are partitions"
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share the partitions; more than a hub has partitions are refused",
     )
     host: str = Field("127.0.0.1", description="Where health and metrics listen")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of health and metrics; 0: any free one")
@@ -91,6 +104,15 @@ class IngestSettings(WorldSettings):
     def prefetch_share(self, partitions: int) -> int:
         """Events that each link of a hub with so many partitions keeps ready."""
         return max(1, min(self.prefetch, self.prefetch_in_all // (partitions * len(self.hubs()))))
+
+    @property
+    def rows_memory_bytes_of_a_worker(self) -> int:
+        """Its part of what is there for all; of received events it has its part by its partitions."""
+        return max(_LEAST_MEMORY_BYTES, self.rows_memory_bytes // self.workers)
+
+    def link_bytes(self, partitions: int) -> int:
+        """What each link of a hub with so many partitions keeps in memory of events that nobody took yet."""
+        return max(1, self.events_memory_bytes // (_STAGES * partitions * len(self.hubs())))
 
     def hubs(self) -> dict[str, str]:
         """Stream → hub; raises SettingsError for a stream without a contract."""

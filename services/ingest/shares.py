@@ -8,6 +8,8 @@ from azure.eventhub.aio import EventHubConsumerClient
 from azure.eventhub.exceptions import EventHubError
 
 from services.ingest.settings import IngestSettings
+from shared.errors import SettingsError
+from shared.hubs.clients import LinkCountingConsumerClient, consumer_client
 
 log = structlog.get_logger()
 
@@ -17,15 +19,33 @@ BATCHES_KEPT_READY = 4
 _MANY_PARTITIONS, _ANSWER_TIMEOUT_S = 32, 5.0
 
 
-async def prefetch_of(settings: IngestSettings, client: EventHubConsumerClient) -> int:
-    """Events that each link of a hub keeps ready."""
-    partitions = _MANY_PARTITIONS
+async def prefetch_of(settings: IngestSettings, client: LinkCountingConsumerClient) -> int:
+    """Events that each link of a hub keeps ready; bounds what they may weigh, too."""
+    partitions = await partitions_of(client) or _MANY_PARTITIONS
+    client.link_bytes = settings.link_bytes(partitions)
+    return settings.prefetch_share(partitions)
+
+
+async def partitions_of(client: EventHubConsumerClient) -> int | None:
+    """How many partitions a hub has; None where it does not say in time."""
     try:
         async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-            partitions = len(await client.get_partition_ids())
+            return len(await client.get_partition_ids())
     except (EventHubError, TimeoutError) as error:
         log.info("partitions_unknown", hub=client.eventhub_name, reason=str(error))
-    return settings.prefetch_share(partitions)
+        return None
+
+
+async def refuse_idle_workers(settings: IngestSettings) -> None:
+    """Raises SettingsError where a hub has fewer partitions than there are to be workers."""
+    for hub in settings.hubs().values():
+        async with consumer_client(settings, hub, settings.consumer_group) as client:
+            partitions = await partitions_of(client)
+        if partitions is not None and partitions < settings.workers:
+            raise SettingsError(
+                f"FLEETPRICE_INGEST_WORKERS: hub {hub} has {partitions} partitions, so {settings.workers} "
+                "workers would leave some without any: name no more workers than partitions"
+            )
 
 
 def rows_bytes_of(settings: IngestSettings, workers: Mapping[int, object]) -> float:

@@ -1,6 +1,6 @@
 """Records that could not be decoded, as NDJSON: their bytes, why, and where they stand in the hub (pure)."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -12,6 +12,7 @@ NAMED_BY_OPERATOR = "named by operator"
 # The closed set that metrics count by: what stands before the colon of a reason.
 CODES = ("empty", "malformed", "invalid", "too large", NAMED_BY_OPERATOR)
 _EMPTY = "no record in the body"
+_PIECE_BYTES = 2**20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,9 +38,17 @@ def code_of(reason: str) -> str:
     return "empty" if code == _EMPTY else "malformed"
 
 
-def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> bytes:
-    """One JSON object a line, in sequence."""
-    return b"".join(msgspec.json.encode(_letter_of(stream, letter)) + b"\n" for letter in letters)
+async def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> AsyncIterator[bytes]:
+    """One JSON object a line, in sequence; in pieces of about a megabyte, as the lake takes them."""
+    lines, size_bytes = [], 0
+    for letter in letters:
+        lines.append(msgspec.json.encode(_letter_of(stream, letter)))
+        size_bytes += len(lines[-1])
+        if size_bytes >= _PIECE_BYTES:
+            yield b"\n".join((*lines, b""))
+            lines, size_bytes = [], 0
+    if lines:
+        yield b"\n".join((*lines, b""))
 
 
 def _letter_of(stream: str, letter: DeadLetter) -> Letter:

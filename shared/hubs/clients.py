@@ -15,6 +15,7 @@ from azure.eventhub.amqp import AmqpMessageBodyType
 
 from shared.credentials import process_credential
 from shared.errors import SettingsError
+from shared.hubs.room import Room, bound
 from shared.settings import WorldSettings
 
 PREFETCH = 3_000
@@ -49,6 +50,9 @@ class SingleSendProducerClient(EventHubProducerClient):
 class LinkCountingConsumerClient(EventHubConsumerClient):
     """A consumer that tells how often it has begun to open each partition's link.
 
+    `link_bytes`: what each link opened from now on may keep in memory of events that nobody took yet; 0: any
+    number. With it, events are received by `receive_batch` alone.
+
     The SDK opens a link anew by itself, without a word [azure-eventhub 5.15.1, `_do_retryable_operation`];
     what is behind it then may be another hub of the same name.
     """
@@ -56,11 +60,14 @@ class LinkCountingConsumerClient(EventHubConsumerClient):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.links_opened: Counter[str] = Counter()
+        self.link_bytes = 0
 
     def _create_consumer(
         self, consumer_group: str, partition_id: str, *arguments: Any, **options: Any
     ) -> Any:
         consumer: Any = super()._create_consumer(consumer_group, partition_id, *arguments, **options)
+        if self.link_bytes:
+            bound(consumer, Room(self.link_bytes))
         open_link = consumer._create_handler  # noqa: SLF001 - the SDK calls it for each opening
 
         def counted(auth: Any) -> None:

@@ -58,7 +58,7 @@ class Desk:
         """Commit a file of nothing but these dead letters: (sequence number, line, body, reason)."""
         path = lane.dead_letters(first, attempt)
         bad = [self._letter(lane.partition, *letter) for letter in letters]
-        await self.lake.write(path, encode_letters(lane.stream, bad))
+        await self.lake.write_pieces(path, encode_letters(lane.stream, bad))
         last = max(letter[0] for letter in letters)
         said = Footer(
             **{

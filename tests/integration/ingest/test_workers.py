@@ -5,13 +5,10 @@ import os
 import signal
 
 import aiohttp
-import pytest
 
 from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import json_event, sending, until
 from tests.integration.ingest.test_process import logged, process
-
-pytestmark = pytest.mark.long
 
 PARTITIONS = 4
 
@@ -75,3 +72,12 @@ async def test_what_a_person_must_change_ends_all_workers(world):
 
     assert running.returncode == 2
     assert "fleetprice: FLEETPRICE_EVENT_HUBS" in errors.decode()
+
+
+async def test_more_workers_than_partitions_are_refused(world):
+    """A worker for which no partition is left would never be ready: the parent refuses to start any."""
+    async with process(world, FLEETPRICE_INGEST_WORKERS="5") as running:
+        _, errors = await running.communicate()
+
+    assert running.returncode == 2
+    assert "FLEETPRICE_INGEST_WORKERS: hub telemetry has 4 partitions" in errors.decode()

@@ -67,6 +67,9 @@ class ModelLake:
     async def write(self, path, data):
         await self._do(lambda: self.files.__setitem__(path, data))
 
+    async def write_pieces(self, path, pieces):
+        await self.write(path, b"".join([piece async for piece in pieces]))
+
     async def create_if_absent(self, path, data):
         return await self._do(lambda: self._create(path, data))
 

@@ -76,9 +76,10 @@ def test_empty_bodies_fill_a_range_too():
     assert gather([b""] * 100).size_bytes > 100 * 500
 
 
-def test_a_dead_letter_says_where_and_why():
+async def test_a_dead_letter_says_where_and_why():
     """A line of a dead-letter file is enough to find the event, see its bytes and know the reason."""
-    (line,) = encode_letters("telemetry", gather([b"\xff?"]).letters).splitlines()
+    (piece,) = [piece async for piece in encode_letters("telemetry", gather([b"\xff?"]).letters)]
+    (line,) = piece.splitlines()
 
     letter = msgspec.json.decode(line)
 
@@ -93,6 +94,18 @@ def test_a_dead_letter_says_where_and_why():
         "enqueued_at": "1970-01-01T00:00:01Z",
         "content_type": None,
     }
+
+
+async def test_large_dead_letters_are_encoded_a_few_at_a_time():
+    """However much the letters of a range weigh, about a megabyte of them is in memory twice."""
+    bodies = [bytes([255]) * 300_000 for _ in range(10)]
+
+    pieces = [piece async for piece in encode_letters("telemetry", gather(bodies).letters)]
+
+    assert max(map(len, pieces)) < 2**20 + 2 * 400_000
+    assert [
+        base64.b64decode(msgspec.json.decode(line)["body"]) for line in b"".join(pieces).splitlines()
+    ] == bodies
 
 
 @pytest.mark.parametrize(

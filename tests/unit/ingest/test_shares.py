@@ -24,6 +24,20 @@ def test_streams_share_too():
     assert rows_bytes_of(settings, {0: None, 1: None, 2: None, 3: None}) == 2**21
 
 
+def test_links_share_what_received_events_may_weigh():
+    """However many partitions, their events take no more than what is set: buffered, handed over, in work."""
+    settings = IngestSettings(streams="telemetry,predictions", events_memory_bytes=96 * 2**20)
+    assert settings.link_bytes(16) == 2**20
+    assert 3 * 2 * 16 * settings.link_bytes(16) == settings.events_memory_bytes
+    assert settings.link_bytes(10**9) == 1
+
+
+def test_workers_share_too():
+    """Four workers have a quarter each of the rows' memory, and never too little for a file."""
+    assert IngestSettings(rows_memory_bytes=2**28, workers=4).rows_memory_bytes_of_a_worker == 2**26
+    assert IngestSettings(rows_memory_bytes=2**20, workers=4).rows_memory_bytes_of_a_worker == 2**20
+
+
 def test_a_partition_commits_once_it_has_its_share():
     """Rows that fill a partition's share of memory become a file, however far the roll policy is off."""
     events = events_of([(json_of(number), JSON) for number in range(1, 5_001)], 10_000)

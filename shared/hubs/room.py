@@ -1,0 +1,70 @@
+"""A bound in bytes on what one of the SDK's links keeps in memory.
+
+Its own bound, the prefetch, counts events, and an event may be of 300 bytes or of a million. So the callback
+that the SDK awaits for each message waits for room: then the link's socket is not read, and the rest stays in
+the hub.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from azure.eventhub import EventData
+
+# What is no data section is not looked into: it is taken for the largest event that there is.
+_UNKNOWN_BYTES = 2**20
+
+
+class Room:
+    """Bytes of a link's events that were received and not yet handed over; one event always fits."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self._size_bytes = size_bytes
+        self._held_bytes = 0
+        self._sizes: deque[int] = deque()
+        self._changed = asyncio.Event()
+        self._is_closed = False
+
+    async def take(self, size_bytes: int) -> None:
+        """Returns once there is room for an event of this size, which then takes it."""
+        while self._held_bytes and self._held_bytes + size_bytes > self._size_bytes and not self._is_closed:
+            self._changed.clear()
+            await self._changed.wait()
+        self._held_bytes += size_bytes
+        self._sizes.append(size_bytes)
+
+    def give_back(self, events: int) -> None:
+        """So many events, the oldest, take no room any more."""
+        for _ in range(events):
+            self._held_bytes -= self._sizes.popleft()
+        self._changed.set()
+
+    def close(self) -> None:
+        """Nobody gives back any more, so nobody waits."""
+        self._is_closed = True
+        self._changed.set()
+
+
+def bound(consumer: Any, room: Room) -> None:
+    """Have a consumer of the SDK [azure-eventhub 5.15.1, `EventHubConsumer`] keep within `room`."""
+    open_link, hand_over, close = consumer._create_handler, consumer._on_event_received, consumer.close  # noqa: SLF001
+    buffer = consumer._message_buffer  # noqa: SLF001
+
+    async def received(message: Any) -> None:
+        await room.take(sum(map(len, message.data)) if message.data else _UNKNOWN_BYTES)
+        buffer.append(message)  # the SDK's lock is not needed: nobody awaits while taking from it
+
+    def opened(auth: Any) -> None:
+        open_link(auth)
+        consumer._handler._message_received_callback = received  # noqa: SLF001
+
+    async def handed_over(events: list[EventData]) -> None:
+        await hand_over(events)
+        room.give_back(len(events))
+
+    async def closed() -> None:
+        room.close()
+        await close()
+
+    consumer._create_handler, consumer._on_event_received = opened, handed_over  # noqa: SLF001
+    consumer.close = closed
