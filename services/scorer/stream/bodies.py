@@ -13,7 +13,7 @@ from services.scorer.pricing import Priced
 from services.scorer.stream.chunks import Chunk
 from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.contract.columns import PREDICTION
+from shared.contract.columns import INSTANT, PREDICTION
 from shared.contract.prediction import Prediction
 from shared.model_manifest import Manifest
 
@@ -36,9 +36,16 @@ class PredictionBodies:
     """Encodes predictions of one model version for one partition."""
 
     def __init__(self, manifest: Manifest, partition: int, output: Output) -> None:
-        self._manifest = manifest
-        self._partition = partition
         self._output = output
+        self._constants = {
+            "currency": manifest.currency,
+            "coverage": manifest.coverage,
+            "model": manifest.name,
+            "version": manifest.version,
+            "source_partition": partition,
+        }
+        self._repeated_rows = 0
+        self._repeated_columns: dict[str, pa.Array] = {}
         self._encoder = msgspec.json.Encoder()
 
     def encoded(
@@ -61,7 +68,8 @@ class PredictionBodies:
 
     def _lines(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> list[Any]:
         values: dict[str, Any] = {
-            **self._constants(predicted_at),
+            **self._constants,
+            "predicted_at": predicted_at,
             **dict(zip(CARRIED, _carried_values(chunk), strict=True)),
             "price": priced.price.tolist(),
             "lower": priced.lower.tolist(),
@@ -74,8 +82,11 @@ class PredictionBodies:
         return list(map(_Line, *(one if isinstance(one, list) else repeat(one) for one in columns)))
 
     def _batch(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> pa.RecordBatch:
+        rows = len(chunk)
         values: dict[str, Any] = {
+            **{name: column.slice(0, rows) for name, column in self._repeated(rows).items()},
             **dict(zip(CARRIED, _carried_columns(chunk), strict=True)),
+            "predicted_at": pa.repeat(pa.scalar(predicted_at, INSTANT), rows),
             "price": priced.price,
             "lower": priced.lower,
             "upper": priced.upper,
@@ -83,25 +94,19 @@ class PredictionBodies:
             "source_sequence_number": chunk.sequences,
             "source_line": chunk.lines.astype(np.int32),
         }
-        constants = {**self._constants(predicted_at), "schema_version": _SCHEMA_VERSION}
-        arrays = [
-            pa.repeat(pa.scalar(constants[field.name], field.type), len(chunk))
-            if field.name in constants
-            else pa.array(values[field.name], field.type)
-            for field in PREDICTION.schema
-        ]
+        arrays = [pa.array(values[field.name], field.type) for field in PREDICTION.schema]
         return pa.record_batch(arrays, schema=PREDICTION.schema)
 
-    def _constants(self, predicted_at: datetime) -> dict[str, Any]:
-        manifest = self._manifest
-        return {
-            "predicted_at": predicted_at,
-            "currency": manifest.currency,
-            "coverage": manifest.coverage,
-            "model": manifest.name,
-            "version": manifest.version,
-            "source_partition": self._partition,
-        }
+    def _repeated(self, rows: int) -> dict[str, pa.Array]:
+        """Columns of one value, at least as long: repeating text cost more than all the rest of a batch."""
+        if rows > self._repeated_rows:
+            constants = {**self._constants, "schema_version": _SCHEMA_VERSION}
+            self._repeated_columns = {
+                name: pa.repeat(pa.scalar(value, PREDICTION.schema.field(name).type), rows)
+                for name, value in constants.items()
+            }
+            self._repeated_rows = rows
+        return self._repeated_columns
 
 
 def _carried_values(chunk: Chunk) -> list[list[Any]]:
@@ -118,7 +123,9 @@ def _carried_columns(chunk: Chunk) -> Sequence[Any]:
 
 
 def _lists(priced: Priced) -> pa.Array:
-    """Distinct sets of flags are few: each is made once and taken by index."""
+    """Distinct sets of flags are few: each set's names are looked up once."""
+    if not priced.flags.any():
+        return pa.ListArray.from_arrays(np.zeros(len(priced.flags) + 1, np.int32), pa.array([], pa.string()))
     distinct, index = np.unique(priced.flags, return_inverse=True)
     names = [priced.names_of(int(flags)) for flags in distinct]
     return pa.array(names, pa.list_(pa.string())).take(pa.array(index))

@@ -64,6 +64,7 @@ class PartitionPipeline:
         self._form = settings.output
         self._contiguity = Contiguity(start.next_expected)
         self._readings = Readings(start.after)
+        self._bodies: tuple[Pricer, PredictionBodies] | None = None
         self._next_sequence = NEXT_SEQUENCE.labels(settings.telemetry_hub, partition_id)
         self._next_sequence.set(start.next_expected)
 
@@ -96,13 +97,19 @@ class PartitionPipeline:
         By one version, however many outputs an event fills and however often the model is swapped meanwhile.
         """
         pricer = self._served.pricer
-        bodies = PredictionBodies(pricer.manifest, self._partition, self._form)
+        bodies = self._bodies_by(pricer)
         gathered = self._readings.of(events, (*CARRIED, *pricer.fields))
         for chunk in chunks_of(gathered, self._most_rows):
             priced = pricer.price(_inputs_of(chunk, pricer))
             for part, body in bodies.encoded(chunk, priced, datetime.now(UTC), self._max_rows):
                 yield Output(self._event(part, body), len(part), part.oldest_enqueued_us)
         self._next_sequence.set(events[-1].sequence + 1)
+
+    def _bodies_by(self, pricer: Pricer) -> PredictionBodies:
+        """Kept from batch to batch, until the version changes."""
+        if self._bodies is None or self._bodies[0] is not pricer:
+            self._bodies = (pricer, PredictionBodies(pricer.manifest, self._partition, self._form))
+        return self._bodies[1]
 
     def _cross_gap(self, sequence: int) -> None:
         first = self.next_expected
