@@ -1,6 +1,7 @@
 """A loaded version of the price model that keeps its manifest's promises, or ModelUnusable."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,11 +10,13 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from services.scorer.explanation import Explainer
 from shared.errors import ModelUnusable
 from shared.model_manifest import (
     GOLDEN_RELATIVE_TOLERANCE,
     GRAPH_FILE,
     MANIFEST_FILE,
+    TREES_FILE,
     GoldenRow,
     Manifest,
     decode_manifest,
@@ -39,6 +42,7 @@ class PriceModel:
 
     manifest: Manifest
     session: ort.InferenceSession
+    explainer: Explainer | None = None
 
     def run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> tuple[Outputs, Outputs, Outputs]:
         """`price`, `lower`, `upper` [N] of `cat` [N, k] and `num` [N, m], columns as in the manifest."""
@@ -54,7 +58,7 @@ def load_model(files: Mapping[str, bytes]) -> PriceModel:
     _check_digests(manifest, files)
     session = _open_session(files[GRAPH_FILE])
     _check_signature(manifest, session)
-    model = PriceModel(manifest, session)
+    model = PriceModel(manifest, session, _read_explainer(manifest, files))
     _check_golden_rows(model)
     return model
 
@@ -62,9 +66,15 @@ def load_model(files: Mapping[str, bytes]) -> PriceModel:
 def _check_digests(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     if GRAPH_FILE not in manifest.files:
         raise ModelUnusable(f"{MANIFEST_FILE} has no digest of {GRAPH_FILE}")
+    if TREES_FILE in manifest.files and TREES_FILE not in files:
+        raise ModelUnusable(f"the version's folder lacks {TREES_FILE}, whose digest {MANIFEST_FILE} holds")
     for name, digest in manifest.files.items():
         if name in files and hashlib.sha256(files[name]).hexdigest() != digest:
             raise ModelUnusable(f"{name} is not the file whose digest {MANIFEST_FILE} holds")
+
+
+def _read_explainer(manifest: Manifest, files: Mapping[str, bytes]) -> Explainer | None:
+    return Explainer(files[TREES_FILE]) if TREES_FILE in manifest.files else None
 
 
 def _open_session(graph: bytes) -> ort.InferenceSession:
@@ -108,9 +118,26 @@ def _check_golden_rows(model: PriceModel) -> None:
         raise ModelUnusable(f"{GRAPH_FILE} cannot price the golden rows: {error}") from error
     for row, answer in zip(rows, answers, strict=True):
         _check_golden_row(row, answer)
+    if model.explainer is not None:
+        _check_explained(model.explainer, model.manifest)
 
 
 def _check_golden_row(row: GoldenRow, answer: Outputs) -> None:
     expected = np.array([row.price, row.lower, row.upper])
     if not np.allclose(answer, expected, rtol=GOLDEN_RELATIVE_TOLERANCE, atol=0):
         raise ModelUnusable(f"golden row {row.title!r} is {answer.tolist()}, not {expected.tolist()}")
+
+
+def _check_explained(explainer: Explainer, manifest: Manifest) -> None:
+    """The trees that explain are those of the graph: one row tells, as each sums over all of them."""
+    row = manifest.golden[0]
+    names = [*(one.name for one in manifest.inputs.cat), *(one.name for one in manifest.inputs.num)]
+    vehicle = dict(zip(names, (*row.cat, *row.num), strict=True))
+    try:
+        price = math.exp(explainer.log_price(vehicle))
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise ModelUnusable(
+            f"{TREES_FILE} explains other inputs than the manifest lists: {error!r}"
+        ) from error
+    if not math.isclose(price, row.price, rel_tol=GOLDEN_RELATIVE_TOLERANCE):
+        raise ModelUnusable(f"{TREES_FILE} prices golden row {row.title!r} at {price}, not {row.price}")

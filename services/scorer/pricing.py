@@ -62,6 +62,7 @@ class Pricer:
 
     def __init__(self, model: PriceModel) -> None:
         self.manifest = model.manifest
+        self.explainer = model.explainer
         self._model = model
         inputs = model.manifest.inputs
         self._words = {one.name: Vocabulary(one.categories) for one in inputs.cat}

@@ -6,9 +6,12 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
+from services.scorer.explanation import Explanation
 from services.scorer.pricing import Priced, Pricer
 from services.scorer.rest.bodies import JSON, read_body, refuse_unless
+from services.scorer.rest.explanations import Explanations, is_asked_for, refuse_if_too_many
 from services.scorer.rest.middlewares import CALLER
 from services.scorer.rest.problems import Problem
 from services.scorer.rest.shared_runs import SharedRuns, columns_of_records
@@ -29,6 +32,7 @@ class Price(Struct, frozen=True):
     extrapolated: Annotated[
         tuple[str, ...], Meta(description="Fields that were missing or that training never saw")
     ]
+    explanation: Annotated[Explanation, Meta(description="With `explain=true`")] | UnsetType = UNSET
 
 
 class Unpriced(Struct, frozen=True):
@@ -53,26 +57,36 @@ class PricesEndpoint:
     def __init__(self, runs: SharedRuns, body_timeout_s: float) -> None:
         self._runs = runs
         self._body_timeout_s = body_timeout_s
+        self._explanations = Explanations()
 
     async def handle(self, request: web.Request) -> web.Response:
         """Raises Refusal where the request as a whole cannot be served."""
         refuse_unless(request, (JSON,))
+        is_explained = is_asked_for(request.query)
         body = await read_body(request, self._body_timeout_s)
         self._runs.refuse_if_full()
         items = decode_vehicles(body)
         if len(items) > 1:
             request[CALLER].charge(len(items) - 1)  # one was charged at the entrance
-        answer = Prices(await self._answers(items))
+        if is_explained:
+            refuse_if_too_many(len(items))
+        answer = Prices(await self._answers(items, is_explained=is_explained))
         return web.Response(body=_ENCODER.encode(answer), content_type=JSON)
 
-    async def _answers(self, items: Sequence[Item]) -> list[Price | Unpriced]:
+    async def _answers(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
         vehicles = [item.vehicle for item in items if item.vehicle is not None]
         if not vehicles:
             return [Unpriced(_echoed(item.id), item.error) for item in items if item.error]
         pricer, priced = await self._runs.price(columns_of_records(vehicles))
-        if len(vehicles) == len(items):
-            return list(prices(pricer, priced, [item.id for item in items]))
         answers = prices(pricer, priced, [item.id for item in items if item.vehicle is not None])
+        if is_explained:
+            explanations = await self._explanations.of(pricer, vehicles, priced)
+            answers = (
+                replace(answer, explanation=explanation)
+                for answer, explanation in zip(answers, explanations, strict=True)
+            )
+        if len(vehicles) == len(items):
+            return list(answers)
         return [Unpriced(_echoed(item.id), item.error) if item.error else next(answers) for item in items]
 
 

@@ -1,11 +1,14 @@
+import io
 import json
+from hashlib import sha256
 
+import numpy as np
 import pytest
 
 from services.scorer.model import load_model
 from services.scorer.registry import read_from_lake, read_shipped
 from shared.errors import ModelUnusable
-from shared.model_manifest import GRAPH_FILE, MANIFEST_FILE
+from shared.model_manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
 
 
 class FolderOfFiles:
@@ -72,6 +75,29 @@ def test_another_signature_is_refused(shipped):
     inputs["num"].pop()
     with pytest.raises(ModelUnusable, match="the manifest says"):
         load_model(with_manifest(shipped, inputs=inputs))
+
+
+def test_trees_that_are_missing_or_another_models_are_refused(shipped):
+    """Where the manifest promises trees that explain, they are there and are those of the graph."""
+    with pytest.raises(ModelUnusable, match=r"lacks trees\.npz"):
+        load_model({name: body for name, body in shipped.items() if name != TREES_FILE})
+    for version, message in (("automobile", "other inputs"), ("price", "golden row")):
+        trees = read_shipped(None, version)[TREES_FILE]
+        if version == "price":
+            with np.load(io.BytesIO(trees)) as file:
+                arrays = dict(file)
+            body = io.BytesIO()
+            np.savez(body, **{**arrays, "base": arrays["base"] + 0.01})
+            trees = body.getvalue()
+        files = json.loads(shipped[MANIFEST_FILE])["files"] | {TREES_FILE: sha256(trees).hexdigest()}
+        with pytest.raises(ModelUnusable, match=message):
+            load_model(with_manifest({**shipped, TREES_FILE: trees}, files=files))
+
+
+def test_a_version_without_trees_prices_all_the_same(shipped):
+    """A version whose manifest promises no trees is served, and has no explanations."""
+    files = {GRAPH_FILE: json.loads(shipped[MANIFEST_FILE])["files"][GRAPH_FILE]}
+    assert load_model(with_manifest(shipped, files=files)).explainer is None
 
 
 async def test_the_lakes_champion_is_served(shipped):
