@@ -50,8 +50,12 @@ class Nursery:
         """Returns in each child that is born, with what it shall be; None once nobody asks for more."""
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._wake.fileno())
+        cold = list(WARM)
         while True:
-            ready = {key.fileobj for key, _ in self._selector.select()}
+            ready = {key.fileobj for key, _ in self._selector.select(0 if cold else None)}
+            if cold and not ready:  # nobody waits
+                importlib.import_module(f"services.{cold.pop(0)}.__main__")
+                gc.freeze()  # what is shared with the children stays shared
             if self._wakes in ready:
                 self._wakes.recv(MOST_BYTES)
                 self._tell_ends()
@@ -60,6 +64,8 @@ class Nursery:
                 if not asked:
                     return None
                 birth = msgspec.json.decode(asked, type=Birth)
+                if birth.module.rpartition(".")[2] in WARM:
+                    importlib.import_module(f"{birth.module}.__main__")
                 if self._fork(files):
                     return birth
 
@@ -102,9 +108,6 @@ def main() -> int:
     """Fork until the other end of stdin, a socket, is closed; in each child, the exit code of its service."""
     link = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    for service in WARM:
-        importlib.import_module(f"services.{service}.__main__")
-    gc.freeze()  # what is shared with the children stays shared
     birth = Nursery(link).next_life()
     if birth is None:
         return 0

@@ -31,7 +31,8 @@ _FAILPOINTS = {
 
 _QUICK = {
     "BALANCING_INTERVAL_S": "0.5",
-    "OWNERSHIP_EXPIRY_S": "2",
+    # On a loaded machine a living owner renews late: in less it would lose its partitions all the time.
+    "OWNERSHIP_EXPIRY_S": "3",
     "LOG_FORMAT": "json",
     "CHECKPOINTS": "",
     "FILE_SYSTEM": "lake",
@@ -89,8 +90,10 @@ class Programs:
         world = {"CHECKPOINT_CONTAINER": container, "FAILPOINTS": failpoints}
         return self._program(name, "ingest", own, world)
 
-    def scorer(self, name: str) -> Program:
-        return self._program(name, "scorer", {"HTTP_PORT": 0, "CHECKPOINT_INTERVAL_S": 0.3})
+    def scorers(self) -> Sequence[Program]:
+        """Two that share the partitions: while one is stopped the other takes over, and it wakes a zombie."""
+        own: dict[str, object] = {"HTTP_PORT": 0, "CHECKPOINT_INTERVAL_S": 0.3}
+        return [self._program(name, "scorer", own) for name in ("scorer-0", "scorer-1")]
 
     def fleet(self, number: int, seconds: float) -> Program:
         """Fleet 0 is the run's load; the others, of other vehicles, send on after it."""

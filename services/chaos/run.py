@@ -96,13 +96,19 @@ class Run:
 
     async def _story(self) -> Verdict:
         await self._world.start()
-        fleet = await self._world.start_fleet(0, self._settings.seconds)
+        # The fleet takes as long to start as the readers do: none of them finds a file.
+        fleet, _ = await asyncio.gather(
+            self._world.start_fleet(0, self._settings.seconds), self._world.opened()
+        )
         planned = schedule(self._settings.seed, self._settings.seconds)
         self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
         await self._load(fleet, planned)
         await self._calm()
         self._tell({"event": "draining"})
         stuck = await drained(self._world, self._settings.stall_limit_s)
+        if not stuck:
+            await self._world.end_scorers()
+            stuck = await drained(self._world, self._settings.stall_limit_s)
         if stuck:
             log.error("not_drained", stuck=stuck, waited_s=self._settings.stall_limit_s)
         self._tell({"event": "judging"})

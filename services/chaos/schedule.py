@@ -35,14 +35,14 @@ class Kind(StrEnum):
 
 
 # How long a stopped process is held: long enough for its partitions to be taken over.
-_HELD_S = (2.5, 5.0)
+_HELD_S = (3.5, 6.0)
 # What a kind takes until it has struck: it is begun so long before the end.
 _TAKES_S = {
     Kind.RETENTION_OVERTOOK: 18.0,
     Kind.COMPACTED: 8.0,
     Kind.REBALANCED: 8.0,
-    Kind.INGEST_STOPPED: 5.0,
-    Kind.SCORER_STOPPED: 5.0,
+    Kind.INGEST_STOPPED: 6.0,
+    Kind.SCORER_STOPPED: 6.0,
 }
 _USUALLY_TAKES_S = 2.0
 
@@ -72,10 +72,10 @@ def shape(seed: int) -> Shape:
     """The same seed: the same shape."""
     draws = Random(f"shape {seed}")  # noqa: S311 - repeatable by intent
     return Shape(
-        pack=draws.choice((1, 1, 1, 10, 50)),
+        pack=draws.choice((1, 1, 1, 1, 10, 50)),
         pack_format=draws.choice(("ndjson", "arrow")),
         roll_max_age_s=draws.choice((0.3, 0.6, 1.2)),
-        roll_max_rows=draws.choice((150, 1_000, 20_000)),
+        roll_max_rows=draws.choice((400, 1_000, 20_000)),
         bad_share=draws.choice((0.0, 0.002, 0.01)),
     )
 

@@ -41,11 +41,11 @@ class Strikes:
         self._furthest_s = 0
         self._by_kind: dict[Kind, Callable[[Fault], Awaitable[bool]]] = {
             Kind.INGEST_KILLED: lambda fault: self._kill(fault, world.writers),
-            Kind.SCORER_KILLED: lambda fault: self._kill(fault, [world.scorer]),
+            Kind.SCORER_KILLED: lambda fault: self._kill(fault, world.scorers),
             Kind.READERS_KILLED: self._kill_readers,
             Kind.EMULATOR_KILLED: self._kill_emulator,
             Kind.INGEST_STOPPED: lambda fault: self._hold(fault, world.writers),
-            Kind.SCORER_STOPPED: lambda fault: self._hold(fault, [world.scorer]),
+            Kind.SCORER_STOPPED: lambda fault: self._hold(fault, world.scorers),
             Kind.RETENTION_OVERTOOK: lambda _fault: overtake(world, is_over),
             Kind.CLOCK_JUMPED: self._jump,
             Kind.HOUR_CHANGED: self._change_hour,
@@ -70,9 +70,9 @@ class Strikes:
         return _victim(fault, among).send(signal.SIGKILL)
 
     async def _kill_readers(self, _fault: Fault) -> bool:
-        """All of ingest and the scorer in the same instant; a straggler that is held reads nothing anyway."""
+        """All ingest and scorers in the same instant; a straggler that is held reads nothing anyway."""
         world = self._world
-        readers = [*world.writers, world.scorer]
+        readers = [*world.writers, *world.scorers]
         if not world.is_held(world.straggler):
             readers.append(world.straggler)
         struck = [one.send(signal.SIGKILL) for one in readers]

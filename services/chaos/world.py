@@ -39,6 +39,7 @@ class World:
         self.data = data
         self.supervisor = supervisor
         self.writers: list[Kept] = []
+        self.scorers: list[Kept] = []
         self.joiners = 0
         self.compactions = 0
         self.ready: dict[str, str] = {}
@@ -47,10 +48,9 @@ class World:
         self._holding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.emulator: Kept
         self.straggler: Kept
-        self.scorer: Kept
 
     async def start(self) -> None:
-        """All writers start in the same instant; returns when each has opened streams without a file."""
+        """All readers start in the same instant, on streams without a file."""
         taken: set[int] = set()
         for _ in _LISTENERS:
             taken.add(free_port(taken))
@@ -66,8 +66,11 @@ class World:
         await self._make_containers()
         self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
         self.straggler = self.supervisor.start(self.programs.straggler())
-        self.scorer = self.supervisor.start(self.programs.scorer("scorer"))
-        await _says((*self.writers, self.straggler, self.scorer), "partition_opened")
+        self.scorers = [self.supervisor.start(program) for program in self.programs.scorers()]
+
+    async def opened(self) -> None:
+        """Return once every reader has opened a partition."""
+        await _says((*self.writers, self.straggler, *self.scorers), "partition_opened")
 
     async def start_fleet(self, number: int, seconds: float) -> Kept:
         """Have the run's fleet of that number send for so long from now on."""
@@ -140,9 +143,13 @@ class World:
                     scored[int(partition)] = int(blob.metadata["sequencenumber"])
         return scored
 
+    async def end_scorers(self) -> None:
+        """Have them finish: from then on the predictions hub does not grow, by a zombie's doubles either."""
+        await self.supervisor.stop([one.program.name for one in self.scorers], _FLUSH_S)
+
     async def end(self) -> None:
         """End everything, readers first: each commits what it holds and gives its partitions back."""
-        names = [one.program.name for one in (*self.writers, self.straggler, self.scorer)]
+        names = [one.program.name for one in (*self.writers, self.straggler, *self.scorers)]
         await self.supervisor.stop(names, _FLUSH_S)
         await self.supervisor.stop((self.emulator.program.name,), _FLUSH_S)
 
