@@ -1,12 +1,13 @@
 """The scorer's HTTP application."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from services.scorer.rest.api_keys import ApiKeys
 from services.scorer.rest.automobile import AutomobileEndpoint
@@ -15,7 +16,10 @@ from services.scorer.rest.inference import InferenceEndpoint
 from services.scorer.rest.key_sources import accepted_keys
 from services.scorer.rest.middlewares import ENTRANCE, Entrance
 from services.scorer.rest.models import ModelsEndpoint
+from services.scorer.rest.openapi import openapi_document
+from services.scorer.rest.operations import HEALTH, OPERATIONS
 from services.scorer.rest.prices import PricesEndpoint
+from services.scorer.rest.reference import reference_routes
 from services.scorer.rest.shared_runs import SharedRuns
 from services.scorer.rest.signing_keys import SigningKeys
 from services.scorer.rest.tokens import Demands, EntraTokens
@@ -44,16 +48,10 @@ def make_app(
     app = web.Application(middlewares=[entrance.serve], client_max_size=settings.max_body_bytes)
     app[ENTRANCE] = entrance
     runs = SharedRuns(served, settings.max_waiting_vehicles)
+    handlers = _handlers(settings, served, automobile, runs, is_ready)
     app.add_routes(health_routes(is_ready))
-    app.add_routes(
-        [
-            web.post("/v1/prices", PricesEndpoint(runs, settings.body_timeout_s).handle),
-            web.get("/v1/models", ModelsEndpoint([served, automobile] if automobile else [served]).handle),
-        ]
-    )
-    if automobile is not None:
-        app.add_routes([web.post("/score", AutomobileEndpoint(automobile, settings.body_timeout_s).handle)])
-    app.add_routes(_inference_routes(InferenceEndpoint(served, runs, is_ready, settings.body_timeout_s)))
+    app.add_routes(_routes(handlers))
+    app.add_routes(reference_routes(openapi_document([*handlers, *HEALTH])))
     if settings.api_keys_file is not None:
         renew = partial(_renew, keys, settings)
         app.cleanup_ctx.append(
@@ -64,21 +62,38 @@ def make_app(
     return app
 
 
-def _inference_routes(inference: InferenceEndpoint) -> list[web.RouteDef]:
-    model = "/v2/models/{name}"
+def _handlers(
+    settings: ScorerSettings,
+    served: ServedModel,
+    automobile: ServedAutomobileModel | None,
+    runs: SharedRuns,
+    is_ready: Callable[[], bool],
+) -> dict[str, Handler]:
+    """Who answers which operation, by its id."""
+    timeout_s = settings.body_timeout_s
+    inference = InferenceEndpoint(served, runs, is_ready, timeout_s)
+    handlers: dict[str, Handler] = {
+        "priceVehicles": PricesEndpoint(runs, timeout_s).handle,
+        "listModels": ModelsEndpoint([served, automobile] if automobile else [served]).handle,
+        "inferenceServer": inference.server,
+        "inferenceLive": inference.live,
+        "inferenceReady": inference.ready,
+    }
+    for suffix in ("", "OfVersion"):
+        handlers[f"inferenceModel{suffix}"] = inference.model
+        handlers[f"inferenceModelReady{suffix}"] = inference.model_ready
+        handlers[f"infer{suffix}"] = inference.infer
+    if automobile is not None:
+        handlers["scoreAutomobiles"] = AutomobileEndpoint(automobile, timeout_s).handle
+    return handlers
+
+
+def _routes(handlers: Mapping[str, Handler]) -> list[web.RouteDef]:
+    """The table of operations says where each is served."""
     return [
-        web.get("/v2", inference.server),
-        web.get("/v2/health/live", inference.live),
-        web.get("/v2/health/ready", inference.ready),
-        *(
-            route
-            for path in (model, f"{model}/versions/{{version}}")
-            for route in (
-                web.get(path, inference.model),
-                web.get(f"{path}/ready", inference.model_ready),
-                web.post(f"{path}/infer", inference.infer),
-            )
-        ),
+        (web.post if operation.method == "POST" else web.get)(operation.path, handlers[operation.id])
+        for operation in OPERATIONS
+        if operation.id in handlers
     ]
 
 

@@ -18,10 +18,10 @@ from services.scorer.rest.shared_runs import SharedRuns, columns_of_records
 from services.scorer.rest.vehicles import Id, Item, decode_vehicles
 
 
-class Price(Struct, frozen=True):
+class Price(Struct, frozen=True, kw_only=True):
     """The market price of one vehicle."""
 
-    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType
+    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType = UNSET
     price: Annotated[float, Meta(description="The market price, in `currency`")]
     lower: Annotated[float, Meta(description="Lower end of the interval")]
     upper: Annotated[float, Meta(description="Upper end of the interval")]
@@ -35,10 +35,10 @@ class Price(Struct, frozen=True):
     explanation: Annotated[Explanation, Meta(description="With `explain=true`")] | UnsetType = UNSET
 
 
-class Unpriced(Struct, frozen=True):
+class Unpriced(Struct, frozen=True, kw_only=True):
     """A vehicle that cannot be priced, in its place among the others."""
 
-    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType
+    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType = UNSET
     error: Problem
 
 
@@ -76,7 +76,7 @@ class PricesEndpoint:
     async def _answers(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
         vehicles = [item.vehicle for item in items if item.vehicle is not None]
         if not vehicles:
-            return [Unpriced(_echoed(item.id), item.error) for item in items if item.error]
+            return [Unpriced(id=_echoed(item.id), error=item.error) for item in items if item.error]
         pricer, priced = await self._runs.price(columns_of_records(vehicles))
         answers = prices(pricer, priced, [item.id for item in items if item.vehicle is not None])
         if is_explained:
@@ -87,7 +87,9 @@ class PricesEndpoint:
             )
         if len(vehicles) == len(items):
             return list(answers)
-        return [Unpriced(_echoed(item.id), item.error) if item.error else next(answers) for item in items]
+        return [
+            Unpriced(id=_echoed(item.id), error=item.error) if item.error else next(answers) for item in items
+        ]
 
 
 def prices(pricer: Pricer, priced: Priced, ids: Sequence[Id]) -> Iterator[Price]:
@@ -96,15 +98,15 @@ def prices(pricer: Pricer, priced: Priced, ids: Sequence[Id]) -> Iterator[Price]
     amounts = zip(priced.price.tolist(), priced.lower.tolist(), priced.upper.tolist(), strict=True)
     for given, (price, lower, upper), extrapolated in zip(ids, amounts, priced.extrapolated(), strict=True):
         yield Price(
-            _echoed(given),
-            price,
-            lower,
-            upper,
-            manifest.currency,
-            manifest.coverage,
-            manifest.name,
-            manifest.version,
-            extrapolated,
+            id=_echoed(given),
+            price=price,
+            lower=lower,
+            upper=upper,
+            currency=manifest.currency,
+            coverage=manifest.coverage,
+            model=manifest.name,
+            version=manifest.version,
+            extrapolated=extrapolated,
         )
 
 

@@ -38,6 +38,9 @@ def _vehicle_type() -> type[Struct]:
     return msgspec.defstruct("Vehicle", fields, kw_only=True, frozen=True)
 
 
+VEHICLE = _vehicle_type()
+
+
 class _Request(Struct):
     vehicles: list[Raw] | UnsetType = UNSET
 
@@ -48,7 +51,7 @@ class _Identified(Struct):
 
 _REQUEST = msgspec.json.Decoder(_Request)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
-_VEHICLE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_vehicle_type())
+_VEHICLE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(VEHICLE)
 _IDENTIFIED = msgspec.json.Decoder(_Identified)
 _TOO_DEEP = "the body is nested too deep"
 

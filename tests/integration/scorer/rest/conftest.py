@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
+from services.scorer.automobile import AutomobilePricer
 from services.scorer.model import load_model
 from services.scorer.pricing import Pricer
 from services.scorer.registry import read_shipped
 from services.scorer.rest.app import make_app
 from services.scorer.rest.listener import serve_http
-from services.scorer.serving import ServedModel
+from services.scorer.serving import ServedAutomobileModel, ServedModel
 from services.scorer.settings import ScorerSettings
 
 KEY = {"Authorization": "Bearer fleetprice-dev-key"}
@@ -73,14 +74,22 @@ def served(pricer):
     return ServedModel(pricer)
 
 
+@pytest.fixture(scope="session")
+def automobile():
+    """The second model, which answers /score."""
+    return ServedAutomobileModel(AutomobilePricer(load_model(read_shipped(None, "automobile"))))
+
+
 @pytest.fixture
 def serving(served):
     """`async with serving(**settings) as http:` serves, and asks with the development key."""
 
     @asynccontextmanager
-    async def serve(*, is_ready=lambda: True, is_draining=lambda: False, key=KEY, **settings):
+    async def serve(
+        *, is_ready=lambda: True, is_draining=lambda: False, key=KEY, automobile=None, **settings
+    ):
         settings = ScorerSettings(http_port=0, watch_interval_s=0.01, **settings)
-        app = make_app(settings, served, is_ready, is_draining)
+        app = make_app(settings, served, is_ready, is_draining, automobile)
         async with (
             serve_http(settings, app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=key) as session,

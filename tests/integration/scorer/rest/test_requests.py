@@ -52,7 +52,7 @@ async def test_a_request_that_fails_can_be_found_in_the_log(http, served, focus)
     sound = served.pricer
 
     class Broken:
-        fields = sound.fields
+        fields, manifest = sound.fields, sound.manifest
 
         def columns_of(self, _records):
             raise ZeroDivisionError

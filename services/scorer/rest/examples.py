@@ -1,0 +1,30 @@
+"""Requests to begin with, shown in the reference."""
+
+VEHICLES = {
+    "vehicles": [
+        {
+            "id": "a",
+            "make": "ford",
+            "model": "Focus",
+            "year": 2017,
+            "transmission": "manual",
+            "fuel_type": "petrol",
+            "engine_l": 1.0,
+            "odometer_km": 45_000,
+            "rated_consumption_l_100km": 5.2,
+        }
+    ]
+}
+AUTOMOBILES = {
+    "Inputs": {
+        "WebServiceInput0": [
+            {"make": "audi", "fuel-type": "gas", "num-of-cylinders": "four", "horsepower": 102}
+        ]
+    }
+}
+INFERENCE = {
+    "inputs": [
+        {"name": "cat", "datatype": "BYTES", "shape": [1, 4], "data": ["ford", "Focus", "manual", "petrol"]},
+        {"name": "num", "datatype": "FP32", "shape": [1, 4], "data": [2017, 45_000, 1.0, 5.2]},
+    ]
+}

@@ -1,0 +1,241 @@
+"""What can be asked over HTTP: the one table that routes, OpenAPI and the reference page are made from."""
+
+from collections.abc import Sequence
+from http import HTTPMethod, HTTPStatus
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+from services.scorer.rest.automobiles import AUTOMOBILE, MAX_AUTOMOBILES, SCORED_LABELS
+from services.scorer.rest.examples import AUTOMOBILES, INFERENCE, VEHICLES
+from services.scorer.rest.explanations import MAX_EXPLAINED
+from services.scorer.rest.inference import ModelMetadata, ServerMetadata
+from services.scorer.rest.inference_requests import InferenceRequest, InferenceResponse
+from services.scorer.rest.models import Models
+from services.scorer.rest.prices import Prices
+from services.scorer.rest.vehicles import MAX_VEHICLES, VEHICLE
+
+# What decodes a request takes its items one by one; these say what each of them is.
+Vehicles = Annotated[list[VEHICLE], Meta(min_length=1, max_length=MAX_VEHICLES)]  # type: ignore[valid-type]
+Automobiles = Annotated[list[AUTOMOBILE], Meta(min_length=1, max_length=MAX_AUTOMOBILES)]  # type: ignore[valid-type]
+
+
+class VehicleList(Struct, frozen=True):
+    vehicles: Vehicles
+
+
+class AutomobileInputs(Struct, frozen=True):
+    rows: Automobiles = field(name="WebServiceInput0")
+
+
+class AutomobileRequest(Struct, frozen=True):
+    inputs: AutomobileInputs = field(name="Inputs")
+
+
+class ScoredAutomobile(Struct, frozen=True):
+    """The row as it was sent, and its price in USD."""
+
+    price: float = field(name=SCORED_LABELS)
+
+
+class AutomobileResults(Struct, frozen=True):
+    rows: list[ScoredAutomobile] = field(name="WebServiceOutput0")
+
+
+class AutomobileAnswer(Struct, frozen=True):
+    results: AutomobileResults = field(name="Results")
+
+
+class Health(Struct, frozen=True):
+    status: Annotated[str, Meta(examples=["ok"])]
+
+
+class Parameter(Struct, frozen=True):
+    """In the path, or with `is_query` in the query; `kind` is its type."""
+
+    name: str
+    about: str
+    example: str | bool
+    kind: Any = str
+    is_query: bool = False
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """`request` lists the types of which a body is one; `answer` is a type, a media type, or none."""
+
+    id: str
+    method: HTTPMethod
+    path: str
+    tag: str
+    summary: str
+    about: str
+    answer: Any = None
+    request: Sequence[Any] = ()
+    example: Any = None
+    is_binary_too: bool = False
+    parameters: tuple[Parameter, ...] = ()
+    is_guarded: bool = True
+    refusals: tuple[HTTPStatus, ...] = ()
+
+
+_BODY = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+)
+_CHECKED_BODY = (*_BODY, HTTPStatus.UNPROCESSABLE_ENTITY)
+_NAME = Parameter("name", "The model", "price")
+_VERSION = Parameter("version", "Its version", "1")
+_EXPLAIN = Parameter(
+    "explain",
+    f"Say what each field adds to the price, of at most {MAX_EXPLAINED} vehicles",
+    example=True,
+    kind=bool,
+    is_query=True,
+)
+_PRICES, _INFERENCE, _OPERATION = "Prices", "Open Inference Protocol", "Operation"
+
+
+def _inference(path: str, suffix: str, of: str, *parameters: Parameter) -> tuple[Operation, ...]:
+    return (
+        Operation(
+            id=f"inferenceModel{suffix}",
+            method=HTTPMethod.GET,
+            path=path,
+            tag=_INFERENCE,
+            summary=f"The inputs and outputs of {of}",
+            about="404 where another is served.",
+            answer=ModelMetadata,
+            parameters=parameters,
+            refusals=(HTTPStatus.NOT_FOUND,),
+        ),
+        Operation(
+            id=f"inferenceModelReady{suffix}",
+            method=HTTPMethod.GET,
+            path=f"{path}/ready",
+            tag=_INFERENCE,
+            summary=f"Whether {of} is served",
+            about="404 where another is served.",
+            parameters=parameters,
+            refusals=(HTTPStatus.NOT_FOUND,),
+        ),
+        Operation(
+            id=f"infer{suffix}",
+            method=HTTPMethod.POST,
+            path=f"{path}/infer",
+            tag=_INFERENCE,
+            summary=f"Price tensors with {of}",
+            about="`cat` BYTES [N, 4] and `num` FP32 [N, 4], in JSON or by the binary tensor extension "
+            "(`Inference-Header-Content-Length`); empty, null and NaN are missing values.",
+            answer=InferenceResponse,
+            request=(InferenceRequest,),
+            example=INFERENCE,
+            is_binary_too=True,
+            parameters=parameters,
+            refusals=(*_BODY, HTTPStatus.NOT_FOUND),
+        ),
+    )
+
+
+OPERATIONS = (
+    Operation(
+        id="priceVehicles",
+        method=HTTPMethod.POST,
+        path="/v1/prices",
+        tag=_PRICES,
+        summary="Price vehicles",
+        about=f"1 to {MAX_VEHICLES} vehicles, or one vehicle's object alone. A vehicle that cannot be priced "
+        "has its error in its place, and the rest are priced. Case and outer spaces of words do not matter.",
+        answer=Prices,
+        request=(VehicleList, VEHICLE),
+        example=VEHICLES,
+        parameters=(_EXPLAIN,),
+        refusals=(*_CHECKED_BODY, HTTPStatus.NOT_IMPLEMENTED),
+    ),
+    Operation(
+        id="listModels",
+        method=HTTPMethod.GET,
+        path="/v1/models",
+        tag=_PRICES,
+        summary="The models that are served",
+        about="Which version answers, since when, what it takes and how good it is.",
+        answer=Models,
+    ),
+    Operation(
+        id="scoreAutomobiles",
+        method=HTTPMethod.POST,
+        path="/score",
+        tag=_PRICES,
+        summary="Price automobiles of 1985",
+        about="What the published Car Price Predictor app asks. Each row comes back as it was sent, with its "
+        f"price as `{SCORED_LABELS}`.",
+        answer=AutomobileAnswer,
+        request=(AutomobileRequest,),
+        example=AUTOMOBILES,
+        refusals=_CHECKED_BODY,
+    ),
+    Operation(
+        id="inferenceServer",
+        method=HTTPMethod.GET,
+        path="/v2",
+        tag=_INFERENCE,
+        summary="The server and its extensions",
+        about="The protocol's server metadata.",
+        answer=ServerMetadata,
+    ),
+    Operation(
+        id="inferenceLive",
+        method=HTTPMethod.GET,
+        path="/v2/health/live",
+        tag=_INFERENCE,
+        summary="Whether it answers",
+        about="No key is needed.",
+        is_guarded=False,
+    ),
+    Operation(
+        id="inferenceReady",
+        method=HTTPMethod.GET,
+        path="/v2/health/ready",
+        tag=_INFERENCE,
+        summary="Whether it is ready",
+        about="400 without a body where it is not. No key is needed.",
+        is_guarded=False,
+        refusals=(HTTPStatus.BAD_REQUEST,),
+    ),
+    *_inference("/v2/models/{name}", "", "a model", _NAME),
+    *_inference("/v2/models/{name}/versions/{version}", "OfVersion", "a version", _NAME, _VERSION),
+    Operation(
+        id="healthz",
+        method=HTTPMethod.GET,
+        path="/healthz",
+        tag=_OPERATION,
+        summary="Whether it answers",
+        about="No key is needed.",
+        answer=Health,
+        is_guarded=False,
+    ),
+    Operation(
+        id="readyz",
+        method=HTTPMethod.GET,
+        path="/readyz",
+        tag=_OPERATION,
+        summary="Whether it is ready",
+        about="503 while no model is loaded, the stream is not read, or it drains. No key is needed.",
+        answer=Health,
+        is_guarded=False,
+    ),
+    Operation(
+        id="metrics",
+        method=HTTPMethod.GET,
+        path="/metrics",
+        tag=_OPERATION,
+        summary="Metrics for Prometheus",
+        about="No key is needed.",
+        answer="text/plain",
+        is_guarded=False,
+    ),
+)
+
+# These the health routes that every service has answer.
+HEALTH = ("healthz", "readyz", "metrics")

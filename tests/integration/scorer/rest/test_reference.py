@@ -1,0 +1,106 @@
+"""The OpenAPI document and the reference page, as served."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from services.scorer.rest.app import make_app
+from services.scorer.settings import ScorerSettings
+
+
+@pytest.fixture
+async def http(serving, automobile):
+    async with serving(automobile=automobile) as http:
+        yield http
+
+
+@pytest.fixture
+async def document(http):
+    response = await http.ask("GET", "/openapi.json", Authorization="")
+    assert (response.status, response.content_type) == (200, "application/json")
+    return await response.json()
+
+
+def references_of(value):
+    if isinstance(value, dict):
+        yield from (one for key, one in value.items() if key == "$ref")
+        for one in value.values():
+            yield from references_of(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from references_of(one)
+
+
+async def test_every_route_is_described(document, served, automobile):
+    """What is served and what the document says are the same, and every operation has a name of its own."""
+    app = make_app(ScorerSettings(), served, lambda: True, automobile=automobile)
+    routes = {
+        (route.resource.canonical, route.method.lower())
+        for route in app.router.routes()
+        if route.method != "HEAD" and route.resource.canonical not in ("/docs", "/openapi.json")
+    }
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    assert described == routes
+    ids = [one["operationId"] for methods in document["paths"].values() for one in methods.values()]
+    assert len(set(ids)) == len(ids)
+
+
+async def test_the_document_holds_together(document):
+    """It is OpenAPI 3.1, every reference leads somewhere, and fields carry the contract's bounds."""
+    assert document["openapi"] == "3.1.0"
+    schemas = document["components"]["schemas"]
+    assert {one.rsplit("/", 1)[1] for one in references_of(document)} <= schemas.keys()
+    vehicle = schemas["Vehicle"]
+    assert set(vehicle["required"]) == {"make", "model", "year"}
+    assert vehicle["properties"]["year"]["minimum"] == 1886
+    assert schemas["VehicleList"]["properties"]["vehicles"]["maxItems"] == 1_000
+    assert "id" not in schemas["Price"]["required"]
+
+
+async def test_the_examples_work(http, document):
+    """Every example of the document, sent as it stands, is answered with 200."""
+    tried = 0
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            if "requestBody" in operation:
+                example = operation["requestBody"]["content"]["application/json"]["example"]
+                given = {one["name"]: str(one["example"]) for one in operation.get("parameters", ())}
+                response, answer = await http.post(example, path.format(**given))
+                assert response.status == 200, answer
+                tried += 1
+    assert tried == 4
+
+
+async def test_the_page_works_offline(http, document):
+    """People read it in a browser without a network: every operation, nothing fetched, no script."""
+    response = await http.ask("GET", "/docs", Authorization="")
+    page = await response.text()
+    assert (response.status, response.content_type) == (200, "text/html")
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'none'")
+    assert not re.search(r"<script|https?://|\bsrc=|@import|url\(", page)
+    targets = set(re.findall(r'href="#([^"]+)"', page))
+    assert targets <= set(re.findall(r'id="([^"]+)"', page))
+    for methods in document["paths"].values():
+        assert all(one["operationId"] in targets for one in methods.values())
+
+
+async def test_an_openapi_validator_accepts_it(document, tmp_path):
+    """A validator that others wrote finds no fault."""
+    module = pytest.importorskip("openapi_spec_validator", reason="openapi-spec-validator is not installed")
+    module.validate(document)
+
+
+async def test_promtool_accepts_the_metrics(http, focus, tmp_path):
+    """Prometheus's own linter finds no fault with what /metrics says after some traffic."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool (Debian's package prometheus) is not installed")
+    await http.post(focus)
+    await http.post(b"{")
+    text = await (await http.ask("GET", "/metrics")).text()
+    checked = subprocess.run(  # noqa: ASYNC221 - nothing else runs meanwhile
+        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stderr) == (0, "")
