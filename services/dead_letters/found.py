@@ -15,8 +15,8 @@ from shared.lake import Lake
 from shared.slot_chain.search import SlotSearch
 from shared.slot_chain.slot import HOUR_US, LetterFile, letters_folder, letters_in
 
-# Files on their way while one is dealt with; each holds at most what one raw file's range was cut at.
-_FILES_AHEAD = 3
+# Files on their way while one is dealt with: most are small, and what takes time is to ask for them.
+_FILES_AHEAD, _BYTES_AHEAD = 16, 64 * 2**20
 _US_PER_S = 1_000_000
 
 
@@ -39,27 +39,36 @@ class Found:
 async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[Found]:
     """Those that are meant, by partition, in sequence; a few files are in memory at a time."""
     search = SlotSearch(lake, selection.stream)
-    ahead: deque[asyncio.Task[list[Found]]] = deque()
+    listed = await _listed(lake, selection)
+    ahead: deque[tuple[asyncio.Task[list[Found]], int]] = deque()
+    ahead_bytes = 0
     try:
-        for file in selection.files(await _listed(lake, selection.stream)):
-            ahead.append(asyncio.create_task(_read(lake, search, file, selection)))
-            if len(ahead) > _FILES_AHEAD:
-                for found in await ahead.popleft():
+        for file in selection.files(listed):
+            size_bytes = listed[file]
+            while ahead and (len(ahead) == _FILES_AHEAD or ahead_bytes + size_bytes > _BYTES_AHEAD):
+                reading, read_bytes = ahead.popleft()
+                for found in await reading:
                     yield found
+                ahead_bytes -= read_bytes
+            ahead.append((asyncio.create_task(_read(lake, search, file, selection)), size_bytes))
+            ahead_bytes += size_bytes
         while ahead:
-            for found in await ahead.popleft():
+            for found in await ahead.popleft()[0]:
                 yield found
     finally:
-        for task in ahead:
-            task.cancel()
-        await asyncio.gather(*ahead, return_exceptions=True)
+        for reading, _ in ahead:
+            reading.cancel()
+        await asyncio.gather(*(reading for reading, _ in ahead), return_exceptions=True)
 
 
-async def _listed(lake: Lake, stream: str) -> list[LetterFile]:
-    names = [
-        file.path.rpartition("/")[2] async for file in lake.list(letters_folder(stream), recursive=False)
-    ]
-    return [file for name in names if (file := letters_in(stream, name)) is not None]
+async def _listed(lake: Lake, selection: Selection) -> dict[LetterFile, int]:
+    """The files that there are, without those written too early to hold what is meant; how large each is."""
+    listed = {}
+    async for entry in lake.list(letters_folder(selection.stream), recursive=False):
+        file = letters_in(selection.stream, entry.path.rpartition("/")[2])
+        if file is not None and selection.may_hold(entry.modified_at):
+            listed[file] = entry.size_bytes
+    return listed
 
 
 async def _read(lake: Lake, search: SlotSearch, file: LetterFile, selection: Selection) -> list[Found]:

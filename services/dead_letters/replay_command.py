@@ -10,7 +10,7 @@ from services.dead_letters.found import Found, dead_letters
 from services.dead_letters.replacements import Mending, read_mended
 from services.dead_letters.replay_log import Replacement
 from services.dead_letters.replaying import BATCH_BYTES, BATCH_LETTERS, LaneReplay
-from services.dead_letters.selection import Named, Selection
+from services.dead_letters.selection import Named, Selection, names_of
 from services.dead_letters.settings import DeadLettersSettings
 from services.dead_letters.states import States
 from shared.errors import NeedsAttention
@@ -58,8 +58,8 @@ class ReplayCommand:
         """Raises NeedsAttention where it is not clear what is meant."""
         mended = read_mended(settings.letters, settings.stream) if settings.letters is not None else {}
         selection = Selection.of(settings)
-        named = tuple(Named(one.lane, one.sequence_number, one.line) for one in mended)
-        self._selection = replace(selection, named=(*selection.named, *named))
+        named = {Named(one.lane, one.sequence_number, one.line) for one in mended}
+        self._selection = replace(selection, named=selection.named | named)
         _check(settings, self._selection)
         self._settings = settings
         self._lake = lake
@@ -75,7 +75,7 @@ class ReplayCommand:
             await self._check_is_one()
         gathered = _Gathered(Lane(self._selection.stream, 0), [])
         async for found in dead_letters(self._lake, self._selection):
-            self._unseen -= {one for one in self._unseen if one.takes(found.place)}
+            self._unseen.difference_update(names_of(found.place))
             replacement = self._accepted(found)
             if replacement is None:
                 continue

@@ -1,9 +1,10 @@
 """Which dead letters are meant (pure)."""
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from services.dead_letters.settings import DeadLettersSettings
@@ -11,6 +12,8 @@ from shared.dead_letters.letter import CODES, Letter, code_of
 from shared.errors import NeedsAttention
 from shared.slot_chain.slot import Lane, LetterFile
 
+# The hub says when an event came, the storage when a file was written.
+_CLOCKS_APART = timedelta(hours=1)
 _ID = re.compile(r"(?P<partition>\d+)(?:-g(?P<generation>\d+))?:(?P<sequence>\d+)(?::(?P<line>\d+))?")
 
 
@@ -50,18 +53,13 @@ class Named:
         event = _event_id(self.lane, self.sequence_number)
         return event if self.line is None else f"{event}:{self.line}"
 
-    def takes(self, place: Place) -> bool:
-        return (self.lane, self.sequence_number) == (place.lane, place.sequence_number) and (
-            self.line is None or self.line == place.line
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Selection:
     """Everything that is not ruled out; with `named`, only what an id names."""
 
     stream: str
-    named: tuple[Named, ...] = ()
+    named: frozenset[Named] = frozenset()
     partition: int | None = None
     code: str = ""
     since: datetime | None = None
@@ -71,7 +69,7 @@ class Selection:
         """Raises NeedsAttention for an id, a reason or a time that is none."""
         settings.hub()
         ids = [one for one in settings.ids.split(",") if one.strip()]
-        named = tuple(Named.of(one, settings.stream) for one in ids)
+        named = frozenset(Named.of(one, settings.stream) for one in ids)
         return cls(
             settings.stream, named, settings.partition, _code(settings.reason), _instant(settings.since)
         )
@@ -88,24 +86,35 @@ class Selection:
         if not self.named:
             return ordered
         # Files start where committed ones do: an event stands in the last that does not start after it.
+        starts: dict[Lane, list[int]] = {}
+        for file in ordered:
+            starts.setdefault(file.lane, []).append(file.first)
         firsts = set()
         for named in self.named:
-            before = [
-                file.first
-                for file in ordered
-                if file.lane == named.lane and file.first <= named.sequence_number
-            ]
-            firsts.add((named.lane, max(before, default=-1)))
+            of_lane = starts.get(named.lane, [])
+            if before := bisect_right(of_lane, named.sequence_number):
+                firsts.add((named.lane, of_lane[before - 1]))
         return [file for file in ordered if (file.lane, file.first) in firsts]
+
+    def may_hold(self, written_at: datetime) -> bool:
+        """Whether a file that was written then may hold a letter that is meant: those in it came before."""
+        return self.since is None or written_at >= self.since - _CLOCKS_APART
 
     def takes(self, place: Place, letter: Letter) -> bool:
         """Whether the letter is meant."""
         return (
-            (not self.named or any(one.takes(place) for one in self.named))
+            (not self.named or not self.named.isdisjoint(names_of(place)))
             and (self.partition is None or place.lane.partition == self.partition)
             and (not self.code or code_of(letter.reason) == self.code)
             and (self.since is None or letter.enqueued_at >= self.since)
         )
+
+
+def names_of(place: Place) -> tuple[Named, Named]:
+    """What names a letter: its event, and its line alone."""
+    return Named(place.lane, place.sequence_number, None), Named(
+        place.lane, place.sequence_number, place.line
+    )
 
 
 def _event_id(lane: Lane, sequence_number: int) -> str:

@@ -1,6 +1,8 @@
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
-from services.dead_letters.selection import Named, Place, Selection
+from services.dead_letters.selection import Named, Place, Selection, names_of
 from shared.errors import NeedsAttention
 from shared.slot_chain.slot import Lane, LetterFile
 
@@ -21,23 +23,35 @@ def test_what_is_no_id_is_refused(text):
         Named.of(text, "telemetry")
 
 
+def meant(text, place):
+    return not frozenset({Named.of(text, "telemetry")}).isdisjoint(names_of(place))
+
+
 def test_an_event_means_all_its_letters():
     """Without a line every bad line of the event is meant, of that event alone."""
-    event = Named.of("3:17", "telemetry")
-    assert event.takes(Place(TELEMETRY, 17, 0))
-    assert event.takes(Place(TELEMETRY, 17, 9))
-    assert not event.takes(Place(TELEMETRY, 18, 0))
-    assert not event.takes(Place(Lane("telemetry", 3, 2), 17, 0))
-    assert not Named.of("3:17:1", "telemetry").takes(Place(TELEMETRY, 17, 0))
+    assert meant("3:17", Place(TELEMETRY, 17, 0))
+    assert meant("3:17", Place(TELEMETRY, 17, 9))
+    assert not meant("3:17", Place(TELEMETRY, 18, 0))
+    assert not meant("3:17", Place(Lane("telemetry", 3, 2), 17, 0))
+    assert not meant("3:17:1", Place(TELEMETRY, 17, 0))
+
+
+def test_only_files_written_since_are_read():
+    """A file holds what came before it was written, by a clock that may be another's."""
+    since = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    selection = Selection("telemetry", since=since)
+    assert selection.may_hold(since - timedelta(minutes=30))
+    assert not selection.may_hold(since - timedelta(hours=2))
+    assert Selection("telemetry").may_hold(datetime.min.replace(tzinfo=UTC))
 
 
 def test_only_files_that_may_hold_an_id_are_read():
     """The last that does not start after the event, every attempt at it; other partitions' are left alone."""
     files = [LetterFile(TELEMETRY, first, "a") for first in (0, 10, 20)]
     other, second = LetterFile(Lane("telemetry", 4), 10, "a"), LetterFile(TELEMETRY, 10, "b")
-    selection = Selection("telemetry", (Named.of("3:19", "telemetry"),))
+    selection = Selection("telemetry", frozenset({Named.of("3:19", "telemetry")}))
     assert selection.files([*files, other, second]) == [files[1], second]
-    assert Selection("telemetry", (Named.of("5:0", "telemetry"),)).files(files) == []
+    assert Selection("telemetry", frozenset({Named.of("5:0", "telemetry")})).files(files) == []
 
 
 def test_files_are_read_in_order():
