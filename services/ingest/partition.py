@@ -14,7 +14,8 @@ from services.ingest.ranges import EVENT_BYTES, Cut, OpenRange
 from services.ingest.replays import naming
 from services.ingest.roll import RollPolicy
 from shared.contract.bodies import BodyDecoder, Decoded, whole
-from shared.contract.runs import NOTHING, RunDecoder
+from shared.contract.column_runs import ColumnRunDecoder
+from shared.contract.runs import NOTHING
 from shared.dead_letters.letter import NAMED_BY_OPERATOR
 from shared.errors import GapUnexplained
 from shared.hubs.contiguity import Contiguity, Step
@@ -74,7 +75,7 @@ class PartitionPipeline:
         self._named = named
         self._memory_share = memory_share
         self._decoder = BodyDecoder(committer.source.contract)
-        self._runs = RunDecoder(committer.source.contract)
+        self._runs = ColumnRunDecoder(committer.source.contract)
         self._open: OpenRange | None = None
         labels = (committer.source.hub, str(committer.lane.partition))
         self._next_sequence = NEXT_SEQUENCE.labels(*labels)

@@ -9,12 +9,14 @@ int64, -1 for one left raw.
 """
 
 import struct
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import pyarrow as pa
 
 from shared.errors import BadRecord
 
+SchemaOf = Callable[[bytes], pa.Schema]
 MAX_ROWS = 20_000
 MAX_UNCOMPRESSED_BYTES = 32 * 2**20
 CONTINUATION = b"\xff\xff\xff\xff"
@@ -82,35 +84,38 @@ def _check_bounds(message: pa.Message) -> int:
     return rows
 
 
-@lru_cache(maxsize=64)
-def _schema_of(metadata: bytes, expected: pa.Schema) -> pa.Schema:
-    """The checked schema of a stream's first message: the same bytes from the same senders all day.
+def schemas_of(expected: pa.Schema) -> SchemaOf:
+    """Reads and checks the schema of a stream's first message: the same bytes from the same senders all day.
 
     Bounded, for a sender chooses these bytes.
     """
+    return lru_cache(maxsize=64)(partial(_schema_of, expected))
+
+
+def _schema_of(expected: pa.Schema, metadata: bytes) -> pa.Schema:
     head = _FRAME.pack(CONTINUATION, len(metadata))
     schema = pa.ipc.read_schema(pa.BufferReader(head + metadata))
     _check_schema(schema, expected)
     return schema
 
 
-def read_batches(body: bytes, expected: pa.Schema) -> list[pa.RecordBatch]:
+def read_batches(body: bytes, schema_of: SchemaOf) -> list[pa.RecordBatch]:
     """Validated batches of a body; unknown columns of plain types come along.
 
-    `expected`'s columns, where present, must have exactly its types; its non-nullable ones must be present.
-    Raises BadRecord for anything else.
+    `schema_of` comes from `schemas_of`: the columns expected, where present, must have exactly their types;
+    those that are not nullable must be present. Raises BadRecord for anything else.
     """
     try:
-        return _read_batches(pa.BufferReader(body), expected)
+        return _read_batches(pa.BufferReader(body), schema_of)
     except (pa.ArrowException, struct.error, EOFError, ValueError, OSError) as error:
         raise BadRecord(f"not an Arrow IPC stream: {error}") from error
 
 
-def _read_batches(source: pa.BufferReader, expected: pa.Schema) -> list[pa.RecordBatch]:
+def _read_batches(source: pa.BufferReader, schema_of: SchemaOf) -> list[pa.RecordBatch]:
     first = pa.ipc.read_message(source)
     if first.type != "schema":
         raise BadRecord("an Arrow body starts with its schema")
-    schema = _schema_of(first.metadata.to_pybytes(), expected)
+    schema = schema_of(first.metadata.to_pybytes())
     batches: list[pa.RecordBatch] = []
     rows = size = 0
     for message in iter(partial(_next_message, source), None):

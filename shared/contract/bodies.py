@@ -11,8 +11,9 @@ import msgspec
 import pyarrow as pa
 from msgspec import Struct
 
+from shared.contract.absent import joined
 from shared.contract.arrow_bodies import CONTINUATION, write_stream
-from shared.contract.arrow_rows import ArrowRows, joined
+from shared.contract.arrow_rows import ArrowRows
 from shared.contract.columns import Contract
 from shared.contract.signals import EARLIEST, LATEST
 from shared.contract.strict import MALFORMED, MAX_RECORD_BYTES, StrictDecoder

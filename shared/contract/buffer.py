@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
-from shared.contract.arrow_rows import joined
+from shared.contract.absent import joined, own_bytes, thin
 from shared.contract.bodies import BadLine, Decoded
 from shared.contract.columns import INSTANT, Contract, batch_of
 from shared.contract.runs import Run
@@ -107,7 +107,7 @@ class RowBuffer:
         self._open(run.batch)
         self._note(sequence_numbers, offsets, enqueued_us)
         self._origins.counts.extend(run.counts)
-        self._extend(sum(run.counts), run.records, [None] * len(run.records), run.batch)
+        self._extend(sum(run.counts), (), (), run.batch)
 
     def table(self) -> pa.Table:
         """All rows so far."""
@@ -146,14 +146,14 @@ class RowBuffer:
         if self._records:
             batch = batch_of(self.contract, self._records, self._extras)
             self._records, self._extras = [], []
-            self._keep(batch)
+            self._keep(pa.record_batch([*map(thin, batch.columns)], schema=batch.schema))
 
     def _keep(self, batch: pa.RecordBatch) -> None:
         """Complete a batch to raw rows with the origins noted since the one before."""
         columns = [*batch.columns, *self._origins.columns(self.partition)]
         self._origins = _Origins()
         raw = pa.record_batch(columns, schema=self.contract.raw_schema)
-        self._columns_bytes += raw.get_total_buffer_size()
+        self._columns_bytes += own_bytes(raw)
         if raw.num_rows >= _SMALL_ROWS:
             self._batches += [*self._small, raw]
             self._small = []

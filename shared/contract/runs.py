@@ -4,6 +4,7 @@ What `BodyDecoder` promises of each event stands; here only what all events shar
 anything out of the ordinary (a bad record, an unknown field, a blank line) ends the run before it.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -11,8 +12,9 @@ from itertools import accumulate
 import pyarrow as pa
 from msgspec import Struct
 
+from shared.contract.absent import joined
 from shared.contract.arrow_bodies import MAX_UNCOMPRESSED_BYTES
-from shared.contract.arrow_rows import ArrowRows, joined
+from shared.contract.arrow_rows import ArrowRows
 from shared.contract.bodies import ARROW, MAX_RECORDS, NDJSON, kind_of
 from shared.contract.columns import Contract
 from shared.contract.strict import MALFORMED, MAX_RECORD_BYTES, StrictDecoder
@@ -30,7 +32,7 @@ class Run:
 
 NOTHING = Run(())
 # Records that become columns while the processor still has them in its caches.
-_WARM_ROWS = 2_000
+WARM_ROWS = 2_000
 # Arrow events whose bounds are checked together. Where one of them breaks a bound, those after it
 # are decoded again: so a sender of many such gets shorter runs.
 _MAX_REACH = 256
@@ -53,10 +55,10 @@ class RunDecoder:
         if kind == ARROW:
             return self._decode_arrow(bodies, max_rows)
         if kind == NDJSON:
-            return self._decode_lines(bodies, max_rows)
-        return self._decode_ones(bodies[:max_rows])
+            return self._of_lines(bodies, max_rows)
+        return self._ones(bodies[:max_rows])
 
-    def _decode_ones(self, bodies: Sequence[bytes]) -> Run:
+    def _ones(self, bodies: Sequence[bytes]) -> Run:
         decode = self._strict.record
         records: list[Struct] = []
         add = records.append
@@ -71,7 +73,7 @@ class RunDecoder:
             del records[found[0] :]
         return Run((1,) * len(records), records)
 
-    def _decode_lines(self, bodies: Sequence[bytes], max_rows: int) -> Run:
+    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> Run:
         records: list[Struct] = []
         counts: list[int] = []
         for body in bodies:
@@ -80,7 +82,7 @@ class RunDecoder:
                 break
             records += found
             counts.append(len(found))
-            if len(records) >= min(max_rows, _WARM_ROWS):
+            if len(records) >= min(max_rows, WARM_ROWS):
                 break
         return Run(counts, records)
 
@@ -93,12 +95,9 @@ class RunDecoder:
         if not broken:
             self._reach = min(2 * self._reach, _MAX_REACH)
             return Run(counts, batch=self._arrow.aligned(batch))
-        ends = list(accumulate(counts))
-        plain = sum(end <= min(broken) for end in ends)
-        self._reach = max(1, plain)
-        if not plain:
-            return NOTHING
-        return Run(counts[:plain], batch=self._arrow.aligned(batch.slice(0, ends[plain - 1])))
+        run = up_to(min(broken), counts, batch)
+        self._reach = max(1, len(run.counts))
+        return NOTHING if run.batch is None else Run(run.counts, batch=self._arrow.aligned(run.batch))
 
     def _read_alike(self, bodies: Sequence[bytes], max_rows: int) -> tuple[list[pa.RecordBatch], list[int]]:
         """Batches of the first bodies that share a schema, and the rows of each body, within bounds."""
@@ -120,3 +119,10 @@ class RunDecoder:
             if rows >= max_rows or size_bytes >= MAX_UNCOMPRESSED_BYTES:
                 break
         return batches, counts
+
+
+def up_to(row: int, counts: Sequence[int], batch: pa.RecordBatch) -> Run:
+    """The events all of whose rows come before `row`."""
+    ends = list(accumulate(counts))
+    plain = bisect_right(ends, row)
+    return Run(counts[:plain], batch=batch.slice(0, ends[plain - 1])) if plain else NOTHING

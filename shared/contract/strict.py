@@ -5,6 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
@@ -12,6 +13,7 @@ from shared.contract.columns import Contract
 from shared.contract.signals import EARLIEST, LATEST
 
 MAX_RECORD_BYTES = 64 * 2**10
+_LINE_END, _RETURN, _OPENING, _CLOSING = b"\n\r{}"
 MALFORMED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -22,6 +24,13 @@ class StrictDecoder:
         self._json = msgspec.json.Decoder(contract.record)
         self.record = self._json.decode  # raises MALFORMED; instants are not judged yet
         self._moments = [(f.name, _moment(f)) for f in contract.schema if pa.types.is_timestamp(f.type)]
+
+    def takes(self, body: bytes) -> bool:
+        """Whether a body is one record."""
+        try:
+            return self.untimely((self.record(body),)) is None
+        except MALFORMED:
+            return False
 
     def untimely(self, records: Sequence[Struct]) -> tuple[int, str] | None:
         """Row and name of the first instant outside what every clock holds: no declaration can say that."""
@@ -35,27 +44,37 @@ class StrictDecoder:
         return min(found, default=None)
 
     def lines(self, body: bytes) -> list[Struct] | None:
-        """The records of a body whose every line is one; None for any other.
+        """The records of a body whose every line is one; None for any other."""
+        records = lines_of(body, self._json.decode_lines)
+        return None if not records or self.untimely(records) else records
 
-        The decoder itself minds no line ends: it takes two values on a line, and one value over two lines.
-        But where every line starts with `{` and ends with `}`, no value goes over a line's end, for within a
-        value no `{` ever follows a `}`; then as many values as lines means one on each.
-        """
-        text = body.removesuffix(b"\n").removesuffix(b"\r")
-        ends = text.count(b"\n")
-        if not (text.startswith(b"{") and text.endswith(b"}")):
-            return None
-        if text.count(b"}\n{") + text.count(b"}\r\n{") != ends:
-            return None
-        if len(text) > MAX_RECORD_BYTES and max(map(len, text.split(b"\n"))) > MAX_RECORD_BYTES:
-            return None
-        try:
-            records = self._json.decode_lines(text)
-        except MALFORMED:
-            return None
-        if len(records) != ends + 1 or self.untimely(records):
-            return None
-        return records
+
+def lines_of(body: bytes, decode_lines: Callable[[bytes], list[Struct]]) -> list[Struct] | None:
+    """The records of a body whose every line is one, instants not judged; None for any other.
+
+    A decoder of JSON minds no line ends: it takes two values on a line, and one value over two lines.
+    But where every line starts with `{` and ends with `}`, no value goes over a line's end, for within a
+    value no `{` ever follows a `}`; then as many values as lines means one on each.
+    """
+    text = body.removesuffix(b"\n").removesuffix(b"\r")
+    if not (text.startswith(b"{") and text.endswith(b"}")):
+        return None
+    letters = np.frombuffer(text, np.uint8)
+    ends = np.flatnonzero(letters == _LINE_END)
+    if not (letters[ends + 1] == _OPENING).all():
+        return None
+    before = letters[ends - 1]
+    if b"\r" in text:
+        before = np.where(before == _RETURN, letters[ends - 2], before)
+    if not (before == _CLOSING).all():
+        return None
+    if len(text) > MAX_RECORD_BYTES and np.diff(ends, prepend=-1, append=len(text)).max() > MAX_RECORD_BYTES:
+        return None
+    try:
+        records = decode_lines(text)
+    except MALFORMED:
+        return None
+    return records if len(records) == len(ends) + 1 else None
 
 
 def _moment(field: pa.Field) -> Callable[[Struct], datetime]:

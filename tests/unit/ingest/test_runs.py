@@ -15,6 +15,7 @@ from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll import RollPolicy
 from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.contract.column_runs import ColumnRunDecoder
 from shared.contract.columns import READING, batch_of
 from shared.contract.reading import Reading
 from shared.contract.runs import NOTHING, RunDecoder
@@ -172,12 +173,13 @@ def test_together_is_as_one_by_one(bodies, later, policy, named, again):
         mine.table.validate(full=True)
 
 
+@pytest.mark.parametrize("decoder", [RunDecoder, ColumnRunDecoder])
 @pytest.mark.parametrize("index", range(len(BODIES)))
-def test_a_run_never_says_more_than_a_single_event(index):
+def test_a_run_never_says_more_than_a_single_event(index, decoder):
     """An odd body between good ones of its own kind takes nothing from them and adds nothing to them."""
     body, content_type = BODIES[index]
     good = {NDJSON: BODIES[24][0], ARROW: BODIES[33][0]}.get(content_type, ONE)
-    run = RunDecoder(READING).decode([good, body, good], content_type, ALL_ROWS)
+    run = decoder(READING).decode([good, body, good], content_type, ALL_ROWS)
     alone = BodyDecoder(READING).decode(body, content_type)
     is_plain = not alone.bad and not any(alone.extras) and len(alone.lines) == alone.lines[-1] + 1
     assert len(run.counts) in ((1, 3) if is_plain else (1,))
