@@ -18,12 +18,13 @@ from services.chaos.telling import Tell
 from services.chaos.world import AWAY, World
 from shared.errors import FleetpriceError
 from shared.logs import log
-from shared.processes.process import last_lines
+from shared.processes.process import Program, last_lines
 from shared.processes.racing import first_of
 from shared.processes.supervisor import Kept
 
 _LOOK_S = 0.5
 _OVERRUN_S = 120.0
+_VERDICTS_TRIED = 3
 # A loaded machine takes longer until every kind has struck.
 _EXTRA_S = 8.0
 
@@ -96,10 +97,7 @@ class Run:
 
     async def _story(self) -> Verdict:
         await self._world.start()
-        # The fleet takes as long to start as the readers do: none of them finds a file.
-        fleet, _ = await asyncio.gather(
-            self._world.start_fleet(0, self._settings.seconds), self._world.opened()
-        )
+        fleet = await self._world.start_fleet(0, self._settings.seconds)
         planned = schedule(self._settings.seed, self._settings.seconds)
         self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
         await self._load(fleet, planned)
@@ -160,20 +158,32 @@ class Run:
             self._tally.see(await self._world.admin("GET", "/faults"))
 
     async def _calm(self) -> None:
+        """No more load, no more faults; a kill at a named point may still take the emulator away meanwhile."""
         await self._world.emulator_answers()
         await self._world.end_fleets()
         await self._look()
-        await self._world.admin("DELETE", "/faults")
+        while True:
+            with suppress(*AWAY):
+                await self._world.admin("DELETE", "/faults")
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    async def _asked(self, program: Program) -> tuple[bytes, int]:
+        """The oracle's verdict and exit code; where a slow machine left it without one it is asked again."""
+        for _ in range(_VERDICTS_TRIED):
+            oracle = await self._world.supervisor.begin(program)
+            try:
+                line, code = await oracle.first_line(), await oracle.ended()
+            finally:
+                oracle.kill()
+            if line:
+                return line, code
+            log.warning("oracle_without_verdict", exit_code=code, said=last_lines(program.log, 1))
+        raise Unverified(" | ".join(last_lines(program.log, 1)) or f"no verdict: see {program.log}")
 
     async def _judge(self, stuck: tuple[str, ...]) -> Verdict:
         program = self._world.programs.oracle()
-        oracle = await self._world.supervisor.begin(program)
-        try:
-            line, code = await oracle.first_line(), await oracle.ended()
-        finally:
-            oracle.kill()
-        if not line:
-            raise Unverified(" | ".join(last_lines(program.log, 1)) or f"no verdict: see {program.log}")
+        line, code = await self._asked(program)
         for said in last_lines(program.log, 20) if code else ():
             log.error("oracle_said", line=said)
         writers = [path.stem for path in (self._data / "logs").glob("ingest-*.log")]

@@ -50,7 +50,7 @@ class World:
         self.straggler: Kept
 
     async def start(self) -> None:
-        """All readers start in the same instant, on streams without a file."""
+        """All readers start at once; returns when the writers have opened streams without a file."""
         taken: set[int] = set()
         for _ in _LISTENERS:
             taken.add(free_port(taken))
@@ -67,10 +67,7 @@ class World:
         self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
         self.straggler = self.supervisor.start(self.programs.straggler())
         self.scorers = [self.supervisor.start(program) for program in self.programs.scorers()]
-
-    async def opened(self) -> None:
-        """Return once every reader has opened a partition."""
-        await _says((*self.writers, self.straggler, *self.scorers), "partition_opened")
+        await _says((*self.writers, self.straggler), "partition_opened")  # the scorers while the fleet starts
 
     async def start_fleet(self, number: int, seconds: float) -> Kept:
         """Have the run's fleet of that number send for so long from now on."""

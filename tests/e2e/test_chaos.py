@@ -7,21 +7,16 @@ import sys
 
 import pytest
 
+from services.chaos.schedule import Kind
 from tests.e2e.mutations import ROOT, mutated
 
-# What strikes on any machine, however busy, as long as the fleets send.
-ALWAYS_STRUCK = {
-    "ingest_killed",
-    "ingest_stopped",
-    "scorer_killed",
-    "emulator_killed",
-    "rename_answer_dropped",
-    "storage_failed",
-    "storage_slowed",
-    "clock_jumped",
-    "hour_changed",
-    "slot_lost",
-}
+# Of the kinds so many at least strike in a short run, however busy the machine; that each of them does is what
+# the long runs see to.
+LEAST_KINDS = 12
+# The fleet sends no longer for a kind's sake.
+SHORT = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0"}
+# Broken source need not land everything: holes and doubles show before.
+IMPATIENT = {"FLEETPRICE_CHAOS_STALL_LIMIT_S": "10"}
 
 
 def chaos(data, *flags, source=ROOT, **environment):
@@ -38,25 +33,16 @@ def chaos(data, *flags, source=ROOT, **environment):
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300)
 def test_faults_of_every_kind_lose_and_double_nothing(tmp_path):
     """Writers without coordination, killed, stopped and cut off, land and price every reading once."""
-    code, verdict, said = chaos(tmp_path / "data", "--seed", "1", "--seconds", "6")
+    code, verdict, said = chaos(tmp_path / "data", "--seed", "1", "--seconds", "5", **SHORT)
+    assert code == 0, (verdict, said)
     wrong = {name: verdict[name] for name in ("missing", "doubled", "out_of_order") if verdict[name]}
-    assert (code, wrong) == (0, {}), said
-    assert verdict["sent"] == verdict["landed"] == verdict["predicted"] >= 6_000
-    assert {kind for kind in ALWAYS_STRUCK if not verdict["faults"][kind]} == set()
-    folders = {path.name for path in (tmp_path / "data").glob("storage/*/lake/raw/telemetry/date=*/hour=*")}
-    assert len(folders) > 1
-
-
-def broken(tmp_path, source):
-    """A run of broken source, which need not last until everything has struck or landed."""
-    quick = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0", "FLEETPRICE_CHAOS_STALL_LIMIT_S": "15"}
-    code, verdict, said = chaos(tmp_path / "data", "--seed", "2", "--seconds", "6", source=source, **quick)
-    assert code == 1
-    assert str(tmp_path / "data") in said
-    return verdict
+    assert wrong == {}
+    assert verdict["sent"] == verdict["landed"] == verdict["predicted"] == 5_000
+    struck = {kind.value for kind in Kind if verdict["faults"][kind]}
+    assert len(struck) >= LEAST_KINDS, struck
 
 
 CHECKPOINT_FIRST = (
@@ -119,10 +105,8 @@ LAST_IN_NAME = (
 )
 def test_a_broken_commit_rule_would_be_found_out(tmp_path, mutations):
     """Mutations: the checkpoint before the file, and starting from it; the last event in a file's name."""
-    # Broken source need not run until everything has struck, or landed: holes and doubles show before.
-    quick = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0", "FLEETPRICE_CHAOS_STALL_LIMIT_S": "15"}
     data, source = tmp_path / "data", mutated(tmp_path, *mutations)
-    code, verdict, said = chaos(data, "--seed", "10", "--seconds", "6", source=source, **quick)
+    code, verdict, said = chaos(data, "--seed", "10", "--seconds", "6", source=source, **SHORT, **IMPATIENT)
     assert code == 1
     told = (data / "logs" / "oracle.log").read_text()
     assert verdict["doubled"] > 0 or "are in no file" in told or "overlaps" in told
