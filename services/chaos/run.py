@@ -158,7 +158,7 @@ class Run:
             self._tally.see(await self._world.admin("GET", "/faults"))
 
     async def _calm(self) -> None:
-        """No more load, no more faults; a kill at a named point may still take the emulator away meanwhile."""
+        """No more load, no more faults; a named point may still kill the emulator meanwhile."""
         await self._world.emulator_answers()
         await self._world.end_fleets()
         await self._look()

@@ -10,8 +10,7 @@ import pytest
 from services.chaos.schedule import Kind
 from tests.e2e.mutations import ROOT, mutated
 
-# Of the kinds so many at least strike in a short run, however busy the machine; that each of them does is what
-# the long runs see to.
+# Of the kinds so many at least strike in a short run, however busy the machine; the long runs see all of them.
 LEAST_KINDS = 12
 # The fleet sends no longer for a kind's sake.
 SHORT = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0"}
