@@ -8,6 +8,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
@@ -40,6 +41,14 @@ class LakeFile:
     size_bytes: int
     modified_at: datetime
     is_directory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file's bytes at one time, and by which etag to ask whether it has changed since."""
+
+    data: bytes
+    etag: str
 
 
 @contextmanager
@@ -129,6 +138,20 @@ class Lake:
                 return await download.readall()
             except ResourceNotFoundError:
                 return None
+
+    async def read_if_changed(self, path: str, etag: str | None) -> Snapshot | None:
+        """A file's bytes and etag; None where there is none, or where it still has this etag."""
+        unless: Any = {} if etag is None else {"etag": etag, "match_condition": MatchConditions.IfModified}
+        with _mapped(f"read {path}"):
+            try:
+                download = await self._files.get_file_client(path).download_file(**unless)
+                return Snapshot(await download.readall(), download.properties.etag)
+            except ResourceNotFoundError:
+                return None
+            except ResourceModifiedError as error:
+                if error.status_code == HTTPStatus.NOT_MODIFIED:
+                    return None
+                raise
 
     async def read_tail(self, path: str, size_bytes: int) -> bytes | None:
         """The last `size_bytes` bytes of a file, or all it has; None where there is none."""

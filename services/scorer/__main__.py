@@ -7,9 +7,8 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
-from services.scorer.automobile import AutomobilePricer
-from services.scorer.model import PriceModel, load_model
-from services.scorer.pricing import Pricer
+from services.scorer.champion import ChampionWatch, Load, P
+from services.scorer.loading import automobile_pricer, price_pricer
 from services.scorer.registry import read_from_lake, read_shipped
 from services.scorer.rest.app import make_app
 from services.scorer.rest.listener import serve_http
@@ -19,7 +18,7 @@ from services.scorer.stream.telemetry import GROUP, TelemetryStream
 from shared.errors import ModelUnusable, NeedsAttention, SettingsError
 from shared.hubs.clients import consumer_client
 from shared.hubs.resume import checkpoint_store
-from shared.lake import open_lake
+from shared.lake import Lake, open_lake
 from shared.logs import log
 from shared.run import run_service
 from shared.shipped_models import AUTOMOBILE, PRICE
@@ -33,15 +32,20 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     if not (settings.stream or settings.http):
         raise SettingsError("neither stream nor HTTP is on: there is nothing to do")
     async with AsyncExitStack() as stack:
-        served = Served(Pricer(await _load(settings, PRICE, settings.version)))
+        lake = await stack.enter_async_context(open_lake(settings)) if _has_lake(settings) else None
+        served = await _first(lake, PRICE, price_pricer, settings.version)
+        watches: list[ChampionWatch[Any]] = []
+        if lake is not None and settings.version is None:
+            watches.append(_watch(settings, lake, served, price_pricer))
         stream = await _open_stream(settings, served, stack) if settings.stream else None
         if settings.http:
-            automobile = Served(AutomobilePricer(await _load(settings, AUTOMOBILE, None)))
+            automobile = await _first(lake, AUTOMOBILE, automobile_pricer, None)
+            if lake is not None:
+                watches.append(_watch(settings, lake, automobile, automobile_pricer))
             app = make_app(settings, served, partial(_is_ready, stop, stream), stop.is_set, automobile)
             port = await stack.enter_async_context(serve_http(settings, app))
             log.info("http_listening", host=settings.host, port=port)
-        work: Awaitable[object] = stream.run(stop) if stream else stop.wait()
-        await work
+        await _work(stream.run(stop) if stream else stop.wait(), watches, stop)
     return None
 
 
@@ -54,21 +58,41 @@ def _is_ready(stop: asyncio.Event, stream: TelemetryStream | None) -> bool:
     return not stop.is_set() and (stream is None or stream.is_reading)
 
 
-async def _load(settings: ScorerSettings, name: str, version: str | None) -> PriceModel:
+def _has_lake(settings: ScorerSettings) -> bool:
+    return bool(settings.storage.get_secret_value())
+
+
+async def _first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> Served[P]:
+    """The version to begin with; there is none before it to keep: an unusable one ends the process."""
     try:
-        model = load_model(await _model_files(settings, name, version))
+        files = None if lake is None else await read_from_lake(lake, version, name)
+        served = Served(load(read_shipped(version, name) if files is None else files))
     except ModelUnusable as error:
         raise NeedsAttention(f"the {name} model cannot be used: {error}") from error
-    log.info("model_loaded", model=name, version=model.manifest.version)
-    return model
+    log.info("model_loaded", model=name, version=served.pricer.manifest.version)
+    return served
 
 
-async def _model_files(settings: ScorerSettings, name: str, version: str | None) -> dict[str, bytes]:
-    files = None
-    if settings.storage.get_secret_value():
-        async with open_lake(settings) as lake:
-            files = await read_from_lake(lake, version, name)
-    return read_shipped(version, name) if files is None else files
+def _watch(settings: ScorerSettings, lake: Lake, served: Served[P], load: Load[P]) -> ChampionWatch[P]:
+    name = served.pricer.manifest.name
+    return ChampionWatch(lake, name, served, load, settings.model_interval_s)
+
+
+async def _work(work: Awaitable[object], watches: list[ChampionWatch[Any]], stop: asyncio.Event) -> None:
+    """Returns or raises as `work` does; a watch that fails has it drain, and is raised then."""
+    working = asyncio.ensure_future(work)
+    watching = [asyncio.create_task(one.run()) for one in watches]
+    try:
+        await asyncio.wait([working, *watching], return_when=asyncio.FIRST_COMPLETED)
+        stop.set()
+        await working
+    finally:
+        for task in watching:
+            task.cancel()
+        ended = await asyncio.gather(*watching, return_exceptions=True)
+    for error in ended:
+        if isinstance(error, Exception):
+            raise error
 
 
 async def _open_stream(

@@ -19,6 +19,7 @@ from prometheus_client import Counter, Histogram
 from services.scorer.few_rows import MOST_ROWS, FewRows, Inputs
 from services.scorer.model import PriceModel
 from services.scorer.vocabulary import Codes, Vocabulary
+from shared.contract.reading import Reading
 from shared.errors import ModelUnusable
 
 MODEL_RUN_SECONDS = Histogram(
@@ -73,6 +74,8 @@ class Pricer:
         self._bits = np.left_shift(1, np.arange(len(self.fields)))
         if not {"make", "model"} <= self._words.keys():
             raise ModelUnusable("the model does not take make and model")
+        if strange := set(self.fields) - set(Reading.__struct_fields__):
+            raise ModelUnusable(f"the model takes what no reading has: {', '.join(sorted(strange))}")
         self._pairs = self._known_pairs(model.manifest.models_of_make)
         bounds = tuple(zip(self._minimum.tolist(), self._maximum.tolist(), strict=True))
         self._few_rows = FewRows(self._words, self._numbers, bounds, self._pairs)

@@ -2,7 +2,14 @@
 
 from shared.errors import ModelUnusable
 from shared.lake import Lake
-from shared.model_manifest import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE, TREES_FILE, decode_champion
+from shared.model_manifest import (
+    CHAMPION_FILE,
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    TREES_FILE,
+    decode_champion,
+    decode_manifest,
+)
 from shared.shipped_models import PRICE, registry_of, shipped_models
 
 _FILES = (MANIFEST_FILE, GRAPH_FILE, TREES_FILE)
@@ -23,11 +30,16 @@ async def read_from_lake(lake: Lake, version: str | None, name: str = PRICE) -> 
         if pointer is None:
             return None
         version = decode_champion(pointer).version
+    return await read_version(lake, version, name)
+
+
+async def read_version(lake: Lake, version: str, name: str) -> dict[str, bytes]:
+    """Its files; raises ModelUnusable where it is not there, or another is in its place."""
     folder = f"{registry_of(name)}/{_checked(version)}"
     files = {file: body for file in _FILES if (body := await lake.read(f"{folder}/{file}")) is not None}
     if not files:
         raise ModelUnusable(f"the lake has no {folder}")
-    return files
+    return _of_version(files, version, name)
 
 
 def read_shipped(version: str | None, name: str = PRICE) -> dict[str, bytes]:
@@ -43,7 +55,19 @@ def read_shipped(version: str | None, name: str = PRICE) -> dict[str, bytes]:
     folder = registry / _checked(version)
     if not folder.is_dir():
         raise ModelUnusable(f"version {version} is not shipped with this installation")
-    return {file: (folder / file).read_bytes() for file in _FILES if (folder / file).is_file()}
+    files = {file: (folder / file).read_bytes() for file in _FILES if (folder / file).is_file()}
+    return _of_version(files, version, name)
+
+
+def _of_version(files: dict[str, bytes], version: str, name: str) -> dict[str, bytes]:
+    """A prediction says which version made it, in its manifest's words: they must be the folder's."""
+    if MANIFEST_FILE in files:
+        manifest = decode_manifest(files[MANIFEST_FILE])
+        if (manifest.name, manifest.version) != (name, version):
+            raise ModelUnusable(
+                f"{registry_of(name)}/{version} holds {manifest.name} {manifest.version} by its own manifest"
+            )
+    return files
 
 
 def _checked(version: str) -> str:

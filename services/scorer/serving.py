@@ -4,9 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from prometheus_client import Gauge
+
 from services.scorer.automobile import AutomobilePricer
 from services.scorer.pricing import Pricer
 from shared.model_manifest import Manifest
+
+IN_SERVICE = Gauge("fleetprice_model_in_service", "1 for the version that serves", ["model", "version"])
 
 
 class Versioned(Protocol):
@@ -30,7 +34,8 @@ class Served(Generic[P]):
     """What stream and HTTP price with; replaced on the event loop alone, as it is read."""
 
     def __init__(self, pricer: P) -> None:
-        self.replace(pricer)
+        self.now = InService(pricer, datetime.now(UTC))
+        _show(pricer.manifest)
 
     @property
     def pricer(self) -> P:
@@ -39,7 +44,14 @@ class Served(Generic[P]):
 
     def replace(self, pricer: P) -> None:
         """What is under way ends with the version that it began with."""
+        before = self.now.pricer.manifest
         self.now = InService(pricer, datetime.now(UTC))
+        IN_SERVICE.remove(before.name, before.version)
+        _show(pricer.manifest)
+
+
+def _show(manifest: Manifest) -> None:
+    IN_SERVICE.labels(manifest.name, manifest.version).set(1)
 
 
 ServedModel: TypeAlias = Served[Pricer]

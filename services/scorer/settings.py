@@ -71,12 +71,20 @@ class ScorerSettings(WorldSettings):
     version: str | None = Field(
         None, description="Version of the price model; none: the lake's champion, or else the shipped one"
     )
+    model_interval_s: float = Field(
+        1.0, gt=0, le=2, description="How often the champions' pointers are looked at, seconds"
+    )
     output: Literal["auto", "ndjson", "arrow"] = Field(
         "auto", description="Bodies of predictions; auto: Arrow where the readings came as Arrow, else NDJSON"
     )
-    max_rows: int = Field(500, ge=1, le=MAX_ROWS_LIMIT, description="Most predictions in one output event")
+    max_rows: int = Field(1_000, ge=1, le=MAX_ROWS_LIMIT, description="Most predictions in one output event")
     max_events: int = Field(500, ge=1, description="Most source events taken in at once")
     prefetch: int = Field(1_000, ge=1, description="Source events held ready per partition")
+    low_latency: bool = Field(
+        False,
+        description="Take events in as they arrive, not at the SDK's next look up to 50 ms later; costs processor "
+        "time, and relies on names inside the SDK",
+    )
     checkpoint_interval_s: float = Field(
         1.0, gt=0, description="How often the checkpoint blobs follow the output, seconds"
     )

@@ -102,12 +102,18 @@ def test_a_version_without_trees_prices_all_the_same(shipped):
 
 async def test_the_lakes_champion_is_served(shipped):
     """The lake's pointer names the version; a version asked for by name beats it."""
-    files = {f"{version}/{name}": body for version in "12" for name, body in shipped.items()}
+    second = with_manifest(shipped, version="2")
+    folders = {"1": shipped, "2": second, "4": second}
+    files = {
+        f"{version}/{name}": body for version, folder in folders.items() for name, body in folder.items()
+    }
     lake = FolderOfFiles(**files, **{"champion.json": b'{"version":"2"}'})
-    assert await read_from_lake(lake, None) == shipped
+    assert await read_from_lake(lake, None) == second
     assert await read_from_lake(lake, "1") == shipped
     with pytest.raises(ModelUnusable, match="models/price/3"):
         await read_from_lake(lake, "3")
+    with pytest.raises(ModelUnusable, match="by its own manifest"):
+        await read_from_lake(lake, "4")
 
 
 async def test_an_empty_registry_leaves_the_choice_to_what_is_shipped():
