@@ -12,6 +12,7 @@ from typing import Any
 from services.bench.figure import Figure, figure
 from services.bench.filling import PARTITIONS, Load
 from services.bench.laps import floor_lap, ingest_lap
+from services.bench.score_laps import SCORE_LOADS, score_figure
 from services.bench.settings import BenchSettings
 from services.bench.world import Cores, World, embedded
 from shared.contract.bodies import ARROW, JSON, NDJSON
@@ -46,6 +47,9 @@ async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
 
 async def _figures(world: World, settings: BenchSettings, names: list[str]) -> AsyncIterator[Figure]:
     for name in names:
+        if name in SCORE_LOADS:
+            yield await score_figure(world, name, settings.rounds, settings.scale, settings.prefetch)
+            continue
         content_type, pack, events, batches, processes = _LOADS[name]
         # An even number, so that the two files of each partition are of the same size.
         load = Load(name, content_type, pack, events, max(2, round(batches * settings.scale / 2) * 2))

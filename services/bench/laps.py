@@ -69,7 +69,7 @@ async def ingest_lap(world: World, hub: str, load: Load, prefetch: int, workers:
         world.file_system(file_system),
         Program("services.ingest", [], variables, log, cores.measured) as program,
     ):
-        await _settled(program)
+        await settled(program)
         program.send(signal.SIGSTOP)
         await fill(world.event_hubs, hub, load)
         before, started_s = program.usage(), time.time()
@@ -78,7 +78,7 @@ async def ingest_lap(world: World, hub: str, load: Load, prefetch: int, workers:
         return Lap(load.readings, ended_s - started_s, program.usage().cpu_s - before.cpu_s)
 
 
-async def _settled(program: Program) -> None:
+async def settled(program: Program) -> None:
     """Wait until all partitions are owned and have stayed where they are for a while."""
     await program.logged("partition_opened")
     quiet_since_s, opened = time.monotonic(), 0

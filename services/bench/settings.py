@@ -8,7 +8,7 @@ from pydantic_settings import SettingsConfigDict
 from shared.errors import SettingsError
 from shared.settings import WorldSettings
 
-FIGURES = ("ingest_json", "ingest_ndjson", "ingest_arrow", "ingest_two_workers")
+FIGURES = ("ingest_json", "ingest_ndjson", "ingest_arrow", "ingest_two_workers", "score_arrow", "score_json")
 
 
 class BenchSettings(WorldSettings):

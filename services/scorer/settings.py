@@ -82,8 +82,8 @@ class ScorerSettings(WorldSettings):
     prefetch: int = Field(1_000, ge=1, description="Source events held ready per partition")
     low_latency: bool = Field(
         False,
-        description="Take events in as they arrive, not at the SDK's next look up to 50 ms later; costs processor "
-        "time, and relies on names inside the SDK",
+        description="Take events in as they arrive, not at the SDK's next look; costs processor time, "
+        "and relies on names inside the SDK",
     )
     checkpoint_interval_s: float = Field(
         1.0, gt=0, description="How often the checkpoint blobs follow the output, seconds"

@@ -79,6 +79,10 @@ class PartitionSender:
 
     async def _send_once(self, events: Sequence[EventData]) -> None:
         producer = self._opened()
+        if len(events) == 1:
+            # A batch would encode it twice, once to know its size: half of what a large event costs.
+            await producer.send_event(events[0], partition_id=self._partition_id)
+            return
         batch = await producer.create_batch(partition_id=self._partition_id)
         for event in events:
             try:

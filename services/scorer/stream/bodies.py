@@ -124,8 +124,6 @@ def _carried_columns(chunk: Chunk) -> Sequence[Any]:
 
 def _lists(priced: Priced) -> pa.Array:
     """Distinct sets of flags are few: each set's names are looked up once."""
-    if not priced.flags.any():
-        return pa.ListArray.from_arrays(np.zeros(len(priced.flags) + 1, np.int32), pa.array([], pa.string()))
-    distinct, index = np.unique(priced.flags, return_inverse=True)
-    names = [priced.names_of(int(flags)) for flags in distinct]
-    return pa.array(names, pa.list_(pa.string())).take(pa.array(index))
+    encoded = pa.array(priced.flags).dictionary_encode()
+    names = [priced.names_of(flags) for flags in encoded.dictionary.to_pylist()]
+    return pa.array(names, pa.list_(pa.string())).take(encoded.indices)

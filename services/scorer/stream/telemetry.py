@@ -13,6 +13,7 @@ from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partitions import Hubs, OwnedPartitions
 from shared.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
 from shared.hubs.clients import hub_created_at
+from shared.hubs.prompt_receiving import receive_promptly
 from shared.hubs.resume import ResumingCheckpointStore
 from shared.logs import log
 
@@ -40,6 +41,8 @@ class TelemetryStream:
         self._settings = settings
         self._served = served
         self._source = source
+        if settings.low_latency:
+            receive_promptly(source)
         self._output = output
         self._store = store
         self._partitions: OwnedPartitions | None = None

@@ -69,9 +69,10 @@ async def test_a_failed_send_among_several_doubles_nothing(scorer, fleet, publis
     assert published.reader.doubles == 0
 
 
-async def test_a_detach_of_every_link_loses_nothing(scorer, fleet, published, world):
+@pytest.mark.parametrize("low_latency", [False, True])
+async def test_a_detach_of_every_link_loses_nothing(scorer, fleet, published, world, low_latency):
     """Links that are detached under load, readers' and senders', cost neither a reading nor a double."""
-    async with scorer():
+    async with scorer(low_latency=low_latency):
         await fleet.send(fleet.singles(2_000))
         await published.of("v1", 500)
         world.hub.faults.inject(Fault("detach"))
