@@ -45,7 +45,7 @@ tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.
 
 test: check tests/conformance_js/node_modules/.installed ## Lint, types and every test
 	$(BIN)/pytest tests/unit tests/integration -n 6 --dist worksteal -m "not long"
-	$(BIN)/pytest tests/e2e -n 2 --dist worksteal --ignore tests/e2e/test_chaos.py
+	$(BIN)/pytest tests/e2e -n 2 --dist worksteal -m "not long"
 
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/fleetprice bench
