@@ -1,6 +1,7 @@
 """The two servers that `bench.http_single` compares: the scorer's own application, and a bare handler."""
 
 import asyncio
+import gc
 import sys
 
 import msgspec
@@ -47,6 +48,9 @@ async def serve(kind: str) -> None:
         serving = serve_http(settings, make_app(settings, served, lambda: True))
     else:
         serving = serve_app(bare_app(), "127.0.0.1", 0, "PORT")
+    # As every service's process has it (shared/run.py); the bare handler as well.
+    gc.freeze()
+    gc.set_threshold(20_000)
     async with serving as port:
         print(port, flush=True)
         await asyncio.Event().wait()

@@ -13,7 +13,8 @@ JSON = "application/json"
 
 def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
     """Raises Refusal (415) for another content type, or for a compressed body."""
-    if request.headers.get("Content-Type") and request.content_type not in accepted:
+    given = request.headers.get("Content-Type")
+    if given and given not in accepted and request.content_type not in accepted:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-type", f"send {' or '.join(accepted)}")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Refusal(

@@ -62,7 +62,7 @@ class PricesEndpoint:
     async def handle(self, request: web.Request) -> web.Response:
         """Raises Refusal where the request as a whole cannot be served."""
         refuse_unless(request, (JSON,))
-        is_explained = is_asked_for(request.query)
+        is_explained = bool(request.query_string) and is_asked_for(request.query)
         body = await read_body(request, self._body_timeout_s)
         self._runs.refuse_if_full()
         items = decode_vehicles(body)

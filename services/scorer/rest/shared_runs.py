@@ -6,6 +6,7 @@ woken runs the model for all that have joined by then. Alone, that is one empty 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from prometheus_client import Histogram
@@ -27,24 +28,20 @@ class Run:
     def __init__(self, pricer: Pricer) -> None:
         self.pricer = pricer
         self.rows = 0
-        self._columns: dict[str, list[Any]] = {}
+        self._parts: list[Columns] = []
         self._priced: Priced | None = None
 
     def add(self, columns: Columns) -> slice:
         """Let these rows be priced too; where they will be found."""
         rows = len(columns[self.pricer.fields[0]])
-        if self.rows:
-            for field, column in self._columns.items():
-                column.extend(columns[field])
-        else:
-            self._columns = {field: list(columns[field]) for field in self.pricer.fields}
+        self._parts.append(columns)
         self.rows += rows
         return slice(self.rows - rows, self.rows)
 
     def priced(self) -> Priced:
         """All rows priced, by whoever asks first."""
         if self._priced is None:
-            self._priced = self.pricer.price(self._columns)
+            self._priced = self.pricer.price(_joined(self._parts))
             ROWS_PER_RUN.observe(self.rows)
         return self._priced
 
@@ -73,7 +70,14 @@ class SharedRuns:
         await asyncio.sleep(0)
         if self._open is run:
             self._open = None
-        return pricer, _part(run.priced(), rows)
+        priced = run.priced()
+        return pricer, (priced if rows.stop - rows.start == run.rows else _part(priced, rows))
+
+
+def _joined(parts: Sequence[Columns]) -> Columns:
+    if len(parts) == 1:
+        return parts[0]
+    return {field: list(chain.from_iterable(part[field] for part in parts)) for field in parts[0]}
 
 
 def _part(priced: Priced, rows: slice) -> Priced:
