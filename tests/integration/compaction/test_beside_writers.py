@@ -13,8 +13,6 @@ from shared.lake import open_lake
 from tests.integration.compaction.conftest import NOON, Chain, Compacted, until
 from tests.integration.ingest.conftest import ingesting, json_event, sending
 
-pytestmark = pytest.mark.long
-
 EVENTS, BATCH, PARTITIONS = 600, 40, 2
 
 

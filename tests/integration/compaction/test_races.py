@@ -11,8 +11,6 @@ from services.emulator.storage.faults import Fault
 from shared.errors import SinkUnavailable
 from tests.integration.compaction.conftest import NOON, Chain, until
 
-pytestmark = pytest.mark.long
-
 ROOT = Path(__file__).parents[3]
 KILLED = -9
 DELTA_LOG = "lake/compacted/telemetry/_delta_log/"

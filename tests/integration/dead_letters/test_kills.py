@@ -8,8 +8,6 @@ from services.emulator.event_hubs.faults import Fault
 from tests.integration.dead_letters.conftest import GOOD, JSON
 from tests.integration.ingest.conftest import until
 
-pytestmark = pytest.mark.long
-
 NAMED = "named by operator"
 # Who is to be killed after the send needs the time for one, however busy the machine is.
 LEASES_S = {"replay_intended": 1, "replay_taken": 1, "replay_sent": 6}
@@ -17,8 +15,13 @@ LEASES_S = {"replay_intended": 1, "replay_taken": 1, "replay_sent": 6}
 
 @pytest.mark.parametrize(
     "steps",
-    [("replay_sent",), ("replay_intended", "replay_taken"), ("replay_intended", "replay_sent")],
-    ids="-then-".join,
+    [
+        pytest.param(("replay_sent",), id="replay_sent"),
+        *(
+            pytest.param(steps, id="-then-".join(steps), marks=pytest.mark.long)
+            for steps in (("replay_intended", "replay_taken"), ("replay_intended", "replay_sent"))
+        ),
+    ],
 )
 async def test_a_killed_replay_is_gone_on_with(desk, steps):
     """Killed before the send, after it, or while it goes on with another's: each letter is replayed once."""
@@ -30,6 +33,7 @@ async def test_a_killed_replay_is_gone_on_with(desk, steps):
     assert await desk.sent() == [(desk.id(0), JSON, GOOD), (desk.id(1), JSON, GOOD)]
 
 
+@pytest.mark.long
 async def test_a_replay_that_slept_sends_nothing_once_awake(desk):
     """Stopped before it could send and overtaken meanwhile, a process finds its time over."""
     await desk.land((0, 0, GOOD, NAMED))
@@ -46,6 +50,7 @@ async def test_a_replay_that_slept_sends_nothing_once_awake(desk):
     assert await desk.sent() == [(desk.id(0), JSON, GOOD)]
 
 
+@pytest.mark.long
 async def test_the_command_as_people_type_it(desk, tmp_path):
     """Show, edit, replay, look: exit codes and words, in processes of their own."""
     await desk.land((0, 0, GOOD.replace(b"2019", b"9019")))

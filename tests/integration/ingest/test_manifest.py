@@ -18,8 +18,6 @@ from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import body_event, ingesting, json_event, send, sending, until
 from tests.integration.ingest.test_kill import INTACT, Victim
 
-pytestmark = pytest.mark.long
-
 HUB = "files"
 
 
@@ -100,6 +98,7 @@ async def test_a_file_without_rows_is_told_too(world, lake, files_hub):
     assert data["firstEnqueueTime"] is None
 
 
+@pytest.mark.long
 async def test_records_of_a_partition_are_in_its_chains_order(world, lake, files_hub):
     """Whoever reads a partition's records in order reads its events in order, none left out."""
     async with telling(world, roll_max_rows=10), sending(world) as send_now:
@@ -129,6 +128,7 @@ async def land(world, lake, *numbers):
         await until(lambda count=number: len(committed(lake)) == count)
 
 
+@pytest.mark.long
 async def test_a_chain_is_told_once_from_its_root(world, lake, files_hub):
     """Who names a hub later gets the files before, too; a restart tells what was not told, alone."""
     async with ingesting(world):
@@ -143,6 +143,7 @@ async def test_a_chain_is_told_once_from_its_root(world, lake, files_hub):
     assert paths(records) == committed(lake)
 
 
+@pytest.mark.long
 async def test_retention_of_the_manifests_hub_does_not_begin_anew(world, lake, files_hub):
     """Where the hub no longer has any record, a mark in the lake says how far it was told."""
     async with telling(world):
@@ -158,6 +159,7 @@ async def test_retention_of_the_manifests_hub_does_not_begin_anew(world, lake, f
     assert paths(records) == committed(lake)[1:]
 
 
+@pytest.mark.long
 async def test_a_hub_that_refuses_delays_no_commit(world, lake, files_hub):
     """While the manifest's hub takes nothing files are committed as ever; once it does, all are told."""
     world.hub.faults.inject(Fault("reject", hub=HUB))
@@ -169,6 +171,7 @@ async def test_a_hub_that_refuses_delays_no_commit(world, lake, files_hub):
     assert list(dict.fromkeys(paths(records))) == committed(lake)
 
 
+@pytest.mark.long
 async def test_a_lost_answer_loses_no_record(world, lake, files_hub):
     """Where the hub's answer is lost the record stands there already: told at least once, in order."""
     world.hub.faults.inject(Fault("lose_answer", hub=HUB, times=2))
@@ -178,6 +181,7 @@ async def test_a_lost_answer_loses_no_record(world, lake, files_hub):
     assert list(dict.fromkeys(paths(records))) == committed(lake)
 
 
+@pytest.mark.long
 async def test_two_writers_tell_committed_files_alone(world, lake, files_hub):
     """Two that share nothing land the same events: every file is told, and none that does not stand."""
     async with telling(world), telling(world, consumer_group="scorer"):
@@ -202,6 +206,7 @@ async def test_a_streams_own_hub_is_refused(world):
         await serve(settings, asyncio.Event())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failpoint", ["ingest_renamed", "manifest_read", "manifest_sent"])
 async def test_kills_lose_no_record(world, lake, files_hub, failpoint):
     """Killed between a commit and its record, before the send and after it, ingest tells every file."""

@@ -19,8 +19,6 @@ from shared.processes.free_ports import free_port
 from tests.conftest import PATIENCE_S, World
 from tests.integration.ingest.conftest import checkpoints, ingesting, json_event, send, sending, until
 
-pytestmark = pytest.mark.long
-
 NEVER_S = 3_600.0
 
 
