@@ -4,7 +4,7 @@ PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-input
 
-.PHONY: help install run test check lint types bench soak chaos fuzz clean lock
+.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -62,6 +62,9 @@ chaos: .venv/.dev ## The long fault runs: 100 schedules, then every named point 
 
 fuzz: .venv/.dev ## Talk nonsense to a running hub for a minute (FUZZ_SECONDS=60 SEED=...)
 	$(BIN)/python -m tests.fuzz.amqp --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
+
+connector: .venv/.local ## Write deploy/power-platform anew, from what the scorer serves
+	@$(BIN)/python -m services.scorer.power_platform
 
 lock: ## Pin what pyproject.toml asks for, with hashes and without host names
 	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock

@@ -1,0 +1,48 @@
+"""What a maker can do with the custom connector: the one table behind both of its files."""
+
+from dataclasses import dataclass
+
+from services.scorer.rest.vehicles import MAX_VEHICLES
+
+PRICES = "/v1/prices"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """An operation of the scorer as the connector offers it.
+
+    `served` is its id in the OpenAPI 3.1 document, `body` the type of its body, `about` what is said of it
+    where that document says too much. Two actions cannot share a path in OpenAPI 2.0: a `path` other than
+    the served one is sent to that by a policy.
+    """
+
+    id: str
+    served: str
+    summary: str
+    body: str | None = None
+    path: str | None = None
+    about: str | None = None
+
+
+_WORDS = "Case and outer spaces of words do not matter."
+
+ACTIONS = (
+    Action(
+        "PriceVehicle",
+        "priceVehicles",
+        "Price a vehicle",
+        body="Vehicle",
+        path=f"{PRICES}/one",
+        about=f"One vehicle: its price, or why it has none, is the only item of the answer. {_WORDS}",
+    ),
+    Action(
+        "PriceVehicles",
+        "priceVehicles",
+        "Price vehicles",
+        body="VehicleList",
+        about=f"1 to {MAX_VEHICLES} vehicles, answered in their order. One that cannot be priced has its "
+        f"error in its place, and the rest are priced. {_WORDS}",
+    ),
+    Action("ScoreAutomobiles", "scoreAutomobiles", "Price automobiles of 1985", body="AutomobileRequest"),
+    Action("ListModels", "listModels", "List the models that are served"),
+)
