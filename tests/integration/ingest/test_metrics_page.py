@@ -1,0 +1,25 @@
+"""Ingest's metrics as Prometheus reads them."""
+
+import aiohttp
+
+from shared.metrics import merged
+from tests.integration.ingest.conftest import body_event, json_event, send
+from tests.integration.ingest.test_process import logged, process
+from tests.integration.promtool import assert_promtool_passes
+
+
+async def test_promtool_finds_no_fault(world):
+    """Prometheus's own check has nothing to say of ingest's metrics, of one process or of all workers."""
+    await send(world, [json_event(1, 1), body_event(b"?")])
+    async with process(world) as running, aiohttp.ClientSession() as http:
+        port = (await logged(running, "ingest_started"))["metrics_port"]
+        await logged(running, "file_committed")
+        async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
+            page = await answer.text()
+        running.terminate()
+        await running.communicate()
+
+    for name in ("fleetprice_dead_letters_total{", "fleetprice_ingest_commit_seconds_bucket{"):
+        assert name in page
+    await assert_promtool_passes(page.encode())
+    await assert_promtool_passes(merged({"0": page, "1": page}, "worker"))
