@@ -110,6 +110,7 @@ def score(
         bool | None, Option("--http/--no-http", help="Serve prices over HTTP (default on)")
     ] = None,
     http_port: Port = None,
+    workers: Annotated[int | None, Option(help="Processes that share the partitions and the port")] = None,
     version: Annotated[str | None, Option("--model-version", help="Version of the price model")] = None,
 ) -> None:
     """Price every reading of the stream, and over HTTP."""

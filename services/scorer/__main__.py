@@ -2,10 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
+
+from aiohttp import web
 
 from services.scorer.champion import ChampionWatch, Load, P
 from services.scorer.loading import automobile_pricer, price_pricer
@@ -15,16 +17,20 @@ from services.scorer.rest.listener import serve_http
 from services.scorer.serving import Served, ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.telemetry import GROUP, TelemetryStream
+from services.scorer.workers import score_by_workers
 from shared.errors import ModelUnusable, NeedsAttention, SettingsError
 from shared.hubs.clients import consumer_client
 from shared.hubs.resume import checkpoint_store
 from shared.lake import Lake, open_lake
 from shared.logs import log
+from shared.metrics import health_routes, serve_app
 from shared.run import run_service
+from shared.settings import variable_of
 from shared.shipped_models import AUTOMOBILE, PRICE
 
 # The SDK's own back-off would take 13 s to say that a key is wrong or a hub is not there.
 _RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
+_LOOPBACK = "127.0.0.1"
 
 
 async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
@@ -45,13 +51,35 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
             app = make_app(settings, served, partial(_is_ready, stop, stream), stop.is_set, automobile)
             port = await stack.enter_async_context(serve_http(settings, app))
             log.info("http_listening", host=settings.host, port=port)
+        if settings.metrics_port is not None:
+            await stack.enter_async_context(_serve_metrics(settings, partial(_is_ready, stop, stream)))
         await _work(stream.run(stop) if stream else stop.wait(), watches, stop)
     return None
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
     """Run the scorer; returns its exit code."""
-    return run_service(ScorerSettings, overrides, serve)
+    return run_service(ScorerSettings, overrides, partial(_run, overrides or {}))
+
+
+async def _run(overrides: Mapping[str, Any], settings: ScorerSettings, stop: asyncio.Event) -> int | None:
+    """Score in this process, or in as many as the settings say."""
+    if settings.workers == 1:
+        return await serve(settings, stop)
+    await score_by_workers(overrides, settings, stop)
+    return None
+
+
+@asynccontextmanager
+async def _serve_metrics(settings: ScorerSettings, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
+    """Health and metrics of this process by themselves; a worker's are asked for by its parent alone."""
+    app = web.Application()
+    app.add_routes(health_routes(is_ready))
+    host = _LOOPBACK if settings.shares_port else settings.host
+    setting = variable_of(ScorerSettings, "metrics_port")
+    async with serve_app(app, host, settings.metrics_port or 0, setting) as port:
+        log.info("metrics_listening", host=host, port=port)
+        yield
 
 
 def _is_ready(stop: asyncio.Event, stream: TelemetryStream | None) -> bool:

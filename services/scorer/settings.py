@@ -85,6 +85,20 @@ class ScorerSettings(WorldSettings):
         description="Take events in as they arrive, not at the SDK's next look; costs processor time, "
         "and relies on names inside the SDK",
     )
+    workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Processes that share the partitions and HTTP's port; no more than there are partitions",
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65_535,
+        description="Port of health and metrics alone, of all workers; 0: any free one; none: they are on "
+        "HTTP's, or with several workers on any free one",
+    )
+    shares_port: bool = Field(False, description="Whether others listen on HTTP's port too: set by workers")
     checkpoint_interval_s: float = Field(
         1.0, gt=0, description="How often the checkpoint blobs follow the output, seconds"
     )

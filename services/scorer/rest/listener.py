@@ -42,7 +42,13 @@ async def serve_http(settings: ScorerSettings, app: web.Application) -> AsyncIte
     async with _tls(settings) as context:
         await runner.setup()
         try:
-            site = web.TCPSite(runner, settings.host, settings.http_port, ssl_context=context)
+            site = web.TCPSite(
+                runner,
+                settings.host,
+                settings.http_port,
+                ssl_context=context,
+                reuse_port=settings.shares_port or None,
+            )
             try:
                 await site.start()
             except OSError as error:

@@ -89,7 +89,7 @@ class TelemetryStream:
                 self._output.get_partition_ids(),
             )
         except EventHubError as error:
-            raise _refusal_of(error, settings) from error
+            raise refusal_of(error, settings) from error
         if set(source) != set(output):
             raise SettingsError(
                 f"hub {settings.predictions_hub} has {len(output)} partitions, {settings.telemetry_hub} "
@@ -149,7 +149,8 @@ class TelemetryStream:
             self._failed.exception()  # raised by `run`, or superseded by what it raises
 
 
-def _refusal_of(error: EventHubError, settings: ScorerSettings) -> FleetpriceError:
+def refusal_of(error: EventHubError, settings: ScorerSettings) -> FleetpriceError:
+    """What a person is told where the hubs cannot be looked at."""
     reason = error.message.partition("\n")[0]
     if isinstance(error, AuthenticationError):
         return SettingsError(f"FLEETPRICE_EVENT_HUBS: the namespace refused our credentials: {reason}")

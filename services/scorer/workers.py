@@ -1,0 +1,51 @@
+"""`--workers N`: as many scorers as processes, which share the partitions and HTTP's port."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from azure.eventhub.exceptions import EventHubError
+
+from services.scorer.settings import ScorerSettings
+from services.scorer.stream.telemetry import GROUP, refusal_of
+from shared.errors import SettingsError
+from shared.hubs.clients import consumer_client
+from shared.processes.free_ports import free_port
+from shared.settings import environment_of, variable_of
+from shared.workers import Workers, run_workers
+
+# After HTTP's last answer a worker still ends its sends, gives back its partitions and closes its links.
+_RELEASE_GRACE_S = 15.0
+
+
+async def score_by_workers(
+    overrides: Mapping[str, Any], settings: ScorerSettings, stop: asyncio.Event
+) -> None:
+    """Run the workers until `stop`; all of them listen on one HTTP port, and the kernel shares callers out.
+
+    Raises SettingsError where a worker would find no partition left for it.
+    """
+    if settings.stream:
+        await _refuse_idle(settings)
+    own: dict[str, Any] = {"workers": 1, "shares_port": True}
+    if settings.http:
+        own["http_port"] = settings.http_port or free_port()
+    given = environment_of(ScorerSettings, {**overrides, **own})
+    port_variable = variable_of(ScorerSettings, "metrics_port")
+    drain_s = settings.http_drain_s + _RELEASE_GRACE_S
+    workers = Workers(settings.workers, "services.scorer", given, port_variable, drain_s)
+    await run_workers(workers, settings.host, settings.metrics_port or 0, port_variable, stop)
+
+
+async def _refuse_idle(settings: ScorerSettings) -> None:
+    client = consumer_client(settings, settings.telemetry_hub, GROUP, retry_total=0)
+    async with client:
+        try:
+            partitions = len(await client.get_partition_ids())
+        except EventHubError as error:
+            raise refusal_of(error, settings) from error
+    if settings.workers > partitions:
+        raise SettingsError(
+            f"FLEETPRICE_SCORER_WORKERS: hub {settings.telemetry_hub} has {partitions} partitions, and "
+            f"{settings.workers} workers would share them: some would have nothing to do"
+        )
