@@ -25,13 +25,20 @@ class Room:
         self._changed = asyncio.Event()
         self._is_closed = False
 
+    def takes(self, size_bytes: int) -> bool:
+        """Whether there is room for an event of this size; then it has taken it."""
+        held_bytes = self._held_bytes
+        if held_bytes and held_bytes + size_bytes > self._size_bytes and not self._is_closed:
+            return False
+        self._held_bytes = held_bytes + size_bytes
+        self._sizes.append(size_bytes)
+        return True
+
     async def take(self, size_bytes: int) -> None:
-        """Returns once there is room for an event of this size, which then takes it."""
-        while self._held_bytes and self._held_bytes + size_bytes > self._size_bytes and not self._is_closed:
+        """Returns once there was room for an event of this size, which it then has taken."""
+        while not self.takes(size_bytes):
             self._changed.clear()
             await self._changed.wait()
-        self._held_bytes += size_bytes
-        self._sizes.append(size_bytes)
 
     def give_back(self, events: int) -> None:
         """So many events, the oldest, take no room any more."""
@@ -51,7 +58,9 @@ def bound(consumer: Any, room: Room) -> None:
     buffer = consumer._message_buffer  # noqa: SLF001
 
     async def received(message: Any) -> None:
-        await room.take(sum(map(len, message.data)) if message.data else _UNKNOWN_BYTES)
+        size_bytes = sum(map(len, message.data)) if message.data else _UNKNOWN_BYTES
+        if not room.takes(size_bytes):  # as a rule it does: no coroutine for each event
+            await room.take(size_bytes)
         buffer.append(message)  # the SDK's lock is not needed: nobody awaits while taking from it
 
     def opened(auth: Any) -> None:
