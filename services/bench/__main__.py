@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from services.bench.figure import Figure, figure
-from services.bench.filling import PARTITIONS, Load
+from services.bench.filling import PARTITIONS, Load, evened
 from services.bench.laps import floor_lap, ingest_lap
 from services.bench.score_laps import SCORE_LOADS, score_figure
 from services.bench.settings import BenchSettings
@@ -51,16 +51,17 @@ async def _figures(world: World, settings: BenchSettings, names: list[str]) -> A
             yield await score_figure(world, name, settings.rounds, settings.scale, settings.prefetch)
             continue
         content_type, pack, events, batches, processes = _LOADS[name]
-        # An even number, so that the two files of each partition are of the same size.
-        load = Load(name, content_type, pack, events, max(2, round(batches * settings.scale / 2) * 2))
-        world.program.hold(Cores.of(processes).serving)
+        wanted = max(2, round(batches * settings.scale))
+        load = Load(name, content_type, pack, events, evened(events * pack, wanted))
+        cores = Cores.of(processes)
+        world.program.hold(cores.serving)
         ours, floors = [], []
         for number in range(settings.rounds):
             hub = f"{name.replace('_', '-')}-{number}"
             async with world.hub(hub, PARTITIONS):
                 ours.append(await ingest_lap(world, hub, load, settings.prefetch, processes))
                 floors.append(await floor_lap(world, hub, load, settings.prefetch, processes))
-        yield figure(name, ours, floors, processes)
+        yield figure(name, ours, floors, processes, has_own_cores=cores.serving.isdisjoint(cores.measured))
 
 
 def _row(one: Figure) -> str:

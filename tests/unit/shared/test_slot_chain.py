@@ -1,5 +1,7 @@
 """Paths, footers and folders: what makes the next slot a function of committed files alone."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -107,3 +109,16 @@ def test_columns_are_encoded_as_measured():
     assert chosen["sequence_number"] == chosen["reading_at"] == "DELTA_BINARY_PACKED"
     assert chosen["latitude"] == chosen["odometer_km"] == "BYTE_STREAM_SPLIT"
     assert "make" not in chosen
+
+
+@pytest.mark.parametrize(("rows_an_event", "encoding"), [(1, "DELTA_BYTE_ARRAY"), (8, "RLE_DICTIONARY")])
+def test_offsets_that_rows_share_are_written_once(rows_an_event, encoding):
+    """An offset for each row is written as differences, one for many rows as a dictionary."""
+    rows, schema = 64, pa.schema([pa.field("offset", pa.string())])
+    events = rows // rows_an_event
+    table = pa.table([[str(1_000 + row // rows_an_event) for row in range(rows)]], schema=schema)
+    footer = replace(FOOTER, first_seq=10, last_seq=10 + events - 1, rows=rows)
+    data = encode(table, footer)
+    (column,) = [pq.read_metadata(pa.BufferReader(data)).row_group(0).column(0)]
+    assert encoding in column.encodings
+    assert pq.read_table(pa.BufferReader(data)).equals(table)
