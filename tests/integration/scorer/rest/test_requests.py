@@ -133,7 +133,7 @@ async def test_a_body_that_breaks_off_is_nobodys_error(serving, focus, caplog):
 
 async def test_more_requests_than_may_be_served_get_503(serving, focus):
     """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
-    async with serving(max_requests=1) as http:
+    async with serving(max_requests=1, body_timeout_s=60) as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
         answered = REQUESTS.labels("/v1/prices", 503)._value.get()
         writer.write(HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % SIZE)
@@ -171,7 +171,7 @@ async def test_a_draining_scorer_finishes_and_sends_callers_elsewhere(serving, f
 async def test_what_is_in_progress_at_the_end_is_answered(serving, focus):
     """A request whose body is still arriving when the scorer ends gets its prices."""
     body = json.dumps(focus).encode()
-    async with serving() as http:
+    async with serving(http_drain_s=60) as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
         writer.write(HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
         assert b"100 Continue" in await reader.readline()

@@ -22,6 +22,7 @@ def schemathesis():
     return str(own) if own.exists() else shutil.which("schemathesis")
 
 
+@pytest.mark.timeout(600)
 async def test_no_request_breaks_what_the_document_promises(serving, automobile, tmp_path):
     """Whatever is sent, no answer is a server error or one that the OpenAPI document does not know."""
     command = schemathesis()

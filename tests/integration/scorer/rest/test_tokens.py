@@ -90,8 +90,12 @@ async def test_tokens_that_prove_nothing_are_refused(guarded, issuer, key_dirs, 
 
 async def test_an_expired_token_is_not_remembered_as_good(guarded, issuer, focus):
     """A token that was accepted before is refused once it has expired, its minute of grace included."""
-    short = token_of(issuer, expires_in_s=-58)
-    assert (await guarded.post(focus, **bearer(short)))[0].status == 200
+    for left_s in (2, 10, 30):  # a slow machine needs more to get it accepted first
+        short = token_of(issuer, expires_in_s=left_s - 60)
+        if (await guarded.post(focus, **bearer(short)))[0].status == 200:
+            break
+    else:
+        pytest.fail("a token in force was not accepted")
     async with asyncio.timeout(60):
         while (await guarded.post(focus, **bearer(short)))[0].status != 401:
             pass
