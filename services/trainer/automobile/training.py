@@ -4,7 +4,7 @@ from datetime import datetime
 
 import numpy as np
 
-from services.trainer.automobile.automobiles import CATEGORICAL, INPUTS, UNIT_OF_NUMBER, Automobiles
+from services.trainer.automobile.automobiles import CATEGORICAL, INPUTS, NUMERIC, UNIT_OF_NUMBER, Automobiles
 from services.trainer.automobile.card import write_card
 from services.trainer.automobile.cross_validation import FOLDS, REPEATS, judge, log_half_width, metrics_of
 from services.trainer.automobile.ensemble import Ensemble, Recipe
@@ -45,14 +45,8 @@ def build(
     ensemble = Ensemble.grow(cars, np.ones(len(cars), dtype=bool), recipe, seed=seed, threads=threads)
     price = ensemble.trees()
     inputs = _inputs(cars)
-    graph = assemble(
-        ensemble.codes,
-        (frozenset(),) * len(CATEGORICAL),
-        price,
-        Trees.constant(half_width),
-        metadata(NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=cars.digest, inputs=inputs),
-        numbers=len(UNIT_OF_NUMBER),
-    )
+    about = metadata(NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=cars.digest, inputs=inputs)
+    graph = _assembled(ensemble, price, half_width, about)
     session = Session(graph)
     log_price = ensemble.log_price(ensemble.codes.features(cars.cat, cars.num))
     parity = parity_or_refuse(session.run(cars.cat, cars.num), log_price, np.exp(half_width))
@@ -71,6 +65,12 @@ def build(
         files={GRAPH_FILE: sha256(graph), TREES_FILE: sha256(trees)},
     )
     return Version.of(manifest, graph, trees, write_card(manifest).encode())
+
+
+def _assembled(ensemble: Ensemble, price: Trees, half_width: float, about: dict[str, str]) -> bytes:
+    """The words' other spellings stand among the codes already."""
+    spellings: tuple[frozenset[str], ...] = (frozenset(),) * len(CATEGORICAL)
+    return assemble(ensemble.codes, spellings, price, Trees.constant(half_width), about, numbers=len(NUMERIC))
 
 
 def _inputs(cars: Automobiles) -> Inputs:
