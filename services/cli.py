@@ -140,6 +140,9 @@ def tail(
         str | None, Option("--from", help="earliest, latest, an RFC 3339 time or PARTITION:OFFSET")
     ] = None,
     vehicle: Annotated[str | None, Option(help="This vehicle alone")] = None,
+    resume: Annotated[
+        Path | None, Option(metavar="FILE", help="Keep how far predictions were shown, and go on from there")
+    ] = None,
     data: Annotated[Path | None, Option(help="Directory of the stack to watch, where none is named")] = None,
     as_json: Json = None,
 ) -> None:

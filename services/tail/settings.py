@@ -16,6 +16,9 @@ class TailSettings(WorldSettings):
         "latest", description="Where to begin: earliest, latest, an RFC 3339 time, or PARTITION:OFFSET"
     )
     vehicle: str = Field("", description="Show this vehicle alone")
+    resume: Path | None = Field(
+        None, description="File that keeps how far predictions were shown: the next run goes on from there"
+    )
     data: Path = Field(
         Path(".fleetprice"), description="Directory of the local stack to watch, where no world is named"
     )

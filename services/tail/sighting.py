@@ -26,12 +26,18 @@ class Place(Struct, frozen=True):
 
 
 class Sighting(Struct, frozen=True):
-    """A record, or what was found in place of one."""
+    """A record, or what was found in place of one.
+
+    `doubles_dropped` counts the doubles of predictions that were passed over so far, `doubles_before` those
+    right before this one; None for a stream of which doubles are shown.
+    """
 
     place: Place
     record: Reading | Prediction | BadLine
     extra: str | None = None
     content_type: str | None = None
+    doubles_dropped: int | None = None
+    doubles_before: int = 0
 
     @property
     def vehicle_id(self) -> str | None:
@@ -47,6 +53,8 @@ class Sighting(Struct, frozen=True):
             fields = msgspec.to_builtins(self.record, builtin_types=(datetime,))
             if self.extra:
                 fields["extra"] = msgspec.Raw(self.extra.encode())
+        if self.doubles_dropped is not None:
+            fields["doubles_dropped"] = self.doubles_dropped
         return msgspec.json.encode({**fields, **msgspec.structs.asdict(self.place)}).decode()
 
     def cells(self) -> Iterator[Cell]:
@@ -62,6 +70,8 @@ class Sighting(Struct, frozen=True):
                 yield "bad record", 16, "red"
                 yield f"{reason} ({len(body):,} bytes)", 75, "red"
         yield f"{place.partition}:{place.offset} #{place.sequence_number}.{place.line}", 0, "dim"
+        if self.doubles_before:
+            yield f"{self.doubles_before:,} doubles dropped before it", 0, "yellow"
 
 
 def _reading_cells(reading: Reading) -> Iterator[Cell]:

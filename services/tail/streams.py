@@ -9,6 +9,7 @@ import msgspec
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
+from services.tail.resuming import ResumeFile
 from services.tail.settings import TailSettings
 from services.tail.sighting import Place, Sighting
 from services.tail.start import Start
@@ -37,6 +38,8 @@ async def sightings(settings: TailSettings, start: Start) -> AsyncGenerator[Sigh
             if start.partition not in partitions:
                 raise NeedsAttention(f"hub {hub} has no partition {start.partition}: {', '.join(partitions)}")
             partitions = [start.partition]
+        if settings.resume and settings.stream == "telemetry":
+            raise NeedsAttention("--resume is for predictions: what telemetry is shown is not kept")
         if settings.stream == "telemetry":
             found = _readings(client, partitions, start)
         else:
@@ -50,15 +53,25 @@ async def sightings(settings: TailSettings, start: Start) -> AsyncGenerator[Sigh
 async def _predictions(
     settings: TailSettings, partitions: list[str], start: Start
 ) -> AsyncGenerator[Sighting, None]:
+    kept = None if settings.resume is None else ResumeFile(settings.resume)
     reader = PredictionReader(
         settings,
         start=start.position,
         until=dict.fromkeys(partitions, _FOR_EVER),  # and nothing of the other partitions
+        token=kept.token() if kept else None,
     )
-    async with aclosing(aiter(reader)) as received:
-        async for one in received:
-            place = Place(int(one.partition), one.sequence_number, one.offset, one.line, one.enqueued_at)
-            yield Sighting(place, one.prediction)
+    doubles = 0
+    try:
+        async with aclosing(aiter(reader)) as received:
+            async for one in received:
+                place = Place(int(one.partition), one.sequence_number, one.offset, one.line, one.enqueued_at)
+                before, doubles = reader.doubles - doubles, reader.doubles
+                yield Sighting(place, one.prediction, doubles_dropped=doubles, doubles_before=before)
+                if kept:
+                    kept.keep(reader.token)
+    finally:
+        if kept:
+            kept.write(reader.token)
 
 
 async def _readings(

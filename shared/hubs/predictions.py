@@ -43,8 +43,9 @@ class PredictionReader:
     """An async iterator over the predictions of all partitions.
 
     It starts after `start` (a sequence number, -1 for the oldest; an instant; "@latest"; or such positions by
-    partition), or where `token` stands. Doubles of a zombie scorer, of another model version too, are dropped
-    and counted in `doubles`. Ends after `until` (last sequence number by partition) where it is given.
+    partition), or where `token` stands; in a partition that the token does not name, after `start`. Doubles
+    of a zombie scorer, of another model version too, are dropped and counted in `doubles`. Ends after `until`
+    (last sequence number by partition) where it is given.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class PredictionReader:
     ) -> None:
         self._settings = settings
         self._group = group
-        self._start = start if token is None else token.positions
+        self._start = start
         self._until = until
         self._watermarks = Watermarks(token.marks if token else None)
         self._positions: dict[str, int] = dict(token.positions) if token else {}
@@ -122,8 +123,8 @@ class PredictionReader:
 
     async def _read(self, client: Any, partition: str, queue: "asyncio.Queue[Any]") -> None:
         until = None if self._until is None else self._until.get(partition, -1)
-        start = self._start.get(partition, -1) if isinstance(self._start, Mapping) else self._start
         try:
+            start = await self._start_in(client, partition)
             async for events in partition_events(client, partition, start, until):
                 if not isinstance(events, Gap):
                     await queue.put((partition, events))
@@ -131,6 +132,16 @@ class PredictionReader:
             await queue.put(error)
         else:
             await queue.put(None)
+
+    async def _start_in(self, client: Any, partition: str) -> Position:
+        """Where to begin; "@latest" is made a number, so that the token stands there before anything came."""
+        if partition in self._positions:
+            return self._positions[partition]
+        start = self._start.get(partition, -1) if isinstance(self._start, Mapping) else self._start
+        if start == "@latest":
+            properties = await client.get_partition_properties(partition)
+            start = self._positions[partition] = int(properties["last_enqueued_sequence_number"])
+        return start
 
     def _new_in(self, partition: str, event: EventData) -> Iterator[ReceivedPrediction]:
         self.events += 1

@@ -123,6 +123,25 @@ async def test_predictions_from_an_offset_on(hub, tail):
     assert await watched.objects(2) == everything[1:]
 
 
+async def test_predictions_go_on_where_the_last_run_ended(hub, tail, tmp_path):
+    """With --resume, a second run shows what the first did not, and still knows a scorer's doubles."""
+    resume = {"stream": "predictions", "start": "earliest", "resume": tmp_path / "kept", "as_json": 1}
+    await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2)))
+    first = await tail(**resume)
+    assert [one["reading_no"] for one in await first.objects(2)] == [1, 2]
+    assert await first.interrupted() == 0
+    await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 3)))
+    (line,) = await (await tail(**resume)).objects(1)
+    assert (line["reading_no"], line["doubles_dropped"]) == (3, 2)
+
+
+async def test_doubles_are_told_of(hub, tail):
+    """A person sees beside a prediction how many doubles were dropped before it."""
+    await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 1, 2, 3)))
+    *_, last = await (await tail(stream="predictions", start="earliest")).lines(3)
+    assert last.endswith("2 doubles dropped before it")
+
+
 async def test_a_closed_pipe_ends_it(hub, tail):
     """`fleetprice tail … | head -1` ends with exit code 0 and without a complaint."""
     watched = await tail(start="earliest")
@@ -148,6 +167,7 @@ async def test_the_running_stack_is_found(hub, tail, tmp_path):
         ({"start": "yesterday"}, "--from yesterday: give earliest"),
         ({"start": "7:0"}, "hub telemetry has no partition 7"),
         ({"stream": "prices"}, "FLEETPRICE_TAIL_STREAM"),
+        ({"resume": "kept"}, "--resume is for predictions"),
     ],
 )
 async def test_what_cannot_be_watched_is_refused_in_one_line(tail, variables, said):

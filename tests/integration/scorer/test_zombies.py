@@ -1,0 +1,58 @@
+"""A scorer that was fenced off and woke up sends what its successor already sent: readers never notice."""
+
+import msgspec
+import pytest
+from azure.eventhub import EventData
+
+from shared.contract.bodies import NDJSON
+from shared.contract.prediction import Prediction
+from shared.hubs.clients import body_of, content_type_of
+from shared.hubs.predictions import PredictionReader, ResumeToken
+
+ROWS = 10
+
+
+def by_another_version(event):
+    """The same predictions of the same readings, made by a model that is no longer in service."""
+    lines = msgspec.json.Decoder(Prediction).decode_lines(body_of(event))
+    bodies = [msgspec.structs.replace(one, version="0", price=one.price + 1) for one in lines]
+    double = EventData(msgspec.json.Encoder().encode_lines(bodies))
+    double.content_type = content_type_of(event)
+    double.properties = event.properties
+    return double
+
+
+async def read(settings, token, count):
+    """The next `count` predictions, and a token as it is kept in a file."""
+    reader = PredictionReader(settings, token=token)
+    numbers = []
+    async for one in reader:
+        numbers.append((one.prediction.reading_no, one.prediction.version))
+        if len(numbers) == count:
+            break
+    kept = msgspec.json.encode(reader.token)
+    return reader, numbers, msgspec.json.decode(kept, type=ResumeToken)
+
+
+@pytest.mark.parametrize("kept_after", [3 * ROWS, 3 * ROWS - 4])
+async def test_a_zombies_doubles_are_dropped_across_a_readers_restart(
+    scorer, fleet, published, settings, kept_after
+):
+    """Doubles by another version, behind a reader's restart and a scorer's, are dropped and counted."""
+    async with scorer(max_rows=ROWS):
+        await fleet.send([fleet.ndjson(3 * ROWS)])
+        predictions = await published.of("v1", 3 * ROWS)
+    version = predictions[0].version
+    _, first, token = await read(settings, None, kept_after)
+    made = await published.events()
+    assert {content_type_of(one) for one in made} == {NDJSON}
+    await fleet.send([by_another_version(one) for one in made], hub="predictions")
+    async with scorer(max_rows=ROWS):
+        await fleet.send([fleet.ndjson(ROWS)])
+        everything = await published.of("v1", 4 * ROWS)
+    reader, rest, _ = await read(settings, token, 4 * ROWS - kept_after)
+    assert first + rest == [(number, version) for number in range(1, 4 * ROWS + 1)]
+    assert reader.doubles >= 3 * ROWS, "raw doubles are counted"
+    assert [one.reading_no for one in everything] == list(range(1, 4 * ROWS + 1))
+    assert published.reader.doubles == 3 * ROWS
+    assert published.reader.predictions == 7 * ROWS
