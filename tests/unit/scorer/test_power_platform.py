@@ -1,6 +1,7 @@
 """What makers of Power Platform import, as it stands in deploy/power-platform."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from services.scorer.power_platform.__main__ import files
 from services.scorer.power_platform.actions import ACTIONS
 from services.scorer.power_platform.definitions import Definitions, sentence, spoken
 
-FOLDER = Path(__file__).parents[3] / "deploy/power-platform"
+ROOT = Path(__file__).parents[3]
+FOLDER = ROOT / "deploy/power-platform"
 MAX_DEFINITION_BYTES = 1_000_000
 # 2.0 does not know them, or custom connectors refuse them.
 REFUSED = {"anyOf", "oneOf", "allOf", "not", "nullable", "const", "examples", "$defs", "discriminator"}
@@ -102,6 +104,43 @@ def test_the_key_is_asked_for_once_and_kept_secret(definition, properties):
     assert (
         header["parameters"]["x-ms-apimTemplateParameter.value"] == "Bearer @connectionParameters('api_key')"
     )
+
+
+def test_the_flow_keeps_its_key_to_itself():
+    """The flow is shipped without a key, and keeps the one it is given out of the history of its runs."""
+    (path,) = (FOLDER / "flow").rglob("definition.json")
+    score = json.loads(path.read_text())["properties"]["definition"]["actions"]["Score"]
+    assert score["inputs"]["headers"]["Authorization"] == "Bearer YOUR-KEY"
+    assert score["runtimeConfiguration"]["secureData"]["properties"] == ["inputs"]
+
+
+def block(language):
+    """A page's one block of code in a language."""
+    page = (ROOT / "docs/power-platform.md").read_text()
+    (found,) = re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
+    return found
+
+
+def test_the_teams_card_shows_what_is_answered(definition):
+    """The page's card is JSON, and each field that it reads is one of the connector's answer."""
+    card = block("json")
+    assert json.loads(card)["type"] == "AdaptiveCard"
+    read = set(re.findall(r"\['prices'\]\)\?\['(\w+)'\]", card))
+    assert {"price", "lower", "upper", "currency"} <= read
+    assert read <= definition["definitions"]["PriceOrUnpriced"]["properties"].keys()
+    summaries = {one["summary"].replace(" ", "_") for one in operations(definition)}
+    assert set(re.findall(r"body\('(\w+)'\)", card)) <= summaries
+
+
+def test_the_power_bi_queries_name_what_there_is():
+    """Each column that the page's queries take is one of a prediction's."""
+    schema = json.loads((ROOT / "docs/schemas/prediction-1.json").read_text())
+    columns = schema["$defs"]["Prediction"]["properties"].keys()
+    page = (ROOT / "docs/power-platform.md").read_text()
+    (selected,) = re.findall(r"SelectColumns\(Recent, \{(.*?)\}\)", page)
+    taken = set(re.findall(r"\b(?:AVG|MIN|MAX|BY)\(?\s?(\w+)", block("sql"))) - {"currency"}
+    assert taken == {"price", "predicted_at"}
+    assert taken | {one.strip(' "') for one in selected.split(",")} <= columns
 
 
 def test_alternatives_become_what_20_can_say():
