@@ -131,9 +131,9 @@ async def _open_stream(
     output = await stack.enter_async_context(
         consumer_client(settings, settings.predictions_hub, "$Default", **_RETRIES)
     )
-    source = await stack.enter_async_context(
-        consumer_client(settings, settings.telemetry_hub, GROUP, store, **_RETRIES)
-    )
+    source = consumer_client(settings, settings.telemetry_hub, GROUP, store, **_RETRIES)
+    source.link_bytes = settings.link_bytes
+    await stack.enter_async_context(source)
     return TelemetryStream(settings, served, source, output, store)
 
 

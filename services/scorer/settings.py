@@ -79,7 +79,15 @@ class ScorerSettings(WorldSettings):
     )
     max_rows: int = Field(1_000, ge=1, le=MAX_ROWS_LIMIT, description="Most predictions in one output event")
     max_events: int = Field(500, ge=1, description="Most source events taken in at once")
-    prefetch: int = Field(1_000, ge=1, description="Source events held ready per partition")
+    prefetch: int = Field(
+        10_000,
+        ge=1,
+        description="Source events held ready per partition, at most: each time as many have come, the SDK "
+        "pauses for a quarter of a second before it asks for more",
+    )
+    link_bytes: int = Field(
+        8 * 2**20, ge=2**20, description="Bytes of source events held ready per partition, at most"
+    )
     low_latency: bool = Field(
         False,
         description="Take events in as they arrive, not at the SDK's next look; costs processor time, "

@@ -1,10 +1,10 @@
-"""Events handed over as they arrive, instead of at the SDK's next look.
+"""Events handed over within milliseconds, instead of at the SDK's next look.
 
 The SDK's receiving looks at its buffer every 50 ms, and sleeps 50 ms between two readings of its socket
 [azure-eventhub 5.15.1, `PyamqpTransportAsync._callback_task` and `_receive_task`]: on average 25 ms for each
 event, seldom 100. Here its own loop still opens, reads and reopens the link; only what it slept over is
 awaited. That relies on names inside the SDK: those below, of a consumer and of its handler, and on a test
-with the version that is pinned. It costs processor time: events come singly rather than 50 ms' worth at once.
+with the version that is pinned. It costs processor time: 5 ms' worth of events come at once, not 50.
 """
 
 import asyncio
@@ -14,6 +14,9 @@ from typing import Any
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
+# Between two hand-overs: what comes meanwhile goes together, or a thousand events a second would be as many
+# batches, each with its own fixed costs.
+_GATHER_S = 0.005
 _END_S = 1.0
 
 
@@ -90,6 +93,8 @@ class _PromptConsumer:
             events: list[EventData] = [consumer._next_message_in_buffer() for _ in range(count)]  # noqa: SLF001
             if is_batch or events:
                 await consumer._on_event_received(events if is_batch else events[0])  # noqa: SLF001
+                if is_batch and not self._waiting():
+                    await asyncio.sleep(_GATHER_S)
             else:
                 await consumer._on_event_received(None)  # noqa: SLF001
 
