@@ -14,6 +14,7 @@ from services.scorer.stream.partitions import Hubs, OwnedPartitions
 from shared.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
 from shared.hubs.clients import hub_created_at
 from shared.hubs.prompt_receiving import receive_promptly
+from shared.hubs.receiving import RELEASE_GRACE_S, end_receiving
 from shared.hubs.resume import ResumingCheckpointStore
 from shared.logs import log
 
@@ -134,7 +135,7 @@ class TelemetryStream:
     async def _drain(self, receiving: asyncio.Task[None], partitions: OwnedPartitions) -> None:
         """Cancelling closes the links; each partition then ends its send in flight and is released.
 
-        The SDK's own stop sleeps in steps of a second while a partition is open, which a second cancel ends.
+        A cancellation can get lost, so that all of it is done again where it did not come to its end.
         """
         receiving.cancel()
         with suppress(TimeoutError):
@@ -143,8 +144,7 @@ class TelemetryStream:
         with suppress(TimeoutError):
             async with asyncio.timeout(_RELEASE_S):
                 await self._store.released()
-        receiving.cancel()
-        await asyncio.wait([receiving])
+        await end_receiving(self._source, receiving, self._store, RELEASE_GRACE_S)
         if self._failed.done() and not self._failed.cancelled():
             self._failed.exception()  # raised by `run`, or superseded by what it raises
 
