@@ -49,6 +49,9 @@ test: check tests/conformance_js/node_modules/.installed ## Lint, types and ever
 
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/fleetprice bench
+	$(BIN)/python -m services.bench.score_latency
+	$(BIN)/python -m bench.http_single
+	$(BIN)/python -m bench.large_events
 	$(BIN)/python -m bench
 
 soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds resident (MINUTES=30)
