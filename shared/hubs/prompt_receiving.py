@@ -22,15 +22,15 @@ _END_S = 1.0
 
 def receive_promptly(client: EventHubConsumerClient) -> None:
     """Have everything that this client receives from now on handed over as it arrives."""
-    create: Any = client._create_consumer  # noqa: SLF001
+    create: Any = client._create_consumer
 
     def created(*arguments: Any, **options: Any) -> Any:
         consumer = create(*arguments, **options)
         prompt = _PromptConsumer(consumer)
-        consumer._create_handler, consumer.receive = prompt.open_link, prompt.receive  # noqa: SLF001
+        consumer._create_handler, consumer.receive = prompt.open_link, prompt.receive
         return consumer
 
-    client._create_consumer = created  # type: ignore[method-assign]  # noqa: SLF001
+    client._create_consumer = created  # type: ignore[method-assign]
 
 
 class _PromptConsumer:
@@ -38,15 +38,15 @@ class _PromptConsumer:
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
-        self._open_link = consumer._create_handler  # noqa: SLF001
+        self._open_link = consumer._create_handler
         self._has_arrived = asyncio.Event()
         self._most_waiting = 0
 
     def open_link(self, auth: Any) -> None:
         """Open the link as the SDK does, and be told of each message."""
         self._open_link(auth)
-        handler = self._consumer._handler  # noqa: SLF001
-        take, work = handler._message_received_callback, handler.do_work_async  # noqa: SLF001
+        handler = self._consumer._handler
+        take, work = handler._message_received_callback, handler.do_work_async
 
         async def taken(message: Any) -> None:
             await take(message)
@@ -59,7 +59,7 @@ class _PromptConsumer:
                     return True
             return False
 
-        handler._message_received_callback, handler.do_work_async = taken, worked  # noqa: SLF001
+        handler._message_received_callback, handler.do_work_async = taken, worked
 
     async def receive(
         self, batch: bool | int = False, max_batch_size: int = 300, max_wait_time: float | None = None
@@ -67,15 +67,15 @@ class _PromptConsumer:
         """As `EventHubConsumer.receive`: hands over until the link is given up or this is cancelled."""
         consumer = self._consumer
         self._most_waiting = max_batch_size
-        consumer._callback_task_run = True  # noqa: SLF001
+        consumer._callback_task_run = True
         tasks = [
             asyncio.create_task(self._hand_over(bool(batch), max_batch_size, max_wait_time)),
-            asyncio.create_task(consumer._amqp_transport._receive_task(consumer, max_batch_size)),  # noqa: SLF001
+            asyncio.create_task(consumer._amqp_transport._receive_task(consumer, max_batch_size)),
         ]
         try:
             await asyncio.gather(*tasks)
         finally:
-            consumer._callback_task_run = False  # noqa: SLF001
+            consumer._callback_task_run = False
             self._has_arrived.set()
             await asyncio.wait(tasks, timeout=_END_S)
 
@@ -90,16 +90,16 @@ class _PromptConsumer:
                 if not self._is_receiving():
                     return
             count = min(max_batch_size if is_batch else 1, self._waiting())
-            events: list[EventData] = [consumer._next_message_in_buffer() for _ in range(count)]  # noqa: SLF001
+            events: list[EventData] = [consumer._next_message_in_buffer() for _ in range(count)]
             if is_batch or events:
-                await consumer._on_event_received(events if is_batch else events[0])  # noqa: SLF001
+                await consumer._on_event_received(events if is_batch else events[0])
                 if is_batch and not self._waiting():
                     await asyncio.sleep(_GATHER_S)
             else:
-                await consumer._on_event_received(None)  # noqa: SLF001
+                await consumer._on_event_received(None)
 
     def _waiting(self) -> int:
-        return len(self._consumer._message_buffer)  # noqa: SLF001
+        return len(self._consumer._message_buffer)
 
     def _is_receiving(self) -> bool:
-        return bool(self._consumer._callback_task_run)  # noqa: SLF001
+        return bool(self._consumer._callback_task_run)

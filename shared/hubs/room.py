@@ -54,8 +54,8 @@ class Room:
 
 def bound(consumer: Any, room: Room) -> None:
     """Have a consumer of the SDK [azure-eventhub 5.15.1, `EventHubConsumer`] keep within `room`."""
-    open_link, hand_over, close = consumer._create_handler, consumer._on_event_received, consumer.close  # noqa: SLF001
-    buffer = consumer._message_buffer  # noqa: SLF001
+    open_link, hand_over, close = consumer._create_handler, consumer._on_event_received, consumer.close
+    buffer = consumer._message_buffer
 
     async def received(message: Any) -> None:
         size_bytes = sum(map(len, message.data)) if message.data else _UNKNOWN_BYTES
@@ -65,7 +65,7 @@ def bound(consumer: Any, room: Room) -> None:
 
     def opened(auth: Any) -> None:
         open_link(auth)
-        consumer._handler._message_received_callback = received  # noqa: SLF001
+        consumer._handler._message_received_callback = received
 
     async def handed_over(events: list[EventData]) -> None:
         await hand_over(events)
@@ -75,5 +75,5 @@ def bound(consumer: Any, room: Room) -> None:
         room.close()
         await close()
 
-    consumer._create_handler, consumer._on_event_received = opened, handed_over  # noqa: SLF001
+    consumer._create_handler, consumer._on_event_received = opened, handed_over
     consumer.close = closed
