@@ -14,8 +14,9 @@ from shared.contract.declared import contract_from
 from shared.errors import SettingsError
 from shared.settings import WorldSettings
 
-# An event waits in the link's buffer, then in the inbox of its partition's worker, then it is being decoded.
-_STAGES = 3
+# An event waits in the link's buffer, then in the inbox of its partition's worker, then until there is enough
+# to decode at one go: at most a share, and what was handed over last.
+_STAGES = 4
 _LEAST_MEMORY_BYTES = 2**20
 # It is a folder of the lake.
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")

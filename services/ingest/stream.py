@@ -157,7 +157,7 @@ class StreamIngest:
                 self._named.get(lane.partition, frozenset()),
                 partial(rows_bytes_of, self._settings, self.workers),
             )
-            self.workers[lane.partition] = PartitionWorker(pipeline, same_hub)
+            self.workers[lane.partition] = PartitionWorker(pipeline, same_hub, self._hub.client.link_bytes)
             OWNED.labels(self._hub.name).set(len(self.workers))
             log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)
 

@@ -16,15 +16,17 @@ from shared.hubs.receiving import cancel_until_done
 
 # What is decoded at one go before other partitions get their turn; and how long is waited for so much, for
 # the SDK hands over little more than what came in since the last turn, which costs twice as much a reading.
-_PIECE_BYTES, _PIECE_EVENTS = 2**20, 1_024
+_PIECE_BYTES, _PIECE_EVENTS = 2 * 2**20, 1_024
 _GATHERING_S = 0.2
 
 
 class PartitionWorker:
     """Starts working at once; ends by `drain`, `abandon`, or an exception that the next `offer` raises."""
 
-    def __init__(self, pipeline: PartitionPipeline, same_hub: SameHub) -> None:
+    def __init__(self, pipeline: PartitionPipeline, same_hub: SameHub, most_bytes: int) -> None:
+        """`most_bytes` is what may be gathered before it is decoded, whatever is best."""
         self.pipeline = pipeline
+        self._piece_bytes = min(_PIECE_BYTES, most_bytes)
         self._same_hub = same_hub
         self._inbox: asyncio.Queue[Sequence[Event] | None] = asyncio.Queue(1)
         self._is_draining = False
@@ -58,7 +60,7 @@ class PartitionWorker:
     async def _run(self) -> None:
         try:
             while (events := await self._next()) is not None:
-                for piece in _pieces(await self._gathered(events)):
+                for piece in _pieces(await self._gathered(events), self._piece_bytes):
                     await self.pipeline.take(piece, time.monotonic())
                     await asyncio.sleep(0)
                     if self._is_draining:
@@ -85,7 +87,7 @@ class PartitionWorker:
         gathered, size_bytes = list(events), _bytes_of(events)
         with suppress(TimeoutError):
             async with asyncio.timeout(_GATHERING_S):
-                while size_bytes < _PIECE_BYTES and len(gathered) < _PIECE_EVENTS:
+                while size_bytes < self._piece_bytes and len(gathered) < _PIECE_EVENTS:
                     more = await self._inbox.get()
                     if more is None:
                         self._inbox.put_nowait(None)
@@ -103,10 +105,10 @@ def _bytes_of(events: Sequence[Event]) -> int:
     return sum([len(event.body) for event in events])
 
 
-def _pieces(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+def _pieces(events: Sequence[Event], most_bytes: int) -> Iterator[Sequence[Event]]:
     start = size_bytes = 0
     for index, event in enumerate(events, start=1):
         size_bytes += len(event.body)
-        if size_bytes >= _PIECE_BYTES or index == len(events):
+        if size_bytes >= most_bytes or index == len(events):
             yield events[start:index]
             start, size_bytes = index, 0
