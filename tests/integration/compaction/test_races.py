@@ -42,6 +42,7 @@ async def run_process(storage, tmp_path, failpoints=""):
     return await process.wait()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("failpoint", ["compaction_staged", "compaction_renamed", "compaction_committed"])
 async def test_kill_anywhere(storage, lake, compacted, tmp_path, failpoint):
     """A kill -9 at any step leaves nothing half visible, and the next pass goes on."""

@@ -153,6 +153,7 @@ async def test_lost_answers_double_nothing(landed, mended):
     assert [one[0] for one in await landed.sent()] == [landed.id(0), landed.id(1, 2)]
 
 
+@pytest.mark.long
 async def test_a_replay_that_gave_up_is_gone_on_with(landed, mended, capsys):
     """While the hub refuses, a replay gives up in time; the next waits until it must have, then sends it."""
     landed.world.hub.faults.inject(Fault("reject", hub="telemetry"))
