@@ -1,5 +1,7 @@
 """The model card, generated from the manifest so that it cannot say other numbers than were measured."""
 
+from typing import Any
+
 from shared.model_manifest import Band, Manifest
 
 _CARD = """\
@@ -65,34 +67,42 @@ trim.
 
 
 def write_card(manifest: Manifest) -> str:
-    metrics, training = manifest.metrics, manifest.training
+    training = manifest.training
     year = next(number for number in manifest.inputs.num if number.name == "year")
     return _CARD.format(
-        name=manifest.name,
-        version=manifest.version,
-        currency=manifest.currency,
-        coverage=manifest.coverage,
-        created_at=manifest.created_at,
-        source=training.source,
-        digest=training.digest,
-        licence=training.licence,
+        **told(manifest),
         makes=len(manifest.models_of_make),
         models=sum(map(len, manifest.models_of_make.values())),
         year_from=year.minimum,
         year_to=year.maximum,
-        rows=training.rows,
         calibration_rows=training.calibration_rows,
         held_out_rows=training.held_out_rows,
-        r2=metrics.r2,
-        mae=metrics.mae,
-        mape=metrics.mape,
-        inside=metrics.coverage,
-        parity=metrics.parity_max_relative_error,
-        fifths_of_price=bands(metrics.fifths_of_price, manifest.currency),
-        fifths_of_predicted_price=bands(metrics.fifths_of_predicted_price, manifest.currency),
-        without_input=blinds(manifest),
-        ranges=ranges(manifest),
     )
+
+
+def told(manifest: Manifest) -> dict[str, Any]:
+    """What every model's card tells, by the names in its text."""
+    metrics, training = manifest.metrics, manifest.training
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "currency": manifest.currency,
+        "coverage": manifest.coverage,
+        "created_at": manifest.created_at,
+        "source": training.source,
+        "digest": training.digest,
+        "licence": training.licence,
+        "rows": training.rows,
+        "r2": metrics.r2,
+        "mae": metrics.mae,
+        "mape": metrics.mape,
+        "inside": metrics.coverage,
+        "parity": metrics.parity_max_relative_error,
+        "fifths_of_price": bands(metrics.fifths_of_price, manifest.currency),
+        "fifths_of_predicted_price": bands(metrics.fifths_of_predicted_price, manifest.currency),
+        "without_input": blinds(manifest),
+        "ranges": ranges(manifest),
+    }
 
 
 def bands(bands: tuple[Band, ...], currency: str) -> str:

@@ -20,7 +20,7 @@ from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.trees import encode_trees
 from services.trainer.version import Version, metadata, parity_or_refuse
-from services.trainer.version_folder import sha256, version_of, write_version
+from services.trainer.version_folder import version_of, write_version
 from shared.model_manifest import (
     GRAPH_FILE,
     TREES_FILE,
@@ -90,9 +90,9 @@ def build(
         training=_training(listings, parts, recipe, seed),
         metrics=measure(session, listings, parts.held_out, parity),
         golden=golden_rows(session),
-        files={GRAPH_FILE: sha256(graph), TREES_FILE: sha256(trees)},
+        files={},
     )
-    return Version.of(manifest, graph, trees, write_card(manifest).encode())
+    return Version.of(manifest, {GRAPH_FILE: graph, TREES_FILE: trees}, write_card(manifest))
 
 
 def _unseen(ensembles: Ensembles, listings: Listings, rows: Mask) -> tuple[Floats, Floats]:

@@ -12,9 +12,7 @@ from services.trainer.version_folder import sha256
 from shared.errors import ModelUnusable
 from shared.model_manifest import (
     CARD_FILE,
-    GRAPH_FILE,
     MANIFEST_FILE,
-    TREES_FILE,
     Inputs,
     Manifest,
     encode_manifest,
@@ -29,10 +27,11 @@ class Version:
     files: dict[str, bytes]
 
     @classmethod
-    def of(cls, manifest: Manifest, graph: bytes, trees: bytes, card: bytes) -> "Version":
-        """With the card's digest beside those that the manifest holds."""
-        manifest = msgspec.structs.replace(manifest, files=manifest.files | {CARD_FILE: sha256(card)})
-        files = {GRAPH_FILE: graph, TREES_FILE: trees, CARD_FILE: card}
+    def of(cls, manifest: Manifest, files: dict[str, bytes], card: str) -> "Version":
+        """The manifest then holds the digest of every other file."""
+        files = {**files, CARD_FILE: card.encode()}
+        digests = {name: sha256(content) for name, content in files.items()}
+        manifest = msgspec.structs.replace(manifest, files=digests)
         return cls(manifest, files | {MANIFEST_FILE: encode_manifest(manifest)})
 
 

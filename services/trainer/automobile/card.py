@@ -1,7 +1,7 @@
 """The model card, generated from the manifest so that it cannot say other numbers than were measured."""
 
 from services.trainer.automobile.cross_validation import FOLDS, REPEATS
-from services.trainer.card import bands, blinds, ranges
+from services.trainer.card import told
 from shared.model_manifest import Manifest
 
 _CARD = """\
@@ -61,27 +61,5 @@ stays where the range ends.
 
 
 def write_card(manifest: Manifest) -> str:
-    metrics, training = manifest.metrics, manifest.training
-    return _CARD.format(
-        name=manifest.name,
-        version=manifest.version,
-        currency=manifest.currency,
-        coverage=manifest.coverage,
-        created_at=manifest.created_at,
-        source=training.source,
-        digest=training.digest,
-        licence=training.licence,
-        rows=training.rows,
-        makes=len(manifest.inputs.cat[0].categories),
-        folds=FOLDS,
-        repeats=REPEATS,
-        r2=metrics.r2,
-        mae=metrics.mae,
-        mape=metrics.mape,
-        inside=metrics.coverage,
-        parity=metrics.parity_max_relative_error,
-        fifths_of_price=bands(metrics.fifths_of_price, manifest.currency),
-        fifths_of_predicted_price=bands(metrics.fifths_of_predicted_price, manifest.currency),
-        without_input=blinds(manifest),
-        ranges=ranges(manifest),
-    )
+    makes = len(manifest.inputs.cat[0].categories)
+    return _CARD.format(**told(manifest), makes=makes, folds=FOLDS, repeats=REPEATS)

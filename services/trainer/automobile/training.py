@@ -13,7 +13,6 @@ from services.trainer.graph import assemble
 from services.trainer.session import Session
 from services.trainer.trees import Trees, encode_trees
 from services.trainer.version import Version, metadata, parity_or_refuse
-from services.trainer.version_folder import sha256
 from shared.model_manifest import (
     GRAPH_FILE,
     TREES_FILE,
@@ -62,9 +61,9 @@ def build(
         training=_training(cars, recipe, seed),
         metrics=metrics_of(cars, judged, COVERAGE, parity),
         golden=golden_rows(session),
-        files={GRAPH_FILE: sha256(graph), TREES_FILE: sha256(trees)},
+        files={},
     )
-    return Version.of(manifest, graph, trees, write_card(manifest).encode())
+    return Version.of(manifest, {GRAPH_FILE: graph, TREES_FILE: trees}, write_card(manifest))
 
 
 def _assembled(ensemble: Ensemble, price: Trees, half_width: float, about: dict[str, str]) -> bytes:
