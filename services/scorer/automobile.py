@@ -7,38 +7,9 @@ import numpy as np
 
 from services.scorer.model import PriceModel
 from services.scorer.pricing import ROWS_PRICED
+from shared.automobile import NUMBERS, WORDS
 from shared.errors import ModelUnusable
 from shared.model_manifest import canonical
-
-WORDS = (
-    "make",
-    "fuel-type",
-    "aspiration",
-    "num-of-doors",
-    "body-style",
-    "drive-wheels",
-    "engine-location",
-    "engine-type",
-    "num-of-cylinders",
-    "fuel-system",
-)
-NUMBERS = (
-    "symboling",
-    "normalized-losses",
-    "wheel-base",
-    "length",
-    "width",
-    "height",
-    "curb-weight",
-    "engine-size",
-    "bore",
-    "stroke",
-    "compression-ratio",
-    "horsepower",
-    "peak-rpm",
-    "city-mpg",
-    "highway-mpg",
-)
 
 Automobile = Mapping[str, Any]
 

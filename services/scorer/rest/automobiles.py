@@ -6,9 +6,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from services.scorer.automobile import NUMBERS, WORDS
 from services.scorer.rest.pointers import pointer_to
 from services.scorer.rest.problems import Refusal
+from shared.automobile import NUMBERS, WORDS
 
 MAX_AUTOMOBILES = 1_000
 SCORED_LABELS = "Scored Labels"

@@ -10,40 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.trainer.listings import Floats
+from shared.automobile import INPUTS, NUMBERS, WORDS
 from shared.errors import NeedsAttention
 from shared.model_manifest import canonical
 
-CATEGORICAL = (
-    "make",
-    "fuel-type",
-    "aspiration",
-    "num-of-doors",
-    "body-style",
-    "drive-wheels",
-    "engine-location",
-    "engine-type",
-    "num-of-cylinders",
-    "fuel-system",
-)
-UNIT_OF_NUMBER = {
-    "symboling": "",
-    "normalized-losses": "",
-    "wheel-base": "in",
-    "length": "in",
-    "width": "in",
-    "height": "in",
-    "curb-weight": "lb",
-    "engine-size": "cu in",
-    "bore": "in",
-    "stroke": "in",
-    "compression-ratio": "",
-    "horsepower": "hp",
-    "peak-rpm": "rpm",
-    "city-mpg": "mpg",
-    "highway-mpg": "mpg",
-}
-NUMERIC = tuple(UNIT_OF_NUMBER)
-INPUTS = CATEGORICAL + NUMERIC
 _PRICE = "price"
 _MIN_ROWS = 100
 _MISSING = ("", "?")
@@ -89,8 +59,8 @@ def from_csv(text: str, digest: str) -> Automobiles:
     if not ((price > 0) & np.isfinite(price)).all():
         raise ValueError("a price must be above 0, or missing")
     return Automobiles(
-        cat=np.array([[_word(row[name]) for name in CATEGORICAL] for row in rows], dtype=object),
-        num=np.array([[_number(row[name]) for name in NUMERIC] for row in rows], dtype=np.float32),
+        cat=np.array([[_word(row[name]) for name in WORDS] for row in rows], dtype=object),
+        num=np.array([[_number(row[name]) for name in NUMBERS] for row in rows], dtype=np.float32),
         price=price,
         digest=digest,
     )

@@ -6,11 +6,12 @@ from typing import Self
 import lightgbm as lgb
 import numpy as np
 
-from services.trainer.automobile.automobiles import CATEGORICAL, INPUTS, Automobiles
+from services.trainer.automobile.automobiles import Automobiles
 from services.trainer.automobile.spellings import with_spellings
 from services.trainer.features import Codes, Features, ranks
 from services.trainer.listings import Floats, Mask
 from services.trainer.trees import Trees
+from shared.automobile import INPUTS, WORDS
 from shared.model_manifest import Parameter
 
 
@@ -68,7 +69,7 @@ class Ensemble:
 
 def _learn_codes(cars: Automobiles, rows: Mask, recipe: Recipe) -> Codes:
     cat, log_price = cars.cat[rows], cars.log_price[rows]
-    columns = tuple(range(len(CATEGORICAL)))
+    columns = tuple(range(len(WORDS)))
     mappings = (with_spellings(ranks(cat[:, k], log_price, recipe.prior_rows)) for k in columns)
     return Codes(tuple(mappings), columns)
 

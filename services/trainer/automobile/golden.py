@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from services.trainer.automobile.automobiles import CATEGORICAL, NUMERIC
 from services.trainer.session import Session
+from shared.automobile import NUMBERS, WORDS
 from shared.model_manifest import GoldenRow
 
 _SALOON: dict[str, Any] = {
@@ -69,8 +69,8 @@ _CHANGES: dict[str, dict[str, Any]] = {
 
 def golden_rows(session: Session) -> tuple[GoldenRow, ...]:
     cars = [_SALOON | changes for changes in _CHANGES.values()]
-    cat = [tuple(car[name] or "" for name in CATEGORICAL) for car in cars]
-    num = [tuple(car[name] for name in NUMERIC) for car in cars]
+    cat = [tuple(car[name] or "" for name in WORDS) for car in cars]
+    num = [tuple(car[name] for name in NUMBERS) for car in cars]
     floats = [[math.nan if value is None else value for value in row] for row in num]
     priced = session.run(np.array(cat, dtype=object), np.array(floats, dtype=np.float32))
     return tuple(

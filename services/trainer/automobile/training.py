@@ -4,7 +4,7 @@ from datetime import datetime
 
 import numpy as np
 
-from services.trainer.automobile.automobiles import CATEGORICAL, INPUTS, NUMERIC, UNIT_OF_NUMBER, Automobiles
+from services.trainer.automobile.automobiles import Automobiles
 from services.trainer.automobile.card import write_card
 from services.trainer.automobile.cross_validation import FOLDS, REPEATS, judge, log_half_width, metrics_of
 from services.trainer.automobile.ensemble import Ensemble, Recipe
@@ -13,6 +13,7 @@ from services.trainer.graph import assemble
 from services.trainer.session import Session
 from services.trainer.trees import Trees, encode_trees
 from services.trainer.version import Version, metadata, parity_or_refuse
+from shared.automobile import INPUTS, NUMBERS, UNIT_OF_NUMBER, WORDS
 from shared.model_manifest import (
     GRAPH_FILE,
     TREES_FILE,
@@ -68,16 +69,15 @@ def build(
 
 def _assembled(ensemble: Ensemble, price: Trees, half_width: float, about: dict[str, str]) -> bytes:
     """The words' other spellings stand among the codes already."""
-    spellings: tuple[frozenset[str], ...] = (frozenset(),) * len(CATEGORICAL)
-    return assemble(ensemble.codes, spellings, price, Trees.constant(half_width), about, numbers=len(NUMERIC))
+    spellings: tuple[frozenset[str], ...] = (frozenset(),) * len(WORDS)
+    return assemble(ensemble.codes, spellings, price, Trees.constant(half_width), about, numbers=len(NUMBERS))
 
 
 def _inputs(cars: Automobiles) -> Inputs:
     num = cars.num.astype(np.float64)
     return Inputs(
         cat=tuple(
-            CategoricalInput(name, tuple(sorted(set(cars.cat[:, k]) - {""})))
-            for k, name in enumerate(CATEGORICAL)
+            CategoricalInput(name, tuple(sorted(set(cars.cat[:, k]) - {""}))) for k, name in enumerate(WORDS)
         ),
         num=tuple(
             NumericInput(name, unit, float(np.nanmin(num[:, k])), float(np.nanmax(num[:, k])))

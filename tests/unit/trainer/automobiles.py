@@ -5,9 +5,9 @@ import io
 
 import numpy as np
 
-from services.trainer.automobile.automobiles import CATEGORICAL, NUMERIC
+from shared.automobile import NUMBERS, WORDS
 
-WORDS = {
+SEEN = {
     "make": ["alfa-romero", "peugot", "mercedes-benz", "audi"],
     "num-of-doors": ["two", "four"],
     "num-of-cylinders": ["four", "six"],
@@ -20,10 +20,10 @@ def automobiles_csv(rows=160, seed=3):
     rng = np.random.default_rng(seed)
     table = []
     for _ in range(rows):
-        words = {name: rng.choice(WORDS.get(name, ["one", "other"])) for name in CATEGORICAL}
-        numbers = {name: round(float(rng.uniform(1, 100)), 1) for name in NUMERIC}
+        words = {name: rng.choice(SEEN.get(name, ["one", "other"])) for name in WORDS}
+        numbers = {name: round(float(rng.uniform(1, 100)), 1) for name in NUMBERS}
         numbers["curb-weight"] = int(rng.integers(1_500, 4_000))
-        place = WORDS["make"].index(words["make"])
+        place = SEEN["make"].index(words["make"])
         log_price = (
             7.5
             + 0.3 * place

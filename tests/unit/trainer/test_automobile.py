@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.trainer.automobile.automobiles import CATEGORICAL, INPUTS, NUMERIC, from_csv
+from services.trainer.automobile.automobiles import from_csv
 from services.trainer.automobile.cross_validation import FOLDS, judge
 from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.automobile.training import build
@@ -11,6 +11,7 @@ from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
 from services.trainer.trees import decode_trees
+from shared.automobile import INPUTS, NUMBERS, WORDS
 from shared.errors import NeedsAttention
 from shared.model_manifest import decode_manifest
 from tests.unit.trainer.automobiles import automobiles_csv
@@ -37,7 +38,7 @@ def session(version):
 def test_rows_without_a_price_are_left_out(cars):
     """A car without a price teaches nothing; missing words and numbers are missing, not a category."""
     assert len(cars) == 158
-    doors, losses = CATEGORICAL.index("num-of-doors"), NUMERIC.index("normalized-losses")
+    doors, losses = WORDS.index("num-of-doors"), NUMBERS.index("normalized-losses")
     assert set(cars.cat[:18, doors]) == {""}
     assert np.isnan(cars.num[:18, losses]).all()
     assert np.isfinite(cars.num[18:]).all()
@@ -55,8 +56,8 @@ def test_graph_and_trees_agree_whatever_is_missing(cars, version, session):
     """Graph and plain arrays say the same of every row, inputs withheld at random included."""
     rng = np.random.default_rng(5)
     withheld = rng.random((len(cars), len(INPUTS))) < 0.3
-    cat = np.where(withheld[:, : len(CATEGORICAL)], "", cars.cat)
-    num = np.where(withheld[:, len(CATEGORICAL) :], np.float32(np.nan), cars.num)
+    cat = np.where(withheld[:, : len(WORDS)], "", cars.cat)
+    num = np.where(withheld[:, len(WORDS) :], np.float32(np.nan), cars.num)
     everything = np.ones(len(cars), dtype=bool)
     codes = Ensemble.grow(cars, everything, RECIPE, seed=7, threads=1).codes
     own = np.exp(decode_trees(version.files["trees.npz"]).predict(codes.features(cat, num)))
@@ -78,7 +79,7 @@ def test_graph_and_trees_agree_whatever_is_missing(cars, version, session):
 )
 def test_the_graph_knows_the_apps_spelling(cars, session, column, word, spellings):
     """Makes in the app's own spelling and case, cylinders and doors as digits: the same price."""
-    k = CATEGORICAL.index(column)
+    k = WORDS.index(column)
     known, unknown = cars.cat.copy(), cars.cat.copy()
     known[:, k], unknown[:, k] = word, "never heard of"
     expected = session.run(known, cars.num).price
