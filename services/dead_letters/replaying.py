@@ -24,6 +24,7 @@ from shared.lake import Lake
 from shared.logs import log
 from shared.settings import WorldSettings
 from shared.slot_chain.slot import Lane
+from shared.tasks import within
 
 MAX_BODY_BYTES = 2**20 - 4_096  # what an event holds beside its body: properties, annotations
 # What is sent and noted at one go, and so held in memory.
@@ -124,8 +125,7 @@ class LaneReplay:
     async def _send(self, sender: PartitionSender, rest: Sequence[Replacement], began_s: float) -> None:
         left_s = began_s + self._lease_s - time.monotonic()
         try:
-            async with asyncio.timeout(left_s):
-                await sender.send([_event(one) for one in rest])
+            await within(left_s, sender.send([_event(one) for one in rest]))
         except TimeoutError as error:
             place = f"hub {self._hub}, partition {self._partition}"
             raise SinkUnavailable(

@@ -28,6 +28,7 @@ from shared.settings import WorldSettings
 from shared.slot_chain.chain import read_file_metadata
 from shared.slot_chain.footer import Footer, Head
 from shared.slot_chain.slot import Lane
+from shared.tasks import cancel_until_done, within
 
 log = structlog.get_logger()
 
@@ -82,8 +83,7 @@ class Manifest:
         """Once nothing is committed any more: tell the last files, if that goes quickly."""
         try:
             with suppress(TimeoutError):  # the next start goes on from the last record
-                async with asyncio.timeout(_LAST_ROUND_S):
-                    await self._round(is_last=True)
+                await within(_LAST_ROUND_S, self._round(is_last=True))
         finally:
             await self._close()
 
@@ -199,8 +199,7 @@ async def telling(manifest: Manifest, stop_all: asyncio.Event) -> AsyncIterator[
     finally:
         stop.set()
         await asyncio.wait([running], timeout=_LAST_ROUND_S)
-        running.cancel()
-        await asyncio.wait([running])
+        await cancel_until_done(running)
         await manifest.finish()
     if not running.cancelled():
         running.result()

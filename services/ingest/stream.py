@@ -27,13 +27,14 @@ from services.ingest.watch import forget_lag, watch
 from services.ingest.worker import PartitionWorker
 from shared.errors import HubRecreated
 from shared.hubs.clients import LinkCountingConsumerClient
-from shared.hubs.receiving import RELEASE_GRACE_S, cancel_until_done, end_receiving
+from shared.hubs.receiving import RELEASE_GRACE_S, end_receiving
 from shared.lake import Lake
 from shared.slot_chain.chain import find_heads
 from shared.slot_chain.footer import Footer, Head
 from shared.slot_chain.parquet import encode
 from shared.slot_chain.root import lanes_of
 from shared.slot_chain.slot import Lane
+from shared.tasks import cancel_until_done
 
 log = structlog.get_logger()
 

@@ -1,29 +1,17 @@
-"""How an SDK's receiving is ended, for certain.
-
-A cancellation alone can get lost: before Python 3.12 `asyncio.wait_for`, through which the SDK reads every
-frame, drops one that comes in the moment of the answer, and `receive_batch` then goes on for ever.
-"""
+"""How an SDK's receiving is ended, for certain."""
 
 import asyncio
-from typing import Any
 
 import structlog
 from azure.eventhub.aio import EventHubConsumerClient
 
 from shared.hubs.resume import ResumingCheckpointStore
+from shared.tasks import cancel_until_done
 
 log = structlog.get_logger()
 
 # How much longer than its drain a service takes to close its links and give back its partitions, at most.
 RELEASE_GRACE_S = 5.0
-_CANCEL_AGAIN_S = 1.0
-
-
-async def cancel_until_done(task: asyncio.Task[Any]) -> None:
-    """Returns once the task has ended, however; what it raised is for whoever looks."""
-    while not task.done():
-        task.cancel()
-        await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
 
 
 async def end_receiving(

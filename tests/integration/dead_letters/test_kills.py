@@ -37,7 +37,7 @@ async def test_a_killed_replay_is_gone_on_with(desk, steps):
 async def test_a_replay_that_slept_sends_nothing_once_awake(desk):
     """Stopped before it could send and overtaken meanwhile, a process finds its time over."""
     await desk.land((0, 0, GOOD, NAMED))
-    desk.world.hub.faults.inject(Fault("reject", hub="telemetry"))
+    desk.world.hub.faults.inject(Fault("reject", hub="telemetry", times="always"))
     sleeper = await desk.start("replay", "--all", lease_s=3)
     replays = desk.world.data_dir / "storage/devstoreaccount1/lake/dead-letters/telemetry/_replays"
     await until((replays / "p00-00000000.ndjson").exists)

@@ -153,10 +153,9 @@ async def test_lost_answers_double_nothing(landed, mended):
     assert [one[0] for one in await landed.sent()] == [landed.id(0), landed.id(1, 2)]
 
 
-@pytest.mark.long
 async def test_a_replay_that_gave_up_is_gone_on_with(landed, mended, capsys):
     """While the hub refuses, a replay gives up in time; the next waits until it must have, then sends it."""
-    landed.world.hub.faults.inject(Fault("reject", hub="telemetry"))
+    landed.world.hub.faults.inject(Fault("reject", hub="telemetry", times="always"))
     path = mended(("0:0:0", GOOD))
     with pytest.raises(NeedsAttention, match="replay again to go on"):
         await landed.run("replay", letters=path, lease_s=1.5)

@@ -14,9 +14,9 @@ from services.emulator.storage.faults import Fault
 from services.emulator.storage.well_known import WELL_KNOWN_KEY
 from services.ingest import commit
 from shared.errors import HubRecreated, NeedsAttention, SettingsError
-from shared.hubs.receiving import cancel_until_done
 from shared.lake import open_lake
 from shared.processes.free_ports import free_port
+from shared.tasks import cancel_until_done
 from tests.conftest import PATIENCE_S, World
 from tests.integration.ingest.conftest import checkpoints, ingesting, json_event, send, sending, until
 

@@ -7,8 +7,9 @@ from azure.eventhub.exceptions import EventHubError
 
 from services.emulator.storage.faults import Fault
 from shared.hubs.clients import consumer_client
-from shared.hubs.receiving import cancel_until_done, end_receiving
+from shared.hubs.receiving import end_receiving
 from shared.hubs.resume import checkpoint_store
+from shared.tasks import cancel_until_done
 from tests.conftest import PATIENCE_S
 
 PARTITIONS = 4

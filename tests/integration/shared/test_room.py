@@ -3,7 +3,7 @@
 import asyncio
 
 from shared.hubs.clients import LinkCountingConsumerClient
-from shared.hubs.receiving import cancel_until_done
+from shared.tasks import cancel_until_done
 from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import body_event, send
 
