@@ -19,7 +19,8 @@ from services.simulator.noise import Ints
 from services.simulator.powertrain import Powertrains, PowertrainState
 from services.simulator.routes import Place, Routes
 from services.simulator.upkeep import Upkeep, UpkeepState
-from shared.contract.columns import INSTANT, READING
+from shared.contract.arrays import INSTANT
+from shared.contract.columns import READING
 
 Instants = NDArray[np.datetime64]
 Columns = dict[str, NDArray[Any]]

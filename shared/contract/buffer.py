@@ -8,8 +8,9 @@ import pyarrow as pa
 from msgspec import Struct
 
 from shared.contract.absent import joined, own_bytes, thin
+from shared.contract.arrays import INSTANT
 from shared.contract.bodies import BadLine, Decoded
-from shared.contract.columns import INSTANT, Contract, batch_of
+from shared.contract.columns import Contract, batch_of
 from shared.contract.runs import Run
 
 # Records become columns while the processor still has them in its caches: 2,000 take half the time of 16,000.

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.contract.columns import INSTANT
+from shared.contract.arrays import INSTANT
 
 _LEAST_LENGTH = len("2026-05-01T12:00:00Z")
 # Where these stand, the parser of Arrow leaves no place but for digits.

@@ -13,7 +13,8 @@ import pyarrow as pa
 from msgspec import Struct
 
 from shared.contract.absent import Absent
-from shared.contract.columns import Contract, array_of
+from shared.contract.arrays import Part, kind_of
+from shared.contract.columns import Contract
 from shared.contract.instants import instants_in
 from shared.contract.signals import EARLIEST, LATEST
 
@@ -46,15 +47,23 @@ class Shape:
         self.lines = decoder.decode_lines
         self._places = {field.encode_name: place for place, field in enumerate(fields)}
 
-    def batch(self, records: Sequence[Struct]) -> pa.RecordBatch:
+        self._kinds = [
+            kind_of(pa.string() if self._is_text(name) else self._type(name)) for name in self._places
+        ]
+
+    def parts(self, records: Sequence[Struct]) -> list[Part]:
+        """Some records, at least one, as a part of each column that the shape has."""
+        columns = zip(*map(msgspec.structs.astuple, records), strict=True)
+        return [kind.part(values) for kind, values in zip(self._kinds, columns, strict=True)]
+
+    def batch(self, parts: Sequence[Sequence[Part]], rows: int) -> pa.RecordBatch:
         """The contract's columns, of all records up to the first with an instant outside every clock.
 
         Raises OddInstant.
         """
-        rows = len(records)
-        values = list(zip(*map(msgspec.structs.astuple, records), strict=True))
+        of_columns = list(zip(*parts, strict=True))
         columns = [
-            self._column(field, values[self._places[field.name]])
+            self._column(field.name, of_columns[self._places[field.name]], rows)
             if field.name in self.names
             else self._absent.column(field.name, rows)
             for field in self.contract.schema
@@ -63,13 +72,21 @@ class Shape:
         timely = min((_timely(one) for one in columns if pa.types.is_timestamp(one.type)), default=rows)
         return batch if timely == rows else batch.slice(0, timely)
 
-    def _column(self, field: pa.Field, values: Sequence[Any]) -> pa.Array:
-        if not (self.texts and pa.types.is_timestamp(field.type)):
-            return array_of(values, field.type)
-        instants = instants_in(pa.array(values, pa.string()))
+    def _column(self, name: str, parts: Sequence[Part], rows: int) -> pa.Array:
+        column = self._kinds[self._places[name]].array(parts, rows)
+        if not self._is_text(name):
+            return column
+        instants = instants_in(column)
         if instants is None:
-            raise OddInstant(field.name)
+            raise OddInstant(name)
         return instants
+
+    def _type(self, name: str) -> pa.DataType:
+        return self.contract.schema.field(name).type
+
+    def _is_text(self, name: str) -> bool:
+        """Whether a column of instants is decoded as texts."""
+        return self.texts and pa.types.is_timestamp(self._type(name))
 
 
 class SeenShape:

@@ -57,24 +57,38 @@ def lines_of(body: bytes, decode_lines: Callable[[bytes], list[Struct]]) -> list
     value no `{` ever follows a `}`; then as many values as lines means one on each.
     """
     text = body.removesuffix(b"\n").removesuffix(b"\r")
-    if not (text.startswith(b"{") and text.endswith(b"}")):
+    if not (text.startswith(b"{") and text.endswith(b"}")) or _has_long_line(text):
         return None
-    letters = np.frombuffer(text, np.uint8)
-    ends = np.flatnonzero(letters == _LINE_END)
-    if not (letters[ends + 1] == _OPENING).all():
-        return None
-    before = letters[ends - 1]
-    if b"\r" in text:
-        before = np.where(before == _RETURN, letters[ends - 2], before)
-    if not (before == _CLOSING).all():
-        return None
-    if len(text) > MAX_RECORD_BYTES and np.diff(ends, prepend=-1, append=len(text)).max() > MAX_RECORD_BYTES:
+    ends = _ends_of_plain_lines(text)
+    if ends is None:
         return None
     try:
         records = decode_lines(text)
     except MALFORMED:
         return None
-    return records if len(records) == len(ends) + 1 else None
+    return records if len(records) == ends + 1 else None
+
+
+def _ends_of_plain_lines(text: bytes) -> int | None:
+    """How many line ends there are, all of them between `}` and `{`; None where one is not."""
+    letters = np.frombuffer(text, np.uint8)
+    is_end = letters[1:-1] == _LINE_END
+    is_plain = is_end & (letters[2:] == _OPENING)
+    is_closed = letters[:-2] == _CLOSING
+    if b"\r" in text:
+        is_closed[1:] |= (letters[1:-2] == _RETURN) & (letters[:-3] == _CLOSING)
+    ends = int(np.count_nonzero(is_end))
+    return ends if np.count_nonzero(is_plain & is_closed) == ends else None
+
+
+def _has_long_line(text: bytes) -> bool:
+    start = 0
+    while len(text) - start > MAX_RECORD_BYTES:
+        end = text.rfind(b"\n", start, start + MAX_RECORD_BYTES + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
 
 
 def _moment(field: pa.Field) -> Callable[[Struct], datetime]:

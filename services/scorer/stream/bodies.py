@@ -11,9 +11,10 @@ import pyarrow as pa
 
 from services.scorer.pricing import Priced
 from services.scorer.stream.chunks import Chunk
+from shared.contract.arrays import INSTANT
 from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.contract.columns import INSTANT, PREDICTION
+from shared.contract.columns import PREDICTION
 from shared.contract.prediction import Prediction
 from shared.model_manifest import Manifest
 

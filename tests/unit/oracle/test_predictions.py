@@ -7,7 +7,7 @@ from services.oracle.chain import Lane
 from services.oracle.keys import VehicleCodes
 from services.oracle.predictions import Predictions
 from services.oracle.readings import Readings
-from shared.contract.columns import INSTANT
+from shared.contract.arrays import INSTANT
 from shared.contract.prediction import Prediction
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from shared.contract.arrays import INSTANT
 from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, BodyDecoder
-from shared.contract.columns import INSTANT, PREDICTION, READING, batch_of
+from shared.contract.columns import PREDICTION, READING, batch_of
 from shared.contract.declared import contract_from
 from shared.errors import SettingsError
 
