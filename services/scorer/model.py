@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from services.scorer.explanation import Explainer
+from services.scorer.graph_thresholds import Thresholds, thresholds_of
 from shared.errors import ModelUnusable
 from shared.model_manifest import (
     GOLDEN_RELATIVE_TOLERANCE,
@@ -38,11 +39,15 @@ _CANNOT_LOAD = (
 
 @dataclass(frozen=True, slots=True)
 class PriceModel:
-    """The graph of one version, checked, and its manifest."""
+    """The graph of one version, checked, and its manifest.
+
+    `thresholds`: where each number's steps are; None where the graph does not tell.
+    """
 
     manifest: Manifest
     session: ort.InferenceSession
     explainer: Explainer | None = None
+    thresholds: Thresholds | None = None
 
     def run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> tuple[Outputs, Outputs, Outputs]:
         """`price`, `lower`, `upper` [N] of `cat` [N, k] and `num` [N, m], columns as in the manifest."""
@@ -58,7 +63,8 @@ def load_model(files: Mapping[str, bytes]) -> PriceModel:
     _check_digests(manifest, files)
     session = _open_session(files[GRAPH_FILE])
     _check_signature(manifest, session)
-    model = PriceModel(manifest, session, _read_explainer(manifest, files))
+    thresholds = thresholds_of(files[GRAPH_FILE], len(manifest.inputs.num))
+    model = PriceModel(manifest, session, _read_explainer(manifest, files), thresholds)
     _check_golden_rows(model)
     return model
 

@@ -16,7 +16,8 @@ from msgspec import Struct
 from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
-from services.scorer.few_rows import MOST_ROWS, FewRows, Inputs
+from services.scorer.few_rows import MOST_ROWS, FewRows
+from services.scorer.known_prices import Cells, Known, KnownPrices
 from services.scorer.model import PriceModel
 from services.scorer.vocabulary import Codes, Vocabulary
 from shared.contract.reading import Reading
@@ -28,6 +29,9 @@ MODEL_RUN_SECONDS = Histogram(
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
 )
 ROWS_PRICED = Counter("fleetprice_rows_priced_total", "Vehicles priced, over stream and HTTP")
+
+# Cells are numbered by int64.
+_MOST_CELLS = 2**63
 
 Column: TypeAlias = pa.Array | Sequence[Any]
 Columns: TypeAlias = Mapping[str, Column]
@@ -79,6 +83,15 @@ class Pricer:
         self._pairs = self._known_pairs(model.manifest.models_of_make)
         bounds = tuple(zip(self._minimum.tolist(), self._maximum.tolist(), strict=True))
         self._few_rows = FewRows(self._words, self._numbers, bounds, self._pairs)
+        self._cells = self._cells_of(model)
+        self._known_prices = KnownPrices()
+
+    def _cells_of(self, model: PriceModel) -> Cells | None:
+        if model.thresholds is None:
+            return None
+        words = {name: len(one.words) for name, one in self._words.items()}
+        cells = Cells(words, model.thresholds, (self._minimum, self._maximum))
+        return cells if cells.count < _MOST_CELLS else None
 
     def columns_of(self, records: Sequence[Struct]) -> Columns:
         """The model's inputs of records that carry the contract's fields."""
@@ -86,24 +99,39 @@ class Pricer:
 
     def price(self, columns: Columns) -> Priced:
         """Price rows given by input name, all of one length; None and null are missing values."""
-        cat, num, flags = self._inputs(columns)
+        makes = columns["make"]
+        if not isinstance(makes, pa.Array) and len(makes) <= MOST_ROWS:
+            cat, num, flags = self._few_rows.inputs(columns)
+            known = Known(self._run(cat, num), flags)
+        else:
+            known = self._known(columns)
+        ROWS_PRICED.inc(len(makes))
+        price, lower, upper = known.money
+        return Priced(price, lower, upper, known.flags, self.fields)
+
+    def _run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Floats:
         started_s = time.perf_counter()
         outputs = self._model.run(cat, num)
         MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
-        ROWS_PRICED.inc(len(num))
-        price, lower, upper = np.array(outputs, dtype=np.float64).round(2)
-        return Priced(price, lower, upper, flags, self.fields)
+        money: Floats = np.array(outputs, dtype=np.float64).round(2)
+        return money
 
-    def _inputs(self, columns: Columns) -> Inputs:
-        makes = columns["make"]
-        if not isinstance(makes, pa.Array) and len(makes) <= MOST_ROWS:
-            return self._few_rows.inputs(columns)
+    def _known(self, columns: Columns) -> Known:
+        """Of many rows: only those are run whose price is not known."""
         codes = {name: words.codes(columns[name]) for name, words in self._words.items()}
         num = np.column_stack([_floats(columns[name]) for name in self._numbers])
-        cat = np.empty((len(num), len(codes)), dtype=np.object_)
-        for k, (name, words) in enumerate(self._words.items()):
-            cat[:, k] = words.words[codes[name]]
-        return cat, num, self._flags(codes, num)
+
+        def computed(rows: NDArray[np.intp]) -> Known:
+            chosen = {name: one[rows] for name, one in codes.items()}
+            numbers = num[rows]
+            cat = np.empty((len(rows), len(codes)), dtype=np.object_)
+            for k, (name, words) in enumerate(self._words.items()):
+                cat[:, k] = words.words[chosen[name]]
+            return Known(self._run(cat, numbers), self._flags(chosen, numbers))
+
+        if self._cells is None:
+            return computed(np.arange(len(num)))
+        return self._known_prices.of(self._cells.of(codes, num), computed)
 
     def _flags(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> NDArray[np.intp]:
         is_unseen = np.empty((len(num), len(self.fields)), dtype=np.bool_)

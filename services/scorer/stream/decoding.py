@@ -16,7 +16,7 @@ BAD_READINGS = Counter("fleetprice_readings_unpriced_total", "Records that do no
 
 # Rows of several events that are decoded, priced and encoded together: fixed costs are paid once for all of
 # them; as many more would only hold up whoever else waits for this process.
-ROWS_TOGETHER = 2_000
+ROWS_TOGETHER = 4_000
 
 
 class Readings:

@@ -17,6 +17,7 @@ from services.scorer.stream.source_events import SourceEvent, received
 from shared import failpoints
 from shared.errors import GapUnexplained
 from shared.hubs.sender import PartitionSender
+from shared.tasks import cancel_until_done
 
 PREDICTIONS_SENT = Counter("fleetprice_predictions_sent_total", "Predictions that the hub has accepted")
 SOURCE_TO_PUBLISH = Histogram(
@@ -83,8 +84,7 @@ class PartitionWorker:
         self._is_closing = True
         self._has_work.set()
         await asyncio.wait([self._task], timeout=within_s)
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await cancel_until_done(self._task)
 
     async def _run(self) -> None:
         while not self._is_closing:
