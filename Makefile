@@ -4,7 +4,7 @@ PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-input
 
-.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector
+.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector manifests
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,7 +43,26 @@ tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.
 	elif (cd tests/conformance_js && npm ci --no-audit --no-fund --loglevel=error); then touch $@; \
 	else echo "npm cannot install JavaScript's SDK: it is not tried"; fi
 
-test: check tests/conformance_js/node_modules/.installed ## Lint, types and every test
+# Manifests are rendered by a real kubectl where one can be fetched; where not, their tests say that they are skipped.
+build/tools/.kubectl: tests/manifests/kubectl.lock .venv/.dev
+	@mkdir -p $(@D)
+	@if $(BIN)/python -m tests.manifests.kubectl; then touch $@; \
+	else echo "kubectl cannot be fetched: the manifests are not rendered"; fi
+
+# Each in an environment of its own: their pins fight ours.
+build/tools/%/.installed: tests/manifests/%.txt
+	$(PYTHON) -m venv build/tools/$*
+	build/tools/$*/bin/pip --disable-pip-version-check install --quiet --no-input -r $<
+	@touch $@
+
+manifests: build/tools/.kubectl build/tools/schemas/.installed build/tools/checkov/.installed ## Render deploy/k8s, hold it against schemas and policies (CRDS="FOLDER ..." for KEDA's and the secrets driver's)
+	@mkdir -p build/manifests
+	@for overlay in local azure; do build/tools/kubectl kustomize deploy/k8s/overlays/$$overlay > build/manifests/$$overlay.yaml || exit 1; done
+	build/tools/schemas/bin/python tests/manifests/schemas.py build/manifests/local.yaml build/manifests/azure.yaml --crds $(CRDS)
+	build/tools/checkov/bin/checkov --framework kubernetes --compact --quiet --skip-download -f build/manifests/local.yaml -f build/manifests/azure.yaml
+	$(BIN)/pytest -q tests/unit/deploy -k k8s
+
+test: check tests/conformance_js/node_modules/.installed build/tools/.kubectl ## Lint, types and every test
 	$(BIN)/pytest tests/unit tests/integration -n 6 --dist worksteal -m "not long"
 	$(BIN)/pytest tests/e2e -n 2 --dist worksteal -m "not long"
 

@@ -1,0 +1,79 @@
+"""What KEDA's azure-eventhub scaler makes of a hub and its checkpoints (strategy blobMetadata).
+
+By the rules that its documentation and its source (kedacore/keda v2, `azure_eventhub_scaler.go` and
+`azure_eventhub_checkpoint.go`) state, so that what we write is held against them without a cluster:
+
+- an empty partition (last sequence number -1) has no lag, whatever its checkpoint says;
+- one without a checkpoint counts all that is retained, but a lone event only where its number is 0;
+- otherwise what lies above the checkpoint; a checkpoint above the end is taken for a counter that went
+  round at 2^63 - 1, or, where that would be nearly all of it, for a stale answer: no lag;
+- the sum is cut to as many thresholds as there are partitions once it is more than that many whole ones.
+"""
+
+from dataclasses import dataclass
+
+from azure.eventhub.aio import EventHubConsumerClient
+
+from tests.integration.ingest.conftest import checkpoints
+
+_MAX_INT64 = 2**63 - 1
+_STALE_EVENTS = 10_000
+
+
+@dataclass(frozen=True)
+class End:
+    """Where a partition begins and ends, as the hub says."""
+
+    begin: int
+    last: int
+
+
+def unprocessed(end, checkpoint):
+    """Events of one partition that its group has yet to process; `checkpoint` None: no blob is there."""
+    if end.last == -1:
+        return 0
+    if checkpoint is None:
+        is_lone = end.begin == end.last
+        return 0 if is_lone and end.last != 0 else end.last - end.begin + 1
+    above = end.last - checkpoint
+    if above < 0:
+        above += _MAX_INT64
+    return 0 if above > _MAX_INT64 - _STALE_EVENTS else above
+
+
+def reported(total, partitions, threshold):
+    """The metric that the autoscaler gets: never for more pods than partitions."""
+    return partitions * threshold if total // threshold > partitions else total
+
+
+async def ends(world, hub):
+    """Partition → where it begins and ends."""
+    client = EventHubConsumerClient.from_connection_string(
+        world.hub.connection_string, "$Default", eventhub_name=hub
+    )
+    async with client:
+        found = {}
+        for partition in await client.get_partition_ids():
+            told = await client.get_partition_properties(partition)
+            found[partition] = End(told["beginning_sequence_number"], told["last_enqueued_sequence_number"])
+        return found
+
+
+async def recorded(world, hub, group):
+    """Partition → the sequence number of its checkpoint blob, where KEDA looks for it."""
+    blobs = await checkpoints(world)
+    prefix = f"127.0.0.1:{world.hub.port}/{hub}/{group.lower()}/checkpoint/"
+    return {
+        name.removeprefix(prefix): int(metadata["sequencenumber"])
+        for name, metadata in blobs.items()
+        if name.startswith(prefix)
+    }
+
+
+async def lags(world, hub, group):
+    """Partition → the lag that KEDA computes."""
+    known = await recorded(world, hub, group)
+    return {
+        partition: unprocessed(end, known.get(partition))
+        for partition, end in (await ends(world, hub)).items()
+    }

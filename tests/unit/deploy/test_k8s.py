@@ -1,0 +1,176 @@
+"""What the manifests promise a cluster, held against what the services really take."""
+
+import importlib.util
+import os
+
+import pytest
+
+from services.emulator.settings import EmulatorSettings
+from services.ingest.settings import IngestSettings
+from services.scorer.settings import ScorerSettings
+from services.simulator.settings import SimulatorSettings
+from services.trainer.settings import TrainerSettings
+from shared.errors import SettingsError
+from shared.metrics import health_routes
+from shared.settings import read_settings
+from tests.manifests.kubectl import KUBECTL
+from tests.manifests.overlays import (
+    EVERYWHERE,
+    OVERLAYS,
+    config_of,
+    container_of,
+    of_kind,
+    pod_of,
+    resources,
+    workload,
+)
+
+pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="no kubectl: `make manifests` fetches one")
+
+SERVICES = {
+    "ingest": IngestSettings,
+    "scorer-stream": ScorerSettings,
+    "scorer-http": ScorerSettings,
+    "simulator": SimulatorSettings,
+    "trainer": TrainerSettings,
+    "emulator": EmulatorSettings,
+}
+# Secrets are made by the commands of docs/deploy.md, with these names in them.
+OF_SECRETS = {
+    "world-keys": {
+        "FLEETPRICE_EVENT_HUBS": "Endpoint=sb://emulator:5672;…",
+        "FLEETPRICE_STORAGE": "AccountName=…",
+    },
+    "emulator-keys": {"FLEETPRICE_EMULATOR_KEY": "own", "FLEETPRICE_EMULATOR_STORAGE_KEY": "b3du"},
+}
+
+
+@pytest.fixture
+def settings_of(monkeypatch, tmp_path):
+    """What a service reads in its container."""
+
+    def read(overlay, name, **more):
+        for variable in [one for one in os.environ if one.startswith("FLEETPRICE_")]:
+            monkeypatch.delenv(variable)
+        environment, secrets = config_of(overlay, workload(overlay, name))
+        for secret in secrets:
+            environment |= OF_SECRETS[secret]
+        for variable, value in (environment | more).items():
+            monkeypatch.setenv(variable, value)
+        monkeypatch.chdir(tmp_path)
+        return read_settings(SERVICES[name])
+
+    return read
+
+
+@pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
+def test_a_service_takes_every_variable_that_its_manifest_sets(settings_of, overlay, name):
+    """No pod ends with code 2 over a name or value in its environment, and all are reachable."""
+    out = {"FLEETPRICE_TRAINER_OUT": "/lake/models/price/2"} if name == "trainer" else {}
+    settings = settings_of(overlay, name, **out)
+    if name != "trainer":
+        assert settings.host == "0.0.0.0"
+    if name not in {"trainer", "emulator"}:
+        assert settings.event_hubs_or_refuse()
+        assert settings.storage_or_refuse()
+        assert settings.log_format == "json"
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_training_job_names_its_version(settings_of, overlay):
+    """A Job made from the template without a version to make is refused, not trained over another."""
+    with pytest.raises(SettingsError, match="FLEETPRICE_TRAINER_OUT"):
+        settings_of(overlay, "trainer")
+
+
+@pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
+def test_what_a_container_runs_is_there(overlay, name):
+    """Each command is a service's own module, in the image of that service."""
+    container = container_of(workload(overlay, name))
+    python, flag, module = container["command"]
+    assert (python, flag) == ("python", "-m")
+    assert importlib.util.find_spec(f"{module}.__main__")
+    service = module.removeprefix("services.")
+    assert (
+        container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0] == f"fleetprice-{service}"
+    )
+
+
+@pytest.mark.parametrize(("overlay", "name"), [one for one in EVERYWHERE if one[1] != "trainer"])
+def test_ports_are_those_that_the_service_listens_on(settings_of, overlay, name):
+    """A probe, a Service or a scraper that goes by a port's name reaches a listener."""
+    settings = settings_of(overlay, name)
+    fields = {
+        "metrics": "metrics_port",
+        "http": "http_port",
+        "amqp": "event_hubs_port",
+        "storage": "storage_port",
+    }
+    ports = container_of(workload(overlay, name))["ports"]
+    assert ports
+    for port in ports:
+        assert port["containerPort"] == getattr(settings, fields[port["name"]])
+
+
+@pytest.mark.parametrize(
+    ("overlay", "name"), [one for one in EVERYWHERE if one[1] not in {"trainer", "emulator"}]
+)
+def test_probes_ask_what_the_service_answers(settings_of, overlay, name):
+    """Alive is /healthz and ready is /readyz, on a port that there is, over TLS where it is spoken."""
+    container = container_of(workload(overlay, name))
+    ports = {port["name"] for port in container["ports"]}
+    paths = {route.path for route in health_routes(lambda: True)}
+    asked = {}
+    for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+        probe = container[kind]["httpGet"]
+        assert probe["path"] in paths
+        assert probe["port"] in ports
+        speaks_tls = probe["port"] == "http" and settings_of(overlay, name).tls_certificate is not None
+        assert probe.get("scheme", "HTTP") == ("HTTPS" if speaks_tls else "HTTP")
+        asked[kind] = probe["path"]
+    assert asked == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+
+
+def test_the_emulators_health_is_asked_where_it_answers(settings_of):
+    """Its admin API is on loopback alone, so the probe runs inside, against the port that is set."""
+    port = settings_of("local", "emulator").admin_port
+    for kind in ("startupProbe", "livenessProbe"):
+        command = container_of(workload("local", "emulator"))[kind]["exec"]["command"]
+        assert f"http://127.0.0.1:{port}/health" in command[-1]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_callers_keys_and_certificate_are_where_the_scorer_looks(settings_of, overlay):
+    """The scorer finds its callers' keys, and on Azure its certificate, in the volume that is mounted."""
+    settings = settings_of(overlay, "scorer-http")
+    http = workload(overlay, "scorer-http")
+    (mount,) = (one for one in container_of(http)["volumeMounts"] if one["name"] == "keys")
+    (volume,) = (one for one in pod_of(http)["volumes"] if one["name"] == "keys")
+    files = {"api-keys"}
+    if overlay == "azure":
+        assert set(volume) == {"name", "csi"}
+        vault = resources(overlay)[
+            "SecretProviderClass", volume["csi"]["volumeAttributes"]["secretProviderClass"]
+        ]
+        objects = vault["spec"]["parameters"]["objects"]
+        files = {line.split(": ")[1] for line in objects.splitlines() if "objectAlias" in line}
+        assert settings.tls_certificate == settings.tls_key
+        assert settings.tls_certificate is not None
+        assert settings.tls_certificate.name in files
+        assert str(settings.tls_certificate.parent) == mount["mountPath"]
+    assert str(settings.api_keys_file.parent) == mount["mountPath"]
+    assert settings.api_keys_file.name in files
+
+
+def test_the_address_that_callers_reach_has_tls_and_asks_who_they_are(settings_of):
+    """There is no Ingress, and the one load balancer, inside the network, leads to TLS and keys."""
+    for overlay in OVERLAYS:
+        assert not of_kind(overlay, "Ingress", "Gateway", "HTTPRoute")
+    assert {one["spec"].get("type", "ClusterIP") for one in of_kind("local", "Service")} == {"ClusterIP"}
+    (balancer,) = (one for one in of_kind("azure", "Service") if one["spec"].get("type") == "LoadBalancer")
+    annotations = balancer["metadata"]["annotations"]
+    assert annotations["service.beta.kubernetes.io/azure-load-balancer-internal"] == "true"
+    assert balancer["spec"]["selector"] == {"app.kubernetes.io/name": "scorer-http"}
+    settings = settings_of("azure", "scorer-http")
+    assert settings.tls_certificate is not None
+    assert settings.api_keys_file is not None

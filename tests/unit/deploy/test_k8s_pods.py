@@ -1,0 +1,159 @@
+"""How pods are confined, stopped and kept apart."""
+
+import pytest
+
+from services.ingest.settings import IngestSettings
+from services.scorer.rest import listener
+from services.scorer.settings import ScorerSettings
+from services.scorer.stream import telemetry
+from services.simulator import __main__ as simulator
+from shared.hubs.receiving import RELEASE_GRACE_S
+from tests.manifests.kubectl import KUBECTL
+from tests.manifests.overlays import (
+    EVERYWHERE,
+    OVERLAYS,
+    WORKLOADS,
+    container_of,
+    of_kind,
+    pod_of,
+    pod_template,
+    resources,
+    workload,
+)
+
+pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="no kubectl: `make manifests` fetches one")
+
+# Volumes that Pod Security "restricted" lets a pod have.
+ALLOWED_VOLUMES = {
+    "configMap",
+    "csi",
+    "downwardAPI",
+    "emptyDir",
+    "ephemeral",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}
+# What each service takes at most from SIGTERM to its end, seconds.
+STOPS_WITHIN_S = {
+    "ingest": IngestSettings().drain_timeout_s + RELEASE_GRACE_S,
+    "scorer-stream": telemetry._CLOSE_S + telemetry._RELEASE_S + RELEASE_GRACE_S,
+    "scorer-http": ScorerSettings().http_drain_s + listener._LINGERING_S + listener._CLOSE_S,
+    "simulator": simulator._LONGEST_STOP_S,
+}
+
+
+@pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
+def test_a_pod_is_admitted_where_pod_security_is_restricted(overlay, name):
+    """No root, no new privileges, no capabilities, a read-only root, and nothing of the node mounted."""
+    pod = pod_of(workload(overlay, name))
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["runAsUser"] > 0
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    own = container_of(workload(overlay, name))["securityContext"]
+    assert own["allowPrivilegeEscalation"] is False
+    assert own["readOnlyRootFilesystem"] is True
+    assert own["capabilities"] == {"drop": ["ALL"]}
+    assert {kind for volume in pod["volumes"] for kind in volume if kind != "name"} <= ALLOWED_VOLUMES
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_namespace_refuses_pods_that_are_not_restricted(overlay):
+    """Whoever adds a pod here later is held to the same."""
+    labels = resources(overlay)["Namespace", "fleetprice"]["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+@pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
+def test_a_pod_is_told_nothing_that_it_was_not_given(overlay, name):
+    """No variables of other Services, which would be taken for misspelt settings, and no Kubernetes token."""
+    pod = pod_of(workload(overlay, name))
+    assert pod["enableServiceLinks"] is False
+    assert pod["automountServiceAccountToken"] is False
+    assert (
+        resources(overlay)["ServiceAccount", pod["serviceAccountName"]]["automountServiceAccountToken"]
+        is False
+    )
+
+
+@pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
+def test_a_pod_says_what_it_needs_and_gets_no_more(overlay, name):
+    """Processor, memory and disk are asked for and bounded; what is written to /tmp fits the bound."""
+    container = container_of(workload(overlay, name))
+    for resource in ("cpu", "memory", "ephemeral-storage"):
+        assert container["resources"]["requests"][resource]
+        assert container["resources"]["limits"][resource]
+    (tmp,) = (one for one in pod_of(workload(overlay, name))["volumes"] if one["name"] == "tmp")
+    assert tmp["emptyDir"]["sizeLimit"]
+
+
+@pytest.mark.parametrize(("overlay", "name"), [one for one in EVERYWHERE if one[1] in STOPS_WITHIN_S])
+def test_a_pod_is_given_the_time_that_it_takes_to_stop(overlay, name):
+    """From preStop to the last partition given back no kill comes in between."""
+    prestop = container_of(workload(overlay, name)).get("lifecycle", {}).get("preStop", {})
+    waits_s = prestop.get("sleep", {}).get("seconds", 0)
+    assert pod_of(workload(overlay, name))["terminationGracePeriodSeconds"] >= 1.2 * (
+        waits_s + STOPS_WITHIN_S[name]
+    )
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_callers_are_sent_elsewhere_before_a_scorer_stops(overlay):
+    """A scorer goes on serving for longer than its readiness probe takes to be believed."""
+    container = container_of(workload(overlay, "scorer-http"))
+    waits_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert waits_s >= 5
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+@pytest.mark.parametrize("name", ["ingest", "scorer-stream", "scorer-http"])
+def test_pods_of_a_kind_are_spread_and_drained_one_at_a_time(overlay, name):
+    """A zone or a node that is lost takes some of them along; draining nodes takes one after another."""
+    own = {"matchLabels": {"app.kubernetes.io/name": name}}
+    assert pod_template(workload(overlay, name))["metadata"]["labels"].items() >= own["matchLabels"].items()
+    spread = pod_of(workload(overlay, name))["topologySpreadConstraints"]
+    assert {one["topologyKey"] for one in spread} == {"topology.kubernetes.io/zone", "kubernetes.io/hostname"}
+    assert all(one["labelSelector"] == own for one in spread)
+    assert resources(overlay)["PodDisruptionBudget", name]["spec"]["selector"] == own
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_traffic_is_denied_unless_a_policy_names_it(overlay):
+    """Everything is denied first; each policy that allows something names pods and ports that exist."""
+    policies = of_kind(overlay, "NetworkPolicy")
+    deny = resources(overlay)["NetworkPolicy", "default-deny"]["spec"]
+    assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    ports = {
+        one["metadata"]["name"]: {port["name"] for port in container_of(one).get("ports", [])}
+        for one in of_kind(overlay, *WORKLOADS)
+    }
+    for policy in policies:
+        for rule in policy["spec"].get("ingress", []):
+            wanted = {port["port"] for port in rule["ports"]}
+            assert all(wanted <= ports[name] for name in selected(policy["spec"]["podSelector"]))
+
+
+def test_who_reads_a_hub_may_reach_azure_and_the_trainer_may_not():
+    """AMQP is open to those with a hub, https to those with the lake, the node's metadata to nobody."""
+    open_to = {}
+    for policy in of_kind("azure", "NetworkPolicy"):
+        for rule in policy["spec"].get("egress", []):
+            for target in rule["to"]:
+                if "ipBlock" in target:
+                    assert target["ipBlock"]["except"] == ["169.254.169.254/32"]
+                    for name in selected(policy["spec"]["podSelector"]):
+                        open_to[name] = {port["port"] for port in rule["ports"]}
+    assert open_to == {
+        "ingest": {5671, 443},
+        "scorer-stream": {5671, 443},
+        "simulator": {5671, 443},
+        "scorer-http": {443},
+    }
+
+
+def selected(selector):
+    """Names of the workloads that a policy is for."""
+    if "matchLabels" in selector:
+        return [selector["matchLabels"]["app.kubernetes.io/name"]]
+    return [name for one in selector.get("matchExpressions", []) for name in one["values"]]
