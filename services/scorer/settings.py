@@ -10,8 +10,8 @@ from shared.settings import WorldSettings
 
 DEVELOPMENT_API_KEY = "fleetprice-dev-key"
 
-# 1,000 predictions of the longest contents stay below the hub's limit of 1 MiB an event (a test holds it).
-MAX_ROWS_LIMIT = 1_000
+# As many are priced together at most.
+MAX_ROWS_LIMIT = 4_000
 
 
 class ScorerSettings(WorldSettings):
@@ -77,7 +77,13 @@ class ScorerSettings(WorldSettings):
     output: Literal["auto", "ndjson", "arrow"] = Field(
         "auto", description="Bodies of predictions; auto: Arrow where the readings came as Arrow, else NDJSON"
     )
-    max_rows: int = Field(1_000, ge=1, le=MAX_ROWS_LIMIT, description="Most predictions in one output event")
+    max_rows: int = Field(
+        MAX_ROWS_LIMIT,
+        ge=1,
+        le=MAX_ROWS_LIMIT,
+        description="Most predictions in one output event, as far as the limit of 1 MiB lets it; of JSON "
+        "1,000 at most",
+    )
     max_events: int = Field(500, ge=1, description="Most source events taken in at once")
     prefetch: int = Field(
         10_000,

@@ -21,6 +21,10 @@ from shared.model_manifest import Manifest
 # What a prediction takes over from its reading.
 CARRIED = ("vehicle_id", "reading_no", "reading_at")
 _SCHEMA_VERSION = 1
+# 1,000 lines of the longest contents stay below the hub's limit of 1 MiB an event, and so does a body of so
+# many bytes of columns (tests hold both).
+MOST_LINES = 1_000
+_MOST_BYTES = 900_000
 
 Output = Literal["auto", "ndjson", "arrow"]
 Body = tuple[bytes, str]
@@ -55,9 +59,10 @@ class PredictionBodies:
         """Parts of at most `max_rows` readings, each with body and content type of its output event."""
         if self._output == "arrow" or (self._output == "auto" and chunk.is_arrow):
             batch = self._batch(chunk, priced, predicted_at)
-            for start in range(0, len(chunk), max_rows):
-                yield chunk.part(start, max_rows), (write_stream(batch.slice(start, max_rows)), ARROW)
+            for start, rows in _fitting(batch, 0, len(chunk), max_rows):
+                yield chunk.part(start, rows), (write_stream(batch.slice(start, rows)), ARROW)
             return
+        max_rows = min(max_rows, MOST_LINES)
         lines = self._lines(chunk, priced, predicted_at)
         for start in range(0, len(chunk), max_rows):
             yield chunk.part(start, max_rows), self._json(lines[start : start + max_rows])
@@ -108,6 +113,16 @@ class PredictionBodies:
             }
             self._repeated_rows = rows
         return self._repeated_columns
+
+
+def _fitting(batch: pa.RecordBatch, start: int, end: int, max_rows: int) -> Iterator[tuple[int, int]]:
+    """Where parts of the rows from `start` to `end` begin that fit an event, and their rows."""
+    for first in range(start, end, max_rows):
+        rows = min(max_rows, end - first)
+        if rows > 1 and batch.slice(first, rows).nbytes > _MOST_BYTES:
+            yield from _fitting(batch, first, first + rows, (rows + 1) // 2)
+        else:
+            yield first, rows
 
 
 def _carried_values(chunk: Chunk) -> list[list[Any]]:

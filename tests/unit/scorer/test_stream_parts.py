@@ -104,17 +104,20 @@ def test_predictions_say_the_same_in_every_form(pricer, form):
     assert found[0][0].predicted_at == found[0][0].reading_at == AT
 
 
-@pytest.mark.parametrize("form", ["ndjson", "arrow"])
-def test_the_largest_output_event_fits_the_hub(pricer, form):
+@pytest.mark.parametrize(("form", "least_events"), [("ndjson", 4), ("arrow", 2)])
+@pytest.mark.parametrize("letter", ["\x01", "\U0001f697"])
+def test_the_largest_output_events_fit_the_hub(pricer, form, least_events, letter):
     """The most rows that the settings allow, of the longest contents, stay below the hub's event limit."""
-    longest = readings(MAX_ROWS_LIMIT, vehicle_id="\x01" * 64)
+    longest = readings(MAX_ROWS_LIMIT, vehicle_id=letter * 64)
     decoded = Decoded(longest, (), None, range(MAX_ROWS_LIMIT))
     chunk = chunk_of_event(2**62, 0, decoded, CARRIED)
     everything = (1 << len(pricer.fields)) - 1
     encoder = PredictionBodies(pricer.manifest, 31, form)
     whole = priced(MAX_ROWS_LIMIT, pricer.fields, everything)
-    ((_, (body, _)),) = encoder.encoded(chunk, whole, AT, MAX_ROWS_LIMIT)
-    assert len(body) < 0.95 * MAX_EVENT_BYTES
+    made = list(encoder.encoded(chunk, whole, AT, MAX_ROWS_LIMIT))
+    assert all(len(body) < 0.95 * MAX_EVENT_BYTES for _, (body, _) in made)
+    assert len(made) >= least_events
+    assert [int(line) for part, _ in made for line in part.lines] == list(range(MAX_ROWS_LIMIT))
 
 
 def test_arrow_predictions_have_the_contracts_schema(pricer):
