@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 
 import pytest
 
@@ -13,10 +14,11 @@ from services.trainer.settings import TrainerSettings
 from shared.errors import SettingsError
 from shared.metrics import health_routes
 from shared.settings import read_settings
-from tests.manifests.kubectl import KUBECTL
+from tests.manifests.kubectl import KUBECTL, ROOT
 from tests.manifests.overlays import (
     EVERYWHERE,
     OVERLAYS,
+    WORKLOADS,
     config_of,
     container_of,
     of_kind,
@@ -174,3 +176,23 @@ def test_the_address_that_callers_reach_has_tls_and_asks_who_they_are(settings_o
     settings = settings_of("azure", "scorer-http")
     assert settings.tls_certificate is not None
     assert settings.api_keys_file is not None
+
+
+def test_the_guide_makes_the_secrets_that_pods_ask_for():
+    """What docs/deploy.md creates has the names and variables that the manifests and services read."""
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    created = {
+        name: set(re.findall(r"--from-literal (\w[\w-]*)=", body))
+        for name, body in re.findall(r"create secret generic ([\w-]+)((?:[^\n]*\\\n)*[^\n]*)", guide)
+    }
+    assert created == {name: set(values) for name, values in OF_SECRETS.items()} | {
+        "scorer-keys": {"api-keys"}
+    }
+    asked = {secret for one in of_kind("local", *WORKLOADS) for secret in config_of("local", one)[1]}
+    asked |= {
+        volume["secret"]["secretName"]
+        for one in of_kind("local", *WORKLOADS)
+        for volume in pod_of(one)["volumes"]
+        if "secret" in volume
+    }
+    assert asked == set(created)
