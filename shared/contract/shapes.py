@@ -45,11 +45,12 @@ class Shape:
         decoder = msgspec.json.Decoder(record)
         self.record = decoder.decode
         self.lines = decoder.decode_lines
-        self._places = {field.encode_name: place for place, field in enumerate(fields)}
-
-        self._kinds = [
-            kind_of(pa.string() if self._is_text(name) else self._type(name)) for name in self._places
-        ]
+        places = {field.encode_name: place for place, field in enumerate(fields)}
+        self._layout = [(name, places.get(name)) for name in contract.schema.names]
+        self._instants = [at for at, one in enumerate(contract.schema) if pa.types.is_timestamp(one.type)]
+        self._texts = {contract.schema.field(at).name for at in self._instants} if texts else set()
+        types = {one.name: pa.string() if one.name in self._texts else one.type for one in contract.schema}
+        self._kinds = [kind_of(types[name]) for name in places]
 
     def parts(self, records: Sequence[Struct]) -> list[Part]:
         """Some records, at least one, as a part of each column that the shape has."""
@@ -63,30 +64,21 @@ class Shape:
         """
         of_columns = list(zip(*parts, strict=True))
         columns = [
-            self._column(field.name, of_columns[self._places[field.name]], rows)
-            if field.name in self.names
-            else self._absent.column(field.name, rows)
-            for field in self.contract.schema
+            self._absent.column(name, rows) if place is None else self._column(name, place, of_columns, rows)
+            for name, place in self._layout
         ]
+        timely = min((_timely(columns[at]) for at in self._instants), default=rows)
         batch = pa.record_batch([*columns, self._absent.unknown(rows)], schema=self.contract.columns)
-        timely = min((_timely(one) for one in columns if pa.types.is_timestamp(one.type)), default=rows)
         return batch if timely == rows else batch.slice(0, timely)
 
-    def _column(self, name: str, parts: Sequence[Part], rows: int) -> pa.Array:
-        column = self._kinds[self._places[name]].array(parts, rows)
-        if not self._is_text(name):
+    def _column(self, name: str, place: int, parts: Sequence[Sequence[Part]], rows: int) -> pa.Array:
+        column = self._kinds[place].array(parts[place], rows)
+        if name not in self._texts:
             return column
         instants = instants_in(column)
         if instants is None:
             raise OddInstant(name)
         return instants
-
-    def _type(self, name: str) -> pa.DataType:
-        return self.contract.schema.field(name).type
-
-    def _is_text(self, name: str) -> bool:
-        """Whether a column of instants is decoded as texts."""
-        return self.texts and pa.types.is_timestamp(self._type(name))
 
 
 class SeenShape:
