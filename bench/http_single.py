@@ -1,7 +1,6 @@
 """One vehicle a request over HTTP, against a bare aiohttp and onnxruntime handler of the same graph.
 
-`python -m bench.http_single` prints each server's own processor time a request, alone and with 32 callers at
-once: what it costs whatever else the machine does. The load comes from a process of its own.
+`python -m bench.http_single` prints each server's own processor time a request, from one caller at a time to 32: what it costs whatever else the machine does. The load comes from a process of its own.
 """
 
 import asyncio
@@ -16,7 +15,7 @@ from bench.figures import Figure
 
 # Many short rounds in turn, the best of each: what else the machine does disturbs only some of them.
 ROUNDS, REQUESTS = 12, 960
-CALLERS = (1, 32)
+CALLERS = (1, 2, 4, 8, 32)
 BODY = json.dumps(
     {
         "make": "ford",

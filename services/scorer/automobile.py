@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.scorer.model import PriceModel
 from services.scorer.pricing import ROWS_PRICED
@@ -34,13 +35,18 @@ class AutomobilePricer:
         """
         cat = [[_word(each.get(name)) for name in self._words] for each in automobiles]
         num = [[each.get(name) for name in self._numbers] for each in automobiles]
-        price, _, _ = self._model.run(np.array(cat, dtype=np.object_), np.array(num, dtype=np.float32))
-        ROWS_PRICED.inc(len(automobiles))
-        prices: list[float] = price.astype(np.float64).round(2).tolist()
+        prices: list[float] = self.amounts(cat, np.array(num, dtype=np.float32))[0].tolist()
         return prices
+
+    def amounts(self, words: Sequence[Sequence[str]], numbers: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Price, lower, upper [3, N] of rows as the manifest orders them; "" and NaN are missing."""
+        cat = np.array([[canonical(word) for word in row] for row in words], dtype=np.object_)
+        outputs = self._model.run(cat, numbers)
+        ROWS_PRICED.inc(len(numbers))
+        return np.array(outputs, dtype=np.float64).round(2)
 
 
 def _word(value: str | float | None) -> str:
     if value is None:
         return ""
-    return canonical(value) if isinstance(value, str) else f"{value:g}"
+    return value if isinstance(value, str) else f"{value:g}"

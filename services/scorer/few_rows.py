@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from services.scorer.vocabulary import Vocabulary
@@ -54,6 +55,21 @@ class FewRows:
         for row, values in enumerate(num.tolist()):
             flags[row] |= self._unseen_numbers(values)
         return cat, np.ascontiguousarray(num), np.array(flags, dtype=np.intp)
+
+    def one(self, record: Struct) -> tuple[NDArray[np.object_], NDArray[np.float32], int]:
+        """The same of one record that carries the contract's fields."""
+        flags, codes, cat = 0, [], []
+        for k, (name, code_of, words, known) in enumerate(self._words):
+            code = code_of(getattr(record, name))
+            codes.append(code)
+            cat.append(words[code])
+            if code >= known:
+                flags |= 1 << k
+        if (codes[self._make], codes[self._model]) not in self._pairs:
+            flags |= 1 << self._model
+        num = np.array([[getattr(record, name) for name in self._numbers]], dtype=np.float32)
+        flags |= self._unseen_numbers(num[0].tolist())
+        return np.array([cat], dtype=np.object_), num, flags
 
     def _unseen_numbers(self, values: Sequence[float]) -> int:
         flags = 0

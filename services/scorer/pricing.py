@@ -7,6 +7,7 @@ else that the model needs is inside the graph.
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -18,7 +19,7 @@ from prometheus_client import Counter, Histogram
 
 from services.scorer.few_rows import MOST_ROWS, FewRows
 from services.scorer.known_prices import Cells, Known, KnownPrices
-from services.scorer.model import PriceModel
+from services.scorer.model import Outputs, PriceModel
 from services.scorer.vocabulary import Codes, Vocabulary
 from shared.contract.reading import Reading
 from shared.errors import ModelUnusable
@@ -36,6 +37,8 @@ _MOST_CELLS = 2**63
 Column: TypeAlias = pa.Array | Sequence[Any]
 Columns: TypeAlias = Mapping[str, Column]
 Floats = NDArray[np.float64]
+# Price, lower, upper, and the fields that are missing or were never seen in training.
+PricedOne: TypeAlias = tuple[float, float, float, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,12 @@ class Priced:
 
     def names_of(self, flags: int) -> tuple[str, ...]:
         """The fields that one vehicle's flags stand for."""
-        return tuple(field for bit, field in enumerate(self.fields) if flags >> bit & 1)
+        return _names_of(self.fields, flags)
+
+    def rows(self) -> list[PricedOne]:
+        """Row by row."""
+        amounts = (self.price.tolist(), self.lower.tolist(), self.upper.tolist())
+        return list(zip(*amounts, self.extrapolated(), strict=True))
 
 
 class Pricer:
@@ -82,6 +90,7 @@ class Pricer:
             raise ModelUnusable(f"the model takes what no reading has: {', '.join(sorted(strange))}")
         self._pairs = self._known_pairs(model.manifest.models_of_make)
         bounds = tuple(zip(self._minimum.tolist(), self._maximum.tolist(), strict=True))
+        self._names_of = lru_cache(maxsize=1024)(partial(_names_of, self.fields))
         self._few_rows = FewRows(self._words, self._numbers, bounds, self._pairs)
         self._cells = self._cells_of(model)
         self._known_prices = KnownPrices()
@@ -108,6 +117,15 @@ class Pricer:
         ROWS_PRICED.inc(len(makes))
         price, lower, upper = known.money
         return Priced(price, lower, upper, known.flags, self.fields)
+
+    def price_one(self, record: Struct) -> PricedOne:
+        """The same of one record that carries the contract's fields, without whole columns' fixed costs."""
+        cat, num, flags = self._few_rows.one(record)
+        started_s = time.perf_counter()
+        price, lower, upper = self._model.run(cat, num)
+        MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
+        ROWS_PRICED.inc()
+        return _cents(price), _cents(lower), _cents(upper), self._names_of(flags)
 
     def _run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Floats:
         started_s = time.perf_counter()
@@ -151,6 +169,15 @@ class Pricer:
         pairs[makes.known :] = False
         pairs[:, models.known :] = False
         return pairs
+
+
+def _names_of(fields: tuple[str, ...], flags: int) -> tuple[str, ...]:
+    return tuple(field for bit, field in enumerate(fields) if flags >> bit & 1)
+
+
+def _cents(amount: Outputs) -> float:
+    """Of one row, to the hundredth, as numpy rounds."""
+    return round(amount.item() * 100) / 100
 
 
 def _floats(column: Column) -> NDArray[np.float32]:

@@ -12,9 +12,14 @@ from aiohttp.typedefs import Handler
 from services.scorer.rest.api_keys import ApiKeys
 from services.scorer.rest.automobile import AutomobileEndpoint
 from services.scorer.rest.callers import Callers
-from services.scorer.rest.inference import InferenceEndpoint
+from services.scorer.rest.entrance import ENTRANCE, Entrance
+from services.scorer.rest.inference import (
+    AutomobileInference,
+    InferenceEndpoint,
+    PriceInference,
+    ServedInference,
+)
 from services.scorer.rest.key_sources import accepted_keys
-from services.scorer.rest.middlewares import ENTRANCE, Entrance
 from services.scorer.rest.models import ModelsEndpoint
 from services.scorer.rest.openapi import openapi_document
 from services.scorer.rest.operations import HEALTH, OPERATIONS
@@ -45,13 +50,12 @@ def make_app(
     tokens = EntraTokens(_demands(settings), signing_keys) if signing_keys else None
     callers = Callers(keys, tokens, settings.vehicles_per_s, settings.vehicles_burst)
     entrance = Entrance(callers, settings.max_requests, is_draining)
-    app = web.Application(middlewares=[entrance.serve], client_max_size=settings.max_body_bytes)
+    app = web.Application(client_max_size=settings.max_body_bytes)
     app[ENTRANCE] = entrance
     runs = SharedRuns(served, settings.max_waiting_vehicles)
     handlers = _handlers(settings, served, automobile, runs, is_ready)
-    app.add_routes(health_routes(is_ready))
-    app.add_routes(_routes(handlers))
-    app.add_routes(reference_routes(openapi_document([*handlers, *HEALTH])))
+    reference = reference_routes(openapi_document([*handlers, *HEALTH]))
+    app.add_routes(entrance.routes([*health_routes(is_ready), *_routes(handlers), *reference]))
     if settings.api_keys_file is not None:
         renew = partial(_renew, keys, settings)
         app.cleanup_ctx.append(
@@ -71,7 +75,10 @@ def _handlers(
 ) -> dict[str, Handler]:
     """Who answers which operation, by its id."""
     timeout_s = settings.body_timeout_s
-    inference = InferenceEndpoint(served, runs, is_ready, timeout_s)
+    models: list[ServedInference] = [PriceInference(served, runs)]
+    if automobile is not None:
+        models.append(AutomobileInference(automobile))
+    inference = InferenceEndpoint(models, is_ready, timeout_s)
     handlers: dict[str, Handler] = {
         "priceVehicles": PricesEndpoint(runs, timeout_s).handle,
         "listModels": ModelsEndpoint([served, automobile] if automobile else [served]).handle,

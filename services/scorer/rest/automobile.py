@@ -2,9 +2,10 @@
 
 from aiohttp import web
 
+from services.scorer.rest.answers import Answer
 from services.scorer.rest.automobiles import decode_automobiles, encode_scores
 from services.scorer.rest.bodies import JSON, read_body, refuse_unless
-from services.scorer.rest.middlewares import CALLER
+from services.scorer.rest.entrance import CALLER
 from services.scorer.serving import ServedAutomobileModel
 
 
@@ -13,11 +14,11 @@ class AutomobileEndpoint:
         self._served = served
         self._body_timeout_s = body_timeout_s
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> Answer:
         """Raises Refusal where a row cannot be priced: the app knows no errors beside results."""
         refuse_unless(request, (JSON,))
         sent, given = decode_automobiles(await read_body(request, self._body_timeout_s))
         if len(sent) > 1:
             request[CALLER].charge(len(sent) - 1)  # one was charged at the entrance
         prices = self._served.pricer.price(given)
-        return web.Response(body=encode_scores(sent, prices), content_type=JSON)
+        return Answer(encode_scores(sent, prices), JSON)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.scorer.rest.problems import Refusal
 
@@ -13,10 +13,10 @@ JSON = "application/json"
 
 def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
     """Raises Refusal (415) for another content type, or for a compressed body."""
-    given = request.headers.get("Content-Type")
+    given = request.headers.get(hdrs.CONTENT_TYPE)
     if given and given not in accepted and request.content_type not in accepted:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-type", f"send {' or '.join(accepted)}")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
         raise Refusal(
             HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
             "compressed",
@@ -27,11 +27,14 @@ def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
 
 async def read_body(request: web.Request, timeout_s: float) -> bytes:
     """The whole body. Raises Refusal: 413 too large, 408 too slow, 400 broken off or badly framed."""
-    if (request.content_length or 0) > request.client_max_size:
-        raise web.HTTPRequestEntityTooLarge(request.client_max_size)
     try:
         if request.content.is_eof():  # it came with its head, as nearly all do: nothing to wait for
-            return await request.read()
+            body = request.content.read_nowait()
+            if len(body) > request.client_max_size:
+                raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+            return body
+        if (request.content_length or 0) > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
         async with asyncio.timeout(timeout_s):
             return await request.read()
     except TimeoutError as error:

@@ -41,18 +41,26 @@ class Callers:
         self._per_s, self._burst = per_s, burst
         self._met: OrderedDict[str, Caller] = OrderedDict()
 
+    def with_key(self, authorization: str | None) -> Caller | None:
+        """The caller whose key this is; None where it is none."""
+        scheme, _, credential = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        name = self._keys.name_of(credential.strip())
+        return None if name is None else self._caller(name)
+
     async def identify(self, authorization: str | None) -> Caller:
-        """Raises Refusal: 401 without an accepted key or token, 403 for a token without the role."""
+        """Who has no key. Raises Refusal: 401 without an accepted token, 403 for one without the role."""
         scheme, _, credential = (authorization or "").partition(" ")
         if scheme.lower() != "bearer":
             detail = "send `Authorization: Bearer KEY`"
             raise _unauthorized(detail, _REALM)
         credential = credential.strip()
-        name = self._keys.name_of(credential)
-        if name is None and self._tokens is not None and looks_like_token(credential):
-            name = await self._tokens.name_of(credential)
-        if name is None:
+        if self._tokens is None or not looks_like_token(credential):
             raise _unauthorized("the key is not accepted", f'{_REALM}, error="invalid_token"')
+        name = await self._tokens.name_of(credential)
+        if name is None:
+            raise _unauthorized("the token is not accepted", f'{_REALM}, error="invalid_token"')
         return self._caller(name)
 
     def _caller(self, name: str) -> Caller:

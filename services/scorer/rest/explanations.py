@@ -8,7 +8,7 @@ import msgspec
 from multidict import MultiMapping
 
 from services.scorer.explanation import Explainer, Explanation
-from services.scorer.pricing import Priced, Pricer
+from services.scorer.pricing import PricedOne, Pricer
 from services.scorer.rest.problems import Refusal, overloaded
 
 MAX_EXPLAINED = 20
@@ -40,7 +40,7 @@ class Explanations:
         self._requests = 0
 
     async def of(
-        self, pricer: Pricer, vehicles: Sequence[msgspec.Struct], priced: Priced
+        self, pricer: Pricer, vehicles: Sequence[msgspec.Struct], priced: Sequence[PricedOne]
     ) -> list[Explanation]:
         """One a vehicle. Raises Refusal: 503 while too many wait, 501 for a version without its trees."""
         explainer = pricer.explainer
@@ -57,11 +57,13 @@ class Explanations:
             self._requests -= 1
 
 
-def _explained(explainer: Explainer, vehicles: Sequence[msgspec.Struct], priced: Priced) -> list[Explanation]:
-    rows = zip(vehicles, priced.price.tolist(), priced.extrapolated(), strict=True)
+def _explained(
+    explainer: Explainer, vehicles: Sequence[msgspec.Struct], priced: Sequence[PricedOne]
+) -> list[Explanation]:
+    rows = zip(vehicles, priced, strict=True)
     return [
         explainer.explain(msgspec.structs.asdict(vehicle), price, extrapolated)
-        for vehicle, price, extrapolated in rows
+        for vehicle, (price, _, _, extrapolated) in rows
     ]
 
 

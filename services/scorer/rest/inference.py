@@ -1,23 +1,27 @@
 """The Open Inference Protocol, version 2: what ML tooling speaks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import msgspec
+import numpy as np
 from aiohttp import web
 from msgspec import Meta, Struct
+from numpy.typing import NDArray
 
 from services.scorer.model import OUTPUTS
-from services.scorer.pricing import Columns, Pricer
+from services.scorer.rest.answers import Answer
 from services.scorer.rest.bodies import JSON, read_body, refuse_unless
+from services.scorer.rest.entrance import CALLER
 from services.scorer.rest.inference_requests import Rows, decode_rows, encode_answer
-from services.scorer.rest.middlewares import CALLER
 from services.scorer.rest.problems import Refusal
 from services.scorer.rest.shared_runs import SharedRuns
 from services.scorer.rest.tensors import BYTES, FP32, TensorRefused
-from services.scorer.serving import ServedModel
+from services.scorer.rest.vehicles import PRICING_FIELDS, VEHICLE
+from services.scorer.serving import ServedAutomobileModel, ServedModel
 from shared import __version__
+from shared.model_manifest import Manifest
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 BINARY = "application/octet-stream"
@@ -49,14 +53,55 @@ class InferenceError(Struct, frozen=True):
     error: str
 
 
-class InferenceEndpoint:
-    """The served model under its own name and version."""
+class ServedInference(Protocol):
+    """A model as the protocol serves it."""
 
-    def __init__(
-        self, served: ServedModel, runs: SharedRuns, is_ready: Callable[[], bool], body_timeout_s: float
-    ) -> None:
+    @property
+    def manifest(self) -> Manifest:
+        """Of the version that is served now."""
+
+    async def amounts(self, rows: Rows) -> NDArray[np.float64]:
+        """Price, lower, upper [3, N]. Raises Refusal."""
+
+
+class PriceInference:
+    """The price model: its rows are priced together with those of other requests."""
+
+    def __init__(self, served: ServedModel, runs: SharedRuns) -> None:
         self._served = served
         self._runs = runs
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._served.pricer.manifest
+
+    async def amounts(self, rows: Rows) -> NDArray[np.float64]:
+        self._runs.refuse_if_full()
+        _, priced = await self._runs.price(_records(self._served.pricer.fields, rows))
+        return np.array([amounts for *amounts, _ in priced]).T
+
+
+class AutomobileInference:
+    """The automobile model."""
+
+    def __init__(self, served: ServedAutomobileModel) -> None:
+        self._served = served
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._served.pricer.manifest
+
+    async def amounts(self, rows: Rows) -> NDArray[np.float64]:
+        return self._served.pricer.amounts(rows.words, rows.numbers)
+
+
+class InferenceEndpoint:
+    """The served models, each under its own name and version."""
+
+    def __init__(
+        self, models: Sequence[ServedInference], is_ready: Callable[[], bool], body_timeout_s: float
+    ) -> None:
+        self._models = {one.manifest.name: one for one in models}
         self._is_ready = is_ready
         self._body_timeout_s = body_timeout_s
 
@@ -84,33 +129,34 @@ class InferenceEndpoint:
         self._named(request)
         return web.Response()
 
-    async def infer(self, request: web.Request) -> web.Response:
+    async def infer(self, request: web.Request) -> web.StreamResponse:
         """Raises Refusal where the request as a whole cannot be served."""
         refuse_unless(request, (JSON, BINARY))
         body = await read_body(request, self._body_timeout_s)
-        self._runs.refuse_if_full()
-        pricer = self._named(request)
+        model = self._named(request)
+        # From this look to the run there is no await: they are of one version.
+        manifest = model.manifest
         try:
-            rows = decode_rows(body, _json_size(request, body), pricer.manifest.inputs)
+            rows = decode_rows(body, _json_size(request, body), manifest.inputs)
         except TensorRefused as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, "invalid-tensor", str(error)) from error
         request[CALLER].charge(len(rows.words) - 1)  # one was charged at the entrance
-        # Between the look at the model above and the run there is no await: they are of one version.
-        pricer, priced = await self._runs.price(lambda pricer: _columns(pricer, rows))
-        model = (pricer.manifest.name, pricer.manifest.version)
-        answer, json_size = encode_answer(model, rows, (priced.price, priced.lower, priced.upper))
+        amounts = await model.amounts(rows)
+        answer, json_size = encode_answer((manifest.name, manifest.version), rows, list(amounts))
         if json_size is None:
-            return web.Response(body=answer, content_type=JSON)
-        return web.Response(body=answer, content_type=BINARY, headers={HEADER_LENGTH: str(json_size)})
+            return Answer(answer, JSON)
+        response = Answer(answer, BINARY)
+        response.headers[HEADER_LENGTH] = str(json_size)
+        return response
 
-    def _named(self, request: web.Request) -> Pricer:
-        """The model that the path names, if it is the one that is served. Raises Refusal (404)."""
-        pricer = self._served.pricer
-        name, version = request.match_info["name"], request.match_info.get("version", "")
-        if name != pricer.manifest.name or version not in ("", pricer.manifest.version):
-            served = f"{pricer.manifest.name}, version {pricer.manifest.version}"
-            raise Refusal(HTTPStatus.NOT_FOUND, "no-such-model", f"the model served is {served}")
-        return pricer
+    def _named(self, request: web.Request) -> ServedInference:
+        """The model that the path names, if it is one that is served. Raises Refusal (404)."""
+        model = self._models.get(request.match_info["name"])
+        version = request.match_info.get("version", "")
+        if model is None or version not in ("", model.manifest.version):
+            served = ", ".join(f"{name} {one.manifest.version}" for name, one in self._models.items())
+            raise Refusal(HTTPStatus.NOT_FOUND, "no-such-model", f"the models and versions served: {served}")
+        return model
 
 
 def _json_size(request: web.Request, body: bytes) -> int:
@@ -122,11 +168,14 @@ def _json_size(request: web.Request, body: bytes) -> int:
     return int(given)
 
 
-def _columns(pricer: Pricer, rows: Rows) -> Columns:
-    inputs = pricer.manifest.inputs
-    words = dict(zip((one.name for one in inputs.cat), zip(*rows.words, strict=True), strict=True))
-    numbers = zip((one.name for one in inputs.num), rows.numbers.T.tolist(), strict=True)
-    return {**words, **dict(numbers)}
+def _records(fields: Sequence[str], rows: Rows) -> list[Struct]:
+    """A vehicle of each row; `fields` are those that the model takes, in its order."""
+    unnamed = dict.fromkeys(PRICING_FIELDS)
+    values = zip(rows.words, rows.numbers.tolist(), strict=True)
+    return [
+        VEHICLE(**{**unnamed, **dict(zip(fields, (*words, *numbers), strict=True))})
+        for words, numbers in values
+    ]
 
 
 def _json(value: Struct) -> web.Response:

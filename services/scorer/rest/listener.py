@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from services.scorer.rest.middlewares import ENTRANCE
+from services.scorer.rest.entrance import ENTRANCE
 from services.scorer.rest.watched_files import apply_changes
 from services.scorer.settings import ScorerSettings
 from shared.errors import PortInUse, SettingsError

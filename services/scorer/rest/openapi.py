@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from services.scorer.rest.bodies import JSON
+from services.scorer.rest.entrance import INFERENCE, REQUEST_ID
 from services.scorer.rest.inference import BINARY, HEADER_LENGTH, InferenceError
-from services.scorer.rest.middlewares import INFERENCE, REQUEST_ID
 from services.scorer.rest.operations import OPERATIONS, Health, Operation, Parameter
 from services.scorer.rest.prices import Price, Prices, Unpriced
 from services.scorer.rest.problems import CONTENT_TYPE, Problem

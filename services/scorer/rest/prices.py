@@ -1,21 +1,23 @@
 """`POST /v1/prices`: one vehicle or up to 1,000, priced in one run of the model."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Annotated
 
 import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
-from msgspec.structs import replace
 
 from services.scorer.explanation import Explanation
-from services.scorer.pricing import Priced, Pricer
+from services.scorer.pricing import PricedOne
+from services.scorer.rest.answers import Answer
 from services.scorer.rest.bodies import JSON, read_body, refuse_unless
+from services.scorer.rest.entrance import CALLER
 from services.scorer.rest.explanations import Explanations, is_asked_for, refuse_if_too_many
-from services.scorer.rest.middlewares import CALLER
 from services.scorer.rest.problems import Problem
-from services.scorer.rest.shared_runs import SharedRuns, columns_of_records
+from services.scorer.rest.shared_runs import SharedRuns
 from services.scorer.rest.vehicles import Id, Item, decode_vehicles
+from shared.model_manifest import Manifest
 
 
 class Price(Struct, frozen=True, kw_only=True):
@@ -59,10 +61,10 @@ class PricesEndpoint:
         self._body_timeout_s = body_timeout_s
         self._explanations = Explanations()
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> Answer:
         """Raises Refusal where the request as a whole cannot be served."""
         refuse_unless(request, (JSON,))
-        is_explained = bool(request.query_string) and is_asked_for(request.query)
+        is_explained = bool(request.rel_url.raw_query_string) and is_asked_for(request.query)
         body = await read_body(request, self._body_timeout_s)
         self._runs.refuse_if_full()
         items = decode_vehicles(body)
@@ -70,45 +72,39 @@ class PricesEndpoint:
             request[CALLER].charge(len(items) - 1)  # one was charged at the entrance
         if is_explained:
             refuse_if_too_many(len(items))
-        answer = Prices(await self._answers(items, is_explained=is_explained))
-        return web.Response(body=_ENCODER.encode(answer), content_type=JSON)
+        answers = await self._answers(items, is_explained=is_explained)
+        return Answer(_ENCODER.encode(Prices(answers)), JSON)
 
     async def _answers(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
         vehicles = [item.vehicle for item in items if item.vehicle is not None]
         if not vehicles:
-            return [Unpriced(id=_echoed(item.id), error=item.error) for item in items if item.error]
-        pricer, priced = await self._runs.price(columns_of_records(vehicles))
-        answers = prices(pricer, priced, [item.id for item in items if item.vehicle is not None])
+            return [_unpriced(item.id, item.error) for item in items if item.error]
+        pricer, priced = await self._runs.price(vehicles)
+        explanations: Iterable[Explanation | UnsetType] = repeat(UNSET)
         if is_explained:
             explanations = await self._explanations.of(pricer, vehicles, priced)
-            answers = (
-                replace(answer, explanation=explanation)
-                for answer, explanation in zip(answers, explanations, strict=True)
-            )
-        if len(vehicles) == len(items):
-            return list(answers)
+        answers = zip(priced, explanations)  # noqa: B905 - one of them may be endless
         return [
-            Unpriced(id=_echoed(item.id), error=item.error) if item.error else next(answers) for item in items
+            _unpriced(item.id, item.error) if item.error else _price(pricer.manifest, item.id, *next(answers))
+            for item in items
         ]
 
 
-def prices(pricer: Pricer, priced: Priced, ids: Sequence[Id]) -> Iterator[Price]:
-    """One answer a row, in order."""
-    manifest = pricer.manifest
-    amounts = zip(priced.price.tolist(), priced.lower.tolist(), priced.upper.tolist(), strict=True)
-    for given, (price, lower, upper), extrapolated in zip(ids, amounts, priced.extrapolated(), strict=True):
-        yield Price(
-            id=_echoed(given),
-            price=price,
-            lower=lower,
-            upper=upper,
-            currency=manifest.currency,
-            coverage=manifest.coverage,
-            model=manifest.name,
-            version=manifest.version,
-            extrapolated=extrapolated,
-        )
+def _price(manifest: Manifest, given: Id, priced: PricedOne, explanation: Explanation | UnsetType) -> Price:
+    price, lower, upper, extrapolated = priced
+    return Price(
+        id=UNSET if given is None else given,
+        price=price,
+        lower=lower,
+        upper=upper,
+        currency=manifest.currency,
+        coverage=manifest.coverage,
+        model=manifest.name,
+        version=manifest.version,
+        extrapolated=extrapolated,
+        explanation=explanation,
+    )
 
 
-def _echoed(given: Id) -> Id | UnsetType:
-    return UNSET if given is None else given
+def _unpriced(given: Id, error: Problem) -> Unpriced:
+    return Unpriced(id=UNSET if given is None else given, error=error)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from services.scorer.rest.answers import Answer
 from services.scorer.rest.bodies import JSON
 from services.scorer.rest.reference_page import CONTENT_SECURITY_POLICY, reference_page
 
@@ -15,11 +16,12 @@ def reference_routes(document: Mapping[str, Any]) -> list[web.RouteDef]:
     encoded = msgspec.json.encode(document)
     page = reference_page(document).encode()
 
-    async def openapi(_request: web.Request) -> web.Response:
-        return web.Response(body=encoded, content_type=JSON)
+    async def openapi(_request: web.Request) -> Answer:
+        return Answer(encoded, JSON)
 
-    async def docs(_request: web.Request) -> web.Response:
-        headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY}
-        return web.Response(body=page, content_type="text/html", charset="utf-8", headers=headers)
+    async def docs(_request: web.Request) -> Answer:
+        answer = Answer(page, "text/html; charset=utf-8")
+        answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+        return answer
 
     return [web.get("/openapi.json", openapi), web.get("/docs", docs)]

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -45,10 +44,21 @@ class _Request(Struct):
     vehicles: list[Raw] | UnsetType = UNSET
 
 
+# What a sound lone vehicle decodes to at one go; all else is looked at step by step.
+_Lone = msgspec.defstruct(
+    "_Lone",
+    [("vehicles", UnsetType | Any, UNSET)],
+    bases=(VEHICLE,),
+    kw_only=True,
+    frozen=True,
+)
+
+
 class _Identified(Struct):
     id: _DeclaredId = None
 
 
+_LONE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(_Lone)
 _REQUEST = msgspec.json.Decoder(_Request)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 _VEHICLE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(VEHICLE)
@@ -56,8 +66,7 @@ _IDENTIFIED = msgspec.json.Decoder(_Identified)
 _TOO_DEEP = "the body is nested too deep"
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One vehicle of a request, or what is wrong with it."""
 
     id: Id
@@ -69,6 +78,8 @@ def decode_vehicles(body: bytes) -> list[Item]:
     """`{"vehicles": [...]}` or one vehicle's object alone; raises Refusal where the body is neither."""
     try:
         body.decode()  # msgspec skips over the bytes of what it does not need
+        if (lone := _lone(body)) is not None:
+            return [Item(lone.id, lone)]
         vehicles = _REQUEST.decode(body).vehicles
         if isinstance(vehicles, UnsetType):
             _refuse_unless_vehicle(body)
@@ -83,6 +94,15 @@ def decode_vehicles(body: bytes) -> list[Item]:
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "too-deep", _TOO_DEEP) from error
     _refuse_unless_counted(vehicles)
     return [_item(raw, f"/vehicles/{index}") for index, raw in enumerate(vehicles)]
+
+
+def _lone(body: bytes) -> Any:
+    """The vehicle that the body is, if it is a sound one."""
+    try:
+        lone = _LONE.decode(body)
+    except msgspec.ValidationError:
+        return None
+    return lone if lone.vehicles is UNSET else None
 
 
 def _refuse_unless_vehicle(body: bytes) -> None:

@@ -1,5 +1,6 @@
 import math
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -34,8 +35,9 @@ def as_arrow(given):
 
 
 def both(pricer, *vehicles):
-    """Priced from lists; the same from Arrow is checked on the way."""
+    """Priced from lists; the same from Arrow, and of each vehicle by itself, is checked on the way."""
     priced = pricer.price(columns(*vehicles))
+    assert [pricer.price_one(SimpleNamespace(**vehicle)) for vehicle in vehicles] == priced.rows()
     again = pricer.price(as_arrow(columns(*vehicles)))
     for name in ("price", "lower", "upper", "flags"):
         assert np.array_equal(getattr(priced, name), getattr(again, name))

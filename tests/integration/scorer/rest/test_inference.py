@@ -71,6 +71,36 @@ async def test_the_server_says_who_it_is(http):
         assert (await http.ask("GET", f"{path}/ready")).status == 200
 
 
+SALOON = ["mazda", "gas", "std", "four", "sedan", "fwd", "front", "ohc", "four", "2bbl"]
+SIZES = [1, 117, 97.3, 172.2, 65.7, 54.1, 2310, 112, 3.27, 3.31, 8.8, 87, 4900, 26, 31]
+
+
+async def test_every_served_model_is_there(serving, automobile):
+    """The automobile model is described and priced with by its own name, and as /score prices it."""
+    names = (automobile.pricer.manifest.inputs.cat, automobile.pricer.manifest.inputs.num)
+    saloon = {one.name: value for one, value in zip([*names[0], *names[1]], [*SALOON, *SIZES], strict=True)}
+    inputs = [
+        tensor("cat", "BYTES", [[word.upper() for word in SALOON], [""] * 10], (2, 10)),
+        tensor("num", "FP32", [SIZES, [None] * 15], (2, 15)),
+    ]
+    async with serving(automobile=automobile) as http:
+        _, scored = await http.post({"Inputs": {"WebServiceInput0": [saloon, {}]}}, "/score")
+        prices = [row["Scored Labels"] for row in scored["Results"]["WebServiceOutput0"]]
+        for path in ("/v2/models/automobile", "/v2/models/automobile/versions/1"):
+            model = await (await http.ask("GET", path)).json()
+            assert (model["name"], model["versions"]) == ("automobile", ["1"])
+            assert [one["shape"] for one in model["inputs"]] == [[-1, 10], [-1, 15]]
+            assert (await http.ask("GET", f"{path}/ready")).status == 200
+            response, answer = await http.post({"inputs": inputs}, f"{path}/infer")
+            price, lower, upper = (np.array(one["data"]) for one in answer["outputs"])
+            assert (response.status, answer["model_name"]) == (200, "automobile")
+            np.testing.assert_allclose(price, prices, rtol=1e-6)
+            assert (lower < price).all()
+            assert (price < upper).all()
+        await refused(http, {"inputs": inputs})
+        await refused(http, {"inputs": inputs}, 404, "/v2/models/automobile/versions/2/infer")
+
+
 async def test_health_needs_no_key(serving):
     """Probes ask without a key; not ready is a 4xx without a body, as the protocol has it."""
     async with serving(key={}, is_ready=lambda: False) as http:

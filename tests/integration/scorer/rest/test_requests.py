@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from services.scorer.__main__ import serve
-from services.scorer.rest.middlewares import REQUESTS
+from services.scorer.rest.entrance import REQUESTS
 from services.scorer.settings import ScorerSettings
 from shared.errors import PortInUse
 
@@ -36,6 +36,30 @@ async def test_unknown_paths_and_methods(http):
         response = await http.ask(method, path)
         assert (response.status, response.content_type) == (status, "application/problem+json")
         assert response.headers.get("Allow") == ("POST" if status == 405 else None)
+
+
+async def test_old_and_closing_callers_are_answered(http, focus):
+    """A caller of HTTP/1.0, and one that wants no more, gets its whole answer and the connection's end."""
+    body = json.dumps(focus).encode()
+    head = HEAD + b"Content-Length: %d\r\n" % len(body)
+    for asked in (head.replace(b"HTTP/1.1", b"HTTP/1.0"), head + b"Connection: close\r\n"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(asked + b"\r\n" + body)
+        answer = await reader.read()
+        head_lines, _, told = answer.partition(b"\r\n\r\n")
+        assert head_lines.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"\r\nConnection: close" in head_lines
+        assert json.loads(told)["prices"][0]["price"] > 0
+        writer.close()
+
+
+async def test_a_head_request_has_no_body(http):
+    """HEAD tells what GET would, without a body, and the connection serves on."""
+    for _ in range(2):
+        response = await http.ask("HEAD", "/openapi.json")
+        assert (response.status, response._body) == (200, b"")
+        assert int(response.headers["Content-Length"]) > 1_000
+    assert (await http.ask("HEAD", "/v1/prices")).headers["Allow"] == "POST"
 
 
 async def test_request_ids_are_echoed(http, focus):
@@ -135,14 +159,14 @@ async def test_more_requests_than_may_be_served_get_503(serving, focus):
     """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
     async with serving(max_requests=1, body_timeout_s=60) as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        answered = REQUESTS.labels("/v1/prices", 503)._value.get()
+        answered = REQUESTS.of("/v1/prices", "503")
         writer.write(HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % SIZE)
         assert b"100 Continue" in await reader.readline()  # it is in progress now
         problem = await http.refused(focus, 503)
         response, _ = await http.post(focus)
         assert problem["type"].endswith(":overloaded")
         assert response.headers["Retry-After"] == "1"
-        assert REQUESTS.labels("/v1/prices", 503)._value.get() == answered + 2
+        assert REQUESTS.of("/v1/prices", "503") == answered + 2
         await reader.readline()
         writer.write(json.dumps(focus).encode().ljust(SIZE))
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
