@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from services.scorer.champion import ChampionWatch, Load, P
+from services.scorer.former_versions import FormerVersions
 from services.scorer.loading import automobile_pricer, price_pricer
 from services.scorer.registry import read_from_lake, read_shipped
 from services.scorer.rest.app import make_app
@@ -43,7 +44,9 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
         watches: list[ChampionWatch[Any]] = []
         if lake is not None and settings.version is None:
             watches.append(_watch(settings, lake, served, price_pricer))
-        stream = await _open_stream(settings, served, stack) if settings.stream else None
+        stream = (
+            await _open_stream(settings, served, FormerVersions(lake), stack) if settings.stream else None
+        )
         if settings.http:
             automobile = await _first(lake, AUTOMOBILE, automobile_pricer, None)
             if lake is not None:
@@ -124,7 +127,7 @@ async def _work(work: Awaitable[object], watches: list[ChampionWatch[Any]], stop
 
 
 async def _open_stream(
-    settings: ScorerSettings, served: ServedModel, stack: AsyncExitStack
+    settings: ScorerSettings, served: ServedModel, former: FormerVersions, stack: AsyncExitStack
 ) -> TelemetryStream:
     store = checkpoint_store(settings)
     await stack.enter_async_context(store)
@@ -134,7 +137,7 @@ async def _open_stream(
     source = consumer_client(settings, settings.telemetry_hub, GROUP, store, **_RETRIES)
     source.link_bytes = settings.link_bytes
     await stack.enter_async_context(source)
-    return TelemetryStream(settings, served, source, output, store)
+    return TelemetryStream(settings, served, former, source, output, store)
 
 
 if __name__ == "__main__":

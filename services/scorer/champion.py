@@ -26,7 +26,7 @@ P = TypeVar("P", bound=Versioned)
 Load = Callable[[Mapping[str, bytes]], P]
 
 # What files that keep no promise at all make the libraries that read them say.
-_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
+UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
 
 
 class ChampionWatch(Generic[P]):
@@ -94,5 +94,5 @@ class ChampionWatch(Generic[P]):
         files = await read_version(self._lake, version, self._name)
         try:
             return await asyncio.to_thread(self._load, files)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise ModelUnusable(f"version {version} cannot be loaded: {error!r}") from error

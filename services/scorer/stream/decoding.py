@@ -41,6 +41,13 @@ class Readings:
             )
             place += count or 1
 
+    def has_rest(self, event: SourceEvent) -> bool:
+        """Whether readings of an event that was priced in part have no price yet."""
+        if self._after is None or event.sequence != self._after.sequence:
+            return False
+        decoded = self._decoder.decode(event.body, event.content_type)
+        return bool(without_lines_through(decoded, self._after.line).lines)
+
     def _run(self, events: Sequence[SourceEvent], place: int) -> Run:
         first = events[place]
         if self._after is not None and first.sequence == self._after.sequence:

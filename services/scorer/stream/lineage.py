@@ -3,7 +3,7 @@
 The highest of these in an output partition's tail is where scoring goes on.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from azure.eventhub import EventData
 from shared.hubs.predictions import property_of
 
 _NUMBERS = ("source_partition", "first_sequence", "first_line", "last_sequence", "last_line")
-_CREATED_AT = "source_created_at"
+_CREATED_AT, _VERSION = "source_created_at", "model_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """The readings from `first` through `last` of one partition of the hub created at `created_at`."""
+    """The readings from `first` through `last` of one partition of the hub created at `created_at`.
+
+    `version` of the model priced them. By another one they would still be the same predictions to a reader.
+    """
 
     created_at: datetime
     partition: int
     first: Place
     last: Place
+    version: str | None = field(default=None, compare=False)
 
     def properties(self) -> dict[str | bytes, Any]:
         """As application properties."""
@@ -44,7 +48,12 @@ class Lineage:
             self.last.sequence,
             self.last.line,
         )
-        return {_CREATED_AT: self.created_at.isoformat(), **dict(zip(_NUMBERS, numbers, strict=True))}
+        version: dict[str | bytes, Any] = {} if self.version is None else {_VERSION: self.version}
+        return {
+            _CREATED_AT: self.created_at.isoformat(),
+            **dict(zip(_NUMBERS, numbers, strict=True)),
+            **version,
+        }
 
 
 def lineage_of(event: EventData) -> Lineage | None:
@@ -54,9 +63,11 @@ def lineage_of(event: EventData) -> Lineage | None:
     if not isinstance(created_at, str) or not all(isinstance(number, int) for number in numbers):
         return None
     partition, first_sequence, first_line, last_sequence, last_line = numbers
+    version = property_of(event, _VERSION)
     return Lineage(
         datetime.fromisoformat(created_at),
         partition,
         Place(first_sequence, first_line),
         Place(last_sequence, last_line),
+        version if isinstance(version, str) else None,
     )

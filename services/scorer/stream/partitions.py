@@ -9,6 +9,7 @@ from datetime import datetime
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
+from services.scorer.former_versions import FormerVersions
 from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.checkpoints import NOTHING_YET, CheckpointHint
@@ -60,12 +61,14 @@ class OwnedPartitions:
         hubs: Hubs,
         store: ResumingCheckpointStore,
         served: ServedModel,
+        former: FormerVersions,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
         self._hubs = hubs
         self._store = store
         self._served = served
+        self._former = former
         self._fail = fail
         self._starts: dict[str, Start] = {}
         self._skips: dict[str, int] = {}
@@ -105,7 +108,7 @@ class OwnedPartitions:
             pipeline = PartitionPipeline(
                 self._settings, partition_id, self._hubs.created_at, start, self._served
             )
-            worker = PartitionWorker(pipeline, sender, self._settings.max_events, self._fail)
+            worker = PartitionWorker(pipeline, sender, self._settings.max_events, self._former, self._fail)
             hint = CheckpointHint(self._store, context)
             self._opened[partition_id] = _Opened(worker, hint, stack.pop_all())
         self._is_empty.clear()

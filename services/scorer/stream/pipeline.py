@@ -27,12 +27,14 @@ EVENTS_GONE = Counter("fleetprice_scorer_events_gone_total", "Events that retent
 class Start:
     """Where a partition starts: the next event to take in, and the last reading of it that has a price.
 
-    A skip at `known_gap_at` is the hub's own: the link was reopened there and skipped again.
+    A skip at `known_gap_at` is the hub's own: the link was reopened there and skipped again. `version` of the
+    model priced the reading at `after`.
     """
 
     next_expected: int
     after: Place | None = None
     known_gap_at: int | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +93,33 @@ class PartitionPipeline:
                 EVENTS_SEEN.inc()
         return fresh, None
 
-    def outputs(self, events: Sequence[SourceEvent]) -> Iterator[Output]:
+    def begun_by(self, events: Sequence[SourceEvent]) -> str | None:
+        """The version that is to finish the first of `events`, where it began it and another serves now."""
+        version = self._start.version
+        if version in (None, self._served.pricer.manifest.version):
+            return None
+        return version if self._readings.has_rest(events[0]) else None
+
+    def outputs(self, events: Sequence[SourceEvent], begun: Pricer | None = None) -> Iterator[Output]:
         """Priced as they are asked for; a bad record has none: ingest keeps it with its bytes.
 
-        By one version, however many outputs an event fills and however often the model is swapped meanwhile.
+        By one version, however many outputs an event fills and however often the model is swapped meanwhile;
+        the first event by `begun` where a predecessor began it by that.
         """
-        pricer = self._served.pricer
+        if begun is not None:
+            yield from self._outputs_by(begun, events[:1])
+        if rest := events if begun is None else events[1:]:
+            yield from self._outputs_by(self._served.pricer, rest)
+        self._next_sequence.set(events[-1].sequence + 1)
+
+    def _outputs_by(self, pricer: Pricer, events: Sequence[SourceEvent]) -> Iterator[Output]:
         bodies = self._bodies_by(pricer)
         gathered = self._readings.of(events, (*CARRIED, *pricer.fields))
         for chunk in chunks_of(gathered, self._most_rows):
             priced = pricer.price(_inputs_of(chunk, pricer))
             for part, body in bodies.encoded(chunk, priced, datetime.now(UTC), self._max_rows):
-                yield Output(self._event(part, body), len(part), part.oldest_enqueued_us)
-        self._next_sequence.set(events[-1].sequence + 1)
+                event = self._event(part, body, pricer.manifest.version)
+                yield Output(event, len(part), part.oldest_enqueued_us)
 
     def _bodies_by(self, pricer: Pricer) -> PredictionBodies:
         """Kept from batch to batch, until the version changes."""
@@ -117,10 +133,10 @@ class PartitionPipeline:
         EVENTS_GONE.inc(count)
         log.warning("events_gone", partition=self._partition, first=first, events=count)
 
-    def _event(self, part: Chunk, body: Body) -> EventData:
+    def _event(self, part: Chunk, body: Body, version: str) -> EventData:
         event = EventData(body[0])
         event.content_type = body[1]
-        lineage = Lineage(self._created_at, self._partition, part.first, part.last)
+        lineage = Lineage(self._created_at, self._partition, part.first, part.last, version)
         event.properties = lineage.properties()
         return event
 

@@ -19,10 +19,13 @@ _TAIL_EVENTS = 100
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What the output partition says: the highest reading priced, and whether it ever held anything."""
+    """What the output partition says: the highest reading priced, whether it ever held anything, and which
+    version of the model priced that reading.
+    """
 
     after: Place | None
     was_written: bool
+    version: str | None = None
 
 
 async def read_tail(output: EventHubConsumerClient, partition_id: str, created_at: datetime) -> Tail:
@@ -35,11 +38,15 @@ async def read_tail(output: EventHubConsumerClient, partition_id: str, created_a
     window = _TAIL_EVENTS
     while True:
         start = max(oldest, last + 1 - window)
-        places = [
-            _place_in(lineage, created_at) async for lineage in _lineages(output, partition_id, start, last)
+        found = [
+            _checked(lineage, created_at) async for lineage in _lineages(output, partition_id, start, last)
         ]
-        if places or start == oldest:
-            return Tail(max(places, default=None), was_written=True)
+        if found:
+            # Of doubles the first counts, as it does for readers.
+            highest = max(found, key=lambda lineage: lineage.last)
+            return Tail(highest.last, was_written=True, version=highest.version)
+        if start == oldest:
+            return Tail(None, was_written=True)
         window *= 10
 
 
@@ -53,14 +60,14 @@ async def _lineages(
                     yield lineage
 
 
-def _place_in(lineage: Lineage, created_at: datetime) -> Place:
+def _checked(lineage: Lineage, created_at: datetime) -> Lineage:
     if lineage.created_at != created_at:
         raise HubRecreated(
             f"the telemetry hub was created at {created_at.isoformat()}, predictions are of one created at "
             f"{lineage.created_at.isoformat()}: re-create the predictions hub, or name a new one in "
             "FLEETPRICE_PREDICTIONS_HUB"
         )
-    return lineage.last
+    return lineage
 
 
 async def start_after(
@@ -83,7 +90,7 @@ async def start_after(
         )
     oldest = max(0, int(source["beginning_sequence_number"]))
     if next_expected >= oldest:
-        return Start(next_expected, after)
+        return Start(next_expected, after, version=tail.version)
     first_unread = next_expected if after is None else next_expected + 1
     if oldest > first_unread:
         EVENTS_GONE.inc(oldest - first_unread)

@@ -8,6 +8,7 @@ from azure.core.exceptions import AzureError
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.exceptions import AuthenticationError, EventHubError, OwnershipLostError
 
+from services.scorer.former_versions import FormerVersions
 from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partitions import Hubs, OwnedPartitions
@@ -34,6 +35,7 @@ class TelemetryStream:
         self,
         settings: ScorerSettings,
         served: ServedModel,
+        former: FormerVersions,
         source: EventHubConsumerClient,
         output: EventHubConsumerClient,
         store: ResumingCheckpointStore,
@@ -41,6 +43,7 @@ class TelemetryStream:
         """`source` must have been made with `store`."""
         self._settings = settings
         self._served = served
+        self._former = former
         self._source = source
         if settings.low_latency:
             receive_promptly(source)
@@ -60,7 +63,9 @@ class TelemetryStream:
         Raises NeedsAttention for hubs that do not fit, SinkUnavailable where the predictions hub is given up.
         """
         hubs = await self._checked_hubs()
-        partitions = OwnedPartitions(self._settings, hubs, self._store, self._served, self._fail)
+        partitions = OwnedPartitions(
+            self._settings, hubs, self._store, self._served, self._former, self._fail
+        )
         self._partitions = partitions
         self._store.resume = partitions.resume_points
         receiving = asyncio.create_task(self._receive(partitions))

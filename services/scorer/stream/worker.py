@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from azure.eventhub import EventData
 from prometheus_client import Counter, Histogram
 
+from services.scorer.former_versions import FormerVersions
 from services.scorer.stream.pipeline import Output, PartitionPipeline
 from services.scorer.stream.source_events import SourceEvent, received
 from shared import failpoints
@@ -46,9 +47,11 @@ class PartitionWorker:
         pipeline: PartitionPipeline,
         sender: PartitionSender,
         max_waiting: int,
+        former: FormerVersions,
         fail: Callable[[BaseException], None],
     ) -> None:
         """`max_waiting` bounds the events handed over and not yet begun."""
+        self._former = former
         self.published: Progress | None = None
         self._pipeline = pipeline
         self._sender = sender
@@ -93,7 +96,9 @@ class PartitionWorker:
             events, self._waiting = self._waiting, []
             self._has_room.set()
             for piece in _pieces(events):
-                for output in self._pipeline.outputs(piece):
+                version = self._pipeline.begun_by(piece)
+                begun = None if version is None else await self._former.pricer(version)
+                for output in self._pipeline.outputs(piece, begun):
                     if self._is_closing:
                         return
                     await self._publish(output)

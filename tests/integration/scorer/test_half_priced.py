@@ -1,0 +1,81 @@
+"""A scorer that died in the middle of an event, while the model's pointer changed."""
+
+import asyncio
+import os
+import signal
+import sys
+
+import pytest
+from azure.eventhub import EventData
+
+from services.scorer.stream.lineage import Lineage, Place
+from shared.hubs.clients import hub_created_at, producer_client
+from shared.lake import open_lake
+from tests.integration.scorer import versions
+
+READINGS, MAX_ROWS = 90, 20
+
+
+async def killed(settings, log_path):
+    """Runs `python -m services.scorer` until its second output event is accepted; then comes kill -9."""
+    environment = {
+        **os.environ,
+        "FLEETPRICE_EVENT_HUBS": settings.event_hubs.get_secret_value(),
+        "FLEETPRICE_STORAGE": settings.storage.get_secret_value(),
+        "FLEETPRICE_BALANCING_INTERVAL_S": "0.5",
+        "FLEETPRICE_OWNERSHIP_EXPIRY_S": "2",
+        "FLEETPRICE_SCORER_HTTP": "false",
+        "FLEETPRICE_SCORER_MAX_ROWS": str(MAX_ROWS),
+        "FLEETPRICE_FAILPOINTS": "scorer_sent=2*1",
+        "FLEETPRICE_FAILPOINTS_LOG": str(log_path),
+    }
+    command = (sys.executable, "-m", "services.scorer")
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+@pytest.mark.parametrize("form", ["ndjson", "arrow"])
+async def test_an_event_is_finished_by_the_version_that_began_it(
+    scorer, fleet, published, settings, tmp_path, form
+):
+    """Killed in the middle of an event, and another champion at the next start: it is of one version."""
+    async with open_lake(settings) as lake:
+        for name in ("1", "2"):
+            await versions.store(lake, name, versions.made(name))
+        await versions.point(lake, "1")
+        await fleet.send([getattr(fleet, form)(READINGS), getattr(fleet, form)(READINGS)])
+        assert await killed(settings, tmp_path / "kills") == -signal.SIGKILL
+        await versions.point(lake, "2")
+    async with scorer(max_rows=MAX_ROWS):
+        predictions = await published.of("v1", 2 * READINGS)
+    assert [one.reading_no for one in predictions] == list(range(1, 2 * READINGS + 1))
+    assert [one.version for one in predictions] == ["1"] * READINGS + ["2"] * READINGS
+    assert predictions[READINGS].price == pytest.approx(
+        predictions[READINGS - 1].price * versions.factor_of("2"), rel=1e-4
+    )
+    assert published.reader.doubles == 0
+    outputs = await published.events()
+    assert [one.properties[b"model_version"] for one in outputs][:2] == [b"1"] * 2
+
+
+async def test_an_event_whose_version_is_gone_is_finished_by_the_one_in_service(
+    scorer, fleet, published, settings
+):
+    """A version that cannot be loaded any more leaves no reading without a price."""
+    await fleet.send([fleet.arrow(100)], "1")
+    async with producer_client(settings, "telemetry") as client:
+        created_at = await hub_created_at(client)
+    half = EventData("what a scorer sent before it was killed")
+    half.properties = Lineage(created_at, 1, Place(0, 0), Place(0, 39), "gone").properties()
+    await fleet.send([half], "1", hub="predictions")
+    async with scorer():
+        predictions = await published.of("v1", 60)
+    assert [one.reading_no for one in predictions] == list(range(41, 101))
+    assert {one.version for one in predictions} == {"1"}
