@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -196,3 +197,24 @@ def test_the_guide_makes_the_secrets_that_pods_ask_for():
         if "secret" in volume
     }
     assert asked == set(created)
+
+
+def test_the_guide_makes_an_identity_for_every_pod_on_azure():
+    """Each service account has an identity that trusts it, and no identity is for nobody."""
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    (names,) = re.findall(
+        r"^for pod in ([\w -]+); do identity \$pod fleetprice:\$pod; done$", guide, re.MULTILINE
+    )
+    assert set(names.split()) == {one["metadata"]["name"] for one in of_kind("azure", "ServiceAccount")}
+    granted = set(re.findall(r"\bmay ([a-z-]+) \"", guide)) | {"ingest", "scorer-stream", "keda"}
+    assert granted == {*names.split(), "keda"}
+
+
+def test_the_guides_commands_are_well_formed():
+    """Each block can be pasted into a shell: quotes, loops and here-documents end where they should."""
+    guide = (ROOT / "docs" / "deploy.md").read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
+    assert len(blocks) > 10
+    for block in blocks:
+        checked = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert not checked.stderr, block
