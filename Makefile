@@ -4,7 +4,7 @@ PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-input
 
-.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector manifests
+.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector manifests images compose-env sbom audit
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,7 +44,7 @@ tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.
 	else echo "npm cannot install JavaScript's SDK: it is not tried"; fi
 
 # Manifests are rendered by a real kubectl where one can be fetched; where not, their tests say that they are skipped.
-build/tools/.kubectl: tests/manifests/kubectl.lock .venv/.dev
+build/tools/.kubectl: tests/manifests/kubectl.lock | .venv/.dev
 	@mkdir -p $(@D)
 	@if $(BIN)/python -m tests.manifests.kubectl; then touch $@; \
 	else echo "kubectl cannot be fetched: the manifests are not rendered"; fi
@@ -88,9 +88,32 @@ fuzz: .venv/.dev ## Talk nonsense to a running hub for a minute (FUZZ_SECONDS=60
 connector: .venv/.local ## Write deploy/power-platform anew, from what the scorer serves
 	@$(BIN)/python -m services.scorer.power_platform
 
+images: .venv/.dev ## Build each service's image by buildah on debootstrap's base and run them all (root; LISTINGS=FILE trains too)
+	deploy/images/build.sh
+	deploy/images/try.sh $(if $(LISTINGS),--listings $(abspath $(LISTINGS)))
+
+compose-env: ## Write fresh keys for docker-compose.yml to .env, never over one that is there
+	@python3 deploy/compose/keys.py .env
+
+# In an environment of their own: what they pin is no business of ours.
+build/tools/audit/.installed: deploy/images/audit.lock
+	$(PYTHON) -m venv build/tools/audit
+	build/tools/audit/bin/pip --disable-pip-version-check install --quiet --no-input --require-hashes -r $<
+	@touch $@
+
+sbom: build/tools/audit/.installed ## Write build/sbom/SERVICE.cdx.json (CycloneDX), what is in each image
+	deploy/images/sbom.sh build/tools/audit/bin $(PYTHON)
+
+audit: build/tools/audit/.installed ## Fail for a known vulnerability in what the images contain, or where that cannot be looked up
+	@python3 deploy/images/audit.py build/tools/audit/bin/pip-audit deploy/images/locks/*.lock
+
 lock: ## Pin what pyproject.toml asks for, with hashes and without host names
 	$(BIN)/uv pip compile -q pyproject.toml --extra local --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements.lock
 	$(BIN)/uv pip compile -q pyproject.toml --extra dev --extra build --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c requirements.lock -o requirements-dev.lock
+	@for service in emulator simulator ingest scorer trainer; do \
+	$(BIN)/uv pip compile -q pyproject.toml --extra $$service --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c requirements.lock -o deploy/images/locks/$$service.lock || exit 1; done
+	echo 'hatchling==1.33.0' | $(BIN)/uv pip compile -q - --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -c requirements.lock -o deploy/images/locks/build.lock
+	printf 'cyclonedx-bom>=7.5,<8\npip-audit>=2.10,<3\n' | $(BIN)/uv pip compile -q - --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o deploy/images/audit.lock
 
 clean: ## Remove what was built and the local stack's data
 	rm -rf .venv .fleetprice tests/conformance_js/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Builds each service's image by Debian's buildah, without Docker and without a daemon, on a base of
+# debootstrap's making: `deploy/images/build.sh [SERVICE...]`. Needs root, buildah and debootstrap.
+# Layers and base go below IMAGES_DIR, which may be deleted afterwards.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+services=("${@:-emulator}")
+[ $# -gt 0 ] || services=(emulator simulator ingest scorer trainer)
+: "${IMAGES_DIR:=build/images}"
+mkdir -p "$IMAGES_DIR"
+IMAGES_DIR=$(realpath "$IMAGES_DIR")
+base=localhost/fleetprice-base:bookworm
+build_base=localhost/fleetprice-build:bookworm
+
+for tool in buildah debootstrap; do
+  command -v "$tool" >/dev/null || { echo "make images needs $tool: apt-get install $tool" >&2; exit 2; }
+done
+[ "$(id -u)" = 0 ] || { echo "make images needs root, as debootstrap does" >&2; exit 2; }
+
+buildah_() { buildah --root "$IMAGES_DIR/storage" --runroot "$IMAGES_DIR/run" --storage-driver overlay "$@"; }
+
+# Debian with its Python and the security updates of the day; no documents, no package lists.
+make_base() {
+  local root=$IMAGES_DIR/rootfs mirror security=
+  mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
+  : "${mirror:=http://deb.debian.org/debian}"
+  rm -rf "$root"
+  debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$root" "$mirror" >"$IMAGES_DIR/debootstrap.log"
+  security=${mirror%/debian*}/debian-security
+  printf 'deb %s bookworm main\ndeb %s bookworm-security main\n' "$mirror" "$security" >"$root/etc/apt/sources.list"
+  chroot "$root" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y upgrade' >>"$IMAGES_DIR/debootstrap.log" 2>&1 ||
+    echo "the base is without the day's security updates: $IMAGES_DIR/debootstrap.log" >&2
+  local plain
+  plain=$(buildah_ from scratch)
+  local with_venv
+  cp -a "$root" "$root.build"
+  chroot "$root.build" sh -c 'DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends python3-venv' >>"$IMAGES_DIR/debootstrap.log" 2>&1
+  for one in "$root" "$root.build"; do
+    chroot "$one" apt-get clean
+    rm -rf "$one"/var/lib/apt/lists/* "$one"/var/cache/debconf/*-old "$one"/var/log/*.log
+    printf 'deb http://deb.debian.org/debian bookworm main\n' >"$one/etc/apt/sources.list"
+    find "$one/usr/share/doc" -type f ! -name copyright -delete
+    rm -rf "$one"/usr/share/man/* "$one"/usr/share/locale/* "$one/etc/resolv.conf"
+  done
+  buildah_ add --quiet "$plain" "$root" / >/dev/null
+  buildah_ commit --quiet --rm "$plain" "$base" >/dev/null
+  with_venv=$(buildah_ from scratch)
+  buildah_ add --quiet "$with_venv" "$root.build" / >/dev/null
+  buildah_ commit --quiet --rm "$with_venv" "$build_base" >/dev/null
+  rm -rf "$root" "$root.build"
+}
+
+# What this machine's pip is configured with, for the build alone: as a secret, and the folders it names.
+pip_secret() {
+  local conf=$IMAGES_DIR/pip.conf
+  (umask 077 && python3 -m pip config list | sed -nE "s/^(global|install|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" |
+    sed 's/\\n/ /g' | sort -u -t= -k1,1 | { echo '[global]'; cat; } >"$conf")
+  printf -- '--secret\nid=pip,src=%s\n' "$conf"
+  # A local index links to files beside its folder `simple`.
+  grep -oE '(file://)?/[A-Za-z0-9/_.-]+' "$conf" | sed -E 's#^file://##; s#/simple/?$##' | grep -vE '^//' | sort -u |
+    while read -r path; do [ -e "$path" ] && printf -- '--volume\n%s:%s:ro\n' "$path" "$path"; done
+  return 0
+}
+
+buildah_ inspect --type image "$build_base" >/dev/null 2>&1 || make_base
+mapfile -t pip_options < <(pip_secret)
+version=$(sed -nE 's/^__version__ = "(.*)"/\1/p' shared/__init__.py)
+revision=$(git rev-parse HEAD)
+for service in "${services[@]}"; do
+  buildah_ bud --quiet --isolation chroot --layers --format docker --file services/Dockerfile "${pip_options[@]}" \
+    --build-arg BASE_IMAGE="$base" --build-arg BUILD_IMAGE="$build_base" --build-arg SERVICE="$service" \
+    --build-arg VERSION="$version" --build-arg REVISION="$revision" \
+    --tag "localhost/fleetprice-$service:$version" . >/dev/null
+  echo "localhost/fleetprice-$service:$version"
+done

@@ -1,0 +1,39 @@
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+LOCKS = sorted((ROOT / "deploy" / "images" / "locks").glob("*.lock"))
+PIN = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
+
+
+def pins(path):
+    return dict(PIN.findall(path.read_text()))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_same_as_everywhere(lock):
+    """An image has the very releases that the tests ran with, each by its digests."""
+    everywhere = pins(ROOT / "requirements.lock")
+    found = pins(lock)
+    assert found.items() <= everywhere.items()
+    text = lock.read_text()
+    assert "://" not in text
+    for block in re.split(r"\n(?=[a-z])", text.strip()):
+        assert "--hash=sha256:" in block
+
+
+def test_own_extra_only():
+    """A service's image has what its extra asks for, and not what only another one's does."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    by_service = {lock.stem: set(pins(lock)) for lock in LOCKS}
+    assert set(by_service) == {"build", "emulator", "ingest", "scorer", "simulator", "trainer"}
+    for service, names in by_service.items():
+        asked = {re.split(r"[=<>\[]", one)[0] for one in extras[service]} - {"fleetprice"}
+        assert asked - {"editables"} <= names, service
+    assert "lightgbm" in by_service["trainer"]
+    assert not {"lightgbm", "onnx", "onnxruntime"} & by_service["ingest"]
+    assert not {"pyarrow", "azure-eventhub"} & by_service["emulator"]
+    assert not {"azure-eventhub", "uv", "pytest"} & by_service["trainer"]
