@@ -51,8 +51,14 @@ class ScorerSettings(WorldSettings):
     max_waiting_vehicles: int = Field(
         2_000, ge=1, description="Vehicles that wait for a run of the model; more: 503"
     )
+    max_wait_s: float = Field(
+        0.05, gt=0, description="How long a request may have to wait among others, seconds; longer: 503"
+    )
     body_timeout_s: float = Field(
         10.0, gt=0, description="How long a request's body may take to arrive, seconds"
+    )
+    answer_timeout_s: float = Field(
+        10.0, ge=0.01, description="How long a caller may take nothing of its answer, seconds (Linux)"
     )
     idle_timeout_s: float = Field(
         75.0, gt=0, description="How long a connection may go without a whole request head, seconds"

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from services.scorer.rest.admission import Admission
 from services.scorer.rest.api_keys import ApiKeys
 from services.scorer.rest.automobile import AutomobileEndpoint
 from services.scorer.rest.callers import Callers
@@ -52,7 +53,7 @@ def make_app(
     entrance = Entrance(callers, settings.max_requests, is_draining)
     app = web.Application(client_max_size=settings.max_body_bytes)
     app[ENTRANCE] = entrance
-    runs = SharedRuns(served, settings.max_waiting_vehicles)
+    runs = SharedRuns(served, Admission(settings.max_wait_s, settings.max_waiting_vehicles))
     handlers = _handlers(settings, served, automobile, runs, is_ready)
     reference = reference_routes(openapi_document([*handlers, *HEALTH]))
     app.add_routes(entrance.routes([*health_routes(is_ready), *_routes(handlers), *reference]))

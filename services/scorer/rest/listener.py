@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -20,6 +21,7 @@ _VARIABLES = "FLEETPRICE_SCORER_TLS_CERTIFICATE, FLEETPRICE_SCORER_TLS_KEY"
 # What a refused request still sends is read this long, so that its sender sees the answer, not a reset.
 _LINGERING_S = 2.0
 _CLOSE_S = 1.0
+_BACKLOG = 128
 
 
 @asynccontextmanager
@@ -42,26 +44,34 @@ async def serve_http(settings: ScorerSettings, app: web.Application) -> AsyncIte
     async with _tls(settings) as context:
         await runner.setup()
         try:
-            site = web.TCPSite(
-                runner,
-                settings.host,
-                settings.http_port,
-                ssl_context=context,
-                reuse_port=settings.shares_port or None,
-            )
-            try:
-                await site.start()
-            except OSError as error:
-                raise PortInUse(
-                    f"port {settings.http_port} on {settings.host} is in use: "
-                    "give FLEETPRICE_SCORER_HTTP_PORT another one"
-                ) from error
+            site = web.SockSite(runner, _listening(settings), ssl_context=context)
+            await site.start()
             yield int(runner.addresses[0][1])
             # aiohttp's own end drops the bodies that are still arriving.
             await site.stop()
             await app[ENTRANCE].drained(settings.http_drain_s)
         finally:
             await runner.cleanup()
+
+
+def _listening(settings: ScorerSettings) -> socket.socket:
+    """Connections are ended by the kernel whose callers take nothing of their answers for too long."""
+    try:
+        listening = socket.create_server(
+            (settings.host, settings.http_port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=_BACKLOG,
+            reuse_port=settings.shares_port,
+        )
+    except OSError as error:
+        raise PortInUse(
+            f"port {settings.http_port} on {settings.host} is in use: "
+            "give FLEETPRICE_SCORER_HTTP_PORT another one"
+        ) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        timeout_ms = round(settings.answer_timeout_s * 1e3)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+    return listening
 
 
 class _NoHttp(logging.Filter):
