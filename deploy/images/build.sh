@@ -20,17 +20,17 @@ done
 
 buildah_() { buildah --root "$IMAGES_DIR/storage" --runroot "$IMAGES_DIR/run" --storage-driver overlay "$@"; }
 
-# Debian with its Python and the security updates of the day; no documents, no package lists.
+# Debian with its Python and the security updates of the day; no documents, no package lists. Where this machine
+# is a Debian 12 itself, apt's sources are its own.
 make_base() {
-  local root=$IMAGES_DIR/rootfs mirror security=
-  mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
-  : "${mirror:=http://deb.debian.org/debian}"
-  rm -rf "$root"
-  debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$root" "$mirror" >"$IMAGES_DIR/debootstrap.log"
-  security=${mirror%/debian*}/debian-security
-  printf 'deb %s bookworm main\ndeb %s bookworm-security main\n' "$mirror" "$security" >"$root/etc/apt/sources.list"
+  local root=$IMAGES_DIR/rootfs sources=/etc/apt/sources.list.d/debian.sources
+  rm -rf "$root" "$root.build"
+  debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$root" >"$IMAGES_DIR/debootstrap.log"
+  if grep -qs bookworm-security "$sources"; then
+    cp "$sources" "$root$sources" && rm -f "$root/etc/apt/sources.list"
+  fi
   chroot "$root" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y upgrade' >>"$IMAGES_DIR/debootstrap.log" 2>&1 ||
-    echo "the base is without the day's security updates: $IMAGES_DIR/debootstrap.log" >&2
+    echo "the base is without the day's updates: $IMAGES_DIR/debootstrap.log" >&2
   local plain
   plain=$(buildah_ from scratch)
   local with_venv
@@ -39,7 +39,6 @@ make_base() {
   for one in "$root" "$root.build"; do
     chroot "$one" apt-get clean
     rm -rf "$one"/var/lib/apt/lists/* "$one"/var/cache/debconf/*-old "$one"/var/log/*.log
-    printf 'deb http://deb.debian.org/debian bookworm main\n' >"$one/etc/apt/sources.list"
     find "$one/usr/share/doc" -type f ! -name copyright -delete
     rm -rf "$one"/usr/share/man/* "$one"/usr/share/locale/* "$one/etc/resolv.conf"
   done
