@@ -13,12 +13,13 @@ from services.bench.figure import Figure, figure
 from services.bench.filling import PARTITIONS, Load, evened
 from services.bench.laps import floor_lap, ingest_lap
 from services.bench.score_laps import SCORE_LOADS, score_figure
+from services.bench.score_latency import LATENCIES, latency_figures
 from services.bench.settings import BenchSettings
 from services.bench.world import Cores, World, embedded
 from shared.contract.bodies import ARROW, JSON, NDJSON
 from shared.run import run_service
 
-_HEADER = f"{'figure':<20}{'ours':>12}{'floor':>12}{'ratio':>8}  unit, cores"
+_HEADER = f"{'figure':<24}{'ours':>12}{'floor':>12}{'ratio':>8}  unit, cores"
 
 # Events of a batch, and batches into each partition; the processes that share the partitions.
 _LOADS = {
@@ -47,6 +48,10 @@ async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
 
 async def _figures(world: World, settings: BenchSettings, names: list[str]) -> AsyncIterator[Figure]:
     for name in names:
+        if name in LATENCIES:
+            for one in await latency_figures(world, low_latency=LATENCIES[name]):
+                yield one
+            continue
         if name in SCORE_LOADS:
             yield await score_figure(world, name, settings.rounds, settings.scale, settings.prefetch)
             continue
@@ -65,7 +70,7 @@ async def _figures(world: World, settings: BenchSettings, names: list[str]) -> A
 
 
 def _row(one: Figure) -> str:
-    return f"{one.name:<20}{one.rate:>12,.0f}{one.floor:>12,.0f}{one.ratio:>8.0%}  {one.unit}, {one.cores}"
+    return f"{one.name:<24}{one.rate:>12,.0f}{one.floor:>12,.0f}{one.ratio:>8.0%}  {one.unit}, {one.cores}"
 
 
 def _say(line: str) -> None:

@@ -8,7 +8,10 @@ from pydantic_settings import SettingsConfigDict
 from shared.errors import SettingsError
 from shared.settings import WorldSettings
 
-FIGURES = ("ingest_json", "ingest_ndjson", "ingest_arrow", "ingest_two_workers", "score_arrow", "score_json")
+FIGURES = (
+    *("ingest_json", "ingest_ndjson", "ingest_arrow", "ingest_two_workers"),
+    *("score_arrow", "score_json", "score_latency", "score_latency_low"),
+)
 
 
 class BenchSettings(WorldSettings):
