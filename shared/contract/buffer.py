@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
-from shared.contract.absent import joined, own_bytes, thin
-from shared.contract.arrays import INSTANT
+from shared.contract.absent import Repeated, joined, own_bytes, thin
+from shared.contract.arrays import INSTANT, array_of
 from shared.contract.bodies import BadLine, Decoded
 from shared.contract.columns import Contract, batch_of
 from shared.contract.runs import Run
@@ -55,21 +56,30 @@ class _Origins:
     def columns(self, partition: int) -> list[pa.Array]:
         """One column for each of LINEAGE."""
         counts = np.array(self.counts)
-        event = np.repeat(np.arange(len(counts)), counts)
+        rows = int(counts.sum())
+        offsets = array_of(self.offsets, pa.string())
+        if rows > len(counts):
+            offsets = offsets.take(pa.array(np.repeat(np.arange(len(counts)), counts)))
         return [
-            pa.repeat(pa.scalar(partition, pa.int32()), len(event)),
-            pa.array(np.array(self.sequence_numbers, np.int64)[event]),
-            pa.array(self.offsets, pa.string()).take(pa.array(event)),
+            _partition_column(partition).rows(rows),
+            pa.array(np.repeat(np.array(self.sequence_numbers, np.int64), counts)),
+            offsets,
             pa.array(self._lines(counts)),
-            pa.array(np.array(self.enqueued_us, np.int64)[event]).view(INSTANT),
+            pa.array(np.repeat(np.array(self.enqueued_us, np.int64), counts)).view(INSTANT),
         ]
 
     def _lines(self, counts: np.ndarray) -> np.ndarray:
         ends = counts.cumsum()
-        lines = np.arange(ends[-1], dtype=np.int32) - np.repeat(ends - counts, counts).astype(np.int32)
+        lines = np.arange(ends[-1], dtype=np.int32)
+        lines -= np.repeat((ends - counts).astype(np.int32), counts)
         for event, own in self.odd_lines.items():
             lines[ends[event] - counts[event] : ends[event]] = own
         return lines
+
+
+@lru_cache(maxsize=32)
+def _partition_column(partition: int) -> Repeated:
+    return Repeated(partition, pa.int32())
 
 
 class RowBuffer:
