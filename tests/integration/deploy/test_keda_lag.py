@@ -169,7 +169,7 @@ async def test_what_retention_took_from_a_late_reader_is_lag_until_it_is_noted(w
         async with ingesting(world, look_interval_s=0.2):
             assert (await until_equal(ours, theirs))["0"] == 70
     async with ingesting(world, look_interval_s=0.2):
-        await until(lambda: len(lake.keys()) == 70)
+        await until(lambda: len(lake.keys()) == 70 and gauge().get("0") == 0)  # a checkpoint follows its file
         assert (await until_equal(ours, theirs))["0"] == 0
 
 
