@@ -1,56 +1,21 @@
 """One vehicle a request over HTTP, against a bare aiohttp and onnxruntime handler of the same graph.
 
-`python -m bench.http_single` prints each server's own processor time a request, from one caller at a time to 32: what it costs whatever else the machine does. The load comes from a process of its own.
+`python -m bench.http_single` prints each server's own processor time a request, from one caller at a time to
+32: what it costs whatever else the machine does. The load comes from a process of its own. Latencies follow
+(`bench.http_latency`), which only a quiet machine tells.
 """
 
 import asyncio
-import json
 import os
-import subprocess
-import sys
 import time
-from pathlib import Path
 
+from bench import http_latency
 from bench.figures import Figure
+from bench.http_measured import REQUEST, Server
 
 # Many short rounds in turn, the best of each: what else the machine does disturbs only some of them.
 ROUNDS, REQUESTS = 12, 960
 CALLERS = (1, 2, 4, 8, 32)
-BODY = json.dumps(
-    {
-        "make": "ford",
-        "model": "Focus",
-        "year": 2017,
-        "transmission": "manual",
-        "fuel_type": "petrol",
-        "engine_l": 1.0,
-        "odometer_km": 45_000,
-        "rated_consumption_l_100km": 5.2,
-    }
-).encode()
-REQUEST = (
-    b"POST /v1/prices HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer fleetprice-dev-key\r\n"
-    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
-)
-
-
-class Server:
-    """`python -m bench.http_server KIND` and its processor time."""
-
-    def __init__(self, kind: str) -> None:
-        command = [sys.executable, "-m", "bench.http_server", kind]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline())
-
-    def cpu_s(self) -> float:
-        """To the nanosecond, unlike `stat`'s ticks."""
-        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
-        return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
-
-    def close(self) -> None:
-        self.process.terminate()
-        self.process.wait()
 
 
 class Caller(asyncio.Protocol):
@@ -123,4 +88,5 @@ if __name__ == "__main__":
         print(
             f"{figure.name:<18}{figure.rate:>8,.0f}{figure.floor:>8,.0f}{figure.ratio:>7.0%}  {figure.unit}"
         )
+    http_latency.main()
     print(f"{os.cpu_count()} cores, {time.strftime('%F')}")

@@ -18,7 +18,7 @@ def test_before_anything_was_measured_others_are_let_in():
     """A scorer that has just started refuses nobody by guesswork, only whom time or number rule out."""
     fresh = Admission(0.05, 2_000)
     assert fresh.admits(0.0, 1_000, 1_000)
-    assert not fresh.admits(0.05, 1, 1)
+    assert not fresh.admits(0.05, 100, 100)
     assert not fresh.admits(0.0, 1, 2_000)
 
 
@@ -26,6 +26,13 @@ def test_as_many_are_let_in_as_can_be_answered_in_time(admission):
     """100 µs each: 499 before one more are within 50 ms, 500 are not."""
     assert admission.admits(0.0, 499, 499)
     assert not admission.admits(0.0, 501, 501)
+
+
+def test_a_machine_that_stood_still_refuses_nobody(admission):
+    """A few are let in after however long a pause, as long as there may be that many."""
+    assert admission.admits(3.0, 63, 63)
+    assert not admission.admits(3.0, 64, 64)
+    assert not Admission(0.05, 10).admits(0.0, 10, 10)
 
 
 def test_time_that_has_gone_by_counts(admission):
