@@ -73,3 +73,5 @@ for service in "${services[@]}"; do
     --tag "localhost/fleetprice-$service:$version" . >/dev/null
   echo "localhost/fleetprice-$service:$version"
 done
+# The last stage has no instruction of its own, and buildah leaves its container, mounted.
+buildah_ rm --all >/dev/null
