@@ -120,5 +120,5 @@ class ScorerSettings(WorldSettings):
     )
     shares_port: bool = Field(False, description="Whether others listen on HTTP's port too: set by workers")
     checkpoint_interval_s: float = Field(
-        1.0, gt=0, description="How often the checkpoint blobs follow the output, seconds"
+        5.0, gt=0, description="How often the checkpoint blobs follow the output, seconds"
     )
