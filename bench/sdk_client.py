@@ -10,6 +10,7 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 
 from bench.raw_client import BODY_BYTES, wait_for_go
+from shared.tasks import cancel_until_done
 
 BATCH, PREFETCH = 1000, 5000
 
@@ -57,8 +58,7 @@ async def receive(connection: str, hub: str, partition: str, events: int) -> flo
             )
         )
         await done.wait()
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
+        await cancel_until_done(reading)
     return times_s[-1] - times_s[0]
 
 

@@ -18,6 +18,8 @@ async def cancel_until_done(task: asyncio.Task[Any]) -> None:
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
+    if not task.cancelled():
+        task.exception()  # nobody may look: asyncio need not complain about that
 
 
 async def within(timeout_s: float, work: Coroutine[Any, Any, T]) -> T:

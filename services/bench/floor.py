@@ -19,6 +19,8 @@ import uvloop
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
+from shared.tasks import cancel_until_done
+
 _COLLECT_EVERY_OBJECTS = 20_000
 
 
@@ -56,9 +58,7 @@ async def _receive(hub: str, partitions: list[str], events: int, prefetch: int) 
         ]
         await done.wait()
         _tell("finished", size_bytes)
-        for task in receiving:
-            task.cancel()
-        await asyncio.wait(receiving)
+        await asyncio.gather(*map(cancel_until_done, receiving))
 
 
 def _tell(event: str, size_bytes: int) -> None:

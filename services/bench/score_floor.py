@@ -21,6 +21,7 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 
 from services.bench.filling import PARTITIONS
+from shared.tasks import cancel_until_done
 
 _COLLECT_EVERY_OBJECTS = 20_000
 
@@ -74,9 +75,7 @@ async def _run(hub: str, output_hub: str, events: int, outputs: int, size_bytes:
         ]
         await loop.done.wait()
         _tell("finished")
-        for task in receiving:
-            task.cancel()
-        await asyncio.wait(receiving)
+        await asyncio.gather(*map(cancel_until_done, receiving))
 
 
 def _tell(event: str) -> None:

@@ -33,6 +33,7 @@ from shared.contract.bodies import JSON
 from shared.contract.prediction import Prediction
 from shared.hubs.clients import body_of, enqueued_us, sequence_of
 from shared.hubs.prompt_receiving import receive_promptly
+from shared.tasks import cancel_until_done
 
 TELEMETRY, OUTPUT, FILE_SYSTEM = "latency", "latency-out", "latency"
 _WARM_UP_S, _TICK_S = 3.0, 0.02
@@ -96,8 +97,7 @@ async def _receiving(client: EventHubConsumerClient, take: _Take) -> AsyncIterat
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await cancel_until_done(task)
 
 
 async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies) -> int:

@@ -10,6 +10,7 @@ from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from services.bench.filling import PARTITIONS
 from shared.hubs.clients import body_of
 from shared.hubs.predictions import property_of
+from shared.tasks import cancel_until_done
 
 
 class Published:
@@ -48,5 +49,4 @@ async def published(event_hubs: str, hub: str, last: int) -> AsyncIterator[Publi
         try:
             yield seen
         finally:
-            receiving.cancel()
-            await asyncio.wait([receiving])
+            await cancel_until_done(receiving)

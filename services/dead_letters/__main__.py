@@ -17,6 +17,7 @@ from services.dead_letters.states import States
 from shared.errors import NeedsAttention, SettingsError, SinkUnavailable
 from shared.lake import Lake, open_lake
 from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
+from shared.tasks import cancel_until_done
 from shared.world import running_world
 
 
@@ -27,8 +28,7 @@ async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
     await asyncio.wait((acting, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if not acting.done():
-        acting.cancel()
-        await asyncio.gather(acting, return_exceptions=True)
+        await cancel_until_done(acting)
         raise NeedsAttention("stopped before it was done: the same again goes on")
     try:
         return acting.result()

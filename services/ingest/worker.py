@@ -49,9 +49,7 @@ class PartitionWorker:
 
     async def abandon(self) -> None:
         """Stop at once; what is not committed is still in the hub. Never raises."""
-        await cancel_until_done(self._task)
-        if not self._task.cancelled():
-            self._task.exception()  # it was raised to the callback before
+        await cancel_until_done(self._task)  # what it raised was raised to the callback before
 
     async def ended(self) -> None:
         """Wait for the end, whatever it is."""

@@ -15,6 +15,7 @@ from services.oracle.verdict import Verdict
 from services.oracle.verification import verified
 from shared.errors import NeedsAttention, SinkUnavailable
 from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
+from shared.tasks import cancel_until_done
 from shared.world import World, running_world
 
 
@@ -25,8 +26,7 @@ async def serve(settings: OracleSettings, stop: asyncio.Event) -> int:
     await asyncio.wait((verifying, stopped), return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if not verifying.done():
-        verifying.cancel()
-        await asyncio.gather(verifying, return_exceptions=True)
+        await cancel_until_done(verifying)
         raise NeedsAttention("stopped before everything was read: there is no verdict")
     try:
         return EXIT_DONE if verifying.result().is_clean else EXIT_FOUND_WRONG

@@ -16,6 +16,7 @@ from shared.hubs.clients import body_of, consumer_client, content_type_of
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.hubs.predictions import PredictionReader
 from shared.settings import WorldSettings
+from shared.tasks import cancel_until_done
 
 _GROUP = "$Default"
 
@@ -80,7 +81,7 @@ async def following(settings: WorldSettings, into: Predictions) -> AsyncIterator
         yield follower
     finally:
         if not follower.is_ended:
-            follower.reading.cancel()
+            await cancel_until_done(follower.reading)
         await asyncio.gather(follower.reading, return_exceptions=True)
 
 

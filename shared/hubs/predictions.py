@@ -17,6 +17,7 @@ from shared.hubs.clients import body_of, consumer_client, content_type_of, enque
 from shared.hubs.partition_stream import Gap, Position, partition_events
 from shared.hubs.watermark import Mark, Watermarks
 from shared.settings import WorldSettings
+from shared.tasks import cancel_until_done
 
 _QUEUED_EVENTS = 1_000
 
@@ -116,10 +117,8 @@ class PredictionReader:
                         self._positions[item[0]] = sequence_of(event)
             finally:
                 self.ended.set()
-                for task in tasks:
-                    task.cancel()
                 with suppress(asyncio.CancelledError):
-                    await asyncio.gather(*tasks, return_exceptions=True)
+                    await asyncio.gather(*map(cancel_until_done, tasks))
 
     async def _read(self, client: Any, partition: str, queue: "asyncio.Queue[Any]") -> None:
         until = None if self._until is None else self._until.get(partition, -1)

@@ -18,6 +18,7 @@ from shared.hubs.prompt_receiving import receive_promptly
 from shared.hubs.receiving import RELEASE_GRACE_S, end_receiving
 from shared.hubs.resume import ResumingCheckpointStore
 from shared.logs import log
+from shared.tasks import cancel_until_done
 
 GROUP = "scorer"
 # What closes one partition, or a round of balancing: both are tried again at the next one.
@@ -80,11 +81,9 @@ class TelemetryStream:
             for one in ended:
                 one.result()
         finally:
-            stopped.cancel()
-            for chore in chores:
-                chore.cancel()
-            await self._drain(receiving, partitions)
-            await asyncio.gather(stopped, *chores, return_exceptions=True)
+            await asyncio.gather(
+                self._drain(receiving, partitions), *map(cancel_until_done, (stopped, *chores))
+            )
 
     async def _checked_hubs(self) -> Hubs:
         settings = self._settings
