@@ -71,6 +71,7 @@ bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/python -m services.bench.score_latency
 	$(BIN)/python -m bench.http_single
 	$(BIN)/python -m bench.large_events
+	$(BIN)/python -m bench.scale_out
 	$(BIN)/python -m bench
 
 soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds resident (MINUTES=30)
