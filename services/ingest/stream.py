@@ -214,7 +214,6 @@ class StreamIngest:
         where = {"stream": self.stream, "partition": context.partition_id if context else None}
         cause = cause_of(error, self._hub)
         REOPENED.labels(self._hub.name, cause).inc()
-        now_s = time.monotonic()
         match cause:
             case "skipped":
                 worker = self.workers.get(int(context.partition_id)) if context else None
@@ -224,9 +223,9 @@ class StreamIngest:
             case "overtaken":
                 log.info("partition_overtaken", **where, reason=str(error))
             case "lake":
-                say = log.error if self._health.lake_failed(now_s) else log.warning
+                say = log.error if self._health.lake_failed(time.monotonic()) else log.warning
                 say("lake_unavailable", **where, reason=str(error))
-            case "refused" if not self._health.refused(now_s):
+            case "refused" if not self._health.refused(time.monotonic()):
                 log.error("refused", **where, reason=str(self._hub.refusal(error)))
             case "link":
                 log.warning("hub_link_failed", **where, reason=str(error))
