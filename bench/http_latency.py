@@ -9,22 +9,15 @@ import asyncio
 import random
 import select
 import socket
-import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
 
-from bench.http_measured import REQUEST, Server
+from bench.http_measured import HEAD_END, REQUEST, Server, body_bytes, is_whole
+from services.bench.figure import percentile
 
 RATE, SECONDS, WARM_UP_S = 500, 20.0, 2.0
 CONNECTIONS = 64
 FLOOD, FLOOD_SECONDS = 400, 5.0
-_END = b"\r\n\r\n"
-
-
-def body_is_whole(answer: bytes) -> bool:
-    head, found, body = answer.partition(_END)
-    return bool(found) and len(body) >= int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
 
 
 class OpenLoop:
@@ -59,7 +52,7 @@ class OpenLoop:
         for connection in select.select(list(self._asked), [], [], timeout_s)[0]:
             due_s, heard = self._asked[connection]
             heard += connection.recv(65_536)
-            if not body_is_whole(heard):
+            if not is_whole(heard):
                 self._asked[connection] = (due_s, heard)
                 continue
             assert heard.startswith(b"HTTP/1.1 200"), heard
@@ -83,8 +76,8 @@ async def flood(port: int, callers: int, seconds: float) -> tuple[list[float], i
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         while (asked_s := time.perf_counter()) < end_s:
             writer.write(REQUEST)
-            head = await reader.readuntil(_END)
-            await reader.readexactly(int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]))
+            head = await reader.readuntil(HEAD_END)
+            await reader.readexactly(body_bytes(head))
             if head.startswith(b"HTTP/1.1 200"):
                 accepted_ms.append((time.perf_counter() - asked_s) * 1e3)
             else:
@@ -94,10 +87,6 @@ async def flood(port: int, callers: int, seconds: float) -> tuple[list[float], i
 
     await asyncio.gather(*(ask() for _ in range(callers)))
     return accepted_ms, refused
-
-
-def percentile_ms(values: Sequence[float], percent: int) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 def at_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
@@ -119,9 +108,9 @@ def main() -> None:
         for server in servers.values():
             server.close()
     for percent in (50, 99):
-        ours, bare = (percentile_ms(steady[kind], percent) for kind in ("ours", "bare"))
+        ours, bare = (percentile(steady[kind], percent) for kind in ("ours", "bare"))
         print(f"http_{RATE}_p{percent:<13}{ours:>8.2f}{bare:>8.2f}  ms at {RATE} requests/s")
-    ours, bare = (percentile_ms(flooded[kind][0], 99) for kind in ("ours", "bare"))
+    ours, bare = (percentile(flooded[kind][0], 99) for kind in ("ours", "bare"))
     refused = flooded["ours"][1] / (flooded["ours"][1] + len(flooded["ours"][0]))
     print(f"http_flood_p99      {ours:>8.1f}{bare:>8.1f}  ms, {FLOOD} callers, {refused:.0%} refused by ours")
 

@@ -5,22 +5,26 @@ import subprocess
 import sys
 from pathlib import Path
 
-BODY = json.dumps(
-    {
-        "make": "ford",
-        "model": "Focus",
-        "year": 2017,
-        "transmission": "manual",
-        "fuel_type": "petrol",
-        "engine_l": 1.0,
-        "odometer_km": 45_000,
-        "rated_consumption_l_100km": 5.2,
-    }
-).encode()
+from services.scorer.rest.examples import VEHICLES
+
+(_VEHICLE,) = VEHICLES["vehicles"]
+BODY = json.dumps({name: value for name, value in _VEHICLE.items() if name != "id"}).encode()
 REQUEST = (
     b"POST /v1/prices HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer fleetprice-dev-key\r\n"
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
 )
+HEAD_END = b"\r\n\r\n"
+
+
+def body_bytes(head: bytes) -> int:
+    """How long the body is that this head of an answer announces."""
+    return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+
+
+def is_whole(answer: bytes) -> bool:
+    """Whether all of an answer has come."""
+    head, found, body = answer.partition(HEAD_END)
+    return bool(found) and len(body) >= body_bytes(head)
 
 
 class Server:

@@ -11,7 +11,7 @@ import time
 
 from bench import http_latency
 from bench.figures import Figure
-from bench.http_measured import REQUEST, Server
+from bench.http_measured import REQUEST, Server, is_whole
 
 # Many short rounds in turn, the best of each: what else the machine does disturbs only some of them.
 ROUNDS, REQUESTS = 12, 960
@@ -33,10 +33,9 @@ class Caller(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.answer += data
-        head, found, body = self.answer.partition(b"\r\n\r\n")
-        if not found or len(body) < int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0]):
+        if not is_whole(self.answer):
             return
-        assert head.startswith(b"HTTP/1.1 200"), self.answer
+        assert self.answer.startswith(b"HTTP/1.1 200"), self.answer
         self.answer = b""
         self.left -= 1
         if self.left:

@@ -62,5 +62,10 @@ def figure(
     return Figure(name, rate, floor, rate / floor, "readings/s", cores, cpu_rate, cpu_floor)
 
 
+def percentile(values: Sequence[float], percent: int) -> float:
+    """Between the two values next to it where none stands just there."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
 def _middle(laps: Sequence[Lap]) -> float:
     return statistics.median(lap.rate for lap in laps)

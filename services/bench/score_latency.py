@@ -10,10 +10,9 @@ the first seconds does not count. `--low-latency` has scorer and receiver take e
 import argparse
 import asyncio
 import json
-import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -24,7 +23,7 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 
 from services.bench.bodies import readings
-from services.bench.figure import Figure
+from services.bench.figure import Figure, percentile
 from services.bench.filling import PARTITIONS
 from services.bench.laps import settled
 from services.bench.programs import Program
@@ -80,15 +79,11 @@ class Latencies:
         found = {"hub_to_hub": hub_to_hub_ms, "made_to_received": self._made_to_received_ms}
         figures = []
         for name, percent, promised_ms in _PROMISED_LOW if low_latency else _PROMISED:
-            ms = _percentile(found[name], percent)
+            ms = percentile(found[name], percent)
             title = f"{name}{'_low' if low_latency else ''}_p{percent}"
             cores = len(Cores.of(0).serving)
             figures.append(Figure(title, ms, promised_ms, ms / promised_ms, _UNIT, cores, ms, promised_ms))
         return figures
-
-
-def _percentile(values: Sequence[float], percent: int) -> float:
-    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
 @asynccontextmanager

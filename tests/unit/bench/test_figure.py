@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.bench.figure import Lap, figure
+from services.bench.figure import Lap, figure, percentile
 from services.bench.filling import Load, evened
 
 OURS = [Lap(1_000, 2.0, 1.0), Lap(1_000, 20.0, 1.25), Lap(1_000, 2.5, 1.0)]
@@ -20,6 +20,12 @@ def test_where_servers_share_the_cores_processor_time_counts():
     one = figure("ingest_two_workers", OURS, FLOORS, 2, has_own_cores=False)
     assert (one.rate, one.floor, one.ratio, one.unit) == (1_000.0, 1_250.0, 0.8, "readings/CPU s")
     assert (one.cpu_rate, one.cpu_floor, one.cores) == (one.rate, one.floor, 2)
+
+
+def test_a_percentile_leaves_so_many_of_a_hundred_below_it():
+    """Where no value stands just there, it is as far between its neighbours."""
+    assert [percentile(range(101), percent) for percent in (1, 50, 99)] == [1, 50, 99]
+    assert percentile([10.0, 20.0], 99) == pytest.approx(19.9)
 
 
 @pytest.mark.parametrize("batches", [1, 2, 3, 80, 150, 233, 1_200, 10_007])
