@@ -43,19 +43,15 @@ class Callers:
 
     def with_key(self, authorization: str | None) -> Caller | None:
         """The caller whose key this is; None where it is none."""
-        scheme, _, credential = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
-            return None
-        name = self._keys.name_of(credential.strip())
+        credential = _bearer(authorization)
+        name = None if credential is None else self._keys.name_of(credential)
         return None if name is None else self._caller(name)
 
     async def identify(self, authorization: str | None) -> Caller:
         """Who has no key. Raises Refusal: 401 without an accepted token, 403 for one without the role."""
-        scheme, _, credential = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
-            detail = "send `Authorization: Bearer KEY`"
-            raise _unauthorized(detail, _REALM)
-        credential = credential.strip()
+        credential = _bearer(authorization)
+        if credential is None:
+            raise _unauthorized("send `Authorization: Bearer KEY`", _REALM)
         if self._tokens is None or not looks_like_token(credential):
             raise _unauthorized("the key is not accepted", f'{_REALM}, error="invalid_token"')
         name = await self._tokens.name_of(credential)
@@ -73,6 +69,12 @@ class Callers:
         else:
             self._met.move_to_end(name)
         return caller
+
+
+def _bearer(authorization: str | None) -> str | None:
+    """The key or token that is sent; None where the header is missing or of another scheme."""
+    scheme, _, credential = (authorization or "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else None
 
 
 def _unauthorized(detail: str, challenge: str) -> Refusal:

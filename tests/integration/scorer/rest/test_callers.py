@@ -38,6 +38,12 @@ async def test_a_wrong_key_is_refused(http, focus, authorization):
         assert (await http.ask("GET", path, Authorization=authorization)).status in (401, 404)
 
 
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
+async def test_the_schemes_name_may_be_written_any_way(http, focus, scheme):
+    """Clients write it in small letters too, or leave more room than they need."""
+    assert (await http.post(focus, Authorization=f"{scheme} fleetprice-dev-key"))[0].status == 200
+
+
 async def test_every_caller_has_a_key_of_its_own(serving, focus, tmp_path):
     """Keys stand hashed in a file, several a caller if need be; the development key is then none."""
     path = tmp_path / "keys"
