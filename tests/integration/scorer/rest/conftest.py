@@ -17,6 +17,8 @@ from services.scorer.serving import ServedAutomobileModel, ServedModel
 from services.scorer.settings import ScorerSettings
 
 KEY = {"Authorization": "Bearer fleetprice-dev-key"}
+# How a request begins that is written to a socket by hand.
+HEAD = b"POST /v1/prices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fleetprice-dev-key\r\n"
 
 
 @dataclass(frozen=True)

@@ -2,49 +2,22 @@
 
 import json
 import math
-import struct
 
 import numpy as np
 import pytest
 
-INFER = "/v2/models/price/infer"
-WORDS = [["ford", "Focus", "manual", "petrol"], [" BMW ", "5 series", "", ""]]
-NUMBERS = [[2017, 45_000, 1.0, 4.65], [2015, 90_000, None, None]]
+from tests.integration.scorer.rest.tensors import (
+    INFER,
+    NUMBERS,
+    OCTETS,
+    WORDS,
+    binary,
+    refused,
+    request,
+    tensor,
+)
+
 FLAT_WORDS, FLAT_NUMBERS = ([one for row in rows for one in row] for rows in (WORDS, NUMBERS))
-OCTETS = "application/octet-stream"
-
-
-def tensor(name, datatype, data, shape=(2, 4), **more):
-    return {"name": name, "datatype": datatype, "shape": list(shape), "data": data, **more}
-
-
-def request(**more):
-    return {"inputs": [tensor("cat", "BYTES", WORDS), tensor("num", "FP32", NUMBERS)], **more}
-
-
-def as_bytes(words):
-    encoded = [word.encode() for row in words for word in row]
-    return b"".join(struct.pack("<I", len(word)) + word for word in encoded)
-
-
-def binary(words=WORDS, numbers=NUMBERS, **more):
-    """A request whose tensors follow its JSON; the body and the JSON's length."""
-    cat = as_bytes(words)
-    num = np.array(numbers, dtype="<f4").tobytes()
-    inputs = [
-        {"name": name, "datatype": kind, "shape": [2, 4], "parameters": {"binary_data_size": len(part)}}
-        for name, kind, part in (("num", "FP32", num), ("cat", "BYTES", cat))
-    ]
-    head = json.dumps({"inputs": inputs, **more}).encode()
-    return head + num + cat, len(head)
-
-
-async def refused(http, body, status=400, path=INFER, **headers):
-    response, answer = await http.post(body, path, **headers)
-    assert response.status == status
-    assert response.content_type == "application/json"
-    assert answer.keys() == {"error"}
-    return answer["error"]
 
 
 @pytest.fixture
@@ -161,94 +134,6 @@ async def test_some_outputs_may_be_binary(http, prices):
     np.testing.assert_allclose(price["data"], prices[0], rtol=1e-6)
     assert lower["parameters"] == {"binary_data_size": 8}
     np.testing.assert_allclose(np.frombuffer(answer[size:], "<f4"), prices[1], rtol=1e-6)
-
-
-CAT, NUM = request()["inputs"]
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"{",
-        b"[]",
-        b"\xff",
-        {},
-        {"inputs": []},
-        {"inputs": [CAT]},
-        {"inputs": [CAT, CAT, NUM]},
-        {"inputs": [CAT, {**NUM, "name": "other"}]},
-        {"inputs": [CAT, {**NUM, "datatype": "FP64"}]},
-        {"inputs": [CAT, {**NUM, "shape": [2]}]},
-        {"inputs": [CAT, {**NUM, "shape": [-2, 4]}]},
-        {"inputs": [CAT, {**NUM, "shape": [10**12, 4]}]},
-        {"inputs": [CAT, {**NUM, "shape": [1, 4], "data": NUMBERS[0]}]},
-        {"inputs": [CAT, {**NUM, "shape": [0, 4], "data": []}]},
-        {"inputs": [CAT, {**NUM, "data": [1, 2, 3]}]},
-        {"inputs": [CAT, {**NUM, "data": [[[1]]] * 8}]},
-        {"inputs": [CAT, {**NUM, "data": ["1"] * 8}]},
-        {"inputs": [CAT, {**NUM, "data": [1e39] * 8}]},
-        {"inputs": [{**CAT, "data": [5] * 8}, NUM]},
-        {"inputs": [{**CAT, "data": ["x" * 65] * 8}, NUM]},
-        {"inputs": [{**CAT, "data": [None] * 8}, NUM]},
-        {"inputs": [CAT, {"name": "num", "datatype": "FP32", "shape": [2, 4]}]},
-        {"inputs": [CAT, {**NUM, "parameters": {"binary_data_size": 4}}]},
-        request(outputs=[{"name": "other"}]),
-        b'{"inputs":[{"name":"cat","shape":[2,4],"datatype":"BYTES","data":' + b"[" * 50_000 + b"]" * 50_000,
-    ],
-)
-async def test_requests_that_are_no_tensors(http, body):
-    """What does not fit the model is 400 in the protocol's own form, and says which tensor."""
-    await refused(http, body)
-
-
-@pytest.mark.parametrize("spoil", ["short", "long", "length", "text", "negative", "header", "beyond", "word"])
-async def test_binary_tensors_that_do_not_fit(http, spoil):
-    """A binary body that is cut, too long, wrongly measured or no text is 400, never a crash."""
-    body, size = binary()
-    header = str(size)
-    if spoil == "short":
-        body = body[:-1]
-    elif spoil == "long":
-        body += b"x"
-    elif spoil == "length":
-        body = body.replace(struct.pack("<I", 5) + b"Focus", struct.pack("<I", 2**32 - 1) + b"Focus")
-    elif spoil == "text":
-        body = body.replace(b"Focus", b"\xffocus")
-    elif spoil == "negative":
-        body = body.replace(b'"binary_data_size": 32', b'"binary_data_size": -2')
-    elif spoil == "word":
-        body, size = binary(words=[["x" * 100, "", "", ""], ["", "", "", ""]])
-        header = str(size)
-    else:
-        header = {"header": "1e2", "beyond": str(len(body) + 1)}[spoil]
-    await refused(http, body, Content_Type=OCTETS, Inference_Header_Content_Length=header)
-
-
-async def test_other_models_and_versions_are_not_found(http):
-    """A model or version that is not served is 404 in the protocol's own form; so is an unknown path."""
-    for path in ("/v2/models/other", "/v2/models/price/versions/2", "/v2/models/price/other", "/v2/x"):
-        response = await http.ask("GET", path)
-        assert (response.status, (await response.json()).keys()) == (404, {"error"})
-    await refused(http, request(), 404, "/v2/models/price/versions/2/infer")
-    await refused(http, request(), 405, "/v2/models/price")
-
-
-async def test_rows_are_bounded_and_counted(serving):
-    """More than 1,000 rows are 400, and every row counts against the caller's allowance."""
-    async with serving(vehicles_per_s=0.01, vehicles_burst=1_000, max_body_bytes=2**21) as http:
-
-        def rows(count):
-            return {
-                "inputs": [
-                    tensor("cat", "BYTES", WORDS[:1] * count, (count, 4)),
-                    tensor("num", "FP32", NUMBERS[:1] * count, (count, 4)),
-                ]
-            }
-
-        assert "1000 rows" in await refused(http, rows(1_001))
-        assert (await http.post(rows(900), INFER))[0].status == 200
-        await refused(http, rows(900), 429)
 
 
 async def test_triton_client_prices_through_it(http, prices):

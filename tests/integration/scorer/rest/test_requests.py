@@ -4,21 +4,17 @@ import asyncio
 import gzip
 import json
 import re
-import select
 import socket
-from contextlib import suppress
 
 import pytest
 import structlog
 
 from services.scorer.__main__ import serve
-from services.scorer.rest.entrance import REQUESTS
 from services.scorer.settings import ScorerSettings
 from shared.errors import PortInUse
+from tests.integration.scorer.rest.conftest import HEAD
 
-SIZE = 300
 FORM = "application/x-www-form-urlencoded"
-HEAD = b"POST /v1/prices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer fleetprice-dev-key\r\n"
 
 
 async def test_compressed_bodies_are_refused(http, focus):
@@ -113,69 +109,6 @@ async def test_health_and_metrics_need_no_key(serving):
     assert 'fleetprice_http_request_seconds_count{route="/readyz",status_class="5xx"}' in text
 
 
-async def test_a_slow_sender_is_let_go(serving):
-    """A body that does not arrive in time is 408 and the connection is closed."""
-    async with serving(body_timeout_s=0.05) as http:
-        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
-        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
-        assert b"too-slow" in await reader.read()
-        writer.close()
-
-
-async def test_who_does_not_read_its_answers_is_cut_off(serving):
-    """A caller that asks and asks and takes nothing of its answers loses its connection."""
-    async with serving(answer_timeout_s=0.2, key={}) as http:
-        with socket.socket() as caller:
-            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-            caller.connect(("127.0.0.1", http.port))
-            caller.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 500)
-            await asyncio.wait_for(asyncio.to_thread(_send_until_refused, caller), 60)
-        assert (await http.ask("GET", "/healthz")).status == 200
-
-
-def _send_until_refused(caller):
-    """The kernel ends such a connection without a word: what is sent after that is answered with a reset."""
-    refused = select.poll()
-    refused.register(caller, 0)  # nothing but POLLERR and POLLHUP
-    while not refused.poll(50):
-        with suppress(BlockingIOError, ConnectionError):
-            caller.send(b"G", socket.MSG_DONTWAIT)
-
-
-async def test_a_head_that_never_ends_is_cut_off(serving):
-    """Who sends its head a byte at a time is cut off as who sends nothing: bytes buy no time."""
-    async with serving(idle_timeout_s=0.2) as http:
-        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        ended = asyncio.create_task(reader.read())
-        writer.write(HEAD)
-        while not ended.done():
-            writer.write(b"X")
-            await asyncio.wait([ended], timeout=0.02)
-        writer.close()
-        with suppress(ConnectionError):
-            assert await ended == b""
-
-
-@pytest.mark.parametrize("sent", [b"", b"POST /v1/prices HT", HEAD])
-async def test_a_silent_connection_is_closed(serving, sent):
-    """Who connects and sends no whole request head holds nothing for long."""
-    async with serving(idle_timeout_s=0.05) as http:
-        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        writer.write(sent)
-        assert await reader.read() == b""
-        writer.close()
-
-
-async def test_a_huge_body_is_refused_before_it_is_sent(serving):
-    """What declares itself too large is 413 at once, not when it is all there."""
-    async with serving() as http:
-        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        writer.write(HEAD + b"Content-Length: 9999999999\r\n\r\n")
-        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
-        writer.close()
-
-
 async def test_a_body_that_breaks_off_is_nobodys_error(serving, focus, caplog):
     """A caller that hangs up in the middle of its body leaves a scorer that serves the next."""
     async with serving() as http:
@@ -189,36 +122,6 @@ async def test_a_body_that_breaks_off_is_nobodys_error(serving, focus, caplog):
         writer.close()
         assert (await http.post(focus))[0].status == 200
     assert not caplog.records
-
-
-async def test_more_requests_than_may_be_served_get_503(serving, focus):
-    """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
-    async with serving(max_requests=1, body_timeout_s=60) as http:
-        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        answered = REQUESTS.of("/v1/prices", "503")
-        writer.write(HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % SIZE)
-        assert b"100 Continue" in await reader.readline()  # it is in progress now
-        problem = await http.refused(focus, 503)
-        response, _ = await http.post(focus)
-        assert problem["type"].endswith(":overloaded")
-        assert response.headers["Retry-After"] == "1"
-        assert REQUESTS.of("/v1/prices", "503") == answered + 2
-        await reader.readline()
-        writer.write(json.dumps(focus).encode().ljust(SIZE))
-        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
-        writer.close()
-        assert (await http.post(focus))[0].status == 200
-
-
-async def test_vehicles_that_wait_are_bounded(serving, focus):
-    """Of many large requests at once, some are priced whole and the others refused whole: none is lost."""
-    async with serving(max_waiting_vehicles=100) as http:
-        body = {"vehicles": [focus] * 100}
-        answers = await asyncio.gather(*(http.post(body) for _ in range(20)))
-    statuses = [response.status for response, _ in answers]
-    assert set(statuses) <= {200, 503}
-    assert 200 in statuses
-    assert all(len(answer["prices"]) == 100 for response, answer in answers if response.status == 200)
 
 
 async def test_a_draining_scorer_finishes_and_sends_callers_elsewhere(serving, focus):

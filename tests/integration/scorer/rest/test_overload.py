@@ -1,0 +1,48 @@
+"""More than can be served: refused at once, and what was accepted is answered."""
+
+import asyncio
+import json
+
+from services.scorer.rest.entrance import REQUESTS
+from tests.integration.scorer.rest.conftest import HEAD
+
+SIZE = 300
+
+
+async def test_a_huge_body_is_refused_before_it_is_sent(serving):
+    """What declares itself too large is 413 at once, not when it is all there."""
+    async with serving() as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        writer.write(HEAD + b"Content-Length: 9999999999\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.1 413 ")
+        writer.close()
+
+
+async def test_more_requests_than_may_be_served_get_503(serving, focus):
+    """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
+    async with serving(max_requests=1, body_timeout_s=60) as http:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+        answered = REQUESTS.of("/v1/prices", "503")
+        writer.write(HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % SIZE)
+        assert b"100 Continue" in await reader.readline()  # it is in progress now
+        problem = await http.refused(focus, 503)
+        response, _ = await http.post(focus)
+        assert problem["type"].endswith(":overloaded")
+        assert response.headers["Retry-After"] == "1"
+        assert REQUESTS.of("/v1/prices", "503") == answered + 2
+        await reader.readline()
+        writer.write(json.dumps(focus).encode().ljust(SIZE))
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+        writer.close()
+        assert (await http.post(focus))[0].status == 200
+
+
+async def test_vehicles_that_wait_are_bounded(serving, focus):
+    """Of many large requests at once, some are priced whole and the others refused whole: none is lost."""
+    async with serving(max_waiting_vehicles=100) as http:
+        body = {"vehicles": [focus] * 100}
+        answers = await asyncio.gather(*(http.post(body) for _ in range(20)))
+    statuses = [response.status for response, _ in answers]
+    assert set(statuses) <= {200, 503}
+    assert 200 in statuses
+    assert all(len(answer["prices"]) == 100 for response, answer in answers if response.status == 200)
