@@ -9,7 +9,6 @@ import structlog
 from prometheus_client import Counter
 
 from services.ingest.commit import Committer, Overtaken
-from services.ingest.events import Event
 from services.ingest.ranges import EVENT_BYTES, Cut, OpenRange
 from services.ingest.replays import naming
 from services.ingest.roll import RollPolicy
@@ -19,6 +18,7 @@ from shared.contract.runs import NOTHING
 from shared.dead_letters.letter import NAMED_BY_OPERATOR
 from shared.errors import GapUnexplained
 from shared.hubs.contiguity import Contiguity, Step
+from shared.hubs.events import Event
 from shared.hubs.progress import NEXT_SEQUENCE
 from shared.slot_chain.footer import Head
 from shared.slot_chain.slot import HOUR_US

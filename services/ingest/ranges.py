@@ -7,11 +7,11 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from services.ingest.events import Event
 from shared.contract.bodies import Decoded
 from shared.contract.buffer import DeadLetter, EventOrigin, RowBuffer
 from shared.contract.columns import Contract
 from shared.contract.runs import Run
+from shared.hubs.events import Event
 
 # What an event and a dead letter weigh beside their bytes: without it, empty bodies would never fill a range.
 EVENT_BYTES, _LETTER_BYTES = 128, 512

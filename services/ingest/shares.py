@@ -9,7 +9,7 @@ from azure.eventhub.exceptions import EventHubError
 
 from services.ingest.settings import IngestSettings
 from shared.errors import SettingsError
-from shared.hubs.clients import LinkCountingConsumerClient, consumer_client
+from shared.hubs.clients import consumer_client
 
 log = structlog.get_logger()
 
@@ -19,11 +19,10 @@ BATCHES_KEPT_READY = 4
 _MANY_PARTITIONS, _ANSWER_TIMEOUT_S = 32, 5.0
 
 
-async def prefetch_of(settings: IngestSettings, client: LinkCountingConsumerClient) -> int:
-    """Events that each link of a hub keeps ready; bounds what they may weigh, too."""
+async def link_share(settings: IngestSettings, client: EventHubConsumerClient) -> tuple[int, int]:
+    """Events, and bytes of them, that each link of a hub keeps ready."""
     partitions = await partitions_of(client) or _MANY_PARTITIONS
-    client.link_bytes = settings.link_bytes(partitions)
-    return settings.prefetch_share(partitions)
+    return settings.prefetch_share(partitions), settings.link_bytes(partitions)
 
 
 async def partitions_of(client: EventHubConsumerClient) -> int | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import structlog
-from azure.eventhub import CloseReason, EventData
+from azure.eventhub import CloseReason
 from azure.eventhub.aio import PartitionContext
 from prometheus_client import Gauge
 
@@ -20,13 +20,13 @@ from services.ingest.hub import Hub, Reach, SameHub
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.probe import try_to_write
 from services.ingest.settings import IngestSettings
-from services.ingest.shares import BATCHES_KEPT_READY, prefetch_of, rows_bytes_of
+from services.ingest.shares import BATCHES_KEPT_READY, link_share, rows_bytes_of
 from services.ingest.sweep import sweep
-from services.ingest.transport import received
 from services.ingest.watch import forget_lag, watch
 from services.ingest.worker import PartitionWorker
 from shared.errors import HubRecreated
 from shared.hubs.clients import LinkCountingConsumerClient
+from shared.hubs.events import Event
 from shared.hubs.receiving import RELEASE_GRACE_S, end_receiving
 from shared.lake import Lake
 from shared.slot_chain.chain import find_heads
@@ -91,11 +91,12 @@ class StreamIngest:
 
     async def _receive(self, stop: asyncio.Event) -> bool:
         """Whether to go on: the hub has more partitions than when this began."""
-        prefetch = await prefetch_of(self._settings, self._hub.client)
+        prefetch, link_bytes = await link_share(self._settings, self._hub.client)
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(
-            self._hub.client.receive_batch(
+            self._hub.client.receive_events(
                 self._on_batch,
+                link_bytes=link_bytes,
                 max_batch_size=max(1, prefetch // BATCHES_KEPT_READY),
                 max_wait_time=_MAX_WAIT_S,
                 starting_position="-1",
@@ -148,8 +149,7 @@ class StreamIngest:
             head = heads.get(lane)
             start = await self._start_of(lane, head, reach)
             same_hub = SameHub(self._hub, source.created_at, lane.partition)
-            still = same_hub.still
-            committer = Committer(self._lake, lane, source, head, encode_aside, still, asyncio.sleep)
+            committer = Committer(self._lake, lane, source, head, encode_aside, same_hub.still, asyncio.sleep)
             pipeline = PartitionPipeline(
                 committer,
                 self._settings.roll_policy,
@@ -188,11 +188,11 @@ class StreamIngest:
             start = head or Head(worker.pipeline.next_expected, 0)
             await self._checkpoints.note(int(context.partition_id), start, is_first=head is None)
 
-    async def _on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
+    async def _on_batch(self, context: PartitionContext, events: list[Event]) -> None:
         worker = self.workers.get(int(context.partition_id))
         if worker is None:
             raise Overtaken(f"partition {context.partition_id} is not open")
-        await worker.offer(received(events))
+        await worker.offer(events)
 
     async def _on_close(self, context: PartitionContext, reason: CloseReason) -> None:
         partition = int(context.partition_id)

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from services.ingest.events import Event
 from services.ingest.hub import SameHub
 from services.ingest.partition import PartitionPipeline
+from shared.hubs.events import Event
 from shared.tasks import cancel_until_done
 
 # What is decoded at one go before other partitions get their turn; and how long is waited for so much, for

@@ -135,7 +135,6 @@ async def _open_stream(
         consumer_client(settings, settings.predictions_hub, "$Default", **_RETRIES)
     )
     source = consumer_client(settings, settings.telemetry_hub, GROUP, store, **_RETRIES)
-    source.link_bytes = settings.link_bytes
     await stack.enter_async_context(source)
     return TelemetryStream(settings, served, former, source, output, store)
 

@@ -3,24 +3,29 @@
 import ssl
 import sys
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import certifi
 from azure.eventhub import EventData, TransportType
-from azure.eventhub.aio import CheckpointStore, EventHubConsumerClient, EventHubProducerClient
+from azure.eventhub.aio import (
+    CheckpointStore,
+    EventHubConsumerClient,
+    EventHubProducerClient,
+    PartitionContext,
+)
 from azure.eventhub.amqp import AmqpMessageBodyType
 
 from shared.credentials import process_credential
 from shared.errors import SettingsError
+from shared.hubs.events import Event, content_type_in
 from shared.hubs.room import Room, bound
 from shared.settings import WorldSettings
 
 PREFETCH = 3_000
-# Annotations of a received message, as `EventData.system_properties` names them.
-SEQUENCE_NUMBER, OFFSET, ENQUEUED_TIME = b"x-opt-sequence-number", b"x-opt-offset", b"x-opt-enqueued-time"
 
 
 class SingleSendProducerClient(EventHubProducerClient):
@@ -50,9 +55,6 @@ class SingleSendProducerClient(EventHubProducerClient):
 class LinkCountingConsumerClient(EventHubConsumerClient):
     """A consumer that tells how often it has begun to open each partition's link.
 
-    `link_bytes`: what each link opened from now on may keep in memory of events that nobody took yet; 0: any
-    number. With it, events are received by `receive_batch` alone.
-
     The SDK opens a link anew by itself, without a word [azure-eventhub 5.15.1, `_do_retryable_operation`];
     what is behind it then may be another hub of the same name.
     """
@@ -61,6 +63,18 @@ class LinkCountingConsumerClient(EventHubConsumerClient):
         super().__init__(*arguments, **options)
         self.links_opened: Counter[str] = Counter()
         self.link_bytes = 0
+
+    async def receive_events(
+        self,
+        on_events: Callable[[PartitionContext, list[Event]], Awaitable[None]],
+        *,
+        link_bytes: int,
+        **options: Any,
+    ) -> None:
+        """`receive_batch` that hands over `Event`s; a link keeps at most `link_bytes` of them in memory."""
+        self.link_bytes = link_bytes
+        receive: Any = self.receive_batch
+        await receive(on_events, **options)
 
     def _create_consumer(
         self, consumer_group: str, partition_id: str, *arguments: Any, **options: Any
@@ -147,12 +161,6 @@ def body_of(event: EventData) -> bytes:
         return b""
     sections: Any = event.body
     return sections if isinstance(sections, bytes) else b"".join(sections)
-
-
-@lru_cache(maxsize=256)
-def content_type_in(raw: bytes | str | None) -> str | None:
-    """A message's content type as text, whatever bytes a sender put there; the SDK's own may be bytes."""
-    return raw.decode(errors="replace") if isinstance(raw, bytes) else raw
 
 
 def content_type_of(event: EventData) -> str | None:

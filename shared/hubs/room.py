@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from azure.eventhub import EventData
+from shared.hubs.events import Event, event_of
 
 # What is no data section is not looked into: it is taken for the largest event that there is.
 _UNKNOWN_BYTES = 2**20
@@ -53,7 +53,10 @@ class Room:
 
 
 def bound(consumer: Any, room: Room) -> None:
-    """Have a consumer of the SDK [azure-eventhub 5.15.1, `EventHubConsumer`] keep within `room`."""
+    """Have a consumer of the SDK keep within `room`, and hand over `Event`s in the stead of its EventData.
+
+    It relies on names inside the SDK [azure-eventhub 5.15.1, `EventHubConsumer`]: those below.
+    """
     open_link, hand_over, close = consumer._create_handler, consumer._on_event_received, consumer.close
     buffer = consumer._message_buffer
 
@@ -67,7 +70,12 @@ def bound(consumer: Any, room: Room) -> None:
         open_link(auth)
         consumer._handler._message_received_callback = received
 
-    async def handed_over(events: list[EventData]) -> None:
+    def next_event() -> Event:
+        event = event_of(buffer.popleft())
+        consumer._last_received_event = event  # after whose offset the SDK opens the link anew
+        return event
+
+    async def handed_over(events: list[Event]) -> None:
         await hand_over(events)
         room.give_back(len(events))
 
@@ -76,4 +84,4 @@ def bound(consumer: Any, room: Room) -> None:
         await close()
 
     consumer._create_handler, consumer._on_event_received = opened, handed_over
-    consumer.close = closed
+    consumer._next_message_in_buffer, consumer.close = next_event, closed

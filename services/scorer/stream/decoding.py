@@ -7,10 +7,10 @@ from prometheus_client import Counter
 
 from services.scorer.stream.chunks import Chunk, chunk_of_event, without_lines_through
 from services.scorer.stream.lineage import Place
-from services.scorer.stream.source_events import SourceEvent
 from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.contract.runs import Run, RunDecoder
+from shared.hubs.events import Event
 
 BAD_READINGS = Counter("fleetprice_readings_unpriced_total", "Records that do not decode, so have no price")
 
@@ -28,7 +28,7 @@ class Readings:
         self._runs = RunDecoder(READING)
         self._decoder = BodyDecoder(READING)
 
-    def of(self, events: Sequence[SourceEvent], columns: Sequence[str]) -> Iterator[Chunk]:
+    def of(self, events: Sequence[Event], columns: Sequence[str]) -> Iterator[Chunk]:
         """In source order, each event's lines in order; of Arrow bodies only `columns` are kept."""
         place = 0
         while place < len(events):
@@ -41,16 +41,16 @@ class Readings:
             )
             place += count or 1
 
-    def has_rest(self, event: SourceEvent) -> bool:
+    def has_rest(self, event: Event) -> bool:
         """Whether readings of an event that was priced in part have no price yet."""
-        if self._after is None or event.sequence != self._after.sequence:
+        if self._after is None or event.sequence_number != self._after.sequence:
             return False
         decoded = self._decoder.decode(event.body, event.content_type)
         return bool(without_lines_through(decoded, self._after.line).lines)
 
-    def _run(self, events: Sequence[SourceEvent], place: int) -> Run:
+    def _run(self, events: Sequence[Event], place: int) -> Run:
         first = events[place]
-        if self._after is not None and first.sequence == self._after.sequence:
+        if self._after is not None and first.sequence_number == self._after.sequence:
             return Run(())  # which was priced in part
         bodies = []
         for event in events[place : place + ROWS_TOGETHER]:
@@ -59,20 +59,20 @@ class Readings:
             bodies.append(event.body)
         return self._runs.decode(bodies, first.content_type, ROWS_TOGETHER)
 
-    def _one(self, event: SourceEvent, columns: Sequence[str]) -> Chunk:
+    def _one(self, event: Event, columns: Sequence[str]) -> Chunk:
         decoded = self._decoder.decode(event.body, event.content_type)
-        if self._after is not None and event.sequence == self._after.sequence:
+        if self._after is not None and event.sequence_number == self._after.sequence:
             decoded = without_lines_through(decoded, self._after.line)
         if decoded.bad:
             BAD_READINGS.inc(len(decoded.bad))
-        return chunk_of_event(event.sequence, event.enqueued_us, decoded, columns)
+        return chunk_of_event(event.sequence_number, event.enqueued_us, decoded, columns)
 
 
-def _chunk_of_run(events: Sequence[SourceEvent], run: Run, columns: Sequence[str]) -> Chunk:
+def _chunk_of_run(events: Sequence[Event], run: Run, columns: Sequence[str]) -> Chunk:
     """The events of a run: their readings stand on lines 0 on."""
     counts = np.array(run.counts)
     ends = counts.cumsum()
-    sequences = np.array([event.sequence for event in events], dtype=np.int64)
+    sequences = np.array([event.sequence_number for event in events], dtype=np.int64)
     enqueued_us = np.array([event.enqueued_us for event in events], dtype=np.int64)
     return Chunk(
         run.records,

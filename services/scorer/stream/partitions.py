@@ -6,7 +6,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
 from services.scorer.former_versions import FormerVersions
@@ -19,6 +18,7 @@ from services.scorer.stream.resume import read_tail, start_after
 from services.scorer.stream.worker import PartitionWorker
 from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
 from shared.hubs.clients import hub_created_at
+from shared.hubs.events import Event
 from shared.hubs.resume import ResumingCheckpointStore
 from shared.hubs.sender import PartitionSender
 from shared.logs import log
@@ -116,7 +116,7 @@ class OwnedPartitions:
         if start.next_expected == 0:
             await hint.follow(NOTHING_YET)
 
-    async def take(self, context: PartitionContext, events: list[EventData]) -> None:
+    async def take(self, context: PartitionContext, events: list[Event]) -> None:
         """Called with what was received; what this raises closes the partition."""
         opened = self._opened.get(context.partition_id)
         if opened is None:

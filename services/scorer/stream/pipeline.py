@@ -14,8 +14,8 @@ from services.scorer.stream.bodies import CARRIED, Body, PredictionBodies
 from services.scorer.stream.chunks import Chunk, chunks_of
 from services.scorer.stream.decoding import ROWS_TOGETHER, Readings
 from services.scorer.stream.lineage import Lineage, Place
-from services.scorer.stream.source_events import SourceEvent
 from shared.hubs.contiguity import Contiguity, Step
+from shared.hubs.events import Event
 from shared.hubs.progress import NEXT_SEQUENCE
 from shared.logs import log
 
@@ -74,33 +74,33 @@ class PartitionPipeline:
     def next_expected(self) -> int:
         return self._contiguity.next_expected
 
-    def judge(self, events: Sequence[SourceEvent]) -> tuple[Sequence[SourceEvent], int | None]:
+    def judge(self, events: Sequence[Event]) -> tuple[Sequence[Event], int | None]:
         """The events that come next, and the sequence number that the link skipped to, if it did."""
         if _follow_each_other(events, self.next_expected):
             self._contiguity.advance(len(events))
             return events, None
-        fresh: list[SourceEvent] = []
+        fresh: list[Event] = []
         for event in events:
-            step = self._contiguity.judge(event.sequence)
+            step = self._contiguity.judge(event.sequence_number)
             if step is Step.SKIP:
                 if self.next_expected != self._start.known_gap_at:
-                    return fresh, event.sequence
-                self._cross_gap(event.sequence)
-                step = self._contiguity.judge(event.sequence)
+                    return fresh, event.sequence_number
+                self._cross_gap(event.sequence_number)
+                step = self._contiguity.judge(event.sequence_number)
             if step is Step.NEXT:
                 fresh.append(event)
             else:
                 EVENTS_SEEN.inc()
         return fresh, None
 
-    def begun_by(self, events: Sequence[SourceEvent]) -> str | None:
+    def begun_by(self, events: Sequence[Event]) -> str | None:
         """The version that is to finish the first of `events`, where it began it and another serves now."""
         version = self._start.version
         if version in (None, self._served.pricer.manifest.version):
             return None
         return version if self._readings.has_rest(events[0]) else None
 
-    def outputs(self, events: Sequence[SourceEvent], begun: Pricer | None = None) -> Iterator[Output]:
+    def outputs(self, events: Sequence[Event], begun: Pricer | None = None) -> Iterator[Output]:
         """Priced as they are asked for; a bad record has none: ingest keeps it with its bytes.
 
         By one version, however many outputs an event fills and however often the model is swapped meanwhile;
@@ -110,9 +110,9 @@ class PartitionPipeline:
             yield from self._outputs_by(begun, events[:1])
         if rest := events if begun is None else events[1:]:
             yield from self._outputs_by(self._served.pricer, rest)
-        self._next_sequence.set(events[-1].sequence + 1)
+        self._next_sequence.set(events[-1].sequence_number + 1)
 
-    def _outputs_by(self, pricer: Pricer, events: Sequence[SourceEvent]) -> Iterator[Output]:
+    def _outputs_by(self, pricer: Pricer, events: Sequence[Event]) -> Iterator[Output]:
         bodies = self._bodies_by(pricer)
         gathered = self._readings.of(events, (*CARRIED, *pricer.fields))
         for chunk in chunks_of(gathered, self._most_rows):
@@ -141,8 +141,8 @@ class PartitionPipeline:
         return event
 
 
-def _follow_each_other(events: Sequence[SourceEvent], expected: int) -> bool:
-    return all(event.sequence == number for number, event in enumerate(events, start=expected))
+def _follow_each_other(events: Sequence[Event], expected: int) -> bool:
+    return all(event.sequence_number == number for number, event in enumerate(events, start=expected))
 
 
 def _inputs_of(chunk: Chunk, pricer: Pricer) -> Columns:

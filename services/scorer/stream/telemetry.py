@@ -13,7 +13,7 @@ from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partitions import Hubs, OwnedPartitions
 from shared.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
-from shared.hubs.clients import hub_created_at
+from shared.hubs.clients import LinkCountingConsumerClient, hub_created_at
 from shared.hubs.prompt_receiving import receive_promptly
 from shared.hubs.receiving import RELEASE_GRACE_S, end_receiving
 from shared.hubs.resume import ResumingCheckpointStore
@@ -37,7 +37,7 @@ class TelemetryStream:
         settings: ScorerSettings,
         served: ServedModel,
         former: FormerVersions,
-        source: EventHubConsumerClient,
+        source: LinkCountingConsumerClient,
         output: EventHubConsumerClient,
         store: ResumingCheckpointStore,
     ) -> None:
@@ -108,8 +108,9 @@ class TelemetryStream:
         return Hubs(self._source, self._output, created_at)
 
     async def _receive(self, partitions: OwnedPartitions) -> None:
-        await self._source.receive_batch(
+        await self._source.receive_events(
             partitions.take,
+            link_bytes=self._settings.link_bytes,
             max_batch_size=self._settings.max_events,
             max_wait_time=_MAX_WAIT_S,
             on_error=self._on_error,

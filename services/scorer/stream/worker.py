@@ -9,14 +9,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from azure.eventhub import EventData
 from prometheus_client import Counter, Histogram
 
 from services.scorer.former_versions import FormerVersions
 from services.scorer.stream.pipeline import Output, PartitionPipeline
-from services.scorer.stream.source_events import SourceEvent, received
 from shared import failpoints
 from shared.errors import GapUnexplained
+from shared.hubs.events import Event
 from shared.hubs.sender import PartitionSender
 from shared.tasks import cancel_until_done
 
@@ -57,7 +56,7 @@ class PartitionWorker:
         self._sender = sender
         self._max_waiting = max_waiting
         self._fail = fail
-        self._waiting: list[SourceEvent] = []
+        self._waiting: list[Event] = []
         self._has_work, self._has_room = asyncio.Event(), asyncio.Event()
         self._is_closing = False
         self._task = asyncio.create_task(self._run())
@@ -67,12 +66,12 @@ class PartitionWorker:
     def next_expected(self) -> int:
         return self._pipeline.next_expected
 
-    async def take(self, events: Sequence[EventData]) -> None:
+    async def take(self, events: Sequence[Event]) -> None:
         """Hand over what was received; waits while too much is waiting already.
 
         Raises GapUnexplained where the link must be reopened; what came before the gap is handed over.
         """
-        fresh, skip = self._pipeline.judge(received(events))
+        fresh, skip = self._pipeline.judge(events)
         if fresh:
             self._waiting += fresh
             self._has_work.set()
@@ -102,7 +101,7 @@ class PartitionWorker:
                     if self._is_closing:
                         return
                     await self._publish(output)
-                self.published = Progress(piece[-1].sequence, piece[-1].offset.decode())
+                self.published = Progress(piece[-1].sequence_number, piece[-1].offset)
 
     async def _publish(self, output: Output) -> None:
         # A crash before the hub accepts costs nothing and after it nothing: the next start reads from the
@@ -118,7 +117,7 @@ class PartitionWorker:
             self._fail(error)
 
 
-def _pieces(events: Sequence[SourceEvent]) -> Iterator[Sequence[SourceEvent]]:
+def _pieces(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     start = size_bytes = 0
     for index, event in enumerate(events, start=1):
         size_bytes += len(event.body)

@@ -16,7 +16,6 @@ async def received_by(world, link_bytes, on_batch):
     client = LinkCountingConsumerClient.from_connection_string(
         world.hub.connection_string, "ingest", eventhub_name="telemetry"
     )
-    client.link_bytes = link_bytes
     numbers, done = [], asyncio.Event()
 
     async def took(context, events):
@@ -27,7 +26,9 @@ async def received_by(world, link_bytes, on_batch):
 
     async with client, asyncio.timeout(PATIENCE_S):
         receiving = asyncio.create_task(
-            client.receive_batch(took, partition_id="0", starting_position="-1", max_batch_size=4)
+            client.receive_events(
+                took, link_bytes=link_bytes, partition_id="0", starting_position="-1", max_batch_size=4
+            )
         )
         await done.wait()
     await cancel_until_done(receiving)
@@ -62,7 +63,6 @@ async def test_a_link_closes_while_its_reader_waits_for_room(world):
     client = LinkCountingConsumerClient.from_connection_string(
         world.hub.connection_string, "ingest", eventhub_name="telemetry"
     )
-    client.link_bytes = 1
     came = asyncio.Event()
 
     async def never_done(_context, _events):
@@ -70,7 +70,7 @@ async def test_a_link_closes_while_its_reader_waits_for_room(world):
         await asyncio.Event().wait()
 
     receiving = asyncio.create_task(
-        client.receive_batch(never_done, partition_id="0", starting_position="-1")
+        client.receive_events(never_done, link_bytes=1, partition_id="0", starting_position="-1")
     )
     async with asyncio.timeout(PATIENCE_S):
         await came.wait()

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.ingest.commit import Committer, Overtaken, Source
-from services.ingest.events import Event
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll import RollPolicy
 from services.ingest.sweep import sweep
 from shared.contract.columns import contract_of
 from shared.errors import GapUnexplained, SinkUnavailable
+from shared.hubs.events import Event
 from shared.lake import LakeFile
 from shared.slot_chain.chain import find_heads
 from shared.slot_chain.root import lanes_of

@@ -8,10 +8,10 @@ import pytest
 import structlog
 
 from services.ingest.commit import Committer, Overtaken, Source
-from services.ingest.events import Event
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll import RollPolicy
 from shared.errors import GapUnexplained
+from shared.hubs.events import Event
 from shared.slot_chain.chain import find_heads
 from shared.slot_chain.footer import Footer
 from shared.slot_chain.parquet import encode, read_metadata

@@ -5,12 +5,12 @@ import base64
 import msgspec
 import pytest
 
-from services.ingest.events import Event
 from services.ingest.ranges import OpenRange, turn
 from services.ingest.roll import RollPolicy
 from shared.contract.bodies import BodyDecoder
 from shared.contract.columns import contract_of
 from shared.dead_letters.letter import CODES, code_of, encode_letters
+from shared.hubs.events import Event
 
 
 class Tick(msgspec.Struct, frozen=True):

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.commit import Source
-from services.ingest.events import Event
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll import RollPolicy
 from shared.contract.arrow_bodies import write_stream
@@ -19,6 +18,7 @@ from shared.contract.column_runs import ColumnRunDecoder
 from shared.contract.columns import READING, batch_of
 from shared.contract.reading import Reading
 from shared.contract.runs import NOTHING, RunDecoder
+from shared.hubs.events import Event
 from shared.slot_chain.footer import Head
 from shared.slot_chain.slot import HOUR_US, Lane
 

@@ -9,9 +9,9 @@ from services.scorer.serving import Served
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.decoding import ROWS_TOGETHER
 from services.scorer.stream.pipeline import PartitionPipeline, Start
-from services.scorer.stream.source_events import SourceEvent
 from shared.contract.bodies import NDJSON
 from shared.contract.reading import Reading
+from shared.hubs.events import Event
 from shared.model_manifest import MANIFEST_FILE
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,7 +30,7 @@ def large_event(sequence):
         for number in range(1, ROWS_TOGETHER + 200)
     ]
     body = msgspec.json.Encoder().encode_lines(readings)
-    return SourceEvent(sequence, b"0", sequence * 1_000, NDJSON, body)
+    return Event(sequence, "0", sequence * 1_000, NDJSON, body)
 
 
 def versions_in(output):

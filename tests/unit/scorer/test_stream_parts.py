@@ -12,13 +12,13 @@ from services.scorer.stream.chunks import chunk_of_event, chunks_of, without_lin
 from services.scorer.stream.decoding import Readings
 from services.scorer.stream.lineage import Place
 from services.scorer.stream.resume import Tail, start_after
-from services.scorer.stream.source_events import SourceEvent
 from shared.contract.arrow_bodies import write_stream
 from shared.contract.bodies import ARROW, JSON, NDJSON, BodyDecoder, Decoded
 from shared.contract.columns import PREDICTION, READING, batch_of
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
 from shared.errors import HubRecreated
+from shared.hubs.events import Event
 
 AT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 MAX_EVENT_BYTES = 1_048_576
@@ -141,7 +141,7 @@ def test_lines_are_written_as_predictions_are(pricer):
 def single(sequence, body=None, content_type=JSON):
     (reading,) = readings(1)
     body = msgspec.json.encode(reading) if body is None else body
-    return SourceEvent(sequence, b"0", sequence * 1_000, content_type, body)
+    return Event(sequence, "0", sequence * 1_000, content_type, body)
 
 
 def packed(sequence, count, *, is_arrow=False):
