@@ -14,6 +14,7 @@ from services.scorer.former_versions import FormerVersions
 from services.scorer.loading import automobile_pricer, price_pricer
 from services.scorer.registry import read_from_lake, read_shipped
 from services.scorer.rest.app import make_app
+from services.scorer.rest.key_sources import accepted_keys
 from services.scorer.rest.listener import serve_http
 from services.scorer.serving import Served, ServedModel
 from services.scorer.settings import ScorerSettings
@@ -38,6 +39,7 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     """Score the stream and serve prices until `stop` is set, then drain."""
     if not (settings.stream or settings.http):
         raise SettingsError("neither stream nor HTTP is on: there is nothing to do")
+    _refuse_what_is_not_set(settings)
     async with AsyncExitStack() as stack:
         lake = await stack.enter_async_context(open_lake(settings)) if _has_lake(settings) else None
         served = await _first(lake, PRICE, price_pricer, settings.version)
@@ -58,6 +60,15 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
             await stack.enter_async_context(_serve_metrics(settings, partial(_is_ready, stop, stream)))
         await _work(stream.run(stop) if stream else stop.wait(), watches, stop)
     return None
+
+
+def _refuse_what_is_not_set(settings: ScorerSettings) -> None:
+    """Raises SettingsError at once: a lake that does not answer yet, or a slow model, would hide it."""
+    if settings.stream:
+        settings.event_hubs_or_refuse()
+        settings.checkpoints_or_storage()
+    if settings.http:
+        accepted_keys(settings)
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:

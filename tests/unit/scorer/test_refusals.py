@@ -1,0 +1,30 @@
+import asyncio
+
+import pytest
+
+from services.scorer.__main__ import serve
+from services.scorer.settings import ScorerSettings
+from shared.errors import SettingsError
+
+HUBS = "Endpoint=sb://hubs.example;SharedAccessKeyName=one;SharedAccessKey=own;"
+# Nothing listens there: who asks the lake first never comes to the setting.
+LAKE = "DefaultEndpointsProtocol=http;AccountName=one;AccountKey=b3du;BlobEndpoint=http://127.0.0.1:1/one;"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "FLEETPRICE_EVENT_HUBS is not set"),
+        ({"event_hubs": HUBS}, "FLEETPRICE_STORAGE is not set"),
+        (
+            {"event_hubs": HUBS.replace("own", "SAS_KEY_VALUE"), "storage": LAKE},
+            "FLEETPRICE_EVENT_HUBS uses the well-known development key beyond loopback",
+        ),
+        ({"event_hubs": HUBS, "storage": LAKE, "host": "0.0.0.0"}, "give keys of your own"),
+        ({"stream": False, "storage": LAKE, "host": "0.0.0.0"}, "give keys of your own"),
+    ],
+)
+async def test_what_is_not_set_is_said_before_anything_is_asked_for(settings, said):
+    """Who forgot a setting reads which one, even while the lake cannot be reached."""
+    with pytest.raises(SettingsError, match=said):
+        await serve(ScorerSettings(**settings), asyncio.Event())
