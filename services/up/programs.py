@@ -82,6 +82,11 @@ def world_environment(inherited: Environment, event_hubs: str, storage: str) -> 
     }
 
 
+def consumer_groups(world: Environment) -> dict[str, str]:
+    """With which group each reader of the hubs reads."""
+    return {"ingest": world.get(f"{PREFIX}INGEST_CONSUMER_GROUP", "ingest"), "scorer": "scorer"}
+
+
 def _program(
     name: str,
     data: Path,

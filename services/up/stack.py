@@ -4,12 +4,14 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import aiohttp
 from pydantic import SecretStr
 
 from services.up import programs
+from services.up.checkpoints import Checkpoints
 from services.up.live_prices import LivePrices
 from services.up.oracle import Oracle
 from services.up.ports import Ports
@@ -65,8 +67,8 @@ class Stack:
 
     async def run(self, stop: asyncio.Event) -> int:
         """Start, send until `stop` or the fleet's end, drain, verify; the exit code."""
-        async with aiohttp.ClientSession() as session:
-            await first_of(self._start(session), stop.wait())
+        async with AsyncExitStack() as clients:
+            await first_of(self._start(clients), stop.wait())
             if self._phase == "starting":
                 return EXIT_DONE  # stopped before anything was sent
             try:
@@ -81,12 +83,12 @@ class Stack:
                 if self._oracle is not None:
                     self._oracle.kill()
 
-    async def _start(self, session: aiohttp.ClientSession) -> None:
+    async def _start(self, clients: AsyncExitStack) -> None:
         """Return once everything answers and has been said to be ready. Raises NotReady after the limit."""
         limit_s = self._settings.start_limit_s
         try:
             async with asyncio.timeout(limit_s):
-                ready = await self._start_services(session)
+                ready = await self._start_services(clients)
                 await self._watch.ready()
         except TimeoutError as error:
             logs = self._settings.data / "logs"
@@ -95,7 +97,7 @@ class Stack:
         self._phase = "running"
         self._view.ready(ready)
 
-    async def _start_services(self, session: aiohttp.ClientSession) -> dict[str, str]:
+    async def _start_services(self, clients: AsyncExitStack) -> dict[str, str]:
         """Start all but the fleet; the `ready` object."""
         settings, ports = self._settings, self._ports
         emulator = self._supervisor.start(programs.emulator(settings, ports, self._inherited))
@@ -109,7 +111,12 @@ class Stack:
             await seed_registry(lake)
         self._supervisor.start(programs.scorer(settings.data, ports, self._world))
         addresses = _addresses(ready["admin"], ports)
-        self._watch = Watch(session, addresses, (world.telemetry_hub, world.predictions_hub))
+        self._watch = Watch(
+            await clients.enter_async_context(aiohttp.ClientSession()),
+            addresses,
+            (world.telemetry_hub, world.predictions_hub),
+            await clients.enter_async_context(Checkpoints(world, programs.consumer_groups(self._world))),
+        )
         self._prices = LivePrices(world)
         return {**ready, "scorer": addresses.scorer}
 

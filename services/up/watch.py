@@ -6,16 +6,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import aiohttp
+from azure.core.exceptions import AzureError
 
+from services.up.checkpoints import Checkpoints
 from services.up.pages import Sample, ends_of, next_sequences_of, samples_of, total_of
 from services.up.rates import Rate
-from services.up.standing_lag import StandingLag
+from services.up.standing_lag import Place, StandingLag
 
 LOOK_INTERVAL_S = 0.2
 RATE_WINDOW_S = 10.0
+_CHECKPOINT_LOOK_S = 1.0
 _POLL_S = 0.05
-_TIMEOUT = aiohttp.ClientTimeout(total=2.0)
-_MISSED = (aiohttp.ClientError, TimeoutError, OSError)
+_TIMEOUT_S = 2.0
+_TIMEOUT = aiohttp.ClientTimeout(total=_TIMEOUT_S)
+_MISSED = (aiohttp.ClientError, AzureError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +35,17 @@ class Addresses:
 class Watch:
     """What can be seen of the stack from outside. A service that restarts is not seen for a while."""
 
-    def __init__(self, session: aiohttp.ClientSession, addresses: Addresses, hubs: tuple[str, str]) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        addresses: Addresses,
+        hubs: tuple[str, str],
+        checkpoints: Checkpoints,
+    ) -> None:
         telemetry, predictions = hubs
         self._session = session
+        self._checkpoints = checkpoints
+        self._checkpoints_due_s = 0.0
         self._at = addresses
         self._telemetry = telemetry
         self._looking = asyncio.Lock()
@@ -52,7 +64,7 @@ class Watch:
     async def look(self) -> bool:
         """One look at everything; the hubs first, so that what arrives during the look is no lag.
 
-        False where the hubs or a reader did not answer for every partition: then old words still stand.
+        Whether every reader has taken in all that the hubs held at this look.
         """
         async with self._looking:  # two at once would see counters out of order
             return await self._look()
@@ -62,13 +74,16 @@ class Watch:
         ingest, scorer, simulator = await asyncio.gather(
             self._metrics(self._at.ingest), self._metrics(self._at.scorer), self._metrics(self._at.simulator)
         )
-        said = set()
+        said: set[Place] = set()
         for reader, samples in (("ingest", ingest), ("scorer", scorer)):
             for (hub, partition), next_sequence in next_sequences_of(samples):
                 self.lag.see_reader(reader, hub, partition, next_sequence)
                 said.add((reader, hub, partition))
-        self.lag.sample()
         now_s = time.monotonic()
+        if now_s >= self._checkpoints_due_s and self.lag.is_unaccounted(said):
+            await self._look_at_checkpoints()
+            self._checkpoints_due_s = now_s + _CHECKPOINT_LOOK_S
+        self.lag.sample()
         for rate, samples, name, labels in (
             (self.sent, simulator, "fleetprice_readings_sent_total", {}),
             (self.landed, ingest, "fleetprice_rows_landed_total", {"hub": self._telemetry}),
@@ -76,7 +91,7 @@ class Watch:
         ):
             if samples:
                 rate.see(now_s, total_of(samples, name, labels))
-        return is_hub_seen and said >= self.lag.expected()
+        return is_hub_seen and self.lag.is_drained(said)
 
     async def _look_at_hubs(self) -> bool:
         with suppress(*_MISSED):
@@ -85,6 +100,16 @@ class Watch:
                     self.lag.see_end(hub, partition, end)
                 return True
         return False
+
+    async def _look_at_checkpoints(self) -> None:
+        """Partitions that other processes own are on no page of ours."""
+        with suppress(*_MISSED):
+            async with asyncio.timeout(_TIMEOUT_S):
+                for hub, readers in self.lag.readers.items():
+                    for reader in readers:
+                        found = await self._checkpoints.next_sequences(reader, hub)
+                        for (_, partition), next_sequence in found.items():
+                            self.lag.see_checkpoint(reader, hub, partition, next_sequence)
 
     async def keep_looking(self) -> None:
         """A look every LOOK_INTERVAL_S, for ever."""
@@ -98,11 +123,8 @@ class Watch:
             await asyncio.sleep(_POLL_S)
 
     async def caught_up(self) -> None:
-        """Return once every reader has taken in all that the hubs held at one and the same look.
-
-        A service that is being started again has the last word of its former life, which proves nothing.
-        """
-        while not await self.look() or any(self.lag.now().values()):  # noqa: ASYNC110 - others are asked
+        """Return once every reader has taken in all that the hubs held at one and the same look."""
+        while not await self.look():  # noqa: ASYNC110 - other processes are asked
             await asyncio.sleep(_POLL_S)
 
     async def _metrics(self, service: str) -> list[Sample]:

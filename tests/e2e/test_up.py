@@ -1,5 +1,6 @@
 """`fleetprice up` as a person or a program runs it: real processes, real ports, real files."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,10 +8,12 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import psutil
 import pyarrow.dataset
+from azure.eventhub import parse_connection_string
+from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
 SERVICES = {"emulator", "ingest", "scorer", "simulator"}
 CLEAN = dict.fromkeys(
@@ -62,6 +65,32 @@ def running(data, *flags, **environment):
     finally:
         up.process.kill()
         up.process.communicate()
+
+
+@contextmanager
+def joined(ready, verb, *flags, **environment):
+    """A process of the user's own, in the world of a stack that runs."""
+    world = {"FLEETPRICE_EVENT_HUBS": ready["event_hubs"], "FLEETPRICE_STORAGE": ready["storage"]}
+    with subprocess.Popen(
+        [sys.executable, "-m", "services.cli", verb, *flags],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, **world, **environment},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def owners(ready):
+    """By hub and group, the processes that own partitions."""
+    namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
+    async with BlobCheckpointStore.from_connection_string(ready["storage"], "checkpoints") as store:
+        return {
+            place: {claim["owner_id"] for claim in await store.list_ownership(namespace, *place)} - {""}
+            for place in (("telemetry", "ingest"), ("telemetry", "scorer"), ("predictions", "ingest"))
+        }
 
 
 def still_alive(processes):
@@ -129,6 +158,36 @@ def test_ctrl_c_drains_and_leaves_nothing_running(tmp_path):
     assert counts(verdict) == CLEAN
     assert verdict["sent"] == verdict["landed"] > 0
     assert not still_alive(children.values())
+
+
+def test_the_drain_waits_for_other_processes_no_longer_than_they_take(tmp_path):
+    """Where processes of the user's own share the partitions, the end comes once those have landed and priced
+    what was sent, not at the drain's limit; and all of it counts."""
+    quick = {
+        "FLEETPRICE_BALANCING_INTERVAL_S": "0.5",
+        "FLEETPRICE_OWNERSHIP_EXPIRY_S": "5",
+        "FLEETPRICE_INGEST_ROLL_MAX_AGE_S": "1",
+        "FLEETPRICE_SCORER_CHECKPOINT_INTERVAL_S": "0.5",
+    }
+    with ExitStack() as processes:
+        up = processes.enter_context(
+            running(tmp_path, "--vehicles", "50", **quick, FLEETPRICE_UP_INTERRUPT_LIMIT_S="120")
+        )
+        ready = up.next("ready")
+        for verb in ("ingest", "score"):
+            processes.enter_context(joined(ready, verb, FLEETPRICE_SCORER_HTTP_PORT="0", **quick))
+        while {len(found) for found in asyncio.run(owners(ready)).values()} != {2}:
+            up.next("status")
+        while not up.next("status")["predicted_per_s"]:
+            pass
+        up.process.send_signal(signal.SIGINT)
+        code, err = up.end()
+    assert (code, "readers_behind" in err) == (0, False), err
+    command = [sys.executable, "-m", "services.cli", "verify", "--data", str(tmp_path), "--json"]
+    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    verdict = json.loads(told.stdout)
+    assert (told.returncode, counts(verdict)) == (0, CLEAN), told.stderr
+    assert verdict["sent"] == verdict["landed"] == verdict["predicted"] > 0
 
 
 def test_a_second_ctrl_c_ends_it_at_once(tmp_path):

@@ -83,3 +83,52 @@ def test_a_hub_nobody_of_ours_reads_has_no_lag():
     lag.see_end("mine", "0", PartitionEnd(begin=0, last=99))
     assert lag.take() == {"telemetry": {"0": 0}}
     assert lag.is_known()
+
+
+def test_another_processs_partition_is_drained_once_its_checkpoint_says_so():
+    """Partitions that processes of others own are on no page of ours: their checkpoints tell."""
+    lag = lag_of(9, ingest=10)
+    said = {("ingest", "telemetry", "0")}
+    assert lag.is_unaccounted(said)
+    assert not lag.is_drained(said)
+    lag.see_checkpoint("scorer", "telemetry", "0", 9)
+    assert lag.now() == {("telemetry", "0"): 1}
+    assert not lag.is_drained(said)
+    lag.see_checkpoint("scorer", "telemetry", "0", 10)
+    assert lag.now() == {("telemetry", "0"): 0}
+    assert lag.is_drained(said)
+
+
+def test_the_last_word_about_a_partition_that_moved_is_not_its_lag():
+    """A process goes on saying how far it came in a partition that another one has taken over."""
+    lag = lag_of(9, ingest=4, scorer=10)
+    said = lag.expected()
+    lag.sample()
+    assert lag.is_unaccounted(said)
+    lag.see_checkpoint("ingest", "telemetry", "0", 10)
+    assert lag.is_drained(said)
+    assert not lag.is_unaccounted(said)
+
+
+def test_a_restarting_readers_last_word_drains_nothing():
+    """What a reader took in before it was killed may be lost with it; what it had checkpointed is not."""
+    lag = lag_of(9, ingest=10, scorer=10)
+    assert lag.is_drained(lag.expected())
+    lag.see_checkpoint("ingest", "telemetry", "0", 10)
+    lag.see_checkpoint("scorer", "telemetry", "0", 8)
+    assert not lag.is_drained({("ingest", "telemetry", "0")})
+    assert lag.is_drained({("scorer", "telemetry", "0")})
+
+
+def test_checkpoints_are_not_asked_for_while_pages_tell_it_all():
+    """Readers that keep up cost the storage no questions, however much is in flight."""
+    lag = lag_of(9, ingest=10, scorer=10)
+    lag.sample()
+    lag.see_end("telemetry", "0", PartitionEnd(begin=0, last=29))
+    assert lag.now() == {("telemetry", "0"): 20}
+    assert not lag.is_unaccounted(lag.expected())
+
+
+def test_nothing_is_drained_before_the_hubs_were_seen():
+    """Silence is no proof."""
+    assert not StandingLag({"telemetry": ("ingest",)}).is_drained(set())
