@@ -54,11 +54,16 @@ class ScorerSettings(WorldSettings):
     max_wait_s: float = Field(
         0.05, gt=0, description="How long a request may have to wait among others, seconds; longer: 503"
     )
-    body_timeout_s: float = Field(
-        10.0, gt=0, description="How long a request's body may take to arrive, seconds"
+    max_connections: int = Field(
+        500, ge=1, description="HTTP connections open at once; more: 503, but for probes"
+    )
+    request_timeout_s: float = Field(
+        10.0, gt=0, description="How long a request may take to arrive, head and body in all, seconds"
     )
     answer_timeout_s: float = Field(
-        10.0, ge=0.01, description="How long a caller may take nothing of its answer, seconds (Linux)"
+        30.0,
+        ge=0.01,
+        description="How long a caller may take to receive an answer in all, seconds (Linux)",
     )
     idle_timeout_s: float = Field(
         75.0, gt=0, description="How long a connection may go without a whole request head, seconds"

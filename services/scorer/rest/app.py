@@ -54,7 +54,7 @@ def make_app(
     app = web.Application(client_max_size=settings.max_body_bytes)
     app[ENTRANCE] = entrance
     runs = SharedRuns(served, Admission(settings.max_wait_s, settings.max_waiting_vehicles))
-    handlers = _handlers(settings, served, automobile, runs, is_ready)
+    handlers = _handlers(served, automobile, runs, is_ready)
     reference = reference_routes(openapi_document([*handlers, *HEALTH]))
     app.add_routes(entrance.routes([*health_routes(is_ready), *_routes(handlers), *reference]))
     if settings.api_keys_file is not None:
@@ -68,20 +68,18 @@ def make_app(
 
 
 def _handlers(
-    settings: ScorerSettings,
     served: ServedModel,
     automobile: ServedAutomobileModel | None,
     runs: SharedRuns,
     is_ready: Callable[[], bool],
 ) -> dict[str, Handler]:
     """Who answers which operation, by its id."""
-    timeout_s = settings.body_timeout_s
     models: list[ServedInference] = [PriceInference(served, runs)]
     if automobile is not None:
         models.append(AutomobileInference(automobile))
-    inference = InferenceEndpoint(models, is_ready, timeout_s)
+    inference = InferenceEndpoint(models, is_ready)
     handlers: dict[str, Handler] = {
-        "priceVehicles": PricesEndpoint(runs, timeout_s).handle,
+        "priceVehicles": PricesEndpoint(runs).handle,
         "listModels": ModelsEndpoint([served, automobile] if automobile else [served]).handle,
         "inferenceServer": inference.server,
         "inferenceLive": inference.live,
@@ -92,7 +90,7 @@ def _handlers(
         handlers[f"inferenceModelReady{suffix}"] = inference.model_ready
         handlers[f"infer{suffix}"] = inference.infer
     if automobile is not None:
-        handlers["scoreAutomobiles"] = AutomobileEndpoint(automobile, timeout_s).handle
+        handlers["scoreAutomobiles"] = AutomobileEndpoint(automobile).handle
     return handlers
 
 

@@ -10,14 +10,13 @@ from services.scorer.serving import ServedAutomobileModel
 
 
 class AutomobileEndpoint:
-    def __init__(self, served: ServedAutomobileModel, body_timeout_s: float) -> None:
+    def __init__(self, served: ServedAutomobileModel) -> None:
         self._served = served
-        self._body_timeout_s = body_timeout_s
 
     async def handle(self, request: web.Request) -> Answer:
         """Raises Refusal where a row cannot be priced: the app knows no errors beside results."""
         refuse_unless(request, (JSON,))
-        sent, given = decode_automobiles(await read_body(request, self._body_timeout_s))
+        sent, given = decode_automobiles(await read_body(request))
         if len(sent) > 1:
             request[CALLER].charge(len(sent) - 1)  # one was charged at the entrance
         prices = self._served.pricer.price(given)

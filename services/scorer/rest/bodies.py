@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import hdrs, web
 
+from services.scorer.rest.connection import connection_of
 from services.scorer.rest.problems import Refusal
 
 JSON = "application/json"
@@ -25,7 +26,7 @@ def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
         )
 
 
-async def read_body(request: web.Request, timeout_s: float) -> bytes:
+async def read_body(request: web.Request) -> bytes:
     """The whole body. Raises Refusal: 413 too large, 408 too slow, 400 broken off or badly framed."""
     try:
         if request.content.is_eof():  # it came with its head, as nearly all do: nothing to wait for
@@ -35,10 +36,10 @@ async def read_body(request: web.Request, timeout_s: float) -> bytes:
             return body
         if (request.content_length or 0) > request.client_max_size:
             raise web.HTTPRequestEntityTooLarge(request.client_max_size)
-        async with asyncio.timeout(timeout_s):
+        async with asyncio.timeout_at(connection_of(request).body_due_s):
             return await request.read()
     except TimeoutError as error:
-        detail = f"the body did not arrive within {timeout_s:g} s"
+        detail = f"the request did not arrive within {connection_of(request).request_timeout_s:g} s"
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "too-slow", detail, closes=True) from error
     except (web.RequestPayloadError, ConnectionError) as error:
         detail = f"the body cannot be read: {error}"

@@ -16,6 +16,7 @@ from multidict import istr
 from structlog.contextvars import bind_contextvars
 
 from services.scorer.rest.callers import Caller, Callers
+from services.scorer.rest.connection import connection_of
 from services.scorer.rest.problems import Refusal, inference_error_response, overloaded, problem_response
 from services.scorer.rest.tallies import Counts, Distributions
 from shared.logs import log
@@ -35,6 +36,8 @@ INFERENCE = "/v2"
 _GUARDED = ("/v1/", "/score", INFERENCE)
 _OPEN = "/v2/health/"
 _UNMATCHED = "unmatched"
+# What is asked when there are more connections than there may be, too.
+_PROBES = ("/healthz", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
 
 _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _STATUSES = {status: str(status) for status in range(100, 600)}
@@ -74,7 +77,7 @@ class Entrance:
 
     def _before(self, route: str, handler: Handler) -> Handler:
         """`handler`, for requests of `route`."""
-        is_guarded = _is_guarded(route)
+        is_guarded, is_probe = _is_guarded(route), route in _PROBES
         seconds = {str(number): REQUEST_SECONDS.of(route, f"{number}xx") for number in range(1, 6)}
 
         async def serve(request: web.Request) -> web.StreamResponse:
@@ -82,8 +85,12 @@ class Entrance:
             offered = request.headers.get(REQUEST_ID)
             request_id = offered if offered and _ACCEPTED_ID.fullmatch(offered) else next(self._ids)
             bind_contextvars(request_id=request_id)  # aiohttp gives every request a context of its own
+            connection = connection_of(request)
+            connection.head_read(request.content)
             self._in_progress += 1
             try:
+                if connection.is_extra and not is_probe:
+                    await _refuse_extra(request)
                 if is_guarded or (route is _UNMATCHED and _is_guarded(request.path)):
                     await self._admit(request)
                 response = await handler(request)
@@ -96,8 +103,8 @@ class Entrance:
             headers = response.headers
             headers[REQUEST_ID] = request_id
             headers[hdrs.SERVER] = "fleetprice"  # strangers need not know which version of what
-            if self._is_draining():
-                response.force_close()  # the caller's next request goes to a scorer that stays
+            if connection.is_extra or self._is_draining():
+                response.force_close()  # the caller's next request goes to a scorer with room, or that stays
             took_s = time.perf_counter() - started_s
             status = _STATUSES[response.status]
             REQUESTS.add((route, status))
@@ -132,6 +139,9 @@ def _refusing(refusal: Callable[[], Refusal]) -> Handler:
         raise refusal()
 
     return refuse
+
+
+_refuse_extra = _refusing(partial(overloaded, closes=True))
 
 
 def _not_found() -> Refusal:

@@ -98,12 +98,9 @@ class AutomobileInference:
 class InferenceEndpoint:
     """The served models, each under its own name and version."""
 
-    def __init__(
-        self, models: Sequence[ServedInference], is_ready: Callable[[], bool], body_timeout_s: float
-    ) -> None:
+    def __init__(self, models: Sequence[ServedInference], is_ready: Callable[[], bool]) -> None:
         self._models = {one.manifest.name: one for one in models}
         self._is_ready = is_ready
-        self._body_timeout_s = body_timeout_s
 
     async def server(self, _request: web.Request) -> web.Response:
         return _json(ServerMetadata("fleetprice", __version__, ["binary_tensor_data"]))
@@ -132,7 +129,7 @@ class InferenceEndpoint:
     async def infer(self, request: web.Request) -> web.StreamResponse:
         """Raises Refusal where the request as a whole cannot be served."""
         refuse_unless(request, (JSON, BINARY))
-        body = await read_body(request, self._body_timeout_s)
+        body = await read_body(request)
         model = self._named(request)
         # From this look to the run there is no await: they are of one version.
         manifest = model.manifest

@@ -2,16 +2,21 @@
 
 import asyncio
 import logging
+import resource
 import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from services.scorer.rest.connection import Connection
+from services.scorer.rest.connections import EXTRA, Connections
+from services.scorer.rest.dues import Limits
 from services.scorer.rest.entrance import ENTRANCE
 from services.scorer.rest.watched_files import apply_changes
 from services.scorer.settings import ScorerSettings
@@ -22,36 +27,56 @@ _VARIABLES = "FLEETPRICE_SCORER_TLS_CERTIFICATE, FLEETPRICE_SCORER_TLS_KEY"
 _LINGERING_S = 2.0
 _CLOSE_S = 1.0
 _BACKLOG = 128
+# Files, hubs, the lake, the issuer's keys.
+_OTHER_DESCRIPTORS = 128
 
 
 @asynccontextmanager
 async def serve_http(settings: ScorerSettings, app: web.Application) -> AsyncIterator[int]:
     """Serve `app`; yields the port. At the end no more is accepted and what is in progress is answered.
 
-    Raises SettingsError for an unusable certificate, PortInUse.
+    Raises SettingsError for an unusable certificate or too many connections, PortInUse.
     """
+    limits = Limits(settings.request_timeout_s, settings.answer_timeout_s, settings.max_connections)
+    _refuse_unless_room(limits.connections)
     # Compressed request bodies stay as they are: no handler takes them, and aiohttp drops the connection
     # without an answer where one cannot be decompressed.
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        logger=_connections_log(),
-        auto_decompress=False,
-        keepalive_timeout=settings.idle_timeout_s,  # counts from the connection's start too
-        lingering_time=_LINGERING_S,
-        shutdown_timeout=_CLOSE_S,
-    )
-    async with _tls(settings) as context:
-        await runner.setup()
-        try:
-            site = web.SockSite(runner, _listening(settings), ssl_context=context)
-            await site.start()
-            yield int(runner.addresses[0][1])
-            # aiohttp's own end drops the bodies that are still arriving.
-            await site.stop()
-            await app[ENTRANCE].drained(settings.http_drain_s)
-        finally:
-            await runner.cleanup()
+    options = {
+        "access_log": None,
+        "logger": _connections_log(),
+        "auto_decompress": False,
+        "keepalive_timeout": settings.idle_timeout_s,  # counts from the connection's start too
+        "lingering_time": _LINGERING_S,
+    }
+    runner = web.AppRunner(app, shutdown_timeout=_CLOSE_S)
+    async with _tls(settings) as tls:
+        with _listening(settings) as listening:
+            await runner.setup()
+            make = partial(Connection, cast(web.Server, runner.server), limits, options)
+            connections = Connections(listening, make, tls, limits)
+            try:
+                yield int(listening.getsockname()[1])
+                # aiohttp's own end drops the bodies that are still arriving.
+                connections.accept_no_more()
+                await app[ENTRANCE].drained(settings.http_drain_s)
+            finally:
+                await runner.cleanup()
+                await connections.end()
+
+
+def _refuse_unless_room(connections: int) -> None:
+    """Each takes a descriptor. Raises SettingsError where the process may not have as many."""
+    needed = connections + EXTRA + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (ValueError, OverflowError) as error:
+        raise SettingsError(
+            f"FLEETPRICE_SCORER_MAX_CONNECTIONS: {connections} take {needed} file descriptors, "
+            "more than this process may have (ulimit -Hn)"
+        ) from error
 
 
 def _listening(settings: ScorerSettings) -> socket.socket:

@@ -56,16 +56,15 @@ _ENCODER = msgspec.json.Encoder()
 class PricesEndpoint:
     """Reads the request, prices what can be priced, answers item by item."""
 
-    def __init__(self, runs: SharedRuns, body_timeout_s: float) -> None:
+    def __init__(self, runs: SharedRuns) -> None:
         self._runs = runs
-        self._body_timeout_s = body_timeout_s
         self._explanations = Explanations()
 
     async def handle(self, request: web.Request) -> Answer:
         """Raises Refusal where the request as a whole cannot be served."""
         refuse_unless(request, (JSON,))
         is_explained = bool(request.rel_url.raw_query_string) and is_asked_for(request.query)
-        body = await read_body(request, self._body_timeout_s)
+        body = await read_body(request)
         self._runs.refuse_if_full()
         items = decode_vehicles(body)
         if len(items) > 1:

@@ -48,13 +48,14 @@ class Refusal(Exception):
         self.closes = closes
 
 
-def overloaded() -> Refusal:
+def overloaded(*, closes: bool = False) -> Refusal:
     """Too much is waiting already: quickly refused, so that what was accepted stays quick."""
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "overloaded",
         "too many requests are being served: try again",
         headers={"Retry-After": str(OVERLOADED_RETRY_S)},
+        closes=closes,
     )
 
 

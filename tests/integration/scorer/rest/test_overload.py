@@ -20,7 +20,7 @@ async def test_a_huge_body_is_refused_before_it_is_sent(serving):
 
 async def test_more_requests_than_may_be_served_get_503(serving, focus):
     """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
-    async with serving(max_requests=1, body_timeout_s=60) as http:
+    async with serving(max_requests=1, request_timeout_s=60) as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
         answered = REQUESTS.of("/v1/prices", "503")
         writer.write(HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % SIZE)

@@ -7,12 +7,14 @@ from contextlib import suppress
 
 import pytest
 
+from services.scorer.rest.connections import CUT_OFF
 from tests.integration.scorer.rest.conftest import HEAD
+from tests.integration.scorer.rest.connections import ALIVE, answer_on, connected, ended
 
 
-async def test_a_slow_sender_is_let_go(serving):
+async def test_a_body_that_stops_is_let_go(serving):
     """A body that does not arrive in time is 408 and the connection is closed."""
-    async with serving(body_timeout_s=0.05) as http:
+    async with serving(request_timeout_s=0.05) as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
         writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
         assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
@@ -40,18 +42,61 @@ def _send_until_refused(caller):
             caller.send(b"G", socket.MSG_DONTWAIT)
 
 
-async def test_a_head_that_never_ends_is_cut_off(serving):
-    """Who sends its head a byte at a time is cut off as who sends nothing: bytes buy no time."""
-    async with serving(idle_timeout_s=0.2) as http:
-        reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        ended = asyncio.create_task(reader.read())
+async def test_a_head_that_drips_is_cut_off(serving, focus):
+    """A head has one time to arrive in, however steadily it drips; others are served meanwhile."""
+    before = CUT_OFF.of("request")
+    async with serving(request_timeout_s=0.3) as http, connected(http.port) as (reader, writer):
+        over = asyncio.create_task(ended(reader))
         writer.write(HEAD)
-        while not ended.done():
+        while not over.done():
             writer.write(b"X")
-            await asyncio.wait([ended], timeout=0.02)
-        writer.close()
-        with suppress(ConnectionError):
-            assert await ended == b""
+            assert (await http.post(focus))[0].status == 200
+            await asyncio.wait([over], timeout=0.02)
+        assert await over == b""
+        assert CUT_OFF.of("request") == before + 1
+
+
+@pytest.mark.parametrize("limit", ["request_timeout_s", "idle_timeout_s"])
+async def test_a_second_head_that_drips_is_cut_off_too(serving, limit):
+    """Whoever was answered once has no more time for its next head than for the first."""
+    async with serving(**{limit: 0.3}) as http, connected(http.port) as (reader, writer):
+        assert (await answer_on(reader, writer, ALIVE))[0] == 200
+        over = asyncio.create_task(ended(reader))
+        writer.write(HEAD)
+        while not over.done():
+            writer.write(b"X")
+            await asyncio.wait([over], timeout=0.02)
+        assert await over == b""
+
+
+async def test_a_body_that_drips_is_cut_off(serving, focus):
+    """Head and body have one time together: a byte now and then buys none, and the sender is told."""
+    async with serving(request_timeout_s=0.3) as http, connected(http.port) as (reader, writer):
+        over = asyncio.create_task(ended(reader))
+        writer.write(HEAD + b"Content-Length: 100000\r\n\r\n{")
+        while not over.done():
+            writer.write(b" ")
+            assert (await http.post(focus))[0].status == 200
+            await asyncio.wait([over], timeout=0.02)
+        answer = await over
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"too-slow" in answer
+
+
+async def test_whoever_takes_its_answers_in_drops_is_cut_off(serving, focus):
+    """Taking a little of an answer now and then buys no time; others are served meanwhile."""
+    before = CUT_OFF.of("answer")
+    async with serving(answer_timeout_s=0.4) as http:
+        with socket.socket() as caller:
+            caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            caller.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(caller, ("127.0.0.1", http.port))
+            await loop.sock_sendall(caller, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 120)
+            with suppress(ConnectionError):
+                while await loop.sock_recv(caller, 1_024):
+                    assert (await http.post(focus))[0].status == 200
+    assert CUT_OFF.of("answer") == before + 1
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/prices HT", HEAD])
