@@ -22,7 +22,6 @@ from services.scorer.rest.inference import (
 )
 from services.scorer.rest.key_sources import accepted_keys
 from services.scorer.rest.models import ModelsEndpoint
-from services.scorer.rest.openapi import openapi_document
 from services.scorer.rest.operations import HEALTH, OPERATIONS
 from services.scorer.rest.prices import PricesEndpoint
 from services.scorer.rest.reference import reference_routes
@@ -54,8 +53,11 @@ def make_app(
     app = web.Application(client_max_size=settings.max_body_bytes)
     app[ENTRANCE] = entrance
     runs = SharedRuns(served, Admission(settings.max_wait_s, settings.max_waiting_vehicles))
-    handlers = _handlers(served, automobile, runs, is_ready)
-    reference = reference_routes(openapi_document([*handlers, *HEALTH]))
+    models: list[ServedInference] = [PriceInference(served, runs)]
+    if automobile is not None:
+        models.append(AutomobileInference(automobile))
+    handlers = _handlers(served, automobile, runs, InferenceEndpoint(models, is_ready))
+    reference = reference_routes([*handlers, *HEALTH], models)
     app.add_routes(entrance.routes([*health_routes(is_ready), *_routes(handlers), *reference]))
     if settings.api_keys_file is not None:
         renew = partial(_renew, keys, settings)
@@ -71,13 +73,9 @@ def _handlers(
     served: ServedModel,
     automobile: ServedAutomobileModel | None,
     runs: SharedRuns,
-    is_ready: Callable[[], bool],
+    inference: InferenceEndpoint,
 ) -> dict[str, Handler]:
     """Who answers which operation, by its id."""
-    models: list[ServedInference] = [PriceInference(served, runs)]
-    if automobile is not None:
-        models.append(AutomobileInference(automobile))
-    inference = InferenceEndpoint(models, is_ready)
     handlers: dict[str, Handler] = {
         "priceVehicles": PricesEndpoint(runs).handle,
         "listModels": ModelsEndpoint([served, automobile] if automobile else [served]).handle,

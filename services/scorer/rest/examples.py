@@ -22,9 +22,3 @@ AUTOMOBILES = {
         ]
     }
 }
-INFERENCE = {
-    "inputs": [
-        {"name": "cat", "datatype": "BYTES", "shape": [1, 4], "data": ["ford", "Focus", "manual", "petrol"]},
-        {"name": "num", "datatype": "FP32", "shape": [1, 4], "data": [2017, 45_000, 1.0, 5.2]},
-    ]
-}

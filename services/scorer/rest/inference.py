@@ -10,14 +10,14 @@ from aiohttp import web
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from services.scorer.model import OUTPUTS
 from services.scorer.rest.answers import Answer
 from services.scorer.rest.bodies import JSON, read_body, refuse_unless
 from services.scorer.rest.entrance import CALLER
+from services.scorer.rest.inference_models import metadata_of
 from services.scorer.rest.inference_requests import Rows, decode_rows, encode_answer
 from services.scorer.rest.problems import Refusal
 from services.scorer.rest.shared_runs import SharedRuns
-from services.scorer.rest.tensors import BYTES, FP32, TensorRefused
+from services.scorer.rest.tensors import TensorRefused
 from services.scorer.rest.vehicles import PRICING_FIELDS, VEHICLE
 from services.scorer.serving import ServedAutomobileModel, ServedModel
 from shared import __version__
@@ -31,20 +31,6 @@ class ServerMetadata(Struct, frozen=True):
     name: str
     version: str
     extensions: Annotated[list[str], Meta(description="binary_tensor_data")]
-
-
-class TensorMetadata(Struct, frozen=True):
-    name: str
-    datatype: str
-    shape: Annotated[list[int], Meta(description="-1: any number of rows")]
-
-
-class ModelMetadata(Struct, frozen=True):
-    name: str
-    versions: list[str]
-    platform: str
-    inputs: list[TensorMetadata]
-    outputs: list[TensorMetadata]
 
 
 class InferenceError(Struct, frozen=True):
@@ -113,14 +99,7 @@ class InferenceEndpoint:
         return web.Response(status=HTTPStatus.OK if self._is_ready() else HTTPStatus.BAD_REQUEST)
 
     async def model(self, request: web.Request) -> web.Response:
-        manifest = self._named(request).manifest
-        widths = ((BYTES, len(manifest.inputs.cat)), (FP32, len(manifest.inputs.num)))
-        inputs = [
-            TensorMetadata(name, datatype, [-1, width])
-            for name, (datatype, width) in zip(("cat", "num"), widths, strict=True)
-        ]
-        outputs = [TensorMetadata(name, FP32, [-1]) for name in OUTPUTS]
-        return _json(ModelMetadata(manifest.name, [manifest.version], "onnx_onnxv1", inputs, outputs))
+        return _json(metadata_of(self._named(request).manifest))
 
     async def model_ready(self, request: web.Request) -> web.Response:
         self._named(request)

@@ -9,10 +9,17 @@ import msgspec
 from services.scorer.rest.bodies import JSON
 from services.scorer.rest.entrance import INFERENCE, REQUEST_ID
 from services.scorer.rest.inference import BINARY, HEADER_LENGTH, InferenceError
-from services.scorer.rest.operations import OPERATIONS, Health, Operation, Parameter
+from services.scorer.rest.inference_models import (
+    about_inputs,
+    request_example,
+    request_name,
+    request_schemas,
+)
+from services.scorer.rest.operations import MODEL_NAME, OPERATIONS, Health, Operation, Parameter
 from services.scorer.rest.prices import Price, Prices, Unpriced
 from services.scorer.rest.problems import CONTENT_TYPE, Problem
 from shared import __version__
+from shared.model_manifest import Manifest
 
 _SCHEMAS = "#/components/schemas/"
 _GUARDED = (
@@ -27,13 +34,13 @@ _ABOUT = """Market values of vehicles with their interval. Everything that price
 `Authorization: Bearer KEY`, a key or a token of Entra ID; refusals are problem documents (RFC 9457)."""
 
 
-def openapi_document(served: Iterable[str]) -> dict[str, Any]:
-    """Of those operations whose ids are `served`."""
+def openapi_document(served: Iterable[str], models: Sequence[Manifest] = ()) -> dict[str, Any]:
+    """Of those operations whose ids are `served`; `models` are what takes tensors."""
     ids = set(served)
     operations = [operation for operation in OPERATIONS if operation.id in ids]
     described: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        described.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        described.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, models)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,7 +53,7 @@ def openapi_document(served: Iterable[str]) -> dict[str, Any]:
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
         "paths": described,
         "components": {
-            "schemas": _schemas(operations),
+            "schemas": _schemas(operations, models),
             "securitySchemes": {
                 "key": {"type": "http", "scheme": "bearer", "description": "A key or a token"}
             },
@@ -54,7 +61,7 @@ def openapi_document(served: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
+def _schemas(operations: Sequence[Operation], models: Sequence[Manifest]) -> dict[str, Any]:
     """Every type that the operations name, as msgspec sees it: what decodes requests describes them too."""
     types = {kind for operation in operations for kind in (*operation.request, operation.answer)}
     named = sorted(
@@ -72,10 +79,12 @@ def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
         },
         "required": ["prices"],
     }
+    for model in models:
+        components |= request_schemas(model)
     return dict(sorted(components.items()))
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(operation: Operation, models: Sequence[Manifest]) -> dict[str, Any]:
     described: dict[str, Any] = {
         "operationId": operation.id,
         "tags": [operation.tag],
@@ -84,26 +93,41 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "security": [{"key": []}] if operation.is_guarded else [],
         "responses": {"200": _answer(operation)} | _refusals(operation),
     }
-    parameters = [_parameter(parameter) for parameter in operation.parameters]
+    parameters = [_parameter(parameter, models) for parameter in operation.parameters]
     if parameters:
         described["parameters"] = parameters
     if operation.request:
-        references = [_reference(kind) for kind in operation.request]
-        schema = references[0] if len(references) == 1 else {"anyOf": references}
-        content: dict[str, Any] = {JSON: {"schema": schema, "example": operation.example}}
-        if operation.is_binary_too:
-            content[BINARY] = {}
+        content = _tensors(models) if operation.takes_tensors else {JSON: _body(operation)}
         described["requestBody"] = {"required": True, "content": content}
+    if operation.takes_tensors:
+        described["description"] += f" {about_inputs(models)}."
     return described
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def _body(operation: Operation) -> dict[str, Any]:
+    references = [_reference(kind) for kind in operation.request]
+    schema = references[0] if len(references) == 1 else {"anyOf": references}
+    return {"schema": schema, "example": operation.example}
+
+
+def _tensors(models: Sequence[Manifest]) -> dict[str, Any]:
+    """A request to any of the models, with an example for each by its name."""
+    schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{request_name(model)}"} for model in models]}
+    examples = {model.name: request_example(model) for model in models}
+    return {JSON: {"schema": schema, "examples": examples}, BINARY: {}}
+
+
+def _parameter(parameter: Parameter, models: Sequence[Manifest]) -> dict[str, Any]:
+    """The name of a model is one of those that are served."""
+    schema: dict[str, Any] = {"type": "boolean" if parameter.kind is bool else "string"}
+    if parameter is MODEL_NAME:
+        schema["enum"] = [model.name for model in models]
     return {
         "name": parameter.name,
         "in": "query" if parameter.is_query else "path",
         "required": not parameter.is_query,
         "description": parameter.about,
-        "schema": {"type": "boolean" if parameter.kind is bool else "string"},
+        "schema": schema,
         "example": parameter.example,
     }
 
@@ -114,7 +138,7 @@ def _answer(operation: Operation) -> dict[str, Any]:
         answer["content"] = {operation.answer: {"schema": {"type": "string"}}}
     elif operation.answer is not None:
         answer["content"] = {JSON: {"schema": _reference(operation.answer)}}
-        if operation.is_binary_too:
+        if operation.takes_tensors:
             answer["content"][BINARY] = {}
             answer["headers"][HEADER_LENGTH] = _INTEGER_HEADER
     return answer

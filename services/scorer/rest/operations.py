@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from services.scorer.rest.automobiles import AUTOMOBILE, MAX_AUTOMOBILES, SCORED_LABELS
-from services.scorer.rest.examples import AUTOMOBILES, INFERENCE, VEHICLES
+from services.scorer.rest.examples import AUTOMOBILES, VEHICLES
 from services.scorer.rest.explanations import MAX_EXPLAINED
-from services.scorer.rest.inference import ModelMetadata, ServerMetadata
+from services.scorer.rest.inference import ServerMetadata
+from services.scorer.rest.inference_models import ModelMetadata
 from services.scorer.rest.inference_requests import InferenceRequest, InferenceResponse
 from services.scorer.rest.models import Models
 from services.scorer.rest.prices import Prices
@@ -61,7 +62,10 @@ class Parameter(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """`request` lists the types of which a body is one; `answer` is a type, a media type, or none."""
+    """`request` lists the types of which a body is one; `answer` is a type, a media type, or none.
+
+    What `takes_tensors`, in JSON or binary, takes those of the models that are served.
+    """
 
     id: str
     method: HTTPMethod
@@ -72,7 +76,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     answer: Any = None
     request: Sequence[Any] = ()
     example: Any = None
-    is_binary_too: bool = False
+    takes_tensors: bool = False
     parameters: tuple[Parameter, ...] = ()
     is_guarded: bool = True
     refusals: tuple[HTTPStatus, ...] = ()
@@ -85,7 +89,7 @@ _BODY = (
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )
 _CHECKED_BODY = (*_BODY, HTTPStatus.UNPROCESSABLE_ENTITY)
-_NAME = Parameter("name", "The model", "price")
+MODEL_NAME = Parameter("name", "The model", "price")
 _VERSION = Parameter("version", "Its version", "1")
 _EXPLAIN = Parameter(
     "explain",
@@ -126,12 +130,11 @@ def _inference(path: str, suffix: str, of: str, *parameters: Parameter) -> tuple
             path=f"{path}/infer",
             tag=_INFERENCE,
             summary=f"Price tensors with {of}",
-            about="`cat` BYTES [N, 4] and `num` FP32 [N, 4], in JSON or by the binary tensor extension "
-            "(`Inference-Header-Content-Length`); empty, null and NaN are missing values.",
+            about="In JSON or by the binary tensor extension (`Inference-Header-Content-Length`); empty, "
+            "null and NaN are missing values.",
             answer=InferenceResponse,
             request=(InferenceRequest,),
-            example=INFERENCE,
-            is_binary_too=True,
+            takes_tensors=True,
             parameters=parameters,
             refusals=(*_BODY, HTTPStatus.NOT_FOUND),
         ),
@@ -203,8 +206,8 @@ OPERATIONS = (
         is_guarded=False,
         refusals=(HTTPStatus.BAD_REQUEST,),
     ),
-    *_inference("/v2/models/{name}", "", "a model", _NAME),
-    *_inference("/v2/models/{name}/versions/{version}", "OfVersion", "a version", _NAME, _VERSION),
+    *_inference("/v2/models/{name}", "", "a model", MODEL_NAME),
+    *_inference("/v2/models/{name}/versions/{version}", "OfVersion", "a version", MODEL_NAME, _VERSION),
     Operation(
         id="healthz",
         method=HTTPMethod.GET,

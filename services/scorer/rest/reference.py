@@ -1,27 +1,36 @@
 """`GET /openapi.json` and `GET /docs`: what can be asked, for programs and for people, without a key."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 from aiohttp import web
 
 from services.scorer.rest.answers import Answer
 from services.scorer.rest.bodies import JSON
+from services.scorer.rest.inference import ServedInference
+from services.scorer.rest.openapi import openapi_document
 from services.scorer.rest.reference_page import CONTENT_SECURITY_POLICY, reference_page
 
 
-def reference_routes(document: Mapping[str, Any]) -> list[web.RouteDef]:
-    """Both are made once."""
-    encoded = msgspec.json.encode(document)
-    page = reference_page(document).encode()
+def reference_routes(served: Sequence[str], models: Sequence[ServedInference]) -> list[web.RouteDef]:
+    """Of the operations whose ids are `served`; made anew when another version of a model serves."""
+
+    @lru_cache(maxsize=1)
+    def made(*_versions: tuple[str, str]) -> tuple[bytes, bytes]:
+        document = openapi_document(served, [one.manifest for one in models])
+        return msgspec.json.encode(document), reference_page(document).encode()
+
+    def now() -> tuple[bytes, bytes]:
+        return made(*((one.manifest.name, one.manifest.version) for one in models))
 
     async def openapi(_request: web.Request) -> Answer:
-        return Answer(encoded, JSON)
+        return Answer(now()[0], JSON)
 
     async def docs(_request: web.Request) -> Answer:
-        answer = Answer(page, "text/html; charset=utf-8")
+        answer = Answer(now()[1], "text/html; charset=utf-8")
         answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return answer
 
+    now()
     return [web.get("/openapi.json", openapi), web.get("/docs", docs)]

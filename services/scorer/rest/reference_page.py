@@ -80,9 +80,14 @@ def _body(media: str, content: Mapping[str, Any]) -> str:
     kind = _kind(content["schema"]) if "schema" in content else "its tensors after the JSON"
     text = f"<p>Body: <code>{escape(media)}</code>, {kind}</p>"
     if "example" in content:
-        example = msgspec.json.format(msgspec.json.encode(content["example"]), indent=2).decode()
-        text += f"<pre>{escape(example)}</pre>"
+        text += _example(content["example"])
+    for one in content.get("examples", {}).values():
+        text += f"<p>{_text(one['summary'])}</p>{_example(one['value'])}"
     return text
+
+
+def _example(value: Any) -> str:
+    return f"<pre>{escape(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())}</pre>"
 
 
 def _response(status: str, response: Mapping[str, Any]) -> str:
@@ -118,6 +123,8 @@ def _kind(schema: Mapping[str, Any]) -> str:
         return " or ".join(f"<code>{escape(str(one))}</code>" for one in schema["enum"])
     if schema.get("type") == "array":
         return f"list of {_kind(schema.get('items', {}))}"
+    if isinstance(schema.get("type"), list):
+        return " or ".join(_kind({**schema, "type": one}) for one in schema["type"])
     bounds = [f"{word} {schema[key]:g}" for key, word in _BOUNDS.items() if key in schema]
     return escape(" ".join([schema.get("type", "any value"), *bounds]))
 

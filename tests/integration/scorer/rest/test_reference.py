@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+import msgspec
 import pytest
 
 from services.scorer.rest.app import make_app
@@ -60,17 +61,69 @@ async def test_the_document_holds_together(document):
 
 
 async def test_the_examples_work(http, document):
-    """Every example of the document, sent as it stands, is answered with 200."""
-    tried = 0
+    """Every example of the document, sent as it stands, is answered with 200; each model has its own."""
+    tried = []
     for path, methods in document["paths"].items():
         for operation in methods.values():
-            if "requestBody" in operation:
-                example = operation["requestBody"]["content"]["application/json"]["example"]
-                given = {one["name"]: str(one["example"]) for one in operation.get("parameters", ())}
-                response, answer = await http.post(example, path.format(**given))
+            if "requestBody" not in operation:
+                continue
+            content = operation["requestBody"]["content"]["application/json"]
+            given = {one["name"]: str(one["example"]) for one in operation.get("parameters", ())}
+            examples = content.get("examples", {"": {"value": content.get("example")}})
+            for name, example in examples.items():
+                response, answer = await http.post(example["value"], path.format(**{**given, "name": name}))
                 assert response.status == 200, answer
-                tried += 1
-    assert tried == 4
+                tried.append(name)
+    assert sorted(tried) == ["", "", "automobile", "automobile", "price", "price"]
+
+
+async def test_the_tensors_of_every_model_are_described(http, document):
+    """The document and each model's own metadata tell the same names, types and shapes, no other model's."""
+    jsonschema = pytest.importorskip("jsonschema", reason="openapi-spec-validator is not installed")
+    infer = document["paths"]["/v2/models/{name}/infer"]["post"]
+    content = infer["requestBody"]["content"]["application/json"]
+    (name,) = infer["parameters"]
+    references = [one["$ref"].rsplit("/", 1)[1] for one in content["schema"]["anyOf"]]
+    assert set(name["schema"]["enum"]) == content["examples"].keys() == {"price", "automobile"}
+    schemas = document["components"]["schemas"]
+    for model, reference in zip(name["schema"]["enum"], references, strict=True):
+        metadata = await (await http.ask("GET", f"/v2/models/{model}")).json()
+        one_of = schemas[reference]["properties"]["inputs"]["items"]["anyOf"]
+        described = [schemas[one["$ref"].rsplit("/", 1)[1]]["properties"] for one in one_of]
+        assert metadata["inputs"] == [
+            {
+                "name": one["name"]["enum"][0],
+                "datatype": one["datatype"]["enum"][0],
+                "shape": [-1, *one["shape"]["prefixItems"][1]["enum"]],
+            }
+            for one in described
+        ]
+        validator = jsonschema.Draft202012Validator(
+            {"$ref": f"#/components/schemas/{reference}", "components": document["components"]}
+        )
+        fits = {shown: validator.is_valid(one["value"]) for shown, one in content["examples"].items()}
+        assert fits == {shown: shown == model for shown in fits}
+
+
+async def test_the_document_follows_the_models(http, served):
+    """A version that takes other columns is described as soon as it serves."""
+    sound = served.pricer
+
+    class Narrower:
+        fields = sound.fields
+        manifest = msgspec.structs.replace(
+            sound.manifest,
+            version="narrow",
+            inputs=msgspec.structs.replace(sound.manifest.inputs, num=sound.manifest.inputs.num[:3]),
+            golden=tuple(msgspec.structs.replace(one, num=one.num[:3]) for one in sound.manifest.golden),
+        )
+
+    served.replace(Narrower())
+    document = await (await http.ask("GET", "/openapi.json")).json()
+    metadata = await (await http.ask("GET", "/v2/models/price")).json()
+    shape = document["components"]["schemas"]["PriceNum"]["properties"]["shape"]
+    assert shape["prefixItems"][1]["enum"] == [3] == metadata["inputs"][1]["shape"][1:]
+    served.replace(sound)
 
 
 async def test_the_page_works_offline(http, document):
