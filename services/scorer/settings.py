@@ -96,12 +96,7 @@ class ScorerSettings(WorldSettings):
         "1,000 at most",
     )
     max_events: int = Field(500, ge=1, description="Most source events taken in at once")
-    prefetch: int = Field(
-        10_000,
-        ge=1,
-        description="Source events held ready per partition, at most: each time as many have come, the SDK "
-        "pauses for a quarter of a second before it asks for more",
-    )
+    prefetch: int = Field(10_000, ge=1, description="Source events held ready per partition, at most")
     link_bytes: int = Field(
         8 * 2**20, ge=2**20, description="Bytes of source events held ready per partition, at most"
     )

@@ -14,6 +14,8 @@ from typing import Any
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
+from shared.hubs.credit import grant_credit, is_credit_low
+
 # Between two hand-overs: what comes meanwhile goes together, or a thousand events a second would be as many
 # batches, each with its own fixed costs.
 _GATHER_S = 0.005
@@ -51,6 +53,8 @@ class _PromptConsumer:
         async def taken(message: Any) -> None:
             await take(message)
             self._has_arrived.set()
+            if is_credit_low(self._consumer):
+                await grant_credit(self._consumer)
 
         async def worked(**options: Any) -> bool:
             """Read on without the SDK's sleep, until the link is over or a whole batch waits."""

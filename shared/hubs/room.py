@@ -9,6 +9,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
+from shared.hubs.credit import grant_credit, is_credit_low
 from shared.hubs.events import Event, event_of
 
 # What is no data section is not looked into: it is taken for the largest event that there is.
@@ -65,6 +66,8 @@ def bound(consumer: Any, room: Room) -> None:
         if not room.takes(size_bytes):  # as a rule it does: no coroutine for each event
             await room.take(size_bytes)
         buffer.append(message)  # the SDK's lock is not needed: nobody awaits while taking from it
+        if is_credit_low(consumer):
+            await grant_credit(consumer)
 
     def opened(auth: Any) -> None:
         open_link(auth)

@@ -1,4 +1,4 @@
-"""The SDK's own links, bounded in bytes."""
+"""the SDK's own links, bounded in bytes."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ EVENTS, EVENT_BYTES = 24, 2**19
 LINK_BYTES = 4 * EVENT_BYTES
 
 
-async def received_by(world, link_bytes, on_batch):
+async def received_by(world, link_bytes, on_batch, prefetch=300):
     """Sequence numbers as they came, over a link that is bounded so."""
     client = LinkCountingConsumerClient.from_connection_string(
         world.hub.connection_string, "ingest", eventhub_name="telemetry"
@@ -27,7 +27,12 @@ async def received_by(world, link_bytes, on_batch):
     async with client, asyncio.timeout(PATIENCE_S):
         receiving = asyncio.create_task(
             client.receive_events(
-                took, link_bytes=link_bytes, partition_id="0", starting_position="-1", max_batch_size=4
+                took,
+                link_bytes=link_bytes,
+                partition_id="0",
+                starting_position="-1",
+                max_batch_size=4,
+                prefetch=prefetch,
             )
         )
         await done.wait()
@@ -35,10 +40,14 @@ async def received_by(world, link_bytes, on_batch):
     return numbers
 
 
-def buffered_bytes(client):
+def consumer_of(client):
     [processor] = client._event_processors.values()
     [consumer] = processor._consumers.values()
-    return sum(len(part) for message in consumer._message_buffer for part in message.data)
+    return consumer
+
+
+def buffered_bytes(client):
+    return sum(len(part) for message in consumer_of(client)._message_buffer for part in message.data)
 
 
 async def test_large_events_wait_in_the_hub(world):
@@ -76,3 +85,16 @@ async def test_a_link_closes_while_its_reader_waits_for_room(world):
         await came.wait()
         await client.close()
         await cancel_until_done(receiving)
+
+
+async def test_a_link_never_waits_for_credit(world):
+    """More is asked for while events still come; the SDK asks once it has run dry, 250 ms late."""
+    left = []
+
+    async def look(client, _events):
+        left.append(consumer_of(client)._handler._link.current_link_credit)
+
+    await send(world, [body_event(b"%d" % number) for number in range(EVENTS)])
+
+    assert await received_by(world, LINK_BYTES, look, prefetch=8) == list(range(EVENTS))
+    assert min(left) > 4
