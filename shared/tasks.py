@@ -22,6 +22,27 @@ async def cancel_until_done(task: asyncio.Task[Any]) -> None:
         task.exception()  # nobody may look: asyncio need not complain about that
 
 
+class Stopped(Exception):
+    """A stop came before the work was done; its cause is what the work raised on the way out, if anything."""
+
+
+async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
+    """What `work` returns or raises.
+
+    Raises Stopped where `stop` comes first, once `work` has ended for certain.
+    """
+    task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+        is_done = task.done()
+    finally:
+        stopping.cancel()
+        await cancel_until_done(task)
+    if is_done:
+        return task.result()
+    raise Stopped from (None if task.cancelled() else task.exception())
+
+
 async def within(timeout_s: float, work: Coroutine[Any, Any, T]) -> T:
     """As `asyncio.timeout` around `work`, which has ended for certain once this returns or raises.
 

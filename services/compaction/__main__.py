@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from shared.credentials import process_credential
 from shared.errors import SettingsError, SinkUnavailable
 from shared.lake import Lake, open_lake
 from shared.run import run_service
+from shared.tasks import Stopped, unless_stopped
 from shared.world import running_world
 
 log = structlog.get_logger()
@@ -28,15 +28,10 @@ log = structlog.get_logger()
 
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
     """One pass, or passes until `stop`; it may be broken off anywhere."""
-    running = asyncio.create_task(_run(_found_lake(settings)))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not running.done():
+    try:
+        await unless_stopped(stop, _run(_found_lake(settings)))
+    except Stopped:
         log.info("compaction_broken_off")
-        running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
 
 
 async def _run(settings: CompactionSettings) -> None:

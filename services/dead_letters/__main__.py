@@ -17,21 +17,16 @@ from services.dead_letters.states import States
 from shared.errors import NeedsAttention, SettingsError, SinkUnavailable
 from shared.lake import Lake, open_lake
 from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
-from shared.tasks import cancel_until_done
+from shared.tasks import Stopped, unless_stopped
 from shared.world import running_world
 
 
 async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
     """Do it; a stop breaks it off, which a replay survives as it does a kill."""
-    acting = asyncio.create_task(_act(_found_world(settings)))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((acting, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not acting.done():
-        await cancel_until_done(acting)
-        raise NeedsAttention("stopped before it was done: the same again goes on")
     try:
-        return acting.result()
+        return await unless_stopped(stop, _act(_found_world(settings)))
+    except Stopped as stopped:
+        raise NeedsAttention("stopped before it was done: the same again goes on") from stopped
     except (EventHubError, SinkUnavailable) as error:
         raise NeedsAttention(str(error).partition("\n")[0]) from error
 

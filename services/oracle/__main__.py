@@ -15,26 +15,22 @@ from services.oracle.verdict import Verdict
 from services.oracle.verification import verified
 from shared.errors import NeedsAttention, SinkUnavailable
 from shared.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
-from shared.tasks import cancel_until_done
+from shared.tasks import Stopped, unless_stopped
 from shared.world import World, running_world
 
 
 async def serve(settings: OracleSettings, stop: asyncio.Event) -> int:
     """Verify and say the verdict; a stop before that is no verdict."""
-    verifying = asyncio.create_task(_say_verdict(settings))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((verifying, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if not verifying.done():
-        await cancel_until_done(verifying)
-        raise NeedsAttention("stopped before everything was read: there is no verdict")
     try:
-        return EXIT_DONE if verifying.result().is_clean else EXIT_FOUND_WRONG
+        verdict = await unless_stopped(stop, _say_verdict(settings))
+    except Stopped as stopped:
+        raise NeedsAttention("stopped before everything was read: there is no verdict") from stopped
     except (EventHubError, SinkUnavailable) as error:
         first_line = str(error).partition("\n")[0]
         raise NeedsAttention(
             f"the world ended while it was verified, verify it again: {first_line}"
         ) from error
+    return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
 
 
 async def _say_verdict(settings: OracleSettings) -> Verdict:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from services.tail.settings import TailSettings
@@ -14,6 +14,7 @@ from services.tail.streams import sightings
 from services.tail.world import found_world
 from shared.errors import NeedsAttention, SinkUnavailable
 from shared.run import EXIT_DONE, run_service
+from shared.tasks import Stopped, unless_stopped
 
 Show = Callable[[Sighting], None]
 
@@ -21,14 +22,8 @@ Show = Callable[[Sighting], None]
 async def serve(settings: TailSettings, stop: asyncio.Event) -> int:
     """Show what comes until `stop` is set or nobody reads on."""
     start = parse_start(settings.start)
-    watching = asyncio.create_task(_watch(found_world(settings), start))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait((watching, stopped), return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if watching.done():
-        watching.result()
-    watching.cancel()
-    await asyncio.gather(watching, return_exceptions=True)
+    with suppress(Stopped):
+        await unless_stopped(stop, _watch(found_world(settings), start))
     return EXIT_DONE
 
 

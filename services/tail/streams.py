@@ -21,6 +21,7 @@ from shared.hubs.clients import body_of, consumer_client, content_type_of, enque
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.hubs.predictions import PredictionReader
 from shared.logs import log
+from shared.tasks import cancel_until_done
 
 _GROUP = "$Default"
 _QUEUED_BATCHES = 8
@@ -93,9 +94,7 @@ async def _readings(
                 for sighting in _seen_in(decoder, int(partition), event):
                     yield sighting
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*map(cancel_until_done, tasks))
 
 
 async def _receive(

@@ -1,10 +1,11 @@
 """Work that has to end: it does, even where it swallows its cancellation."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
-from shared.tasks import cancel_until_done, within
+from shared.tasks import Stopped, cancel_until_done, unless_stopped, within
 
 
 class Stubborn:
@@ -71,10 +72,55 @@ async def test_an_answer_to_the_cancellation_counts():
     assert await within(0.01, answers_late()) == "done"
 
 
-async def test_whoever_is_cancelled_leaves_nothing_running():
+async def test_a_stop_ends_the_work_for_certain():
+    """Nothing of it goes on once the stop is told of: not even where it lost the first cancellation."""
+    stubborn, stop = Stubborn(1), asyncio.Event()
+    serving = asyncio.create_task(unless_stopped(stop, stubborn.work()))
+    await asyncio.sleep(0)
+    assert not stubborn.is_over
+    stop.set()
+    with pytest.raises(Stopped):
+        await serving
+    assert stubborn.is_over
+
+
+async def test_work_that_ends_before_the_stop_is_handed_on():
+    """What was returned is returned, what was raised is raised, even where a stop comes with it."""
+    stop = asyncio.Event()
+
+    async def fails():
+        raise LookupError("not there")
+
+    async def answers():
+        stop.set()
+        return 7
+
+    with pytest.raises(LookupError, match="not there"):
+        await unless_stopped(stop, fails())
+    assert await unless_stopped(stop, answers()) == 7
+
+
+async def test_a_stop_names_what_went_wrong_on_the_way_out():
+    """Work that fails while it is ended was stopped all the same; why it failed is not lost."""
+    stop = asyncio.Event()
+    stop.set()
+
+    async def fails_to_close():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LookupError("not there")
+
+    with pytest.raises(Stopped) as stopped:
+        await unless_stopped(stop, fails_to_close())
+    assert isinstance(stopped.value.__cause__, LookupError)
+
+
+@pytest.mark.parametrize("bounded", [partial(within, 3_600), partial(unless_stopped, asyncio.Event())])
+async def test_whoever_is_cancelled_leaves_nothing_running(bounded):
     """A cancellation from outside ends the work, too."""
     stubborn = Stubborn(0)
-    outer = asyncio.create_task(within(3_600, stubborn.work()))
+    outer = asyncio.create_task(bounded(stubborn.work()))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await cancel_until_done(outer)
