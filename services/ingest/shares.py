@@ -1,6 +1,5 @@
 """What each partition may take of this process's memory: it is bounded over all of them together."""
 
-import asyncio
 from collections.abc import Mapping
 
 import structlog
@@ -10,6 +9,7 @@ from azure.eventhub.exceptions import EventHubError
 from services.ingest.settings import IngestSettings
 from shared.errors import SettingsError
 from shared.hubs.clients import consumer_client
+from shared.tasks import within
 
 log = structlog.get_logger()
 
@@ -28,8 +28,7 @@ async def link_share(settings: IngestSettings, client: EventHubConsumerClient) -
 async def partitions_of(client: EventHubConsumerClient) -> int | None:
     """How many partitions a hub has; None where it does not say in time."""
     try:
-        async with asyncio.timeout(_ANSWER_TIMEOUT_S):
-            return len(await client.get_partition_ids())
+        return len(await within(_ANSWER_TIMEOUT_S, client.get_partition_ids()))
     except (EventHubError, TimeoutError) as error:
         log.info("partitions_unknown", hub=client.eventhub_name, reason=str(error))
         return None

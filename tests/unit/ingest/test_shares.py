@@ -1,12 +1,54 @@
 """Memory is bounded over all partitions of a process, however many it owns."""
 
-import pytest
+import asyncio
+from contextlib import suppress
 
+import pytest
+from azure.eventhub.exceptions import ConnectError
+
+from services.ingest import shares
 from services.ingest.settings import IngestSettings
-from services.ingest.shares import rows_bytes_of
+from services.ingest.shares import partitions_of, rows_bytes_of
 from shared.contract.bodies import JSON, BodyDecoder
 from shared.contract.buffer import EventOrigin, RowBuffer
 from tests.unit.ingest.test_runs import READING, RollPolicy, cuts_of, events_of, json_of
+
+
+class Hub:
+    """What is asked how many partitions it has; without an answer it is silent, and loses a cancellation."""
+
+    eventhub_name = "telemetry"
+
+    def __init__(self, answer=None):
+        self.answer = answer
+        self.is_asked = False
+
+    async def get_partition_ids(self):
+        self.is_asked = True
+        try:
+            if isinstance(self.answer, Exception):
+                raise self.answer
+            if self.answer is None:
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+                await asyncio.Event().wait()
+            return self.answer
+        finally:
+            self.is_asked = False
+
+
+async def test_a_hub_says_how_many_partitions_it_has():
+    """A hub that answers is taken at its word; one that refuses is no reason to end here."""
+    assert await partitions_of(Hub(["0", "1", "2"])) == 3
+    assert await partitions_of(Hub(ConnectError("refused"))) is None
+
+
+async def test_a_silent_hub_holds_up_no_start(monkeypatch):
+    """Once the time is up ingest goes on and nothing still asks, even where a cancellation was lost."""
+    monkeypatch.setattr(shares, "_ANSWER_TIMEOUT_S", 0.01)
+    hub = Hub()
+    assert await partitions_of(hub) is None
+    assert not hub.is_asked
 
 
 @pytest.mark.parametrize(("partitions", "each"), [(1, 3_000), (4, 1_000), (32, 125), (100_000, 1)])
