@@ -4,6 +4,7 @@ What a column has without a gap takes a half to a sixth of the time that `pa.arr
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -32,7 +33,28 @@ class Kind(Protocol):
         """The column of so many rows, at least one, that was taken in in these parts."""
 
 
-class _Numbers:
+class _Packed(ABC):
+    """Parts without a gap are packed, and joined before they become a column; the others are Arrow arrays."""
+
+    def array(self, parts: Sequence[Part], rows: int) -> pa.Array:
+        for part in parts:
+            if isinstance(part, pa.Array):
+                return pa.concat_arrays([self._alone(one) for one in parts])
+        return self._joined(parts, rows)
+
+    def _alone(self, part: Part) -> pa.Array:
+        return part if isinstance(part, pa.Array) else self._joined([part], self._rows(part))
+
+    @abstractmethod
+    def _rows(self, part: Part) -> int:
+        """How many values a packed part has."""
+
+    @abstractmethod
+    def _joined(self, parts: Sequence[Part], rows: int) -> pa.Array:
+        """The column of packed parts alone."""
+
+
+class _Numbers(_Packed):
     def __init__(self, declared: pa.DataType, code: str) -> None:
         self._type = declared
         self._code = code
@@ -43,17 +65,14 @@ class _Numbers:
         except struct.error:
             return pa.array(values, self._type)
 
-    def array(self, parts: Sequence[Part], rows: int) -> pa.Array:
-        if any(isinstance(part, pa.Array) for part in parts):
-            width = struct.calcsize(self._code)
-            return pa.concat_arrays(
-                part if isinstance(part, pa.Array) else self.array([part], len(part) // width)
-                for part in parts
-            )
+    def _rows(self, part: Part) -> int:
+        return len(part) // struct.calcsize(self._code)
+
+    def _joined(self, parts: Sequence[Part], rows: int) -> pa.Array:
         return _of_buffers(self._type, rows, b"".join(parts))
 
 
-class _Texts:
+class _Texts(_Packed):
     """Lengths are read off the places of what separates the texts, all at once."""
 
     _type = pa.string()
@@ -67,11 +86,11 @@ class _Texts:
             return pa.array(values, self._type)
         return _SEPARATOR.join(values), data, len(values)
 
-    def array(self, parts: Sequence[Part], rows: int) -> pa.Array:
-        if any(isinstance(part, pa.Array) for part in parts):
-            return pa.concat_arrays(
-                part if isinstance(part, pa.Array) else self.array([part], part[2]) for part in parts
-            )
+    def _rows(self, part: Part) -> int:
+        rows: int = part[2]
+        return rows
+
+    def _joined(self, parts: Sequence[Part], rows: int) -> pa.Array:
         separated = np.frombuffer(_SEPARATOR.join([part[0] for part in parts]).encode(), np.uint8)
         offsets = np.zeros(rows + 1, np.int32)
         offsets[1:-1] = np.flatnonzero(separated == 0)
