@@ -4,6 +4,7 @@ import os
 import subprocess
 from functools import cache
 
+import pytest
 import yaml
 
 from tests.manifests.kubectl import KUBECTL, ROOT
@@ -12,6 +13,7 @@ MANIFESTS = ROOT / "deploy" / "k8s"
 OVERLAYS = ("local", "azure")
 WORKLOADS = ("Deployment", "StatefulSet", "CronJob")
 NAMES = ("ingest", "scorer-stream", "scorer-http", "simulator", "trainer", "emulator")
+needs_kubectl = pytest.mark.skipif(not KUBECTL.exists(), reason="no kubectl: `make manifests` fetches one")
 EVERYWHERE = [
     (overlay, name) for overlay in OVERLAYS for name in NAMES if (overlay, name) != ("azure", "emulator")
 ]

@@ -15,20 +15,21 @@ from services.trainer.settings import TrainerSettings
 from shared.errors import SettingsError
 from shared.metrics import health_routes
 from shared.settings import read_settings
-from tests.manifests.kubectl import KUBECTL, ROOT
+from tests.manifests.kubectl import ROOT
 from tests.manifests.overlays import (
     EVERYWHERE,
     OVERLAYS,
     WORKLOADS,
     config_of,
     container_of,
+    needs_kubectl,
     of_kind,
     pod_of,
     resources,
     workload,
 )
 
-pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="no kubectl: `make manifests` fetches one")
+pytestmark = needs_kubectl
 
 SERVICES = {
     "ingest": IngestSettings,

@@ -8,12 +8,12 @@ from services.scorer.settings import ScorerSettings
 from services.scorer.stream import telemetry
 from services.simulator import __main__ as simulator
 from shared.hubs.receiving import RELEASE_GRACE_S
-from tests.manifests.kubectl import KUBECTL
 from tests.manifests.overlays import (
     EVERYWHERE,
     OVERLAYS,
     WORKLOADS,
     container_of,
+    needs_kubectl,
     of_kind,
     pod_of,
     pod_template,
@@ -21,7 +21,7 @@ from tests.manifests.overlays import (
     workload,
 )
 
-pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="no kubectl: `make manifests` fetches one")
+pytestmark = needs_kubectl
 
 # Volumes that Pod Security "restricted" lets a pod have.
 ALLOWED_VOLUMES = {

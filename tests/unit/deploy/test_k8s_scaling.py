@@ -8,10 +8,19 @@ from services.emulator.event_hubs.declared_hubs import FROM_THE_START, DeclaredH
 from services.ingest.settings import IngestSettings
 from services.scorer.stream.telemetry import GROUP
 from shared.settings import WorldSettings
-from tests.manifests.kubectl import KUBECTL, ROOT
-from tests.manifests.overlays import MANIFESTS, OVERLAYS, config_of, of_kind, rendered, resources, workload
+from tests.manifests.kubectl import ROOT
+from tests.manifests.overlays import (
+    MANIFESTS,
+    OVERLAYS,
+    config_of,
+    needs_kubectl,
+    of_kind,
+    rendered,
+    resources,
+    workload,
+)
 
-pytestmark = pytest.mark.skipif(not KUBECTL.exists(), reason="no kubectl: `make manifests` fetches one")
+pytestmark = needs_kubectl
 
 WORLD = WorldSettings()
 # Who reads which hub with which consumer group.
