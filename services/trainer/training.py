@@ -34,6 +34,7 @@ from shared.model_manifest import (
 NAME, CURRENCY, COVERAGE = "price", "GBP", 0.9
 SOURCE = "100,000 UK Used Car Data set (Kaggle, adityadesai13), cleaned; asking prices around 2020"
 LICENCE = "believed CC0 on its Kaggle page, not verified; the rows are not redistributed"
+_RECIPE = Recipe()
 
 
 def train(settings: TrainerSettings) -> Manifest:
@@ -59,10 +60,9 @@ def build(
     created_at: datetime,
     seed: int,
     threads: int,
-    recipe: Recipe | None = None,
+    recipe: Recipe = _RECIPE,
 ) -> Version:
     """Nothing of it but `created_at` differs between two runs on the same rows with the same seed."""
-    recipe = recipe or Recipe()
     parts = divide(listings.share)
     ensembles = grow(listings, parts.train, recipe, seed=seed, threads=threads)
     log_factor = calibrate(*_unseen(ensembles, listings, parts.calibration), COVERAGE)
