@@ -121,18 +121,21 @@ class Pricer:
     def price_one(self, record: Struct) -> PricedOne:
         """The same of one record that carries the contract's fields, without whole columns' fixed costs."""
         cat, num, flags = self._few_rows.one(record)
-        started_s = time.perf_counter()
-        price, lower, upper = self._model.run(cat, num)
-        MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
+        price, lower, upper = self._outputs(cat, num)
         ROWS_PRICED.inc()
         return _cents(price), _cents(lower), _cents(upper), self._names_of(flags)
 
     def _run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Floats:
+        money: Floats = np.array(self._outputs(cat, num), dtype=np.float64).round(2)
+        return money
+
+    def _outputs(
+        self, cat: NDArray[np.object_], num: NDArray[np.float32]
+    ) -> tuple[Outputs, Outputs, Outputs]:
         started_s = time.perf_counter()
         outputs = self._model.run(cat, num)
         MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
-        money: Floats = np.array(outputs, dtype=np.float64).round(2)
-        return money
+        return outputs
 
     def _known(self, columns: Columns) -> Known:
         """Of many rows: only those are run whose price is not known."""
