@@ -69,7 +69,7 @@ test: check tests/conformance_js/node_modules/.installed build/tools/.kubectl ##
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/fleetprice bench
 	$(BIN)/python -m services.bench.score_latency
-	$(BIN)/python -m bench.http_single
+	$(BIN)/python -m bench.http_latency
 	$(BIN)/python -m bench.large_events
 	$(BIN)/python -m bench.scale_out
 	$(BIN)/python -m bench

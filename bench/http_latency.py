@@ -1,32 +1,42 @@
 """How long callers of the scorer's HTTP wait: at a fixed rate, and when far too many ask at once.
 
-`python -m bench.http_latency` prints milliseconds, ours beside the bare handler of `bench.http_single`. At
-a fixed rate requests leave when they are due (at random, on average `RATE` a second) whatever became of those
-before them, and a latency counts from when its request was due. Only a quiet machine tells anything.
+`python -m bench.http_latency` prints milliseconds, of the unchanged scorer beside the bare handler of
+`services.bench.http_floor`, each on the first core; what asks has the others. Only a quiet machine tells
+anything. At a fixed rate requests leave when they are due (at random, on average `RATE` a second) whatever
+became of those before them, and a latency counts from when its request was due.
+
+Then it finds how many requests under way the scorer answers in MAX_WAIT_S, and has two and four times as many
+callers ask, each again at once when it is answered or refused: what the accepted wait, and the refused.
 """
 
 import asyncio
+import os
 import random
 import select
 import socket
+import tempfile
 import time
 from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from bench.http_measured import HEAD_END, REQUEST, Server, body_bytes, is_whole
 from services.bench.figure import percentile
+from services.bench.http_laps import bare_handler, scorer
+from services.bench.http_requests import DONE, HEAD_END, is_whole, price_request
+from services.bench.world import Cores, World, embedded
 
 RATE, SECONDS, WARM_UP_S = 500, 20.0, 2.0
 CONNECTIONS = 64
-FLOOD, FLOOD_SECONDS = 400, 5.0
+MAX_WAIT_S = 0.05
+CAPACITY_CALLERS, FLOOD_SECONDS = 32, 5.0
+REQUEST = price_request()
 
 
 class OpenLoop:
     """Sends on whichever connection is free; one more than there are is a wait that counts."""
 
     def __init__(self, port: int) -> None:
-        self._free = deque(socket.create_connection(("127.0.0.1", port)) for _ in range(CONNECTIONS))
-        for one in self._free:
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._free = deque(connected(port) for _ in range(CONNECTIONS))
         self._asked: dict[socket.socket, tuple[float, bytes]] = {}
         self.latencies_ms: list[float] = []
 
@@ -55,7 +65,7 @@ class OpenLoop:
             if not is_whole(heard):
                 self._asked[connection] = (due_s, heard)
                 continue
-            assert heard.startswith(b"HTTP/1.1 200"), heard
+            assert heard.startswith(DONE), heard
             self.latencies_ms.append((time.perf_counter() - due_s) * 1e3)
             del self._asked[connection]
             self._free.append(connection)
@@ -65,28 +75,54 @@ class OpenLoop:
             one.close()
 
 
-async def flood(port: int, callers: int, seconds: float) -> tuple[list[float], int]:
-    """Each asks again as soon as it is answered or refused: what the accepted waited, and the refusals."""
-    accepted_ms: list[float] = []
-    refused = 0
-    end_s = time.perf_counter() + seconds
+@dataclass
+class Flood:
+    """What those waited that were accepted, and those that were refused."""
 
-    async def ask() -> None:
-        nonlocal refused
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        while (asked_s := time.perf_counter()) < end_s:
-            writer.write(REQUEST)
-            head = await reader.readuntil(HEAD_END)
-            await reader.readexactly(body_bytes(head))
-            if head.startswith(b"HTTP/1.1 200"):
-                accepted_ms.append((time.perf_counter() - asked_s) * 1e3)
-            else:
-                assert head.startswith(b"HTTP/1.1 503"), head
-                refused += 1
-        writer.close()
+    callers: int
+    accepted_ms: list[float] = field(default_factory=list)
+    refused_ms: list[float] = field(default_factory=list)
 
-    await asyncio.gather(*(ask() for _ in range(callers)))
-    return accepted_ms, refused
+    def run(self, port: int, seconds: float) -> None:
+        connections = {one.fileno(): one for one in (connected(port) for _ in range(self.callers))}
+        ready = select.epoll()
+        asked_s: dict[int, float] = {}
+        for descriptor, one in connections.items():
+            ready.register(descriptor, select.EPOLLIN)
+            asked_s[descriptor] = time.perf_counter()
+            one.sendall(REQUEST)
+        end_s = time.perf_counter() + seconds
+        while asked_s:
+            for descriptor, _event in ready.poll():
+                self._note(connections[descriptor], asked_s.pop(descriptor))
+                if (now_s := time.perf_counter()) < end_s:
+                    asked_s[descriptor] = now_s
+                    connections[descriptor].sendall(REQUEST)
+        ready.close()
+        for one in connections.values():
+            one.close()
+
+    def _note(self, connection: socket.socket, asked_s: float) -> None:
+        answer = connection.recv(65_536)
+        while not is_whole(answer):
+            answer += connection.recv(65_536)
+        waited_ms = (time.perf_counter() - asked_s) * 1e3
+        if answer.startswith(DONE):
+            self.accepted_ms.append(waited_ms)
+            return
+        assert answer.startswith(b"HTTP/1.1 503 "), answer
+        assert b"\r\nRetry-After: 1\r\n" in answer.partition(HEAD_END)[0], answer
+        self.refused_ms.append(waited_ms)
+
+    @property
+    def refused(self) -> float:
+        return len(self.refused_ms) / (len(self.accepted_ms) + len(self.refused_ms))
+
+
+def connected(port: int) -> socket.socket:
+    one = socket.create_connection(("127.0.0.1", port))
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return one
 
 
 def at_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
@@ -99,21 +135,55 @@ def at_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
     return loop.latencies_ms
 
 
-def main() -> None:
-    servers = {kind: Server(kind) for kind in ("ours", "bare")}
-    try:
-        steady = {kind: at_fixed_rate_ms(server.port, RATE, SECONDS) for kind, server in servers.items()}
-        flooded = {kind: asyncio.run(flood(one.port, FLOOD, FLOOD_SECONDS)) for kind, one in servers.items()}
-    finally:
-        for server in servers.values():
-            server.close()
+def flooded(port: int, callers: int, seconds: float = FLOOD_SECONDS) -> Flood:
+    flood = Flood(callers)
+    flood.run(port, seconds)
+    return flood
+
+
+def show_steady(latencies_ms: dict[str, list[float]]) -> None:
     for percent in (50, 99):
-        ours, bare = (percentile(steady[kind], percent) for kind in ("ours", "bare"))
+        ours, bare = (percentile(latencies_ms[kind], percent) for kind in ("ours", "bare"))
         print(f"http_{RATE}_p{percent:<13}{ours:>8.2f}{bare:>8.2f}  ms at {RATE} requests/s")
-    ours, bare = (percentile(flooded[kind][0], 99) for kind in ("ours", "bare"))
-    refused = flooded["ours"][1] / (flooded["ours"][1] + len(flooded["ours"][0]))
-    print(f"http_flood_p99      {ours:>8.1f}{bare:>8.1f}  ms, {FLOOD} callers, {refused:.0%} refused by ours")
+
+
+def show_flood(times: int, ours: Flood, bare: Flood) -> None:
+    figures = [percentile(ours.accepted_ms, 50), percentile(ours.accepted_ms, 99)]
+    about = f"ms of the accepted, p50 and p99 of ours, p99 of the bare handler; {ours.callers} callers"
+    bare_ms = percentile(bare.accepted_ms, 99)
+    print(f"http_flood_{times}x        {figures[0]:>8.1f}{figures[1]:>8.1f}{bare_ms:>8.1f}  {about}")
+    if len(ours.refused_ms) > 1:
+        refused_ms = (percentile(ours.refused_ms, 50), percentile(ours.refused_ms, 99))
+        print(
+            f"http_refused_{times}x      {refused_ms[0]:>8.1f}{refused_ms[1]:>8.1f}          ms of the "
+            f"{ours.refused:.0%} refused (503, Retry-After), p50 and p99"
+        )
+
+
+async def measure(world: World) -> None:
+    cores = Cores.of(1)
+    os.sched_setaffinity(0, cores.serving)
+    world.program.hold(cores.serving)
+    async with (
+        scorer(world, cores, SCORER_MAX_CONNECTIONS=10_000) as (_, ours),
+        bare_handler(world, cores) as (_, bare),
+    ):
+        ports = {"ours": ours, "bare": bare}
+        show_steady({kind: at_fixed_rate_ms(port, RATE, SECONDS) for kind, port in ports.items()})
+        lap = flooded(ours, CAPACITY_CALLERS)
+        rate = len(lap.accepted_ms) / FLOOD_SECONDS
+        print(f"http_capacity       {rate:>8,.0f}          requests/s, {CAPACITY_CALLERS} callers")
+        for times in (2, 4):
+            callers = round(rate * MAX_WAIT_S * times)
+            show_flood(times, flooded(ours, callers), flooded(bare, callers))
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="fleetprice-http-") as folder:
+        async with embedded(Path(folder)) as world:
+            await measure(world)
+    print(f"{os.cpu_count()} cores, {time.strftime('%F')}")
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())

@@ -11,6 +11,7 @@ from typing import Any
 
 from services.bench.figure import Figure, figure
 from services.bench.filling import PARTITIONS, Load, evened
+from services.bench.http_laps import HTTP_LOADS, http_figure
 from services.bench.laps import floor_lap, ingest_lap
 from services.bench.score_laps import SCORE_LOADS, score_figure
 from services.bench.score_latency import LATENCIES, latency_figures
@@ -54,6 +55,9 @@ async def _figures(world: World, settings: BenchSettings, names: list[str]) -> A
             continue
         if name in SCORE_LOADS:
             yield await score_figure(world, name, settings.rounds, settings.scale, settings.prefetch)
+            continue
+        if name in HTTP_LOADS:
+            yield await http_figure(world, name, settings.rounds, settings.scale)
             continue
         content_type, pack, events, batches, processes = _LOADS[name]
         wanted = max(2, round(batches * settings.scale))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """One pass over everything in the hub: readings, and the wall and processor time they took."""
+    """One pass over everything in the hub, or over so many requests, and the time that it took."""
 
     readings: int
     took_s: float
@@ -45,7 +45,13 @@ class Figure:
 
 
 def figure(
-    name: str, ours: Sequence[Lap], floors: Sequence[Lap], cores: int, *, has_own_cores: bool
+    name: str,
+    ours: Sequence[Lap],
+    floors: Sequence[Lap],
+    cores: int,
+    *,
+    has_own_cores: bool,
+    of: str = "readings",
 ) -> Figure:
     """The middle lap of each: the machine's noise is in both, and the best of either would flatter it.
 
@@ -56,10 +62,10 @@ def figure(
     cpu_floor = statistics.median(lap.cpu_rate for lap in floors)
     if not has_own_cores:
         return Figure(
-            name, cpu_rate, cpu_floor, cpu_rate / cpu_floor, "readings/CPU s", cores, cpu_rate, cpu_floor
+            name, cpu_rate, cpu_floor, cpu_rate / cpu_floor, f"{of}/CPU s", cores, cpu_rate, cpu_floor
         )
     rate, floor = _middle(ours), _middle(floors)
-    return Figure(name, rate, floor, rate / floor, "readings/s", cores, cpu_rate, cpu_floor)
+    return Figure(name, rate, floor, rate / floor, f"{of}/s", cores, cpu_rate, cpu_floor)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

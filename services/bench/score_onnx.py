@@ -47,18 +47,23 @@ def _rate(session: Any, inputs: dict[str, Any]) -> float:
     return _ROWS / statistics.median(times_s)
 
 
-def main() -> None:
-    """Measure every size and tell of the best."""
+def shipped_champion() -> tuple[Any, Any]:
+    """Its graph, to be run on one thread, and its manifest."""
     registry = shipped_models()
     if registry is None:
         raise SystemExit("no model is shipped with this installation")
     folder = registry / decode_champion((registry / CHAMPION_FILE).read_bytes()).version
-    manifest = decode_manifest((folder / MANIFEST_FILE).read_bytes())
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = onnxruntime.InferenceSession(
         (folder / GRAPH_FILE).read_bytes(), options, providers=["CPUExecutionProvider"]
     )
+    return session, decode_manifest((folder / MANIFEST_FILE).read_bytes())
+
+
+def main() -> None:
+    """Measure every size and tell of the best."""
+    session, manifest = shipped_champion()
     rates = {size: _rate(session, _inputs(manifest, size)) for size in BATCHES}
     best = max(rates, key=lambda size: rates[size])
     print(json.dumps({"event": "measured", "batch": best, "rate": rates[best]}), flush=True)  # noqa: T201 - this process's one output

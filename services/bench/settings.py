@@ -11,6 +11,7 @@ from shared.settings import WorldSettings
 FIGURES = (
     *("ingest_json", "ingest_ndjson", "ingest_arrow", "ingest_two_workers"),
     *("score_arrow", "score_json", "score_latency", "score_latency_low"),
+    *("http_single", "http_single_alone"),
 )
 
 

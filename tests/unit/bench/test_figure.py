@@ -13,6 +13,7 @@ def test_what_has_its_cores_to_itself_is_measured_by_the_clock():
     """One lap that the machine held up changes nothing: the middle one counts."""
     one = figure("ingest_json", OURS, FLOORS, 1, has_own_cores=True)
     assert (one.rate, one.floor, one.ratio, one.unit) == (400.0, 1_000.0, 0.4, "readings/s")
+    assert figure("http_single", OURS, FLOORS, 1, has_own_cores=True, of="requests").unit == "requests/s"
 
 
 def test_where_servers_share_the_cores_processor_time_counts():
