@@ -21,6 +21,7 @@ from services.ingest.settings import IngestSettings
 from shared.contract.columns import BY_STREAM
 from shared.contract.reading import Reading
 from tests.conftest import PATIENCE_S
+from tests.integration.processes import environment_of, process
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -43,6 +44,11 @@ def reading(vehicle, number, **fields):
 
 def json_event(vehicle, number, **fields):
     return body_event(msgspec.json.encode(reading(vehicle, number, **fields)), "application/json")
+
+
+def readings(start, stop, vehicle=1):
+    """Events of one vehicle, numbered from `start` to before `stop`."""
+    return [json_event(vehicle, number) for number in range(start, stop)]
 
 
 def body_event(body, content_type=None):
@@ -128,6 +134,18 @@ class Running:
     task: asyncio.Task
     stop: asyncio.Event
 
+    async def ended(self):
+        """It has ended by itself."""
+        done, _ = await asyncio.wait([self.task], timeout=PATIENCE_S)
+        assert done
+
+
+def assert_once(lake, count):
+    """So many readings stand in the lake, each once."""
+    keys = lake.keys()
+    assert len(keys) == count
+    assert set(keys.values()) == {1}
+
 
 def next_sequence(partition="0", hub="telemetry"):
     """How far ingest has taken a partition in, by its own gauge."""
@@ -151,6 +169,17 @@ async def ingesting(world, **values):
         ended, _ = await asyncio.wait([task], timeout=PATIENCE_S)
     assert ended, "ingest does not end"
     task.result()
+
+
+def process_environment(world, **variables):
+    """The environment of an ingest process that lands telemetry at once."""
+    landing = {"FLEETPRICE_INGEST_STREAMS": "telemetry", "FLEETPRICE_INGEST_ROLL_MAX_AGE_S": "0.3"}
+    return environment_of(world, **(landing | variables))
+
+
+def ingest_process(world, **variables):
+    """An ingest process of its own, its stderr kept; killed at the end if it still runs."""
+    return process("services.ingest", process_environment(world, **variables))
 
 
 async def until(condition):

@@ -1,17 +1,15 @@
 """kill -9 at the two moments that matter, under load, three times each: nothing missing, nothing doubled."""
 
 import asyncio
-import os
-import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
-from tests.integration.ingest.conftest import json_event, sending, until
+from tests.integration.ingest.conftest import json_event, process_environment, sending, until
+from tests.integration.processes import life
 
-ROOT = Path(__file__).parents[3]
 INTACT = ("-m", "services.ingest")
 CHECKPOINT_FIRST = (str(Path(__file__).with_name("checkpoint_first.py")),)
 KILLS, PARTITIONS, BATCHES, BATCH = 3, 2, 25, 40
@@ -23,20 +21,15 @@ class Victim:
     def __init__(self, world, command, failpoint, settings=MappingProxyType({}), every=2, times=KILLS):
         self.deaths = 0
         self._command = command
-        self._env = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "FLEETPRICE_EVENT_HUBS": world.hub.connection_string,
-            "FLEETPRICE_STORAGE": world.storage.connection_string,
-            "FLEETPRICE_BALANCING_INTERVAL_S": "0.3",
+        victim = {
             "FLEETPRICE_OWNERSHIP_EXPIRY_S": "1.5",
-            "FLEETPRICE_INGEST_STREAMS": "telemetry",
             "FLEETPRICE_INGEST_ROLL_MAX_AGE_S": "0.2",
             "FLEETPRICE_INGEST_ROLL_MAX_ROWS": "100",
             "FLEETPRICE_LOG_LEVEL": "warning",
             "FLEETPRICE_FAILPOINTS": f"{failpoint}={every}*{times}",
-            "FLEETPRICE_FAILPOINTS_LOG": str(world.data_dir / "kills"),
             **settings,
         }
+        self._environment = process_environment(world, **victim)
 
     @asynccontextmanager
     async def running(self):
@@ -54,13 +47,7 @@ class Victim:
 
     async def life(self):
         """Run it until it dies; its exit code."""
-        process = await asyncio.create_subprocess_exec(sys.executable, *self._command, env=self._env)
-        try:
-            return await process.wait()
-        finally:
-            if process.returncode is None:
-                process.terminate()
-                await process.wait()
+        return await life(self._command, self._environment)
 
 
 async def land_under_fire(world, lake, command, failpoint, is_done):

@@ -3,15 +3,15 @@
 import aiohttp
 
 from shared.metrics import merged
-from tests.integration.ingest.conftest import body_event, json_event, send
-from tests.integration.ingest.test_process import logged, process
+from tests.integration.ingest.conftest import body_event, ingest_process, json_event, send
+from tests.integration.processes import logged
 from tests.integration.promtool import assert_promtool_passes
 
 
 async def test_promtool_finds_no_fault(world):
     """Prometheus's own check has nothing to say of ingest's metrics, of one process or of all workers."""
     await send(world, [json_event(1, 1), body_event(b"?")])
-    async with process(world) as running, aiohttp.ClientSession() as http:
+    async with ingest_process(world) as running, aiohttp.ClientSession() as http:
         port = (await logged(running, "ingest_started"))["metrics_port"]
         await logged(running, "file_committed")
         async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:

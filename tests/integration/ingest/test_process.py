@@ -1,56 +1,16 @@
 """Ingest as a process: how it ends, what it answers, what it clears away."""
 
-import asyncio
-import os
-import sys
-from contextlib import asynccontextmanager
-from pathlib import Path
-
 import aiohttp
-import msgspec
 
 from shared.lake import open_lake
-from tests.integration.ingest.conftest import body_event, json_event, send, until
-
-ROOT = Path(__file__).parents[3]
-
-
-@asynccontextmanager
-async def process(world, **variables):
-    """An ingest process of its own, its stderr kept; killed at the end if it still runs."""
-    env = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "FLEETPRICE_EVENT_HUBS": world.hub.connection_string,
-        "FLEETPRICE_STORAGE": world.storage.connection_string,
-        "FLEETPRICE_BALANCING_INTERVAL_S": "0.3",
-        "FLEETPRICE_OWNERSHIP_EXPIRY_S": "2",
-        "FLEETPRICE_INGEST_STREAMS": "telemetry",
-        "FLEETPRICE_INGEST_ROLL_MAX_AGE_S": "0.3",
-    }
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.ingest", env=env | variables, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-            await running.communicate()
-
-
-async def logged(running, name):
-    """The next log event of that name."""
-    while line := await running.stderr.readline():
-        event = msgspec.json.decode(line)
-        if event["event"] == name:
-            return event
-    raise AssertionError(f"ended without {name}")
+from tests.integration.ingest.conftest import body_event, ingest_process, json_event, send, until
+from tests.integration.processes import logged
 
 
 async def test_ready_means_owning_and_committing(world, lake):
     """Not ready before it owns partitions, ready then; metrics tell what landed; SIGTERM ends it with 0."""
     await send(world, [json_event(1, number) for number in range(1, 11)])
-    async with process(world) as running, aiohttp.ClientSession() as http:
+    async with ingest_process(world) as running, aiohttp.ClientSession() as http:
         port = (await logged(running, "ingest_started"))["metrics_port"]
         async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 503
@@ -70,7 +30,7 @@ async def test_ready_means_owning_and_committing(world, lake):
 async def test_a_wrong_key_is_a_persons_business(world):
     """A key that the hub refuses ends ingest with code 2 and one line that names the setting."""
     wrong = world.hub.connection_string.replace("SAS_KEY_VALUE", "WRONG")
-    async with process(world, FLEETPRICE_EVENT_HUBS=wrong) as running:
+    async with ingest_process(world, FLEETPRICE_EVENT_HUBS=wrong) as running:
         _, errors = await running.communicate()
 
     assert running.returncode == 2
@@ -78,12 +38,10 @@ async def test_a_wrong_key_is_a_persons_business(world):
     assert last.startswith("fleetprice: FLEETPRICE_EVENT_HUBS")
 
 
-async def test_broken_off_commits_are_swept(world, lake, tmp_path):
+async def test_broken_off_commits_are_swept(world, lake):
     """What a killed commit staged is gone after the next start, its dead letters too; what counts stays."""
     await send(world, [json_event(1, 1), body_event(b"?")])
-    async with process(
-        world, FLEETPRICE_FAILPOINTS="ingest_staged=1*1", FLEETPRICE_FAILPOINTS_LOG=str(tmp_path / "kills")
-    ) as running:
+    async with ingest_process(world, FLEETPRICE_FAILPOINTS="ingest_staged=1*1") as running:
         await running.communicate()
     staging = lake.root / "_staging" / "raw" / "telemetry"
     letters = lake.root / "dead-letters" / "telemetry"
@@ -93,7 +51,7 @@ async def test_broken_off_commits_are_swept(world, lake, tmp_path):
     async with open_lake(world.settings()) as files:
         await files.write(unnamed, b"of a name that was never claimed")
 
-    async with process(world, FLEETPRICE_INGEST_STAGING_MAX_AGE_S="0") as running:
+    async with ingest_process(world, FLEETPRICE_INGEST_STAGING_MAX_AGE_S="0") as running:
         await until(lake.keys)
         running.terminate()
         await running.communicate()

@@ -7,7 +7,15 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from shared.errors import HubRecreated
 from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import checkpoints, ingesting, json_event, send, sending, until
+from tests.integration.ingest.conftest import (
+    assert_once,
+    checkpoints,
+    ingesting,
+    readings,
+    send,
+    sending,
+    until,
+)
 
 
 async def overwrite_checkpoints(world, metadata):
@@ -19,16 +27,6 @@ async def overwrite_checkpoints(world, metadata):
                 await container.delete_blob(name)
             else:
                 await container.get_blob_client(name).set_blob_metadata(metadata)
-
-
-def readings(start, stop):
-    return [json_event(1, number) for number in range(start, stop)]
-
-
-def assert_once(lake, count):
-    keys = lake.keys()
-    assert len(keys) == count
-    assert set(keys.values()) == {1}
 
 
 @pytest.mark.parametrize(

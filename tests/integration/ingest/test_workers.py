@@ -7,8 +7,8 @@ import signal
 import aiohttp
 
 from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import json_event, sending, until
-from tests.integration.ingest.test_process import logged, process
+from tests.integration.ingest.conftest import ingest_process, json_event, sending, until
+from tests.integration.processes import logged
 
 PARTITIONS = 4
 
@@ -21,7 +21,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, lake):
         for partition in range(PARTITIONS):
             await send_now([json_event(partition, n) for n in range(first, last)], str(partition))
 
-    async with process(world, FLEETPRICE_INGEST_WORKERS="2") as running, sending(world) as send_now:
+    async with ingest_process(world, FLEETPRICE_INGEST_WORKERS="2") as running, sending(world) as send_now:
         victim = (await logged(running, "worker_started"))["pid"]
         await send_part(1, 201)
         await logged(running, "file_committed")
@@ -40,7 +40,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, lake):
 
 async def test_the_metrics_and_readiness_of_all_workers_on_one_port(world, lake):
     """One port tells what each worker landed, and is ready once every worker is."""
-    async with process(world, FLEETPRICE_INGEST_WORKERS="2") as running, sending(world) as send_now:
+    async with ingest_process(world, FLEETPRICE_INGEST_WORKERS="2") as running, sending(world) as send_now:
         port = (await logged(running, "workers_started"))["metrics_port"]
         for partition in range(PARTITIONS):
             await send_now([json_event(partition, number) for number in range(1, 6)], str(partition))
@@ -67,7 +67,7 @@ async def test_the_metrics_and_readiness_of_all_workers_on_one_port(world, lake)
 async def test_what_a_person_must_change_ends_all_workers(world):
     """A key that the hub refuses ends the parent with code 2, as it does a single process."""
     wrong = world.hub.connection_string.replace("SAS_KEY_VALUE", "WRONG")
-    async with process(world, FLEETPRICE_INGEST_WORKERS="2", FLEETPRICE_EVENT_HUBS=wrong) as running:
+    async with ingest_process(world, FLEETPRICE_INGEST_WORKERS="2", FLEETPRICE_EVENT_HUBS=wrong) as running:
         _, errors = await running.communicate()
 
     assert running.returncode == 2
@@ -76,7 +76,7 @@ async def test_what_a_person_must_change_ends_all_workers(world):
 
 async def test_more_workers_than_partitions_are_refused(world):
     """A worker for which no partition is left would never be ready: the parent refuses to start any."""
-    async with process(world, FLEETPRICE_INGEST_WORKERS="5") as running:
+    async with ingest_process(world, FLEETPRICE_INGEST_WORKERS="5") as running:
         _, errors = await running.communicate()
 
     assert running.returncode == 2

@@ -19,6 +19,7 @@ from shared.hubs.clients import consumer_client, producer_client
 from shared.hubs.partition_stream import Gap, partition_events
 from shared.hubs.predictions import PredictionReader
 from tests.conftest import PATIENCE_S
+from tests.integration.processes import environment_of
 
 READING_AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SEND = 500
@@ -115,6 +116,11 @@ async def running(settings):
     finally:
         stop.set()
         await task
+
+
+def stream_environment(world, **variables):
+    """The environment of a scorer's process that serves no HTTP."""
+    return environment_of(world, FLEETPRICE_SCORER_HTTP="false", **variables)
 
 
 @pytest.fixture

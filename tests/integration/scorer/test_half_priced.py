@@ -1,9 +1,6 @@
 """A scorer that died in the middle of an event, while the model's pointer changed."""
 
-import asyncio
-import os
 import signal
-import sys
 
 import pytest
 from azure.eventhub import EventData
@@ -11,39 +8,22 @@ from azure.eventhub import EventData
 from services.scorer.stream.lineage import Lineage, Place
 from shared.hubs.clients import hub_created_at, producer_client
 from shared.lake import open_lake
+from tests.integration.processes import life
 from tests.integration.scorer import versions
+from tests.integration.scorer.conftest import stream_environment
 
 READINGS, MAX_ROWS = 90, 20
 
 
-async def killed(settings, log_path):
-    """Runs `python -m services.scorer` until its second output event is accepted; then comes kill -9."""
-    environment = {
-        **os.environ,
-        "FLEETPRICE_EVENT_HUBS": settings.event_hubs.get_secret_value(),
-        "FLEETPRICE_STORAGE": settings.storage.get_secret_value(),
-        "FLEETPRICE_BALANCING_INTERVAL_S": "0.5",
-        "FLEETPRICE_OWNERSHIP_EXPIRY_S": "2",
-        "FLEETPRICE_SCORER_HTTP": "false",
-        "FLEETPRICE_SCORER_MAX_ROWS": str(MAX_ROWS),
-        "FLEETPRICE_FAILPOINTS": "scorer_sent=2*1",
-        "FLEETPRICE_FAILPOINTS_LOG": str(log_path),
-    }
-    command = (sys.executable, "-m", "services.scorer")
-    process = await asyncio.create_subprocess_exec(
-        *command, env=environment, stderr=asyncio.subprocess.DEVNULL
-    )
-    try:
-        return await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+async def killed(world):
+    """Runs a scorer until its second output event is accepted; then comes kill -9."""
+    armed = {"FLEETPRICE_SCORER_MAX_ROWS": str(MAX_ROWS), "FLEETPRICE_FAILPOINTS": "scorer_sent=2*1"}
+    return await life(("-m", "services.scorer"), stream_environment(world, **armed))
 
 
 @pytest.mark.parametrize("form", ["ndjson", "arrow"])
 async def test_an_event_is_finished_by_the_version_that_began_it(
-    scorer, fleet, published, settings, tmp_path, form
+    world, scorer, fleet, published, settings, form
 ):
     """Killed in the middle of an event, and another champion at the next start: it is of one version."""
     async with open_lake(settings) as lake:
@@ -51,7 +31,7 @@ async def test_an_event_is_finished_by_the_version_that_began_it(
             await versions.store(lake, name, versions.made(name))
         await versions.point(lake, "1")
         await fleet.send([getattr(fleet, form)(READINGS), getattr(fleet, form)(READINGS)])
-        assert await killed(settings, tmp_path / "kills") == -signal.SIGKILL
+        assert await killed(world) == -signal.SIGKILL
         await versions.point(lake, "2")
     async with scorer(max_rows=MAX_ROWS):
         predictions = await published.of("v1", 2 * READINGS)

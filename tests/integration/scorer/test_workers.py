@@ -3,50 +3,20 @@
 import asyncio
 import os
 import signal
-import sys
-from contextlib import asynccontextmanager
 
 import aiohttp
-import msgspec
 
 from tests.conftest import PATIENCE_S
+from tests.integration.processes import environment_of, logged, process
 
 PARTITIONS = "0123"
 READINGS = 400
 
 
-@asynccontextmanager
-async def workers(world, count=2, **variables):
-    """The parent as a process of its own; killed at the end if it still runs."""
-    env = {
-        **os.environ,
-        "FLEETPRICE_EVENT_HUBS": world.hub.connection_string,
-        "FLEETPRICE_STORAGE": world.storage.connection_string,
-        "FLEETPRICE_BALANCING_INTERVAL_S": "0.5",
-        "FLEETPRICE_OWNERSHIP_EXPIRY_S": "2",
-        "FLEETPRICE_SCORER_WORKERS": str(count),
-        "FLEETPRICE_SCORER_HTTP_PORT": "0",
-        "FLEETPRICE_LOG_FORMAT": "json",
-        **variables,
-    }
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.scorer", env=env, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        yield running
-    finally:
-        if running.returncode is None:
-            running.kill()
-            await running.communicate()
-
-
-async def logged(running, name):
-    """The next log event of that name, of the parent or a worker."""
-    while line := await running.stderr.readline():
-        event = msgspec.json.decode(line)
-        if event["event"] == name:
-            return event
-    raise AssertionError(f"ended without {name}")
+def workers(world, count=2):
+    """The parent as a process of its own."""
+    counts = {"FLEETPRICE_SCORER_WORKERS": str(count), "FLEETPRICE_SCORER_HTTP_PORT": "0"}
+    return process("services.scorer", environment_of(world, **counts))
 
 
 async def ready(http, port):
