@@ -11,14 +11,10 @@ from services.scorer.settings import ScorerSettings
 from services.up.standing_lag import PartitionEnd, StandingLag
 from tests.conftest import PATIENCE_S
 from tests.integration.deploy.keda import End, ends, lags, recorded, reported, unprocessed
-from tests.integration.ingest.conftest import Lake, ingesting, json_event, next_sequence, send, until
+from tests.integration.ingest.conftest import Lake, ingesting, next_sequence, readings, sending, until
 from tests.integration.scorer.conftest import running
 
 PARTITIONS = ("0", "1", "2", "3")
-
-
-def events(start, stop):
-    return [json_event(1, number) for number in range(start, stop)]
 
 
 @contextmanager
@@ -41,63 +37,43 @@ def gauge():
     return {partition: int(value) for partition, value in found.items() if value is not None}
 
 
-async def shown(world, reader, taken):
+def shown(reader, hub_ends, taken):
     """Partition → the lag that `fleetprice up` shows of a reader; `taken`: how far it says it has come."""
     lag = StandingLag({"telemetry": [reader]})
-    for partition, end in (await ends(world, "telemetry")).items():
+    for partition, end in hub_ends.items():
         lag.see_end("telemetry", partition, PartitionEnd(end.begin, end.last))
         if partition in taken:
             lag.see_reader(reader, "telemetry", partition, taken[partition])
     return {partition: events for (_, partition), events in lag.now().items()}
 
 
-async def until_equal(first, second):
-    """What two coroutine functions answer, once it is the same; that it never is, is a failure with both."""
-    ours, theirs = {}, {}
+async def scorers(world):
+    found = {partition: next_sequence(partition) for partition in PARTITIONS}
+    taken = {partition: int(value) for partition, value in found.items() if value is not None}
+    return shown("scorer", await ends(world, "telemetry"), taken)
+
+
+async def ingests(_world):
+    return gauge()
+
+
+async def until_both_say(world, group, ours, waiting):
+    """Our lag, by `ours`, and KEDA's are `waiting`, 0 where it names none; never so fails with both."""
+    lag = dict.fromkeys(PARTITIONS, 0) | waiting
+    said = ()
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while (ours := await first()) != (theirs := await second()):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+            while said != (lag, lag):
+                said = (await ours(world), await lags(world, "telemetry", group))
     except TimeoutError:
-        pytest.fail(f"{ours} is never {theirs}")
-    return ours
+        pytest.fail(f"ours and the autoscaler's are {said}, never {lag}")
 
 
-def trimmed(world, partition, begin):
+async def trimmed(world, partition, begin):
     """Retention: the partition's events below `begin` are gone."""
     log = world.hub.namespace.hubs.find("telemetry").logs[int(partition)]
     log.roll()
-    return until(lambda: log.expire(2**62, 0, None) or log.state().begin_sequence_number == begin)
-
-
-async def test_ingests_lag_is_the_autoscalers(world):
-    """What waits in the hub counts the same for our metric and for KEDA, in empty partitions too."""
-    lake = Lake(world.data_dir)
-    async with ingesting(world, look_interval_s=0.2):
-        await send(world, events(1, 101), partition="2")
-        await until(lambda: len(lake.keys()) == 100)
-        with held_back(world, "ingest"):
-            await send(world, events(101, 131), partition="2")
-            await send(world, events(131, 138), partition="3")
-
-            async def ours():
-                return gauge()
-
-            async def theirs():
-                expected = await lags(world, "telemetry", "ingest")
-                return expected if expected["2"] == 30 else None
-
-            assert await until_equal(ours, theirs) == {"0": 0, "1": 0, "2": 30, "3": 7}
-
-
-async def test_what_is_held_and_has_not_landed_is_lag_to_the_autoscaler_alone(world):
-    """The one difference: KEDA counts from what landed, our metric from what was taken in."""
-    await send(world, events(1, 41), partition="0")
-    async with ingesting(world, roll_max_age_s=3_600.0, look_interval_s=0.2):
-        await until(lambda: next_sequence("0") == 40 and gauge().get("0") == 0)
-        await until_recorded(world, "ingest")
-        assert (await lags(world, "telemetry", "ingest"))["0"] == 40
-    assert (await lags(world, "telemetry", "ingest"))["0"] == 0
+    await until(lambda: log.expire(2**62, 0, None) or log.state().begin_sequence_number == begin)
 
 
 async def until_recorded(world, group):
@@ -107,94 +83,79 @@ async def until_recorded(world, group):
             await asyncio.sleep(0.05)
 
 
-async def test_a_partition_that_nobody_read_yet_is_all_lag(world):
-    """Before the first pod both count what is there; with it, a checkpoint of -1 says the same."""
-    await send(world, events(1, 41), partition="1")
-    assert await lags(world, "telemetry", "ingest") == {"0": 0, "1": 40, "2": 0, "3": 0}
-    assert await shown(world, "ingest", {}) == {"0": 0, "1": 40, "2": 0, "3": 0}
+async def test_ingests_lag_is_the_autoscalers(world):
+    """What waits in the hub counts the same for our metric and for KEDA, in empty partitions too."""
+    lake = Lake(world.data_dir)
+    async with sending(world) as send, ingesting(world, look_interval_s=0.2):
+        await send(readings(1, 101), "2")
+        await until(lambda: len(lake.keys()) == 100)
+        with held_back(world, "ingest"):
+            await send(readings(101, 131), "2")
+            await send(readings(131, 138), "3")
+            await until_both_say(world, "ingest", ingests, {"2": 30, "3": 7})
 
-    with held_back(world, "ingest"):
-        async with ingesting(world, look_interval_s=0.2):
+
+async def test_what_is_held_and_has_not_landed_is_lag_to_the_autoscaler_alone(world):
+    """The one difference: KEDA counts from what landed, our metric from what was taken in."""
+    async with sending(world) as send:
+        await send(readings(1, 41), "0")
+        async with ingesting(world, roll_max_age_s=3_600.0, look_interval_s=0.2):
+            await until(lambda: next_sequence("0") == 40 and gauge().get("0") == 0)
             await until_recorded(world, "ingest")
-            assert (await recorded(world, "telemetry", "ingest"))["1"] == -1
-
-            async def ours():
-                return gauge()
-
-            async def theirs():
-                return await lags(world, "telemetry", "ingest")
-
-            assert (await until_equal(ours, theirs))["1"] == 40
+            assert (await lags(world, "telemetry", "ingest"))["0"] == 40
+    assert (await lags(world, "telemetry", "ingest"))["0"] == 0
 
 
-async def test_what_retention_took_before_the_first_read_is_no_lag(world):
-    """A partition that begins at 50 has its first checkpoint at 49: what is gone asks for no pod."""
-    await send(world, events(1, 51), partition="0")
-    await trimmed(world, "0", 50)
-    await send(world, events(51, 81), partition="0")
-    assert (await lags(world, "telemetry", "ingest"))["0"] == 30
+async def test_what_nobody_read_yet_is_lag_without_what_retention_took(world):
+    """Before the first pod both count what is there; with it, a checkpoint before the first event says so."""
+    async with sending(world) as send:
+        await send(readings(1, 41), "1")
+        await send(readings(1, 51), "0")
+        await trimmed(world, "0", 50)
+        await send(readings(51, 81), "0")
+        unread = {"0": 30, "1": 40, "2": 0, "3": 0}
+        assert await lags(world, "telemetry", "ingest") == unread
+        assert shown("ingest", await ends(world, "telemetry"), {}) == unread
 
-    with held_back(world, "ingest"):
-        async with ingesting(world, look_interval_s=0.2):
-            await until_recorded(world, "ingest")
-            assert (await recorded(world, "telemetry", "ingest"))["0"] == 49
-
-            async def ours():
-                return gauge()
-
-            async def theirs():
-                return await lags(world, "telemetry", "ingest")
-
-            assert (await until_equal(ours, theirs))["0"] == 30
+        with held_back(world, "ingest"):
+            async with ingesting(world, look_interval_s=0.2):
+                await until_recorded(world, "ingest")
+                first = await recorded(world, "telemetry", "ingest")
+                assert (first["0"], first["1"]) == (49, -1)
+                await until_both_say(world, "ingest", ingests, unread)
 
 
 async def test_what_retention_took_from_a_late_reader_is_lag_until_it_is_noted(world):
     """Both count the gap while nobody has come to it, and neither once it is recorded in the lake."""
     lake = Lake(world.data_dir)
-    await send(world, events(1, 51), partition="0")
-    async with ingesting(world):
-        await until(lambda: len(lake.keys()) == 50)
-    await send(world, events(51, 101), partition="0")
-    await trimmed(world, "0", 100)
-    await send(world, events(101, 121), partition="0")
-    assert (await lags(world, "telemetry", "ingest"))["0"] == 70
+    async with sending(world) as send:
+        await send(readings(1, 51), "0")
+        async with ingesting(world):
+            await until(lambda: len(lake.keys()) == 50)
+        await send(readings(51, 101), "0")
+        await trimmed(world, "0", 100)
+        await send(readings(101, 121), "0")
+        assert (await lags(world, "telemetry", "ingest"))["0"] == 70
 
-    async def ours():
-        return gauge()
-
-    async def theirs():
-        return await lags(world, "telemetry", "ingest")
-
-    with held_back(world, "ingest"):
+        with held_back(world, "ingest"):
+            async with ingesting(world, look_interval_s=0.2):
+                await until_both_say(world, "ingest", ingests, {"0": 70})
         async with ingesting(world, look_interval_s=0.2):
-            assert (await until_equal(ours, theirs))["0"] == 70
-    async with ingesting(world, look_interval_s=0.2):
-        await until(lambda: len(lake.keys()) == 70 and gauge().get("0") == 0)  # a checkpoint follows its file
-        assert (await until_equal(ours, theirs))["0"] == 0
+            await until(lambda: len(lake.keys()) == 70)
+            await until_both_say(world, "ingest", ingests, {})  # a checkpoint follows its file
 
 
 async def test_the_scorers_lag_is_the_autoscalers(world):
     """The scorer's checkpoints follow its output, so what KEDA counts is what waits for its price."""
-
-    def taken():
-        found = {partition: next_sequence(partition) for partition in PARTITIONS}
-        return {partition: int(value) for partition, value in found.items() if value is not None}
-
-    async def ours():
-        return await shown(world, "scorer", taken())
-
-    async def theirs():
-        return await lags(world, "telemetry", "scorer")
-
-    settings = world.settings(ScorerSettings, http=False, checkpoint_interval_s=0.2)
-    async with running(settings):
-        await send(world, events(1, 61), partition="3")
+    settings = world.settings(ScorerSettings, http=False, checkpoint_interval_s=0.2, balancing_interval_s=0.3)
+    async with sending(world) as send, running(settings):
+        await send(readings(1, 61), "3")
         await until(lambda: next_sequence("3") == 60)
         await until_recorded(world, "scorer")
-        assert await until_equal(ours, theirs) == dict.fromkeys(PARTITIONS, 0)
+        await until_both_say(world, "scorer", scorers, {})
         with held_back(world, "scorer"):
-            await send(world, events(61, 86), partition="3")
-            assert await until_equal(ours, theirs) == {"0": 0, "1": 0, "2": 0, "3": 25}
+            await send(readings(61, 86), "3")
+            await until_both_say(world, "scorer", scorers, {"3": 25})
 
 
 @pytest.mark.parametrize(
