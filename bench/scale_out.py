@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+
+from azure.eventhub import parse_connection_string
 
 from services.bench.programs import Program
 from shared.hubs.resume import ResumingCheckpointStore, checkpoint_store
@@ -116,7 +117,7 @@ async def scale_out(seconds: float, rate: int, interval_s: float, expiry_s: floa
             WorldSettings.model_validate({name: ready[name] for name in ("event_hubs", "storage")})
         )
         await stack.enter_async_context(store)
-        namespace = urlsplit(ready["event_hubs"].partition("Endpoint=")[2].partition(";")[0]).netloc
+        namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
         world = {
             **times,
             "FLEETPRICE_EVENT_HUBS": ready["event_hubs"],
