@@ -10,8 +10,9 @@ from typing import Any
 
 def is_credit_low(consumer: Any) -> bool:
     """Whether a consumer of the SDK [`EventHubConsumer`] has spent half of what it may be sent."""
-    credit: int = consumer._handler._link.current_link_credit
-    return 2 * credit <= consumer._prefetch
+    left: int = consumer._handler._link.current_link_credit
+    prefetch: int = consumer._prefetch
+    return 2 * left <= prefetch
 
 
 async def grant_credit(consumer: Any) -> None:
