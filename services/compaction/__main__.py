@@ -30,8 +30,10 @@ async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
     """One pass, or passes until `stop`; it may be broken off anywhere."""
     try:
         await unless_stopped(stop, _run(_found_lake(settings)))
-    except Stopped:
+    except Stopped as stopped:
         log.info("compaction_broken_off")
+        if stopped.__cause__ is not None:
+            raise stopped.__cause__ from None
 
 
 async def _run(settings: CompactionSettings) -> None:
