@@ -74,7 +74,7 @@ def test_settings_are_taken(document, values, monkeypatch, tmp_path):
     none out of bounds, no key is refused."""
     monkeypatch.chdir(tmp_path)
     seen = set()
-    for name, which, spec in ours(document):
+    for _, which, spec in ours(document):
         with monkeypatch.context() as environment:
             given = {k: interpolated(str(v), values) for k, v in spec["environment"].items()}
             for variable, value in (image_variables(which) | given).items():
@@ -87,7 +87,6 @@ def test_settings_are_taken(document, values, monkeypatch, tmp_path):
                 assert settings.storage_or_refuse()
                 assert settings.checkpoints_or_storage()
         seen.add(which)
-        assert given, name
     assert seen == set(OURS)
 
 
@@ -148,6 +147,29 @@ def test_confined(document):
         if spec["image"].startswith("fleetprice-"):
             assert (spec["read_only"], spec["cap_drop"]) == (True, ["ALL"]), name
             assert spec["security_opt"] == ["no-new-privileges:true"], name
+
+
+def test_kept(document):
+    """Whatever is to run on comes back by itself, after a restart of the machine too, and its log is bounded;
+    what ends by itself is not started again for ever."""
+    ends = {"trainer": "no", "checkpoint-container": "on-failure"}
+    for name, spec in document["services"].items():
+        assert spec["restart"] == ends.get(name, "unless-stopped"), name
+        assert spec["logging"]["options"]["max-size"], name
+
+
+@pytest.mark.parametrize("profile", ["emulator", "microsoft", "jobs"])
+def test_all_that_is_named_is_there(document, values, profile):
+    """Volumes are declared, mounted files exist, and whose network a container shares starts with it."""
+    starts = services_of(document, profile, values)
+    for name in starts:
+        spec = document["services"][name]
+        for one in spec.get("volumes", []):
+            source = one["source"] if isinstance(one, dict) else one.split(":")[0]
+            is_there = (ROOT / source).is_file() if source.startswith("./") else source in document["volumes"]
+            assert is_there or source.startswith("${TRAINER_DATA"), name
+        shared = spec.get("network_mode", "").partition("service:")[2]
+        assert not shared or shared in starts, name
 
 
 def test_grace(document):
