@@ -28,8 +28,22 @@ class Image:
     size_bytes: int
 
     @property
+    def ids(self) -> tuple[int, int]:
+        """The user and the group that it runs as."""
+        uid, gid = self.config["User"].split(":")
+        return int(uid), int(gid)
+
+    @property
     def health_command(self) -> list[str]:
         return list(self.config["Healthcheck"]["Test"][1:])
+
+
+def named_volume(folder: Path, image: Image) -> Path:
+    """As Docker makes a named volume: it takes over whose the folder is in the image."""
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o750)
+        os.chown(folder, *image.ids)
+    return folder
 
 
 def bundle(
@@ -38,7 +52,7 @@ def bundle(
     """The OCI runtime's config.json. `binds` says what is at a path of the container; `network` is the
     network namespace to join, a new one where there is none.
     """
-    uid, gid = (int(one) for one in image.config["User"].split(":"))
+    uid, gid = image.ids
     mine = {"type": "network"} | ({"path": network} if network else {})
     return {
         "ociVersion": "1.0.2",
@@ -78,7 +92,7 @@ class Container:
     _process: subprocess.Popen[bytes] | None = field(default=None)
 
     def start(self) -> None:
-        self.folder.mkdir(parents=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "config.json").write_text(json.dumps(self.config))
         with (self.folder / "log").open("wb") as log:
             self.started_s = time.monotonic()

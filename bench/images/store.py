@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.images.container import Image
+from shared import __version__
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,9 @@ class Store:
     folder: Path
 
     @contextmanager
-    def mounted(self, name: str) -> Iterator[Image]:
-        """A writable layer over the image, gone afterwards."""
+    def mounted(self, service: str) -> Iterator[Image]:
+        """A writable layer over the service's image, gone afterwards."""
+        name = f"localhost/fleetprice-{service}:{__version__}"
         working = self._buildah("from", "--pull-never", name)
         try:
             inspected = json.loads(self._buildah("inspect", "--type", "image", name))

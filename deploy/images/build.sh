@@ -24,8 +24,10 @@ buildah_() { buildah --root "$IMAGES_DIR/storage" --runroot "$IMAGES_DIR/run" --
 # is a Debian 12 itself, apt's sources are its own.
 make_base() {
   local root=$IMAGES_DIR/rootfs sources=/etc/apt/sources.list.d/debian.sources
+  set -E
+  trap 'echo "the base was not made, $IMAGES_DIR/debootstrap.log ends:" >&2; tail -n 3 "$IMAGES_DIR/debootstrap.log" >&2' ERR
   rm -rf "$root" "$root.build"
-  debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$root" >"$IMAGES_DIR/debootstrap.log"
+  debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$root" >"$IMAGES_DIR/debootstrap.log" 2>&1
   if grep -qs bookworm-security "$sources"; then
     cp "$sources" "$root$sources" && rm -f "$root/etc/apt/sources.list"
   fi
@@ -48,12 +50,13 @@ make_base() {
   buildah_ add --quiet "$with_venv" "$root.build" / >/dev/null
   buildah_ commit --quiet --rm "$with_venv" "$build_base" >/dev/null
   rm -rf "$root" "$root.build"
+  trap - ERR
 }
 
 # What this machine's pip is configured with, for the build alone: as a secret, and the folders it names.
 pip_secret() {
   local conf=$IMAGES_DIR/pip.conf
-  (umask 077 && python3 -m pip config list | sed -nE "s/^(global|install|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" |
+  (umask 077 && .venv/bin/python -m pip config list | sed -nE "s/^(global|install|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" |
     sed 's/\\n/ /g' | sort -u -t= -k1,1 | { echo '[global]'; cat; } >"$conf")
   printf -- '--secret\nid=pip,src=%s\n' "$conf"
   # A local index links to files beside its folder `simple`.
@@ -62,10 +65,12 @@ pip_secret() {
   return 0
 }
 
+# The last stage of an image has no instruction of its own, and buildah leaves its container, mounted.
+trap 'buildah_ rm --all >/dev/null' EXIT
 buildah_ inspect --type image "$build_base" >/dev/null 2>&1 || make_base
 mapfile -t pip_options < <(pip_secret)
 version=$(sed -nE 's/^__version__ = "(.*)"/\1/p' shared/__init__.py)
-revision=$(git rev-parse HEAD)
+revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 for service in "${services[@]}"; do
   buildah_ bud --quiet --isolation chroot --layers --format docker --file services/Dockerfile "${pip_options[@]}" \
     --build-arg BASE_IMAGE="$base" --build-arg BUILD_IMAGE="$build_base" --build-arg SERVICE="$service" \
@@ -73,5 +78,3 @@ for service in "${services[@]}"; do
     --tag "localhost/fleetprice-$service:$version" . >/dev/null
   echo "localhost/fleetprice-$service:$version"
 done
-# The last stage has no instruction of its own, and buildah leaves its container, mounted.
-buildah_ rm --all >/dev/null
