@@ -87,10 +87,10 @@ class Connection(web.RequestHandler):
         if self._wire is None:
             return ""
         is_between_bodies = self._body is None or self._body.is_eof()
-        if waiting := self._waiting_bytes(self._wire):
+        if self._waiting_bytes(self._wire):
             if self._since_s is not None and is_between_bodies:
                 self._since_s = now_s  # what is asked meanwhile may stand behind the answer
-            return "answer" if self._is_answer_late(self._wire, waiting, now_s) else ""
+            return "answer" if self._is_answer_late(self._wire, now_s) else ""
         if self._since_s is None or not is_between_bodies:
             return ""
         return "request" if now_s - self._since_s >= self._limits.request_s else ""
@@ -109,13 +109,14 @@ class Connection(web.RequestHandler):
                 )
             self.end()
 
-    def _is_answer_late(self, wire: asyncio.Transport, waiting: int, now_s: float) -> bool:
+    def _is_answer_late(self, wire: asyncio.Transport, now_s: float) -> bool:
         """Only Linux tells how much was taken."""
         if not hasattr(socket, "TCP_INFO"):
             return False
         info = wire.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
         (taken,) = _COUNT.unpack_from(info, _ACKNOWLEDGED)
-        return self._taken.is_late(taken, waiting, now_s, self._limits.answer_s)
+        # In this order: what is acknowledged between the two looks must not count twice.
+        return self._taken.is_late(taken, self._waiting_bytes(wire), now_s, self._limits.answer_s)
 
     @staticmethod
     def _waiting_bytes(wire: asyncio.Transport) -> int:

@@ -1,7 +1,7 @@
 """All connections: how many may be open, and who is cut off.
 
 Beyond the number that is allowed a connection is an extra one: probes are answered there, all others get
-503, and it ends with its answer. There are few of those, and a new one takes the place of the oldest: whoever
+503, and it ends with its answer. There are only so many, and a new one takes the place of the oldest: whoever
 opens connections without end, or opens them and says nothing, cannot keep a probe out.
 """
 
@@ -27,7 +27,8 @@ CUT_OFF = Counts(
     "and extra ones for a newer one",
     ("overdue",),
 )
-EXTRA = 32
+# Several times as many as are accepted at once: whoever asks as it connects is answered before it gives way.
+EXTRA = 256
 _ACCEPTED_AT_ONCE = 64
 _PAUSE_S = 0.1
 
