@@ -26,7 +26,8 @@ _VARIABLES = "FLEETPRICE_SCORER_TLS_CERTIFICATE, FLEETPRICE_SCORER_TLS_KEY"
 # What a refused request still sends is read this long, so that its sender sees the answer, not a reset.
 _LINGERING_S = 2.0
 _CLOSE_S = 1.0
-_BACKLOG = 128
+# Who finds no place among those not accepted yet tries again after a second.
+_BACKLOG = 1_024
 # Files, hubs, the lake, the issuer's keys.
 _OTHER_DESCRIPTORS = 128
 
