@@ -13,7 +13,7 @@ from shared.tasks import within
 
 log = structlog.get_logger()
 
-# The link reads on while no more than a batch is left: so a quarter more is in memory, not twice as much.
+# The link reads on while at most half of its prefetch waits: so half more is in memory, not twice as much.
 BATCHES_KEPT_READY = 4
 # Where the hub does not say in time, it is taken for a large one; what is wrong the receiver tells.
 _MANY_PARTITIONS, _ANSWER_TIMEOUT_S = 32, 5.0

@@ -14,7 +14,7 @@ from typing import Any
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
-from shared.hubs.credit import grant_credit, is_credit_low
+from shared.hubs.reading import grant_credit, is_credit_low, reading_on
 
 # Between two hand-overs: what comes meanwhile goes together, or a thousand events a second would be as many
 # batches, each with its own fixed costs.
@@ -48,7 +48,7 @@ class _PromptConsumer:
         """Open the link as the SDK does, and be told of each message."""
         self._open_link(auth)
         handler = self._consumer._handler
-        take, work = handler._message_received_callback, handler.do_work_async
+        take = handler._message_received_callback
 
         async def taken(message: Any) -> None:
             await take(message)
@@ -56,14 +56,8 @@ class _PromptConsumer:
             if is_credit_low(self._consumer):
                 await grant_credit(self._consumer)
 
-        async def worked(**options: Any) -> bool:
-            """Read on without the SDK's sleep, until the link is over or a whole batch waits."""
-            while await work(**options):
-                if not self._is_receiving() or self._waiting() > self._most_waiting:
-                    return True
-            return False
-
-        handler._message_received_callback, handler.do_work_async = taken, worked
+        handler._message_received_callback = taken
+        handler.do_work_async = reading_on(self._consumer, handler.do_work_async, self._most_waiting)
 
     async def receive(
         self, batch: bool | int = False, max_batch_size: int = 300, max_wait_time: float | None = None

@@ -9,8 +9,8 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from shared.hubs.credit import grant_credit, is_credit_low
 from shared.hubs.events import Event, event_of
+from shared.hubs.reading import grant_credit, is_credit_low, reading_on
 
 # What is no data section is not looked into: it is taken for the largest event that there is.
 _UNKNOWN_BYTES = 2**20
@@ -71,7 +71,9 @@ def bound(consumer: Any, room: Room) -> None:
 
     def opened(auth: Any) -> None:
         open_link(auth)
-        consumer._handler._message_received_callback = received
+        handler = consumer._handler
+        handler._message_received_callback = received
+        handler.do_work_async = reading_on(consumer, handler.do_work_async, consumer._prefetch // 2)
 
     def next_event() -> Event:
         event = event_of(buffer.popleft())
