@@ -22,7 +22,7 @@ from services.ingest.probe import try_to_write
 from services.ingest.settings import IngestSettings
 from services.ingest.shares import BATCHES_KEPT_READY, link_share, rows_bytes_of
 from services.ingest.sweep import sweep
-from services.ingest.watch import forget_lag, watch
+from services.ingest.watch import forget_progress, watch
 from services.ingest.worker import PartitionWorker
 from shared.errors import HubRecreated
 from shared.hubs.clients import LinkCountingConsumerClient
@@ -205,7 +205,7 @@ class StreamIngest:
         del self.workers[partition]
         OWNED.labels(self._hub.name).set(len(self.workers))
         self._health.forget(partition)
-        forget_lag(self._hub.name, partition)
+        forget_progress(self._hub.name, partition)
         await worker.abandon()
         log.info("partition_closed", stream=self.stream, partition=partition, reason=reason.name)
 

@@ -12,6 +12,7 @@ from services.ingest.health import Health
 from services.ingest.hub import Hub
 from services.ingest.worker import PartitionWorker
 from shared.errors import SettingsError
+from shared.hubs.progress import NEXT_SEQUENCE
 
 log = structlog.get_logger()
 
@@ -80,7 +81,7 @@ async def _look(hub: Hub, partition: int, worker: PartitionWorker, health: Healt
     )
 
 
-def forget_lag(hub: str, partition: int) -> None:
+def forget_progress(hub: str, partition: int) -> None:
     """Another process tells of this partition from now on."""
-    for gauge in (LAG_EVENTS, LAG_SECONDS):
+    for gauge in (LAG_EVENTS, LAG_SECONDS, NEXT_SEQUENCE):
         gauge.remove(hub, str(partition))

@@ -19,6 +19,7 @@ from services.scorer.stream.worker import PartitionWorker
 from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
 from shared.hubs.clients import hub_created_at
 from shared.hubs.events import Event
+from shared.hubs.progress import NEXT_SEQUENCE
 from shared.hubs.resume import ResumingCheckpointStore
 from shared.hubs.sender import PartitionSender
 from shared.logs import log
@@ -146,6 +147,7 @@ class OwnedPartitions:
             await opened.hint.follow(opened.worker.published)
         finally:
             self._opened.pop(partition_id, None)
+            NEXT_SEQUENCE.remove(self._settings.telemetry_hub, partition_id)  # its next owner tells of it
             await opened.resources.aclose()
             if not self._opened:
                 self._is_empty.set()

@@ -8,14 +8,36 @@ from tests.integration.processes import logged
 from tests.integration.promtool import assert_promtool_passes
 
 
+async def page_of(http, port):
+    async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
+        return await answer.text()
+
+
+async def test_a_partition_that_moved_is_told_of_by_its_owner_alone(world):
+    """Once another process owns a partition, the page of its former one says nothing of its progress."""
+    async with ingest_process(world) as first, aiohttp.ClientSession() as http:
+        port = (await logged(first, "ingest_started"))["metrics_port"]
+        for _ in range(2):
+            await logged(first, "partition_opened")
+        async with ingest_process(world) as second:
+            moved = (await logged(first, "partition_closed"))["partition"]
+            page = await page_of(http, port)
+            for running in (first, second):
+                running.terminate()
+                await running.communicate()
+
+    progress = 'fleetprice_next_sequence{hub="telemetry",partition="%d"}'
+    assert progress % moved not in page
+    assert progress % (1 - moved) in page
+
+
 async def test_promtool_finds_no_fault(world):
     """Prometheus's own check has nothing to say of ingest's metrics, of one process or of all workers."""
     await send(world, [json_event(1, 1), body_event(b"?")])
     async with ingest_process(world) as running, aiohttp.ClientSession() as http:
         port = (await logged(running, "ingest_started"))["metrics_port"]
         await logged(running, "file_committed")
-        async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
-            page = await answer.text()
+        page = await page_of(http, port)
         running.terminate()
         await running.communicate()
 
