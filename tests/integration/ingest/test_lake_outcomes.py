@@ -13,7 +13,7 @@ from shared.errors import NeedsAttention, SettingsError
 from shared.lake import open_lake
 from shared.processes.free_ports import free_port
 from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import assert_once, ingesting, readings, send, until
+from tests.integration.ingest.conftest import assert_once, checkpoints, ingesting, readings, send, until
 
 NEVER_S = 3_600.0
 
@@ -30,6 +30,14 @@ async def becomes_ready(port):
     """A file stands in the lake a moment before ingest has been told so."""
     async with asyncio.timeout(PATIENCE_S):
         while await readiness(port) != 200:  # noqa: ASYNC110 - a server tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def committed(world, events):
+    """Returns once so many events of partition 0 are done with: the checkpoint is what is written last."""
+    last = str(events - 1)
+    async with asyncio.timeout(PATIENCE_S):
+        while last not in {one.get("sequencenumber") for one in (await checkpoints(world)).values()}:  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
@@ -75,7 +83,7 @@ async def test_storage_that_refuses_for_a_while_costs_nothing(world, lake):
     port = free_port(set())
     async with ingesting(world, metrics_port=port, refusal_grace_s=NEVER_S):
         await send(world, readings(1, 51))
-        await until(lambda: len(lake.keys()) == 50)
+        await committed(world, 50)
         with world.storage.faults.inject(REFUSED):
             await send(world, readings(51, 101))
             await until(lambda: reopened("refused"))
@@ -91,7 +99,7 @@ async def test_storage_that_goes_on_refusing_ends_ingest(world, lake):
     with pytest.raises(SettingsError, match="FLEETPRICE_STORAGE"):  # noqa: PT012 - its own end is what raises
         async with ingesting(world, refusal_grace_s=0.5) as running:
             await send(world, readings(1, 51))
-            await until(lambda: len(lake.keys()) == 50)
+            await committed(world, 50)
             world.storage.faults.inject(REFUSED)
             await send(world, readings(51, 101))
             await running.ended()
