@@ -21,7 +21,7 @@ from azure.core.exceptions import (
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.storage.filedatalake.aio import DataLakeServiceClient, FileSystemClient
+from azure.storage.filedatalake.aio import DataLakeFileClient, DataLakeServiceClient, FileSystemClient
 
 from shared.credentials import process_credential
 from shared.errors import SettingsError, SinkUnavailable
@@ -84,7 +84,7 @@ class Lake:
         client = self._files.get_file_client(path)
         with _mapped(f"write {path}"):
             await client.create_file()
-            await client.flush_data(await self._append(path, data, 0))
+            await client.flush_data(await _append(client, data, 0))
 
     async def write_pieces(self, path: str, pieces: AsyncIterable[bytes]) -> int:
         """As `write`, for what comes in pieces; how many bytes it was."""
@@ -93,7 +93,7 @@ class Lake:
         with _mapped(f"write {path}"):
             await client.create_file()
             async for piece in pieces:
-                size_bytes = await self._append(path, piece, size_bytes)
+                size_bytes = await _append(client, piece, size_bytes)
             await client.flush_data(size_bytes)
         return size_bytes
 
@@ -211,14 +211,13 @@ class Lake:
             except ResourceNotFoundError:
                 return
 
-    async def _append(self, path: str, data: bytes, position: int) -> int:
-        """Append to a file that reaches to `position`; where it reaches then. Not durable until flushed."""
-        client = self._files.get_file_client(path)
-        view = memoryview(data)
-        for start in range(0, len(data), APPEND_BYTES):
-            piece = bytes(view[start : start + APPEND_BYTES])
-            await client.append_data(BytesIO(piece), offset=position + start, length=len(piece))
-        return position + len(data)
+
+async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
+    """Append to a file that reaches to `position`; where it reaches then. Not durable until flushed."""
+    for start in range(0, len(data), APPEND_BYTES):
+        piece = data[start : start + APPEND_BYTES]  # all of it is no copy
+        await file.append_data(BytesIO(piece), offset=position + start, length=len(piece))
+    return position + len(data)
 
 
 @asynccontextmanager
