@@ -1,22 +1,33 @@
 """Answers that are there as a whole: head and body leave in one piece."""
 
 import time
+from collections.abc import Mapping
 from email.utils import formatdate
 from functools import lru_cache
+from http import HTTPStatus
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 
 
 class Answer(web.StreamResponse):
-    """200 and a body, with the headers that it is given.
+    """A status and a body, with the headers that it is given.
 
     aiohttp's own response goes through a dozen steps for what an answer may be that this one is not: in
     chunks, compressed, with cookies, of HTTP/1.0. They take as long as a quarter of a run of the model.
     """
 
-    def __init__(self, body: bytes, content_type: str) -> None:
-        super().__init__(headers={hdrs.CONTENT_TYPE: content_type, hdrs.CONTENT_LENGTH: str(len(body))})
+    def __init__(
+        self,
+        body: bytes,
+        content_type: str,
+        status: HTTPStatus = HTTPStatus.OK,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status=status, headers=headers)
+        self.headers[hdrs.CONTENT_TYPE] = content_type
+        self.headers[hdrs.CONTENT_LENGTH] = str(len(body))
+        self._status_line = f"HTTP/1.1 {status.value} {status.phrase}"
         self._whole = body
         self._closes = False
 
@@ -30,7 +41,7 @@ class Answer(web.StreamResponse):
             headers[hdrs.CONNECTION] = "close"
         elif request.version < HttpVersion11:
             headers[hdrs.CONNECTION] = "keep-alive"
-        await writer.write_headers("HTTP/1.1 200 OK", headers)
+        await writer.write_headers(self._status_line, headers)
         await writer.write_eof(b"" if request.method == hdrs.METH_HEAD else self._whole)
         return writer
 

@@ -159,7 +159,7 @@ def _other_method(routes: Iterable[web.RouteDef]) -> Refusal:
     )
 
 
-def _answer_to(request: web.Request, error: Exception) -> web.Response:
+def _answer_to(request: web.Request, error: Exception) -> web.StreamResponse:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         detail = "the body is larger than is accepted"
         refusal = Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail, closes=True)

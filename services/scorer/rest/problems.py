@@ -5,8 +5,9 @@ from http import HTTPStatus
 from typing import Annotated
 
 import msgspec
-from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
+
+from services.scorer.rest.answers import Answer
 
 CONTENT_TYPE = "application/problem+json"
 OVERLOADED_RETRY_S = 1
@@ -63,7 +64,7 @@ def kind_uri(kind: str) -> str:
     return f"urn:fleetprice:problem:{kind}"
 
 
-def problem_response(refusal: Refusal) -> web.Response:
+def problem_response(refusal: Refusal) -> Answer:
     """The answer to a refused request."""
     problem = Problem(
         type=kind_uri(refusal.kind),
@@ -75,14 +76,13 @@ def problem_response(refusal: Refusal) -> web.Response:
     return _response(refusal, msgspec.json.encode(problem), CONTENT_TYPE)
 
 
-def inference_error_response(refusal: Refusal) -> web.Response:
+def inference_error_response(refusal: Refusal) -> Answer:
     """The same in the one form that the Open Inference Protocol has for errors."""
     return _response(refusal, msgspec.json.encode({"error": refusal.detail}), "application/json")
 
 
-def _response(refusal: Refusal, body: bytes, content_type: str) -> web.Response:
-    headers = {"Content-Type": content_type, **refusal.headers}
-    response = web.Response(status=refusal.status, body=body, headers=headers)
+def _response(refusal: Refusal, body: bytes, content_type: str) -> Answer:
+    response = Answer(body, content_type, refusal.status, refusal.headers)
     if refusal.closes:
         response.force_close()
     return response
