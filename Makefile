@@ -38,19 +38,20 @@ types: .venv/.dev
 check: lint types ## Lint and types alone
 
 # JavaScript's SDK is tried too where npm can install it; where not, its tests say that they are skipped.
-tests/conformance_js/node_modules/.installed: tests/conformance_js/package-lock.json
+CONFORMANCE_JS := tests/integration/emulator/conformance_js
+$(CONFORMANCE_JS)/node_modules/.installed: $(CONFORMANCE_JS)/package-lock.json
 	@if ! command -v npm >/dev/null; then echo "npm is not installed: JavaScript's SDK is not tried"; \
-	elif (cd tests/conformance_js && npm ci --no-audit --no-fund --loglevel=error); then touch $@; \
+	elif (cd $(CONFORMANCE_JS) && npm ci --no-audit --no-fund --loglevel=error); then touch $@; \
 	else echo "npm cannot install JavaScript's SDK: it is not tried"; fi
 
 # Manifests are rendered by a real kubectl where one can be fetched; where not, their tests say that they are skipped.
-build/tools/.kubectl: tests/manifests/kubectl.lock | .venv/.dev
+build/tools/.kubectl: deploy/k8s/checks/kubectl.lock | .venv/.dev
 	@mkdir -p $(@D)
-	@if $(BIN)/python -m tests.manifests.kubectl; then touch $@; \
+	@if $(BIN)/python -m deploy.k8s.checks.kubectl; then touch $@; \
 	else echo "kubectl cannot be fetched: the manifests are not rendered"; fi
 
 # Each in an environment of its own: their pins fight ours.
-build/tools/%/.installed: tests/manifests/%.txt
+build/tools/%/.installed: deploy/k8s/checks/%.txt
 	$(PYTHON) -m venv build/tools/$*
 	build/tools/$*/bin/pip --disable-pip-version-check install --quiet --no-input -r $<
 	@touch $@
@@ -58,24 +59,24 @@ build/tools/%/.installed: tests/manifests/%.txt
 manifests: build/tools/.kubectl build/tools/schemas/.installed build/tools/checkov/.installed ## Render deploy/k8s, hold it against schemas and policies (CRDS="FOLDER ..." for KEDA's and the secrets driver's)
 	@mkdir -p build/manifests
 	@for overlay in local azure; do build/tools/kubectl kustomize deploy/k8s/overlays/$$overlay > build/manifests/$$overlay.yaml || exit 1; done
-	build/tools/schemas/bin/python tests/manifests/schemas.py build/manifests/local.yaml build/manifests/azure.yaml --crds $(CRDS)
+	build/tools/schemas/bin/python deploy/k8s/checks/schemas.py build/manifests/local.yaml build/manifests/azure.yaml --crds $(CRDS)
 	build/tools/checkov/bin/checkov --framework kubernetes --compact --quiet --skip-download -f build/manifests/local.yaml -f build/manifests/azure.yaml
 	$(BIN)/pytest -q tests/unit/deploy -k k8s
 
-test: check tests/conformance_js/node_modules/.installed build/tools/.kubectl ## Lint, types and every test
+test: check $(CONFORMANCE_JS)/node_modules/.installed build/tools/.kubectl ## Lint, types and every test
 	$(BIN)/pytest tests/unit tests/integration -n 6 --dist worksteal -m "not long"
 	$(BIN)/pytest tests/e2e -n 2 --dist worksteal -m "not long"
 
 bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/fleetprice bench
-	$(BIN)/python -m services.bench.score_latency
-	$(BIN)/python -m bench.http_latency
-	$(BIN)/python -m bench.large_events
-	$(BIN)/python -m bench.scale_out
-	$(BIN)/python -m bench
+	$(BIN)/python -m services.cli.bench.scorer.latency
+	$(BIN)/python -m services.cli.bench.http.latency
+	$(BIN)/python -m services.cli.bench.ingest.large_events
+	$(BIN)/python -m services.cli.bench.scale_out
+	$(BIN)/python -m services.cli.bench.parts
 
 soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds resident (MINUTES=30)
-	$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),30)
+	$(BIN)/python -m services.cli.bench.ingest.soak --minutes $(or $(MINUTES),30)
 
 chaos: .venv/.dev ## The long fault runs: 100 schedules, then every named point kills its process 25 times under load
 	$(BIN)/fleetprice chaos --schedules 100 --seconds 20 --at-once 2
@@ -84,7 +85,7 @@ chaos: .venv/.dev ## The long fault runs: 100 schedules, then every named point 
 	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
 
 fuzz: .venv/.dev ## Talk nonsense to a running hub for a minute (FUZZ_SECONDS=60 SEED=...)
-	$(BIN)/python -m tests.fuzz.amqp --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m services.emulator.fuzz.amqp --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
 
 connector: .venv/.local ## Write deploy/power-platform anew, from what the scorer serves
 	@$(BIN)/python -m services.scorer.power_platform
@@ -117,4 +118,4 @@ lock: ## Pin what pyproject.toml asks for, with hashes and without host names
 	printf 'cyclonedx-bom>=7.5,<8\npip-audit>=2.10,<3\n' | $(BIN)/uv pip compile -q - --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o deploy/images/audit.lock
 
 clean: ## Remove what was built and the local stack's data
-	rm -rf .venv .fleetprice tests/conformance_js/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .fleetprice $(CONFORMANCE_JS)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -11,8 +11,8 @@ import pytest
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
-from shared.lake import open_lake
-from shared.settings import WorldSettings
+from shared.lake.client import open_lake
+from shared.service.settings import WorldSettings
 
 # The same examples in every run, however slow the machine; the fuzz target is where new ones are tried.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)

@@ -6,4 +6,4 @@ cd "$(dirname "$0")/../.."
 command -v crun >/dev/null || { echo "make images needs crun: apt-get install crun" >&2; exit 2; }
 # crun refuses hosts that have both kinds of control groups, though none are used here.
 hide='if [ -d /sys/fs/cgroup/unified ]; then umount --lazy /sys/fs/cgroup/unified; fi; exec "$@"'
-exec unshare --mount bash -c "$hide" try .venv/bin/python -m bench.images --folder "${IMAGES_DIR:-build/images}" "$@"
+exec unshare --mount bash -c "$hide" try .venv/bin/python -m tests.images --folder "${IMAGES_DIR:-build/images}" "$@"

@@ -10,18 +10,18 @@ import structlog
 from pydantic import SecretStr
 
 from services.compaction.delta_table import StreamTable
-from services.compaction.outcome import Outcome, as_json, as_table
+from services.compaction.file_groups import table_folder
+from services.compaction.report import Outcome, as_json, as_table
 from services.compaction.settings import CompactionSettings
 from services.compaction.storage_options import STORAGE_SCOPE, options_of
 from services.compaction.stream import StreamCompaction
-from services.compaction.stretches import table_folder
-from services.compaction.sweep import sweep
-from shared.credentials import process_credential
-from shared.errors import SettingsError, SinkUnavailable
-from shared.lake import Lake, open_lake
-from shared.run import run_service
-from shared.tasks import Stopped, unless_stopped
-from shared.world import running_world
+from services.compaction.vacuum import sweep
+from shared.lake.client import Lake, open_lake
+from shared.service.credentials import process_credential
+from shared.service.errors import SettingsError, SinkUnavailable
+from shared.service.local_stack import running_world
+from shared.service.run import run_service
+from shared.service.tasks import Stopped, unless_stopped
 
 log = structlog.get_logger()
 

@@ -14,10 +14,10 @@ from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction
 
-from services.compaction.advances import Advance, NewFile, still_new
 from services.compaction.statistics import skipped_by
-from shared.errors import NeedsAttention, SinkUnavailable
-from shared.slot_chain.slot import Lane, folder_of
+from services.compaction.table_commit import Advance, NewFile, still_new
+from shared.lake.slots.slot import Lane, folder_of
+from shared.service.errors import NeedsAttention, SinkUnavailable
 
 log = structlog.get_logger()
 

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.compaction.stretches import Covered
-from services.compaction.survey import Link
-from shared.errors import SinkUnavailable
-from shared.lake import APPEND_BYTES, Lake
-from shared.slot_chain.parquet import ROW_GROUP_ROWS, write_options
+from services.compaction.file_groups import Covered
+from services.compaction.pending_files import Link
+from shared.lake.client import APPEND_BYTES, Lake
+from shared.lake.parquet import ROW_GROUP_ROWS, write_options
+from shared.service.errors import SinkUnavailable
 
 
 class Pieces:

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Mapping
 
-from services.compaction.stretches import RawFile
-from shared.lake import Lake
-from shared.slot_chain.chain import dated_folders
-from shared.slot_chain.root import Root
-from shared.slot_chain.slot import Lane, hour_of, slot_in
+from services.compaction.file_groups import RawFile
+from shared.lake.client import Lake
+from shared.lake.slots.chain import dated_folders
+from shared.lake.slots.root import Root
+from shared.lake.slots.slot import Lane, hour_of, slot_in
 
 Waiting = dict[Lane, list[RawFile]]
 

@@ -4,8 +4,8 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.compaction.stretches import Policy
-from shared.settings import PREFIX, WorldSettings
+from services.compaction.file_groups import Policy
+from shared.service.settings import PREFIX, WorldSettings
 
 
 class CompactionSettings(WorldSettings):

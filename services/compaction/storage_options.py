@@ -1,6 +1,6 @@
 """The lake's account as delta-rs wants it named (pure)."""
 
-from shared.errors import SettingsError
+from shared.service.errors import SettingsError
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 

@@ -14,28 +14,21 @@ from contextlib import suppress
 import pyarrow.parquet as pq
 import structlog
 
-from services.compaction.advances import Advance, NewFile
 from services.compaction.delta_table import StreamTable
+from services.compaction.file_groups import Covered, RawFile, compacted, covered_by, next_stretch, staged
 from services.compaction.merging import merged
-from services.compaction.outcome import Outcome
+from services.compaction.pending_files import Link, schema_of, survey
 from services.compaction.raw_listing import Waiting, dates_from, list_date
+from services.compaction.report import Outcome
 from services.compaction.settings import CompactionSettings
 from services.compaction.statistics import statistics_of
-from services.compaction.stretches import (
-    Covered,
-    RawFile,
-    compacted,
-    covered_by,
-    next_stretch,
-    staged,
-)
-from services.compaction.survey import Link, schema_of, survey
-from shared import failpoints
-from shared.errors import SinkUnavailable
-from shared.lake import Lake, parent_of
-from shared.slot_chain.chain import read_file_metadata
-from shared.slot_chain.root import Root, all_roots
-from shared.slot_chain.slot import Lane
+from services.compaction.table_commit import Advance, NewFile
+from shared.lake.client import Lake, parent_of
+from shared.lake.slots.chain import read_file_metadata
+from shared.lake.slots.root import Root, all_roots
+from shared.lake.slots.slot import Lane
+from shared.service import failpoints
+from shared.service.errors import SinkUnavailable
 
 log = structlog.get_logger()
 

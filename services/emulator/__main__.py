@@ -9,21 +9,21 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from ssl import SSLContext
 from typing import Any, TypeVar
 
-from services.emulator.admin import AdminServer
-from services.emulator.certificate import Certificate
-from services.emulator.config import read_config
+from services.emulator.admin.server import AdminServer
+from services.emulator.event_hubs.config_file import read_config
 from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.sas import SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
-from services.emulator.heap import keep_freed_memory
 from services.emulator.identity.issuer import Issuer
+from services.emulator.malloc_tuning import keep_freed_memory
 from services.emulator.settings import EmulatorSettings
 from services.emulator.storage.server import StorageServer
-from shared.data_dir import occupied
-from shared.errors import PortInUse
-from shared.run import run_service
-from shared.settings import WorldSettings, variable_of
-from shared.world import write_world
+from services.emulator.tls.certificate import Certificate
+from shared.service.data_dir import occupied
+from shared.service.errors import PortInUse
+from shared.service.local_stack import write_world
+from shared.service.run import run_service
+from shared.service.settings import WorldSettings, variable_of
 
 T = TypeVar("T")
 

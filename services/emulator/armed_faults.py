@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, Self, TypeVar
 
 import msgspec
 
-from shared.log_events import EventLog
+from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 

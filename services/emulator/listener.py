@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable
 
-from shared.log_events import EventLog
+from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 

@@ -6,12 +6,12 @@ from typing import ClassVar
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from services.emulator.certificate import Certificate, own_certificate
-from services.emulator.event_hubs.durability import Durability
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME
-from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
-from shared.errors import SettingsError
-from shared.settings import LOOPBACK, PREFIX, WorldSettings
+from services.emulator.log.durability import Durability
+from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
+from services.emulator.tls.certificate import Certificate, own_certificate
+from shared.service.errors import SettingsError
+from shared.service.settings import LOOPBACK, PREFIX, WorldSettings
 
 # Where each listener stands above --port-base.
 _STEPS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "storage": 3, "admin": 4}

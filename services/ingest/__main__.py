@@ -12,18 +12,18 @@ import structlog
 from aiohttp import web
 
 from services.ingest.checkpoints import CheckpointHint
-from services.ingest.manifest import Manifest, refuse_missing, telling
-from services.ingest.memory import giving_memory_back
+from services.ingest.malloc_trim import giving_memory_back
+from services.ingest.manifest.publisher import Manifest, refuse_missing, telling
+from services.ingest.memory_budget import refuse_idle_workers
 from services.ingest.settings import IngestSettings
-from services.ingest.shares import refuse_idle_workers
 from services.ingest.stream import StreamIngest
-from shared.hubs.clients import consumer_client
-from shared.hubs.resume import checkpoint_store
-from shared.lake import Lake, open_lake
-from shared.metrics import health_routes, serve_app
-from shared.run import run_service
-from shared.settings import environment_of, variable_of
-from shared.workers import Workers, run_workers
+from shared.lake.client import Lake, open_lake
+from shared.service.metrics import health_routes, serve_app
+from shared.service.processes.workers import Workers, run_workers
+from shared.service.run import run_service
+from shared.service.settings import environment_of, variable_of
+from shared.streams.event_hubs.checkpoint_store import checkpoint_store
+from shared.streams.event_hubs.clients import consumer_client
 
 log = structlog.get_logger()
 

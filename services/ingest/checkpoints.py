@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import structlog
 from azure.core.exceptions import AzureError
 
-from shared.hubs.resume import ResumingCheckpointStore
-from shared.slot_chain.footer import Head
+from shared.lake.slots.footer import Head
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 
 log = structlog.get_logger()
 

@@ -14,17 +14,17 @@ import pyarrow as pa
 import structlog
 from prometheus_client import Counter, Histogram
 
-from services.ingest.ranges import Cut, turn
-from shared import failpoints
+from services.ingest.open_file import Cut, turn
 from shared.contract.columns import Contract
-from shared.dead_letters.letter import code_of, encode_letters
-from shared.errors import FleetpriceError, SinkUnavailable
-from shared.lake import Lake
-from shared.slot_chain.chain import read_footer
-from shared.slot_chain.footer import Footer, Head
-from shared.slot_chain.hints import note_hour
-from shared.slot_chain.root import make_root, root_of
-from shared.slot_chain.slot import Lane, folder_of
+from shared.lake.client import Lake
+from shared.lake.dead_letters import code_of, encode_letters
+from shared.lake.slots.chain import read_footer
+from shared.lake.slots.footer import Footer, Head
+from shared.lake.slots.hints import note_hour
+from shared.lake.slots.root import make_root, root_of
+from shared.lake.slots.slot import Lane, folder_of
+from shared.service import failpoints
+from shared.service.errors import FleetpriceError, SinkUnavailable
 
 log = structlog.get_logger()
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from azure.core.exceptions import ClientAuthenticationError, ResourceNotFoundError
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
-from shared.errors import HubRecreated, SettingsError
-from shared.hubs.clients import LinkCountingConsumerClient
+from shared.service.errors import HubRecreated, SettingsError
+from shared.streams.event_hubs.clients import LinkCountingConsumerClient
 
 # The management link and the others name the same condition differently.
 NOT_FOUND = ("amqp:not-found", "ErrorCondition.NotFound")

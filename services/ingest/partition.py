@@ -9,19 +9,19 @@ import structlog
 from prometheus_client import Counter
 
 from services.ingest.commit import Committer, Overtaken
-from services.ingest.ranges import EVENT_BYTES, Cut, OpenRange
-from services.ingest.replays import naming
-from services.ingest.roll import RollPolicy
-from shared.contract.bodies import BodyDecoder, Decoded, whole
-from shared.contract.column_runs import ColumnRunDecoder
-from shared.contract.runs import NOTHING
-from shared.dead_letters.letter import NAMED_BY_OPERATOR
-from shared.errors import GapUnexplained
-from shared.hubs.contiguity import Contiguity, Step
-from shared.hubs.events import Event
-from shared.hubs.progress import NEXT_SEQUENCE
-from shared.slot_chain.footer import Head
-from shared.slot_chain.slot import HOUR_US
+from services.ingest.open_file import EVENT_BYTES, Cut, OpenRange
+from services.ingest.replayed_rows import naming
+from services.ingest.roll_policy import RollPolicy
+from shared.codec.batch_decoder import NOTHING
+from shared.codec.bodies import BodyDecoder, Decoded, whole
+from shared.codec.fast_path.columnar_decoder import ColumnRunDecoder
+from shared.lake.dead_letters import NAMED_BY_OPERATOR
+from shared.lake.slots.footer import Head
+from shared.lake.slots.slot import HOUR_US
+from shared.service.errors import GapUnexplained
+from shared.streams.event import Event
+from shared.streams.metrics import NEXT_SEQUENCE
+from shared.streams.sequence_tracker import Contiguity, Step
 
 log = structlog.get_logger()
 

@@ -2,8 +2,8 @@
 
 from uuid import uuid4
 
-from shared.lake import Lake
-from shared.slot_chain.slot import staging_folder
+from shared.lake.client import Lake
+from shared.lake.slots.slot import staging_folder
 
 _SIZE_BYTES = 2**20
 

@@ -8,11 +8,11 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.ingest.roll import RollPolicy
+from services.ingest.roll_policy import RollPolicy
 from shared.contract.columns import BY_STREAM, Contract
-from shared.contract.declared import contract_from
-from shared.errors import SettingsError
-from shared.settings import WorldSettings
+from shared.contract.json_schema import contract_from
+from shared.service.errors import SettingsError
+from shared.service.settings import WorldSettings
 
 # An event waits in the link's buffer, then in the inbox of its partition's worker, then until there is enough
 # to decode at one go: at most a share, and what was handed over last.

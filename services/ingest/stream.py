@@ -12,29 +12,29 @@ from azure.eventhub import CloseReason
 from azure.eventhub.aio import PartitionContext
 from prometheus_client import Gauge
 
-from services.ingest.causes import REOPENED, cause_of
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.health import Health
 from services.ingest.hub import Hub, Reach, SameHub
+from services.ingest.hub_monitor import forget_progress, watch
+from services.ingest.memory_budget import BATCHES_KEPT_READY, link_share, rows_bytes_of
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.probe import try_to_write
+from services.ingest.reopen_reasons import REOPENED, cause_of
 from services.ingest.settings import IngestSettings
-from services.ingest.shares import BATCHES_KEPT_READY, link_share, rows_bytes_of
 from services.ingest.sweep import sweep
-from services.ingest.watch import forget_progress, watch
 from services.ingest.worker import PartitionWorker
-from shared.errors import HubRecreated
-from shared.hubs.clients import LinkCountingConsumerClient
-from shared.hubs.events import Event
-from shared.hubs.receiving import RELEASE_GRACE_S, end_receiving
-from shared.lake import Lake
-from shared.slot_chain.chain import find_heads
-from shared.slot_chain.footer import Footer, Head
-from shared.slot_chain.parquet import encode
-from shared.slot_chain.root import lanes_of
-from shared.slot_chain.slot import Lane
-from shared.tasks import cancel_until_done
+from shared.lake.client import Lake
+from shared.lake.parquet import encode
+from shared.lake.slots.chain import find_heads
+from shared.lake.slots.footer import Footer, Head
+from shared.lake.slots.root import lanes_of
+from shared.lake.slots.slot import Lane
+from shared.service.errors import HubRecreated
+from shared.service.tasks import cancel_until_done
+from shared.streams.event import Event
+from shared.streams.event_hubs.clients import LinkCountingConsumerClient
+from shared.streams.event_hubs.shutdown import RELEASE_GRACE_S, end_receiving
 
 log = structlog.get_logger()
 

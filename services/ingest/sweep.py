@@ -12,10 +12,10 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from prometheus_client import Counter
 
-from shared.lake import Lake
-from shared.slot_chain.chain import read_footer
-from shared.slot_chain.hints import clear_hints
-from shared.slot_chain.slot import Lane, Staged, staged_in, staging_folder
+from shared.lake.client import Lake
+from shared.lake.slots.chain import read_footer
+from shared.lake.slots.hints import clear_hints
+from shared.lake.slots.slot import Lane, Staged, staged_in, staging_folder
 
 log = structlog.get_logger()
 

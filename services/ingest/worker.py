@@ -11,8 +11,8 @@ from contextlib import suppress
 
 from services.ingest.hub import SameHub
 from services.ingest.partition import PartitionPipeline
-from shared.hubs.events import Event
-from shared.tasks import cancel_until_done
+from shared.service.tasks import cancel_until_done
+from shared.streams.event import Event
 
 # What is decoded at one go before other partitions get their turn; and how long is waited for so much, for
 # the SDK hands over little more than what came in since the last turn, which costs twice as much a reading.

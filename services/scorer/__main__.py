@@ -9,26 +9,27 @@ from typing import Any
 
 from aiohttp import web
 
-from services.scorer.champion import ChampionWatch, Load, P
-from services.scorer.former_versions import FormerVersions
-from services.scorer.loading import automobile_pricer, price_pricer
-from services.scorer.registry import read_from_lake, read_shipped
 from services.scorer.rest.app import make_app
-from services.scorer.rest.key_sources import accepted_keys
-from services.scorer.rest.listener import serve_http
-from services.scorer.serving import Served, ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.telemetry import GROUP, TelemetryStream
 from services.scorer.workers import score_by_workers
-from shared.errors import ModelUnusable, NeedsAttention, SettingsError
-from shared.hubs.clients import consumer_client
-from shared.hubs.resume import checkpoint_store
-from shared.lake import Lake, open_lake
-from shared.logs import log
-from shared.metrics import health_routes, serve_app
-from shared.run import run_service
-from shared.settings import variable_of
-from shared.shipped_models import AUTOMOBILE, PRICE
+from shared.http.auth.key_sources import accepted_keys
+from shared.http.listener import serve_http
+from shared.lake.client import Lake, open_lake
+from shared.pricing.loading import automobile_pricer, price_pricer
+from shared.pricing.pricer import ActivePriceModel
+from shared.pricing.version_cache import FormerVersions
+from shared.registry.active_model import Served
+from shared.registry.champion import ChampionWatch, Load, P
+from shared.registry.shipped import AUTOMOBILE, PRICE
+from shared.registry.store import read_from_lake, read_shipped
+from shared.service.errors import ModelUnusable, NeedsAttention, SettingsError
+from shared.service.logs import log
+from shared.service.metrics import health_routes, serve_app
+from shared.service.run import run_service
+from shared.service.settings import variable_of
+from shared.streams.event_hubs.checkpoint_store import checkpoint_store
+from shared.streams.event_hubs.clients import consumer_client
 
 # The SDK's own back-off would take 13 s to say that a key is wrong or a hub is not there.
 _RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
@@ -138,7 +139,7 @@ async def _work(work: Awaitable[object], watches: list[ChampionWatch[Any]], stop
 
 
 async def _open_stream(
-    settings: ScorerSettings, served: ServedModel, former: FormerVersions, stack: AsyncExitStack
+    settings: ScorerSettings, served: ActivePriceModel, former: FormerVersions, stack: AsyncExitStack
 ) -> TelemetryStream:
     store = checkpoint_store(settings)
     await stack.enter_async_context(store)

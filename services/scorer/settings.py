@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import WorldSettings
+from shared.service.settings import WorldSettings
 
 DEVELOPMENT_API_KEY = "fleetprice-dev-key"
 

@@ -8,11 +8,11 @@ from azure.eventhub.exceptions import EventHubError
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.telemetry import GROUP, refusal_of
-from shared.errors import SettingsError
-from shared.hubs.clients import consumer_client
-from shared.processes.free_ports import free_port
-from shared.settings import environment_of, variable_of
-from shared.workers import Workers, run_workers
+from shared.service.errors import SettingsError
+from shared.service.processes.free_ports import free_port
+from shared.service.processes.workers import Workers, run_workers
+from shared.service.settings import environment_of, variable_of
+from shared.streams.event_hubs.clients import consumer_client
 
 # After HTTP's last answer a worker still ends its sends, gives back its partitions and closes its links.
 _RELEASE_GRACE_S = 15.0

@@ -14,23 +14,23 @@ from azure.eventhub.aio import EventHubConsumerClient
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from services.simulator.clock import Clock, instant
-from services.simulator.events import Form
-from services.simulator.fleet import draw_fleet, vehicle_id
-from services.simulator.folder import RecordFolder
-from services.simulator.market import shipped_market
+from services.simulator.encoder import Form
 from services.simulator.publisher import Outlet, Publisher
-from services.simulator.recovery import Recovery
-from services.simulator.runs import Run, read_runs, refuse_other_hub, remaining_s, same_run, write_runs
+from services.simulator.record.folder import RecordFolder
+from services.simulator.record.recovery import Recovery
+from services.simulator.record.runs import Run, read_runs, refuse_other_hub, remaining_s, same_run, write_runs
 from services.simulator.schedule import Packing, Schedule
 from services.simulator.settings import SimulatorSettings
-from services.simulator.telemetry import Telemetry
-from shared.errors import FleetpriceError, SettingsError, SinkUnavailable
-from shared.hubs.clients import body_of, consumer_client
-from shared.hubs.partition_key import partition_of
-from shared.hubs.sender import PartitionSender
-from shared.logs import log
-from shared.metrics import health_routes, serve_app
-from shared.run import run_service
+from services.simulator.vehicles.fleet import draw_fleet, vehicle_id
+from services.simulator.vehicles.market import shipped_market
+from services.simulator.vehicles.telemetry import Telemetry
+from shared.service.errors import FleetpriceError, SettingsError, SinkUnavailable
+from shared.service.logs import log
+from shared.service.metrics import health_routes, serve_app
+from shared.service.run import run_service
+from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.sender import PartitionSender
+from shared.streams.partition_key import partition_of
 
 _US_PER_MS = 1_000
 _LONGEST_STOP_S = 5.0  # looking for a lost answer takes up to four

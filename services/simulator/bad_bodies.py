@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from services.simulator.fleet import Trait
-from services.simulator.noise import uniform
-from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.contract.strict import MAX_RECORD_BYTES
+from services.simulator.vehicles.fleet import Trait
+from services.simulator.vehicles.hash_random import uniform
+from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.contract.columns import MAX_RECORD_BYTES
 
 _HUGE_BYTES = 3 * MAX_RECORD_BYTES
 

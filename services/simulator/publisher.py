@@ -8,12 +8,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from services.simulator.bad_bodies import bad_bodies, count_bad
 from services.simulator.clock import Clock, instant
-from services.simulator.events import Feed, Form, bad_event
-from services.simulator.record import BadBodyRecord, BadIntent, Intent, PartitionRecord
+from services.simulator.encoder import Feed, Form, bad_event
+from services.simulator.record.partition_record import BadBodyRecord, BadIntent, Intent, PartitionRecord
 from services.simulator.schedule import Due, Packing, Schedule
-from services.simulator.telemetry import Telemetry
-from shared import failpoints
-from shared.hubs.sender import PartitionSender
+from services.simulator.vehicles.telemetry import Telemetry
+from shared.service import failpoints
+from shared.streams.event_hubs.sender import PartitionSender
 
 READINGS_SENT = Counter("fleetprice_readings_sent_total", "Readings that the hub has accepted")
 BAD_SENT = Counter("fleetprice_bad_bodies_sent_total", "Bodies bad on purpose that the hub has accepted")

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, WorldSettings
 
 MAX_PACK = 1_000  # of the longest lines stay below the hub's 1 MiB an event (a test holds it)
 

@@ -9,8 +9,8 @@ import msgspec
 
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
-from shared.logs import log
-from shared.run import run_service
+from shared.service.logs import log
+from shared.service.run import run_service
 
 
 async def run(settings: TrainerSettings, _stop: asyncio.Event) -> None:

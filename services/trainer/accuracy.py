@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, Floats, Listings, Mask
 from services.trainer.features import withhold
-from services.trainer.listings import CATEGORICAL, INPUTS, Floats, Listings, Mask
 from services.trainer.session import Priced, Session
-from shared.model_manifest import Band, Blind, Metrics
+from shared.registry.manifest import Band, Blind, Metrics
 
 _FIFTHS = 5
 

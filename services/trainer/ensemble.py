@@ -6,11 +6,11 @@ from typing import Self
 import lightgbm as lgb
 import numpy as np
 
+from services.trainer.datasets.used_cars import NUMERIC, Floats, Listings, Mask
 from services.trainer.features import Codes, Features, learn_codes, mask_inputs, withhold_at_random
-from services.trainer.listings import NUMERIC, Floats, Listings, Mask
-from services.trainer.parts import FOLDS, folds
+from services.trainer.split import FOLDS, folds
 from services.trainer.trees import Trees
-from shared.model_manifest import Parameter
+from shared.registry.manifest import Parameter
 
 _NUMBER_MONOTONE = {"odometer_km": -1}
 

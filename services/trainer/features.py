@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.listings import CATEGORICAL, INPUTS, NUMERIC, Floats, Listings, Mask
+from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, NUMERIC, Floats, Listings, Mask
 
 Features = NDArray[np.float32]
 

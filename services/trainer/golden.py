@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.trainer.session import Session
-from shared.model_manifest import GoldenRow
+from shared.registry.manifest import GoldenRow
 
 
 class _Vehicle(NamedTuple):

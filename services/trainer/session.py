@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from services.trainer.datasets.used_cars import Floats
 from services.trainer.graph import OUTPUTS
-from services.trainer.listings import Floats
 
 _BATCH_ROWS = 4096
 

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import WorldSettings
+from shared.service.settings import WorldSettings
 
 
 class TrainerSettings(WorldSettings):

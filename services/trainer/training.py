@@ -6,22 +6,30 @@ from typing import Any
 import numpy as np
 
 from services.trainer.accuracy import measure
-from services.trainer.automobile.automobiles import read_automobiles
 from services.trainer.automobile.training import build as build_automobile
 from services.trainer.card import write_card
+from services.trainer.datasets.automobiles import read_automobiles
+from services.trainer.datasets.used_cars import (
+    CATEGORICAL,
+    NUMERIC,
+    UNITS,
+    Floats,
+    Listings,
+    Mask,
+    read_listings,
+)
 from services.trainer.ensemble import Ensembles, Recipe, grow
 from services.trainer.features import FEATURE_INPUTS
 from services.trainer.golden import golden_rows
 from services.trainer.graph import assemble
 from services.trainer.interval import calibrate
-from services.trainer.listings import CATEGORICAL, NUMERIC, UNITS, Floats, Listings, Mask, read_listings
-from services.trainer.parts import Parts, divide
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
+from services.trainer.split import Parts, divide
 from services.trainer.trees import encode_trees
 from services.trainer.version import Version, metadata, parity_or_refuse
 from services.trainer.version_folder import version_of, write_version
-from shared.model_manifest import (
+from shared.registry.manifest import (
     GRAPH_FILE,
     TREES_FILE,
     CategoricalInput,

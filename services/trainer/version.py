@@ -6,17 +6,11 @@ import msgspec
 import numpy as np
 
 from services.trainer.accuracy import relative_difference
-from services.trainer.listings import Floats
+from services.trainer.datasets.used_cars import Floats
 from services.trainer.session import Priced
 from services.trainer.version_folder import sha256
-from shared.errors import ModelUnusable
-from shared.model_manifest import (
-    CARD_FILE,
-    MANIFEST_FILE,
-    Inputs,
-    Manifest,
-    encode_manifest,
-)
+from shared.registry.manifest import CARD_FILE, MANIFEST_FILE, Inputs, Manifest, encode_manifest
+from shared.service.errors import ModelUnusable
 
 PARITY_RELATIVE_TOLERANCE = 1e-4
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from shared.errors import NeedsAttention
+from shared.service.errors import NeedsAttention
 
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from shared.contract.columns import BY_STREAM
-from shared.contract.reference import json_schema, page
+from shared.contract.schema_docs import json_schema, page
 
 
 def write_reference(root: Path) -> None:

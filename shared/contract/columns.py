@@ -1,18 +1,16 @@
-"""The Arrow side of a contract: columns from a record's declaration, record batches from records."""
+"""The Arrow side of a contract: columns from a record's declaration."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-import msgspec
 import pyarrow as pa
 from msgspec import Struct, inspect
 
-from shared.contract.arrays import INSTANT, array_of
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
 
+INSTANT = pa.timestamp("us", tz="UTC")
+MAX_RECORD_BYTES = 64 * 2**10
 EXTRA = pa.field("extra", pa.string())
 # Every raw row carries these: any id resolves reading ↔ raw row ↔ prediction both ways.
 LINEAGE = pa.schema(
@@ -96,14 +94,6 @@ def _arrow_type(declared: inspect.Type) -> pa.DataType:
 
 def _fits_int32(bound: float | None) -> bool:
     return bound is not None and abs(bound) <= _INT32_MAX
-
-
-def batch_of(contract: Contract, records: Sequence[Struct], extras: Sequence[str | None]) -> pa.RecordBatch:
-    """The contract's columns plus `extra`, one row a record, in order."""
-    rows = map(msgspec.structs.astuple, records)
-    values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(contract.schema)
-    arrays = [array_of(column, field.type) for column, field in zip(values, contract.schema, strict=True)]
-    return pa.record_batch([*arrays, pa.array(extras, pa.string())], schema=contract.columns)
 
 
 READING = contract_of(Reading, 1)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from shared.contract.field_types import count, moment, signal, text
 from shared.contract.reading import ReadingNo, SchemaVersion, VehicleId
-from shared.contract.signals import count, moment, signal, text
 
 _MAX_PRICE = 1e9
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from shared.contract.signals import count, flag, moment, signal, text
+from shared.contract.field_types import count, flag, moment, signal, text
 
 _ENGINE = "Powertrain.CombustionEngine"
 _TANK = "Powertrain.FuelSystem"

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from services.chaos.schedule import Kind
-from tests.e2e.mutations import ROOT, mutated
+from services.cli.chaos.schedule import Kind
+from tests.support.mutations import ROOT, mutated
 
 # So many of the kinds at least strike in a short run, however busy the machine; long runs see them all.
 LEAST_KINDS = 12
@@ -69,14 +69,14 @@ CHECKPOINT_FIRST = (
 # Writers that share ownership: strangers would land what a death left out before the next life begins.
 COORDINATED = (
     (
-        "services/chaos/programs.py",
+        "services/cli/chaos/programs.py",
         'OWN_GROUP, STRAGGLERS_GROUP = "ingest-own", "ingest-straggler"',
         'OWN_GROUP, STRAGGLERS_GROUP = "ingest", "ingest"',
     ),
-    ("services/chaos/programs.py", '"checkpoints", "checkpoints-own"', '"checkpoints", "checkpoints"'),
-    ("services/chaos/programs.py", '"checkpoints-straggler"', '"checkpoints"'),
+    ("services/cli/chaos/programs.py", '"checkpoints", "checkpoints-own"', '"checkpoints", "checkpoints"'),
+    ("services/cli/chaos/programs.py", '"checkpoints-straggler"', '"checkpoints"'),
     (
-        "services/chaos/programs.py",
+        "services/cli/chaos/programs.py",
         'GROUPS = ("$Default", "ingest", "scorer", OWN_GROUP, STRAGGLERS_GROUP)',
         'GROUPS = ("$Default", "ingest", "scorer")',
     ),
@@ -89,12 +89,16 @@ LAST_IN_NAME = (
     ),
     # Whoever reads the lake takes such names for files of the chain.
     (
-        "shared/slot_chain/slot.py",
+        "shared/lake/slots/slot.py",
         r'(?P<first>\d{{20}})\.parquet"',
         r'(?P<first>\d{{20}})(-\d{{20}})?\.parquet"',
     ),
-    ("services/oracle/chain.py", r'(?P<first>\d{20})\.parquet"', r'(?P<first>\d{20})(-\d{20})?\.parquet"'),
-    ("services/chaos/lake_files.py", r'-(\d{20})\.parquet"', r'-(\d{20})(?:-\d{20})?\.parquet"'),
+    (
+        "services/cli/verify/chain.py",
+        r'(?P<first>\d{20})\.parquet"',
+        r'(?P<first>\d{20})(-\d{20})?\.parquet"',
+    ),
+    ("services/cli/chaos/lake_files.py", r'-(\d{20})\.parquet"', r'-(\d{20})(?:-\d{20})?\.parquet"'),
 )
 
 
@@ -108,6 +112,6 @@ def test_a_broken_commit_rule_would_be_found_out(tmp_path, mutations):
     data, source = tmp_path / "data", mutated(tmp_path, *mutations)
     code, verdict, said = chaos(data, "--seed", "10", "--seconds", "6", source=source, **SHORT, **IMPATIENT)
     assert code == 1
-    told = (data / "logs" / "oracle.log").read_text()
+    told = (data / "logs" / "verify.log").read_text()
     assert verdict["doubled"] > 0 or "are in no file" in told or "overlaps" in told
     assert str(data) in said

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import psutil
 import pytest
 
-from tests.e2e.mutations import ROOT, mutated
+from tests.support.mutations import ROOT, mutated
 
 CALM_STATUSES = 3
 
@@ -129,7 +129,7 @@ def test_a_scorer_that_trusts_its_checkpoint_would_be_found_out(tmp_path):
         tmp_path,
         ("services/scorer/stream/resume.py", "    after = tail.after\n", "    after = None\n"),
         (
-            "shared/hubs/watermark.py",
+            "shared/predictions/watermark.py",
             "if held is not None and not _is_above",
             "if held == mark and not _is_above",
         ),

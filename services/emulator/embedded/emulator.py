@@ -7,11 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.emulator.config import read_config
 from services.emulator.embedded.event_hubs import EventHubs
 from services.emulator.embedded.loop_thread import LoopThread
 from services.emulator.embedded.servers import Servers, serve
 from services.emulator.embedded.storage import AzureStorage
+from services.emulator.event_hubs.config_file import read_config
 
 
 class Emulator:

@@ -5,13 +5,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from services.emulator.admin import AdminServer
-from services.emulator.certificate import Certificate, own_certificate
+from services.emulator.admin.server import AdminServer
 from services.emulator.event_hubs.declared_hubs import DeclaredHub
 from services.emulator.event_hubs.endpoints import TlsEndpoint
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.issuer import Issuer
 from services.emulator.storage.server import StorageServer
+from services.emulator.tls.certificate import Certificate, own_certificate
 
 _HOST = "127.0.0.1"
 

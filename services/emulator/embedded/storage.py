@@ -5,9 +5,9 @@ from typing import Any
 
 from services.emulator.embedded.faults import Faults
 from services.emulator.embedded.loop_thread import LoopThread
+from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from services.emulator.storage.faults import Fault
 from services.emulator.storage.server import StorageServer
-from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 
 
 class AzureStorage:

@@ -6,8 +6,8 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from services.emulator.event_hubs import encoding as amqp
-from services.emulator.event_hubs.records import HEADER, HEADER_BYTES
+from services.emulator.log.records import HEADER, HEADER_BYTES
+from shared.amqp import encoder as amqp
 
 SEQUENCE_NUMBER = "x-opt-sequence-number"
 OFFSET = "x-opt-offset"

@@ -1,9 +1,9 @@
 """`$cbs`: a client proves who it is before anything else works on its connection."""
 
 from services.emulator.event_hubs import bearer, messages
-from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs.request_node import RequestNode
 from services.emulator.event_hubs.sas import TOKEN_TYPE, Grant, TokenRefused
+from shared.amqp import encoder as amqp
 
 _ACCEPTED = 202
 _BAD_REQUEST = 400

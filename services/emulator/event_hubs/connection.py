@@ -6,11 +6,17 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from services.emulator.event_hubs import conditions, handshake, performatives, replies
-from services.emulator.event_hubs.allowance import SESSION_BYTES, Allowance
-from services.emulator.event_hubs.conditions import Refusal
-from services.emulator.event_hubs.decoding import DecodeError
-from services.emulator.event_hubs.frames import (
+from services.emulator.event_hubs import handshake, refusals
+from services.emulator.event_hubs.authorizations import Grants
+from services.emulator.event_hubs.heartbeat import Liveness
+from services.emulator.event_hubs.memory_quota import SESSION_BYTES, Allowance
+from services.emulator.event_hubs.outbox import Outbox
+from services.emulator.event_hubs.refusals import Refusal
+from services.emulator.event_hubs.sas import Grant, TokenRefused
+from services.emulator.event_hubs.session import Session
+from shared.amqp import performative_frames, performatives
+from shared.amqp.decoder import DecodeError
+from shared.amqp.frames import (
     AMQP_FRAME,
     EMPTY_FRAME,
     MIN_MAX_FRAME_BYTES,
@@ -20,17 +26,12 @@ from services.emulator.event_hubs.frames import (
     FramingError,
     ProtocolHeader,
 )
-from services.emulator.event_hubs.grants import Grants
-from services.emulator.event_hubs.liveness import Liveness
-from services.emulator.event_hubs.outbox import Outbox
-from services.emulator.event_hubs.performatives import Begin, Close, End, Open, SaslInit
-from services.emulator.event_hubs.sas import Grant, TokenRefused
-from services.emulator.event_hubs.session import Session
+from shared.amqp.performatives import Begin, Close, End, Open, SaslInit
 
 if TYPE_CHECKING:
     from services.emulator.event_hubs.namespace import Namespace
 
-from shared.log_events import EventLog
+from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 
@@ -94,9 +95,9 @@ class Connection(asyncio.Protocol):
                 else:
                     self._frame(received)
         except FramingError as exc:
-            self.close(Refusal(conditions.FRAMING_ERROR, str(exc)))
+            self.close(Refusal(refusals.FRAMING_ERROR, str(exc)))
         except DecodeError as exc:
-            self.close(Refusal(conditions.DECODE_ERROR, str(exc)))
+            self.close(Refusal(refusals.DECODE_ERROR, str(exc)))
         except Refusal as refusal:
             self.close(refusal)
 
@@ -140,7 +141,7 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             if refusal is not None:
                 log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
-            self.outbox.send(0, replies.close(refusal))
+            self.outbox.send(0, performative_frames.close(refusal))
             self.outbox.flush()
             self._hang_up()
 
@@ -179,7 +180,7 @@ class Connection(asyncio.Protocol):
             case Close():
                 self.close()
             case _ if not self._is_open:
-                raise Refusal(conditions.NOT_ALLOWED, "The connection is not open.")
+                raise Refusal(refusals.NOT_ALLOWED, "The connection is not open.")
             case Begin():
                 self._begin(received.channel, performative)
             case End():
@@ -204,15 +205,15 @@ class Connection(asyncio.Protocol):
 
     def _open(self, opened: Open) -> None:
         if self._is_open:
-            raise Refusal(conditions.NOT_ALLOWED, "The connection is open already.")
+            raise Refusal(refusals.NOT_ALLOWED, "The connection is open already.")
         asked = MAX_FRAME_BYTES if opened.max_frame_size is None else opened.max_frame_size
         if asked < MIN_MAX_FRAME_BYTES:
-            raise Refusal(
-                conditions.INVALID_FIELD, f"Frames of {MIN_MAX_FRAME_BYTES} bytes must be accepted."
-            )
+            raise Refusal(refusals.INVALID_FIELD, f"Frames of {MIN_MAX_FRAME_BYTES} bytes must be accepted.")
         self._is_open = True
         self.max_frame_bytes = min(asked, MAX_FRAME_BYTES)
-        self.outbox.send(0, replies.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS))
+        self.outbox.send(
+            0, performative_frames.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS)
+        )
         if self._timer is not None:
             self._timer.cancel()
         self._liveness.watch()
@@ -227,11 +228,11 @@ class Connection(asyncio.Protocol):
         return any(link.carries_events for session in self._sessions.values() for link in session.links)
 
     def _close_as_idle(self) -> None:
-        self.close(conditions.idle(self.namespace.idle_s, CONTAINER_ID))
+        self.close(refusals.idle(self.namespace.idle_s, CONTAINER_ID))
 
     def _begin(self, channel: int, begin: Begin) -> None:
         if channel > CHANNEL_MAX or channel in self._sessions:
-            raise Refusal(conditions.NOT_ALLOWED, f"The channel {channel} is in use or above the maximum.")
+            raise Refusal(refusals.NOT_ALLOWED, f"The channel {channel} is in use or above the maximum.")
         self.allowance.hold(SESSION_BYTES)
         self._sessions[channel] = Session(self, channel, begin)
 
@@ -239,4 +240,4 @@ class Connection(asyncio.Protocol):
         if session := self._sessions.pop(channel, None):
             session.end()
             self.allowance.let_go(SESSION_BYTES)
-            self.outbox.send(channel, replies.end())
+            self.outbox.send(channel, performative_frames.end())

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from services.emulator.event_hubs.hub_description import DEFAULT_GROUP
 from services.emulator.event_hubs.hubs import HubRegistry
-from shared.errors import NeedsAttention
+from shared.service.errors import NeedsAttention
 
 FROM_THE_START = ("telemetry", "predictions")
 GROUPS_FROM_THE_START = (DEFAULT_GROUP, "ingest", "scorer")

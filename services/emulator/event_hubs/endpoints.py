@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self
 
 from services.emulator.event_hubs.server import EventHubsServer
-from services.emulator.event_hubs.websocket import WebSocket
 from services.emulator.listener import BACKLOG, SHUTDOWN_S, Listener
-from shared.errors import PortInUse
+from services.emulator.websocket.transport import WebSocket
+from shared.service.errors import PortInUse
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -5,16 +5,16 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from services.emulator.event_hubs import conditions
+from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.annotations import Event
-from services.emulator.event_hubs.conditions import Refusal
-from services.emulator.event_hubs.decoding import DecodeError
 from services.emulator.event_hubs.faults import Fault, Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.links import Delivery, IncomingLink
+from services.emulator.event_hubs.link import Delivery, IncomingLink
 from services.emulator.event_hubs.messages import EventCutter
-from shared import failpoints
-from shared.hubs.partition_key import partition_of
+from services.emulator.event_hubs.refusals import Refusal
+from shared.amqp.decoder import DecodeError
+from shared.service import failpoints
+from shared.streams.partition_key import partition_of
 
 MAX_PARTITION_KEY_LENGTH = 128
 
@@ -47,7 +47,7 @@ class EventSink:
             events, key = self._cutter.cut(delivery.message_format, delivery.payload)
             partition = self._partition(key)
         except DecodeError as exc:
-            self._link.settle(delivery, Refusal(conditions.DECODE_ERROR, str(exc)))
+            self._link.settle(delivery, Refusal(refusals.DECODE_ERROR, str(exc)))
             return
         except Refusal as refusal:
             self._link.settle(delivery, refusal)
@@ -60,7 +60,7 @@ class EventSink:
     def _append(self, delivery: Delivery, partition: int, events: Sequence[Event]) -> None:
         throughput = self._namespace.throughput
         if throughput.ingress is not None and not throughput.admits(len(delivery.payload), len(events)):
-            self._link.settle(delivery, conditions.throttled())
+            self._link.settle(delivery, refusals.throttled())
             return
         try:
             self._hub.logs[partition].append(events, self._namespace.now_ms())
@@ -74,7 +74,7 @@ class EventSink:
     def _partition(self, key: str | None) -> int:
         if key is not None and len(key) > MAX_PARTITION_KEY_LENGTH:
             raise Refusal(
-                conditions.ARGUMENT_ERROR,
+                refusals.ARGUMENT_ERROR,
                 f"A partition key has at most {MAX_PARTITION_KEY_LENGTH} characters.",
             )
         if self.partition is not None:
@@ -87,7 +87,7 @@ class EventSink:
     def _kept(self, delivery: Delivery, partition: int, failure: OSError | None) -> None:
         if failure is not None:
             self._link.settle(
-                delivery, Refusal(conditions.INTERNAL_ERROR, f"The log failed: {failure.strerror}")
+                delivery, Refusal(refusals.INTERNAL_ERROR, f"The log failed: {failure.strerror}")
             )
             return
         failpoints.reach("hub_appended")
@@ -145,4 +145,4 @@ class EventSink:
 
 
 def _cannot_grow(failure: OSError) -> Refusal:
-    return Refusal(conditions.RESOURCE_LIMIT, f"The log cannot grow: {failure.strerror}")
+    return Refusal(refusals.RESOURCE_LIMIT, f"The log cannot grow: {failure.strerror}")

@@ -6,14 +6,14 @@ gives way to the others before the next.
 
 import time
 
-from services.emulator.event_hubs import encoding as amqp
-from services.emulator.event_hubs.conditions import Refusal
 from services.emulator.event_hubs.faults import Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.links import OutgoingLink
-from services.emulator.event_hubs.performatives import Attach
-from services.emulator.event_hubs.positions import resolved, start_position
+from services.emulator.event_hubs.link import OutgoingLink
+from services.emulator.event_hubs.refusals import Refusal
+from services.emulator.event_hubs.start_positions import resolved, start_position
 from services.emulator.event_hubs.transfers import TransferRenderer
+from shared.amqp import encoder as amqp
+from shared.amqp.performatives import Attach
 
 EPOCH = "com.microsoft:epoch"
 RUNTIME_METRIC = "com.microsoft:enable-receiver-runtime-metric"

@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple, Protocol
 import msgspec
 
 from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, Occasions, demand
-from services.emulator.event_hubs import conditions
-from services.emulator.event_hubs.conditions import Refusal
+from services.emulator.event_hubs import refusals
+from services.emulator.event_hubs.refusals import Refusal
 
 SERVICE = "event_hubs"
 
@@ -30,9 +30,9 @@ _PLACES: dict[str, tuple[At, ...]] = {
     "fill_up": ("send",),
 }
 _CONDITIONS = {
-    "reject": conditions.SERVER_BUSY,
-    "detach": conditions.DETACH_FORCED,
-    "close": conditions.CONNECTION_FORCED,
+    "reject": refusals.SERVER_BUSY,
+    "detach": refusals.DETACH_FORCED,
+    "close": refusals.CONNECTION_FORCED,
 }
 _KNOW_GROUPS = ("now", "delivery", "attach")
 _MAX_TEXT_CHARS = 1024
@@ -136,7 +136,7 @@ class Fault(Occasions, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def refusal(self) -> Refusal:
         """What the client is told."""
         condition = self.condition or _CONDITIONS[self.kind]
-        return Refusal(condition, self.description or conditions.injected_description(condition))
+        return Refusal(condition, self.description or refusals.injected_description(condition))
 
     def fits(self, place: Place) -> bool:
         return (
@@ -173,7 +173,7 @@ class Faults:
                 link.detach(fault.refusal())
             else:
                 epoch = link.epoch or 0
-                link.detach(conditions.stolen(link.name, epoch, "an injected fault", epoch + 1))
+                link.detach(refusals.stolen(link.name, epoch, "an injected fault", epoch + 1))
         return self.book.happened(fault, len(struck))
 
     def take(self, at: At, place: Place) -> Fault | None:

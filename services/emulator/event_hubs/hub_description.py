@@ -8,8 +8,8 @@ from typing import Literal
 
 import msgspec
 
-from services.emulator.event_hubs.log_file import sync_directory
-from shared.errors import FleetpriceError, NeedsAttention
+from services.emulator.log.files import sync_directory
+from shared.service.errors import FleetpriceError, NeedsAttention
 
 DEFAULT_GROUP = "$Default"
 MAX_KEYS = 12

@@ -19,12 +19,12 @@ from services.emulator.event_hubs.hub_description import (
     check,
     check_keys,
 )
-from services.emulator.event_hubs.log_file import sync_directory
-from services.emulator.event_hubs.partition_log import PartitionLog
 from services.emulator.event_hubs.readers import PartitionReaders
 from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND, SharedKey
-from shared.errors import FleetpriceError
-from shared.log_events import EventLog
+from services.emulator.log.files import sync_directory
+from services.emulator.log.partition_log import PartitionLog
+from shared.service.errors import FleetpriceError
+from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 

@@ -2,13 +2,13 @@
 
 from functools import partial
 
-from services.emulator.event_hubs import conditions, messages
-from services.emulator.event_hubs import encoding as amqp
-from services.emulator.event_hubs.conditions import Refusal
+from services.emulator.event_hubs import messages, refusals
 from services.emulator.event_hubs.faults import Fault, Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.links import Delivery
+from services.emulator.event_hubs.link import Delivery
+from services.emulator.event_hubs.refusals import Refusal
 from services.emulator.event_hubs.request_node import RequestNode
+from shared.amqp import encoder as amqp
 
 HUB_TYPE = "com.microsoft:eventhub"
 PARTITION_TYPE = "com.microsoft:partition"
@@ -22,11 +22,11 @@ _NOT_FOUND = 404
 _INTERNAL_ERROR = 500
 # How the conditions that faults are asked for look as an answer's status.
 _STATUS_OF = {
-    conditions.UNAUTHORIZED: _UNAUTHORIZED,
-    conditions.NOT_FOUND: _NOT_FOUND,
-    conditions.RESOURCE_LIMIT: 403,
-    conditions.TIMEOUT: 408,
-    conditions.SERVER_BUSY: 503,
+    refusals.UNAUTHORIZED: _UNAUTHORIZED,
+    refusals.NOT_FOUND: _NOT_FOUND,
+    refusals.RESOURCE_LIMIT: 403,
+    refusals.TIMEOUT: 408,
+    refusals.SERVER_BUSY: 503,
 }
 
 
@@ -60,7 +60,7 @@ class ManagementNode(RequestNode):
             return messages.response(request, _BAD_REQUEST, "READ of a named entity is expected.", amqp.NULL)
         connection = self.link.session.connection
         if not connection.grants.reach_hub(name):
-            refusal = conditions.unauthorized("Listen", name)
+            refusal = refusals.unauthorized("Listen", name)
             return _refused(request, _UNAUTHORIZED, refusal)
         hub = connection.namespace.hubs.find(name)
         found = None
@@ -70,7 +70,7 @@ class ManagementNode(RequestNode):
             partition = hub.partition(str(request.properties.get("partition")))
             found = None if partition is None else _partition(hub, partition)
         if found is None:
-            refusal = conditions.entity_not_found(name)
+            refusal = refusals.entity_not_found(name)
             return _refused(request, _NOT_FOUND, refusal)
         return messages.response(request, _OK, "OK", found)
 

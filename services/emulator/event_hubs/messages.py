@@ -6,10 +6,10 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from services.emulator.event_hubs import annotations
-from services.emulator.event_hubs import encoding as amqp
 from services.emulator.event_hubs.annotations import Event
-from services.emulator.event_hubs.decoding import DecodeError, decode, skip
-from services.emulator.event_hubs.sections import check_bodies, check_section, sections
+from shared.amqp import encoder as amqp
+from shared.amqp.decoder import DecodeError, decode, skip
+from shared.amqp.sections import check_bodies, check_section, sections
 
 BATCH_FORMAT = 0x80013700
 

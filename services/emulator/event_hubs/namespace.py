@@ -3,13 +3,13 @@
 import time
 
 from services.emulator.clock import Clock
-from services.emulator.event_hubs import conditions
-from services.emulator.event_hubs.durability import GroupCommit
+from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.faults import Faults
 from services.emulator.event_hubs.hubs import HubRegistry
 from services.emulator.event_hubs.sas import KeyRing
-from services.emulator.event_hubs.throughput import Throughput
+from services.emulator.event_hubs.throughput_bucket import Throughput
 from services.emulator.identity.issuer import Issuer
+from services.emulator.log.durability import GroupCommit
 
 # After which the service closes a connection without links that says nothing.
 IDLE_S = 300.0
@@ -59,7 +59,7 @@ class Namespace:
         """Raises HubUnknown."""
         hub = self.hubs.find(name)
         if hub is not None:
-            gone = conditions.entity_not_found(hub.name)
+            gone = refusals.entity_not_found(hub.name)
             for link in [link for link in self.faults.links if link.hub_name == hub.name]:
                 link.detach(gone)
         self.hubs.delete(name)

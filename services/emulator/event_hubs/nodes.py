@@ -2,17 +2,17 @@
 
 import re
 
-from services.emulator.event_hubs import conditions
+from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.cbs import TokenNode
 from services.emulator.event_hubs.event_sink import EventSink
 from services.emulator.event_hubs.event_source import EventSource
 from services.emulator.event_hubs.faults import Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.links import IncomingLink, Link, OutgoingLink, Sink, Source
+from services.emulator.event_hubs.link import IncomingLink, Link, OutgoingLink, Sink, Source
 from services.emulator.event_hubs.management import ManagementNode
-from services.emulator.event_hubs.performatives import Attach
 from services.emulator.event_hubs.request_node import AnswerSource
 from services.emulator.event_hubs.sas import LISTEN, SEND
+from shared.amqp.performatives import Attach
 
 CBS = "$cbs"
 MANAGEMENT = "$management"
@@ -53,7 +53,7 @@ def _sink(link: IncomingLink, path: str) -> EventSink:
     partition_id = match and match["partition"]
     partition = None if partition_id is None else hub.partition(partition_id)
     if partition_id is not None and partition is None:
-        raise conditions.entity_not_found(path)
+        raise refusals.entity_not_found(path)
     link.session.connection.namespace.faults.refuse_attach(Place(hub.name, partition))
     return EventSink(link, hub, partition)
 
@@ -63,10 +63,10 @@ def _source(link: OutgoingLink, attach: Attach, path: str) -> EventSource:
     match = _RECEIVER.fullmatch(path)
     hub = _hub(link, match, path)
     if match is None or not hub.has_group(match["group"]):
-        raise conditions.entity_not_found(path)
+        raise refusals.entity_not_found(path)
     partition = hub.partition(match["partition"])
     if partition is None:
-        raise conditions.entity_not_found(path)
+        raise refusals.entity_not_found(path)
     link.session.connection.namespace.faults.refuse_attach(Place(hub.name, partition, match["group"]))
     return EventSource(link, attach, hub, match["group"], partition)
 
@@ -74,5 +74,5 @@ def _source(link: OutgoingLink, attach: Attach, path: str) -> EventSource:
 def _hub(link: Link, match: re.Match[str] | None, path: str) -> Hub:
     hub = link.session.connection.namespace.hubs.find(match["hub"]) if match else None
     if hub is None:
-        raise conditions.entity_not_found(path)
+        raise refusals.entity_not_found(path)
     return hub

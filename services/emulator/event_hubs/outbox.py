@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from services.emulator.event_hubs.frames import frame
+from shared.amqp.frames import frame
 
 
 class Outbox:

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from services.emulator.event_hubs import conditions
-from services.emulator.event_hubs.conditions import Refusal
+from services.emulator.event_hubs import refusals
+from services.emulator.event_hubs.refusals import Refusal
 
 MAX_READERS = 5
 
@@ -28,19 +28,19 @@ class PartitionReaders:
         held = max((other.epoch for other in self._readers if other.epoch is not None), default=None)
         if reader.epoch is None:
             if held is not None:
-                raise conditions.epoch_required(reader.name, held)
+                raise refusals.epoch_required(reader.name, held)
             if len(self._readers) >= MAX_READERS:
-                raise conditions.too_many_readers(MAX_READERS)
+                raise refusals.too_many_readers(MAX_READERS)
         else:
             if held is not None and reader.epoch < held:
-                raise conditions.epoch_too_low(reader.name, reader.epoch, held)
+                raise refusals.epoch_too_low(reader.name, reader.epoch, held)
             self._displace(reader.name, reader.epoch)
         self._readers.append(reader)
 
     def _displace(self, by_name: str, by_epoch: int) -> None:
         displaced, self._readers = self._readers, []
         for other in displaced:
-            other.detach(conditions.stolen(other.name, other.epoch or 0, by_name, by_epoch))
+            other.detach(refusals.stolen(other.name, other.epoch or 0, by_name, by_epoch))
 
     def leave(self, reader: Reader) -> None:
         if reader in self._readers:

@@ -2,10 +2,10 @@
 
 from abc import ABC, abstractmethod
 
-from services.emulator.event_hubs import conditions, messages
-from services.emulator.event_hubs.conditions import Refusal
-from services.emulator.event_hubs.decoding import DecodeError
-from services.emulator.event_hubs.links import Delivery, IncomingLink, OutgoingLink
+from services.emulator.event_hubs import messages, refusals
+from services.emulator.event_hubs.link import Delivery, IncomingLink, OutgoingLink
+from services.emulator.event_hubs.refusals import Refusal
+from shared.amqp.decoder import DecodeError
 
 # Requests come before anyone has proved who they are; no token is longer.
 MAX_REQUEST_BYTES = 64 * 1024
@@ -39,7 +39,7 @@ class RequestNode(ABC):
         try:
             request = messages.request(delivery.payload)
         except DecodeError as exc:
-            self.link.settle(delivery, Refusal(conditions.DECODE_ERROR, str(exc)))
+            self.link.settle(delivery, Refusal(refusals.DECODE_ERROR, str(exc)))
             return
         self.respond(delivery, request)
 

@@ -9,18 +9,18 @@ from typing import Self
 
 from services.emulator.event_hubs.connection import HANDSHAKE_TIMEOUT_S, Connection
 from services.emulator.event_hubs.declared_hubs import DeclaredHub, declare
-from services.emulator.event_hubs.durability import Durability, GroupCommit
 from services.emulator.event_hubs.faults import Faults
 from services.emulator.event_hubs.hub_description import HubKey
 from services.emulator.event_hubs.hubs import Hub, HubRegistry, KeyUnknown
-from services.emulator.event_hubs.log_file import OpenFiles
 from services.emulator.event_hubs.namespace import Namespace
-from services.emulator.event_hubs.partition_log import SEGMENT_BYTES, PartitionLog
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, KeyRing, SharedKey
-from services.emulator.event_hubs.throughput import Throughput
+from services.emulator.event_hubs.throughput_bucket import Throughput
 from services.emulator.identity.issuer import Issuer
-from shared.errors import PortInUse
-from shared.log_events import EventLog
+from services.emulator.log.durability import Durability, GroupCommit
+from services.emulator.log.files import OpenFiles
+from services.emulator.log.partition_log import SEGMENT_BYTES, PartitionLog
+from shared.service.errors import PortInUse
+from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 

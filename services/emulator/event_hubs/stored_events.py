@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from services.emulator.event_hubs.annotations import PARTITION_KEY
-from services.emulator.event_hubs.partition_log import PartitionLog
-from services.emulator.event_hubs.records import HEADER_BYTES, marks
-from services.emulator.event_hubs.sections import sections
+from services.emulator.log.partition_log import PartitionLog
+from services.emulator.log.records import HEADER_BYTES, marks
+from shared.amqp.sections import sections
 
 _CHUNK_BYTES = 1 << 20
 _ANNOTATIONS, _PROPERTIES, _APPLICATION_PROPERTIES = 0x72, 0x73, 0x74

@@ -5,14 +5,14 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from services.emulator.event_hubs import encoding as amqp
-from services.emulator.event_hubs import replies
-from services.emulator.event_hubs.decoding import skip
-from services.emulator.event_hubs.frames import frame
 from services.emulator.event_hubs.messages import HEADER_SECTION
-from services.emulator.event_hubs.partition_log import Chunk
-from services.emulator.event_hubs.performatives import UINT_MAX
-from services.emulator.event_hubs.records import HEADER_BYTES
+from services.emulator.log.partition_log import Chunk
+from services.emulator.log.records import HEADER_BYTES
+from shared.amqp import encoder as amqp
+from shared.amqp import performative_frames
+from shared.amqp.decoder import skip
+from shared.amqp.frames import frame
+from shared.amqp.performatives import UINT_MAX
 
 # One for all deliveries: pyamqp keeps every distinct tag for ever.
 DELIVERY_TAG = b"\x00"
@@ -102,7 +102,7 @@ def message_frames(
     """One message in as many frames as it needs."""
     for start in range(0, len(message), max_payload_bytes):
         end = start + max_payload_bytes
-        body = replies.transfer(handle, delivery_id, DELIVERY_TAG, more=end < len(message))
+        body = performative_frames.transfer(handle, delivery_id, DELIVERY_TAG, more=end < len(message))
         yield frame(channel, body + message[start:end])
 
 

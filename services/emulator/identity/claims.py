@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from services.emulator.identity.roles import Role
-from shared.errors import FleetpriceError
+from shared.service.errors import FleetpriceError
 
 # One machine's clock issues and judges; it may be set back a little in between.
 SKEW_S = 5

@@ -10,7 +10,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
-from shared.errors import NeedsAttention
+from shared.service.errors import NeedsAttention
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey

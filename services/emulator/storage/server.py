@@ -19,22 +19,22 @@ from aiohttp import EMPTY_PAYLOAD, web
 from services.emulator.clock import Clock
 from services.emulator.identity.issuer import Issuer
 from services.emulator.listener import Listener
-from services.emulator.storage.answer import Answer, refusal
-from services.emulator.storage.authorization import Authorization
-from services.emulator.storage.batch import Part, check_batched, submit_batch
-from services.emulator.storage.delivery import send
-from services.emulator.storage.errors import Refused
+from services.emulator.storage.auth.authorization import Authorization
+from services.emulator.storage.auth.user_delegation import DelegationKeys
+from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from services.emulator.storage.faults import At, Faults
-from services.emulator.storage.file_store import FileStore
-from services.emulator.storage.handlers import HANDLERS
-from services.emulator.storage.operations import Dialect, Operation, dialect_of, operation_of
-from services.emulator.storage.records import ContainerSet
-from services.emulator.storage.request import StorageRequest, parse_query, parse_resource
-from services.emulator.storage.sweeper import Sweeper
-from services.emulator.storage.user_delegation import DelegationKeys
-from services.emulator.storage.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
-from shared.errors import PortInUse
-from shared.log_events import EventLog
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.records import ContainerSet
+from services.emulator.storage.operations.batch import Part, check_batched, submit_batch
+from services.emulator.storage.operations.handlers import HANDLERS
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.store.sweeper import Sweeper
+from services.emulator.storage.wire.delivery import send
+from services.emulator.storage.wire.operations import Dialect, Operation, dialect_of, operation_of
+from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
+from services.emulator.storage.wire.response import Answer, refusal
+from shared.service.errors import PortInUse
+from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from services.scorer.rest.vehicles import MAX_VEHICLES
+from services.scorer.rest.prices.vehicles import MAX_VEHICLES
 
 PRICES = "/v1/prices"
 

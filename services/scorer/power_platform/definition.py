@@ -5,9 +5,9 @@ from typing import Any
 
 from services.scorer.power_platform.actions import ACTIONS, Action
 from services.scorer.power_platform.definitions import Definitions, sentence, spoken
-from services.scorer.rest.bodies import JSON
-from services.scorer.rest.openapi import openapi_document
+from services.scorer.rest.api_docs.openapi import openapi_document
 from shared import __version__
+from shared.http.request_body import JSON
 
 # The address is the connection's, by a policy: a definition must name one all the same.
 HOST = "prices.example.com"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.scorer.rest.examples import AUTOMOBILES, VEHICLES
+from services.scorer.rest.api_docs.examples import AUTOMOBILES, VEHICLES
 
 _KEPT = ("type", "enum", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "required")
 _UNITS = {"_l_100km": "l/100 km", "_km": "km", "_l": "l"}

@@ -3,8 +3,8 @@
 from typing import Any
 
 from services.scorer.power_platform.definition import HOST
-from services.scorer.rest.automobiles import SCORED_LABELS
-from shared.automobile import NUMBERS, WORDS
+from services.scorer.rest.automobiles.requests import SCORED_LABELS
+from shared.contract.automobile import NUMBERS, WORDS
 
 FLOW_ID = "6f1d8f0e-3c0b-4d6e-9a55-2f1f7c8d4b10"
 _RESOURCE_ID = "b7a4c2d1-58e9-4f36-8c1d-90e2a6f3d7c4"

@@ -9,38 +9,39 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from services.scorer.rest.admission import Admission
-from services.scorer.rest.api_keys import ApiKeys
-from services.scorer.rest.automobile import AutomobileEndpoint
-from services.scorer.rest.callers import Callers
-from services.scorer.rest.entrance import ENTRANCE, Entrance
-from services.scorer.rest.inference import (
+from services.scorer.rest.adaptive_batching import SharedRuns
+from services.scorer.rest.api_docs.routes import reference_routes
+from services.scorer.rest.automobiles.endpoint import AutomobileEndpoint
+from services.scorer.rest.inference.endpoint import (
     AutomobileInference,
     InferenceEndpoint,
     PriceInference,
     ServedInference,
 )
-from services.scorer.rest.key_sources import accepted_keys
 from services.scorer.rest.models import ModelsEndpoint
 from services.scorer.rest.operations import HEALTH, OPERATIONS
-from services.scorer.rest.prices import PricesEndpoint
-from services.scorer.rest.reference import reference_routes
-from services.scorer.rest.shared_runs import SharedRuns
-from services.scorer.rest.signing_keys import SigningKeys
-from services.scorer.rest.tokens import Demands, EntraTokens
-from services.scorer.rest.watched_files import apply_changes
-from services.scorer.serving import ServedAutomobileModel, ServedModel
+from services.scorer.rest.prices.endpoint import PricesEndpoint
 from services.scorer.settings import ScorerSettings
-from shared.errors import SettingsError
-from shared.metrics import health_routes
+from shared.http.admission import Admission
+from shared.http.auth.api_keys import ApiKeys
+from shared.http.auth.callers import Callers
+from shared.http.auth.key_sources import accepted_keys
+from shared.http.auth.signing_keys import SigningKeys
+from shared.http.auth.tokens import Demands, EntraTokens
+from shared.http.middleware import ENTRANCE, Entrance
+from shared.http.watched_files import apply_changes
+from shared.pricing.automobile import ActiveAutomobileModel
+from shared.pricing.pricer import ActivePriceModel
+from shared.service.errors import SettingsError
+from shared.service.metrics import health_routes
 
 
 def make_app(
     settings: ScorerSettings,
-    served: ServedModel,
+    served: ActivePriceModel,
     is_ready: Callable[[], bool],
     is_draining: Callable[[], bool] = lambda: False,
-    automobile: ServedAutomobileModel | None = None,
+    automobile: ActiveAutomobileModel | None = None,
 ) -> web.Application:
     """Routes and what happens to every request; raises SettingsError for unusable keys."""
     keys = ApiKeys(accepted_keys(settings))
@@ -70,8 +71,8 @@ def make_app(
 
 
 def _handlers(
-    served: ServedModel,
-    automobile: ServedAutomobileModel | None,
+    served: ActivePriceModel,
+    automobile: ActiveAutomobileModel | None,
     runs: SharedRuns,
     inference: InferenceEndpoint,
 ) -> dict[str, Handler]:

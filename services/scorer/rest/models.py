@@ -8,8 +8,8 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta, Struct
 
-from services.scorer.rest.bodies import JSON
-from services.scorer.serving import InService, Served
+from shared.http.request_body import JSON
+from shared.registry.active_model import InService, Served
 
 
 class ModelWords(Struct, frozen=True):

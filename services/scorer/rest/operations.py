@@ -6,15 +6,15 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from services.scorer.rest.automobiles import AUTOMOBILE, MAX_AUTOMOBILES, SCORED_LABELS
-from services.scorer.rest.examples import AUTOMOBILES, VEHICLES
-from services.scorer.rest.explanations import MAX_EXPLAINED
-from services.scorer.rest.inference import ServerMetadata
-from services.scorer.rest.inference_models import ModelMetadata
-from services.scorer.rest.inference_requests import InferenceRequest, InferenceResponse
+from services.scorer.rest.api_docs.examples import AUTOMOBILES, VEHICLES
+from services.scorer.rest.automobiles.requests import AUTOMOBILE, MAX_AUTOMOBILES, SCORED_LABELS
+from services.scorer.rest.inference.endpoint import ServerMetadata
+from services.scorer.rest.inference.models import ModelMetadata
+from services.scorer.rest.inference.requests import InferenceRequest, InferenceResponse
 from services.scorer.rest.models import Models
-from services.scorer.rest.prices import Prices
-from services.scorer.rest.vehicles import MAX_VEHICLES, VEHICLE
+from services.scorer.rest.prices.endpoint import Prices
+from services.scorer.rest.prices.explanations import MAX_EXPLAINED
+from services.scorer.rest.prices.vehicles import MAX_VEHICLES, VEHICLE
 
 # What decodes a request takes its items one by one; these say what each of them is.
 Vehicles = Annotated[list[VEHICLE], Meta(min_length=1, max_length=MAX_VEHICLES)]  # type: ignore[valid-type]

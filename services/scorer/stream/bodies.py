@@ -9,14 +9,13 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from services.scorer.pricing import Priced
 from services.scorer.stream.chunks import Chunk
-from shared.contract.arrays import INSTANT
-from shared.contract.arrow_bodies import write_stream
-from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.contract.columns import PREDICTION
+from shared.codec.arrow_bodies import write_stream
+from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.contract.columns import INSTANT, PREDICTION
 from shared.contract.prediction import Prediction
-from shared.model_manifest import Manifest
+from shared.pricing.pricer import Priced
+from shared.registry.manifest import Manifest
 
 # What a prediction takes over from its reading.
 CARRIED = ("vehicle_id", "reading_no", "reading_at")

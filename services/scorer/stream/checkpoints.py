@@ -4,7 +4,7 @@ from azure.core.exceptions import AzureError
 from azure.eventhub.aio import CheckpointStore, PartitionContext
 
 from services.scorer.stream.worker import Progress
-from shared.logs import log
+from shared.service.logs import log
 
 NOTHING_YET = Progress(-1, "-1")
 

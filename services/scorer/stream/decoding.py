@@ -7,10 +7,10 @@ from prometheus_client import Counter
 
 from services.scorer.stream.chunks import Chunk, chunk_of_event, without_lines_through
 from services.scorer.stream.lineage import Place
-from shared.contract.bodies import BodyDecoder
+from shared.codec.batch_decoder import Run, RunDecoder
+from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
-from shared.contract.runs import Run, RunDecoder
-from shared.hubs.events import Event
+from shared.streams.event import Event
 
 BAD_READINGS = Counter("fleetprice_readings_unpriced_total", "Records that do not decode, so have no price")
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from azure.eventhub import EventData
 
-from shared.hubs.predictions import property_of
+from shared.predictions.reader import property_of
 
 _NUMBERS = ("source_partition", "first_sequence", "first_line", "last_sequence", "last_line")
 _CREATED_AT, _VERSION = "source_created_at", "model_version"

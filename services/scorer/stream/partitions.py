@@ -8,21 +8,21 @@ from datetime import datetime
 
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
-from services.scorer.former_versions import FormerVersions
-from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.checkpoints import NOTHING_YET, CheckpointHint
 from services.scorer.stream.lineage import lineage_of
 from services.scorer.stream.pipeline import PartitionPipeline, Start
 from services.scorer.stream.resume import read_tail, start_after
 from services.scorer.stream.worker import PartitionWorker
-from shared.errors import GapUnexplained, HubRecreated, SinkUnavailable
-from shared.hubs.clients import hub_created_at
-from shared.hubs.events import Event
-from shared.hubs.progress import NEXT_SEQUENCE
-from shared.hubs.resume import ResumingCheckpointStore
-from shared.hubs.sender import PartitionSender
-from shared.logs import log
+from shared.pricing.pricer import ActivePriceModel
+from shared.pricing.version_cache import FormerVersions
+from shared.service.errors import GapUnexplained, HubRecreated, SinkUnavailable
+from shared.service.logs import log
+from shared.streams.event import Event
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
+from shared.streams.event_hubs.clients import hub_created_at
+from shared.streams.event_hubs.sender import PartitionSender
+from shared.streams.metrics import NEXT_SEQUENCE
 
 # How long a send under way may take once its partition is to be closed; what is cut off is looked for later.
 _DRAIN_S = 5.0
@@ -61,7 +61,7 @@ class OwnedPartitions:
         settings: ScorerSettings,
         hubs: Hubs,
         store: ResumingCheckpointStore,
-        served: ServedModel,
+        served: ActivePriceModel,
         former: FormerVersions,
         fail: Callable[[BaseException], None],
     ) -> None:

@@ -7,17 +7,16 @@ from datetime import UTC, datetime
 from azure.eventhub import EventData
 from prometheus_client import Counter
 
-from services.scorer.pricing import Columns, Pricer
-from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.bodies import CARRIED, Body, PredictionBodies
 from services.scorer.stream.chunks import Chunk, chunks_of
 from services.scorer.stream.decoding import ROWS_TOGETHER, Readings
 from services.scorer.stream.lineage import Lineage, Place
-from shared.hubs.contiguity import Contiguity, Step
-from shared.hubs.events import Event
-from shared.hubs.progress import NEXT_SEQUENCE
-from shared.logs import log
+from shared.pricing.pricer import ActivePriceModel, Columns, Pricer
+from shared.service.logs import log
+from shared.streams.event import Event
+from shared.streams.metrics import NEXT_SEQUENCE
+from shared.streams.sequence_tracker import Contiguity, Step
 
 EVENTS_SEEN = Counter("fleetprice_scorer_events_seen_again_total", "Events delivered again and dropped")
 EVENTS_GONE = Counter("fleetprice_scorer_events_gone_total", "Events that retention took before scoring")
@@ -55,7 +54,7 @@ class PartitionPipeline:
         partition_id: str,
         source_created_at: datetime,
         start: Start,
-        served: ServedModel,
+        served: ActivePriceModel,
     ) -> None:
         self._partition = int(partition_id)
         self._max_rows = settings.max_rows

@@ -9,9 +9,9 @@ from azure.eventhub.aio import EventHubConsumerClient
 
 from services.scorer.stream.lineage import Lineage, Place, lineage_of
 from services.scorer.stream.pipeline import EVENTS_GONE, Start
-from shared.errors import HubRecreated
-from shared.hubs.partition_stream import Gap, partition_events
-from shared.logs import log
+from shared.service.errors import HubRecreated
+from shared.service.logs import log
+from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 # Looked at first; where no event in it was a scorer's, ten times as much, up to all that there is.
 _TAIL_EVENTS = 100

@@ -8,17 +8,17 @@ from azure.core.exceptions import AzureError
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.exceptions import AuthenticationError, EventHubError, OwnershipLostError
 
-from services.scorer.former_versions import FormerVersions
-from services.scorer.serving import ServedModel
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partitions import Hubs, OwnedPartitions
-from shared.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
-from shared.hubs.clients import LinkCountingConsumerClient, hub_created_at
-from shared.hubs.prompt_receiving import receive_promptly
-from shared.hubs.receiving import RELEASE_GRACE_S, end_receiving
-from shared.hubs.resume import ResumingCheckpointStore
-from shared.logs import log
-from shared.tasks import cancel_until_done
+from shared.pricing.pricer import ActivePriceModel
+from shared.pricing.version_cache import FormerVersions
+from shared.service.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
+from shared.service.logs import log
+from shared.service.tasks import cancel_until_done
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
+from shared.streams.event_hubs.clients import LinkCountingConsumerClient, hub_created_at
+from shared.streams.event_hubs.low_latency_receiver import receive_promptly
+from shared.streams.event_hubs.shutdown import RELEASE_GRACE_S, end_receiving
 
 GROUP = "scorer"
 # What closes one partition, or a round of balancing: both are tried again at the next one.
@@ -35,7 +35,7 @@ class TelemetryStream:
     def __init__(
         self,
         settings: ScorerSettings,
-        served: ServedModel,
+        served: ActivePriceModel,
         former: FormerVersions,
         source: LinkCountingConsumerClient,
         output: EventHubConsumerClient,

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from prometheus_client import Counter, Histogram
 
-from services.scorer.former_versions import FormerVersions
 from services.scorer.stream.pipeline import Output, PartitionPipeline
-from shared import failpoints
-from shared.errors import GapUnexplained
-from shared.hubs.events import Event
-from shared.hubs.sender import PartitionSender
-from shared.tasks import cancel_until_done
+from shared.pricing.version_cache import FormerVersions
+from shared.service import failpoints
+from shared.service.errors import GapUnexplained
+from shared.service.tasks import cancel_until_done
+from shared.streams.event import Event
+from shared.streams.event_hubs.sender import PartitionSender
 
 PREDICTIONS_SENT = Counter("fleetprice_predictions_sent_total", "Predictions that the hub has accepted")
 SOURCE_TO_PUBLISH = Histogram(

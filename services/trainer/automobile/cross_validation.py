@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.trainer.accuracy import coverage_of, fifths
-from services.trainer.automobile.automobiles import Automobiles
 from services.trainer.automobile.ensemble import Ensemble, Recipe
+from services.trainer.datasets.automobiles import Automobiles
+from services.trainer.datasets.used_cars import Floats, Mask
 from services.trainer.interval import calibrate
-from services.trainer.listings import Floats, Mask
 from services.trainer.session import Priced
-from shared.automobile import INPUTS
-from shared.model_manifest import Blind, Metrics
+from shared.contract.automobile import INPUTS
+from shared.registry.manifest import Blind, Metrics
 
 FOLDS, REPEATS = 10, 5
 _EACH = range(len(INPUTS))

@@ -6,13 +6,13 @@ from typing import Self
 import lightgbm as lgb
 import numpy as np
 
-from services.trainer.automobile.automobiles import Automobiles
-from services.trainer.automobile.spellings import with_spellings
+from services.trainer.automobile.spelling_codes import with_spellings
+from services.trainer.datasets.automobiles import Automobiles
+from services.trainer.datasets.used_cars import Floats, Mask
 from services.trainer.features import Codes, Features, ranks
-from services.trainer.listings import Floats, Mask
 from services.trainer.trees import Trees
-from shared.automobile import INPUTS, WORDS
-from shared.model_manifest import Parameter
+from shared.contract.automobile import INPUTS, WORDS
+from shared.registry.manifest import Parameter
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from services.trainer.session import Session
-from shared.automobile import NUMBERS, WORDS
-from shared.model_manifest import GoldenRow
+from shared.contract.automobile import NUMBERS, WORDS
+from shared.registry.manifest import GoldenRow
 
 _SALOON: dict[str, Any] = {
     "make": "mazda",

@@ -4,17 +4,17 @@ from datetime import datetime
 
 import numpy as np
 
-from services.trainer.automobile.automobiles import Automobiles
 from services.trainer.automobile.card import write_card
 from services.trainer.automobile.cross_validation import FOLDS, REPEATS, judge, log_half_width, metrics_of
 from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.automobile.golden import golden_rows
+from services.trainer.datasets.automobiles import Automobiles
 from services.trainer.graph import assemble
 from services.trainer.session import Session
 from services.trainer.trees import Trees, encode_trees
 from services.trainer.version import Version, metadata, parity_or_refuse
-from shared.automobile import INPUTS, NUMBERS, UNIT_OF_NUMBER, WORDS
-from shared.model_manifest import (
+from shared.contract.automobile import INPUTS, NUMBERS, UNIT_OF_NUMBER, WORDS
+from shared.registry.manifest import (
     GRAPH_FILE,
     TREES_FILE,
     CategoricalInput,

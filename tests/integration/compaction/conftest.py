@@ -14,10 +14,10 @@ from deltalake import DeltaTable
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
 from shared.contract.columns import READING
-from shared.slot_chain.footer import Footer
-from shared.slot_chain.parquet import encode
-from shared.slot_chain.root import Root
-from shared.slot_chain.slot import Lane, folder_of, hour_of
+from shared.lake.parquet import encode
+from shared.lake.slots.footer import Footer
+from shared.lake.slots.root import Root
+from shared.lake.slots.slot import Lane, folder_of, hour_of
 from tests.conftest import PATIENCE_S
 
 NOON = hour_of("date=2026-03-01/hour=12")

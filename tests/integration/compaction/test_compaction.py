@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from services.compaction.storage_options import options_of
-from shared.errors import HubRecreated, NeedsAttention, SettingsError
+from shared.service.errors import HubRecreated, NeedsAttention, SettingsError
 from tests.integration.compaction.conftest import NOON, STREAM, Chain
 
 FIRST = "date=2026-03-01/hour=12/p00-00000000000000000000.parquet"

@@ -9,10 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
+from services.cli.verify.compacted import compacted_faults
 from services.compaction.storage_options import options_of
-from services.oracle.compacted import compacted_faults
-from shared.slot_chain.footer import Footer
-from shared.slot_chain.parquet import encode
+from shared.lake.parquet import encode
+from shared.lake.slots.footer import Footer
 from tests.integration.compaction.conftest import NOON, Chain
 
 PAGE = Path(__file__).parents[3] / "docs" / "compaction.md"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.emulator.storage.faults import Fault
-from shared.errors import SinkUnavailable
+from shared.service.errors import SinkUnavailable
 from tests.integration.compaction.conftest import NOON, Chain, until
 
 ROOT = Path(__file__).parents[3]

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import REGISTRY
 
+from services.cli.up.sustained_lag import PartitionEnd, StandingLag
 from services.emulator.event_hubs.faults import Fault
 from services.scorer.settings import ScorerSettings
-from services.up.standing_lag import PartitionEnd, StandingLag
 from tests.conftest import PATIENCE_S
 from tests.integration.deploy.keda import End, ends, lags, recorded, reported, unprocessed
 from tests.integration.ingest.conftest import Lake, ingesting, next_sequence, readings, sending, until

@@ -7,8 +7,8 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 
 from services.emulator import Emulator
-from services.emulator.admin_client import AdminClient
-from shared.errors import NeedsAttention
+from services.emulator.admin.client import AdminClient
+from shared.service.errors import NeedsAttention
 from tests.conftest import PATIENCE_S
 
 

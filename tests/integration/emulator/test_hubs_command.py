@@ -3,10 +3,10 @@ import json
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 
-from services import cli
+from services.cli import __main__ as cli
 from services.emulator import Emulator
-from shared.data_dir import occupied
-from shared.world import write_world
+from shared.service.data_dir import occupied
+from shared.service.local_stack import write_world
 
 
 @pytest.fixture(scope="module")

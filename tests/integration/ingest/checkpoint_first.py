@@ -8,8 +8,8 @@ from azure.storage.blob.aio import BlobServiceClient
 from services.ingest import stream
 from services.ingest.__main__ import main
 from services.ingest.partition import PartitionPipeline
-from shared.slot_chain.chain import find_heads
-from shared.slot_chain.footer import Head
+from shared.lake.slots.chain import find_heads
+from shared.lake.slots.footer import Head
 
 land = PartitionPipeline._land
 

@@ -21,7 +21,7 @@ from services.ingest.settings import IngestSettings
 from shared.contract.columns import BY_STREAM
 from shared.contract.reading import Reading
 from tests.conftest import PATIENCE_S
-from tests.integration.processes import environment_of, process
+from tests.support.processes import environment_of, process
 
 STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 

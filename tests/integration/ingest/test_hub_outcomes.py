@@ -7,7 +7,7 @@ import pytest
 
 from services.emulator.event_hubs.hub_description import HubKey
 from services.emulator.event_hubs.server import EventHubsServer
-from shared.errors import HubRecreated, SettingsError
+from shared.service.errors import HubRecreated, SettingsError
 from tests.conftest import World
 from tests.integration.ingest.conftest import assert_once, checkpoints, ingesting, readings, send, until
 

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 import pyarrow as pa
 import pytest
 
-from shared.lake import Lake, open_lake
-from shared.slot_chain.chain import find_heads
-from shared.slot_chain.footer import Footer, Head
-from shared.slot_chain.hints import clear_hints, hinted_hours, note_hour
-from shared.slot_chain.parquet import encode
-from shared.slot_chain.root import make_root, root_of
-from shared.slot_chain.slot import Lane, folder_of
+from shared.lake.client import Lake, open_lake
+from shared.lake.parquet import encode
+from shared.lake.slots.chain import find_heads
+from shared.lake.slots.footer import Footer, Head
+from shared.lake.slots.hints import clear_hints, hinted_hours, note_hour
+from shared.lake.slots.root import make_root, root_of
+from shared.lake.slots.slot import Lane, folder_of
 
 HOUR, HOURS = 497_184, 60
 IDLE, BUSY = Lane("telemetry", 0), Lane("telemetry", 1)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.integration.ingest.conftest import json_event, process_environment, sending, until
-from tests.integration.processes import life
+from tests.support.processes import life
 
 INTACT = ("-m", "services.ingest")
 CHECKPOINT_FIRST = (str(Path(__file__).with_name("checkpoint_first.py")),)

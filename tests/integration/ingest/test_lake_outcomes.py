@@ -9,9 +9,9 @@ from prometheus_client import REGISTRY
 
 from services.emulator.storage.faults import Fault
 from services.ingest import commit
-from shared.errors import NeedsAttention, SettingsError
-from shared.lake import open_lake
-from shared.processes.free_ports import free_port
+from shared.lake.client import open_lake
+from shared.service.errors import NeedsAttention, SettingsError
+from shared.service.processes.free_ports import free_port
 from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import assert_once, checkpoints, ingesting, readings, send, until
 

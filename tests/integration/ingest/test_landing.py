@@ -5,9 +5,10 @@ import base64
 import msgspec
 import pyarrow as pa
 
-from shared.contract.arrow_bodies import write_stream
-from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.contract.columns import READING, batch_of
+from shared.codec.arrow_bodies import write_stream
+from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.record_batches import batch_of
+from shared.contract.columns import READING
 from tests.integration.ingest.conftest import (
     body_event,
     ingesting,

@@ -11,9 +11,9 @@ import pytest
 from services.emulator.event_hubs.faults import Fault
 from services.ingest.__main__ import serve
 from services.ingest.settings import IngestSettings
-from shared.errors import SettingsError
-from shared.hubs.clients import body_of, consumer_client
-from shared.hubs.partition_stream import Gap, partition_events
+from shared.service.errors import SettingsError
+from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import body_event, ingesting, json_event, send, sending, until
 from tests.integration.ingest.test_kill import INTACT, Victim

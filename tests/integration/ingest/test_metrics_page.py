@@ -4,10 +4,10 @@ import re
 
 import aiohttp
 
-from shared.metrics import merged
+from shared.service.metrics import merged
 from tests.integration.ingest.conftest import body_event, ingest_process, json_event, send
-from tests.integration.processes import logged
-from tests.integration.promtool import assert_promtool_passes
+from tests.support.processes import logged
+from tests.support.promtool import assert_promtool_passes
 
 PARTITIONS = 4
 

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from services.emulator.storage.well_known import WELL_KNOWN_KEY
-from shared.errors import SettingsError
-from shared.tasks import cancel_until_done
+from services.emulator.storage.auth.well_known import WELL_KNOWN_KEY
+from shared.service.errors import SettingsError
+from shared.service.tasks import cancel_until_done
 from tests.integration.ingest.conftest import (
     assert_once,
     ingesting,

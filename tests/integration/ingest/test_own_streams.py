@@ -4,11 +4,11 @@ import json
 
 from deltalake import DeltaTable
 
+from services.cli.verify.compacted import compacted_faults
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
-from services.oracle.compacted import compacted_faults
-from shared.contract.bodies import NDJSON
-from shared.lake import open_lake
+from shared.codec.bodies import NDJSON
+from shared.lake.client import open_lake
 from tests.integration.ingest.conftest import body_event, ingesting, json_event, send, until
 
 VISITS = "workshop-visits"

@@ -2,9 +2,9 @@
 
 import aiohttp
 
-from shared.lake import open_lake
+from shared.lake.client import open_lake
 from tests.integration.ingest.conftest import body_event, ingest_process, json_event, send, until
-from tests.integration.processes import logged
+from tests.support.processes import logged
 
 
 async def test_ready_means_owning_and_committing(world, lake):

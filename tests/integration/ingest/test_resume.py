@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
-from shared.errors import HubRecreated
+from shared.service.errors import HubRecreated
 from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import (
     assert_once,

@@ -8,7 +8,7 @@ import aiohttp
 
 from tests.conftest import PATIENCE_S
 from tests.integration.ingest.conftest import ingest_process, json_event, sending, until
-from tests.integration.processes import logged
+from tests.support.processes import logged
 
 PARTITIONS = 4
 

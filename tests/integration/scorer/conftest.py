@@ -11,15 +11,16 @@ from azure.eventhub import EventData
 
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
-from shared.contract.arrow_bodies import write_stream
-from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.contract.columns import READING, batch_of
+from shared.codec.arrow_bodies import write_stream
+from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.record_batches import batch_of
+from shared.contract.columns import READING
 from shared.contract.reading import Reading
-from shared.hubs.clients import consumer_client, producer_client
-from shared.hubs.partition_stream import Gap, partition_events
-from shared.hubs.predictions import PredictionReader
+from shared.predictions.reader import PredictionReader
+from shared.streams.event_hubs.clients import consumer_client, producer_client
+from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.conftest import PATIENCE_S
-from tests.integration.processes import environment_of
+from tests.support.processes import environment_of
 
 READING_AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS_PER_SEND = 500

@@ -6,13 +6,13 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from services.scorer.champion import ChampionWatch
-from services.scorer.loading import price_pricer
-from services.scorer.serving import Served
-from shared.lake import open_lake
-from shared.model_manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
-from shared.settings import WorldSettings
-from tests.integration.scorer import versions
+from shared.lake.client import open_lake
+from shared.pricing.loading import price_pricer
+from shared.registry.active_model import Served
+from shared.registry.champion import ChampionWatch
+from shared.registry.manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
+from shared.service.settings import WorldSettings
+from tests.support import model_versions
 
 FOCUS = {
     "make": ["ford"],
@@ -28,12 +28,12 @@ FOCUS = {
 
 @pytest.fixture(scope="module")
 def second():
-    return versions.made("2")
+    return model_versions.made("2")
 
 
 @pytest.fixture
 def served():
-    return Served(price_pricer(versions.SHIPPED))
+    return Served(price_pricer(model_versions.SHIPPED))
 
 
 @pytest.fixture
@@ -60,11 +60,11 @@ async def test_a_new_champion_is_swapped_in(lake, watch, served, second):
     """The pointer set, the new version prices, and the pointer set back is the rollback."""
     before = served.now
     price = before.pricer.price(FOCUS).price[0]
-    await versions.store(lake, "2", second)
-    await versions.store(lake, "1", versions.SHIPPED)
+    await model_versions.store(lake, "2", second)
+    await model_versions.store(lake, "1", model_versions.SHIPPED)
     await watch.look()
     assert served.now is before
-    await versions.point(lake, "2")
+    await model_versions.point(lake, "2")
     await watch.look()
     assert version_of(served) == "2"
     assert served.now.since > before.since
@@ -72,14 +72,14 @@ async def test_a_new_champion_is_swapped_in(lake, watch, served, second):
     assert before.pricer.price(FOCUS).price[0] == price
     assert figure("fleetprice_model_in_service", version="2") == 1
     assert figure("fleetprice_model_in_service", version="1") is None
-    await versions.point(lake, "1")
+    await model_versions.point(lake, "1")
     await watch.look()
     assert version_of(served) == "1"
 
 
 async def test_an_unchanged_pointer_is_not_read_again(lake, watch, served):
     """A pointer that stays as it is costs a question and no download, and nothing is loaded anew."""
-    await versions.point(lake, "1")
+    await model_versions.point(lake, "1")
     before = served.now
     assert await alarms_of(watch) == []
     assert served.now is before
@@ -92,20 +92,20 @@ async def test_an_unchanged_pointer_is_not_read_again(lake, watch, served):
 def other_golden(files):
     golden = json.loads(files[MANIFEST_FILE])["golden"]
     golden[3]["upper"] *= 1.001
-    return versions.with_manifest(files, golden=golden)
+    return model_versions.with_manifest(files, golden=golden)
 
 
 def other_signature(files):
     inputs = json.loads(files[MANIFEST_FILE])["inputs"]
     inputs["num"].pop()
-    return versions.with_manifest(files, inputs=inputs)
+    return model_versions.with_manifest(files, inputs=inputs)
 
 
 def strange_input(files):
     inputs = json.loads(files[MANIFEST_FILE])["inputs"]
     inputs["num"][2]["name"] = "doors"
-    unexplained = {GRAPH_FILE: versions.digest(files[GRAPH_FILE])}
-    return versions.with_manifest(files, inputs=inputs, files=unexplained)
+    unexplained = {GRAPH_FILE: model_versions.digest(files[GRAPH_FILE])}
+    return model_versions.with_manifest(files, inputs=inputs, files=unexplained)
 
 
 def without(name):
@@ -119,8 +119,8 @@ def truncated(name):
 def truncated_with_digest(name):
     def change(files):
         cut = files | {name: files[name][:-1_000]}
-        digests = json.loads(files[MANIFEST_FILE])["files"] | {name: versions.digest(cut[name])}
-        return versions.with_manifest(cut, files=digests)
+        digests = json.loads(files[MANIFEST_FILE])["files"] | {name: model_versions.digest(cut[name])}
+        return model_versions.with_manifest(cut, files=digests)
 
     return change
 
@@ -140,9 +140,9 @@ def truncated_with_digest(name):
         pytest.param(without(TREES_FILE), "lacks", id="missing trees"),
         pytest.param(without(MANIFEST_FILE), "lacks", id="missing manifest"),
         pytest.param(lambda _: {}, "the lake has no", id="missing folder"),
-        pytest.param(lambda _: versions.SHIPPED, "by its own manifest", id="another version's folder"),
+        pytest.param(lambda _: model_versions.SHIPPED, "by its own manifest", id="another version's folder"),
         pytest.param(
-            lambda files: versions.with_manifest(files, models_of_make={"ford": ["x", "y"]}, golden=[]),
+            lambda files: model_versions.with_manifest(files, models_of_make={"ford": ["x", "y"]}, golden=[]),
             "golden",
             id="no golden rows",
         ),
@@ -151,8 +151,8 @@ def truncated_with_digest(name):
 async def test_a_broken_champion_is_refused(lake, watch, served, second, change, reason):
     """A version that breaks a promise never serves: the old one stays, and one alarm says so."""
     before, refusals = served.now, figure("fleetprice_model_refusals_total") or 0
-    await versions.store(lake, "2", change(second))
-    await versions.point(lake, "2")
+    await model_versions.store(lake, "2", change(second))
+    await model_versions.point(lake, "2")
     (alarm,) = await alarms_of(watch)
     assert (alarm["event"], alarm["log_level"]) == ("model_refused", "error")
     assert (alarm["model"], alarm["version"], alarm["serving"]) == ("price", "2", "1")
@@ -166,7 +166,7 @@ async def test_a_broken_champion_is_refused(lake, watch, served, second, change,
 async def test_a_broken_pointer_is_refused(lake, watch, served, pointer):
     """A pointer that is none, stays empty or leads elsewhere leaves the old version in service."""
     before = served.now
-    await versions.point(lake, pointer)
+    await model_versions.point(lake, pointer)
     (alarm,) = await alarms_of(watch)
     assert alarm["event"] == "model_refused"
     assert served.now is before
@@ -174,16 +174,16 @@ async def test_a_broken_pointer_is_refused(lake, watch, served, pointer):
 
 async def test_setting_the_pointer_again_is_another_try(lake, watch, served, second):
     """Once its files are mended the pointer is set again; the alarm ends, as it does with a rollback."""
-    await versions.store(lake, "2", without(TREES_FILE)(second))
-    await versions.point(lake, "2")
+    await model_versions.store(lake, "2", without(TREES_FILE)(second))
+    await model_versions.point(lake, "2")
     assert len(await alarms_of(watch)) == 1
-    await versions.point(lake, "2")
+    await model_versions.point(lake, "2")
     assert len(await alarms_of(watch)) == 1
-    await versions.point(lake, "1")
+    await model_versions.point(lake, "1")
     assert await alarms_of(watch) == []
     assert figure("fleetprice_model_champion_refused") == 0
-    await versions.store(lake, "2", second)
-    await versions.point(lake, "2")
+    await model_versions.store(lake, "2", second)
+    await model_versions.point(lake, "2")
     assert await alarms_of(watch) == []
     assert version_of(served) == "2"
 

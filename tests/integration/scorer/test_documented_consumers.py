@@ -14,12 +14,12 @@ import pytest
 from azure.eventhub import EventData
 
 from services.scorer.stream.lineage import Lineage, Place
-from shared.contract.bodies import JSON, NDJSON
+from shared.codec.bodies import JSON, NDJSON
 from shared.contract.prediction import Prediction
 from tests.conftest import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
-JAVASCRIPT = ROOT / "tests" / "conformance_js"
+JAVASCRIPT = ROOT / "tests" / "integration" / "emulator" / "conformance_js"
 LAST = b'"sequence_number":1,"line":1'
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 PAGE = (ROOT / "docs" / "predictions.md").read_text()
@@ -48,7 +48,9 @@ def command(language):
     if language == "python":
         return [sys.executable, "-"], None
     if shutil.which("node") is None or not (JAVASCRIPT / "node_modules").is_dir():
-        pytest.skip("JavaScript's SDK is not installed: `npm ci` in tests/conformance_js (make test does it)")
+        pytest.skip(
+            "JavaScript's SDK is not installed: `npm ci` in tests/…/conformance_js (make test does it)"
+        )
     return ["node", "--input-type=module", "-"], JAVASCRIPT
 
 

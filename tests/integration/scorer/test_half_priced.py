@@ -6,11 +6,11 @@ import pytest
 from azure.eventhub import EventData
 
 from services.scorer.stream.lineage import Lineage, Place
-from shared.hubs.clients import hub_created_at, producer_client
-from shared.lake import open_lake
-from tests.integration.processes import life
-from tests.integration.scorer import versions
+from shared.lake.client import open_lake
+from shared.streams.event_hubs.clients import hub_created_at, producer_client
 from tests.integration.scorer.conftest import stream_environment
+from tests.support import model_versions
+from tests.support.processes import life
 
 READINGS, MAX_ROWS = 90, 20
 
@@ -28,17 +28,17 @@ async def test_an_event_is_finished_by_the_version_that_began_it(
     """Killed in the middle of an event, and another champion at the next start: it is of one version."""
     async with open_lake(settings) as lake:
         for name in ("1", "2"):
-            await versions.store(lake, name, versions.made(name))
-        await versions.point(lake, "1")
+            await model_versions.store(lake, name, model_versions.made(name))
+        await model_versions.point(lake, "1")
         await fleet.send([getattr(fleet, form)(READINGS), getattr(fleet, form)(READINGS)])
         assert await killed(world) == -signal.SIGKILL
-        await versions.point(lake, "2")
+        await model_versions.point(lake, "2")
     async with scorer(max_rows=MAX_ROWS):
         predictions = await published.of("v1", 2 * READINGS)
     assert [one.reading_no for one in predictions] == list(range(1, 2 * READINGS + 1))
     assert [one.version for one in predictions] == ["1"] * READINGS + ["2"] * READINGS
     assert predictions[READINGS].price == pytest.approx(
-        predictions[READINGS - 1].price * versions.factor_of("2"), rel=1e-4
+        predictions[READINGS - 1].price * model_versions.factor_of("2"), rel=1e-4
     )
     assert published.reader.doubles == 0
     outputs = await published.events()

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.integration.processes import life
 from tests.integration.scorer.conftest import stream_environment
+from tests.support.processes import life
 
 KILLS = 3
 READINGS = 1_000

@@ -9,9 +9,9 @@ from pydantic import SecretStr
 
 from services.emulator.event_hubs.faults import Fault
 from services.scorer.stream.lineage import Lineage, Place
-from shared.errors import HubRecreated, SettingsError
-from shared.hubs.clients import hub_created_at, producer_client
-from shared.hubs.resume import checkpoint_store
+from shared.service.errors import HubRecreated, SettingsError
+from shared.streams.event_hubs.checkpoint_store import checkpoint_store
+from shared.streams.event_hubs.clients import hub_created_at, producer_client
 from tests.conftest import PATIENCE_S
 
 

@@ -7,9 +7,9 @@ from azure.eventhub import EventData
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
-from shared.contract.bodies import ARROW, JSON, NDJSON
-from shared.hubs.clients import body_of, hub_created_at, producer_client
-from shared.hubs.predictions import property_of, source_created_at
+from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.predictions.reader import property_of, source_created_at
+from shared.streams.event_hubs.clients import body_of, hub_created_at, producer_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -7,13 +7,13 @@ from collections import Counter
 import aiohttp
 import pytest
 
-from services.scorer.loading import price_pricer
 from services.scorer.settings import ScorerSettings
-from shared.lake import open_lake
-from shared.processes.free_ports import free_port
+from shared.lake.client import open_lake
+from shared.pricing.loading import price_pricer
+from shared.service.processes.free_ports import free_port
 from tests.conftest import PATIENCE_S
-from tests.integration.scorer import versions
 from tests.integration.scorer.conftest import Fleet, Published, running
+from tests.support import model_versions
 
 KEY = {"Authorization": "Bearer fleetprice-dev-key"}
 FOCUS = {"make": "ford", "model": "focus", "year": 2017, "odometer_km": 45_000.0}
@@ -33,10 +33,10 @@ def settings(world):
 @pytest.fixture(scope="module")
 def prices():
     """What a focus costs by each version, to the penny."""
-    pricer = price_pricer(versions.SHIPPED)
+    pricer = price_pricer(model_versions.SHIPPED)
     columns = {field: [FOCUS.get(field)] for field in pricer.fields}
     (price,) = pricer.price(columns).price
-    return {name: price * versions.factor_of(name) for name in NAMES}
+    return {name: price * model_versions.factor_of(name) for name in NAMES}
 
 
 class Callers:
@@ -78,7 +78,7 @@ async def served_version(http):
 
 async def swap(lake, http, callers, fleet, version):
     """Point to `version`; returns once it serves and has been asked, with events sent meanwhile."""
-    await versions.point(lake, version)
+    await model_versions.point(lake, version)
     before = callers.answered[version]
     sent = 0
     while await served_version(http) != version or callers.answered[version] < before + 2:
@@ -95,8 +95,8 @@ async def test_swaps_under_load(world, settings, prices):
     sent = 0
     async with open_lake(settings) as lake:
         for name in NAMES:
-            await versions.store(lake, name, versions.made(name))
-        await versions.point(lake, "1")
+            await model_versions.store(lake, name, model_versions.made(name))
+        await model_versions.point(lake, "1")
         async with (
             running(settings),
             aiohttp.ClientSession(f"http://127.0.0.1:{settings.http_port}", headers=KEY) as http,
@@ -132,9 +132,9 @@ async def test_swaps_under_load(world, settings, prices):
 async def test_a_swap_is_shown(world, settings):
     """`GET /v1/models` names the version in service and since when; a refused one never appears there."""
     async with open_lake(settings) as lake:
-        await versions.store(lake, "1", versions.SHIPPED)
-        await versions.store(lake, "2", versions.made("2"))
-        await versions.point(lake, "1")
+        await model_versions.store(lake, "1", model_versions.SHIPPED)
+        await model_versions.store(lake, "2", model_versions.made("2"))
+        await model_versions.point(lake, "1")
         async with (
             running(settings.model_copy(update={"stream": False})),
             aiohttp.ClientSession(f"http://127.0.0.1:{settings.http_port}", headers=KEY) as http,
@@ -146,14 +146,14 @@ async def test_a_swap_is_shown(world, settings):
                     break
                 except aiohttp.ClientConnectorError:
                     await asyncio.sleep(0.05)
-            await versions.point(lake, "9")
+            await model_versions.point(lake, "9")
             metric = 'fleetprice_model_champion_refused{model="price"} 1.0'
             while True:
                 async with http.get("/metrics") as response:
                     if metric in await response.text():
                         break
             assert await served_version(http) == "1"
-            await versions.point(lake, "2")
+            await model_versions.point(lake, "2")
             while await served_version(http) != "2":
                 pass
             async with http.get("/v1/models") as response:

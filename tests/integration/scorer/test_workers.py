@@ -7,7 +7,7 @@ import signal
 import aiohttp
 
 from tests.conftest import PATIENCE_S
-from tests.integration.processes import environment_of, logged, process
+from tests.support.processes import environment_of, logged, process
 
 PARTITIONS = "0123"
 READINGS = 400

@@ -4,10 +4,10 @@ import msgspec
 import pytest
 from azure.eventhub import EventData
 
-from shared.contract.bodies import NDJSON
+from shared.codec.bodies import NDJSON
 from shared.contract.prediction import Prediction
-from shared.hubs.clients import body_of, content_type_of
-from shared.hubs.predictions import PredictionReader, ResumeToken
+from shared.predictions.reader import PredictionReader, ResumeToken
+from shared.streams.event_hubs.clients import body_of, content_type_of
 
 ROWS = 10
 

@@ -10,12 +10,12 @@ import pytest
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.simulator.__main__ import serve
-from services.simulator.recovery import keys_in
+from services.simulator.record.recovery import keys_in
 from services.simulator.settings import SimulatorSettings
-from shared.contract.bodies import BodyDecoder
+from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
-from shared.hubs.clients import consumer_client
-from shared.hubs.partition_stream import Gap, partition_events
+from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.conftest import PATIENCE_S
 
 PARTITIONS = 4

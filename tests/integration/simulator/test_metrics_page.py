@@ -3,7 +3,7 @@
 from prometheus_client import generate_latest
 
 from services.simulator.publisher import READINGS_SENT
-from tests.integration.promtool import assert_promtool_passes
+from tests.support.promtool import assert_promtool_passes
 
 
 async def test_promtool_finds_no_fault():

@@ -13,16 +13,16 @@ from services.emulator.event_hubs.faults import Fault
 from services.emulator.event_hubs.server import EventHubsServer
 from services.simulator.bad_bodies import bad_bodies
 from services.simulator.clock import epoch_us
-from services.simulator.events import Form, bad_event, events_of
-from services.simulator.fleet import draw_fleet
-from services.simulator.market import shipped_market
-from services.simulator.record import Intent
-from services.simulator.recovery import due_of
-from services.simulator.telemetry import Telemetry
-from shared.contract.bodies import BodyDecoder
+from services.simulator.encoder import Form, bad_event, events_of
+from services.simulator.record.partition_record import Intent
+from services.simulator.record.recovery import due_of
+from services.simulator.vehicles.fleet import draw_fleet
+from services.simulator.vehicles.market import shipped_market
+from services.simulator.vehicles.telemetry import Telemetry
+from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
-from shared.hubs.clients import body_of
-from shared.hubs.partition_key import partition_of
+from shared.streams.event_hubs.clients import body_of
+from shared.streams.partition_key import partition_of
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 VEHICLES = [index for index in range(40) if partition_of(f"s7-v{index:06d}", 4) == 2]

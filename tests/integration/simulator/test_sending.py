@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from services.simulator.bad_bodies import bad_bodies
-from services.simulator.runs import read_runs
-from shared.contract.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from services.simulator.record.runs import read_runs
+from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
 from shared.contract.columns import READING
-from shared.errors import HubRecreated, NeedsAttention
-from shared.hubs.clients import body_of, enqueued_us
-from shared.hubs.partition_key import partition_of
+from shared.service.errors import HubRecreated, NeedsAttention
+from shared.streams.event_hubs.clients import body_of, enqueued_us
+from shared.streams.partition_key import partition_of
 
 
 @pytest.mark.parametrize(

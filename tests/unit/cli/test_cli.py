@@ -5,9 +5,10 @@ import sys
 import pytest
 import structlog
 
-from services import cli, verbs
+from services.cli import __main__ as cli
+from services.cli import verbs
 from shared import __version__
-from shared.settings import variable_of
+from shared.service.settings import variable_of
 
 
 def run(capsys, *arguments):
@@ -100,7 +101,7 @@ def test_a_missing_extra_is_named_with_its_remedy(verb, package, extra):
     """A package that is not installed is not a traceback but the command that installs it."""
     code = (
         f"import sys; sys.modules[{package!r}] = None; "
-        f"from services.cli import main; sys.exit(main([{verb!r}]))"
+        f"from services.cli.__main__ import main; sys.exit(main([{verb!r}]))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     expected = f"fleetprice: {verb} needs the extra {extra}: pip install 'fleetprice[{extra}]'\n"
@@ -110,10 +111,10 @@ def test_a_missing_extra_is_named_with_its_remedy(verb, package, extra):
 def test_help_needs_no_service():
     """`fleetprice --help` answers at once: no service and no heavy package is imported for it."""
     code = (
-        "import sys; from services.cli import main; main(['--help']); "
+        "import sys; from services.cli.__main__ import main; main(['--help']); "
         "heavy = {'azure', 'pyarrow', 'numpy', 'aiohttp', 'pydantic'}; "
         "heavy &= {m.split('.')[0] for m in sys.modules}; "
-        "own = {'services.cli', 'services.verbs', 'services.verb_groups'}; "
+        "own = {'services.cli', 'services.cli.__main__', 'services.cli.verbs', 'services.cli.verb_groups'}; "
         "print([*heavy, *(m for m in sys.modules if m.startswith('services.') and m not in own)], "
         "file=sys.stderr)"
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from services.compaction.storage_options import options_of
-from shared.errors import SettingsError
+from shared.service.errors import SettingsError
 
 
 def named(storage, token=None):

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from dotenv import dotenv_values
 
-from bench.images.compose import NotSet, in_order, interpolated, services_of
-from services.emulator.config import read_config
-from shared.settings import DEVELOPMENT_KEYS, LOOPBACK, WorldSettings, read_settings, variable_of
+from services.emulator.event_hubs.config_file import read_config
+from shared.service.settings import DEVELOPMENT_KEYS, LOOPBACK, WorldSettings, read_settings, variable_of
+from tests.images.compose import NotSet, in_order, interpolated, services_of
 
 ROOT = Path(__file__).parents[3]
 OURS = {

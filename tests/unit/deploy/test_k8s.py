@@ -7,16 +7,16 @@ import subprocess
 
 import pytest
 
+from deploy.k8s.checks.kubectl import ROOT
 from services.emulator.settings import EmulatorSettings
 from services.ingest.settings import IngestSettings
 from services.scorer.settings import ScorerSettings
 from services.simulator.settings import SimulatorSettings
 from services.trainer.settings import TrainerSettings
-from shared.errors import SettingsError
-from shared.metrics import health_routes
-from shared.settings import read_settings
-from tests.manifests.kubectl import ROOT
-from tests.manifests.overlays import (
+from shared.service.errors import SettingsError
+from shared.service.metrics import health_routes
+from shared.service.settings import read_settings
+from tests.support.overlays import (
     EVERYWHERE,
     OVERLAYS,
     WORKLOADS,

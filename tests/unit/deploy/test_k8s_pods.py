@@ -3,12 +3,12 @@
 import pytest
 
 from services.ingest.settings import IngestSettings
-from services.scorer.rest import listener
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream import telemetry
 from services.simulator import __main__ as simulator
-from shared.hubs.receiving import RELEASE_GRACE_S
-from tests.manifests.overlays import (
+from shared.http import listener
+from shared.streams.event_hubs.shutdown import RELEASE_GRACE_S
+from tests.support.overlays import (
     EVERYWHERE,
     OVERLAYS,
     WORKLOADS,

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
+from deploy.k8s.checks.kubectl import ROOT
 from services.emulator.event_hubs.declared_hubs import FROM_THE_START, DeclaredHub
 from services.ingest.settings import IngestSettings
 from services.scorer.stream.telemetry import GROUP
-from shared.settings import WorldSettings
-from tests.manifests.kubectl import ROOT
-from tests.manifests.overlays import (
+from shared.service.settings import WorldSettings
+from tests.support.overlays import (
     MANIFESTS,
     OVERLAYS,
     config_of,

@@ -7,8 +7,8 @@ import pytest
 import structlog
 
 from services.ingest.commit import Committer
-from services.ingest.ranges import Cut
-from tests.unit.ingest.model import World
+from services.ingest.open_file import Cut
+from tests.support.ingest_model import World
 
 SCHEDULES = 150
 

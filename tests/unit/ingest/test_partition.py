@@ -9,15 +9,15 @@ import structlog
 
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.partition import PartitionPipeline, Start
-from services.ingest.roll import RollPolicy
-from shared.errors import GapUnexplained
-from shared.hubs.events import Event
-from shared.slot_chain.chain import find_heads
-from shared.slot_chain.footer import Footer
-from shared.slot_chain.parquet import encode, read_metadata
-from shared.slot_chain.root import make_root, root_of
-from shared.slot_chain.slot import HOUR_US, Lane
-from tests.unit.ingest.model import CONTRACT, CREATED_AT, ModelLake, Tick
+from services.ingest.roll_policy import RollPolicy
+from shared.lake.parquet import encode, read_metadata
+from shared.lake.slots.chain import find_heads
+from shared.lake.slots.footer import Footer
+from shared.lake.slots.root import make_root, root_of
+from shared.lake.slots.slot import HOUR_US, Lane
+from shared.service.errors import GapUnexplained
+from shared.streams.event import Event
+from tests.support.ingest_model import CONTRACT, CREATED_AT, ModelLake, Tick
 
 HOUR = 497_184
 SOURCE = Source("ticks", CREATED_AT, CONTRACT)

@@ -3,7 +3,7 @@
 import pytest
 
 from services.ingest.settings import IngestSettings
-from shared.errors import SettingsError
+from shared.service.errors import SettingsError
 
 
 def test_streams_are_landed_from_their_hubs():

@@ -4,7 +4,7 @@ import pytest
 
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
-from shared.errors import SettingsError
+from shared.service.errors import SettingsError
 
 HUBS = "Endpoint=sb://hubs.example;SharedAccessKeyName=one;SharedAccessKey=own;"
 # Nothing listens there: who asks the lake first never comes to the setting.

@@ -5,20 +5,21 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.scorer.pricing import Priced
 from services.scorer.settings import MAX_ROWS_LIMIT
 from services.scorer.stream.bodies import CARRIED, PredictionBodies
 from services.scorer.stream.chunks import chunk_of_event, chunks_of, without_lines_through
 from services.scorer.stream.decoding import Readings
 from services.scorer.stream.lineage import Place
 from services.scorer.stream.resume import Tail, start_after
-from shared.contract.arrow_bodies import write_stream
-from shared.contract.bodies import ARROW, JSON, NDJSON, BodyDecoder, Decoded
-from shared.contract.columns import PREDICTION, READING, batch_of
+from shared.codec.arrow_bodies import write_stream
+from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder, Decoded
+from shared.codec.record_batches import batch_of
+from shared.contract.columns import PREDICTION, READING
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
-from shared.errors import HubRecreated
-from shared.hubs.events import Event
+from shared.pricing.pricer import Priced
+from shared.service.errors import HubRecreated
+from shared.streams.event import Event
 
 AT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 MAX_EVENT_BYTES = 1_048_576

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from services.simulator.fleet import draw_fleet
-from services.simulator.market import shipped_market
-from services.simulator.telemetry import Telemetry
+from services.simulator.vehicles.fleet import draw_fleet
+from services.simulator.vehicles.market import shipped_market
+from services.simulator.vehicles.telemetry import Telemetry
 
 AT = np.datetime64("2026-01-05T08:00:00", "us")
 

@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from services.trainer.datasets.used_cars import from_table
 from services.trainer.ensemble import Recipe, grow
-from services.trainer.listings import from_table
-from services.trainer.parts import divide
+from services.trainer.split import divide
 from services.trainer.training import build
 
 MARKET = {"Alba": ("Uno", "Due Plus"), "borea": ("North 1", "South"), "Cirrus": ("Cloud", "Rain", "Mist")}

@@ -3,18 +3,18 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.trainer.automobile.automobiles import from_csv
 from services.trainer.automobile.cross_validation import FOLDS, judge
 from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.automobile.training import build
+from services.trainer.datasets.automobiles import from_csv
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
 from services.trainer.trees import decode_trees
-from shared.automobile import INPUTS, NUMBERS, WORDS
-from shared.errors import NeedsAttention
-from shared.model_manifest import decode_manifest
-from tests.unit.trainer.automobiles import automobiles_csv
+from shared.contract.automobile import INPUTS, NUMBERS, WORDS
+from shared.registry.manifest import decode_manifest
+from shared.service.errors import NeedsAttention
+from tests.support.automobiles_csv import automobiles_csv
 
 RECIPE = Recipe(trees=15)
 AT = datetime(2026, 1, 2, tzinfo=UTC)

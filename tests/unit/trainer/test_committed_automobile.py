@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.trainer.automobile.automobiles import read_automobiles
 from services.trainer.automobile.cross_validation import judge
 from services.trainer.automobile.ensemble import Recipe
+from services.trainer.datasets.automobiles import read_automobiles
 from services.trainer.session import Session
-from shared.model_manifest import decode_champion, decode_manifest
+from shared.registry.manifest import decode_champion, decode_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "automobile"

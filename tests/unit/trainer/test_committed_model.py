@@ -8,11 +8,11 @@ import onnxruntime as ort
 import pytest
 
 from services.trainer.accuracy import coverage_of, fifths
-from services.trainer.listings import CATEGORICAL, NUMERIC, read_listings
-from services.trainer.parts import divide
+from services.trainer.datasets.used_cars import CATEGORICAL, NUMERIC, read_listings
 from services.trainer.session import Session
+from services.trainer.split import divide
 from services.trainer.trees import decode_trees
-from shared.model_manifest import GOLDEN_RELATIVE_TOLERANCE, decode_champion, decode_manifest
+from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, decode_champion, decode_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "price"

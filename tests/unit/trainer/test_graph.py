@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from services.trainer.datasets.used_cars import CATEGORICAL, NUMERIC
 from services.trainer.features import withhold_at_random
-from services.trainer.listings import CATEGORICAL, NUMERIC
 from services.trainer.session import Session
 from services.trainer.trees import decode_trees
 

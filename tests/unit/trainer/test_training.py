@@ -9,8 +9,8 @@ from services.trainer import version_folder
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
-from shared.errors import ModelUnusable, NeedsAttention
-from shared.model_manifest import decode_manifest, encode_manifest
+from shared.registry.manifest import decode_manifest, encode_manifest
+from shared.service.errors import ModelUnusable, NeedsAttention
 
 
 def test_same_seed_same_model(version, build_market_version):

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.trainer.datasets.used_cars import INPUTS
 from services.trainer.features import FEATURE_INPUTS, mask_inputs, withhold, withhold_at_random
-from services.trainer.listings import INPUTS
 from services.trainer.trees import Trees, decode_trees, encode_trees, float32_at_most
 
 

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import aiohttp
 import pytest
 
-from services.scorer.automobile import AutomobilePricer
-from services.scorer.model import load_model
-from services.scorer.pricing import Pricer
-from services.scorer.registry import read_shipped
 from services.scorer.rest.app import make_app
-from services.scorer.rest.listener import serve_http
-from services.scorer.serving import ServedAutomobileModel, ServedModel
 from services.scorer.settings import ScorerSettings
+from shared.http.listener import serve_http
+from shared.pricing.automobile import ActiveAutomobileModel, AutomobilePricer
+from shared.pricing.model import load_model
+from shared.pricing.pricer import ActivePriceModel, Pricer
+from shared.registry.store import read_shipped
 
 KEY = {"Authorization": "Bearer fleetprice-dev-key"}
 # How a request begins that is written to a socket by hand.
@@ -73,13 +72,13 @@ def pricer():
 
 @pytest.fixture
 def served(pricer):
-    return ServedModel(pricer)
+    return ActivePriceModel(pricer)
 
 
 @pytest.fixture(scope="session")
 def automobile():
     """The second model, which answers /score."""
-    return ServedAutomobileModel(AutomobilePricer(load_model(read_shipped(None, "automobile"))))
+    return ActiveAutomobileModel(AutomobilePricer(load_model(read_shipped(None, "automobile"))))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import structlog
 
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
-from shared.errors import SettingsError
+from shared.service.errors import SettingsError
 
 
 def bearer(key):

@@ -7,11 +7,11 @@ from contextlib import suppress
 
 import pytest
 
-from services.emulator.certificate import own_certificate
+from services.emulator.tls.certificate import own_certificate
 from services.scorer.__main__ import serve
-from services.scorer.rest.connections import CUT_OFF, EXTRA
 from services.scorer.settings import ScorerSettings
-from shared.errors import SettingsError
+from shared.http.connections import CUT_OFF, EXTRA
+from shared.service.errors import SettingsError
 from tests.integration.scorer.rest.conftest import HEAD
 from tests.integration.scorer.rest.connections import ALIVE, answer_on, connected, ended
 

@@ -3,7 +3,7 @@
 import pytest
 
 import services.scorer.__main__  # noqa: F401 - declares what the stream counts
-from tests.integration.promtool import assert_promtool_passes
+from tests.support.promtool import assert_promtool_passes
 
 
 async def test_promtool_finds_no_fault(http, focus):

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from services.scorer.rest.entrance import REQUESTS
+from shared.http.middleware import REQUESTS
 from tests.integration.scorer.rest.conftest import HEAD
 
 SIZE = 300

@@ -11,7 +11,7 @@ import structlog
 
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
-from shared.errors import PortInUse
+from shared.service.errors import PortInUse
 from tests.integration.scorer.rest.conftest import HEAD
 
 FORM = "application/x-www-form-urlencoded"

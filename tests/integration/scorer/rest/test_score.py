@@ -3,13 +3,13 @@
 import aiohttp
 import pytest
 
-from services.scorer.automobile import AutomobilePricer
-from services.scorer.model import load_model
-from services.scorer.registry import read_shipped
 from services.scorer.rest.app import make_app
-from services.scorer.rest.listener import serve_http
-from services.scorer.serving import Served
 from services.scorer.settings import ScorerSettings
+from shared.http.listener import serve_http
+from shared.pricing.automobile import AutomobilePricer
+from shared.pricing.model import load_model
+from shared.registry.active_model import Served
+from shared.registry.store import read_shipped
 from tests.integration.scorer.rest.conftest import KEY, Http
 
 # The app's own request, word for word.

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.scorer.rest.connections import CUT_OFF
+from shared.http.connections import CUT_OFF
 from tests.integration.scorer.rest.conftest import HEAD
 from tests.integration.scorer.rest.connections import ALIVE, answer_on, connected, ended
 

@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from services.emulator.certificate import own_certificate
+from services.emulator.tls.certificate import own_certificate
 
 
 def serial_of(der):

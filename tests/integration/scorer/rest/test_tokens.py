@@ -6,7 +6,7 @@ import time
 import jwt
 import pytest
 
-from services.emulator.admin import AdminServer
+from services.emulator.admin.server import AdminServer
 from services.emulator.identity.issuer import Assignment, Issuer
 from services.emulator.identity.keys import ALGORITHM
 from services.emulator.identity.roles import Role

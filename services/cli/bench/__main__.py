@@ -1,0 +1,90 @@
+"""`fleetprice bench`: figures of whole services, each beside the floor measured in the same run."""
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from services.cli.bench.embedded_stack import Cores, World, embedded
+from services.cli.bench.figure import Figure, figure
+from services.cli.bench.http.laps import HTTP_LOADS, http_figure
+from services.cli.bench.hub_load import PARTITIONS, Load, evened
+from services.cli.bench.ingest.laps import floor_lap, ingest_lap
+from services.cli.bench.scorer.laps import SCORE_LOADS, score_figure
+from services.cli.bench.scorer.latency import LATENCIES, latency_figures
+from services.cli.bench.settings import BenchSettings
+from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.service.run import run_service
+
+_HEADER = f"{'figure':<24}{'ours':>12}{'floor':>12}{'ratio':>8}  unit, cores"
+
+# Events of a batch, and batches into each partition; the processes that share the partitions.
+_LOADS = {
+    "ingest_json": (JSON, 1, 2_500, 20, 1),
+    "ingest_ndjson": (NDJSON, 200, 10, 80, 1),
+    "ingest_arrow": (ARROW, 500, 4, 150, 1),
+    "ingest_two_workers": (JSON, 1, 2_500, 40, 2),
+}
+
+
+async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
+    """Measure figure after figure and print each, until done or told to stop."""
+    names = settings.names()
+    folder = Path(tempfile.mkdtemp(prefix="fleetprice-bench-"))
+    try:
+        async with embedded(folder) as world:
+            if not settings.as_json:
+                _say(_HEADER)
+            async for one in _figures(world, settings, names):
+                _say(json.dumps(one.as_dict()) if settings.as_json else _row(one))
+                if stop.is_set():
+                    return
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def _figures(world: World, settings: BenchSettings, names: list[str]) -> AsyncIterator[Figure]:
+    for name in names:
+        if name in LATENCIES:
+            for one in await latency_figures(world, low_latency=LATENCIES[name]):
+                yield one
+            continue
+        if name in SCORE_LOADS:
+            yield await score_figure(world, name, settings.rounds, settings.scale, settings.prefetch)
+            continue
+        if name in HTTP_LOADS:
+            yield await http_figure(world, name, settings.rounds, settings.scale)
+            continue
+        content_type, pack, events, batches, processes = _LOADS[name]
+        wanted = max(2, round(batches * settings.scale))
+        load = Load(name, content_type, pack, events, evened(events * pack, wanted))
+        cores = Cores.of(processes)
+        world.program.hold(cores.serving)
+        ours, floors = [], []
+        for number in range(settings.rounds):
+            hub = f"{name.replace('_', '-')}-{number}"
+            async with world.hub(hub, PARTITIONS):
+                ours.append(await ingest_lap(world, hub, load, settings.prefetch, processes))
+                floors.append(await floor_lap(world, hub, load, settings.prefetch, processes))
+        yield figure(name, ours, floors, processes, has_own_cores=cores.serving.isdisjoint(cores.measured))
+
+
+def _row(one: Figure) -> str:
+    return f"{one.name:<24}{one.rate:>12,.0f}{one.floor:>12,.0f}{one.ratio:>8.0%}  {one.unit}, {one.cores}"
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - what was asked for
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Run the benchmark; the exit code."""
+    return run_service(BenchSettings, overrides, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

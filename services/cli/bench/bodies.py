@@ -1,0 +1,50 @@
+"""What the hub is filled with: readings of a fleet, in each of the forms that an event can have (pure)."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from shared.codec.arrow_bodies import write_stream
+from shared.codec.bodies import ARROW
+from shared.codec.record_batches import batch_of
+from shared.contract.columns import READING
+from shared.contract.reading import Reading
+
+_STARTED_AT = datetime(2026, 5, 1, tzinfo=UTC)
+_MAKES = (("ford", "Focus"), ("vauxhall", "Corsa"), ("toyota", "Yaris"), ("bmw", "3 Series"))
+
+
+def readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
+    """Readings number `first` on of a fleet that takes turns; 300 bytes each as JSON."""
+    made = []
+    for number in range(first, first + count):
+        vehicle, turn = number % vehicles, number // vehicles
+        make, model = _MAKES[vehicle % len(_MAKES)]
+        made.append(
+            Reading(
+                vehicle_id=f"s1-v{vehicle:06d}",
+                reading_no=turn + 1,
+                reading_at=_STARTED_AT + timedelta(milliseconds=number),
+                make=make,
+                model=model,
+                year=2010 + vehicle % 12,
+                transmission="manual",
+                fuel_type="petrol",
+                engine_l=1.0 + vehicle % 3 * 0.5,
+                odometer_km=45_000.5 + vehicle * 7 + turn * 0.013,
+                rated_consumption_l_100km=5.2,
+                speed_kmh=round(number % 1300 * 0.1, 1),
+                latitude=51.5 + number % 997 * 0.00013,
+                longitude=-0.1 + number % 991 * 0.00017,
+                dtc_count=0,
+            )
+        )
+    return made
+
+
+def body(content_type: str, first: int, count: int) -> bytes:
+    """One event's body: readings number `first` on."""
+    packed = readings(first, count)
+    if content_type == ARROW:
+        return write_stream(batch_of(READING, packed, [None] * count).select(READING.schema.names))
+    return b"\n".join(map(msgspec.json.encode, packed))

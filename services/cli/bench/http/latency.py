@@ -1,0 +1,191 @@
+"""How long callers of the scorer's HTTP wait: at a fixed rate, and when far too many ask at once.
+
+`python -m services.cli.bench.http.latency` prints milliseconds, of the unchanged scorer beside the bare
+handler of `services.cli.bench.http.floor`, each on the first core; what asks has the others. Only a quiet
+machine tells anything. At a fixed rate requests leave when they are due (at random, on average `RATE` a
+second) whatever became of those before them, and a latency counts from when its request was due.
+
+Then it finds how many requests under way the scorer answers in MAX_WAIT_S, and has two and four times as many
+callers ask, each again at once when it is answered or refused: what the accepted wait, and the refused.
+"""
+
+import asyncio
+import os
+import random
+import select
+import socket
+import tempfile
+import time
+from collections import deque
+from pathlib import Path
+
+from services.cli.bench.embedded_stack import Cores, World, embedded
+from services.cli.bench.figure import percentile
+from services.cli.bench.http.laps import bare_handler, scorer
+from services.cli.bench.http.requests import DONE, HEAD_END, is_whole, price_request
+
+RATE, SECONDS, WARM_UP_S = 500, 20.0, 2.0
+CONNECTIONS = 64
+MAX_WAIT_S = 0.05
+CAPACITY_CALLERS, FLOOD_WARM_UP_S, FLOOD_SECONDS = 32, 1.0, 5.0
+REQUEST = price_request()
+
+
+class OpenLoop:
+    """Sends on whichever connection is free; one more than there are is a wait that counts."""
+
+    def __init__(self, port: int) -> None:
+        self._free = deque(connected(port) for _ in range(CONNECTIONS))
+        self._asked: dict[socket.socket, tuple[float, bytes]] = {}
+        self.latencies_ms: list[float] = []
+
+    def run(self, rate: float, seconds: float) -> None:
+        """`select` waits to the microsecond, where an event loop's timers are good for a millisecond."""
+        gaps = random.Random(1)
+        started_s = due_s = time.perf_counter()
+        while due_s < started_s + seconds or self._asked:
+            now_s = time.perf_counter()
+            if due_s <= now_s and self._free and due_s < started_s + seconds:
+                self._ask(due_s)
+                due_s += gaps.expovariate(rate)
+                continue
+            can_ask = self._free and due_s < started_s + seconds
+            self._hear(max(0.0, due_s - now_s) if can_ask else None)
+
+    def _ask(self, due_s: float) -> None:
+        connection = self._free.popleft()
+        connection.sendall(REQUEST)
+        self._asked[connection] = (due_s, b"")
+
+    def _hear(self, timeout_s: float | None) -> None:
+        for connection in select.select(list(self._asked), [], [], timeout_s)[0]:
+            due_s, heard = self._asked[connection]
+            heard += connection.recv(65_536)
+            if not is_whole(heard):
+                self._asked[connection] = (due_s, heard)
+                continue
+            assert heard.startswith(DONE), heard
+            self.latencies_ms.append((time.perf_counter() - due_s) * 1e3)
+            del self._asked[connection]
+            self._free.append(connection)
+
+    def close(self) -> None:
+        for one in self._free:
+            one.close()
+
+
+class Flood:
+    """What those waited that were accepted, and those that were refused."""
+
+    def __init__(self, callers: int) -> None:
+        self.callers = callers
+        self.accepted_ms: list[float] = []
+        self.refused_ms: list[float] = []
+
+    def run(self, port: int, seconds: float) -> None:
+        ready = select.epoll()
+        asked: dict[int, tuple[socket.socket, float]] = {}
+        for one in [connected(port) for _ in range(self.callers)]:
+            ready.register(one, select.EPOLLIN)
+            asked[one.fileno()] = (one, time.perf_counter())
+            one.sendall(REQUEST)
+        counts_from_s = time.perf_counter() + FLOOD_WARM_UP_S
+        end_s = counts_from_s + seconds
+        while asked:
+            for descriptor, _event in ready.poll():
+                connection, asked_s = asked.pop(descriptor)
+                self._note(connection, asked_s, counts_from_s)
+                if (now_s := time.perf_counter()) < end_s:
+                    asked[descriptor] = (connection, now_s)
+                    connection.sendall(REQUEST)
+                else:
+                    connection.close()
+        ready.close()
+
+    def _note(self, connection: socket.socket, asked_s: float, counts_from_s: float) -> None:
+        answer = connection.recv(65_536)
+        while not is_whole(answer):
+            answer += connection.recv(65_536)
+        waited_ms = (time.perf_counter() - asked_s) * 1e3
+        is_accepted = answer.startswith(DONE)
+        if not is_accepted:
+            assert answer.startswith(b"HTTP/1.1 503 "), answer
+            assert b"\r\nRetry-After: 1\r\n" in answer.partition(HEAD_END)[0], answer
+        if asked_s >= counts_from_s:
+            (self.accepted_ms if is_accepted else self.refused_ms).append(waited_ms)
+
+    @property
+    def refused(self) -> float:
+        """The share that was."""
+        return len(self.refused_ms) / (len(self.accepted_ms) + len(self.refused_ms))
+
+
+def connected(port: int) -> socket.socket:
+    one = socket.create_connection(("127.0.0.1", port))
+    one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return one
+
+
+def at_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
+    """Latencies of a whole run, after a warm-up that does not count."""
+    loop = OpenLoop(port)
+    loop.run(rate, WARM_UP_S)
+    loop.latencies_ms.clear()
+    loop.run(rate, seconds)
+    loop.close()
+    return loop.latencies_ms
+
+
+def flooded(port: int, callers: int, seconds: float = FLOOD_SECONDS) -> Flood:
+    flood = Flood(callers)
+    flood.run(port, seconds)
+    return flood
+
+
+def show_steady(latencies_ms: dict[str, list[float]]) -> None:
+    for percent in (50, 99):
+        ours, bare = (percentile(latencies_ms[kind], percent) for kind in ("ours", "bare"))
+        print(f"http_{RATE}_p{percent:<13}{ours:>8.2f}{bare:>8.2f}  ms at {RATE} requests/s")
+
+
+def show_flood(times: int, ours: Flood, bare: Flood) -> None:
+    figures = [percentile(ours.accepted_ms, 50), percentile(ours.accepted_ms, 99)]
+    about = f"ms of the accepted, p50 and p99 of ours, p99 of the bare handler; {ours.callers} callers"
+    bare_ms = percentile(bare.accepted_ms, 99)
+    print(f"http_flood_{times}x        {figures[0]:>8.1f}{figures[1]:>8.1f}{bare_ms:>8.1f}  {about}")
+    if len(ours.refused_ms) > 1:
+        refused_ms = (percentile(ours.refused_ms, 50), percentile(ours.refused_ms, 99))
+        print(
+            f"http_refused_{times}x      {refused_ms[0]:>8.1f}{refused_ms[1]:>8.1f}          ms of the "
+            f"{ours.refused:.0%} refused (503, Retry-After), p50 and p99"
+        )
+
+
+async def measure(world: World) -> None:
+    cores = Cores.of(1)
+    os.sched_setaffinity(0, cores.serving)
+    world.program.hold(cores.serving)
+    async with (
+        # The bound on connections would refuse most of them before the overload is what is measured.
+        scorer(world, cores, SCORER_MAX_CONNECTIONS=10_000) as (_, ours),
+        bare_handler(world, cores) as (_, bare),
+    ):
+        ports = {"ours": ours, "bare": bare}
+        show_steady({kind: at_fixed_rate_ms(port, RATE, SECONDS) for kind, port in ports.items()})
+        lap = flooded(ours, CAPACITY_CALLERS)
+        rate = len(lap.accepted_ms) / FLOOD_SECONDS
+        print(f"http_capacity       {rate:>8,.0f}          requests/s, {CAPACITY_CALLERS} callers")
+        for times in (2, 4):
+            callers = round(rate * MAX_WAIT_S * times)
+            show_flood(times, flooded(ours, callers), flooded(bare, callers))
+
+
+async def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="fleetprice-http-") as folder:
+        async with embedded(Path(folder)) as world:
+            await measure(world)
+    print(f"{os.cpu_count()} cores, {time.strftime('%F')}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

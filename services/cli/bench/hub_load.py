@@ -1,0 +1,77 @@
+"""Fills a hub through the unmodified SDK: the same number of events in every partition, known beforehand."""
+
+import asyncio
+from dataclasses import dataclass
+from math import ceil
+
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubProducerClient
+
+from services.cli.bench.bodies import body
+
+PARTITIONS = 4
+# A batch is encoded once and sent several times: filling a hub must not take longer than reading it.
+_SENDS_A_BATCH = 10
+_MOST_FILE_ROWS = 150_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`batches` sends of `events` events of `pack` readings, into each partition."""
+
+    name: str
+    content_type: str
+    pack: int
+    events: int
+    batches: int
+
+    @property
+    def files_a_partition(self) -> int:
+        """At least two: the last commit has nothing beside it that goes on, the others have."""
+        return files_for(self.events * self.pack, self.batches)
+
+    @property
+    def events_a_partition(self) -> int:
+        return self.events * self.batches
+
+    @property
+    def rows_a_partition(self) -> int:
+        return self.events_a_partition * self.pack
+
+    @property
+    def readings(self) -> int:
+        return self.rows_a_partition * PARTITIONS
+
+
+def files_for(batch_rows: int, batches: int) -> int:
+    """Files of which none is so large that ingest would close it before its last row for want of memory."""
+    return max(2, ceil(batch_rows * batches / _MOST_FILE_ROWS))
+
+
+def evened(batch_rows: int, batches: int) -> int:
+    """As many batches or a few more, so that all files of a partition are of the same size."""
+    files = files_for(batch_rows, batches)
+    while batches % files:
+        batches += 1
+        files = files_for(batch_rows, batches)
+    return batches
+
+
+async def fill(event_hubs: str, hub: str, load: Load) -> None:
+    """Send all of the load."""
+    client = EventHubProducerClient.from_connection_string(event_hubs, eventhub_name=hub)
+    async with client:
+        await asyncio.gather(*(_fill_partition(client, partition, load) for partition in range(PARTITIONS)))
+
+
+async def _fill_partition(client: EventHubProducerClient, partition: int, load: Load) -> None:
+    first = partition * load.rows_a_partition
+    for sent in range(0, load.batches, _SENDS_A_BATCH):
+        batch = await client.create_batch(partition_id=str(partition))
+        for number in range(load.events):
+            event = EventData(body(load.content_type, first + number * load.pack, load.pack))
+            event.content_type = load.content_type
+            batch.add(event)
+        first += load.events * load.pack
+        for _ in range(min(_SENDS_A_BATCH, load.batches - sent)):
+            await client.send_batch(batch)

@@ -1,0 +1,106 @@
+"""One lap: everything in the hub, once, by ours or by the bare SDK.
+
+The hub is filled while the measured process stands still with its links open and its partitions claimed, so
+that neither start-up nor sending is in a figure. Its clock runs from when it goes on until the last reading
+is in a committed file; the floor's from its first event, which leaves it nothing to open.
+"""
+
+import asyncio
+import json
+import signal
+import time
+from datetime import datetime
+from typing import Any
+
+from services.cli.bench.embedded_stack import Cores, World
+from services.cli.bench.figure import Lap
+from services.cli.bench.hub_load import PARTITIONS, Load, fill
+from services.cli.bench.measured_process import Program
+
+# As `fleetprice up` has it: balancing goes on while it is measured, and costs its share.
+_BALANCING_S, _SETTLED_S = 2.0, 5.0
+_LOOK_S = 0.02
+
+
+async def floor_lap(world: World, hub: str, load: Load, prefetch: int, processes: int) -> Lap:
+    """The bare SDK in as many processes, each with its share of the partitions."""
+    share = PARTITIONS // processes
+    laps = await asyncio.gather(
+        *(
+            _one_floor(
+                world, hub, load, prefetch, list(range(n * share, (n + 1) * share)), Cores.of(processes)
+            )
+            for n in range(processes)
+        )
+    )
+    took_s = max(end for _, end, _ in laps) - min(start for start, _, _ in laps)
+    return Lap(load.readings, took_s, sum(cpu_s for _, _, cpu_s in laps))
+
+
+async def _one_floor(
+    world: World, hub: str, load: Load, prefetch: int, partitions: list[int], cores: Cores
+) -> tuple[float, float, float]:
+    names = ",".join(map(str, partitions))
+    arguments = [hub, names, str(load.events_a_partition * len(partitions)), str(prefetch)]
+    log = world.folder / f"floor-{partitions[0]}.log"
+    async with Program(
+        "services.cli.bench.ingest.sdk_floor", arguments, world.variables(), log, cores.measured
+    ) as program:
+        started, finished = await program.told("started"), await program.told("finished")
+    return started["clock_s"], finished["clock_s"], finished["cpu_s"] - started["cpu_s"]
+
+
+async def ingest_lap(world: World, hub: str, load: Load, prefetch: int, workers: int) -> Lap:
+    """Ours from the hub to committed files, by the unchanged `python -m services.ingest`."""
+    file_system = f"bench-{hub}"
+    variables = world.variables(
+        FILE_SYSTEM=file_system,
+        TELEMETRY_HUB=hub,
+        BALANCING_INTERVAL_S=_BALANCING_S,
+        INGEST_STREAMS="telemetry",
+        INGEST_WORKERS=workers,
+        INGEST_PREFETCH=prefetch,
+        INGEST_ROLL_MAX_ROWS=load.rows_a_partition // load.files_a_partition,
+        INGEST_ROLL_MAX_BYTES=2**30,
+        INGEST_ROLL_MAX_AGE_S=3_600,
+    )
+    log = world.folder / f"{hub}.log"
+    cores = Cores.of(workers)
+    async with (
+        world.file_system(file_system),
+        Program("services.ingest", [], variables, log, cores.measured) as program,
+    ):
+        await settled(program)
+        program.send(signal.SIGSTOP)
+        await fill(world.event_hubs, hub, load)
+        before, started_s = program.usage(), time.time()
+        program.send(signal.SIGCONT)
+        ended_s = await _landed(program, load.readings)
+        return Lap(load.readings, ended_s - started_s, program.usage().cpu_s - before.cpu_s)
+
+
+async def settled(program: Program) -> None:
+    """Wait until all partitions are owned and have stayed where they are for a while."""
+    await program.logged("partition_opened")
+    quiet_since_s, opened = time.monotonic(), 0
+    while opened < PARTITIONS or time.monotonic() - quiet_since_s < _SETTLED_S:
+        now = len(_events(program, "partition_opened"))
+        if now != opened:
+            quiet_since_s, opened = time.monotonic(), now
+        await asyncio.sleep(_LOOK_S)
+        program.usage()  # raises where it ended
+
+
+async def _landed(program: Program, readings: int) -> float:
+    """When, by the program's own log, the last reading was in a committed file; seconds since the epoch."""
+    while True:
+        committed = _events(program, "file_committed")
+        if sum(one["rows"] for one in committed) >= readings:
+            return max(datetime.fromisoformat(one["timestamp"]).timestamp() for one in committed)
+        await asyncio.sleep(_LOOK_S)
+        program.usage()
+
+
+def _events(program: Program, name: str) -> list[dict[str, Any]]:
+    lines = program.log.read_bytes().splitlines()
+    return [said for line in lines if line.startswith(b"{") and (said := json.loads(line))["event"] == name]

@@ -1,0 +1,105 @@
+"""Ingest catching up on many partitions of events as large as there are: what it holds resident at most.
+
+`python -m services.cli.bench.ingest.large_events` exits with code 1 where that was more than its limit.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubProducerClient
+
+from services.cli.bench.bodies import body
+from services.cli.bench.embedded_stack import World, embedded
+from services.cli.bench.measured_process import Program
+from shared.codec.bodies import NDJSON
+
+HUB, FILE_SYSTEM = "large", "large"
+MAX_RESIDENT_BYTES = 2**30
+_MB = 2**20
+MAX_BODY_BYTES = 1_000_000
+_MOST_READINGS = 3_000  # as lines, 1 MB
+_LOOK_S = 0.5
+
+
+async def catch_up(partitions: int, events: int, readings: int, variables: dict[str, str]) -> int:
+    """Run it, with so many readings in each event, none for one that cannot be decoded; the exit code."""
+    made = body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-large-")))
+        world = await stack.enter_async_context(embedded(folder))
+        await stack.enter_async_context(world.hub(HUB, partitions))
+        await stack.enter_async_context(world.file_system(FILE_SYSTEM))
+        await _fill(world, partitions, events, made)
+        program = await stack.enter_async_context(
+            Program("services.ingest", [], {**_variables(world), **variables}, folder / "ingest.log")
+        )
+        await _all_landed(program, partitions * events * max(1, readings))
+        used = program.usage()
+    print(
+        f"{partitions} partitions of {events} events of {len(made):,} bytes, "
+        f"{partitions * events * len(made) / _MB:,.0f} MB: "
+        f"peak {used.peak_bytes / _MB:.0f} MB, {used.cpu_s:.1f} CPU s",
+        flush=True,
+    )
+    return int(used.peak_bytes > MAX_RESIDENT_BYTES)
+
+
+def _variables(world: World) -> dict[str, str]:
+    return dict(
+        world.variables(
+            FILE_SYSTEM=FILE_SYSTEM,
+            TELEMETRY_HUB=HUB,
+            BALANCING_INTERVAL_S=1,
+            INGEST_STREAMS="telemetry",
+            INGEST_ROLL_MAX_AGE_S=5,
+            INGEST_CONSUMER_GROUP="ingest",
+        )
+    )
+
+
+async def _fill(world: World, partitions: int, events: int, made: bytes) -> None:
+    client = EventHubProducerClient.from_connection_string(world.event_hubs, eventhub_name=HUB)
+    async with client:
+        for partition in range(partitions):
+            for _ in range(events):
+                event = EventData(made)
+                event.content_type = NDJSON
+                await client.send_batch([event], partition_id=str(partition))
+
+
+async def _all_landed(program: Program, records: int) -> None:
+    """Wait until the log tells of files with every record, as rows or as dead letters."""
+    await program.logged("partition_opened")
+    while _records_in(program.log) < records:
+        program.usage()
+        await asyncio.sleep(_LOOK_S)
+
+
+def _records_in(log: Path) -> int:
+    said = [json.loads(line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
+    return sum(one["rows"] + one["bad"] for one in said if one["event"] == "file_committed")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.cli.bench.ingest.large_events", description=__doc__
+    )
+    parser.add_argument("--partitions", type=int, default=32)
+    parser.add_argument("--events", type=int, default=24, help="to each partition")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of ingest")
+    given = parser.parse_args()
+    variables = dict(one.split("=", 1) for one in given.set)
+    return max(
+        asyncio.run(catch_up(given.partitions, given.events, readings, variables))
+        for readings in (_MOST_READINGS, 0)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

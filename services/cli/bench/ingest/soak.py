@@ -1,0 +1,135 @@
+"""Ingest under a steady load for as long as you like: what it holds resident, over time.
+
+`python -m services.cli.bench.ingest.soak --minutes 30` prints a line a minute and exits with code 1 where it
+held more than its limit or grew more than 1 % over the last half. Growth is between medians of the first and
+the last third of that half, for a garbage-collected heap breathes.
+"""
+
+import argparse
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure.eventhub import EventData, EventDataBatch
+from azure.eventhub.aio import EventHubProducerClient
+
+from services.cli.bench.bodies import body
+from services.cli.bench.embedded_stack import World, embedded
+from services.cli.bench.measured_process import Program
+from shared.codec.bodies import JSON
+
+HUB, FILE_SYSTEM = "soak", "soak"
+MAX_RESIDENT_BYTES, MAX_GROWTH = 2**30, 0.01
+_SAMPLE_S = 2.0
+_MB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What ingest held, so long after the load began."""
+
+    at_s: float
+    resident_bytes: int
+
+
+def growth(samples: Sequence[Sample]) -> float:
+    """By which part the resident memory grew over the last half."""
+    settled = samples[len(samples) // 2 :]
+    third = max(1, len(settled) // 3)
+    before, after = (
+        statistics.median(one.resident_bytes for one in part) for part in (settled[:third], settled[-third:])
+    )
+    return after / before - 1
+
+
+async def soak(minutes: float, partitions: int, rate: int) -> int:
+    """Run it; the exit code."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-soak-")))
+        world = await stack.enter_async_context(embedded(folder))
+        await stack.enter_async_context(world.hub(HUB, partitions))
+        await stack.enter_async_context(world.file_system(FILE_SYSTEM))
+        program = await stack.enter_async_context(
+            Program("services.ingest", [], _variables(world), folder / "ingest.log")
+        )
+        await program.logged("partition_opened")
+        stop = asyncio.Event()  # for the SDK may swallow a cancellation
+        sending = asyncio.create_task(_send(world, partitions, rate, stop))
+        try:
+            samples = await _watch(program, minutes * 60, sending)
+            peak = program.usage().peak_bytes
+        finally:
+            stop.set()
+            await asyncio.wait([sending])
+    grown = growth(samples)
+    print(f"{partitions} partitions, {rate} events/s: peak {peak / _MB:.0f} MB, grown {grown:+.2%}")
+    return int(peak > MAX_RESIDENT_BYTES or grown > MAX_GROWTH)
+
+
+def _variables(world: World) -> dict[str, str]:
+    return dict(
+        world.variables(
+            FILE_SYSTEM=FILE_SYSTEM,
+            TELEMETRY_HUB=HUB,
+            BALANCING_INTERVAL_S=1,
+            INGEST_STREAMS="telemetry",
+            INGEST_ROLL_MAX_AGE_S=20,
+        )
+    )
+
+
+async def _send(world: World, partitions: int, rate: int, stop: asyncio.Event) -> None:
+    """A batch to one partition after the other, each a second's worth, all of them in a second."""
+    client = EventHubProducerClient.from_connection_string(world.event_hubs, eventhub_name=HUB)
+    async with client:
+        batches = [
+            await _batch(client, partition, max(1, rate // partitions)) for partition in range(partitions)
+        ]
+        started_s, sent = time.monotonic(), 0
+        while not stop.is_set():
+            for batch in batches:
+                await client.send_batch(batch)
+                sent += 1
+                due_s = started_s + sent / partitions
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+
+
+async def _batch(client: EventHubProducerClient, partition: int, events: int) -> EventDataBatch:
+    batch = await client.create_batch(partition_id=str(partition))
+    for number in range(events):
+        event = EventData(body(JSON, partition * events + number, 1))
+        event.content_type = JSON
+        batch.add(event)
+    return batch
+
+
+async def _watch(program: Program, seconds: float, sending: asyncio.Task[None]) -> list[Sample]:
+    samples: list[Sample] = []
+    started_s = time.monotonic()
+    while (at_s := time.monotonic() - started_s) < seconds:
+        if sending.done():
+            sending.result()
+        samples.append(Sample(at_s, program.usage().resident_bytes))
+        if len(samples) == 1 or at_s // 60 > samples[-2].at_s // 60:
+            print(f"{at_s / 60:6.1f} min {samples[-1].resident_bytes / _MB:8.0f} MB", flush=True)
+        await asyncio.sleep(_SAMPLE_S)
+    return samples
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.cli.bench.ingest.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--partitions", type=int, default=32)
+    parser.add_argument("--rate", type=int, default=3_200, help="events a second, over all partitions")
+    given = parser.parse_args()
+    return asyncio.run(soak(given.minutes, given.partitions, given.rate))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

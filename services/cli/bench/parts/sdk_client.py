@@ -1,0 +1,81 @@
+"""The unmodified SDK at its best: what a client in Python can reach. Speaks like raw_client.py."""
+
+import argparse
+import asyncio
+import json
+import time
+
+import uvloop
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
+
+from services.cli.bench.parts.raw_client import BODY_BYTES, wait_for_go
+from shared.service.tasks import cancel_until_done
+
+BATCH, PREFETCH = 1000, 5000
+
+
+async def send(connection: str, hub: str, partition: str, events: int) -> float:
+    body = b"z" * BODY_BYTES
+    producer = EventHubProducerClient.from_connection_string(connection, eventhub_name=hub)
+    async with producer:
+        await producer.send_batch([EventData(body)], partition_id=partition)
+        wait_for_go()
+        start_s = time.perf_counter()
+        for _ in range(events // BATCH):
+            batch = await producer.create_batch(partition_id=partition)
+            for _ in range(BATCH):
+                batch.add(EventData(body))
+            await producer.send_batch(batch)
+        return time.perf_counter() - start_s
+
+
+async def receive(connection: str, hub: str, partition: str, events: int) -> float:
+    """From the first event on: what opening the link takes is no throughput."""
+    done = asyncio.Event()
+    times_s: list[float] = []
+    count = 0
+
+    async def take(_: PartitionContext, received: list[EventData]) -> None:
+        nonlocal count
+        count += len(received)
+        times_s.append(time.perf_counter())
+        if count >= events:
+            done.set()
+
+    consumer = EventHubConsumerClient.from_connection_string(
+        connection, consumer_group="$Default", eventhub_name=hub
+    )
+    wait_for_go()
+    async with consumer:
+        reading = asyncio.create_task(
+            consumer.receive_batch(
+                take,
+                partition_id=partition,
+                starting_position="-1",
+                prefetch=PREFETCH,
+                max_batch_size=PREFETCH,
+            )
+        )
+        await done.wait()
+        await cancel_until_done(reading)
+    return times_s[-1] - times_s[0]
+
+
+async def work() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.cli.bench.parts.sdk_client", description=__doc__
+    )
+    parser.add_argument("work", choices=("send", "receive"))
+    parser.add_argument("--connection", required=True)
+    parser.add_argument("--hub", required=True)
+    parser.add_argument("--partition", required=True)
+    parser.add_argument("--events", type=int, required=True)
+    asked = parser.parse_args()
+    do = send if asked.work == "send" else receive
+    took_s = await do(asked.connection, asked.hub, asked.partition, asked.events)
+    print(json.dumps({"events": asked.events, "took_s": took_s}))
+
+
+if __name__ == "__main__":
+    uvloop.run(work())

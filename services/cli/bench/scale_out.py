@@ -1,0 +1,150 @@
+"""More ingest and scorer processes in a running stack under load, then one less: how fast partitions move.
+
+`python -m services.cli.bench.scale_out` starts `fleetprice up`, adds a second and a third process of each
+service, kills the second ones (-9), and has `up` drain and verify at its end. Its last line is one object;
+exit code 1 where a reading was lost or doubled, or where partitions took longer than --limit to move.
+
+A process that joins is noticed at the next balancing of each (`--interval`), and takes one partition at each.
+What a killed one owned is free once its claims expired (`--expiry`); the next balancing of another takes it.
+"""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+from azure.eventhub import parse_connection_string
+
+from services.cli.bench.measured_process import Program
+from shared.service.settings import WorldSettings
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
+
+# The hub's name and the group that each service reads it with.
+_READERS = {"ingest": ("telemetry", "ingest"), "scorer": ("telemetry", "scorer")}
+_PARTITIONS = 4
+_SETTLED_S, _LOOK_S, _GIVEN_UP_S = 5.0, 0.1, 60.0
+
+Owners = Mapping[str, str]  # partition → owner, of the claims that stand
+Moves = dict[str, dict[str, float]]
+
+
+class Claims:
+    """Who owns what, as every process reads it: in the blobs of the checkpoint container."""
+
+    def __init__(self, store: ResumingCheckpointStore, namespace: str, expiry_s: float) -> None:
+        self._store = store
+        self._namespace = namespace
+        self._expiry_s = expiry_s
+
+    async def of(self, service: str) -> Owners:
+        """The claims of one service that were renewed within the expiry."""
+        claims = await self._store.list_ownership(self._namespace, *_READERS[service])
+        fresh_s = time.time() - self._expiry_s
+        return {
+            claim["partition_id"]: claim["owner_id"]
+            for claim in claims
+            if claim["owner_id"] and claim["last_modified_time"] > fresh_s
+        }
+
+    async def until(self, is_so: Callable[[Owners], bool]) -> dict[str, float]:
+        """Service → seconds until its claims are as wanted. Raises TimeoutError where that takes too long."""
+        took_s: dict[str, float] = {}
+        started_s = time.monotonic()
+        async with asyncio.timeout(_GIVEN_UP_S):
+            while len(took_s) < len(_READERS):
+                for service in _READERS.keys() - took_s.keys():
+                    if is_so(await self.of(service)):
+                        took_s[service] = round(time.monotonic() - started_s, 1)
+                await asyncio.sleep(_LOOK_S)
+        return took_s
+
+
+def shared_by(processes: int) -> Callable[[Owners], bool]:
+    """Whether every partition is owned, and by so many processes, none of which has two more than another."""
+
+    def is_so(owners: Owners) -> bool:
+        shares = Counter(owners.values()).values()
+        return len(owners) == _PARTITIONS and len(shares) == processes and max(shares) - min(shares) <= 1
+
+    return is_so
+
+
+async def moves(stack: AsyncExitStack, claims: Claims, world: Mapping[str, str], folder: Path) -> Moves:
+    """What happened → service → seconds until its partitions were evenly shared among those that live."""
+
+    async def join(number: int) -> list[Program]:
+        programs = [
+            Program(f"services.{service}", [], world, folder / f"{service}-{number}.log")
+            for service in _READERS
+        ]
+        return [await stack.enter_async_context(program) for program in programs]
+
+    await claims.until(shared_by(1))
+    second = await join(2)
+    moved_s = {"second": await claims.until(shared_by(2))}
+    await join(3)
+    moved_s["third"] = await claims.until(shared_by(3))
+    await asyncio.sleep(_SETTLED_S)
+    for program in second:
+        program.send(signal.SIGKILL)
+    # Until they expire, the claims of the dead look like any other's.
+    moved_s["killed"] = await claims.until(shared_by(2))
+    return moved_s
+
+
+async def scale_out(seconds: float, rate: int, interval_s: float, expiry_s: float) -> dict[str, Any]:
+    """Run it: what `up` verified, and how long each move took."""
+    times = {
+        "FLEETPRICE_BALANCING_INTERVAL_S": str(interval_s),
+        "FLEETPRICE_OWNERSHIP_EXPIRY_S": str(expiry_s),
+    }
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-scale-out-")))
+        arguments = f"up --data {folder / 'data'} --json --port-base 0 --vehicles {rate} --seconds {seconds}"
+        up = await stack.enter_async_context(
+            Program("services.cli", arguments.split(), times, folder / "up.log")
+        )
+        ready = await up.told("ready")
+        store = checkpoint_store(
+            WorldSettings.model_validate({name: ready[name] for name in ("event_hubs", "storage")})
+        )
+        await stack.enter_async_context(store)
+        namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
+        world = {
+            **times,
+            "FLEETPRICE_EVENT_HUBS": ready["event_hubs"],
+            "FLEETPRICE_STORAGE": ready["storage"],
+            "FLEETPRICE_SCORER_HTTP_PORT": "0",
+        }
+        moved_s = await moves(stack, Claims(store, namespace, expiry_s), world, folder)
+        verdict = await up.told("verify")
+    return {"moved_s": moved_s, **verdict, "interval_s": interval_s, "expiry_s": expiry_s}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m services.cli.bench.scale_out", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=75.0, help="how long the fleet sends")
+    parser.add_argument("--rate", type=int, default=500, help="readings a second")
+    parser.add_argument("--interval", type=float, default=2.0, help="FLEETPRICE_BALANCING_INTERVAL_S")
+    parser.add_argument("--expiry", type=float, default=8.0, help="FLEETPRICE_OWNERSHIP_EXPIRY_S")
+    parser.add_argument(
+        "--limit", type=float, default=15.0, help="longest that partitions may take to move, s"
+    )
+    given = parser.parse_args()
+    found = asyncio.run(scale_out(given.seconds, given.rate, given.interval, given.expiry))
+    print(json.dumps(found))
+    slowest_s = max(took_s for moves in found["moved_s"].values() for took_s in moves.values())
+    wrong = sum(count for name, count in found.items() if name.endswith(("missing", "doubled")))
+    return int(wrong > 0 or slowest_s > given.limit)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""How long a price takes at a steady rate: from hub to hub, and from a reading made to its price received.
+
+`python -m services.cli.bench.scorer.latency` runs the embedded Azure and an unchanged scorer as processes of
+their own, sends 1,000 readings a second from this one, each made just before, and receives the predictions
+with the unmodified SDK. It prints one JSON row a figure, in milliseconds beside what was promised; what was
+made in the first seconds does not count. `--low-latency` has scorer and receiver take events in as they
+arrive. `fleetprice bench` has the same figures. On two cores everything shares them: only a quiet machine
+tells.
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import uvloop
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
+
+from services.cli.bench.bodies import readings
+from services.cli.bench.embedded_stack import Cores, World, embedded
+from services.cli.bench.figure import Figure, percentile
+from services.cli.bench.hub_load import PARTITIONS
+from services.cli.bench.ingest.laps import settled
+from services.cli.bench.measured_process import Program
+from shared.codec.bodies import JSON
+from shared.contract.prediction import Prediction
+from shared.service.tasks import cancel_until_done
+from shared.streams.event_hubs.clients import body_of, enqueued_us, sequence_of
+from shared.streams.event_hubs.low_latency_receiver import receive_promptly
+
+TELEMETRY, OUTPUT, FILE_SYSTEM = "latency", "latency-out", "latency"
+_WARM_UP_S, _TICK_S = 3.0, 0.02
+# Each time so many events have come, the SDK pauses for a quarter of a second before it asks for more.
+_PREFETCH = 3_000
+_UNIT = "ms of at most"
+_SECONDS, _RATE = 30.0, 1_000
+_PROMISED = (("hub_to_hub", 99, 100.0), ("made_to_received", 95, 180.0), ("made_to_received", 99, 200.0))
+_PROMISED_LOW = (("hub_to_hub", 99, 100.0), ("made_to_received", 99, 120.0))
+LATENCIES = {"score_latency": False, "score_latency_low": True}
+_Take = Callable[[PartitionContext, list[EventData]], Awaitable[None]]
+_DECODER = msgspec.json.Decoder(Prediction)
+
+
+class Latencies:
+    """What was received, and when each source event and each prediction was enqueued."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.counts_from = datetime.max.replace(tzinfo=UTC)
+        self._made_to_received_ms: list[float] = []
+        self._priced_us: dict[tuple[int, int], int] = {}
+        self._came_us: dict[tuple[int, int], int] = {}
+
+    async def take_predictions(self, _context: PartitionContext, events: list[EventData]) -> None:
+        now = datetime.now(UTC)
+        for event in events:
+            for one in _DECODER.decode_lines(body_of(event)):
+                self.count += 1
+                if one.reading_at >= self.counts_from:
+                    self._made_to_received_ms.append((now - one.reading_at).total_seconds() * 1e3)
+                    self._priced_us[one.source_partition, one.source_sequence_number] = enqueued_us(event)
+
+    async def take_telemetry(self, context: PartitionContext, events: list[EventData]) -> None:
+        for event in events:
+            self._came_us[int(context.partition_id), sequence_of(event)] = enqueued_us(event)
+
+    def has_all_sources(self) -> bool:
+        return self._priced_us.keys() <= self._came_us.keys()
+
+    def figures(self, *, low_latency: bool) -> list[Figure]:
+        """Each with what was promised of it in place of a floor, and what part of that it takes."""
+        hub_to_hub_ms = [(at - self._came_us[place]) / 1e3 for place, at in self._priced_us.items()]
+        found = {"hub_to_hub": hub_to_hub_ms, "made_to_received": self._made_to_received_ms}
+        figures = []
+        for name, percent, promised_ms in _PROMISED_LOW if low_latency else _PROMISED:
+            ms = percentile(found[name], percent)
+            title = f"{name}{'_low' if low_latency else ''}_p{percent}"
+            cores = len(Cores.of(0).serving)
+            figures.append(Figure(title, ms, promised_ms, ms / promised_ms, _UNIT, cores, ms, promised_ms))
+        return figures
+
+
+@asynccontextmanager
+async def _receiving(client: EventHubConsumerClient, take: _Take) -> AsyncIterator[None]:
+    task = asyncio.create_task(client.receive_batch(take, starting_position="-1", prefetch=_PREFETCH))
+    try:
+        yield
+    finally:
+        await cancel_until_done(task)
+
+
+async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies) -> int:
+    """Each tick the same number of readings to every partition, one send each, as they are made."""
+    fleet = readings(0, max(1, round(rate * _TICK_S / PARTITIONS)))
+    async with EventHubProducerClient.from_connection_string(event_hubs, eventhub_name=TELEMETRY) as client:
+
+        async def send(partition: int) -> None:
+            made = [msgspec.structs.replace(one, reading_at=datetime.now(UTC)) for one in fleet]
+            batch = await client.create_batch(partition_id=str(partition))
+            for one in made:
+                event = EventData(msgspec.json.encode(one))
+                event.content_type = JSON
+                batch.add(event)
+            await client.send_batch(batch)
+
+        await asyncio.gather(*map(send, range(PARTITIONS)))  # opens the links, which takes a second
+        latencies.counts_from = datetime.now(UTC) + timedelta(seconds=_WARM_UP_S)
+        ticks, started_s = round((_WARM_UP_S + seconds) / _TICK_S), time.monotonic()
+        for tick in range(1, ticks + 1):
+            await asyncio.gather(*map(send, range(PARTITIONS)))
+            await asyncio.sleep(started_s + tick * _TICK_S - time.monotonic())
+    return (ticks + 1) * len(fleet) * PARTITIONS
+
+
+async def latency_figures(
+    world: World, rate: int = _RATE, seconds: float = _SECONDS, *, low_latency: bool
+) -> list[Figure]:
+    """Of an unchanged scorer that shares all cores with hub, sender and receiver."""
+    world.program.hold(Cores.of(0).serving)
+    latencies = await _measure(world, rate, seconds, low_latency=low_latency)
+    return latencies.figures(low_latency=low_latency)
+
+
+async def _measure(world: World, rate: int, seconds: float, *, low_latency: bool) -> Latencies:
+    latencies = Latencies()
+    variables = world.variables(
+        FILE_SYSTEM=FILE_SYSTEM,
+        TELEMETRY_HUB=TELEMETRY,
+        PREDICTIONS_HUB=OUTPUT,
+        BALANCING_INTERVAL_S=2,
+        SCORER_HTTP="false",
+        SCORER_LOW_LATENCY=str(low_latency).lower(),
+    )
+    client = EventHubConsumerClient.from_connection_string
+    async with (
+        world.hub(TELEMETRY, PARTITIONS),
+        world.hub(OUTPUT, PARTITIONS),
+        world.file_system(FILE_SYSTEM),
+        Program("services.scorer", [], variables, world.folder / "latency.log") as program,
+        client(world.event_hubs, "$Default", eventhub_name=OUTPUT) as predictions,
+        client(world.event_hubs, "$Default", eventhub_name=TELEMETRY) as telemetry,
+    ):
+        if low_latency:
+            receive_promptly(predictions)
+        await settled(program)
+        async with _receiving(predictions, latencies.take_predictions):
+            sent = await _send(world.event_hubs, rate, seconds, latencies)
+            while latencies.count < sent:
+                await asyncio.sleep(_TICK_S)
+                program.usage()  # raises where it ended
+        async with _receiving(telemetry, latencies.take_telemetry):
+            while not latencies.has_all_sources():
+                program.usage()
+                await asyncio.sleep(_TICK_S)
+    return latencies
+
+
+async def _run(rate: int, seconds: float, *, low_latency: bool) -> None:
+    with tempfile.TemporaryDirectory(prefix="fleetprice-latency-") as folder:
+        async with embedded(Path(folder)) as world:
+            figures = await latency_figures(world, rate, seconds, low_latency=low_latency)
+    for one in figures:
+        print(json.dumps(one.as_dict()), flush=True)  # noqa: T201 - what was asked for
+
+
+def main() -> None:
+    """Run it once."""
+    parser = argparse.ArgumentParser(prog="python -m services.cli.bench.scorer.latency", description=__doc__)
+    parser.add_argument("--rate", type=int, default=_RATE, help="readings a second")
+    parser.add_argument("--seconds", type=float, default=_SECONDS)
+    parser.add_argument("--low-latency", action="store_true")
+    asked = parser.parse_args()
+    uvloop.run(_run(asked.rate, asked.seconds, low_latency=asked.low_latency))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""The bare model as a process of its own: what no scorer can be faster than on one core.
+
+`python -m services.cli.bench.scorer.onnx_floor` runs the shipped champion's graph by itself, on one thread,
+over batches of each of the sizes below, made beforehand of the same readings that the hub is filled with;
+string inputs are converted within the run, as everywhere. It prints one JSON line: the best size, and its
+rows per second of processor time.
+"""
+
+import json
+import statistics
+import time
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from services.cli.bench.bodies import readings
+from shared.registry.manifest import (
+    CHAMPION_FILE,
+    GRAPH_FILE,
+    MANIFEST_FILE,
+    canonical,
+    decode_champion,
+    decode_manifest,
+)
+from shared.registry.shipped import shipped_models
+
+BATCHES = (64, 128, 256, 512, 1_024, 2_048, 4_096)
+_ROWS, _REPEATS = 16_384, 7
+
+
+def _inputs(manifest: Any, rows: int) -> dict[str, Any]:
+    fleet = readings(0, rows)
+    words = [[canonical(getattr(one, column.name) or "") for column in manifest.inputs.cat] for one in fleet]
+    numbers = [[getattr(one, column.name) for column in manifest.inputs.num] for one in fleet]
+    return {"cat": np.array(words, dtype=object), "num": np.array(numbers, dtype=np.float32)}
+
+
+def _rate(session: Any, inputs: dict[str, Any]) -> float:
+    rows = len(inputs["num"])
+    times_s = []
+    for _ in range(_REPEATS):
+        started_s = time.process_time()
+        for _ in range(_ROWS // rows):
+            session.run(None, inputs)
+        times_s.append(time.process_time() - started_s)
+    return _ROWS / statistics.median(times_s)
+
+
+def shipped_champion() -> tuple[Any, Any]:
+    """Its graph, to be run on one thread, and its manifest."""
+    registry = shipped_models()
+    if registry is None:
+        raise SystemExit("no model is shipped with this installation")
+    folder = registry / decode_champion((registry / CHAMPION_FILE).read_bytes()).version
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = onnxruntime.InferenceSession(
+        (folder / GRAPH_FILE).read_bytes(), options, providers=["CPUExecutionProvider"]
+    )
+    return session, decode_manifest((folder / MANIFEST_FILE).read_bytes())
+
+
+def main() -> None:
+    """Measure every size and tell of the best."""
+    session, manifest = shipped_champion()
+    rates = {size: _rate(session, _inputs(manifest, size)) for size in BATCHES}
+    best = max(rates, key=lambda size: rates[size])
+    print(json.dumps({"event": "measured", "batch": best, "rate": rates[best]}), flush=True)  # noqa: T201 - this process's one output
+
+
+if __name__ == "__main__":
+    main()

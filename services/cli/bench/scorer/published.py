@@ -1,0 +1,52 @@
+"""How far the scorer has got, by what it published: read in the bench's own process, not the scorer's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
+
+from services.cli.bench.hub_load import PARTITIONS
+from shared.predictions.reader import property_of
+from shared.service.tasks import cancel_until_done
+from shared.streams.event_hubs.clients import body_of
+
+
+class Published:
+    """Output events so far, and the wait for those of a partition's last source event."""
+
+    def __init__(self, last: int) -> None:
+        self.events = self.size_bytes = 0
+        self.last_enqueued_s = 0.0
+        self._last = last
+        self._waiting = {str(partition) for partition in range(PARTITIONS)}
+        self._is_whole = asyncio.Event()
+
+    async def take(self, context: PartitionContext, events: list[EventData]) -> None:
+        for event in events:
+            self.events += 1
+            self.size_bytes += len(body_of(event))
+            if event.enqueued_time is not None:
+                self.last_enqueued_s = max(self.last_enqueued_s, event.enqueued_time.timestamp())
+            if property_of(event, "last_sequence") == self._last:
+                self._waiting.discard(context.partition_id)
+        if not self._waiting:
+            self._is_whole.set()
+
+    async def whole(self) -> None:
+        """Returns once every partition's last source event is priced."""
+        await self._is_whole.wait()
+
+
+@asynccontextmanager
+async def published(event_hubs: str, hub: str, last: int) -> AsyncIterator[Published]:
+    """Watch `hub` for predictions of source events through number `last` of every partition."""
+    client = EventHubConsumerClient.from_connection_string(event_hubs, "$Default", eventhub_name=hub)
+    async with client:
+        seen = Published(last)
+        receiving = asyncio.create_task(client.receive_batch(seen.take, starting_position="-1"))
+        try:
+            yield seen
+        finally:
+            await cancel_until_done(receiving)

@@ -1,0 +1,40 @@
+"""What can be set of a benchmark."""
+
+from typing import ClassVar
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.service.errors import SettingsError
+from shared.service.settings import WorldSettings
+
+FIGURES = (
+    *("ingest_json", "ingest_ndjson", "ingest_arrow", "ingest_two_workers"),
+    *("score_arrow", "score_json", "score_latency", "score_latency_low"),
+    *("http_single", "http_single_alone"),
+)
+
+
+class BenchSettings(WorldSettings):
+    """FLEETPRICE_BENCH_…"""
+
+    model_config = SettingsConfigDict(env_prefix="FLEETPRICE_BENCH_")
+    service: ClassVar[str] = "BENCH"
+
+    only: str = Field("", description="Figures to measure, separated by commas; all where none is named")
+    rounds: int = Field(
+        3, ge=1, le=100, description="Laps of ours and of the floor, in turn; the middle counts"
+    )
+    scale: float = Field(1.0, gt=0, le=100, description="Times the usual load: more is steadier and slower")
+    prefetch: int = Field(3_000, ge=1, description="Events that a link keeps ready, ours and the floor's")
+    as_json: bool = Field(False, description="One JSON object a figure on stdout")
+
+    def names(self) -> list[str]:
+        """The figures to measure; raises SettingsError for one that is none."""
+        named = [word.strip() for word in self.only.split(",") if word.strip()]
+        for name in named:
+            if name not in FIGURES:
+                raise SettingsError(
+                    f"FLEETPRICE_BENCH_ONLY: {name!r} is no figure; there are {', '.join(FIGURES)}"
+                )
+        return named or list(FIGURES)

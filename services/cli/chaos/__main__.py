@@ -1,0 +1,98 @@
+"""`fleetprice chaos`: the whole stack under faults at seeded moments, and what became of every reading."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from services.cli.chaos.campaign import Campaign
+from services.cli.chaos.event_log import say, teller
+from services.cli.chaos.fork_client import ForkedProcesses
+from services.cli.chaos.programs import Programs
+from services.cli.chaos.run import Run, Unverified, Verdict
+from services.cli.chaos.schedule import shape
+from services.cli.chaos.settings import ChaosSettings
+from services.cli.chaos.stack import World
+from shared.service.data_dir import occupied
+from shared.service.errors import NeedsAttention
+from shared.service.processes.racing import first_of
+from shared.service.processes.supervisor import KeepsFailing, Supervisor
+from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
+
+
+async def serve(settings: ChaosSettings, stop: asyncio.Event) -> int:
+    """The exit code: 0 nothing lost or doubled, 1 something is, 2 a person must act."""
+    return await (_run_many if settings.schedules > 1 else _run_one)(settings, stop)
+
+
+async def _run_one(settings: ChaosSettings, stop: asyncio.Event) -> int:
+    data = _directory(settings)
+    verdict, is_over = None, False
+    try:
+        verdict = await _run(settings, data, stop)
+        is_over = verdict is None  # stopped: there is nothing to look at
+    except (KeepsFailing, Unverified) as error:
+        sys.stderr.write(f"fleetprice: {error}\n")
+        return EXIT_FOUND_WRONG
+    finally:
+        if settings.data is None and (is_over or (verdict is not None and verdict.is_clean)):
+            shutil.rmtree(data)
+    if verdict is None:
+        raise NeedsAttention("stopped before the end: there is no verdict")
+    if not verdict.is_clean:
+        sys.stderr.write(f"fleetprice: something is wrong, everything is in {data}; {_again(settings)}\n")
+    say(msgspec.json.encode(verdict).decode())
+    return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
+
+
+async def _run(settings: ChaosSettings, data: Path, stop: asyncio.Event) -> Verdict | None:
+    with occupied(data, "chaos"):
+        if (data / "simulator").exists():
+            raise NeedsAttention(f"{data} holds another run's data: choose another with --data")
+        (data / "logs").mkdir(exist_ok=True)
+        programs = Programs(settings, shape(settings.seed), data, os.environ)
+        async with (
+            aiohttp.ClientSession() as session,
+            ForkedProcesses() as processes,
+            Supervisor(processes.start) as supervisor,
+        ):
+            world = World(programs, data, supervisor, session)
+            return await Run(settings, data, world, teller(as_json=settings.as_json)).run(stop)
+
+
+async def _run_many(settings: ChaosSettings, stop: asyncio.Event) -> int:
+    if settings.data is not None:
+        raise NeedsAttention("--data is for one run: leave it out with --schedules")
+    with tempfile.TemporaryDirectory(prefix="fleetprice-chaos-logs-") as logs:
+        campaign = Campaign(settings, Path(logs), teller(as_json=settings.as_json))
+        await first_of(campaign.run(), stop.wait())
+    say(campaign.total.as_json())
+    if stop.is_set():
+        raise NeedsAttention("stopped before the end")
+    return EXIT_DONE if campaign.is_clean else EXIT_FOUND_WRONG
+
+
+def _directory(settings: ChaosSettings) -> Path:
+    if settings.data is not None:
+        return settings.data.absolute()
+    return Path(tempfile.mkdtemp(prefix=f"fleetprice-chaos-{settings.seed}-"))
+
+
+def _again(settings: ChaosSettings) -> str:
+    return f"again: fleetprice chaos --seed {settings.seed} --seconds {settings.seconds:g}"
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Run until the verdict; the exit code."""
+    return run_service(ChaosSettings, overrides, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

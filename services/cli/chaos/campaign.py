@@ -1,0 +1,153 @@
+"""Many runs, a process each, from one seed upwards; one that is not clean fails the whole in the end."""
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.cli.chaos.event_log import Tell
+from services.cli.chaos.fault_counts import NEEDED
+from services.cli.chaos.settings import ChaosSettings
+from shared.service.errors import NeedsAttention
+from shared.service.processes.process import Process, Program, last_lines
+from shared.service.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
+from shared.service.settings import environment_of
+
+_STOP_GRACE_S = 30.0
+_SAID_LINES = 3
+_SUMMED = (
+    "sent",
+    "landed",
+    "missing",
+    "doubled",
+    "out_of_order",
+    "dead_lettered",
+    "predicted",
+    "predictions_missing",
+    "predictions_doubled",
+    "predictions_doubled_raw",
+    "waiting",
+    "predictions_waiting",
+    "events",
+    "files",
+)
+_WRONG = (
+    "missing",
+    "doubled",
+    "out_of_order",
+    "predictions_missing",
+    "predictions_doubled",
+    "waiting",
+    "predictions_waiting",
+    "stuck",
+)
+
+
+@dataclass(slots=True)
+class Total:
+    """The last line of a campaign. `complete` runs are clean and have seen every kind of fault."""
+
+    runs: int = 0
+    complete: int = 0
+    failed_seeds: list[int] = field(default_factory=list)
+    sums: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_SUMMED, 0))
+    faults: dict[str, int] = field(default_factory=dict)
+
+    def add(self, verdict: Mapping[str, Any]) -> None:
+        """Add what a run counted."""
+        for name in _SUMMED:
+            self.sums[name] += verdict[name]
+        for kind, times in verdict["faults"].items():
+            self.faults[kind] = self.faults.get(kind, 0) + times
+
+    def as_json(self) -> str:
+        """One object, the sums beside the rest."""
+        counted = {"schedules": self.complete, "runs": self.runs, "failed_seeds": self.failed_seeds}
+        return msgspec.json.encode(counted | self.sums | {"faults": self.faults}).decode()
+
+
+class Campaign:
+    """`run` returns once so many complete runs are clean, or after twice as many that were not all of it."""
+
+    def __init__(self, settings: ChaosSettings, logs: Path, tell: Tell) -> None:
+        self._settings = settings
+        self._logs = logs
+        self._tell = tell
+        self._seeds: Iterator[int] = count(settings.seed)
+        self.total = Total()
+
+    @property
+    def is_over(self) -> bool:
+        total, wanted = self.total, self._settings.schedules
+        return total.complete + len(total.failed_seeds) >= wanted or total.runs >= 2 * wanted
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.total.failed_seeds and self.total.complete >= self._settings.schedules
+
+    async def run(self) -> None:
+        lanes = [asyncio.create_task(self._lane()) for _ in range(self._settings.at_once)]
+        try:
+            # A lane ends once nothing more is to be run: what the others have begun is one run too many.
+            await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+        for lane in lanes:
+            if not lane.cancelled():
+                lane.result()
+
+    async def _lane(self) -> None:
+        while not self.is_over:
+            await self._one(next(self._seeds))
+
+    async def _one(self, seed: int) -> None:
+        program = self._program(seed)
+        began_s = time.monotonic()
+        process = await Process.start(program)
+        try:
+            line = await process.last_line()
+            code = await process.ended()
+        finally:
+            await process.stop(_STOP_GRACE_S)
+        said = last_lines(program.log, _SAID_LINES)
+        if code == EXIT_NEEDS_ATTENTION and not self.total.complete:
+            raise NeedsAttention(said[-1].removeprefix("fleetprice: ") if said else f"seed {seed} refused")
+        self.note(seed, code, line, said, round(time.monotonic() - began_s))
+
+    def note(self, seed: int, code: int, line: bytes, said: Sequence[str], took_s: int) -> None:
+        """Count and tell a run, by its exit code, its last line on stdout, and its last ones on stderr."""
+        self.total.runs += 1
+        verdict = _verdict_in(line)
+        if verdict is not None:
+            self.total.add(verdict)
+        if code != EXIT_DONE or verdict is None:
+            self.total.failed_seeds.append(seed)
+            found = {} if verdict is None else {name: verdict[name] for name in _WRONG if verdict[name]}
+            self._tell({"event": "failed", "seed": seed, "took_s": took_s, **found, "said": " | ".join(said)})
+            return
+        self.total.complete += verdict["complete"]
+        told = {name: verdict[name] for name in ("seed", "events", "sent")}
+        never = ", ".join(kind for kind in NEEDED if not verdict["faults"][kind])
+        self._tell({"event": "clean", **told, "took_s": took_s, "never": never or "none"})
+
+    def _program(self, seed: int) -> Program:
+        one = self._settings.model_dump(
+            include={"seconds", "rate", "writers", "stall_limit_s", "extra_fleets"}
+        )
+        own = environment_of(ChaosSettings, {**one, "seed": seed, "schedules": 1, "as_json": True})
+        log = self._logs / f"seed-{seed}.log"
+        return Program(f"seed-{seed}", "services.cli.chaos", {**os.environ, **own}, log, says_ready=True)
+
+
+def _verdict_in(line: bytes) -> Mapping[str, Any] | None:
+    """None where a run said no verdict: then its last line is an event, or nothing."""
+    said = msgspec.json.decode(line) if line else {}
+    return said if isinstance(said, dict) and "faults" in said and "sent" in said else None

@@ -1,0 +1,30 @@
+"""The faults that the emulator brings about itself: what it is asked for (pure)."""
+
+from services.cli.chaos.schedule import Fault, Kind
+
+_LAKE = {"service": "storage", "path_prefix": "lake/"}
+_RENAMES = {"service": "storage", "operation": "rename", "path_prefix": "lake/raw/"}
+# Long enough for another writer to sweep what is to be renamed: the sweeper's age is 1 s.
+_HELD_UP_MS = 2_500
+
+
+def wanted_of(fault: Fault) -> dict[str, object]:
+    """The body of POST /faults; half of those that can strike before the work is done strike after it."""
+    at = "after" if fault.draw < 1 / 2 else "before"
+    probable = {"probability": 0.5, "seed": int(fault.draw * 2**31)}
+    bodies: dict[Kind, dict[str, object]] = {
+        Kind.RENAME_ANSWER_DROPPED: {**_RENAMES, "kind": "drop_answer", "times": 2},
+        Kind.RENAME_HELD_UP: {**_RENAMES, "kind": "slow", "delay_ms": _HELD_UP_MS, "times": 2},
+        Kind.STORAGE_FAILED: {**_LAKE, **probable, "kind": "fail", "at": at, "times": 20},
+        Kind.STORAGE_SLOWED: {**_LAKE, "kind": "slow", "at": at, "delay_ms": 400, "times": 12},
+        Kind.SEND_REJECTED: {"kind": "reject", "times": 3},
+        Kind.SEND_ANSWER_LOST: {"kind": "lose_answer", "times": 2},
+        Kind.LINKS_DETACHED: {"kind": "detach" if at == "after" else "close"},
+        Kind.LINKS_STOLEN: {"kind": "steal"},
+    }
+    return bodies[fault.kind]
+
+
+def strikes_at_once(kind: Kind) -> bool:
+    """Whether it strikes the links that there are; the others lie in wait."""
+    return kind in {Kind.LINKS_DETACHED, Kind.LINKS_STOLEN}

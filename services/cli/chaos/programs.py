@@ -1,0 +1,150 @@
+"""The processes of a run as programs: which module, in which environment (pure)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from services.cli.chaos.schedule import Shape
+from services.cli.chaos.settings import ChaosSettings
+from shared.service.processes.process import Program
+from shared.service.settings import PREFIX
+
+Environment = Mapping[str, str]
+
+# A killed process is started again as often as it takes: whether it gets anywhere is what the drain shows.
+_LIVES = 10_000
+_LONGEST_DELAY_S = 0.5
+_RATE_HZ = 2.0
+_SEED_STRIDE = 1_000_003
+# Small ones, for retention goes by whole segments.
+_SEGMENT_BYTES = 65_536
+# Writers share nothing but the lake, unless they share a group: then ownership too.
+SHARED_CHECKPOINTS, OWN_CHECKPOINTS = "checkpoints", "checkpoints-own"
+STRAGGLERS_CHECKPOINTS = "checkpoints-straggler"
+CONTAINERS = (SHARED_CHECKPOINTS, OWN_CHECKPOINTS, STRAGGLERS_CHECKPOINTS)
+OWN_GROUP, STRAGGLERS_GROUP = "ingest-own", "ingest-straggler"
+GROUPS = ("$Default", "ingest", "scorer", OWN_GROUP, STRAGGLERS_GROUP)
+_FAILPOINTS = {
+    "ingest": "ingest_staged=11*3,ingest_renamed=17*3",
+    "scorer": "scorer_sent=60*2",
+    "emulator": "hub_appended=400*2,storage_committed=400*2",
+}
+
+_QUICK = {
+    "BALANCING_INTERVAL_S": "0.5",
+    # On a loaded machine a living owner renews late: in less it would lose its partitions all the time.
+    "OWNERSHIP_EXPIRY_S": "3",
+    "LOG_FORMAT": "json",
+    "CHECKPOINTS": "",
+    "FILE_SYSTEM": "lake",
+    "TELEMETRY_HUB": "telemetry",
+    "PREDICTIONS_HUB": "predictions",
+}
+
+
+class Programs:
+    """Programs of one run; what the person set for a service in the environment stays."""
+
+    def __init__(self, settings: ChaosSettings, shape: Shape, data: Path, inherited: Environment) -> None:
+        self._settings = settings
+        self._shape = shape
+        self._data = data
+        quick = {f"{PREFIX}{name}": value for name, value in _QUICK.items()}
+        failpoints_log = {f"{PREFIX}FAILPOINTS_LOG": str(data / "logs" / "failpoints")}
+        self._environment = {**inherited, **quick, **failpoints_log}
+
+    def emulator(self, ports: Mapping[str, int]) -> Program:
+        """`ports` by listener: later lives must be where the clients knock."""
+        own: dict[str, object] = {"DATA": self._data, "AS_JSON": "true", "TLS": "false"}
+        own |= {"SEGMENT_BYTES": _SEGMENT_BYTES, "EVENT_HUBS_WS_PORT": 0}
+        own |= {f"{name.upper()}_PORT": port for name, port in ports.items()}
+        return self._program("emulator", "emulator", own, says_ready=True)
+
+    def within(self, event_hubs: str, storage: str) -> None:
+        """Have every program from now on work in the world that the emulator is."""
+        self._environment |= {f"{PREFIX}EVENT_HUBS": event_hubs, f"{PREFIX}STORAGE": storage}
+
+    def writers(self) -> Sequence[Program]:
+        """The last writer shares nothing with the others; the first sweeps whenever it opens a partition."""
+        *sharing, last = [f"ingest-{number}" for number in range(self._settings.writers)]
+        first, *others = [self.sharing_writer(name, sweeps=name == sharing[0]) for name in sharing]
+        return first, *others, self._writer(last, _FAILPOINTS["ingest"], OWN_GROUP, OWN_CHECKPOINTS)
+
+    def sharing_writer(self, name: str, *, sweeps: bool = False) -> Program:
+        return self._writer(name, _FAILPOINTS["ingest"], "ingest", SHARED_CHECKPOINTS, sweeps=sweeps)
+
+    def straggler(self) -> Program:
+        """One more that shares nothing, and is only ever stopped: for so long that retention overtakes it."""
+        return self._writer("ingest-straggler", "", STRAGGLERS_GROUP, STRAGGLERS_CHECKPOINTS)
+
+    def _writer(
+        self, name: str, failpoints: str, group: str, container: str, *, sweeps: bool = False
+    ) -> Program:
+        # Strangers in one group would cut each other's links, again and again.
+        own: dict[str, object] = {
+            "CONSUMER_GROUP": group,
+            "ROLL_MAX_AGE_S": self._shape.roll_max_age_s,
+            "ROLL_MAX_ROWS": self._shape.roll_max_rows,
+            "STAGING_MAX_AGE_S": 1.0 if sweeps else 900.0,
+            "METRICS_PORT": 0,
+        }
+        world = {"CHECKPOINT_CONTAINER": container, "FAILPOINTS": failpoints}
+        return self._program(name, "ingest", own, world)
+
+    def scorers(self) -> Sequence[Program]:
+        """Two that share the partitions: while one is stopped the other takes over, and it wakes a zombie."""
+        own: dict[str, object] = {"HTTP_PORT": 0, "CHECKPOINT_INTERVAL_S": 0.3}
+        return [self._program(name, "scorer", own) for name in ("scorer-0", "scorer-1")]
+
+    def fleet(self, number: int, seconds: float) -> Program:
+        """Fleet 0 is the run's load; the others, of other vehicles, send on after it."""
+        settings, shape = self._settings, self._shape
+        own = {
+            "DATA": self._data,
+            "VEHICLES": max(1, int(settings.rate / _RATE_HZ)),
+            "RATE_HZ": _RATE_HZ,
+            "SEED": (settings.seed + number * _SEED_STRIDE) % 2**31,
+            "SECONDS": seconds,
+            "RUN_ID": f"chaos-{number}",
+            "PACK": shape.pack,
+            "PACK_FORMAT": shape.pack_format,
+            "BAD_SHARE": shape.bad_share,
+            "METRICS_PORT": 0,
+        }
+        return self._program(f"fleet-{number}", "simulator", own, may_finish=True)
+
+    def compaction(self, name: str) -> Program:
+        """It takes the newest files too, and sweeps what is younger than a writer may be held."""
+        own = {"OLDER_THAN_S": 0, "TARGET_BYTES": 65_536, "STAGING_MAX_AGE_S": 1.0, "AS_JSON": "true"}
+        return self._program(name, "compaction", own, may_finish=True)
+
+    def verify(self) -> Program:
+        """It serves the directory's files itself, and knows of no world."""
+        program = self._program("verify", "verify", {"DATA": self._data, "AS_JSON": "true"}, says_ready=True)
+        hidden = {f"{PREFIX}EVENT_HUBS": "", f"{PREFIX}STORAGE": ""}
+        return Program(
+            "verify", "services.cli.verify", {**program.environment, **hidden}, program.log, True, True
+        )
+
+    def _program(
+        self,
+        name: str,
+        service: str,
+        own: Mapping[str, object],
+        world: Mapping[str, str] = {},
+        *,
+        may_finish: bool = False,
+        says_ready: bool = False,
+    ) -> Program:
+        variables = {f"{PREFIX}{service.upper()}_{variable}": str(value) for variable, value in own.items()}
+        variables |= {f"{PREFIX}{variable}": value for variable, value in world.items()}
+        failpoints = _FAILPOINTS.get(service, "")
+        return Program(
+            name,
+            f"services.{service}",
+            {**self._environment, f"{PREFIX}FAILPOINTS": failpoints, **variables},
+            self._data / "logs" / f"{name}.log",
+            may_finish=may_finish,
+            says_ready=says_ready,
+            max_short_lives=_LIVES,
+            longest_delay_s=_LONGEST_DELAY_S,
+        )

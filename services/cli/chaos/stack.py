@@ -1,0 +1,165 @@
+"""The running world: its processes, its admin listener, and how far each reader of it has come."""
+
+import asyncio
+import json
+import signal
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob.aio import BlobServiceClient
+
+from services.cli.chaos.programs import CONTAINERS, GROUPS, SHARED_CHECKPOINTS, Programs
+from services.cli.chaos.service_logs import count
+from shared.service.processes.free_ports import free_port
+from shared.service.processes.supervisor import Kept, Supervisor
+
+TELEMETRY, PREDICTIONS = "telemetry", "predictions"
+_PARTITIONS = 4
+_LISTENERS = ("event_hubs", "storage", "admin")
+_POLL_S = 0.2
+_TO_THE_HOUR = len("2026-09-20T14")
+_ADMIN_LIMIT = aiohttp.ClientTimeout(total=3.0)
+_FLUSH_S = 15.0
+_STARTS_WITHIN_S = 60.0
+AWAY = (aiohttp.ClientError, TimeoutError, OSError)
+
+
+class World:
+    """Started by `start`; every process is kept alive by `supervisor` until that is left."""
+
+    def __init__(
+        self, programs: Programs, data: Path, supervisor: Supervisor, session: aiohttp.ClientSession
+    ) -> None:
+        self.programs = programs
+        self.data = data
+        self.supervisor = supervisor
+        self.writers: list[Kept] = []
+        self.scorers: list[Kept] = []
+        self.joiners = 0
+        self.compactions = 0
+        self.ready: dict[str, str] = {}
+        self._session = session
+        self._fleets: list[str] = []
+        self._holding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.emulator: Kept
+        self.straggler: Kept
+
+    async def start(self) -> None:
+        """All readers start at once; returns when the writers have opened streams without a file."""
+        taken: set[int] = set()
+        for _ in _LISTENERS:
+            taken.add(free_port(taken))
+        self.emulator = self.supervisor.start(
+            self.programs.emulator(dict(zip(_LISTENERS, taken, strict=True)))
+        )
+        self.ready = json.loads(await self.emulator.first_line)
+        self.programs.within(self.ready["event_hubs"], self.ready["storage"])
+        for hub in (TELEMETRY, PREDICTIONS):
+            await self.admin(
+                "PUT", f"/hubs/{hub}", {"partition_count": _PARTITIONS, "consumer_groups": GROUPS}
+            )
+        await self._make_containers()
+        self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
+        self.straggler = self.supervisor.start(self.programs.straggler())
+        self.scorers = [self.supervisor.start(program) for program in self.programs.scorers()]
+        await _says((*self.writers, self.straggler), "partition_opened")  # the scorers while the fleet starts
+
+    async def start_fleet(self, number: int, seconds: float) -> Kept:
+        """Have the run's fleet of that number send for so long from now on."""
+        program = self.programs.fleet(number, seconds)
+        fleet = self.supervisor.start(program)
+        self._fleets.append(program.name)
+        await _says([fleet], "fleet_started")
+        return fleet
+
+    async def end_fleets(self) -> None:
+        """Have those that still send finish the send under way."""
+        await self.supervisor.stop(self._fleets, _FLUSH_S)
+
+    async def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        """The admin listener's answer. Raises one of AWAY while the emulator is."""
+        url = f"{self.ready['admin']}{path}"
+        async with self._session.request(method, url, json=body, timeout=_ADMIN_LIMIT) as answer:
+            text = await answer.text()
+            if not answer.ok:
+                raise AssertionError(f"{method} {path} {body}: {answer.status} {text}")
+            return json.loads(text) if text else None
+
+    async def emulator_answers(self) -> None:
+        """Return once the emulator does."""
+        while True:
+            with suppress(*AWAY):
+                await self.admin("GET", "/health")
+                return
+            await asyncio.sleep(_POLL_S)
+
+    async def ends(self, hub: str) -> dict[int, int]:
+        """The last sequence number of each partition; -1 for an empty one."""
+        return await self._of_partitions(hub, "last_enqueued_sequence_number")
+
+    async def begins(self, hub: str) -> dict[int, int]:
+        """The oldest sequence number that each partition retains."""
+        return await self._of_partitions(hub, "begin_sequence_number")
+
+    async def newest_hour(self, hub: str) -> str:
+        """The latest hour in which an event came, as text that sorts by time; empty for an empty hub."""
+        times = await self._of_partitions(hub, "last_enqueued_time")
+        return max((time[:_TO_THE_HOUR] for time in times.values() if time), default="")
+
+    async def _of_partitions(self, hub: str, name: str) -> dict[int, Any]:
+        partitions = (await self.admin("GET", f"/hubs/{hub}"))["partitions"]
+        return {int(one["id"]): one[name] for one in partitions}
+
+    @asynccontextmanager
+    async def held(self, victim: Kept) -> AsyncIterator[bool]:
+        """Stopped for the block, by nobody else meanwhile; false where it was not running."""
+        async with self._holding[victim.program.name]:
+            is_held = victim.send(signal.SIGSTOP)
+            try:
+                yield is_held
+            finally:
+                victim.send(signal.SIGCONT)
+
+    def is_held(self, victim: Kept) -> bool:
+        """Whether somebody holds it just now."""
+        return self._holding[victim.program.name].locked()
+
+    async def scored_through(self) -> dict[int, int]:
+        """The last telemetry event of each partition whose predictions are in the hub, by the checkpoints."""
+        scored: dict[int, int] = {}
+        async with BlobServiceClient.from_connection_string(self.ready["storage"], retry_total=0) as service:
+            container = service.get_container_client(SHARED_CHECKPOINTS)
+            async for blob in container.list_blobs(include=["metadata"]):
+                *place, partition = blob.name.split("/")[-4:]
+                if place == [TELEMETRY, "scorer", "checkpoint"]:
+                    scored[int(partition)] = int(blob.metadata["sequencenumber"])
+        return scored
+
+    async def end_scorers(self) -> None:
+        """Have them finish: from then on the predictions hub does not grow, by a zombie's doubles either."""
+        await self.supervisor.stop([one.program.name for one in self.scorers], _FLUSH_S)
+
+    async def end(self) -> None:
+        """End everything, readers first: each commits what it holds and gives its partitions back."""
+        names = [one.program.name for one in (*self.writers, self.straggler, *self.scorers)]
+        await self.supervisor.stop(names, _FLUSH_S)
+        await self.supervisor.stop((self.emulator.program.name,), _FLUSH_S)
+
+    async def _make_containers(self) -> None:
+        async with BlobServiceClient.from_connection_string(self.ready["storage"], retry_total=0) as service:
+            for name in CONTAINERS:
+                with suppress(ResourceExistsError):
+                    await service.create_container(name)
+
+
+async def _says(services: Iterable[Kept], event: str) -> None:
+    """Return once each has told of that event, or has not within the limit."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STARTS_WITHIN_S):
+            while not all(count(one.program.log, event) for one in services):  # noqa: ASYNC110 - others' logs
+                await asyncio.sleep(_POLL_S)

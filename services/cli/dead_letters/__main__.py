@@ -1,0 +1,100 @@
+"""`fleetprice dead-letters`: see what could not be decoded, mend it, send it again."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from azure.eventhub.exceptions import EventHubError
+from pydantic import SecretStr
+
+from services.cli.dead_letters import letter_view
+from services.cli.dead_letters.replay_command import ReplayCommand
+from services.cli.dead_letters.replay_state import States
+from services.cli.dead_letters.selection import Selection
+from services.cli.dead_letters.settings import DeadLettersSettings
+from services.cli.dead_letters.stored_letters import dead_letters
+from shared.lake.client import Lake, open_lake
+from shared.service.errors import NeedsAttention, SettingsError, SinkUnavailable
+from shared.service.local_stack import running_world
+from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
+from shared.service.tasks import Stopped, unless_stopped
+
+
+async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
+    """Do it; a stop breaks it off, which a replay survives as it does a kill."""
+    try:
+        return await unless_stopped(stop, _act(_found_world(settings)))
+    except Stopped as stopped:
+        raise NeedsAttention("stopped before it was done: the same again goes on") from stopped
+    except (EventHubError, SinkUnavailable) as error:
+        raise NeedsAttention(str(error).partition("\n")[0]) from error
+
+
+async def _act(settings: DeadLettersSettings) -> int:
+    async with open_lake(settings) as lake:
+        if settings.action == "replay":
+            return await ReplayCommand(settings, lake).run()
+        if settings.action == "show":
+            return await _show(settings, lake)
+        return await _list(settings, lake)
+
+
+async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
+    selection, states = Selection.of(settings), States(lake)
+    if not settings.as_json:
+        _write_line(letter_view.heading())
+    async for found in dead_letters(lake, selection):
+        is_done = await states.is_done(found)
+        _write_line(
+            letter_view.json_line(found, is_done, with_body=False)
+            if settings.as_json
+            else letter_view.row(found, is_done)
+        )
+    return EXIT_DONE
+
+
+async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
+    selection, states = Selection.of(settings), States(lake)
+    count = 0
+    async for found in dead_letters(lake, selection):
+        count += 1
+        if settings.raw:
+            sys.stdout.buffer.write(found.letter.body)
+            continue
+        is_done = await states.is_done(found)
+        _write_line(
+            letter_view.json_line(found, is_done, with_body=True)
+            if settings.as_json
+            else letter_view.record(found, is_done)
+        )
+    if not count:
+        sys.stderr.write(f"fleetprice: there is no such dead letter in {settings.stream}\n")
+    return EXIT_DONE if count else EXIT_FOUND_WRONG
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+
+
+def _found_world(settings: DeadLettersSettings) -> DeadLettersSettings:
+    """Settings that name a world: those given, else the local stack that runs on `data`."""
+    if settings.storage.get_secret_value():
+        return settings
+    running = running_world(settings.data)
+    if running is None:
+        raise SettingsError(
+            f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "
+            "or set FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
+        )
+    world = {"event_hubs": SecretStr(running.event_hubs), "storage": SecretStr(running.storage)}
+    return settings.model_copy(update=world)
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Do what the settings say; 0 done, 1 a letter was refused or is not there, 2 a person must act."""
+    return run_service(DeadLettersSettings, overrides, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

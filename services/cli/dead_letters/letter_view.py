@@ -1,0 +1,120 @@
+"""A dead letter as a person reads it and as a machine does (pure)."""
+
+import base64
+from typing import Any
+
+import msgspec
+
+from services.cli.dead_letters.stored_letters import Found
+from shared.lake.dead_letters import code_of
+
+HEADINGS = ("ID", "ENQUEUED", "SIZE", "REPLAYED", "CONTENT TYPE", "REASON")
+_WIDTHS = (18, 19, 10, 8, 22, 0)
+_MOST_BYTES_SHOWN = 8 * 1024
+_HEX_ROW = 16
+
+
+def state_of(is_done: bool | None) -> str:
+    """What the replay log says of a letter: nothing, that a replay was begun, or that it is done."""
+    return {None: "no", False: "begun", True: "yes"}[is_done]
+
+
+def fields_of(found: Found, is_done: bool | None) -> dict[str, Any]:
+    """What `list --json` says."""
+    letter = found.letter
+    return {
+        "id": str(found.place),
+        "stream": letter.stream,
+        "partition": letter.partition,
+        "generation": found.place.lane.generation,
+        "sequence_number": letter.sequence_number,
+        "line": letter.line,
+        "offset": letter.offset,
+        "enqueued_at": letter.enqueued_at,
+        "hub_created_at": found.created_at,
+        "code": code_of(letter.reason).replace(" ", "-"),
+        "reason": letter.reason,
+        "content_type": letter.content_type,
+        "size_bytes": len(letter.body),
+        "replayed": state_of(is_done),
+        "path": found.path,
+    }
+
+
+def json_line(found: Found, is_done: bool | None, *, with_body: bool) -> str:
+    """One JSON object; its body as `text` where that is what it is, in base64 as `body` where not."""
+    fields = fields_of(found, is_done)
+    if with_body:
+        try:
+            fields["text"] = found.letter.body.decode()
+        except UnicodeDecodeError:
+            fields["body"] = base64.b64encode(found.letter.body).decode()
+    return msgspec.json.encode(fields).decode()
+
+
+def heading() -> str:
+    return _row(HEADINGS)
+
+
+def row(found: Found, is_done: bool | None) -> str:
+    """One line of the table for people."""
+    letter = found.letter
+    return _row(
+        (
+            str(found.place),
+            f"{letter.enqueued_at:%Y-%m-%d %H:%M:%S}",
+            f"{len(letter.body):,}".rjust(_WIDTHS[2]),
+            state_of(is_done),
+            _printable(letter.content_type or "none"),
+            _printable(letter.reason),
+        )
+    )
+
+
+def record(found: Found, is_done: bool | None) -> str:
+    """The whole letter for people: what is known of it, then its body as text or in hexadecimal."""
+    letter = found.letter
+    known = {
+        "stream": letter.stream,
+        "enqueued": letter.enqueued_at.isoformat(),
+        "reason": _printable(letter.reason),
+        "content type": _printable(letter.content_type or "none"),
+        "offset": _printable(letter.offset),
+        "replayed": state_of(is_done),
+        "file": found.path,
+        "body": f"{len(letter.body):,} bytes",
+    }
+    lines = [
+        str(found.place),
+        *(f"  {name:<14}{value}" for name, value in known.items()),
+        *_body(letter.body),
+    ]
+    return "\n".join(lines)
+
+
+def _body(body: bytes) -> list[str]:
+    shown, more = body[:_MOST_BYTES_SHOWN], len(body) - _MOST_BYTES_SHOWN
+    rest = [f"  … {more:,} more bytes: --raw writes them all"] if more > 0 else []
+    try:
+        body.decode()
+        return [*(_printable(line) for line in shown.decode(errors="ignore").splitlines()), *rest]
+    except UnicodeDecodeError:
+        return [*_hex_rows(shown), *rest]
+
+
+def _hex_rows(data: bytes) -> list[str]:
+    rows = (data[start : start + _HEX_ROW] for start in range(0, len(data), _HEX_ROW))
+    return [
+        f"  {start * _HEX_ROW:08x}  {one.hex(' '):<{3 * _HEX_ROW}} "
+        + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in one)  # noqa: PLR2004 - ASCII's own
+        for start, one in enumerate(rows)
+    ]
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(cells, _WIDTHS, strict=True)).rstrip()
+
+
+def _printable(text: str) -> str:
+    # What a sender wrote may hold a terminal's control characters.
+    return "".join(one if one.isprintable() or one == "\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

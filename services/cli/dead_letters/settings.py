@@ -1,0 +1,82 @@
+"""What an operator can set of `fleetprice dead-letters`; most of it is given as flags."""
+
+import os
+import re
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.contract.columns import BY_STREAM, Contract
+from shared.contract.json_schema import contract_from
+from shared.service.errors import SettingsError
+from shared.service.settings import PREFIX, WorldSettings
+
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+class DeadLettersSettings(WorldSettings):
+    """FLEETPRICE_DEAD_LETTERS_…"""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}DEAD_LETTERS_")
+    service: ClassVar[str] = "DEAD_LETTERS"
+
+    action: Literal["list", "show", "replay"] = Field("list", description="What to do")
+    stream: str = Field("telemetry", description="The stream whose dead letters are meant")
+    ids: str = Field(
+        "", description="These alone: PARTITION:SEQUENCE[:LINE] as `list` shows them, separated by commas"
+    )
+    partition: int | None = Field(None, ge=0, description="Those of this partition alone")
+    reason: str = Field(
+        "",
+        description="Those with this reason alone: empty, malformed, invalid, too-large, named-by-operator",
+    )
+    since: str = Field("", description="Those enqueued at this RFC 3339 time or later alone")
+    everything: bool = Field(False, description="Replay every one that has not been replayed")
+    body: Path | None = Field(
+        None, description="Replay the one letter with this file's bytes instead of its own"
+    )
+    content_type: str = Field("", description="Replay with this content type instead of the letters' own")
+    letters: Path | None = Field(
+        None, description="Replay what this file holds: letters as `show --json` writes them, then edited"
+    )
+    dry_run: bool = Field(False, description="Say what would be replayed, send nothing")
+    force: bool = Field(False, description="Replay also what would be a dead letter again")
+    raw: bool = Field(False, description="Show the body's bytes alone")
+    as_json: bool = Field(False, description="One JSON object a line on stdout")
+    data: Path = Field(
+        Path(".fleetprice"), description="Directory of the local stack that is meant, where no world is named"
+    )
+    contracts: Path | None = Field(
+        None,
+        validation_alias=f"{PREFIX}INGEST_CONTRACTS",
+        description="Folder of the contracts of further streams, as ingest reads it",
+    )
+    lease_s: float = Field(
+        30.0,
+        gt=0,
+        description="A replay gives up so long after it was begun, seconds; after twice as long, the next "
+        "replay of the partition goes on with it",
+    )
+
+    def hub(self) -> str:
+        """The stream's hub; raises SettingsError for a stream that there is not."""
+        own = {"telemetry": self.telemetry_hub, "predictions": self.predictions_hub}
+        if self.stream not in own and not self._contract_file().is_file():
+            raise SettingsError(
+                f"--stream {self.stream}: there is no such stream; there are {', '.join(own)} "
+                "(FLEETPRICE_INGEST_CONTRACTS names a folder with others)"
+            )
+        return own.get(self.stream, self.stream)
+
+    def contract(self) -> Contract:
+        """What the stream's records are held to; raises SettingsError."""
+        if self.stream in BY_STREAM:
+            return BY_STREAM[self.stream]
+        return contract_from(self.stream, self._contract_file().read_bytes())
+
+    def _contract_file(self) -> Path:
+        if self.contracts is None or not _STREAM.fullmatch(self.stream):
+            return Path(os.devnull)
+        return self.contracts / f"{self.stream}.json"

@@ -1,0 +1,92 @@
+"""The dead letters that count, read from the lake: those in files that a committed file's footer names."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+
+from services.cli.dead_letters.selection import Place, Selection
+from shared.contract.dead_letter_id import DeadLetterId
+from shared.lake.client import Lake
+from shared.lake.dead_letters import Letter
+from shared.lake.slots.search import SlotSearch
+from shared.lake.slots.slot import HOUR_US, LetterFile, letters_folder, letters_in
+from shared.service.errors import NeedsAttention
+
+# Files on their way while one is dealt with: most are small, and what takes time is to ask for them.
+_FILES_AHEAD, _BYTES_AHEAD = 16, 64 * 2**20
+_US_PER_S = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A dead letter that counts; `created_at` is its hub's."""
+
+    place: Place
+    created_at: str
+    letter: Letter
+    path: str
+
+    @property
+    def id(self) -> DeadLetterId:
+        return DeadLetterId(
+            self.created_at, self.place.lane.partition, self.place.sequence_number, self.place.line
+        )
+
+
+async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[Found]:
+    """Those that are meant, by partition, in sequence; a few files are in memory at a time."""
+    search = SlotSearch(lake, selection.stream)
+    listed = await _listed(lake, selection)
+    ahead: deque[tuple[asyncio.Task[list[Found]], int]] = deque()
+    ahead_bytes = 0
+    try:
+        for file in selection.files(listed):
+            size_bytes = listed[file]
+            while ahead and (len(ahead) == _FILES_AHEAD or ahead_bytes + size_bytes > _BYTES_AHEAD):
+                reading, read_bytes = ahead.popleft()
+                for found in await reading:
+                    yield found
+                ahead_bytes -= read_bytes
+            ahead.append((asyncio.create_task(_read(lake, search, file, selection)), size_bytes))
+            ahead_bytes += size_bytes
+        while ahead:
+            for found in await ahead.popleft()[0]:
+                yield found
+    finally:
+        for reading, _ in ahead:
+            reading.cancel()
+        await asyncio.gather(*(reading for reading, _ in ahead), return_exceptions=True)
+
+
+async def _listed(lake: Lake, selection: Selection) -> dict[LetterFile, int]:
+    """The files that there are, without those written too early to hold what is meant; how large each is."""
+    listed = {}
+    async for entry in lake.list(letters_folder(selection.stream), recursive=False):
+        file = letters_in(selection.stream, entry.path.rpartition("/")[2])
+        if file is not None and selection.may_hold(entry.modified_at):
+            listed[file] = entry.size_bytes
+    return listed
+
+
+async def _read(lake: Lake, search: SlotSearch, file: LetterFile, selection: Selection) -> list[Found]:
+    """The letters of a file that are meant; none of a file that no footer names."""
+    try:
+        letters = msgspec.json.Decoder(Letter).decode_lines(await lake.read(file.path) or b"")
+    except msgspec.MsgspecError as error:
+        raise NeedsAttention(f"{file.path} cannot be read ({error}): restore it or move it away") from error
+    places = [Place(file.lane, letter.sequence_number, letter.line) for letter in letters]
+    meant = [
+        (place, letter)
+        for place, letter in zip(places, letters, strict=True)
+        if selection.takes(place, letter)
+    ]
+    if not meant:
+        return []
+    hour = int(letters[0].enqueued_at.timestamp()) * _US_PER_S // HOUR_US
+    footer = await search.find(file.lane, file.first, hour)
+    if footer is None or footer.dead_letter != file.path:
+        return []  # a commit that was broken off left it
+    return [Found(place, footer.created_at, letter, file.path) for place, letter in meant]

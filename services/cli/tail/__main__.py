@@ -1,0 +1,74 @@
+"""`fleetprice tail`: watch a stream go by."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import aclosing, suppress
+from typing import Any
+
+from services.cli.tail.connection import found_world
+from services.cli.tail.record_view import Sighting, plain, styled
+from services.cli.tail.settings import TailSettings
+from services.cli.tail.start_position import Start, parse_start
+from services.cli.tail.streams import sightings
+from shared.service.errors import NeedsAttention, SinkUnavailable
+from shared.service.run import EXIT_DONE, run_service
+from shared.service.tasks import Stopped, unless_stopped
+
+Show = Callable[[Sighting], None]
+
+
+async def serve(settings: TailSettings, stop: asyncio.Event) -> int:
+    """Show what comes until `stop` is set or nobody reads on."""
+    start = parse_start(settings.start)
+    with suppress(Stopped):
+        await unless_stopped(stop, _watch(found_world(settings), start))
+    return EXIT_DONE
+
+
+async def _watch(settings: TailSettings, start: Start) -> None:
+    show = _shower(settings)
+    try:
+        async with aclosing(sightings(settings, start)) as found:
+            async for sighting in found:
+                show(sighting)
+    except BrokenPipeError:
+        # Whoever read, such as `head`, has enough; Python's own flush at exit must not complain of it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except SinkUnavailable as error:
+        raise NeedsAttention(f"{settings.stream} cannot be read from {settings.start}: {error}") from error
+
+
+def _shower(settings: TailSettings) -> Show:
+    """How a sighting is written: for machines, for a terminal, or as plain text."""
+    if settings.as_json:
+        return lambda sighting: _write_line(sighting.json_line())
+    if sys.stdout.isatty() and (show := _rich_shower()) is not None:
+        return show
+    return lambda sighting: _write_line(plain(sighting.cells()))
+
+
+def _rich_shower() -> Show | None:
+    """None where rich, of the extra `local`, is not installed."""
+    try:
+        from rich.console import Console  # noqa: PLC0415 - the extra may be missing
+        from rich.text import Text  # noqa: PLC0415
+    except ImportError:
+        return None
+    console = Console(soft_wrap=True)
+    return lambda sighting: console.print(Text.assemble(*styled(sighting.cells())))
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Watch what the settings name; the exit code: 0 after Ctrl-C or a closed pipe, 2 a person must act."""
+    return run_service(TailSettings, overrides, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,25 @@
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from shared.service.settings import PREFIX, WorldSettings
+
+
+class TailSettings(WorldSettings):
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}TAIL_")
+    service: ClassVar[str] = "TAIL"
+
+    stream: Literal["telemetry", "predictions"] = Field("telemetry", description="The stream to watch")
+    start: str = Field(
+        "latest", description="Where to begin: earliest, latest, an RFC 3339 time, or PARTITION:OFFSET"
+    )
+    vehicle: str = Field("", description="Show this vehicle alone")
+    resume: Path | None = Field(
+        None, description="File that keeps how far predictions were shown: the next run goes on from there"
+    )
+    data: Path = Field(
+        Path(".fleetprice"), description="Directory of the local stack to watch, where no world is named"
+    )
+    as_json: bool = Field(False, description="One JSON object a line")

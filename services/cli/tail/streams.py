@@ -1,0 +1,132 @@
+"""What passes through a hub, record by record, all partitions together."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from datetime import UTC, datetime
+
+import msgspec
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient
+
+from services.cli.tail.record_view import Place, Sighting
+from services.cli.tail.resume_file import ResumeFile
+from services.cli.tail.settings import TailSettings
+from services.cli.tail.start_position import Start
+from shared.codec.bodies import BodyDecoder
+from shared.contract.columns import READING
+from shared.contract.reading import Reading
+from shared.predictions.reader import PredictionReader
+from shared.service.errors import NeedsAttention
+from shared.service.logs import log
+from shared.service.tasks import cancel_until_done
+from shared.streams.event_hubs.clients import (
+    body_of,
+    consumer_client,
+    content_type_of,
+    enqueued_us,
+    sequence_of,
+)
+from shared.streams.event_hubs.partition_events import Gap, partition_events
+
+_GROUP = "$Default"
+_QUEUED_BATCHES = 8
+_FOR_EVER = 2**63 - 1
+
+_Arrival = tuple[str, list[EventData] | Gap] | Exception
+
+
+async def sightings(settings: TailSettings, start: Start) -> AsyncGenerator[Sighting, None]:
+    """Records from `start` on, for ever; raises NeedsAttention for a partition that there is not."""
+    hub = settings.telemetry_hub if settings.stream == "telemetry" else settings.predictions_hub
+    async with consumer_client(settings, hub, _GROUP) as client:
+        partitions: list[str] = await client.get_partition_ids()
+        if start.partition is not None:
+            if start.partition not in partitions:
+                raise NeedsAttention(f"hub {hub} has no partition {start.partition}: {', '.join(partitions)}")
+            partitions = [start.partition]
+        if settings.resume and settings.stream == "telemetry":
+            raise NeedsAttention("--resume is for predictions: what telemetry is shown is not kept")
+        if settings.stream == "telemetry":
+            found = _readings(client, partitions, start)
+        else:
+            found = _predictions(settings, partitions, start)
+        async with aclosing(found):
+            async for sighting in found:
+                if not settings.vehicle or sighting.vehicle_id == settings.vehicle:
+                    yield sighting
+
+
+async def _predictions(
+    settings: TailSettings, partitions: list[str], start: Start
+) -> AsyncGenerator[Sighting, None]:
+    kept = None if settings.resume is None else ResumeFile(settings.resume)
+    reader = PredictionReader(
+        settings,
+        start=start.position,
+        until=dict.fromkeys(partitions, _FOR_EVER),  # and nothing of the other partitions
+        token=kept.token() if kept else None,
+    )
+    doubles = 0
+    try:
+        async with aclosing(aiter(reader)) as received:
+            async for one in received:
+                place = Place(int(one.partition), one.sequence_number, one.offset, one.line, one.enqueued_at)
+                before, doubles = reader.doubles - doubles, reader.doubles
+                yield Sighting(place, one.prediction, doubles_dropped=doubles, doubles_before=before)
+                if kept:
+                    kept.keep(reader.token)
+    finally:
+        if kept:
+            kept.write(reader.token)
+
+
+async def _readings(
+    client: EventHubConsumerClient, partitions: list[str], start: Start
+) -> AsyncGenerator[Sighting, None]:
+    decoder = BodyDecoder(READING)
+    queue: asyncio.Queue[_Arrival] = asyncio.Queue(_QUEUED_BATCHES)
+    tasks = [asyncio.create_task(_receive(client, one, start, queue)) for one in partitions]
+    try:
+        while True:
+            arrival = await queue.get()
+            if isinstance(arrival, Exception):
+                raise arrival
+            partition, events = arrival
+            if isinstance(events, Gap):
+                log.warning("events_expired", partition=partition, first=events.first, count=events.count)
+                continue
+            for event in events:
+                for sighting in _seen_in(decoder, int(partition), event):
+                    yield sighting
+    finally:
+        await asyncio.gather(*map(cancel_until_done, tasks))
+
+
+async def _receive(
+    client: EventHubConsumerClient, partition: str, start: Start, queue: asyncio.Queue[_Arrival]
+) -> None:
+    try:
+        async for events in partition_events(client, partition, start.position):
+            await queue.put((partition, events))
+    except Exception as error:  # noqa: BLE001 - handed to the reader, who raises it
+        await queue.put(error)
+
+
+def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[Sighting]:
+    """The event's records and bad lines, in the order of their lines."""
+    decoded = decoder.decode(body_of(event), content_type_of(event))
+    enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
+    records, extras = decoded.records, decoded.extras
+    if decoded.batch is not None:
+        rows = decoded.batch.to_pylist()
+        extras = [row.pop("extra") for row in rows]
+        records = [msgspec.convert(row, Reading) for row in rows]
+    found = [
+        *zip(decoded.lines, records, extras, strict=True),
+        *((bad.line, bad, None) for bad in decoded.bad),
+    ]
+    for line, record, extra in sorted(found, key=lambda one: one[0]):
+        place = Place(partition, sequence_of(event), str(event.offset), line, enqueued_at)
+        # A record is of the stream's contract, or a bad line.
+        yield Sighting(place, record, extra, content_type_of(event))  # type: ignore[arg-type]

@@ -1,0 +1,35 @@
+"""How far the readers have come by their checkpoint blobs, whichever process wrote them."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from azure.eventhub import parse_connection_string
+
+from services.cli.up.sustained_lag import HubPartition
+from shared.service.settings import WorldSettings
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
+
+
+class Checkpoints:
+    """An async context manager. `groups` says by reader with which consumer group it reads."""
+
+    def __init__(self, world: WorldSettings, groups: Mapping[str, str]) -> None:
+        self._store: ResumingCheckpointStore = checkpoint_store(world)
+        hubs = parse_connection_string(world.event_hubs.get_secret_value())
+        self._namespace: str = hubs.fully_qualified_namespace
+        self._groups = groups
+
+    async def __aenter__(self) -> Self:
+        await self._store.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: object) -> None:
+        await self._store.__aexit__(*raised)
+
+    async def next_sequences(self, reader: str, hub: str) -> dict[HubPartition, int]:
+        """By hub and partition, the sequence number after the last that is landed, or priced, for good.
+
+        Raises AzureError where the storage does not answer.
+        """
+        found = await self._store.list_checkpoints(self._namespace, hub, self._groups[reader])
+        return {(hub, one["partition_id"]): int(one["sequence_number"]) + 1 for one in found}

@@ -1,0 +1,42 @@
+"""Predictions as a live reader receives them: how late they come, and the newest."""
+
+import asyncio
+from collections import deque
+from datetime import UTC, datetime
+
+from services.cli.up.latencies import Latencies
+from shared.contract.prediction import Prediction
+from shared.predictions.reader import PredictionReader, ResumeToken
+from shared.service.errors import SinkUnavailable
+from shared.service.logs import log
+from shared.service.settings import WorldSettings
+
+NEWEST = 8
+_RETRY_S = 1.0
+
+
+class LivePrices:
+    """Follows the predictions hub from now on."""
+
+    def __init__(self, settings: WorldSettings) -> None:
+        self._settings = settings
+        self.latencies = Latencies()
+        self.newest: deque[Prediction] = deque(maxlen=NEWEST)
+
+    async def follow(self) -> None:
+        """Read for ever; a hub that restarts is read on from where the reader stood."""
+        token: ResumeToken | None = None
+        while True:
+            reader = PredictionReader(self._settings, start="@latest", token=token)
+            try:
+                async for received in reader:
+                    self._take(received.prediction)
+            except SinkUnavailable as error:
+                log.warning("predictions_unreadable", error=str(error))
+                token = reader.token
+                await asyncio.sleep(_RETRY_S)
+
+    def _take(self, prediction: Prediction) -> None:
+        late = datetime.now(UTC) - prediction.reading_at
+        self.latencies.add(late.total_seconds() * 1000)
+        self.newest.append(prediction)

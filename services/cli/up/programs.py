@@ -1,0 +1,110 @@
+"""The services of the stack as programs: which module, in which environment. Pure.
+
+What the person set for a service in the environment stays; what makes the stack one world is set over it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from services.cli.up.log_files import log_path
+from services.cli.up.ports import Ports
+from services.cli.up.settings import UpSettings
+from shared.service.processes.process import Program
+from shared.service.settings import PREFIX
+
+Environment = Mapping[str, str]
+
+# The order in which they start; the fleet comes last and goes first.
+SERVICES = ("emulator", "ingest", "scorer", "simulator", "verify")
+_HUBS_TIMES_PARTITIONS = 8
+
+# Fit for one person's machine, where a restart should take seconds and new files should show soon.
+_LOCAL_DEFAULTS = {
+    f"{PREFIX}BALANCING_INTERVAL_S": "2",
+    f"{PREFIX}OWNERSHIP_EXPIRY_S": "10",
+    f"{PREFIX}INGEST_ROLL_MAX_AGE_S": "5",
+}
+
+
+def emulator(settings: UpSettings, ports: Ports, inherited: Environment) -> Program:
+    own = {
+        "EMULATOR_EVENT_HUBS_PORT": ports.event_hubs,
+        "EMULATOR_EVENT_HUBS_TLS_PORT": ports.event_hubs_tls,
+        "EMULATOR_EVENT_HUBS_WS_PORT": ports.event_hubs_ws,
+        "EMULATOR_STORAGE_PORT": ports.storage,
+        "EMULATOR_ADMIN_PORT": ports.admin,
+        "EMULATOR_DATA": settings.data.absolute(),
+        "EMULATOR_AS_JSON": "true",
+    }
+    if f"{PREFIX}EMULATOR_RETENTION_BYTES" not in inherited:
+        own["EMULATOR_RETENTION_BYTES"] = settings.hub_bytes // _HUBS_TIMES_PARTITIONS
+    return _program("emulator", settings.data, inherited, own, says_ready=True)
+
+
+def ingest(data: Path, ports: Ports, world: Environment) -> Program:
+    return _program("ingest", data, world, {"INGEST_METRICS_PORT": ports.ingest_metrics})
+
+
+def scorer(data: Path, ports: Ports, world: Environment) -> Program:
+    return _program("scorer", data, world, {"SCORER_HTTP_PORT": ports.scorer})
+
+
+def simulator(settings: UpSettings, ports: Ports, world: Environment, run_id: str) -> Program:
+    own = {
+        "SIMULATOR_DATA": settings.data.absolute(),
+        "SIMULATOR_VEHICLES": settings.vehicles,
+        "SIMULATOR_RATE_HZ": settings.rate_hz,
+        "SIMULATOR_PACK": settings.pack,
+        "SIMULATOR_SEED": settings.seed,
+        "SIMULATOR_SECONDS": settings.seconds or 0,
+        "SIMULATOR_RUN_ID": run_id,  # started again under the same name, the fleet keeps this run's end
+        "SIMULATOR_METRICS_PORT": ports.simulator_metrics,
+    }
+    return _program("simulator", settings.data, world, own, may_finish=True)
+
+
+def verify(data: Path, world: Environment) -> Program:
+    """It reads predictions from its start on, and judges once its stdin ends."""
+    own = {"VERIFY_DATA": data.absolute(), "VERIFY_AS_JSON": "true", "VERIFY_AWAIT_INPUT_END": "true"}
+    program = _program(
+        "verify", data, world, own, module="services.cli.verify", may_finish=True, says_ready=True
+    )
+    return replace(program, awaits_input_end=True)
+
+
+def world_environment(inherited: Environment, event_hubs: str, storage: str) -> dict[str, str]:
+    """The environment of every service in the world that the emulator is."""
+    return {
+        **_LOCAL_DEFAULTS,
+        **inherited,
+        f"{PREFIX}EVENT_HUBS": event_hubs,
+        f"{PREFIX}STORAGE": storage,
+        f"{PREFIX}CHECKPOINTS": "",
+    }
+
+
+def consumer_groups(world: Environment) -> dict[str, str]:
+    """With which group each reader of the hubs reads."""
+    return {"ingest": world.get(f"{PREFIX}INGEST_CONSUMER_GROUP", "ingest"), "scorer": "scorer"}
+
+
+def _program(
+    name: str,
+    data: Path,
+    environment: Environment,
+    own: Mapping[str, object],
+    *,
+    module: str | None = None,
+    may_finish: bool = False,
+    says_ready: bool = False,
+) -> Program:
+    variables = {f"{PREFIX}{variable}": str(value) for variable, value in own.items()}
+    return Program(
+        name,
+        module or f"services.{name}",
+        {**environment, **variables},
+        log_path(data, name),
+        may_finish=may_finish,
+        says_ready=says_ready,
+    )

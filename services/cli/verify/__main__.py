@@ -1,0 +1,82 @@
+"""`fleetprice verify`: whether every reading landed once, in order, and was priced once."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from azure.eventhub.exceptions import EventHubError
+from pydantic import SecretStr
+
+from services.cli.verify.served_files import served_files
+from services.cli.verify.settings import VerifySettings
+from services.cli.verify.verdict import Verdict
+from services.cli.verify.verification import verified
+from shared.service.errors import NeedsAttention, SinkUnavailable
+from shared.service.local_stack import World, running_world
+from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
+from shared.service.tasks import Stopped, unless_stopped
+
+
+async def serve(settings: VerifySettings, stop: asyncio.Event) -> int:
+    """Verify and say the verdict; a stop before that is no verdict."""
+    try:
+        verdict = await unless_stopped(stop, _say_verdict(settings))
+    except Stopped as stopped:
+        raise NeedsAttention("stopped before everything was read: there is no verdict") from stopped
+    except (EventHubError, SinkUnavailable) as error:
+        first_line = str(error).partition("\n")[0]
+        raise NeedsAttention(
+            f"the world ended while it was verified, verify it again: {first_line}"
+        ) from error
+    return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
+
+
+async def _say_verdict(settings: VerifySettings) -> Verdict:
+    begin = _input_end() if settings.await_input_end else None
+    async with (
+        _world(settings) as (named, is_running),
+        verified(named, is_running=is_running, begin=begin) as verdict,
+    ):
+        sys.stdout.write((verdict.json() if settings.as_json else verdict.table()) + "\n")
+        sys.stdout.flush()
+        sys.stderr.writelines(f"fleetprice: {line}\n" for line in verdict.fault_lines())
+        return verdict
+
+
+async def _input_end() -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    try:
+        while await reader.read(1024):
+            pass
+    finally:
+        transport.close()
+
+
+@asynccontextmanager
+async def _world(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettings, bool]]:
+    """Settings that name a world, and whether it is at work: a named one is taken to have come to rest."""
+    if settings.event_hubs.get_secret_value():
+        yield settings, False
+    elif running := running_world(settings.data):
+        yield _within(settings, running), True
+    else:
+        async with served_files(settings.data) as served:
+            yield _within(settings, served), False
+
+
+def _within(settings: VerifySettings, world: World) -> VerifySettings:
+    named = {"event_hubs": SecretStr(world.event_hubs), "storage": SecretStr(world.storage)}
+    return settings.model_copy(update=named)
+
+
+def main(overrides: Mapping[str, Any] | None = None) -> int:
+    """Verify what the settings name; the exit code: 0 clean, 1 something is wrong, 2 a person must act."""
+    return run_service(VerifySettings, overrides, serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

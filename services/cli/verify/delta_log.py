@@ -1,0 +1,81 @@
+"""What the log of a Delta table says, read independently of the library that writes it.
+
+From the newest checkpoint on, commit by commit: https://github.com/delta-io/delta/blob/master/PROTOCOL.md
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, Self
+from urllib.parse import unquote
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from shared.lake.client import Lake
+
+_COMMIT = re.compile(r"(\d{20})\.json")
+
+
+class _File(Struct):
+    path: str
+
+
+class _Transaction(Struct, rename="camel"):
+    app_id: str
+    version: int
+
+
+class _Action(Struct):
+    """One line of a commit, one row of a checkpoint: one of these, or something else."""
+
+    add: _File | None = None
+    remove: _File | None = None
+    txn: _Transaction | None = None
+
+
+class _LastCheckpoint(Struct):
+    version: int
+
+
+class Snapshot:
+    """The files that make up the newest version, and the transactions' versions by application."""
+
+    def __init__(self) -> None:
+        self.version = -1
+        self.files: set[str] = set()
+        self.transactions: dict[str, int] = {}
+
+    @classmethod
+    async def read(cls, lake: Lake, table: str) -> Self:
+        """An empty one where there is no table."""
+        snapshot, log = cls(), f"{table}/_delta_log"
+        if last := await lake.read(f"{log}/_last_checkpoint"):
+            snapshot.version = msgspec.json.decode(last, type=_LastCheckpoint).version
+            rows = await lake.read(f"{log}/{snapshot.version:020d}.checkpoint.parquet")
+            snapshot._replay(msgspec.convert(_rows(rows or b""), list[_Action]))
+        names = [file.path.rpartition("/")[2] async for file in lake.list(log, recursive=False)]
+        for version in sorted(int(found[1]) for name in names if (found := _COMMIT.fullmatch(name))):
+            if version > snapshot.version:
+                data = await lake.read(f"{log}/{version:020d}.json")
+                snapshot._replay(msgspec.json.Decoder(_Action).decode_lines(data or b""))
+                snapshot.version = version
+        return snapshot
+
+    def _replay(self, actions: Iterable[_Action]) -> None:
+        # Within a commit the order does not matter: a path is added or removed, not both.
+        for action in actions:
+            if action.remove is not None:
+                self.files.discard(unquote(action.remove.path))
+            if action.add is not None:
+                self.files.add(unquote(action.add.path))
+            if action.txn is not None:
+                self.transactions[action.txn.app_id] = action.txn.version
+
+
+def _rows(checkpoint: bytes) -> list[dict[str, Any]]:
+    """What is removed is not in a checkpoint, but for what is kept of it to be cleaned up."""
+    file = pq.ParquetFile(pa.BufferReader(checkpoint))
+    rows: list[dict[str, Any]] = file.read(["add.path", "txn.appId", "txn.version"]).to_pylist()
+    return rows

@@ -1,0 +1,107 @@
+"""What the fleet sent, from the simulator's own record; the format is described in the simulator's record.py.
+
+`sent` is what was acked there. An intent without its ack is unresolved: a crash fell between the hub's answer
+and the record, or before the send. Its readings are not owed; where they did land they are no doubles either.
+"""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from services.cli.verify.keys import Ints, VehicleCodes, key_of
+from shared.service.errors import NeedsAttention
+
+F = TypeVar("F")
+
+
+class _Fact(Struct):
+    """Any line of a record of readings."""
+
+    intent: int | None = None
+    seed: int = 0
+    readings: list[tuple[int, int]] = []
+    acked: int | None = None
+
+
+class _BadFact(Struct):
+    """Any line of a record of bodies that are bad on purpose."""
+
+    bad_intent: int | None = None
+    count: int = 0
+    bad_acked: int | None = None
+
+
+@dataclass(slots=True)
+class FleetRecord:
+    """Keys of readings, ascending and each once; bad bodies by number."""
+
+    sent: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    unresolved: Ints = field(default_factory=lambda: np.empty(0, np.int64))
+    bad_sent: int = 0
+
+
+def read_fleet_record(folder: Path, codes: VehicleCodes) -> FleetRecord:
+    """The record in the folder `simulator` of a data directory; an empty one where no fleet ever sent."""
+    sent, unresolved = array("q"), array("q")
+    for path in sorted(folder.glob("p*.ndjson")):
+        _read_readings(path, codes, sent, unresolved)
+    bad_sent = sum(_read_bad(path) for path in sorted(folder.glob("bad-p*.ndjson")))
+    return FleetRecord(_ascending(sent), _ascending(unresolved), bad_sent)
+
+
+def _read_readings(path: Path, codes: VehicleCodes, sent: "array[int]", unresolved: "array[int]") -> None:
+    decoder = msgspec.json.Decoder(_Fact)
+    vehicles: dict[tuple[int, int], int] = {}
+    open_intents: dict[int, list[int]] = {}
+    for line in _lines(path):
+        fact = _decoded(decoder, line, path)
+        if fact.intent is not None:
+            keys = []
+            for index, reading_no in fact.readings:
+                vehicle = vehicles.get((fact.seed, index))
+                if vehicle is None:
+                    vehicle = vehicles[fact.seed, index] = codes.fleet_code(f"s{fact.seed}-v{index:06d}")
+                keys.append(key_of(vehicle, reading_no))
+            open_intents[fact.intent] = keys
+        elif fact.acked is not None:
+            sent.extend(open_intents.pop(fact.acked, ()))
+    for keys in open_intents.values():
+        unresolved.extend(keys)
+
+
+def _read_bad(path: Path) -> int:
+    decoder = msgspec.json.Decoder(_BadFact)
+    open_intents: dict[int, int] = {}
+    acked = 0
+    for line in _lines(path):
+        fact = _decoded(decoder, line, path)
+        if fact.bad_intent is not None:
+            open_intents[fact.bad_intent] = fact.count
+        elif fact.bad_acked is not None:
+            acked += open_intents.pop(fact.bad_acked, 0)
+    return acked
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Whole lines; a torn last one is no fact."""
+    with path.open("rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
+
+
+def _decoded(decoder: msgspec.json.Decoder[F], line: bytes, path: Path) -> F:
+    try:
+        return decoder.decode(line)
+    except msgspec.MsgspecError as error:
+        raise NeedsAttention(f"{path} is no record of a simulator ({error}): move it away") from error
+
+
+def _ascending(keys: "array[int]") -> Ints:
+    return np.unique(np.frombuffer(keys, np.int64)) if keys else np.empty(0, np.int64)

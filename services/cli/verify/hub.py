@@ -1,0 +1,105 @@
+"""The hubs, read as any client reads them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.cli.verify.keys import Ints, VehicleCodes, joined
+from services.cli.verify.predictions import Predictions
+from services.cli.verify.readings import keys_in
+from shared.codec.bodies import BodyDecoder
+from shared.codec.record_batches import batch_of
+from shared.contract.columns import READING
+from shared.predictions.reader import PredictionReader
+from shared.service.settings import WorldSettings
+from shared.service.tasks import cancel_until_done
+from shared.streams.event_hubs.clients import body_of, consumer_client, content_type_of
+from shared.streams.event_hubs.partition_events import Gap, partition_events
+
+_GROUP = "$Default"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The events that a partition retains: `first` to `last`; none where first = last + 1."""
+
+    first: int
+    last: int
+
+
+async def retained_spans(settings: WorldSettings, hub: str) -> dict[str, Span]:
+    """What each partition of a hub retains now."""
+    async with consumer_client(settings, hub, _GROUP) as client:
+        ids: Sequence[str] = await client.get_partition_ids()
+        found = await asyncio.gather(*map(client.get_partition_properties, ids))
+    return {
+        one["id"]: Span(
+            one["last_enqueued_sequence_number"] + 1 if one["is_empty"] else one["beginning_sequence_number"],
+            one["last_enqueued_sequence_number"],
+        )
+        for one in found
+    }
+
+
+class Follower:
+    """The client library's reader at work on everything that the predictions hub retains."""
+
+    def __init__(self, reader: PredictionReader, into: Predictions) -> None:
+        self._reader = reader
+        self._into = into
+        self.reading = asyncio.create_task(self._read())
+
+    async def read_through(self, spans: Mapping[str, Span]) -> int:
+        """Have everything up to the spans' ends; how many predictions there are, doubles included."""
+        ends = {partition: span.last if span.first <= span.last else -1 for partition, span in spans.items()}
+        await self._reader.end_at(ends)
+        ended = asyncio.create_task(self._reader.ended.wait())
+        await asyncio.wait((ended, self.reading), return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        if self.reading.done():
+            self.reading.result()  # raises what ended it before its time
+        self._into.raw = self._reader.predictions
+        return self._reader.predictions
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the reader is done and closes its links by itself."""
+        return self._reader.ended.is_set()
+
+    async def _read(self) -> None:
+        async for received in self._reader:
+            self._into.take(received.prediction, received.enqueued_at - received.prediction.reading_at)
+
+
+@asynccontextmanager
+async def following(settings: WorldSettings, into: Predictions) -> AsyncIterator[Follower]:
+    """Read predictions in the background; at the end of the block the links are closed, a second's work."""
+    follower = Follower(PredictionReader(settings), into)
+    try:
+        yield follower
+    finally:
+        if not follower.is_ended:
+            await cancel_until_done(follower.reading)
+        await asyncio.gather(follower.reading, return_exceptions=True)
+
+
+async def waiting_keys(
+    settings: WorldSettings, spans: Mapping[str, Span], next_firsts: Mapping[str, int], codes: VehicleCodes
+) -> Ints:
+    """Readings in the telemetry hub that the lake has not come to yet, ascending."""
+    decoder = BodyDecoder(READING)
+    pieces: list[Ints] = []
+    async with consumer_client(settings, settings.telemetry_hub, _GROUP) as client:
+        for partition, span in spans.items():
+            after = max(next_firsts.get(partition, 0), span.first) - 1
+            async for events in partition_events(client, partition, after, span.last):
+                if isinstance(events, Gap):
+                    continue
+                for event in events:
+                    decoded = decoder.decode(body_of(event), content_type_of(event))
+                    batch = decoded.batch or batch_of(READING, decoded.records, decoded.extras)
+                    pieces.append(keys_in(batch, codes))
+    return np.unique(joined(pieces))

@@ -1,0 +1,194 @@
+"""What the fleet sent against what the lake holds and what was predicted.
+
+Independent of what it judges: the simulator's record, the committed files and the hubs are read here by code
+of the oracle's own; no counter of any service is asked. The record is read first, so that whatever it names
+is older than what is then read back.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from services.cli.verify.compacted import compacted_faults
+from services.cli.verify.dead_letters import DeadLetters, read_dead_letters
+from services.cli.verify.fleet_record import FleetRecord, read_fleet_record
+from services.cli.verify.hub import Span, following, retained_spans, waiting_keys
+from services.cli.verify.keys import Ints, VehicleCodes, are_in, ints, sequence_in
+from services.cli.verify.predictions import LAKE_COLUMNS, Predictions
+from services.cli.verify.raw_zone import RawZone
+from services.cli.verify.readings import KEY_COLUMNS, Readings
+from services.cli.verify.replays import REPLAY_COLUMN, Replays
+from services.cli.verify.settings import VerifySettings
+from services.cli.verify.verdict import Counts, Verdict
+from shared.lake.client import Lake, open_lake
+
+
+@dataclass(frozen=True, slots=True)
+class _Landed:
+    zone: RawZone
+    readings: Readings
+    letters: DeadLetters
+    replays: Replays
+
+    def events(self) -> int:
+        """How many events stand in the lake, good or bad."""
+        events = 0
+        bad = dict(self.letters.sequences)
+        for lane, places, _ in self.readings.lanes():
+            of_lane = np.append(sequence_in(places), bad.pop(lane, [])).astype(np.int64)
+            events += len(np.unique(of_lane))
+        return events + sum(len(set(sequences)) for sequences in bad.values())
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with the files, and with what was replayed."""
+        yield from self.zone.faults
+        yield from self.letters.faults
+        yield from self.replays.faults(self.letters.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class _Predicted:
+    """`in_hub` and `in_lake` count the same predictions, those that the hub retains, doubles included."""
+
+    zone: RawZone
+    predictions: Predictions
+    in_hub: int
+    in_lake: int
+
+
+@asynccontextmanager
+async def verified(
+    settings: VerifySettings, *, is_running: bool = False, begin: Awaitable[object] | None = None
+) -> AsyncIterator[Verdict]:
+    """Read everything and judge it; at the end of the block the links are closed.
+
+    In a world that runs, what the lake has not come to yet is not missing from it. Until `begin` only the
+    predictions hub is read, which takes longest: what stands there by then is not waited for later.
+    """
+    codes = VehicleCodes()
+    in_time = Predictions(codes)
+    async with following(settings, in_time) as follower:
+        if begin is not None:
+            await begin
+        record = read_fleet_record(settings.data / "simulator", codes)
+        async with open_lake(settings) as lake:
+            landed, spans = await _read_landed_first(settings, lake, codes, is_running=is_running)
+            zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes)
+            table_faults = await compacted_faults(lake)
+        in_hub = await follower.read_through(spans)
+        predictions.go_on_with(in_time, _marks(predictions, landed.zone))
+        missing = landed.readings.missing(record.sent)
+        waiting = await _count_waiting(settings, landed, missing, codes) if len(missing) else 0
+        predicted = _Predicted(zone, predictions, in_hub, in_lake)
+        shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
+        yield Verdict(
+            _counts(record, landed, predicted, len(missing) - (waiting if is_running else 0), waiting),
+            (*landed.faults(), *zone.faults, *table_faults, *shortfalls),
+            tuple(_notes(record, landed, waiting)),
+        )
+
+
+async def verify(settings: VerifySettings, *, is_running: bool = False) -> Verdict:
+    """The verdict alone."""
+    async with verified(settings, is_running=is_running) as verdict:
+        return verdict
+
+
+async def _read_landed_first(
+    settings: VerifySettings, lake: Lake, codes: VehicleCodes, *, is_running: bool
+) -> tuple[_Landed, dict[str, Span]]:
+    """What landed, and what the predictions hub holds; in a world that runs it is asked after the lake."""
+    if is_running:
+        landed = await _read_landed(lake, codes)
+        return landed, await retained_spans(settings, settings.predictions_hub)
+    return await asyncio.gather(_read_landed(lake, codes), retained_spans(settings, settings.predictions_hub))
+
+
+async def _read_landed(lake: Lake, codes: VehicleCodes) -> _Landed:
+    zone = RawZone(lake, "telemetry")
+    readings, replays = Readings(codes), Replays()
+    async for lane, batch in zone.batches((*KEY_COLUMNS, REPLAY_COLUMN)):
+        readings.take(lane, batch, replays.take(lane, batch))
+    return _Landed(zone, readings, await read_dead_letters(lake, zone.links), replays)
+
+
+async def _read_older_predictions(
+    lake: Lake, spans: Mapping[str, Span], codes: VehicleCodes
+) -> tuple[RawZone, Predictions, int]:
+    """What the hub no longer has, from the lake; and how many that the hub has the lake holds too."""
+    zone = RawZone(lake, "predictions")
+    predictions = Predictions(codes)
+    in_lake = 0
+    async for lane, batch in zone.batches(LAKE_COLUMNS):
+        is_newest = lane == zone.newest(lane.partition)
+        older, retained = _split(batch, spans.get(str(lane.partition)) if is_newest else None)
+        predictions.take_rows(older, lane.generation)
+        in_lake += retained
+    return zone, predictions, in_lake
+
+
+def _split(batch: pa.RecordBatch, span: Span | None) -> tuple[pa.RecordBatch, int]:
+    """The rows that the hub no longer has (None: all of them), and how many it has."""
+    if span is None:
+        return batch, 0
+    older = batch.filter(pa.array(ints(batch["sequence_number"]) < span.first))
+    return older, batch.num_rows - older.num_rows
+
+
+def _marks(older: Predictions, telemetry: RawZone) -> dict[int, int]:
+    """How far a client had read of the telemetry hub of today when it came to what the hub still has."""
+    return {source: mark for source, mark in older.marks.items() if telemetry.newest(source).generation == 1}
+
+
+async def _count_waiting(
+    settings: VerifySettings, landed: _Landed, missing: Ints, codes: VehicleCodes
+) -> int:
+    """How many of the readings `missing` from the lake stand in the hub after the lake's last event."""
+    spans = await retained_spans(settings, settings.telemetry_hub)
+    next_firsts = {one: landed.zone.next_first(landed.zone.newest(int(one))) for one in spans}
+    return int(are_in(missing, await waiting_keys(settings, spans, next_firsts, codes)).sum())
+
+
+def _counts(
+    record: FleetRecord, landed: _Landed, predicted: _Predicted, missing: int, waiting: int
+) -> Counts:
+    distinct = predicted.predictions.distinct()
+    unpriced, unpriced_at_the_end = predicted.predictions.missing(landed.readings)
+    return Counts(
+        sent=len(record.sent),
+        landed=landed.readings.rows,
+        missing=missing,
+        doubled=landed.readings.doubled(),
+        out_of_order=landed.readings.out_of_order(),
+        dead_lettered=landed.letters.records,
+        predicted=distinct,
+        predictions_missing=unpriced,
+        predictions_doubled=predicted.predictions.seen - distinct,
+        predictions_doubled_raw=predicted.predictions.raw - distinct,
+        latency_ms=predicted.predictions.latency_ms(),
+        files=landed.zone.files + predicted.zone.files,
+        events=landed.events(),
+        replayed=landed.replays.of(landed.letters.ids),
+        waiting=waiting,
+        predictions_waiting=unpriced_at_the_end,
+    )
+
+
+def _shortfalls(record: FleetRecord, landed: _Landed, predicted: _Predicted) -> Iterator[str]:
+    """What a world at rest owes besides: its predictions in the lake too, its bad bodies in dead letters."""
+    if predicted.in_lake != predicted.in_hub:
+        yield f"of {predicted.in_hub} predictions in the hub the lake holds {predicted.in_lake}"
+    if landed.letters.records < record.bad_sent:
+        yield f"of {record.bad_sent} bad bodies sent on purpose {landed.letters.records} are dead letters"
+
+
+def _notes(record: FleetRecord, landed: _Landed, waiting: int) -> Iterator[str]:
+    if waiting:
+        yield f"{waiting:,} readings wait in the hub for the lake's next files"
+    if len(record.unresolved):
+        arrived = landed.readings.landed(record.unresolved)
+        yield f"{len(record.unresolved):,} readings were never acknowledged; {arrived:,} of them landed"

@@ -1,0 +1,73 @@
+"""What raw files say of themselves, held against the chain that they are said to form."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import structlog
+
+from services.compaction.file_groups import RawFile
+from shared.lake.client import Lake
+from shared.lake.slots.chain import read_file_metadata
+from shared.lake.slots.footer import Footer
+from shared.lake.slots.slot import Lane, folder_of
+from shared.service.errors import HubRecreated, NeedsAttention
+
+log = structlog.get_logger()
+
+_READS_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A raw file, what its footer says, and its columns."""
+
+    file: RawFile
+    footer: Footer
+    schema: pa.Schema
+
+
+async def survey(
+    lake: Lake, lane: Lane, stretch: Sequence[RawFile], next_first: int, created_at: str
+) -> list[Link]:
+    """The files of `stretch` that follow each other from `next_first` on.
+
+    A listing may leave out a file that is committed while it is made: what comes behind it waits.
+    """
+    links: list[Link] = []
+    for start in range(0, len(stretch), _READS_AT_ONCE):
+        some = stretch[start : start + _READS_AT_ONCE]
+        for file, link in zip(some, await asyncio.gather(*(_read(lake, file) for file in some)), strict=True):
+            if link is None or file.first != next_first:
+                log.warning("chain_interrupted", chain=lane.label, path=file.path, expected=next_first)
+                return links
+            if link.footer.created_at != created_at:
+                raise HubRecreated(f"{file.path} and {lane.root} are of different hubs: one was copied in")
+            links.append(link)
+            next_first = link.footer.next_first
+            if link.footer.next_folder != folder_of(file.hour):
+                return links
+    return links
+
+
+async def _read(lake: Lake, file: RawFile) -> Link | None:
+    metadata = await read_file_metadata(lake, file.path)
+    if metadata is None:
+        return None
+    footer = Footer.of(metadata.metadata or {}, file.path)
+    return Link(file, footer, metadata.schema.to_arrow_schema().remove_metadata())
+
+
+def schema_of(links: Sequence[Link]) -> pa.Schema:
+    """The columns of all of them; one that some do not have is null there.
+
+    Raises NeedsAttention where two have a column in common that is not of one type.
+    """
+    schemas = {link.schema: link.file.path for link in links}  # two versions of a contract, not sixty files
+    try:
+        joined = pa.unify_schemas(list(schemas))
+    except pa.ArrowException as error:
+        paths = ", ".join(schemas.values())
+        raise NeedsAttention(f"{paths} cannot become one table: {error}") from error
+    return pa.schema([field.with_nullable(True) for field in joined])

@@ -1,0 +1,69 @@
+"""A running emulator's admin listener, asked from another process."""
+
+import http.client
+import json
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from shared.service.errors import NeedsAttention
+
+_TIMEOUT_S = 30.0  # a hub of 1,024 partitions takes a while to make
+
+
+class AdminClient:
+    """Raises NeedsAttention, in one line, for whatever the emulator refuses and where none answers."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        try:
+            port = parts.port or http.client.HTTP_PORT
+        except ValueError as exc:
+            raise NeedsAttention(f"{url} is no URL: {exc}") from exc
+        if parts.scheme != "http" or not parts.hostname:
+            raise NeedsAttention(
+                f"{url} is no URL of an emulator's admin listener, like http://127.0.0.1:5300"
+            )
+        self._url = url
+        self._host, self._port = parts.hostname, port
+
+    def hubs(self) -> list[dict[str, Any]]:
+        hubs: list[dict[str, Any]] = self._asked("GET", "/hubs")
+        return hubs
+
+    def hub(self, name: str) -> dict[str, Any]:
+        hub: dict[str, Any] = self._asked("GET", f"/hubs/{quote(name, safe='')}")
+        return hub
+
+    def create_hub(self, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
+        """`wanted` is the body of PUT /hubs/{name}. A hub of that name is left as it is: refused."""
+        if any(hub["name"].lower() == name.lower() for hub in self.hubs()):
+            raise NeedsAttention(f"hub {name} exists already")
+        made: dict[str, Any] = self._asked("PUT", f"/hubs/{quote(name, safe='')}", wanted)
+        return made
+
+    def delete_hub(self, name: str) -> None:
+        self._asked("DELETE", f"/hubs/{quote(name, safe='')}")
+
+    def _asked(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body))
+            answer = connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as exc:
+            raise NeedsAttention(
+                f"no emulator answers at {self._url} ({exc or type(exc).__name__}): "
+                "start one with `fleetprice emulator`, or name a running one with --data or --admin"
+            ) from exc
+        finally:
+            connection.close()
+        if answer.status == http.client.NO_CONTENT:
+            return None
+        try:
+            told = json.loads(text)
+            if answer.status < http.client.BAD_REQUEST:
+                return told
+            sentence = str(told["error"])
+        except (ValueError, TypeError, KeyError) as exc:
+            raise NeedsAttention(f"what answers at {self._url} is no fleetprice emulator") from exc
+        raise NeedsAttention(sentence)

@@ -1,0 +1,100 @@
+"""`fleetprice emulator hubs`: the hubs of a running emulator, listed, made and deleted."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from services.emulator.admin.client import AdminClient
+from services.emulator.settings import EmulatorSettings
+from shared.service.errors import NeedsAttention
+from shared.service.local_stack import running_world
+from shared.service.settings import read_settings
+
+Action = Literal["list", "create", "delete"]
+
+_HEADINGS = ("HUB", "PARTITIONS", "EVENTS", "RETENTION", "CREATED", "CONSUMER GROUPS")
+_DEFAULT_ADMIN_PORT = 5300
+
+
+def main(
+    action: Action,
+    name: str | None = None,
+    *,
+    partitions: int | None = None,
+    consumer_groups: Sequence[str] = (),
+    retention_hours: float | None = None,
+    admin: str | None = None,
+    data: Path | None = None,
+    as_json: bool = False,
+) -> int:
+    """Do it and say what there is; the exit code. Raises NeedsAttention."""
+    wanted = {
+        "partition_count": partitions,
+        "consumer_groups": list(consumer_groups) or None,
+        "retention_hours": retention_hours,
+    }
+    wanted = {field: value for field, value in wanted.items() if value is not None}
+    _check(action, name, wanted)
+    client = AdminClient(admin or admin_url(data))
+    if action == "delete" and name is not None:
+        client.delete_hub(name)
+        _say({"deleted": name}, f"deleted {name}", as_json)
+    elif action == "create" and name is not None:
+        hub = client.create_hub(name, wanted)
+        _say(hub, table([hub]), as_json)
+    else:
+        hubs = client.hubs() if name is None else [client.hub(name)]
+        _say(hubs, table(hubs), as_json)
+    return 0
+
+
+def admin_url(data: Path | None) -> str:
+    """Where the emulator on `data` is asked, or the one that the settings mean. Raises NeedsAttention."""
+    settings = read_settings(EmulatorSettings, {"data": data})
+    running = running_world(settings.data)
+    if running is not None and running.admin:
+        return running.admin
+    if data is not None:
+        raise NeedsAttention(
+            f"no emulator runs on {data}: start one with `fleetprice emulator --data {data}`"
+        )
+    return f"http://127.0.0.1:{settings.port_of('admin') or _DEFAULT_ADMIN_PORT}"
+
+
+def table(hubs: Sequence[dict[str, Any]]) -> str:
+    """For people: one line a hub."""
+    rows = [_HEADINGS, *map(_row, hubs)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _row(hub: dict[str, Any]) -> tuple[str, ...]:
+    events = sum(
+        partition["last_enqueued_sequence_number"] + 1 - partition["begin_sequence_number"]
+        for partition in hub["partitions"]
+    )
+    groups = hub["consumer_groups"]
+    return (
+        hub["name"],
+        str(hub["partition_count"]),
+        str(events),
+        f"{hub['retention_hours']:g} h",
+        hub["created_at"][:19].replace("T", " "),
+        "any" if groups is None else ", ".join(groups),
+    )
+
+
+def _check(action: Action, name: str | None, wanted: dict[str, Any]) -> None:
+    if action != "list" and name is None:
+        raise NeedsAttention(f"{action} needs the hub's name: fleetprice emulator hubs {action} NAME")
+    if action != "create" and wanted:
+        raise NeedsAttention("--partitions, --consumer-group and --retention-hours are for create")
+
+
+def _say(found: object, text: str, as_json: bool) -> None:
+    sys.stdout.write((json.dumps(found, separators=(",", ":")) if as_json else text) + "\n")

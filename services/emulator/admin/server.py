@@ -1,0 +1,153 @@
+"""The admin listener, loopback HTTP and JSON: health, hubs, faults."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from aiohttp import web
+
+from services.emulator.admin.fault_routes import FaultRoutes
+from services.emulator.admin.time_routes import TimeRoutes
+from services.emulator.event_hubs.hub_description import HubKey, HubRefused
+from services.emulator.event_hubs.hubs import Hub, HubUnknown
+from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.identity.endpoint import IdentityEndpoint
+from services.emulator.identity.issuer import Issuer
+from services.emulator.storage.server import StorageServer
+from shared.service.errors import PortInUse
+
+LOOPBACK = "127.0.0.1"
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class HubWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of PUT /hubs/{name}. Without consumer groups, every one exists; without keys, they stay."""
+
+    partition_count: int = 4
+    consumer_groups: tuple[str, ...] | None = None
+    retention_hours: float = 24
+    keys: tuple[HubKey, ...] | None = None
+
+
+class AdminServer:
+    """An async context manager; never listens beyond loopback, for it asks nobody for a key."""
+
+    def __init__(
+        self,
+        event_hubs: EventHubsServer,
+        storage: StorageServer,
+        *,
+        port: int = 0,
+        issuer: Issuer | None = None,
+    ) -> None:
+        """With an issuer, tokens are given out here: the only place where they are."""
+        self._event_hubs = event_hubs
+        self._issuer = issuer
+        self.port = port
+        application = web.Application(middlewares=[_refusals_as_json])
+        application.add_routes(
+            [
+                web.get("/health", self._health),
+                web.get("/hubs", self._list_hubs),
+                web.get("/hubs/{name}", self._get_hub),
+                web.put("/hubs/{name}", self._put_hub),
+                web.delete("/hubs/{name}", self._delete_hub),
+            ]
+        )
+        application.add_routes(FaultRoutes(event_hubs, storage).routes())
+        application.add_routes(TimeRoutes(event_hubs, storage).routes())
+        if issuer is not None:
+            application.add_routes(IdentityEndpoint(issuer).routes())
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+
+    @property
+    def url(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, LOOPBACK, self.port).start()
+        except OSError as exc:
+            await self._runner.cleanup()
+            raise PortInUse(f"admin cannot listen on {LOOPBACK}:{self.port}: {exc.strerror}") from exc
+        self.port = self._runner.addresses[0][1]
+        if self._issuer is not None:
+            self._issuer.serve_at(self.url)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._runner.cleanup()
+
+    async def _health(self, _request: web.Request) -> web.Response:
+        # Word for word what Microsoft's emulator answers.
+        return web.json_response({"status": "healthy", "message": "Service is healthy."})
+
+    async def _list_hubs(self, _request: web.Request) -> web.Response:
+        return web.json_response([_described(hub) for hub in self._event_hubs.namespace.hubs])
+
+    async def _get_hub(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        if (hub := self._event_hubs.namespace.hubs.find(name)) is None:
+            raise HubUnknown(f"there is no hub {name}")
+        return web.json_response(_described(hub))
+
+    async def _put_hub(self, request: web.Request) -> web.Response:
+        wanted = msgspec.json.decode(await request.read() or b"{}", type=HubWanted)
+        name = request.match_info["name"]
+        is_new = self._event_hubs.namespace.hubs.find(name) is None
+        hub = self._event_hubs.create_hub(
+            name, wanted.partition_count, wanted.consumer_groups, wanted.retention_hours, wanted.keys
+        )
+        return web.json_response(_described(hub), status=201 if is_new else 200)
+
+    async def _delete_hub(self, request: web.Request) -> web.Response:
+        self._event_hubs.delete_hub(request.match_info["name"])
+        return web.Response(status=204)
+
+
+@web.middleware
+async def _refusals_as_json(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except msgspec.DecodeError as exc:
+        return web.json_response({"error": str(exc)}, status=400)
+    except HubRefused as exc:
+        return web.json_response({"error": str(exc)}, status=409)
+    except HubUnknown as exc:
+        return web.json_response({"error": str(exc)}, status=404)
+
+
+def _described(hub: Hub) -> dict[str, Any]:
+    description = hub.description
+    return {
+        "name": hub.name,
+        "created_at": _time(description.created_at_ms),
+        "partition_count": description.partition_count,
+        "consumer_groups": description.consumer_groups,
+        "retention_hours": description.retention_hours,
+        # Names and claims: who made a key knows its value.
+        "keys": [{"name": key.name, "claims": key.claims} for key in description.keys],
+        "partitions": [_partition(hub, number) for number in range(description.partition_count)],
+    }
+
+
+def _partition(hub: Hub, number: int) -> dict[str, Any]:
+    state = hub.logs[number].state()
+    return {
+        "id": str(number),
+        "begin_sequence_number": state.begin_sequence_number,
+        "last_enqueued_sequence_number": state.last_sequence_number,
+        "last_enqueued_offset": state.last_offset,
+        "last_enqueued_time": None if state.last_enqueued_ms is None else _time(state.last_enqueued_ms),
+    }
+
+
+def _time(unix_ms: int) -> str:
+    moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

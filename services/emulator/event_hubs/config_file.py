@@ -1,0 +1,147 @@
+"""Config.json, the file that Microsoft's Event Hubs emulator is configured with.
+
+    {"UserConfig": {"NamespaceConfig": [{"Type": "EventHub", "Name": …, "Entities": [
+        {"Name": …, "PartitionCount": "2", "ConsumerGroups": [{"Name": …}]}]}], "LoggingConfig": …}}
+
+Of its limits (one namespace, named emulatorNs1, 10 hubs, 32 partitions, 20 groups) only the first is ours.
+What is not in its schema is passed over, as there, unless it is one of its names misspelt.
+"""
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from services.emulator.event_hubs.declared_hubs import DeclaredHub
+from services.emulator.event_hubs.hub_description import DEFAULT_GROUP, HubRefused, check
+from shared.service.errors import SettingsError
+
+_EVENT_HUB = "EventHub"
+
+
+class _ConsumerGroup(msgspec.Struct, frozen=True, rename="pascal"):
+    name: str
+
+
+class _Entity(msgspec.Struct, frozen=True, rename="pascal"):
+    name: str
+    partition_count: int | str
+    consumer_groups: tuple[_ConsumerGroup, ...] = ()
+
+
+class _Namespace(msgspec.Struct, frozen=True, rename="pascal"):
+    type: str
+    name: str
+    entities: tuple[_Entity, ...]
+
+
+class _UserConfig(msgspec.Struct, frozen=True, rename="pascal"):
+    namespace_config: tuple[_Namespace, ...]
+    logging_config: Any = None
+
+
+class _Config(msgspec.Struct, frozen=True, rename="pascal"):
+    user_config: _UserConfig
+
+
+_NAMES = (
+    "UserConfig",
+    "NamespaceConfig",
+    "LoggingConfig",
+    "Type",
+    "Name",
+    "Entities",
+    "PartitionCount",
+    "ConsumerGroups",
+)
+
+
+def read_config(path: Path) -> tuple[DeclaredHub, ...]:
+    """The hubs that the file declares. Raises SettingsError, in one line."""
+    try:
+        return hubs_of(path.read_bytes())
+    except OSError as exc:
+        raise SettingsError(f"{path} cannot be read: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise SettingsError(f"{path}: {exc}") from exc
+
+
+def hubs_of(text: bytes) -> tuple[DeclaredHub, ...]:
+    """The hubs that a Config.json declares. Raises ValueError: which part of it will not do, and why."""
+    namespace = _only_namespace(_decoded(text))
+    hubs = tuple(_declared(entity) for entity in namespace.entities)
+    if doubled := _doubled(hub.name for hub in hubs):
+        raise ValueError(f"hub {doubled} is declared twice")
+    return hubs
+
+
+def _decoded(text: bytes) -> _Config:
+    try:
+        found = json.loads(text.decode("utf-8-sig"))  # editors on Windows put a mark at the beginning
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
+        raise ValueError(f"not JSON: {exc}") from exc
+    for name in _names_in(found):
+        close = difflib.get_close_matches(name.lower(), [known.lower() for known in _NAMES], n=1, cutoff=0.85)
+        if name not in _NAMES and close:
+            meant = next(known for known in _NAMES if known.lower() == close[0])
+            raise ValueError(f"{name} is not a name of its schema; did you mean {meant}?")
+    try:
+        return msgspec.convert(found, _Config)
+    except msgspec.ValidationError as exc:
+        raise ValueError(str(exc)) from exc
+
+
+def _names_in(value: object) -> Iterator[str]:
+    """The names of all that the file's schema may have something to say about."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            if name != "LoggingConfig":
+                yield from _names_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names_in(inner)
+
+
+def _only_namespace(config: _Config) -> _Namespace:
+    namespaces = config.user_config.namespace_config
+    if len(namespaces) != 1:
+        raise ValueError(f"NamespaceConfig has {len(namespaces)} namespaces; the emulator is one")
+    if namespaces[0].type != _EVENT_HUB:
+        raise ValueError(f"namespace {namespaces[0].name} is of Type {namespaces[0].type}, not {_EVENT_HUB}")
+    return namespaces[0]
+
+
+def _declared(entity: _Entity) -> DeclaredHub:
+    groups = tuple(group.name for group in entity.consumer_groups if not _is_default(group.name))
+    if doubled := _doubled(groups):
+        raise ValueError(f"hub {entity.name}: consumer group {doubled} is declared twice")
+    hub = DeclaredHub(entity.name, _partition_count(entity), (DEFAULT_GROUP, *groups))
+    try:
+        check(hub.name, hub.partition_count, hub.consumer_groups, 1)
+    except HubRefused as exc:
+        raise ValueError(f"hub {entity.name!r}: {exc}") from exc
+    return hub
+
+
+def _is_default(group: str) -> bool:
+    return group.lower() == DEFAULT_GROUP.lower()
+
+
+def _partition_count(entity: _Entity) -> int:
+    count = entity.partition_count
+    if isinstance(count, int):
+        return count
+    if not (count.isascii() and count.isdecimal()) or len(count) > len(str(2**31)):
+        raise ValueError(f"hub {entity.name}: PartitionCount {count!r} is no whole number")
+    return int(count)
+
+
+def _doubled(names: Iterable[str]) -> str | None:
+    """The first of `names` that comes twice; they are compared without case."""
+    counts = Counter(name.lower() for name in names)
+    return next((name for name, count in counts.items() if count > 1), None)

@@ -1,0 +1,103 @@
+"""Where a reader starts: the filter of its link, and the offset in the log that it means."""
+
+import re
+from typing import NamedTuple
+
+from services.emulator.event_hubs import annotations
+from services.emulator.event_hubs.refusals import ARGUMENT_ERROR, INVALID_FIELD, Refusal
+from services.emulator.log.partition_log import PartitionLog
+from shared.amqp.decoder import Described
+
+FILTER = "apache.org:selector-filter:string"
+EARLIEST = "-1"
+LATEST = "@latest"
+
+_SELECTOR = re.compile(r"amqp\.annotation\.(x-opt-[a-z-]+)\s*(>=|>)\s*'([^']*)'")
+_FILTERS_FIELD = 7
+
+
+class StartPosition(NamedTuple):
+    annotation: str
+    is_inclusive: bool
+    value: str
+
+
+def start_position(source: object) -> StartPosition:
+    """The position that a link's source names; without one, everything new. Raises Refusal."""
+    selector = _selector(source)
+    if selector is None:
+        return StartPosition(annotations.OFFSET, is_inclusive=False, value=LATEST)
+    match = _SELECTOR.fullmatch(selector.strip())
+    if match is None or match[1] not in annotations.OWN:
+        raise Refusal(INVALID_FIELD, f"The filter '{selector[:200]}' is not a position in a partition.")
+    return StartPosition(match[1], match[2] == ">=", match[3])
+
+
+def _selector(source: object) -> str | None:
+    if not isinstance(source, Described) or not isinstance(source.value, list):
+        return None
+    filters = source.value[_FILTERS_FIELD] if len(source.value) > _FILTERS_FIELD else None
+    selector = filters.get(FILTER) if isinstance(filters, dict) else None
+    if isinstance(selector, Described):
+        selector = selector.value
+    return selector if isinstance(selector, str) else None
+
+
+def resolved(position: StartPosition, log: PartitionLog) -> int:
+    """The offset of the first event to send. Raises Refusal for a position that the log never reached."""
+    if position.value == LATEST:
+        return log.end_offset
+    if position.value == EARLIEST:
+        return log.begin_offset
+    try:
+        value = int(position.value)
+    except ValueError:
+        raise Refusal(
+            ARGUMENT_ERROR, f"The supplied {position.annotation} '{position.value[:200]}' is no number."
+        ) from None
+    wanted = value if position.is_inclusive else value + 1
+    if position.annotation == annotations.SEQUENCE_NUMBER:
+        return _of_sequence(wanted, log, position.value)
+    if position.annotation == annotations.ENQUEUED_TIME:
+        return _of_time(wanted, log)
+    return _of_offset(wanted, log, position.value)
+
+
+def _of_sequence(wanted: int, log: PartitionLog, said: str) -> int:
+    if wanted > log.next_sequence:
+        raise Refusal(
+            ARGUMENT_ERROR,
+            f"The supplied sequence number '{said}' is invalid. The last sequence number in the system is "
+            f"'{log.next_sequence - 1}'",
+        )
+    for segment in log.segments:
+        if wanted < segment.next_sequence:
+            for mark in segment.records(segment.index.before_sequence(wanted)):
+                if mark.sequence_number >= wanted:
+                    return segment.base_offset + mark.position
+    return log.end_offset
+
+
+def _of_time(wanted_ms: int, log: PartitionLog) -> int:
+    for segment in log.segments:
+        if segment.last is not None and wanted_ms <= segment.last.enqueued_ms:
+            for mark in segment.records(segment.index.before_time(wanted_ms)):
+                if mark.enqueued_ms >= wanted_ms:
+                    return segment.base_offset + mark.position
+    return log.end_offset
+
+
+def _of_offset(wanted: int, log: PartitionLog, said: str) -> int:
+    if wanted > log.end_offset:
+        raise Refusal(
+            ARGUMENT_ERROR,
+            f"The supplied offset '{said}' is invalid. The last offset in the system is "
+            f"'{log.state().last_offset}'",
+        )
+    for segment in log.segments:
+        if wanted < segment.end_offset:
+            position = wanted - segment.base_offset
+            for mark in segment.records(segment.index.before_position(position)):
+                if mark.position >= position:
+                    return segment.base_offset + mark.position
+    return log.end_offset

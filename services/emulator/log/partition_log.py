@@ -1,0 +1,248 @@
+"""The append-only log of one partition: written once, read by offset, cut at its old end.
+
+Nothing of an event stays in memory. An event's offset is the byte at which its record begins.
+"""
+
+import errno
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from services.emulator.event_hubs.annotations import Event, encoded_records
+from services.emulator.log.files import OpenFiles
+from services.emulator.log.marks import Reservation, Tail, TailFile
+from services.emulator.log.records import RecordMark
+from services.emulator.log.recovery import recovered
+from services.emulator.log.segment import Segment
+from shared.service.log_events import EventLog
+
+log = EventLog(__name__)
+
+SEGMENT_BYTES = 64 * 1024 * 1024
+# A quiet partition's segment is closed by age, or its first event would hold all the later ones back.
+_SEGMENTS_PER_AGE = 4
+
+
+class Chunk(NamedTuple):
+    """A whole record, unless it is damaged, and what follows it, from `offset` on."""
+
+    offset: int
+    data: bytes
+
+
+class PartitionState(NamedTuple):
+    """`last_enqueued_ms` is None while the partition never held an event."""
+
+    begin_sequence_number: int
+    last_sequence_number: int
+    last_offset: str
+    last_enqueued_ms: int | None
+    is_empty: bool
+
+
+class PartitionLog:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        in_background: Callable[[Callable[[], None]], None] = lambda work: work(),
+        files: OpenFiles | None = None,
+    ) -> None:
+        """`in_background` runs slow work (fdatasync) elsewhere; by default it is done on the spot.
+
+        Logs that share `files` together hold no more of them open than that allows.
+        """
+        self.directory = directory
+        self._segment_bytes = segment_bytes
+        self._in_background = in_background
+        self._files = files or OpenFiles()
+        self._waiting: set[Callable[[], None]] = set()
+        directory.mkdir(parents=True, exist_ok=True)
+        self._tail_file = TailFile(directory, self._files)
+        found = recovered(directory, self._files, self._tail_file, in_background)
+        self._segments, self._tail = found.segments, found.tail
+        self._bases = [segment.base_offset for segment in self._segments]
+        self._reservation = Reservation(directory, found.marks, self._tail_file)
+        self._is_refusing = self._is_abandoned = False
+
+    @property
+    def end_offset(self) -> int:
+        return self._segments[-1].end_offset
+
+    @property
+    def begin_offset(self) -> int:
+        return self._segments[0].base_offset
+
+    @property
+    def next_sequence(self) -> int:
+        return self._tail.next_sequence
+
+    @property
+    def segments(self) -> Sequence[Segment]:
+        return self._segments
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size_bytes for segment in self._segments)
+
+    def state(self) -> PartitionState:
+        oldest, tail = self._segments[0], self._tail
+        is_empty = oldest.last is None
+        return PartitionState(
+            begin_sequence_number=tail.next_sequence if is_empty else oldest.base_sequence,
+            last_sequence_number=tail.last_sequence,
+            last_offset=str(tail.last_offset),
+            last_enqueued_ms=None if tail.last_sequence < 0 else tail.last_enqueued_ms,
+            is_empty=is_empty,
+        )
+
+    def append(self, events: Sequence[Event], now_ms: int) -> None:
+        """Write all events, or none where the disk refuses (OSError); then wake the waiting readers."""
+        if not events:
+            return
+        if self._segments[-1].size_bytes >= self._segment_bytes:
+            self.roll()
+        segment = self._segments[-1]
+        start, base, first_sequence = segment.end_offset, segment.base_offset, self._tail.next_sequence
+        # Times never go down, so that seeking by time can bisect; a clock set back only holds them still.
+        enqueued_ms = max(now_ms, self._tail.last_enqueued_ms)
+        records = encoded_records(events, first_sequence, start, enqueued_ms)
+        end, last_sequence = start + len(records.data), first_sequence + len(events) - 1
+        tail = Tail(last_sequence + 1, end, last_sequence, records.last_offset, enqueued_ms)
+        try:
+            self._keep(records.data, tail)
+        except OSError as exc:
+            if not self._is_refusing:
+                log.warning("log_cannot_grow", partition=str(self.directory), reason=exc.strerror)
+            self._is_refusing = True
+            raise
+        self._is_refusing = False
+        first = RecordMark(start - base, 0, first_sequence, enqueued_ms)
+        segment.accept(first, RecordMark(records.last_offset - base, end - base, last_sequence, enqueued_ms))
+        self._tail = tail
+        self._wake()
+
+    def _keep(self, data: bytes, tail: Tail) -> None:
+        """Write `data`, after which the log ends with `tail`; or leave it as it is (OSError)."""
+        if self._is_abandoned:
+            # The directory may be another hub's by now.
+            raise FileNotFoundError(errno.ENOENT, "The log was deleted")
+        self._reservation.cover(tail, self._tail)
+        try:
+            self._segments[-1].write(data)
+            # Nobody is served before this says so: after a kill the log knows all that was.
+            self._tail_file.save(tail)
+        except OSError:
+            self._segments[-1].take_back()
+            raise
+
+    def read(self, offset: int, max_bytes: int) -> Chunk | None:
+        """Up to `max_bytes`, at least a record, from `offset` or where the log begins; None at its end."""
+        offset = max(offset, self.begin_offset)
+        following = bisect_right(self._bases, offset)
+        segment = self._segments[following - 1]
+        if offset >= segment.end_offset:
+            if following == len(self._segments) or self._segments[following].last is None:
+                return None
+            segment = self._segments[following]
+            offset = segment.base_offset
+        return Chunk(offset, segment.read(offset - segment.base_offset, max_bytes))
+
+    def behind_damage(self, offset: int) -> int:
+        """Where a reader goes on whose chunk from `offset` began with a damaged record."""
+        segment = self._segments[bisect_right(self._bases, offset) - 1]
+        goes_on = segment.base_offset + segment.behind_damage(offset - segment.base_offset)
+        log.warning("damage_skipped", file=str(segment.path), offset=offset, goes_on_at=goes_on)
+        return goes_on
+
+    def wait(self, wake: Callable[[], None]) -> None:
+        """Call `wake` once, at the next append."""
+        self._waiting.add(wake)
+
+    def stop_waiting(self, wake: Callable[[], None]) -> None:
+        self._waiting.discard(wake)
+
+    def _wake(self) -> None:
+        if self._waiting:
+            waiting, self._waiting = self._waiting, set()
+            for wake in waiting:
+                wake()
+
+    @property
+    def is_synced(self) -> bool:
+        return all(segment.is_synced for segment in self._segments)
+
+    def sync(self) -> None:
+        """Make all that was appended durable; may run in a thread, beside appends."""
+        for segment in self._segments[:]:
+            if not segment.is_synced:
+                segment.sync()
+
+    def roll(self) -> None:
+        """Go on in a new segment; the old one is made durable meanwhile."""
+        full = self._segments[-1]
+        if full.last is None:
+            return
+        full.finish()
+        following = Segment.create(self.directory, self._tail.next_sequence, full.end_offset, self._files)
+        self._segments.append(following)
+        self._bases.append(following.base_offset)
+        # The older ones too: the disk may have been too full for the index of one.
+        for segment in self._segments[:-1]:
+            if segment.wants_seal():
+                self._in_background(segment.seal)
+
+    def expire(self, now_ms: int, max_age_ms: int, max_bytes: int | None) -> None:
+        """Give up whole segments from the old end while one is too old, or all are too large."""
+        active = self._segments[-1]
+        if active.first_ms is not None and now_ms - active.first_ms >= max_age_ms // _SEGMENTS_PER_AGE:
+            self.roll()
+        over_bytes = 0 if max_bytes is None else self.size_bytes - max_bytes
+        try:
+            while (oldest := self._expirable) and (oldest.is_before(now_ms - max_age_ms) or over_bytes > 0):
+                over_bytes -= oldest.size_bytes
+                self._drop_oldest()
+        except OSError as exc:
+            log.warning("segment_not_expired", partition=str(self.directory), reason=exc.strerror)
+
+    def trim(self, before_sequence: int) -> int:
+        """Give up the oldest whole segments of lower numbers only; how many events that were."""
+        began = self.state().begin_sequence_number
+        while self._expirable and self._segments[1].base_sequence <= before_sequence:
+            self._drop_oldest()
+        return self.state().begin_sequence_number - began
+
+    @property
+    def _expirable(self) -> Segment | None:
+        """The oldest segment, unless events are still to be written to it or a thread makes it durable."""
+        oldest = self._segments[0]
+        return None if oldest is self._segments[-1] or oldest.is_being_sealed else oldest
+
+    def _drop_oldest(self) -> None:
+        if self._segments[1].last is None:
+            # From here on nothing but the tail knows which numbers are used up.
+            self._tail_file.sync()
+        self._bases.pop(0)
+        self._segments.pop(0).delete()
+        log.info("segment_expired", partition=str(self.directory), begins=self.state().begin_sequence_number)
+
+    def close(self) -> None:
+        """Make everything durable; the next start then trusts it, whatever happens to the machine."""
+        try:
+            if self._reservation.is_made:
+                self.sync()
+                self._segments[-1].sync_rows()
+                self._tail_file.sync()
+                self._reservation.end(self._tail)
+        except OSError as exc:
+            log.warning("log_not_closed", partition=str(self.directory), reason=exc.strerror)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the files, of a deleted hub for one, and take nothing more."""
+        self._is_abandoned = True
+        for segment in self._segments:
+            segment.let_go()
+        self._tail_file.close()

@@ -1,0 +1,108 @@
+"""A partition's files read back at the start: what survived, and where numbers and offsets may go on."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from services.emulator.log.files import OpenFiles
+from services.emulator.log.marks import RESERVED_BYTES, RESERVED_NUMBERS, LogMarks, Tail, TailFile
+from services.emulator.log.segment import NAME, Segment
+from shared.service.log_events import EventLog
+
+log = EventLog(__name__)
+
+
+class Recovered(NamedTuple):
+    """`segments` ends with one that may be appended to; `marks` are None where they could not be read."""
+
+    segments: list[Segment]
+    tail: Tail
+    marks: LogMarks | None
+
+
+def recovered(
+    directory: Path,
+    files: OpenFiles,
+    tail_file: TailFile,
+    in_background: Callable[[Callable[[], None]], None],
+) -> Recovered:
+    marks, tail = LogMarks.load(directory), tail_file.load()
+    is_as_written = marks is not None and marks.are_of_this_boot
+    segments = _segments(directory, files, trusts_rows=is_as_written)
+    newest = segments[-1] if segments else Segment.create(directory, 0, 0, files)
+    survived = Tail(newest.next_sequence, newest.end_offset)
+    tail = _end(survived, tail, marks, is_as_written=is_as_written)
+    is_whole = tail[:2] == survived[:2]
+    if not is_whole:
+        log.warning("numbers_skipped", partition=str(directory), lost_from=survived[0], goes_on_at=tail[0])
+    if segments and newest.last is None and not is_whole:
+        segments.pop().delete()
+    if not segments or newest.is_sealed or not is_whole:
+        segments.append(Segment.create(directory, tail.next_sequence, tail.next_offset, files))
+    for segment in segments[:-1]:
+        if segment.wants_seal():
+            segment.finish()
+            in_background(segment.seal)
+    return Recovered(segments, _with_last_event(tail, segments), marks)
+
+
+def _segments(directory: Path, files: OpenFiles, *, trusts_rows: bool) -> list[Segment]:
+    """Those that hold events, oldest first; leftovers of interrupted work are swept up."""
+    present = {path.name for path in directory.iterdir()}
+    names = sorted(filter(NAME.fullmatch, present))
+    stems = {name.removesuffix(".log") for name in names}
+    for name in present:
+        stem, _, suffix = name.rpartition(".")
+        if suffix.endswith("-new") or (suffix in {"index", "rows"} and stem not in stems):
+            (directory / name).unlink()
+    segments = []
+    for name in names:
+        path = directory / name
+        segment = Segment.open_sealed(path, files)
+        if segment is None:
+            segment, cut_bytes = Segment.recover(path, files, trusts_rows=trusts_rows)
+            if cut_bytes:
+                log.warning("torn_record_cut", file=str(path), cut_bytes=cut_bytes)
+        if segment.last is None and not _is_a_bare_end(segment, name == names[-1]):
+            segment.delete()
+        else:
+            segments.append(segment)
+    return segments
+
+
+def _is_a_bare_end(segment: Segment, is_newest: bool) -> bool:
+    """Without events, but its name says where the log goes on."""
+    return is_newest and segment.base_sequence > 0
+
+
+def _end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_as_written: bool) -> Tail:
+    """The end of the log: never below what may have been served."""
+    if is_as_written and tail is not None:
+        reached = tail
+    elif marks is not None:
+        reached = Tail(marks.reserved_sequence, marks.reserved_offset)
+    else:
+        known = tail or survived
+        reached = Tail(
+            max(known.next_sequence, survived.next_sequence) + RESERVED_NUMBERS,
+            max(known.next_offset, survived.next_offset) + RESERVED_BYTES,
+        )
+    # More than it says may have survived: written, but its sender was not answered.
+    return Tail(
+        max(reached.next_sequence, survived.next_sequence),
+        max(reached.next_offset, survived.next_offset),
+        *(tail or Tail())[2:],
+    )
+
+
+def _with_last_event(tail: Tail, segments: list[Segment]) -> Tail:
+    """The last event that is there is the last; where none is, the last that was."""
+    segment = next((one for one in reversed(segments) if one.last), None)
+    if segment is None or segment.last is None:
+        return tail
+    mark = segment.last
+    return tail._replace(
+        last_sequence=mark.sequence_number,
+        last_offset=segment.base_offset + mark.position,
+        last_enqueued_ms=max(mark.enqueued_ms, tail.last_enqueued_ms),
+    )

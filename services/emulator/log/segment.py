@@ -1,0 +1,245 @@
+"""One file of a partition's log, named for where it begins: `<first sequence number>-<first offset>.log`.
+
+Beside it lies its sparse index: `.rows` while events come in, `.index` once all of it was made durable.
+"""
+
+import contextlib
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.emulator.log.files import LogFile, OpenFiles, sync_directory, sync_file
+from services.emulator.log.records import HEADER_BYTES, RecordMark, marks, record_behind
+from services.emulator.log.sparse_index import ROW_BYTES, STRIDE_BYTES, SparseIndex
+
+NAME = re.compile(r"(\d{20})-(\d{20})\.log", re.ASCII)
+# No message is that long; a record that claims to be longer is damaged.
+_LONGEST_RECORD_BYTES = 16 * 1024 * 1024
+# Damage is looked through by so much at once; most records fit into the overlap of two looks.
+_LOOK_BYTES = 4 * 1024 * 1024
+
+
+class Segment:
+    """Positions are bytes from this file's start; an event's offset is `base_offset` plus its position."""
+
+    def __init__(self, path: Path, files: OpenFiles) -> None:
+        """A segment without events; its file is made by the first of them."""
+        first_sequence, first_offset = path.stem.split("-")
+        self.path = path
+        self.base_sequence = int(first_sequence)
+        self.base_offset = int(first_offset)
+        self.index = SparseIndex()
+        self.size_bytes = 0
+        self.last: RecordMark | None = None
+        self.is_sealed = False
+        self._file = LogFile(path, files)
+        self._rows = LogFile(path.with_suffix(".rows"), files)
+        self._keeps_rows = True
+        self._has_scraps = False
+        self._synced_bytes = 0
+        self._is_to_be_sealed = False
+        # Held while a thread seals this segment, so that nobody deletes it under its hands.
+        self._sealing = threading.Lock()
+        self._is_gone = False
+
+    @classmethod
+    def create(cls, directory: Path, base_sequence: int, base_offset: int, files: OpenFiles) -> "Segment":
+        return cls(directory / f"{base_sequence:020d}-{base_offset:020d}.log", files)
+
+    @classmethod
+    def open_sealed(cls, path: Path, files: OpenFiles) -> "Segment | None":
+        """A segment whose index says that all of it was made durable; None where it must be recovered."""
+        index = SparseIndex.load(path.with_suffix(".index"))
+        if index is None:
+            return None
+        segment = cls(path, files)
+        segment.index = index
+        segment.size_bytes = path.stat().st_size
+        last = next(segment.records(index.positions[-1]), None)
+        if last is None or last.end != segment.size_bytes or last.position != index.positions[-1]:
+            segment.close()
+            return None
+        segment.last = last
+        segment.is_sealed = True
+        return segment
+
+    @classmethod
+    def recover(cls, path: Path, files: OpenFiles, *, trusts_rows: bool) -> tuple["Segment", int]:
+        """The segment up to its last whole and undamaged record, and how many bytes were cut behind it.
+
+        With trusted rows only what stands behind the last of them is looked through. Damaged records before
+        whole ones stay where they are: readers step over them.
+        """
+        segment = cls(path, files)
+        segment.size_bytes = path.stat().st_size
+        start = segment._trusted_position() if trusts_rows else 0
+        trusted_rows = len(segment.index)
+        end, expected = start, segment.base_sequence
+        for mark in segment.records(start):
+            if mark.sequence_number < expected:
+                break
+            segment.last, end, expected = mark, mark.end, mark.sequence_number + 1
+            if segment.index.is_due(mark.position):
+                segment.index.note(mark)
+        cut_bytes, segment.size_bytes = segment.size_bytes - end, end
+        if cut_bytes:
+            segment._file.truncate(end)
+        segment._save_rows(trusted_rows)
+        return segment, cut_bytes
+
+    def _trusted_position(self) -> int:
+        with contextlib.suppress(FileNotFoundError):
+            self.index = SparseIndex.of_rows(self._rows.path.read_bytes())
+        while self.index.positions:
+            position, number = self.index.positions[-1], self.index.sequence_numbers[-1]
+            mark = next(self.records(position), None)
+            if mark is not None and (mark.position, mark.sequence_number) == (position, number):
+                return position
+            self.index.drop_last()
+        return 0
+
+    @property
+    def end_offset(self) -> int:
+        return self.base_offset + self.size_bytes
+
+    @property
+    def next_sequence(self) -> int:
+        return self.last.sequence_number + 1 if self.last else self.base_sequence
+
+    @property
+    def first_ms(self) -> int | None:
+        return self.index.times_ms[0] if self.index.times_ms else None
+
+    def is_before(self, enqueued_ms: int) -> bool:
+        """Whether even its last event is older."""
+        return self.last is not None and self.last.enqueued_ms < enqueued_ms
+
+    def write(self, data: bytes) -> None:
+        """Write `data` behind the last record, where it counts only once it is accepted. Raises OSError."""
+        if self._has_scraps:
+            self._file.truncate(self.size_bytes)
+            self._has_scraps = False
+        self._file.write(data, self.size_bytes)
+
+    def take_back(self) -> None:
+        """Cut off what was written and will not be accepted."""
+        try:
+            self._file.truncate(self.size_bytes)
+        except OSError:
+            # Left there, it could look like events behind shorter ones: nothing is written before it is cut.
+            self._has_scraps = True
+
+    def accept(self, first: RecordMark, last: RecordMark) -> None:
+        """What was written ends with `last`."""
+        if self.index.is_due(first.position):
+            self.index.note(first)
+            self._save_rows(len(self.index) - 1)
+        self.size_bytes = last.end
+        self.last = last
+
+    def _save_rows(self, start: int) -> None:
+        if self._keeps_rows:
+            try:
+                self._rows.write(self.index.rows(start), start * ROW_BYTES)
+                self._rows.truncate(len(self.index) * ROW_BYTES)
+            except OSError:
+                # Rows with a hole would be worse than few: the next start scans from the last whole one.
+                self._keeps_rows = False
+
+    def read(self, position: int, max_bytes: int) -> bytes:
+        """From a record's start: at least that record, unless it is damaged, and whatever follows."""
+        room = self.size_bytes - position
+        data = self._file.read(position, min(max_bytes, room))
+        needed = HEADER_BYTES + int.from_bytes(data[:4], "big")
+        if len(data) < needed <= min(room, _LONGEST_RECORD_BYTES):
+            data = self._file.read(position, needed)
+        return data
+
+    def records(self, position: int) -> Iterator[RecordMark]:
+        """The whole and undamaged records from `position`, the start of one, to the end."""
+        while position < self.size_bytes:
+            start = end = position
+            for mark in marks(self.read(start, STRIDE_BYTES)):
+                end = start + mark.end
+                yield RecordMark(start + mark.position, end, mark.sequence_number, mark.enqueued_ms)
+            position = end if end > start else self.behind_damage(start)
+
+    def behind_damage(self, position: int) -> int:
+        """Where whole records go on behind the damaged one at `position`; the end where none do."""
+        position += 1
+        while position < self.size_bytes:
+            data = self._file.read(position, min(_LOOK_BYTES, self.size_bytes - position))
+            found = record_behind(data, 0)
+            if found is not None:
+                return position + found
+            position += _LOOK_BYTES // 2
+        return self.size_bytes
+
+    @property
+    def is_synced(self) -> bool:
+        return self.is_sealed or self._synced_bytes == self.size_bytes
+
+    def sync(self) -> None:
+        """Make all that was accepted durable; safe in a thread, beside appends and readers."""
+        size_bytes = self.size_bytes
+        if size_bytes <= self._synced_bytes:
+            return
+        try:
+            sync_file(self.path)
+            if not self._synced_bytes:
+                sync_directory(self.path.parent)
+        except FileNotFoundError:
+            if not self._is_gone:
+                raise
+        self._synced_bytes = size_bytes
+
+    def sync_rows(self) -> None:
+        if self._keeps_rows and len(self.index):
+            sync_file(self._rows.path)
+
+    def seal(self) -> None:
+        """Make all of it durable, then say so by its index: the next start does not scan it.
+
+        Slow, and safe in a thread: nothing is appended to this segment or its index any more.
+        """
+        with self._sealing:
+            try:
+                if not self.is_sealed and not self._is_gone:
+                    self.sync()
+                    self.index.save(self.path.with_suffix(".index"))
+                    self._rows.path.unlink(missing_ok=True)
+                    self.is_sealed = True
+            finally:
+                self._is_to_be_sealed = False
+
+    @property
+    def is_being_sealed(self) -> bool:
+        return self._sealing.locked()
+
+    def finish(self) -> None:
+        """Nothing is appended any more."""
+        if self.last is not None:
+            self.index.finish(self.last)
+        self._rows.close()
+
+    def wants_seal(self) -> bool:
+        """Whether somebody has to call `seal`; asked once, it is taken for promised."""
+        is_wanted = not (self.is_sealed or self._is_to_be_sealed)
+        self._is_to_be_sealed = True
+        return is_wanted
+
+    def close(self) -> None:
+        self._file.close()
+        self._rows.close()
+
+    def let_go(self) -> None:
+        """The file is not ours any more: wait for the thread that seals it, and leave it alone."""
+        with self._sealing:
+            self._is_gone = True
+        self.close()
+
+    def delete(self) -> None:
+        self.let_go()
+        for suffix in (".log", ".index", ".rows"):
+            self.path.with_suffix(suffix).unlink(missing_ok=True)

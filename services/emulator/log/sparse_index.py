@@ -1,0 +1,110 @@
+"""A sparse index of one segment: now and then, which sequence number and time stand at which position."""
+
+import os
+from array import array
+from bisect import bisect_left, bisect_right
+from pathlib import Path
+from struct import Struct
+from zlib import crc32
+
+from services.emulator.log.records import RecordMark
+
+STRIDE_BYTES = 64 * 1024
+_COLUMNS = 3
+_CRC_BYTES = 4
+_ROW = Struct("<qqqI")
+ROW_BYTES = _ROW.size
+
+
+class SparseIndex:
+    """24 bytes for every 64 KiB of events; the three columns only ever grow and never go down."""
+
+    def __init__(self) -> None:
+        self.sequence_numbers = array("q")
+        self.positions = array("q")
+        self.times_ms = array("q")
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def note(self, mark: RecordMark) -> None:
+        self.sequence_numbers.append(mark.sequence_number)
+        self.positions.append(mark.position)
+        self.times_ms.append(mark.enqueued_ms)
+
+    def is_due(self, position: int) -> bool:
+        return not self.positions or position - self.positions[-1] >= STRIDE_BYTES
+
+    def before_sequence(self, sequence_number: int) -> int:
+        """A record's position from which scanning forward meets `sequence_number`."""
+        return self._position(bisect_right(self.sequence_numbers, sequence_number) - 1)
+
+    def before_time(self, enqueued_ms: int) -> int:
+        """A record's position from which scanning forward meets every event enqueued at `enqueued_ms`."""
+        return self._position(bisect_left(self.times_ms, enqueued_ms) - 1)
+
+    def before_position(self, position: int) -> int:
+        """A record's position at or before `position`."""
+        return self._position(bisect_right(self.positions, position) - 1)
+
+    def _position(self, row: int) -> int:
+        return self.positions[row] if row >= 0 else 0
+
+    def finish(self, last: RecordMark) -> None:
+        """Make the segment's last record the last row: the end is then known without a scan."""
+        if not self.positions or self.positions[-1] != last.position:
+            self.note(last)
+
+    def drop_last(self) -> None:
+        for column in (self.sequence_numbers, self.positions, self.times_ms):
+            column.pop()
+
+    def rows(self, start: int = 0) -> bytes:
+        """The rows from number `start` on, each with a crc: they are written one by one."""
+        encoded = []
+        for row in range(start, len(self)):
+            values = (self.sequence_numbers[row], self.positions[row], self.times_ms[row])
+            encoded.append(_ROW.pack(*values, _row_crc(*values)))
+        return b"".join(encoded)
+
+    @classmethod
+    def of_rows(cls, raw: bytes) -> "SparseIndex":
+        """As many of the rows, from the first, as are whole and go up."""
+        index = cls()
+        for at in range(0, len(raw) - ROW_BYTES + 1, ROW_BYTES):
+            sequence_number, position, enqueued_ms, crc = _ROW.unpack_from(raw, at)
+            goes_up = not index.positions or position > index.positions[-1]
+            if crc != _row_crc(sequence_number, position, enqueued_ms) or not goes_up:
+                break
+            index.note(RecordMark(position, position, sequence_number, enqueued_ms))
+        return index
+
+    def save(self, path: Path) -> None:
+        body = b"".join(column.tobytes() for column in (self.sequence_numbers, self.positions, self.times_ms))
+        scratch = path.with_suffix(".index-new")
+        with scratch.open("wb") as file:
+            file.write(array("I", [crc32(body)]).tobytes() + body)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "SparseIndex | None":
+        """The saved index, or None where there is none that can be trusted."""
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        body = raw[_CRC_BYTES:]
+        rows, rest = divmod(len(body), 8 * _COLUMNS)
+        if rest or not rows or raw[:_CRC_BYTES] != array("I", [crc32(body)]).tobytes():
+            return None
+        index = cls()
+        columns = (index.sequence_numbers, index.positions, index.times_ms)
+        for number, column in enumerate(columns):
+            column.frombytes(body[number * rows * 8 : (number + 1) * rows * 8])
+        return index
+
+
+def _row_crc(sequence_number: int, position: int, enqueued_ms: int) -> int:
+    return crc32(_ROW.pack(sequence_number, position, enqueued_ms, 0))

@@ -1,0 +1,129 @@
+"""Who may do what: the account's key (SharedKey), an identity's token, or a shared access signature."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from services.emulator.identity.claims import Caller
+from services.emulator.identity.issuer import Issuer
+from services.emulator.storage.auth import bearer
+from services.emulator.storage.auth.shared_access import check_shared_access
+from services.emulator.storage.auth.user_delegation import DelegationKeys
+from services.emulator.storage.model.entries import StoredPolicy
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.operations import Dialect, Operation
+from services.emulator.storage.wire.request import StorageRequest, parse_http_date, parse_source
+
+MAX_CLOCK_SKEW_S = 15 * 60
+
+_SIGNED_HEADERS = (
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "date",
+    "if-modified-since",
+    "if-match",
+    "if-none-match",
+    "if-unmodified-since",
+    "range",
+)
+
+
+class Authorization:
+    """The one account there is, its key, and the issuer whose tokens it takes."""
+
+    def __init__(
+        self,
+        account: str,
+        key: str,
+        issuer: Issuer | None = None,
+        policies: Callable[[str], Sequence[StoredPolicy]] = lambda _container: (),
+    ) -> None:
+        self._account = account
+        self._policies = policies
+        self._issuer = issuer
+        self._key = base64.b64decode(key, validate=True)
+        self.delegation = DelegationKeys(self.sign)
+
+    def check(self, request: StorageRequest, operation: Operation, now_s: float) -> Caller | None:
+        """The identity that asks, where one does. Raises Refused for what may not be done."""
+        if (authorization := request.headers.get("Authorization")) is not None:
+            scheme, _, credential = authorization.partition(" ")
+            if scheme == bearer.SCHEME:
+                caller = bearer.authenticated(self._issuer, request, credential)
+                bearer.check_roles(caller, operation)
+                return caller
+            self._check_shared_key(request, scheme, credential, now_s)
+        elif "sig" in request.query:
+            for asked, to_do in (request, operation), *_sources(request):
+                policies = self._policies(asked.container)
+                check_shared_access(asked, to_do, self.sign, self.delegation, policies, now_s)
+        else:
+            raise Refused("NoAuthenticationInformation")
+        return None
+
+    def sign(self, text: str) -> str:
+        digest = hmac.new(self._key, text.encode(errors="surrogateescape"), hashlib.sha256).digest()
+        return base64.b64encode(digest).decode()
+
+    def _check_shared_key(self, request: StorageRequest, scheme: str, credential: str, now_s: float) -> None:
+        account, _, signature = credential.partition(":")
+        if scheme != "SharedKey" or not signature:
+            raise Refused("InvalidAuthenticationInfo")
+        _check_clock(request.headers, now_s)
+        # Signers disagree on the order of headers whose names differ in hyphens and underscores.
+        for order in (str, _service_order):
+            expected = self.sign(string_to_sign(request, self._account, order))
+            if account == self._account and _same(signature, expected):
+                return
+        raise Refused("AuthenticationFailed")
+
+
+def _sources(request: StorageRequest) -> Iterator[tuple[StorageRequest, Operation]]:
+    """What a rename or copy takes from elsewhere: covered by the token beside its name, or the request's."""
+    for header, permissions in (("x-ms-rename-source", "mwd"), ("x-ms-copy-source", "r")):
+        if (source := request.headers.get(header)) is not None:
+            container, path, query = parse_source(source, request.account)
+            token = query if "sig" in query else request.query
+            asked = replace(request, container=container, path=path, query=token)
+            yield asked, Operation("source", Dialect.BLOB, "o", permissions)
+
+
+def string_to_sign(
+    request: StorageRequest, account: str, order: Callable[[str], str | tuple[str, str]] = str
+) -> str:
+    headers = request.headers
+    lines = [request.method]
+    for name in _SIGNED_HEADERS:
+        value = headers.get(name, "")
+        if (name == "content-length" and value == "0") or (name == "date" and "x-ms-date" in headers):
+            value = ""
+        lines.append(value)
+    own = {name.lower(): value for name, value in headers.items() if name.lower().startswith("x-ms-")}
+    lines.extend(f"{name}:{own[name].strip()}" for name in sorted(own, key=order))
+    lines.append(f"/{account}{request.raw_path}")
+    lines.extend(f"{name}:{value}" for name, value in sorted(request.query.items()))
+    return "\n".join(lines)
+
+
+def _service_order(name: str) -> tuple[str, str]:
+    """The service sorts as words are sorted: hyphens count last, an underscore comes before any digit."""
+    return name.replace("-", "").replace("_", "!"), name
+
+
+def _check_clock(headers: Mapping[str, str], now_s: float) -> None:
+    name = "x-ms-date" if "x-ms-date" in headers else "Date"
+    if (value := headers.get(name)) is None:
+        raise Refused("AuthenticationFailed", detail="neither x-ms-date nor Date is given")
+    skew_s = abs((parse_http_date(value, name) - datetime.fromtimestamp(now_s, UTC)).total_seconds())
+    if skew_s > MAX_CLOCK_SKEW_S:
+        raise Refused("AuthenticationFailed", detail=f"Request date header too old: '{value}'")
+
+
+def _same(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode(errors="surrogateescape"), right.encode())

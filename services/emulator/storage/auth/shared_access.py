@@ -1,0 +1,130 @@
+"""Shared access signatures: for the account (`ss`, `srt`), or for a container, directory or file (`sr`)."""
+
+import hmac
+import ipaddress
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from services.emulator.storage.auth.stored_policies import completed
+from services.emulator.storage.auth.user_delegation import RESPONSE_HEADERS, DelegationKeys, delegated_texts
+from services.emulator.storage.model.entries import StoredPolicy
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.operations import Operation
+from services.emulator.storage.wire.request import StorageRequest
+
+# Versions from which a line was added to what is signed.
+_SIGNED_RESOURCE_SINCE = "2018-11-09"
+_ENCRYPTION_SCOPE_SINCE = "2020-12-06"
+
+
+def check_shared_access(
+    request: StorageRequest,
+    operation: Operation,
+    sign: Callable[[str], str],
+    delegation: DelegationKeys,
+    policies: Sequence[StoredPolicy],
+    now_s: float,
+) -> None:
+    """Raises Refused unless the signature is genuine, in force, and covers this operation on this path;
+    `policies` are those of the path's container.
+    """
+    token = request.query
+    if "skoid" in token:
+        texts = delegated_texts(token, _signed_resource(request, operation))
+        signer_may = delegation.permissions_behind(token, texts)
+        _check_times(token.get("skt", ""), token.get("ske", ""), now_s)
+        terms, allowed = token, signer_may & set(token.get("sp", ""))
+    else:
+        if "ss" in token:
+            _check_account_scope(token, operation)
+            text = _account_text(token, request.account)
+        else:
+            text = _service_text(token, _signed_resource(request, operation))
+        if not hmac.compare_digest(token["sig"].encode(), sign(text).encode()):
+            raise Refused("AuthenticationFailed", detail="Signature did not match")
+        terms = completed(token, policies)
+        allowed = frozenset(terms.get("sp", ""))
+    _check_times(terms.get("st", ""), terms.get("se", ""), now_s)
+    _check_origin(token, request)
+    if not set(operation.permissions) & allowed:
+        raise Refused("AuthorizationPermissionMismatch")
+
+
+def _account_text(token: Mapping[str, str], account: str) -> str:
+    names = ["sp", "ss", "srt", "st", "se", "sip", "spr", "sv"]
+    if token.get("sv", "") >= _ENCRYPTION_SCOPE_SINCE:
+        names.append("ses")
+    return "".join(f"{line}\n" for line in (account, *(token.get(name, "") for name in names)))
+
+
+def _service_text(token: Mapping[str, str], resource: str) -> str:
+    version = token.get("sv", "")
+    lines = [token.get("sp", ""), token.get("st", ""), token.get("se", ""), resource, token.get("si", "")]
+    lines += [token.get("sip", ""), token.get("spr", ""), version]
+    if version >= _SIGNED_RESOURCE_SINCE:
+        lines += [token.get("sr", ""), token.get("snapshot", "")]
+    if version >= _ENCRYPTION_SCOPE_SINCE:
+        lines.append(token.get("ses", ""))
+    return "\n".join(lines + [token.get(name, "") for name in RESPONSE_HEADERS])
+
+
+def _check_account_scope(token: Mapping[str, str], operation: Operation) -> None:
+    if "b" not in token["ss"]:
+        raise Refused("AuthorizationServiceMismatch")
+    if operation.level not in token.get("srt", ""):
+        raise Refused("AuthorizationResourceTypeMismatch")
+
+
+def _signed_resource(request: StorageRequest, operation: Operation) -> str:
+    """What the token must have been signed for, of which this request's path is a part."""
+    if operation.level == "s":
+        raise Refused("AuthorizationResourceTypeMismatch")
+    container = f"/blob/{request.account}/{request.container}"
+    match request.query.get("sr"):
+        case "c":
+            return container
+        case "d":
+            depth = request.integer_query("sdd")
+            path = request.path or request.query.get("directory", "").strip("/")
+            segments = path.split("/") if path else []
+            if depth is None or depth > len(segments):
+                raise Refused("AuthorizationPermissionMismatch")
+            return "/".join([container, *segments[:depth]])
+        case "b" if operation.level == "o":
+            return f"{container}/{request.path}"
+        case _:
+            raise Refused("AuthorizationResourceTypeMismatch")
+
+
+def _check_times(starts: str, expires: str, now_s: float) -> None:
+    start, expiry = _time(starts), _time(expires)
+    now = datetime.fromtimestamp(now_s, UTC)
+    if expiry is None or now >= expiry:
+        raise Refused("AuthenticationFailed", detail="Signature not valid in the specified time frame")
+    if start is not None and now < start:
+        raise Refused("AuthenticationFailed", detail="Signature not valid in the specified time frame")
+
+
+def _time(value: str) -> datetime | None:
+    if not value:
+        return None
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError as exc:
+        raise Refused("AuthenticationFailed", detail="Signature fields not well formed") from exc
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def _check_origin(token: Mapping[str, str], request: StorageRequest) -> None:
+    if ("https" if request.is_secure else "http") not in token.get("spr", "https,http").split(","):
+        raise Refused("AuthorizationProtocolMismatch")
+    if not (allowed := token.get("sip")):
+        return
+    first, _, last = allowed.partition("-")
+    try:
+        low, high = ipaddress.ip_address(first), ipaddress.ip_address(last or first)
+        inside = int(low) <= int(ipaddress.ip_address(request.remote)) <= int(high)
+    except ValueError as exc:
+        raise Refused("AuthenticationFailed", detail="Signature fields not well formed") from exc
+    if not inside:
+        raise Refused("AuthorizationSourceIPMismatch")

@@ -1,0 +1,56 @@
+"""Stored access policies: terms of shared access signatures that can still be changed or withdrawn."""
+
+from collections.abc import Mapping, Sequence
+from xml.sax.saxutils import escape
+
+from services.emulator.storage.model.entries import StoredPolicy
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.xml import parsed, text_of
+
+MAX_POLICIES = 5
+_MAX_ID_CHARS = 64
+_TERMS = {"st": "start", "se": "expiry", "sp": "permissions"}
+
+
+def parse(raw: bytes) -> tuple[StoredPolicy, ...]:
+    """The policies of a `SignedIdentifiers` document; raises Refused."""
+    if not raw:
+        return ()
+    root = parsed(raw, "SignedIdentifiers")
+    found = []
+    for identifier in root:
+        policy_id = text_of(identifier, "Id")
+        terms = [text_of(identifier, f"AccessPolicy/{name}") for name in ("Start", "Expiry", "Permission")]
+        if not 0 < len(policy_id) <= _MAX_ID_CHARS or any(not term.isascii() for term in terms):
+            raise Refused("InvalidXmlDocument", detail="SignedIdentifier")
+        found.append(StoredPolicy(policy_id, *terms))
+    if len(found) > MAX_POLICIES or len({policy.policy_id for policy in found}) < len(found):
+        raise Refused("InvalidXmlDocument", detail=f"at most {MAX_POLICIES} policies, each with its own id")
+    return tuple(found)
+
+
+def document(policies: Sequence[StoredPolicy]) -> bytes:
+    identifiers = "".join(
+        f"<SignedIdentifier><Id>{escape(policy.policy_id)}</Id><AccessPolicy>"
+        f"<Start>{escape(policy.start)}</Start><Expiry>{escape(policy.expiry)}</Expiry>"
+        f"<Permission>{escape(policy.permissions)}</Permission></AccessPolicy></SignedIdentifier>"
+        for policy in policies
+    )
+    return (
+        f'<?xml version="1.0" encoding="utf-8"?><SignedIdentifiers>{identifiers}</SignedIdentifiers>'
+    ).encode()
+
+
+def completed(token: Mapping[str, str], policies: Sequence[StoredPolicy]) -> Mapping[str, str]:
+    """The token with the terms of the policy it names. Raises Refused where that is gone, or says again
+    what the token says.
+    """
+    if (policy_id := token.get("si")) is None:
+        return token
+    policy = next((policy for policy in policies if policy.policy_id == policy_id), None)
+    if policy is None:
+        raise Refused("AuthenticationFailed", detail=f"the stored policy {policy_id} is not there")
+    terms = {name: value for name, field in _TERMS.items() if (value := getattr(policy, field))}
+    if terms.keys() & token.keys():
+        raise Refused("AuthenticationFailed", detail="terms stand in the token and in its stored policy")
+    return {**token, **terms}

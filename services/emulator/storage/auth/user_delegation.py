@@ -1,0 +1,126 @@
+"""User delegation keys: with one, an identity signs SAS tokens for what it may do itself."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from xml.etree.ElementTree import ParseError, fromstring
+from xml.sax.saxutils import escape
+
+from services.emulator.identity.claims import Caller
+from services.emulator.storage.auth import bearer
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.upload import receive_small
+
+MAX_LIFETIME = timedelta(days=7)
+_MAX_BODY_BYTES = 4096
+_SERVICE = "b"
+_ABOUT_THE_KEY = ("skoid", "sktid", "skt", "ske", "sks", "skv")
+# What changes the answer's headers, last in every signature.
+RESPONSE_HEADERS = ("rscc", "rscd", "rsce", "rscl", "rsct")
+# Versions from which lines were added to what is signed.
+_AUTHORIZED_USERS_SINCE = "2020-02-10"
+_ENCRYPTION_SCOPE_SINCE = "2020-12-06"
+_DELEGATED_USERS_SINCE = "2025-07-05"
+_UNSERVED = {"si", "srh", "srq", "sduoid", "skdutid"}
+
+
+class DelegationKeys:
+    """None is kept: each follows from the account's key, whom it was given to, and for what time.
+
+    What its owner was allowed is part of it too, so that a SAS never allows more than its signer had.
+    """
+
+    def __init__(self, sign: Callable[[str], str]) -> None:
+        """`sign` is the account's."""
+        self._sign = sign
+
+    async def get_user_delegation_key(
+        self, request: StorageRequest, caller: Caller | None, now_s: float
+    ) -> Answer:
+        """A key for `caller`, the identity that asks."""
+        permissions = None if caller is None else bearer.permissions_of(caller)
+        if caller is None or permissions is None:
+            raise Refused("AuthenticationFailed", detail="Only authentication scheme Bearer is supported.")
+        start, expiry = _times(await receive_small(request, _MAX_BODY_BYTES), now_s)
+        about = {
+            "SignedOid": caller.object_id,
+            "SignedTid": caller.tenant_id,
+            "SignedStart": start,
+            "SignedExpiry": expiry,
+            "SignedService": _SERVICE,
+            "SignedVersion": request.headers.get("x-ms-version", ""),
+        }
+        about["Value"] = self._value(list(about.values()), permissions)
+        nodes = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in about.items())
+        body = f'<?xml version="1.0" encoding="utf-8"?><UserDelegationKey>{nodes}</UserDelegationKey>'
+        return Answer(200, {"Content-Type": XML}, body.encode())
+
+    def permissions_behind(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
+        """What the signer of one of `texts` may do. Raises Refused where no key of ours signed."""
+        about = [token.get(name, "") for name in _ABOUT_THE_KEY]
+        given = token["sig"].encode(errors="surrogateescape")
+        for permissions in bearer.PERMISSIONS.values():
+            key = base64.b64decode(self._value(about, permissions))
+            for text in texts:
+                signed = base64.b64encode(hmac.digest(key, text.encode(), hashlib.sha256))
+                if hmac.compare_digest(given, signed):
+                    return permissions
+        raise Refused("AuthenticationFailed", detail="Signature did not match")
+
+    def _value(self, about: list[str], permissions: frozenset[str]) -> str:
+        return self._sign("\n".join(["user-delegation-key", *about, "".join(sorted(permissions))]))
+
+
+def delegated_texts(token: Mapping[str, str], resource: str) -> list[str]:
+    """What the signer may have signed; in which version the last two lines came is not published.
+
+    Raises Refused for what cannot be checked here: signatures that hold only together with certain headers,
+    parameters or another user's token.
+    """
+    if unserved := token.keys() & _UNSERVED:
+        raise Refused("AuthenticationFailed", detail=f"{', '.join(sorted(unserved))} cannot be checked here")
+    version = token.get("sv", "")
+    names = [*_ABOUT_THE_KEY]
+    if version >= _AUTHORIZED_USERS_SINCE:
+        names += ["saoid", "suoid", "scid"]
+    if version >= _DELEGATED_USERS_SINCE:
+        names += ["skdutid", "sduoid"]
+    names += ["sip", "spr", "sv", "sr", "snapshot"]
+    if version >= _ENCRYPTION_SCOPE_SINCE:
+        names.append("ses")
+    lines = [token.get(name, "") for name in ("sp", "st", "se")] + [resource]
+    lines += [token.get(name, "") for name in names]
+    answers = [token.get(name, "") for name in RESPONSE_HEADERS]
+    bound = [[], ["", ""]] if version >= _DELEGATED_USERS_SINCE else [[]]
+    return ["\n".join([*lines, *ending, *answers]) for ending in bound]
+
+
+def _times(document: bytes, now_s: float) -> tuple[str, str]:
+    """Start and expiry, as the service writes them: whole seconds, UTC."""
+    if b"<!" in document:  # entities: a small document could stand for gigabytes
+        raise Refused("InvalidXmlDocument")
+    try:
+        root = fromstring(document)  # noqa: S314 - entities, which make XML dangerous, were refused above
+    except ParseError as exc:
+        raise Refused("InvalidXmlDocument") from exc
+    given = {node.tag: (node.text or "").strip() for node in root}
+    if root.tag != "KeyInfo" or not given.keys() <= {"Start", "Expiry"}:
+        raise Refused("InvalidXmlDocument")
+    now = datetime.fromtimestamp(now_s, UTC)
+    start = _time(given["Start"]) if given.get("Start") else now
+    expiry = _time(given.get("Expiry", ""))
+    if not (now < expiry <= now + MAX_LIFETIME and start < expiry):
+        raise Refused("InvalidXmlNodeValue", detail="a key expires within seven days")
+    return f"{start:%Y-%m-%dT%H:%M:%SZ}", f"{expiry:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _time(text: str) -> datetime:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError as exc:
+        raise Refused("InvalidXmlNodeValue") from exc
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)

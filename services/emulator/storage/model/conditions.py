@@ -1,0 +1,80 @@
+"""Conditional requests: If-Match and its kin against what a path is now. Pure."""
+
+from datetime import UTC, datetime
+
+from services.emulator.storage.model.entries import ContainerEntry, Entry, etag_text
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.lease_terms import check_holder
+from services.emulator.storage.wire.request import StorageRequest
+
+
+def check_write(request: StorageRequest, entry: Entry | None, *, prefix: str = "") -> None:
+    """Whether a write may go on; `prefix` is x-ms-source- for the source of a rename or copy."""
+    check_lease(request, entry, prefix=prefix or "x-ms-")
+    check_conditions(request, entry, prefix=prefix)
+
+
+def check_conditions(
+    request: StorageRequest, entry: Entry | ContainerEntry | None, *, prefix: str = ""
+) -> None:
+    if (match := request.headers.get(f"{prefix}If-Match")) is not None and not _matches(match, entry):
+        raise Refused("ConditionNotMet")
+    if (none_match := request.headers.get(f"{prefix}If-None-Match")) is not None and _matches(
+        none_match, entry
+    ):
+        raise Refused("ConditionNotMet")
+    since = request.date_header(f"{prefix}If-Modified-Since")
+    if since is not None and entry is not None and _modified(entry) <= since:
+        raise Refused("ConditionNotMet")
+    _check_unmodified(request, entry, prefix)
+
+
+def check_lease(request: StorageRequest, entry: Entry | None, *, prefix: str = "x-ms-") -> None:
+    """A leased path is written by the holder of its lease alone."""
+    given = request.headers.get(f"{prefix}lease-id") or None  # the SDK's rename sends it empty
+    if entry is not None:
+        check_holder(entry.lease, given, request.now_us, kind="Blob")
+    elif given is not None:
+        raise Refused("LeaseNotPresentWithBlobOperation")
+
+
+def check_create(request: StorageRequest, entry: Entry | None) -> None:
+    """As `check_write`, but an existing path that must not exist is `PathAlreadyExists` (409), not 412."""
+    if entry is not None and request.headers.get("If-None-Match") == "*":
+        raise Refused("PathAlreadyExists")
+    check_write(request, entry)
+
+
+def check_read(request: StorageRequest, entry: Entry) -> None:
+    """As `check_write`, but a reader that already has what it asks for is told so (304)."""
+    if request.headers.get("x-ms-lease-id"):
+        check_lease(request, entry)
+    none_match, since = request.headers.get("If-None-Match"), request.date_header("If-Modified-Since")
+    if (match := request.headers.get("If-Match")) is not None and not _matches(match, entry):
+        raise Refused("ConditionNotMet")
+    _check_unmodified(request, entry, "")
+    if none_match is not None:
+        if _matches(none_match, entry):
+            raise Refused("ConditionNotMet", status=304)
+    elif since is not None and _modified(entry) <= since:
+        raise Refused("ConditionNotMet", status=304)
+
+
+def _check_unmodified(request: StorageRequest, entry: Entry | ContainerEntry | None, prefix: str) -> None:
+    since = request.date_header(f"{prefix}If-Unmodified-Since")
+    if since is not None and entry is not None and _modified(entry) > since:
+        raise Refused("ConditionNotMet")
+
+
+def _matches(header: str, entry: Entry | ContainerEntry | None) -> bool:
+    """Listings give etags without quotes, and clients send them back so; both forms are one etag."""
+    if entry is None:
+        return False
+    if header.strip() == "*":
+        return True
+    etags = (part.strip().removeprefix("W/").strip('"') for part in header.split(","))
+    return etag_text(entry.etag) in etags
+
+
+def _modified(entry: Entry | ContainerEntry) -> datetime:
+    return datetime.fromtimestamp(entry.modified_us // 1_000_000, UTC)

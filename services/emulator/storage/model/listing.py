@@ -1,0 +1,46 @@
+"""Pages of a listing: both dialects walk the same tree and mark where they stopped."""
+
+import base64
+import binascii
+from collections.abc import Iterable
+from itertools import islice
+
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.namespace import Node, list_key
+from services.emulator.storage.wire.request import StorageRequest
+
+MAX_PAGE = 5000
+
+
+def page_size(request: StorageRequest) -> int:
+    asked = request.integer_query("maxresults")
+    if asked == 0:
+        raise Refused("InvalidQueryParameterValue", detail="maxresults")
+    return min(asked or MAX_PAGE, MAX_PAGE)
+
+
+def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bool]:
+    """Where the page begins, and whether that very path belongs to it: behind the page before, or at the
+    start asked for.
+    """
+    if token_text := request.query.get(marker):
+        return key_of(token_text), False
+    return request.query.get(start, ""), True
+
+
+def take_page(paths: Iterable[tuple[str, Node]], size: int) -> tuple[list[tuple[str, Node]], str]:
+    """Up to `size` paths, and the token of the page after them: empty where there is none."""
+    found = list(islice(paths, size + 1))
+    page = found[:size]
+    return page, token(list_key(*page[-1])) if len(found) > size else ""
+
+
+def token(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode()).decode() if key else ""
+
+
+def key_of(text: str) -> str:
+    try:
+        return base64.b64decode(text.encode(), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as exc:
+        raise Refused("InvalidQueryParameterValue", detail="marker") from exc

@@ -1,0 +1,93 @@
+"""Operations on the account: what it is, and what containers it has."""
+
+from collections.abc import Iterable
+from itertools import islice
+from xml.sax.saxutils import escape, quoteattr
+
+import msgspec
+
+from services.emulator.storage.model import lease_terms
+from services.emulator.storage.model.entries import etag_text, http_date
+from services.emulator.storage.model.listing import key_of, page_size, token
+from services.emulator.storage.model.namespace import Container
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import JSON, XML, Answer
+
+_SERVICE_PROPERTIES = (
+    b'<?xml version="1.0" encoding="utf-8"?><StorageServiceProperties>'
+    b"<Logging><Version>1.0</Version><Delete>false</Delete><Read>false</Read><Write>false</Write>"
+    b"<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy></Logging>"
+    b"<Cors /><DeleteRetentionPolicy><Enabled>false</Enabled></DeleteRetentionPolicy>"
+    b"<StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>"
+)
+
+
+async def get_account_info(_request: StorageRequest, _store: FileStore) -> Answer:
+    return Answer(
+        200,
+        {
+            "x-ms-sku-name": "Standard_LRS",
+            "x-ms-account-kind": "StorageV2",
+            "x-ms-is-hns-enabled": "true",
+        },
+    )
+
+
+async def get_service_properties(_request: StorageRequest, _store: FileStore) -> Answer:
+    return Answer(200, {"Content-Type": XML}, _SERVICE_PROPERTIES)
+
+
+async def list_containers(request: StorageRequest, store: FileStore) -> Answer:
+    page, marker = _page(request, store, request.query.get("marker", ""))
+    with_metadata = "metadata" in request.query.get("include", "").split(",")
+    found = "".join(
+        _container_xml(name, container, request.now_us, with_metadata) for name, container in page
+    )
+    endpoint = quoteattr(f"http://{request.headers.get('Host', '')}/{request.account}/")
+    body = (
+        f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint={endpoint}>'
+        f"<Prefix>{escape(request.query.get('prefix', ''))}</Prefix>"
+        f"<Containers>{found}</Containers><NextMarker>{marker}</NextMarker></EnumerationResults>"
+    )
+    return Answer(200, {"Content-Type": XML}, body.encode())
+
+
+async def list_file_systems(request: StorageRequest, store: FileStore) -> Answer:
+    page, marker = _page(request, store, request.query.get("continuation", ""))
+    found = [
+        {
+            "name": name,
+            "etag": etag_text(container.entry.etag),
+            "lastModified": http_date(container.entry.modified_us),
+        }
+        for name, container in page
+    ]
+    headers = {"Content-Type": JSON} | ({"x-ms-continuation": marker} if marker else {})
+    return Answer(200, headers, msgspec.json.encode({"filesystems": found}))
+
+
+def _page(
+    request: StorageRequest, store: FileStore, marker: str
+) -> tuple[Iterable[tuple[str, Container]], str]:
+    prefix, after = request.query.get("prefix", ""), key_of(marker)
+    size = page_size(request)
+    names = (name for name in sorted(store.namespace.containers) if name.startswith(prefix) and name > after)
+    found = list(islice(names, size + 1))
+    page = found[:size]
+    more = token(page[-1]) if len(found) > size else ""
+    return [(name, store.namespace.containers[name]) for name in page], more
+
+
+def _container_xml(name: str, container: Container, now_us: int, with_metadata: bool) -> str:
+    entry = container.entry
+    lease = lease_terms.headers(entry.lease, now_us)
+    metadata = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in entry.metadata.items())
+    return (
+        f"<Container><Name>{escape(name)}</Name><Properties>"
+        f"<Last-Modified>{http_date(entry.modified_us)}</Last-Modified><Etag>{etag_text(entry.etag)}</Etag>"
+        f"<LeaseStatus>{lease['x-ms-lease-status']}</LeaseStatus>"
+        f"<LeaseState>{lease['x-ms-lease-state']}</LeaseState>"
+        "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>"
+        f"</Properties>{f'<Metadata>{metadata}</Metadata>' if with_metadata else ''}</Container>"
+    )

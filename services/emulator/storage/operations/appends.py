@@ -1,0 +1,136 @@
+"""Append and flush: how Data Lake clients write. Appends may come in any order; flush makes them the file."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from services.emulator.storage.model.conditions import check_lease, check_write
+from services.emulator.storage.model.entries import BlobKind, Entry
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.records import PathSet
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.store.staging import Chunk, Slice, assemble
+from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.wire.properties import WRITTEN, content_of, version_headers
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.upload import receive
+
+MAX_FILE_BYTES = 190_734 * 1024**3  # the service's limit for a block blob, about 190.7 TiB
+_ATTEMPTS = 5
+
+
+async def append(request: StorageRequest, store: FileStore) -> Answer:
+    _check_served(request)
+    position = _position(request)
+    check_block_blob(existing_file(request, store))
+    async with receive(request, store) as upload:
+        entry = existing_file(request, store)  # it may have been deleted or replaced while the body came in
+        check_lease(request, entry)
+        if upload.size_bytes:
+            store.staging.add_chunk(entry.file_id, position, upload.part, upload.size_bytes)
+        headers = WRITTEN | upload.checksums()
+    if request.boolean_query("flush"):
+        headers |= version_headers(await _flush(request, store, position + upload.size_bytes))
+    return Answer(202, headers)
+
+
+async def flush(request: StorageRequest, store: FileStore) -> Answer:
+    _check_served(request)
+    entry = await _flush(request, store, _position(request))
+    return Answer(200, version_headers(entry) | WRITTEN)
+
+
+@asynccontextmanager
+async def alone(request: StorageRequest, store: FileStore) -> AsyncIterator[Entry]:
+    """The file, while nobody else writes behind its end; raises PathNotFound where there is none."""
+    for _ in range(_ATTEMPTS):
+        file_id = existing_file(request, store).file_id
+        async with store.growth.lock(file_id):
+            entry = existing_file(request, store)
+            if entry.file_id == file_id:
+                yield entry
+                return
+    raise Refused("ServerBusy", detail="the file is being replaced by others")
+
+
+def still_there(request: StorageRequest, store: FileStore, entry: Entry) -> Entry:
+    """The file as it is by now, after a write that took time; raises Refused where another took its place."""
+    now = existing_file(request, store)
+    if now.file_id != entry.file_id:
+        raise Refused("ServerBusy", detail="the file was replaced while it was written")
+    check_write(request, now)
+    return now
+
+
+def existing_file(request: StorageRequest, store: FileStore) -> Entry:
+    entry = store.namespace.entry(request.container, request.path)
+    if entry is None:
+        raise Refused("PathNotFound")
+    if entry.is_directory:
+        raise Refused("PathConflict")
+    return entry
+
+
+async def _flush(request: StorageRequest, store: FileStore, position: int) -> Entry:
+    """Put the appends behind the file's end, then let them be part of it at once."""
+    async with alone(request, store) as entry:
+        check_block_blob(entry)
+        check_write(request, entry)
+        if position < entry.size_bytes:
+            raise Refused("InvalidFlushPosition")
+        chunks = store.staging.contiguous_chunks(entry.file_id, entry.size_bytes, position)
+        async with _written(request, store, entry, chunks) as staged:
+            now = still_there(request, store, entry)
+            known = msgspec.structs.replace(now.content, content_md5="") if chunks else now.content
+            content = content_of(request, known=known)
+            changed = store.changed(now, size_bytes=position, content=content, blocks=(), copied=None)
+            store.commit(PathSet(request.container, request.path, changed, staged))
+        retain = request.boolean_query("retainuncommitteddata")
+        store.staging.drop_chunks(entry.file_id, before=position if retain else None)
+        return changed
+
+
+@asynccontextmanager
+async def _written(
+    request: StorageRequest, store: FileStore, entry: Entry, chunks: list[Chunk]
+) -> AsyncIterator[str]:
+    """The staged file to commit, empty where the file itself has grown, or nothing is new."""
+    slices = [Slice(store.disk.staged(chunk.name), 0, chunk.size_bytes) for chunk in chunks]
+    try:
+        if not chunks:
+            yield ""
+        elif entry.size_bytes:
+            async with store.growth.grown(store.disk.path_of(request.container, request.path), entry, slices):
+                yield ""
+        elif len(chunks) == 1:
+            await store.sync_part(chunks[0].name)  # the first and only append is the file already
+            yield chunks[0].name
+        else:
+            with store.disk.part() as part:
+                await finished_in_thread(assemble, slices, store.disk.staged(part))
+                await store.sync_part(part)
+                yield part
+    except FileNotFoundError as exc:
+        raise Refused(
+            "ServerBusy", detail="the file was deleted, or appended to, while it was flushed"
+        ) from exc
+
+
+def check_block_blob(entry: Entry) -> None:
+    """An append blob is written by appended blocks alone."""
+    if entry.kind is not BlobKind.BLOCK:
+        raise Refused("InvalidBlobType")
+
+
+def _check_served(request: StorageRequest) -> None:
+    if "x-ms-lease-action" in request.headers:
+        raise Refused("NotImplemented", detail="leases taken or given up by an append or flush")
+
+
+def _position(request: StorageRequest) -> int:
+    position = request.integer_query("position", maximum=MAX_FILE_BYTES)
+    if position is None:
+        raise Refused("MissingRequiredQueryParameter", detail="position")
+    return position

@@ -1,0 +1,91 @@
+"""Many requests in one body, as clients send them to delete many blobs: each is answered by itself."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from multidict import CIMultiDict
+
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.operations import Operation
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.upload import receive_small
+
+MAX_PARTS = 256
+_SERVED = frozenset({"delete_blob", "set_tier"})
+_MAX_BYTES = 4 * 1024 * 1024
+_BOUNDARY = re.compile(r'multipart/mixed\s*;\s*boundary="?([\w\'()+,./:=?-]{1,70})"?', re.ASCII)
+_REQUEST_LINE = re.compile(r"([A-Z]{1,10}) (/[!-~]*) HTTP/1\.1", re.ASCII)
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~]*)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One request of a batch, not yet understood."""
+
+    content_id: str
+    method: str
+    target: str
+    headers: Mapping[str, str]
+
+
+async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaitable[Answer]]) -> Answer:
+    """`perform` answers one part, its refusal included."""
+    found = _BOUNDARY.fullmatch(request.headers.get("Content-Type", "").strip())
+    if found is None:
+        raise Refused("InvalidHeaderValue", detail="Content-Type")
+    parts = parse(await receive_small(request, _MAX_BYTES), found[1])
+    boundary = f"batchresponse_{found[1]}"
+    answers = [_written(boundary, part, await perform(part)) for part in parts]
+    body = b"".join([*answers, f"--{boundary}--\r\n".encode()])
+    return Answer(202, {"Content-Type": f"multipart/mixed; boundary={boundary}"}, body)
+
+
+def check_batched(operation: Operation) -> None:
+    """Raises Refused for what may not be part of a batch."""
+    if operation.name not in _SERVED:
+        raise Refused("InvalidInput", detail=f"{operation.name} in a batch")
+
+
+def parse(raw: bytes, boundary: str) -> list[Part]:
+    """The requests of a batch's body; raises Refused where it is none."""
+    try:
+        text = raw.decode("ascii").replace("\r\n", "\n")
+    except UnicodeDecodeError as exc:
+        raise Refused("InvalidInput", detail="the batch is not ASCII") from exc
+    pieces = f"\n{text}".split(f"\n--{boundary}")
+    if len(pieces) < 3 or not pieces[-1].startswith("--"):  # noqa: PLR2004 - before, one part, after
+        raise Refused("InvalidInput", detail="the batch has no parts, or no end")
+    if len(pieces) - 2 > MAX_PARTS:
+        raise Refused("ExceedsMaxBatchRequestCount")
+    return [_part(piece) for piece in pieces[1:-1]]
+
+
+def _part(piece: str) -> Part:
+    outer, _, request = piece.lstrip("\n").partition("\n\n")
+    line, _, fields = request.partition("\n")
+    found = _REQUEST_LINE.fullmatch(line)
+    if found is None:
+        raise Refused("InvalidInput", detail="a part of the batch is no request")
+    headers = _headers(fields.partition("\n\n")[0])
+    return Part(_headers(outer).get("Content-ID", ""), found[1], found[2], headers)
+
+
+def _headers(lines: str) -> CIMultiDict[str]:
+    headers: CIMultiDict[str] = CIMultiDict()
+    for line in filter(None, lines.split("\n")):
+        if (found := _HEADER.fullmatch(line)) is None:
+            raise Refused("InvalidInput", detail="a header in the batch is not in the correct format")
+        headers.add(found[1], found[2].strip())
+    return headers
+
+
+def _written(boundary: str, part: Part, answer: Answer) -> bytes:
+    lines = [f"--{boundary}", "Content-Type: application/http"]
+    lines += [f"Content-ID: {part.content_id}"] if part.content_id else []
+    lines += ["", f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
+    lines += [f"Content-Length: {len(answer.body)}"] if answer.body else []
+    return "\r\n".join([*lines, "", ""]).encode() + answer.body + b"\r\n"

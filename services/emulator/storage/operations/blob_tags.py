@@ -1,0 +1,92 @@
+"""What a blob is labelled with beside its metadata: tags, and the tier it is billed as."""
+
+import re
+from typing import TypedDict
+from urllib.parse import unquote_plus
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from services.emulator.storage.model.conditions import check_lease
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.records import PathSet
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.upload import receive_small
+from services.emulator.storage.wire.xml import parsed, text_of
+
+_TIERS = ("Hot", "Cool", "Cold")
+_MAX_TAGS, _MAX_KEY_CHARS, _MAX_VALUE_CHARS = 10, 128, 256
+_MAX_TAGS_BYTES = 16 * 1024
+_TAG_TEXT = re.compile(r"[A-Za-z0-9 +\-./:=_]*", re.ASCII)
+
+
+class Labels(TypedDict):
+    tags: dict[str, str]
+    tier: str
+
+
+def labels_of(request: StorageRequest) -> Labels:
+    """The labels that a write gives a new blob: `x-ms-tags: a=1&b=2` and `x-ms-access-tier`."""
+    tags: dict[str, str] = {}
+    for pair in filter(None, request.headers.get("x-ms-tags", "").split("&")):
+        name, _, value = pair.partition("=")
+        tags[unquote_plus(name)] = unquote_plus(value)
+    return Labels(tags=_checked(tags), tier=_tier(request.headers.get("x-ms-access-tier", "")))
+
+
+async def get_tags(request: StorageRequest, store: FileStore) -> Answer:
+    tags = store.namespace.existing(request.container, request.path).tags
+    body = f'<?xml version="1.0" encoding="utf-8"?><Tags>{tag_set_xml(tags)}</Tags>'
+    return Answer(200, {"Content-Type": XML}, body.encode())
+
+
+async def set_tags(request: StorageRequest, store: FileStore) -> Answer:
+    """Tags change neither etag nor modification time."""
+    root = parsed(await receive_small(request, _MAX_TAGS_BYTES), "Tags")
+    named = [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in root.iter("Tag")]
+    if len(dict(named)) < len(named):
+        raise Refused("InvalidTag", detail="a key stands there twice")
+    entry = store.namespace.existing(request.container, request.path)
+    check_lease(request, entry)
+    changed = msgspec.structs.replace(entry, tags=_checked(dict(named)))
+    store.commit(PathSet(request.container, request.path, changed))
+    return Answer(204)
+
+
+async def set_tier(request: StorageRequest, store: FileStore) -> Answer:
+    """The tier is told back and changes nothing else: what lies here costs the same and opens at once."""
+    if "x-ms-access-tier" not in request.headers:
+        raise Refused("MissingRequiredHeader", detail="x-ms-access-tier")
+    tier = _tier(request.headers["x-ms-access-tier"])
+    entry = store.namespace.existing(request.container, request.path)
+    check_lease(request, entry)
+    changed = msgspec.structs.replace(entry, tier=tier, tier_changed_us=request.now_us)
+    store.commit(PathSet(request.container, request.path, changed))
+    return Answer(200)
+
+
+def tag_set_xml(tags: dict[str, str]) -> str:
+    found = "".join(
+        f"<Tag><Key>{escape(name)}</Key><Value>{escape(value)}</Value></Tag>" for name, value in tags.items()
+    )
+    return f"<TagSet>{found}</TagSet>"
+
+
+def _tier(name: str) -> str:
+    if name == "Archive":
+        raise Refused("NotImplemented", detail="the archive tier, whose blobs cannot be read")
+    if name and name not in _TIERS:
+        raise Refused("InvalidHeaderValue", detail="x-ms-access-tier")
+    return name
+
+
+def _checked(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > _MAX_TAGS:
+        raise Refused("InvalidTag", detail=f"more than {_MAX_TAGS} tags")
+    for name, value in tags.items():
+        fits = 0 < len(name) <= _MAX_KEY_CHARS and len(value) <= _MAX_VALUE_CHARS
+        if not (fits and _TAG_TEXT.fullmatch(name) and _TAG_TEXT.fullmatch(value)):
+            raise Refused("InvalidTag", detail=name[:_MAX_KEY_CHARS])
+    return tags

@@ -1,0 +1,134 @@
+"""Blocks: how blob clients upload what is too big for one request. The list makes the file."""
+
+import base64
+import binascii
+from xml.sax.saxutils import escape
+
+from services.emulator.storage.model.conditions import check_create, check_lease
+from services.emulator.storage.model.entries import Block, Entry
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.operations.appends import check_block_blob
+from services.emulator.storage.operations.blob_tags import labels_of
+from services.emulator.storage.operations.blobs import blob_content
+from services.emulator.storage.operations.sources import received_or_copied
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.store.staging import MAX_BLOCKS, Slice, assemble
+from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.wire.properties import WRITTEN, metadata_of, version_headers
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.upload import receive_small
+from services.emulator.storage.wire.xml import parsed
+
+_MAX_ID_BYTES = 64
+_MAX_LIST_BYTES = MAX_BLOCKS * 128
+_LISTS = {"Committed", "Uncommitted", "Latest"}
+
+
+async def put_block(request: StorageRequest, store: FileStore) -> Answer:
+    block_id = request.query.get("blockid", "")
+    _check_block_id(block_id)
+    store.namespace.container(request.container)
+    async with received_or_copied(request, store) as upload:
+        entry = store.namespace.entry(request.container, request.path)
+        check_lease(request, entry)
+        if entry is not None and not entry.is_directory:
+            check_block_blob(entry)
+        store.staging.add_block(request.container, request.path, block_id, upload.part, upload.size_bytes)
+    return Answer(201, WRITTEN | upload.checksums())
+
+
+async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
+    named = _parse_list(await receive_small(request, _MAX_LIST_BYTES))
+    before = store.namespace.entry(request.container, request.path)
+    if before is not None and not before.is_directory:
+        check_block_blob(before)
+    blocks, slices = _resolve(request, store, named, before)
+    path = store.disk.path_of(request.container, request.path)
+    with store.disk.part() as part:
+        try:
+            await finished_in_thread(assemble, slices, store.disk.staged(part))
+        except FileNotFoundError as exc:
+            raise Refused(
+                "ServerBusy", detail="the blob was written while its blocks were put together"
+            ) from exc
+        await store.sync_part(part)
+        now = store.namespace.entry(request.container, request.path)
+        if now is not before and any(piece.path == path for piece in slices):
+            raise Refused("ServerBusy", detail="the blob was written while its blocks were put together")
+        check_create(request, now)
+        entry = store.new_file(
+            size_bytes=sum(block.size_bytes for block in blocks),
+            metadata=metadata_of(request),
+            content=blob_content(request, ""),
+            blocks=tuple(blocks),
+            **labels_of(request),
+        )
+        store.put_file(request.container, request.path, entry, part)
+    return Answer(201, version_headers(entry) | WRITTEN)
+
+
+async def get_block_list(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.entry(request.container, request.path)
+    uncommitted = store.staging.blocks(request.container, request.path)
+    if entry is None and not uncommitted:
+        raise Refused("PathNotFound")
+    asked = request.query.get("blocklisttype", "committed").lower()
+    if asked not in {"committed", "uncommitted", "all"}:
+        raise Refused("InvalidQueryParameterValue", detail="blocklisttype")
+    committed_xml = (
+        _blocks_xml("CommittedBlocks", entry.blocks if entry else ()) if asked != "uncommitted" else ""
+    )
+    uncommitted_xml = _blocks_xml("UncommittedBlocks", uncommitted) if asked != "committed" else ""
+    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{committed_xml}{uncommitted_xml}</BlockList>'
+    headers = {"Content-Type": XML, "x-ms-blob-content-length": str(entry.size_bytes if entry else 0)}
+    return Answer(200, headers | (version_headers(entry) if entry else {}), body.encode())
+
+
+def _resolve(
+    request: StorageRequest, store: FileStore, named: list[tuple[str, str]], entry: Entry | None
+) -> tuple[list[Block], list[Slice]]:
+    """Each block of the list and where its bytes lie: in its staged file, or in the blob as it is."""
+    staged = {block.block_id: block for block in store.staging.blocks(request.container, request.path)}
+    committed: dict[str, Slice] = {}
+    position, path = 0, store.disk.path_of(request.container, request.path)
+    for block in entry.blocks if entry else ():
+        committed[block.block_id] = Slice(path, position, block.size_bytes)
+        position += block.size_bytes
+    blocks, slices = [], []
+    for source, block_id in named:
+        if source != "Committed" and block_id in staged:
+            block_file = store.staging.block_path(request.container, request.path, block_id)
+            piece = Slice(block_file, 0, staged[block_id].size_bytes)
+        elif source != "Uncommitted" and block_id in committed:
+            piece = committed[block_id]
+        else:
+            raise Refused("InvalidBlockList", detail=block_id)
+        blocks.append(Block(block_id, piece.size_bytes))
+        slices.append(piece)
+    return blocks, slices
+
+
+def _parse_list(raw: bytes) -> list[tuple[str, str]]:
+    """Source and id of each block."""
+    named = [(child.tag, (child.text or "").strip()) for child in parsed(raw, "BlockList")]
+    if len(named) > MAX_BLOCKS or any(source not in _LISTS for source, _ in named):
+        raise Refused("InvalidXmlDocument")
+    return named
+
+
+def _blocks_xml(name: str, blocks: "list[Block] | tuple[Block, ...]") -> str:
+    found = "".join(
+        f"<Block><Name>{escape(block.block_id)}</Name><Size>{block.size_bytes}</Size></Block>"
+        for block in blocks
+    )
+    return f"<{name}>{found}</{name}>"
+
+
+def _check_block_id(block_id: str) -> None:
+    try:
+        size_bytes = len(base64.b64decode(block_id, validate=True))
+    except (binascii.Error, ValueError) as exc:
+        raise Refused("InvalidBlockId") from exc
+    if not 0 < size_bytes <= _MAX_ID_BYTES:
+        raise Refused("InvalidBlockId")

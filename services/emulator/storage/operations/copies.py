@@ -1,0 +1,66 @@
+"""Copies within the account: each is done by the time it is answered."""
+
+from uuid import uuid4
+
+from services.emulator.storage.model.conditions import check_create
+from services.emulator.storage.model.entries import Copied, Entry
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.operations.blob_tags import labels_of
+from services.emulator.storage.operations.blobs import blob_content
+from services.emulator.storage.operations.sources import copied, source_of
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.properties import WRITTEN, copy_headers, metadata_of, version_headers
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import Answer
+
+
+async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
+    """Copy Blob, and Copy Blob From URL, which asks for what this does anyway."""
+    source = source_of(request, store)
+    known = source.entry
+    labels = labels_of(request)
+    async with copied(request, store, source) as upload:
+        entry = store.new_file(
+            size_bytes=upload.size_bytes,
+            metadata=metadata_of(request) or known.metadata,
+            content=known.content,
+            copied=Copied(str(uuid4()), request.headers["x-ms-copy-source"].partition("?")[0]),
+            tags=labels["tags"] or (known.tags if _takes_tags(request) else {}),
+            tier=labels["tier"],
+            kind=known.kind,
+            appended_blocks=known.appended_blocks,
+        )
+        _put(request, store, entry, upload.part)
+    return Answer(202, version_headers(entry) | WRITTEN | copy_headers(entry))
+
+
+async def put_blob_from_url(request: StorageRequest, store: FileStore) -> Answer:
+    """A new block blob of another's bytes, and of its properties unless that is declined."""
+    source = source_of(request, store)
+    labels = labels_of(request)
+    async with copied(request, store, source) as upload:
+        takes_properties = request.headers.get("x-ms-copy-source-blob-properties", "true").lower() == "true"
+        content = source.entry.content if takes_properties else blob_content(request, upload.md5)
+        entry = store.new_file(
+            size_bytes=upload.size_bytes,
+            metadata=metadata_of(request) or (source.entry.metadata if takes_properties else {}),
+            content=content,
+            tags=labels["tags"] or (source.entry.tags if _takes_tags(request) else {}),
+            tier=labels["tier"],
+        )
+        _put(request, store, entry, upload.part)
+    return Answer(201, version_headers(entry) | WRITTEN | upload.checksums())
+
+
+async def abort_copy(request: StorageRequest, store: FileStore) -> Answer:
+    store.namespace.existing(request.container, request.path)
+    raise Refused("NoPendingCopyOperation")
+
+
+def _put(request: StorageRequest, store: FileStore, entry: Entry, part: str) -> None:
+    check_create(request, store.namespace.entry(request.container, request.path))
+    store.put_file(request.container, request.path, entry, part)
+
+
+def _takes_tags(request: StorageRequest) -> bool:
+    return request.headers.get("x-ms-copy-source-tag-option", "").upper() == "COPY"

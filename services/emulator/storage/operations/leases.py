@@ -1,0 +1,65 @@
+"""Lease operations on paths and containers; a lease changes neither etag nor modification time."""
+
+from uuid import uuid4
+
+import msgspec
+
+from services.emulator.storage.model import lease_terms
+from services.emulator.storage.model.conditions import check_conditions
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.lease_terms import Lease
+from services.emulator.storage.model.records import ContainerSet, PathSet
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.properties import version_headers
+from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.response import Answer
+
+_STATUS = {"acquire": 201, "renew": 200, "change": 200, "release": 200, "break": 202}
+
+
+async def lease_path(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.existing(request.container, request.path)
+    check_conditions(request, entry)
+    lease = _next(request, entry.lease)
+    store.commit(PathSet(request.container, request.path, msgspec.structs.replace(entry, lease=lease)))
+    return _answer(request, lease, version_headers(entry))
+
+
+async def lease_container(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.container(request.container).entry
+    check_conditions(request, entry)
+    lease = _next(request, entry.lease)
+    store.commit(ContainerSet(request.container, msgspec.structs.replace(entry, lease=lease)))
+    return _answer(request, lease, version_headers(entry))
+
+
+def _next(request: StorageRequest, lease: Lease | None) -> Lease | None:
+    """The lease after what was asked for; None once it is released."""
+    asked, now_us = request.headers, request.now_us
+    match _action(request):
+        case "acquire":
+            return lease_terms.acquire(lease, asked, str(uuid4()), now_us)
+        case "renew":
+            return lease_terms.renew(lease, asked, now_us)
+        case "change":
+            return lease_terms.change(lease, asked, now_us)
+        case "release":
+            lease_terms.held(lease, asked)
+            return None
+        case "break":
+            return lease_terms.broken(lease, asked, now_us)
+        case _:
+            raise Refused("InvalidHeaderValue", detail="x-ms-lease-action")
+
+
+def _answer(request: StorageRequest, lease: Lease | None, headers: dict[str, str]) -> Answer:
+    action = _action(request)
+    if action == "break" and lease is not None:
+        headers["x-ms-lease-time"] = str(lease_terms.seconds_left(lease, request.now_us))
+    elif lease is not None:
+        headers["x-ms-lease-id"] = lease.lease_id
+    return Answer(_STATUS[action], headers)
+
+
+def _action(request: StorageRequest) -> str:
+    return request.headers.get("x-ms-lease-action", "").lower()

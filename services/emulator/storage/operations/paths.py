@@ -1,0 +1,127 @@
+"""Data Lake operations on paths: create, rename, delete, list, properties."""
+
+import msgspec
+
+from services.emulator.storage.model import lease_terms
+from services.emulator.storage.model.conditions import check_create, check_read, check_write
+from services.emulator.storage.model.entries import Access, Entry
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.listing import first_key, page_size, take_page
+from services.emulator.storage.model.namespace import walk
+from services.emulator.storage.model.records import PathSet
+from services.emulator.storage.operations.access_control import access_of
+from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.properties import (
+    WRITTEN,
+    content_of,
+    encoded_properties,
+    entry_headers,
+    path_json,
+    properties_of,
+    version_headers,
+)
+from services.emulator.storage.wire.request import StorageRequest, parse_source
+from services.emulator.storage.wire.response import JSON, Answer
+
+
+async def create_file(request: StorageRequest, store: FileStore) -> Answer:
+    """A new, empty file in the place of whatever file was there; its parents are made."""
+    check_create(request, store.namespace.entry(request.container, request.path))
+    entry = store.new_file(
+        metadata=properties_of(request), content=content_of(request), access=access_of(request, Access())
+    )
+    if "x-ms-proposed-lease-id" in request.headers:
+        lease = lease_terms.acquire(None, request.headers, "", request.now_us)
+        entry = msgspec.structs.replace(entry, lease=lease)
+    with store.disk.part() as part:
+        store.write_part(part, b"")
+        store.put_file(request.container, request.path, entry, part)
+    return Answer(201, version_headers(entry) | WRITTEN)
+
+
+async def create_directory(request: StorageRequest, store: FileStore) -> Answer:
+    check_create(request, store.namespace.entry(request.container, request.path))
+    entry = store.put_directory(request.container, request.path, properties_of(request))
+    return Answer(201, version_headers(entry) | WRITTEN)
+
+
+async def rename(request: StorageRequest, store: FileStore) -> Answer:
+    """The path changes, its etag and metadata do not. The new parent must exist; this makes none."""
+    source_container, source, _ = parse_source(request.headers["x-ms-rename-source"], request.account)
+    if (entry := store.namespace.entry(source_container, source)) is None:
+        raise Refused("SourcePathNotFound")
+    check_write(request, entry, prefix="x-ms-source-")
+    container, path = request.container, request.path
+    existing = store.namespace.entry(container, path)
+    check_create(request, existing)
+    if (source_container, source) != (container, path):
+        _check_destination(store, request, entry, existing, source)
+        store.rename(source_container, source, container, path)
+    return Answer(201, version_headers(entry) | WRITTEN)
+
+
+async def delete_path(request: StorageRequest, store: FileStore) -> Answer:
+    if (node := store.namespace.node(request.container, request.path)) is None:
+        raise Refused("PathNotFound")
+    check_write(request, node.entry)
+    if node.children and not request.boolean_query("recursive"):
+        raise Refused("DirectoryNotEmpty")
+    store.remove(request.container, request.path, node)
+    return Answer(202 if "recursive" not in request.query else 200)
+
+
+async def set_properties(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.existing(request.container, request.path)
+    check_write(request, entry)
+    fields: dict[str, object] = {"content": content_of(request)}
+    if "x-ms-properties" in request.headers:
+        fields["metadata"] = properties_of(request)
+    changed = store.changed(entry, **fields)
+    store.commit(PathSet(request.container, request.path, changed))
+    return Answer(200, version_headers(changed) | WRITTEN)
+
+
+async def get_status(request: StorageRequest, store: FileStore) -> Answer:
+    entry = store.namespace.existing(request.container, request.path)
+    check_read(request, entry)
+    return Answer(
+        200, entry_headers(entry, request.now_us) | {"x-ms-properties": encoded_properties(entry.metadata)}
+    )
+
+
+async def list_paths(request: StorageRequest, store: FileStore) -> Answer:
+    directory = request.query.get("directory", "").strip("/")
+    node = store.namespace.node(request.container, directory)
+    if node is None or not node.entry.is_directory:
+        raise Refused("PathNotFound")
+    base = f"{directory}/" if directory else ""
+    after, inclusive = first_key(request, "continuation", "beginfrom")
+    found = walk(
+        node,
+        base,
+        after=after if inclusive else after.removeprefix(base),  # a start is told relative to the directory
+        inclusive=inclusive,
+        recursive=request.boolean_query("recursive"),
+    )
+    page, token = take_page(found, page_size(request))
+    headers = {"Content-Type": JSON} | ({"x-ms-continuation": token} if token else {})
+    return Answer(200, headers, msgspec.json.encode({"paths": [path_json(p, n.entry) for p, n in page]}))
+
+
+def _check_destination(
+    store: FileStore, request: StorageRequest, entry: Entry, existing: Entry | None, source: str
+) -> None:
+    container, path = request.container, request.path
+    parent = store.namespace.entry(container, path.rpartition("/")[0])
+    if parent is None:
+        raise Refused("RenameDestinationParentPathNotFound")
+    if not parent.is_directory:
+        raise Refused("PathConflict")
+    if path.startswith(f"{source}/"):
+        raise Refused("InvalidRenameSourcePath")
+    if existing is None:
+        return
+    if existing.is_directory != entry.is_directory:
+        raise Refused("InvalidSourceOrDestinationResourceType")
+    if (node := store.namespace.node(container, path)) is not None and node.children:
+        raise Refused("PathAlreadyExists", detail="a directory that holds something is not replaced")

@@ -1,0 +1,84 @@
+"""Files that grow in place: a flush or an appended block costs what is new, not what was there before.
+
+The bytes go behind the file's end first, the record that makes them part of it comes after. Readers are
+given the recorded size only, and nothing below it ever changes, so that a read under way and the etag it
+began with go together. A marker in the staging folder says where the recorded end was: a start after a kill
+cuts off what no record speaks of.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from services.emulator.storage.model.entries import Entry
+from services.emulator.storage.store.disk import Disk
+from services.emulator.storage.store.staging import Slice, copy_slice
+from services.emulator.storage.store.threads import finished_in_thread
+from shared.service import failpoints
+
+_INLINE_BYTES = 256 * 1024  # up to here a copy costs the event loop less than a thread would
+
+
+class Growth:
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def lock(self, file_id: str) -> asyncio.Lock:
+        """Held by whoever writes behind the end of this file."""
+        return self._locks.setdefault(file_id, asyncio.Lock())
+
+    @asynccontextmanager
+    async def grown(self, path: Path, entry: Entry, pieces: list[Slice]) -> AsyncIterator[None]:
+        """For the body, the pieces lie behind the file's end; its commit makes them part of it, and without
+        one they are cut off again. Call with the lock held.
+        """
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        marker = self._disk.staged(f"growing/{entry.file_id}-{entry.size_bytes}")
+        try:
+            _check_end(fd, entry, path)
+            self._disk.mark(marker)
+            try:
+                await self._write(fd, entry.size_bytes, pieces)
+                failpoints.reach("storage_grown")
+                yield
+            except BaseException:
+                os.ftruncate(fd, entry.size_bytes)
+                raise
+            finally:
+                marker.unlink()
+        finally:
+            os.close(fd)
+
+    def cut_tails(self, files: Iterable[tuple[Path, Entry]]) -> None:
+        """Where a kill left bytes behind the end that was recorded, cut them off."""
+        ends = dict(marker.name.split("-") for marker in self._disk.staged("growing").iterdir())
+        for path, entry in files if ends else ():
+            is_tail = ends.get(entry.file_id) == str(entry.size_bytes)
+            if is_tail and path.is_file() and path.stat().st_size > entry.size_bytes:
+                os.truncate(path, entry.size_bytes)
+        for marker in self._disk.staged("growing").iterdir():
+            marker.unlink()
+
+    async def _write(self, fd: int, end: int, pieces: list[Slice]) -> None:
+        if self._disk.fsync or sum(piece.size_bytes for piece in pieces) > _INLINE_BYTES:
+            await finished_in_thread(_extend, fd, end, pieces, self._disk.fsync)
+        else:
+            _extend(fd, end, pieces, sync=False)
+
+
+def _extend(fd: int, end: int, pieces: list[Slice], sync: bool) -> None:
+    os.lseek(fd, end, os.SEEK_SET)
+    for piece in pieces:
+        copy_slice(piece, fd)
+    if sync:
+        os.fsync(fd)
+
+
+def _check_end(fd: int, entry: Entry, path: Path) -> None:
+    if os.fstat(fd).st_size != entry.size_bytes:
+        raise OSError(errno.EIO, f"{path} was changed by hand; the next start takes it as it is")

@@ -1,0 +1,236 @@
+"""The store: memory, journal and disk, changed together.
+
+A change is one `commit`: the record is appended to the journal, then made on disk, then in memory. Killed
+between the first two, the change is completed at the next start; it was never acknowledged, but it is
+whole. Nothing awaits in between, so within the event loop each change is atomic, conditions included.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+from services.emulator.storage.model.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, Versions
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.namespace import Namespace, Node, walk
+from services.emulator.storage.model.records import (
+    ContainerSet,
+    Opened,
+    PathRemoved,
+    PathRenamed,
+    PathSet,
+    Record,
+)
+from services.emulator.storage.store.append_growth import Growth
+from services.emulator.storage.store.disk import Disk, sync
+from services.emulator.storage.store.journal import Journal
+from services.emulator.storage.store.reconciliation import container_differences, path_differences
+from services.emulator.storage.store.staging import Staging
+from shared.service import failpoints
+from shared.service.log_events import EventLog
+
+log = EventLog(__name__)
+
+_MIN_RECORDS_TO_REWRITE = 20_000
+
+
+class FileStore:
+    def __init__(
+        self, root: Path, account: str, *, fsync: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.namespace = Namespace()
+        self.versions = Versions(clock)
+        self.disk = Disk(root, account, fsync=fsync)
+        self.staging = Staging(self.disk)
+        self.growth = Growth(self.disk)
+        self._fsync = fsync
+        self._expiries_us: list[int] = []  # a heap; those of files that are gone by then strike nothing
+        self._journal = Journal(self.disk.meta / "journal", fsync=fsync)
+
+    def open(self) -> None:
+        """Read the journal, complete what a kill interrupted, and take the disk's word for the rest."""
+        self.disk.open()
+        try:
+            self._recover()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._journal.close()
+        self.disk.close()
+
+    def commit(self, *records: Record) -> None:
+        """Make the changes durable, in order."""
+        for record in records:
+            self._make(record)
+        self._rewrite_if_worth_it()
+        failpoints.reach("storage_committed")
+
+    def expire(self, now_us: int) -> None:
+        """Remove the files whose time has come."""
+        is_due = False
+        while self._expiries_us and self._expiries_us[0] <= now_us:
+            heappop(self._expiries_us)
+            is_due = True
+        if not is_due:
+            return
+        for name, container in self.namespace.containers.items():
+            found = [(p, n) for p, n in walk(container.root) if 0 < n.entry.expires_us <= now_us]
+            for path, node in found:
+                self.remove(name, path, node)
+
+    def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:
+        """A file, whole, in the place of whatever file was there; its parents are made."""
+        existing = self.namespace.entry(container, path)
+        if existing is not None and existing.is_directory:
+            raise Refused("PathConflict")
+        if existing is not None and entry.lease is None:
+            entry = msgspec.structs.replace(entry, lease=existing.lease)
+        self.commit(*self._missing_parents(container, path), PathSet(container, path, entry, staged))
+        self._forget_uncommitted(container, path, existing)
+
+    def put_directory(self, container: str, path: str, metadata: dict[str, str]) -> Entry:
+        """A directory; one that exists keeps what it holds."""
+        existing = self.namespace.entry(container, path)
+        if existing is not None and not existing.is_directory:
+            raise Refused("PathConflict")
+        fresh = self.new_directory() if existing is None else self.changed(existing)
+        entry = msgspec.structs.replace(fresh, metadata=metadata)
+        self.commit(*self._missing_parents(container, path), PathSet(container, path, entry))
+        return entry
+
+    def rename(self, source_container: str, source: str, container: str, path: str) -> None:
+        """What moves keeps everything but its lease, which was on the old path."""
+        existing = self.namespace.entry(container, path)
+        moved = self.namespace.entry(source_container, source)
+        records: list[Record] = [PathRenamed(source_container, source, container, path)]
+        if moved is not None and moved.lease is not None:
+            unleased = msgspec.structs.replace(moved, lease=None)
+            records.insert(0, PathSet(source_container, source, unleased))
+        self.commit(*records)
+        self._forget_uncommitted(container, path, existing)
+
+    def remove(self, container: str, path: str, node: Node) -> None:
+        """A file, or a directory and all it holds."""
+        self.commit(PathRemoved(container, path))
+        for _, child in walk(node):
+            self.staging.drop_chunks(child.entry.file_id)
+        self._forget_uncommitted(container, path, node.entry)
+
+    def new_file(self, **fields: object) -> Entry:
+        """An entry for a file that begins now."""
+        now_us = self.versions.now_us()
+        fresh = Entry(self.versions.next_etag(), now_us, now_us, file_id=uuid4().hex)
+        return msgspec.structs.replace(fresh, **fields)
+
+    def new_directory(self, **fields: object) -> Entry:
+        now_us = self.versions.now_us()
+        fresh = Entry(self.versions.next_etag(), now_us, now_us, is_directory=True, access=DIRECTORY_ACCESS)
+        return msgspec.structs.replace(fresh, **fields)
+
+    def changed(self, entry: Entry, **fields: object) -> Entry:
+        """The same file after a change: a new etag and modification time."""
+        fields |= {"etag": self.versions.next_etag(), "modified_us": self.versions.now_us()}
+        return msgspec.structs.replace(entry, **fields)
+
+    def new_container(self, metadata: dict[str, str]) -> ContainerEntry:
+        now_us = self.versions.now_us()
+        return ContainerEntry(self.versions.next_etag(), now_us, now_us, metadata)
+
+    def write_part(self, name: str, data: bytes) -> None:
+        """A small staged file written at once."""
+        with self.disk.staged(name).open("xb") as file:
+            file.write(data)
+            if self._fsync:
+                file.flush()
+                os.fsync(file.fileno())
+
+    async def sync_part(self, name: str) -> None:
+        """With `fsync`, bytes reach the disk before a record speaks of them."""
+        if self._fsync:
+            await asyncio.to_thread(sync, self.disk.staged(name))
+
+    def _missing_parents(self, container: str, path: str) -> list[Record]:
+        """Records that make the directories above a path; a file among them is a conflict."""
+        records: list[Record] = []
+        segments = path.split("/")[:-1]
+        for depth in range(1, len(segments) + 1):
+            parent = "/".join(segments[:depth])
+            if (entry := self.namespace.entry(container, parent)) is None:
+                records.append(PathSet(container, parent, self.new_directory()))
+            elif not entry.is_directory:
+                raise Refused("PathConflict")
+        return records
+
+    def _forget_uncommitted(self, container: str, path: str, replaced: Entry | None) -> None:
+        self.staging.drop_blocks(container, path)
+        if replaced is not None:
+            self.staging.drop_chunks(replaced.file_id)
+
+    def _recover(self) -> None:
+        records = self._journal.open()
+        for record in records:
+            self.namespace.apply(record)
+            _see_versions(self.versions, record)
+        if records:
+            self._complete(records[-1])
+        self._journal.append(Opened())
+        self.disk.clear_parts()
+        self.growth.cut_tails(self._files())
+        self._reconcile()
+        self.staging.open({entry.file_id for _, entry in self._files()})
+        self._expiries_us = sorted(entry.expires_us for _, entry in self._files() if entry.expires_us)
+        self._rewrite_if_worth_it()
+
+    def _complete(self, last: Record) -> None:
+        """Make the last change, which a kill may have kept from the disk."""
+        try:
+            self.disk.apply(last)
+        except OSError as exc:
+            # It was never acknowledged, and what the disk holds instead is taken up by `_reconcile`.
+            log.warning("change_not_completed", record=last, error=str(exc))
+
+    def _reconcile(self) -> None:
+        """Records alone: the disk is right as it is."""
+        for record in container_differences(self.namespace, self.disk, self.versions):
+            self._note(record)
+        for container in self.namespace.containers:
+            for record in list(path_differences(self.namespace, self.disk, self.versions, container)):
+                self._note(record)
+
+    def _note(self, record: Record) -> None:
+        self._journal.append(record)
+        self.namespace.apply(record)
+
+    def _files(self) -> Iterator[tuple[Path, Entry]]:
+        for name, container in self.namespace.containers.items():
+            for path, node in walk(container.root):
+                if not node.entry.is_directory:
+                    yield self.disk.path_of(name, path), node.entry
+
+    def _make(self, record: Record) -> None:
+        mark = self._journal.append(record)
+        failpoints.reach("storage_recorded")
+        try:
+            self.disk.apply(record)
+        except OSError:
+            self._journal.withdraw(mark)
+            raise
+        self.namespace.apply(record)
+        if isinstance(record, PathSet) and record.entry.expires_us:
+            heappush(self._expiries_us, record.entry.expires_us)
+
+    def _rewrite_if_worth_it(self) -> None:
+        if self._journal.record_count > max(_MIN_RECORDS_TO_REWRITE, 4 * self.namespace.path_count):
+            self._journal.rewrite(self.namespace.records())
+
+
+def _see_versions(versions: Versions, record: Record) -> None:
+    if isinstance(record, ContainerSet | PathSet):
+        versions.saw(record.entry.etag)

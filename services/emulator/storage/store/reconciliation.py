@@ -1,0 +1,91 @@
+"""What a start finds on disk that the journal does not know, or misses: the disk's word is taken.
+
+People copy files into the tree, delete some, or throw `.meta` away; a start adopts, forgets or re-measures
+them. It writes records only: nothing on disk is touched.
+"""
+
+import os
+from collections.abc import Iterator
+from uuid import uuid4
+
+import msgspec
+
+from services.emulator.storage.model.entries import DIRECTORY_ACCESS, Access, ContainerEntry, Entry, Versions
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.namespace import Namespace, walk
+from services.emulator.storage.model.records import (
+    ContainerRemoved,
+    ContainerSet,
+    PathRemoved,
+    PathSet,
+    Record,
+)
+from services.emulator.storage.store.disk import Disk, scan
+from services.emulator.storage.wire.request import check_container, checked_path
+from shared.service.log_events import EventLog
+
+log = EventLog(__name__)
+
+
+def container_differences(namespace: Namespace, disk: Disk, versions: Versions) -> Iterator[Record]:
+    found = {folder.name for folder in disk.tree.iterdir() if folder.is_dir() and _is_container(folder.name)}
+    for name in namespace.containers.keys() - found:
+        yield ContainerRemoved(name)
+    for name in sorted(found - namespace.containers.keys()):
+        now_us = versions.now_us()
+        yield ContainerSet(name, ContainerEntry(versions.next_etag(), now_us, now_us))
+
+
+def path_differences(
+    namespace: Namespace, disk: Disk, versions: Versions, container: str
+) -> Iterator[Record]:
+    """Removals first; call again for the next container only after these were applied."""
+    known = {path: node.entry for path, node in walk(namespace.container(container).root)}
+    found: dict[str, Entry] = {}
+    for path, child in scan(disk.path_of(container, "")):
+        if _is_path(path):
+            found[path] = _found_entry(versions, known.get(path), child)
+    for path in known.keys() - found.keys():
+        if path.rpartition("/")[0] in found or "/" not in path:  # a missing folder takes its files along
+            yield PathRemoved(container, path)
+    for path, entry in found.items():
+        if known.get(path) is not entry:
+            yield PathSet(container, path, entry)
+
+
+def _found_entry(versions: Versions, known: Entry | None, found: os.DirEntry[str]) -> Entry:
+    stat = found.stat(follow_symlinks=False)
+    is_directory = found.is_dir(follow_symlinks=False)
+    size_bytes, modified_us = 0 if is_directory else stat.st_size, stat.st_mtime_ns // 1000
+    if known is None or known.is_directory != is_directory:
+        access = DIRECTORY_ACCESS if is_directory else Access()
+        file_id = "" if is_directory else uuid4().hex
+        etag = versions.next_etag()
+        return Entry(etag, modified_us, modified_us, is_directory, size_bytes, file_id, access=access)
+    if known.size_bytes == size_bytes:
+        return known
+    return msgspec.structs.replace(
+        known,
+        etag=versions.next_etag(),
+        modified_us=modified_us,
+        size_bytes=size_bytes,
+        blocks=(),
+        content=msgspec.structs.replace(known.content, content_md5=""),
+    )
+
+
+def _is_container(name: str) -> bool:
+    try:
+        check_container(name)
+    except Refused:
+        return False
+    return True
+
+
+def _is_path(path: str) -> bool:
+    try:
+        checked_path(path)
+    except Refused:
+        log.warning("file_not_served", path=path, reason="the service allows no such name")
+        return False
+    return True

@@ -1,0 +1,179 @@
+"""Bytes that are not part of any file yet: bodies being received, appends and blocks waiting to be committed.
+
+An append or a block lands under a part's name and is renamed when whole, so what lies in `appends/` and
+`blocks/` is complete and survives a kill as an acknowledged upload must.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+import sys
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.emulator.storage.model.entries import Block
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.store.disk import Disk
+
+STALE_AFTER_S = 7 * 24 * 3600  # the service drops uncommitted data after a week
+MAX_BLOCKS = 50_000
+_COPIED_AT_ONCE = 1 << 30
+_NOT_COPIED_BY_THE_KERNEL = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM}
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Bytes of one append, at its position in the file, in the staging file `name`."""
+
+    position: int
+    size_bytes: int
+    name: str
+
+    @property
+    def end(self) -> int:
+        return self.position + self.size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A run of bytes of a file on disk."""
+
+    path: Path
+    start: int
+    size_bytes: int
+
+
+class Staging:
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._chunks: dict[str, dict[int, Chunk]] = {}
+        self._blocks: dict[str, dict[str, int]] = {}
+
+    def open(self, file_ids: set[str]) -> None:
+        """Read what an earlier life left, but for files that are gone and what is a week old."""
+        oldest_s = time.time() - STALE_AFTER_S
+        for kind in ("appends", "blocks"):
+            for folder in (self._disk.staging / kind).iterdir():
+                if folder.stat().st_mtime < oldest_s or (kind == "appends" and folder.name not in file_ids):
+                    shutil.rmtree(folder)
+                elif kind == "appends":
+                    self._chunks[folder.name] = _newest_chunks(folder)
+                else:
+                    found = {_block_id(file.name): file.stat().st_size for file in folder.iterdir()}
+                    self._blocks[folder.name] = found
+
+    def add_chunk(self, file_id: str, position: int, part: str, size_bytes: int) -> None:
+        """Keep a part as the append at `position`; a repeated append takes the place of the first."""
+        number = part.rpartition("/")[2]
+        chunk = Chunk(position, size_bytes, f"appends/{file_id}/{position:019d}-{size_bytes}-{number}")
+        chunks = self._chunks.setdefault(file_id, {})
+        if position not in chunks and len(chunks) >= MAX_BLOCKS:
+            raise Refused("InvalidInput", detail="too many uncommitted appends")
+        self._disk.staged(f"appends/{file_id}").mkdir(exist_ok=True)
+        self._disk.staged(part).replace(self._disk.staged(chunk.name))
+        if (replaced := chunks.get(position)) is not None and replaced.name != chunk.name:
+            self._disk.discard(self._disk.staged(replaced.name))
+        chunks[position] = chunk
+
+    def contiguous_chunks(self, file_id: str, start: int, end: int) -> list[Chunk]:
+        """The appends that fill start..end without a gap; raises InvalidFlushPosition where they do not."""
+        found, position = [], start
+        chunks = self._chunks.get(file_id, {})
+        while position < end and (chunk := chunks.get(position)) is not None and chunk.size_bytes:
+            found.append(chunk)
+            position = chunk.end
+        if position != end:
+            raise Refused("InvalidFlushPosition")
+        return found
+
+    def drop_chunks(self, file_id: str, *, before: int | None = None) -> None:
+        """Forget the appends of a file: all, or those that begin before a position."""
+        chunks = self._chunks.get(file_id, {})
+        for position in [p for p in chunks if before is None or p < before]:
+            self._disk.discard(self._disk.staged(chunks.pop(position).name))
+        if not chunks and self._chunks.pop(file_id, None) is not None:
+            self._disk.staged(f"appends/{file_id}").rmdir()
+
+    def add_block(self, container: str, path: str, block_id: str, part: str, size_bytes: int) -> None:
+        key = _blocks_key(container, path)
+        blocks = self._blocks.setdefault(key, {})
+        if block_id not in blocks and len(blocks) >= MAX_BLOCKS:
+            raise Refused("InvalidInput", detail="too many uncommitted blocks")
+        self._disk.staged(f"blocks/{key}").mkdir(exist_ok=True)
+        self._disk.staged(part).replace(self.block_path(container, path, block_id))
+        blocks[block_id] = size_bytes
+
+    def blocks(self, container: str, path: str) -> list[Block]:
+        found = self._blocks.get(_blocks_key(container, path), {})
+        return [Block(block_id, size_bytes) for block_id, size_bytes in sorted(found.items())]
+
+    def block_path(self, container: str, path: str, block_id: str) -> Path:
+        return self._disk.staged(f"blocks/{_blocks_key(container, path)}/{_file_name(block_id)}")
+
+    def drop_blocks(self, container: str, path: str) -> None:
+        key = _blocks_key(container, path)
+        if self._blocks.pop(key, None) is not None:
+            self._disk.discard(self._disk.staged(f"blocks/{key}"))
+
+
+def assemble(slices: Sequence[Slice], target: Path) -> None:
+    """Write the slices one after the other into a new file; blocking, for a thread."""
+    out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    try:
+        for piece in slices:
+            copy_slice(piece, out)
+    finally:
+        os.close(out)
+
+
+def copy_slice(piece: Slice, out: int) -> None:
+    """Write a slice where the open file stands; blocking."""
+    source = os.open(piece.path, os.O_RDONLY)
+    try:
+        position, left = piece.start, piece.size_bytes
+        while left:
+            copied = _copy(source, out, position, min(left, _COPIED_AT_ONCE))
+            if not copied:
+                raise OSError(errno.EIO, f"{piece.path} is shorter than was recorded")
+            position, left = position + copied, left - copied
+    finally:
+        os.close(source)
+
+
+def _copy(source: int, out: int, position: int, size_bytes: int) -> int:
+    """Some of the bytes, by the kernel where it can: file systems that share blocks then copy nothing."""
+    if sys.platform == "linux":
+        try:
+            return os.copy_file_range(source, out, size_bytes, position)
+        except OSError as exc:
+            if exc.errno not in _NOT_COPIED_BY_THE_KERNEL:
+                raise
+    return os.write(out, os.pread(source, min(size_bytes, 1 << 20), position))
+
+
+def _newest_chunks(folder: Path) -> dict[int, Chunk]:
+    """The appends in a folder; a kill may have left two of one position, of which the later one counts."""
+    chunks: dict[int, Chunk] = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns):
+        position, size_bytes, _ = file.name.split("-")
+        chunk = Chunk(int(position), int(size_bytes), f"appends/{folder.name}/{file.name}")
+        if (older := chunks.get(chunk.position)) is not None:
+            folder.joinpath(older.name.rpartition("/")[2]).unlink()
+        chunks[chunk.position] = chunk
+    return chunks
+
+
+def _blocks_key(container: str, path: str) -> str:
+    return hashlib.sha256(f"{container}/{path}".encode()).hexdigest()[:40]
+
+
+def _file_name(block_id: str) -> str:
+    return urlsafe_b64encode(block_id.encode()).decode().rstrip("=")
+
+
+def _block_id(file_name: str) -> str:
+    return urlsafe_b64decode(file_name + "=" * (-len(file_name) % 4)).decode()

@@ -1,0 +1,33 @@
+"""Deletes what was discarded, beside the requests: to free thousands of files takes longer than to answer."""
+
+import asyncio
+
+from services.emulator.storage.store.disk import Disk, delete
+from services.emulator.storage.store.threads import finished_in_thread
+from shared.service.log_events import EventLog
+
+log = EventLog(__name__)
+
+
+class Sweeper:
+    """One sweep at a time; what a kill leaves in the trash is deleted at the next start."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+        self._sweep: asyncio.Task[None] | None = None
+
+    def wake(self) -> None:
+        """Begin to delete, where there is something to and it has not begun."""
+        if self._disk.has_trash and (self._sweep is None or self._sweep.done()):
+            self._sweep = asyncio.create_task(self._delete())
+
+    async def finish(self) -> None:
+        if self._sweep is not None:
+            await self._sweep
+
+    async def _delete(self) -> None:
+        while trash := self._disk.take_trash():
+            try:
+                await finished_in_thread(delete, trash)
+            except OSError as exc:
+                log.warning("trash_not_deleted", error=str(exc))

@@ -1,0 +1,182 @@
+"""Which operation a request asks for: Blob storage and Data Lake share one port and one path.
+
+The two are told apart by method, parameters and a few headers, as the SDKs send them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from services.emulator.storage.model.entries import BlobKind
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.request import StorageRequest
+
+
+class Dialect(StrEnum):
+    """How errors are written: Blob's XML or Data Lake's JSON."""
+
+    BLOB = "blob"
+    DFS = "dfs"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`level`: s(ervice), c(ontainer) or o(bject); `permissions`: any one of them in a SAS suffices."""
+
+    name: str
+    dialect: Dialect
+    level: str
+    permissions: str
+
+
+_BLOB, _DFS = Dialect.BLOB, Dialect.DFS
+
+OPERATIONS: dict[tuple[str, str, str], Operation] = {
+    key: Operation(name, dialect, key[0], permissions)
+    for key, name, dialect, permissions in (
+        (("s", "GET", "list"), "list_containers", _BLOB, "l"),
+        (("s", "GET", "account"), "list_file_systems", _DFS, "l"),
+        (("s", "GET", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
+        (("s", "HEAD", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
+        (("s", "GET", "service:properties"), "get_service_properties", _BLOB, "r"),
+        (("s", "POST", "service:userdelegationkey"), "get_user_delegation_key", _BLOB, "K"),
+        (("c", "PUT", "container"), "create_container", _BLOB, "cw"),
+        (("c", "PUT", "filesystem"), "create_container", _DFS, "cw"),
+        (("c", "DELETE", "container"), "delete_container", _BLOB, "d"),
+        (("c", "DELETE", "filesystem"), "delete_container", _DFS, "d"),
+        (("c", "GET", "container"), "get_container_properties", _BLOB, "rl"),
+        (("c", "HEAD", "container"), "get_container_properties", _BLOB, "rl"),
+        (("c", "HEAD", "filesystem"), "get_file_system_properties", _DFS, "rl"),
+        (("c", "GET", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
+        (("c", "HEAD", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
+        (("c", "GET", "container:acl"), "get_container_acl", _BLOB, "r"),
+        (("c", "HEAD", "container:acl"), "get_container_acl", _BLOB, "r"),
+        (("c", "GET", "container:metadata"), "get_container_properties", _BLOB, "rl"),
+        (("c", "PUT", "container:metadata"), "set_container_metadata", _BLOB, "w"),
+        (("c", "GET", "container:list"), "list_blobs", _BLOB, "l"),
+        (("c", "GET", "filesystem"), "list_paths", _DFS, "l"),
+        (("c", "HEAD", "getaccesscontrol"), "get_access_control", _DFS, "re"),
+        (("c", "PATCH", "setaccesscontrol"), "set_access_control", _DFS, "p"),
+        (("o", "PUT", "file"), "create_file", _DFS, "cw"),
+        (("o", "PUT", "directory"), "create_directory", _DFS, "cw"),
+        (("o", "PUT", "rename"), "rename", _DFS, "mw"),
+        (("o", "PATCH", "append"), "append", _DFS, "aw"),
+        (("o", "PATCH", "flush"), "flush", _DFS, "w"),
+        (("o", "PATCH", "setproperties"), "set_properties", _DFS, "w"),
+        (("o", "PATCH", "setaccesscontrol"), "set_access_control", _DFS, "p"),
+        (("o", "PATCH", "setaccesscontrolrecursive"), "set_access_control_recursive", _DFS, "p"),
+        (("c", "PATCH", "setaccesscontrolrecursive"), "set_access_control_recursive", _DFS, "p"),
+        (("o", "HEAD", "getaccesscontrol"), "get_access_control", _DFS, "re"),
+        (("o", "HEAD", "getstatus"), "get_status", _DFS, "re"),
+        (("o", "DELETE", "delete_path"), "delete_path", _DFS, "d"),
+        (("o", "PUT", "put"), "put_blob", _BLOB, "cw"),
+        (("o", "PUT", "lease"), "lease_path", _BLOB, "w"),
+        (("o", "POST", "lease"), "lease_path", _DFS, "w"),
+        (("c", "PUT", "container:acl"), "set_container_acl", _BLOB, ""),  # the account's key alone
+        (("s", "POST", "batch"), "submit_batch", _BLOB, "racwdxltmeop"),
+        (("c", "POST", "container:batch"), "submit_batch", _BLOB, "racwdxltmeop"),
+        (("c", "PUT", "container:lease"), "lease_container", _BLOB, "w"),
+        (("o", "PUT", "append_blob"), "create_append_blob", _BLOB, "cw"),
+        (("o", "PUT", "appendblock"), "append_block", _BLOB, "aw"),
+        (("o", "PUT", "from_url"), "put_blob_from_url", _BLOB, "cw"),
+        (("o", "PUT", "copy"), "copy_blob", _BLOB, "cw"),
+        (("o", "PUT", "copy:abort"), "abort_copy", _BLOB, "w"),
+        (("o", "PUT", "tags"), "set_tags", _BLOB, "tw"),
+        (("o", "GET", "tags"), "get_tags", _BLOB, "tr"),
+        (("o", "PUT", "tier"), "set_tier", _BLOB, "w"),
+        (("o", "PUT", "expiry"), "set_expiry", _DFS, "w"),
+        (("o", "PUT", "metadata"), "set_metadata", _BLOB, "w"),
+        (("o", "PUT", "properties"), "set_http_headers", _BLOB, "w"),
+        (("o", "PUT", "block"), "put_block", _BLOB, "cw"),
+        (("o", "PUT", "blocklist"), "put_block_list", _BLOB, "cw"),
+        (("o", "GET", "blocklist"), "get_block_list", _BLOB, "r"),
+        (("o", "GET", ""), "get_blob", _BLOB, "r"),
+        (("o", "HEAD", ""), "get_blob_properties", _BLOB, "r"),
+        (("o", "GET", "metadata"), "get_blob_properties", _BLOB, "r"),
+        (("o", "HEAD", "metadata"), "get_blob_properties", _BLOB, "r"),
+        (("o", "GET", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
+        (("o", "HEAD", "account:properties"), "get_account_info", _BLOB, "rwlacu"),
+        (("o", "DELETE", ""), "delete_blob", _BLOB, "d"),
+    )
+}
+
+
+# Left unread, these would have the wrong thing answered or done.
+_UNSERVED_PARAMETERS = {
+    "snapshot",
+    "versionid",
+    "showonly",
+    "endbefore",
+    "deletetype",
+}
+
+
+_UNSERVED_HEADERS = (
+    "x-ms-if-tags",
+    "x-ms-source-if-tags",
+    "x-ms-encryption-key",
+    "x-ms-encryption-scope",
+    "x-ms-source-encryption-key",
+    "x-ms-immutability-policy-until-date",
+    "x-ms-legal-hold",
+    "x-ms-seal-blob",
+    "x-ms-range-get-content-crc64",
+    "x-ms-structured-body",
+)
+
+
+def operation_of(request: StorageRequest) -> Operation:
+    """The operation asked for; raises Refused where there is none, so that nothing is half understood."""
+    if unserved := request.query.keys() & _UNSERVED_PARAMETERS:
+        raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unserved))}")
+    for name in _UNSERVED_HEADERS:
+        if name in request.headers:
+            raise Refused("UnsupportedHeader", detail=name)
+    level = "o" if request.path else "c" if request.container else "s"
+    asked = _asked(request, level)
+    if (operation := OPERATIONS.get((level, request.method, asked))) is not None:
+        return operation
+    if any(key[0] == level and key[2] == asked for key in OPERATIONS):
+        raise Refused("UnsupportedHttpVerb")
+    raise Refused("NotImplemented", detail=f"{request.method} {asked or '(no comp)'}")
+
+
+def dialect_of(request: StorageRequest) -> Dialect:
+    """The language of an error that comes before the operation is known."""
+    names = request.query.keys()
+    spoken_by_dfs = request.method in {"PATCH", "POST"} or "resource" in names or "action" in names
+    return Dialect.DFS if spoken_by_dfs or prefers_json(request) else Dialect.BLOB
+
+
+def prefers_json(request: StorageRequest) -> bool:
+    return "json" in request.headers.get("Accept", "")
+
+
+def _asked(request: StorageRequest, level: str) -> str:
+    query = request.query
+    comp, action = query.get("comp", "").lower(), query.get("action", "").lower()
+    if level == "o" and request.method == "PUT":
+        return _asked_to_put(request, comp)
+    if level == "o" and request.method == "DELETE" and not comp:
+        # Both dialects delete; only Data Lake says `recursive`, or asks for JSON.
+        return "delete_path" if "recursive" in query or prefers_json(request) else ""
+    if action:
+        return action
+    if request.method == "POST" and "x-ms-lease-action" in request.headers:
+        return "lease"
+    restype = query.get("restype", "").lower()
+    if comp and restype:
+        return f"{restype}:{comp}"
+    return comp or restype or query.get("resource", "").lower()
+
+
+def _asked_to_put(request: StorageRequest, comp: str) -> str:
+    if comp:
+        return "copy:abort" if comp == "copy" else comp
+    kind = request.headers.get("x-ms-blob-type")
+    if "x-ms-rename-source" in request.headers:
+        return "rename"
+    if "x-ms-copy-source" in request.headers:
+        return "from_url" if kind == BlobKind.BLOCK else "copy"
+    if kind == BlobKind.APPEND:
+        return "append_blob"
+    return request.query.get("resource", "put").lower()

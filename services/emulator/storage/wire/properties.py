@@ -1,0 +1,166 @@
+"""Properties of files as headers: read from requests, written to answers."""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from services.emulator.storage.model import lease_terms
+from services.emulator.storage.model.entries import (
+    DEFAULT_TIER,
+    ContainerEntry,
+    ContentHeaders,
+    Entry,
+    etag_text,
+    filetime,
+    http_date,
+)
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.request import StorageRequest, check_header_text
+
+_META = "x-ms-meta-"
+_META_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)  # also a name in XML, where listings put it
+MAX_METADATA_BYTES = 8192
+
+# The Arrow C++ client ends the process where a write's answer lacks the first of these.
+WRITTEN = {"x-ms-request-server-encrypted": "true"}
+
+
+def metadata_of(request: StorageRequest) -> dict[str, str]:
+    """User metadata of a blob request: one header each."""
+    found = {
+        name[len(_META) :]: value for name, value in request.headers.items() if name.lower().startswith(_META)
+    }
+    return _checked(found)
+
+
+def properties_of(request: StorageRequest) -> dict[str, str]:
+    """User metadata of a Data Lake request: `x-ms-properties: name=base64,…`."""
+    found: dict[str, str] = {}
+    for pair in filter(None, request.headers.get("x-ms-properties", "").split(",")):
+        name, _, encoded = pair.strip().partition("=")
+        try:
+            found[name] = base64.b64decode(encoded, validate=True).decode("latin-1")
+        except (binascii.Error, ValueError) as exc:
+            raise Refused("InvalidHeaderValue", detail="x-ms-properties") from exc
+    return _checked(found)
+
+
+def content_of(
+    request: StorageRequest, *, prefix: str = "x-ms-", known: ContentHeaders | None = None
+) -> ContentHeaders:
+    """What the request says of the content; what it does not say is as `known`.
+
+    `prefix` is x-ms- in Data Lake's requests, x-ms-blob- in Blob's.
+    """
+    known = known or ContentHeaders()
+    said = {
+        field: value
+        for field in known.__struct_fields__
+        if (value := request.headers.get(f"{prefix}{field.replace('_', '-')}")) is not None
+    }
+    for field, value in said.items():
+        check_header_text(value, field)
+    return msgspec.structs.replace(known, **said)
+
+
+def version_headers(entry: Entry | ContainerEntry) -> dict[str, str]:
+    return {"ETag": f'"{etag_text(entry.etag)}"', "Last-Modified": http_date(entry.modified_us)}
+
+
+def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
+    """Everything about a file but its length, as Get Blob and Get Blob Properties tell it."""
+    kind = "directory" if entry.is_directory else "file"
+    access = entry.access
+    headers = version_headers(entry) | {
+        "Content-Type": entry.content.content_type,
+        "Accept-Ranges": "bytes",
+        "x-ms-blob-type": entry.kind.value,
+        "x-ms-creation-time": http_date(entry.created_us),
+        "x-ms-server-encrypted": "true",
+        "x-ms-resource-type": kind,
+        "x-ms-owner": access.owner,
+        "x-ms-group": access.group,
+        "x-ms-permissions": access.permissions,
+        "x-ms-acl": access.acl,
+    }
+    optional = {
+        "Content-Encoding": entry.content.content_encoding,
+        "Content-Language": entry.content.content_language,
+        "Content-Disposition": entry.content.content_disposition,
+        "Cache-Control": entry.content.cache_control,
+        "Content-MD5": entry.content.content_md5,
+    }
+    headers |= {name: value for name, value in optional.items() if value}
+    headers |= copy_headers(entry) | label_headers(entry)
+    headers |= lease_terms.headers(entry.lease, now_us)
+    return headers | metadata_headers(metadata_with_marker(entry))
+
+
+def copy_headers(entry: Entry) -> dict[str, str]:
+    if entry.copied is None:
+        return {}
+    return {
+        "x-ms-copy-id": entry.copied.copy_id,
+        "x-ms-copy-source": entry.copied.source,
+        "x-ms-copy-status": "success",
+        "x-ms-copy-progress": f"{entry.size_bytes}/{entry.size_bytes}",
+        "x-ms-copy-completion-time": http_date(entry.created_us),
+    }
+
+
+def label_headers(entry: Entry) -> dict[str, str]:
+    """Tier, tags, blocks and expiry of a file, where there are any."""
+    if entry.is_directory:
+        return {}
+    headers = {"x-ms-access-tier": entry.tier or DEFAULT_TIER}
+    if not entry.tier:
+        headers["x-ms-access-tier-inferred"] = "true"
+    optional = {
+        "x-ms-access-tier-change-time": entry.tier_changed_us and http_date(entry.tier_changed_us),
+        "x-ms-tag-count": len(entry.tags),
+        "x-ms-blob-committed-block-count": entry.appended_blocks,
+        "x-ms-expiry-time": entry.expires_us and http_date(entry.expires_us),
+    }
+    return headers | {name: str(value) for name, value in optional.items() if value}
+
+
+def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
+    return {f"{_META}{name}": value for name, value in metadata.items()}
+
+
+def metadata_with_marker(entry: Entry) -> dict[str, str]:
+    """Blob clients know a directory by this mark, which is shown but not kept."""
+    return entry.metadata | {"hdi_isfolder": "true"} if entry.is_directory else entry.metadata
+
+
+def encoded_properties(metadata: Mapping[str, str]) -> str:
+    encoded = {name: base64.b64encode(value.encode("latin-1")).decode() for name, value in metadata.items()}
+    return ",".join(f"{name}={value}" for name, value in encoded.items())
+
+
+def path_json(name: str, entry: Entry) -> dict[str, str]:
+    """One path of a Data Lake listing: every value is text, as the service writes it."""
+    described = {
+        "name": name,
+        "contentLength": str(entry.size_bytes),
+        "etag": etag_text(entry.etag),
+        "lastModified": http_date(entry.modified_us),
+        "creationTime": filetime(entry.created_us),
+        "owner": entry.access.owner,
+        "group": entry.access.group,
+        "permissions": entry.access.permissions,
+    }
+    return described | {"isDirectory": "true"} if entry.is_directory else described
+
+
+def _checked(metadata: dict[str, str]) -> dict[str, str]:
+    size_bytes = sum(len(name) + len(value) for name, value in metadata.items())
+    if size_bytes > MAX_METADATA_BYTES:
+        raise Refused("InvalidMetadata", detail=f"more than {MAX_METADATA_BYTES} bytes")
+    for name, value in metadata.items():
+        if not _META_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            raise Refused("InvalidMetadata", detail=name)
+    return metadata

@@ -1,0 +1,153 @@
+"""One request as the service understands it: account, container, path, and typed parameters."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import unquote, urlsplit
+
+from aiohttp import StreamReader
+
+from services.emulator.storage.model.errors import Refused
+
+MAX_PATH_CHARS = 1024
+MAX_SEGMENTS = 63  # the service's own limit for hierarchical namespaces
+MAX_SEGMENT_BYTES = 255  # what a file name may have on the disks we know
+_CONTAINER_NAME = re.compile(r"\$(?:root|web|logs)|[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){2,62}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class StorageRequest:
+    """`raw_path` is the path as it was signed; `path` is decoded, without slashes at its ends."""
+
+    method: str
+    raw_path: str
+    account: str
+    container: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: StreamReader
+    remote: str
+    max_body_bytes: int
+    now_us: int
+    is_secure: bool
+
+    def integer_query(self, name: str, *, maximum: int = 2**63 - 1) -> int | None:
+        return _integer(self.query.get(name), "InvalidQueryParameterValue", name, maximum)
+
+    def boolean_query(self, name: str) -> bool:
+        value = self.query.get(name, "false").lower()
+        if value not in {"true", "false"}:
+            raise Refused("InvalidQueryParameterValue", detail=name)
+        return value == "true"
+
+    def integer_header(self, name: str) -> int | None:
+        return _integer(self.headers.get(name), "InvalidHeaderValue", name, 2**63 - 1)
+
+    def date_header(self, name: str) -> datetime | None:
+        return None if (value := self.headers.get(name)) is None else parse_http_date(value, name)
+
+    def content_length(self) -> int:
+        """The length of the body; the service takes no chunked bodies."""
+        length = self.integer_header("Content-Length")
+        if length is None:
+            raise Refused("MissingContentLengthHeader")
+        return length
+
+
+def parse_http_date(value: str, name: str) -> datetime:
+    try:
+        parsed = parsedate_to_datetime(value)
+    except (ValueError, OverflowError) as exc:
+        raise Refused("InvalidHeaderValue", detail=name) from exc
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+def parse_query(raw: str) -> dict[str, str]:
+    """Decoded parameters by lower-case name; a `+` is a plus, and doubles are joined as they are signed."""
+    query: dict[str, str] = {}
+    for pair in filter(None, raw.split("&")):
+        name, _, value = pair.partition("=")
+        key, decoded = decode(name).lower(), decode(value)
+        query[key] = f"{query[key]},{decoded}" if key in query else decoded
+    return query
+
+
+def parse_resource(raw_path: str, account: str) -> tuple[str, str]:
+    """Container and path of a URL; `..` and the like are refused, however encoded.
+
+    The account comes first (path style), or stands in the host's name and not here.
+    """
+    return _split(decode(raw_path).removeprefix("/"), account)
+
+
+def parse_source(raw: str, account: str) -> tuple[str, str, dict[str, str]]:
+    """Container, path and token of what a rename or copy takes: a URL, or `/container/path?sas` of one.
+
+    The C++ SDK, and so Arrow, takes a path-style URL's account for the container and sends it along here,
+    while it leaves it out of the request's own path.
+    """
+    check_header_text(raw, "source")
+    try:
+        url = urlsplit(raw)
+    except ValueError as exc:
+        raise Refused("InvalidSourceUri") from exc
+    container, path = _split(decode(url.path).removeprefix("/"), account)
+    if not container or not path:
+        raise Refused("InvalidSourceUri")
+    return container, path, parse_query(url.query)
+
+
+def _split(resource: str, account: str) -> tuple[str, str]:
+    if resource == account:
+        return "", ""
+    container, _, path = resource.removeprefix(f"{account}/").partition("/")
+    if container:
+        check_container(container)
+    return container, checked_path(path)
+
+
+def checked_path(path: str) -> str:
+    path = path.removesuffix("/")
+    if not path:
+        return ""
+    segments = path.split("/")
+    if len(path) > MAX_PATH_CHARS or len(segments) > MAX_SEGMENTS or _UNPRINTABLE.search(path):
+        raise Refused("InvalidResourceName")
+    for segment in segments:
+        if segment in {"", ".", ".."} or len(segment.encode()) > MAX_SEGMENT_BYTES:
+            raise Refused("InvalidResourceName", detail=f"segment {segment[:40]!r}")
+    return path
+
+
+def check_container(name: str) -> None:
+    if not _CONTAINER_NAME.fullmatch(name):
+        raise Refused("InvalidResourceName", detail="container")
+
+
+def decode(text: str) -> str:
+    """A part of a URL; what could not be written into XML or a header again is refused."""
+    try:
+        decoded = unquote(text, errors="strict")
+    except UnicodeDecodeError as exc:
+        raise Refused("InvalidUri") from exc
+    if _UNPRINTABLE.search(decoded):
+        raise Refused("InvalidUri")
+    return decoded
+
+
+def check_header_text(value: str, name: str) -> None:
+    """What is kept of a header goes out in a header again, so it must be plain ASCII."""
+    if not (value.isascii() and value.isprintable()):
+        raise Refused("InvalidHeaderValue", detail=name)
+
+
+def _integer(value: str | None, code: str, name: str, maximum: int) -> int | None:
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or len(value) > 19 or int(value) > maximum:  # noqa: PLR2004 - digits of 2^63
+        raise Refused(code, detail=name)
+    return int(value)

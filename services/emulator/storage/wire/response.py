@@ -1,0 +1,54 @@
+"""What an operation answers, before it is put on the wire, and how refusals are written."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape
+
+import msgspec
+
+from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.wire.operations import Dialect
+
+XML, JSON = "application/xml", "application/json;charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """Bytes of an open file; whoever sends them closes `fd`."""
+
+    fd: int
+    start: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    file: FileRange | None = None
+
+
+def refusal(refused: Refused, dialect: Dialect, *, request_id: str, now: str, head: bool) -> Answer:
+    """The error as the SDKs read it: XML of Blob storage or JSON of Data Lake, its code in a header too."""
+    is_blob = dialect is Dialect.BLOB
+    code = refused.code_for_blob() if is_blob else refused.code
+    message = refused.message_for_blob() if is_blob else refused.message
+    text = f"{message}\nRequestId:{request_id}\nTime:{now}"
+    headers = {"x-ms-error-code": code}
+    if refused.status == 401:  # noqa: PLR2004 - a challenge goes with this status only
+        headers["WWW-Authenticate"] = (
+            "Bearer authorization_uri=https://login.microsoftonline.com/common/oauth2/authorize"
+            " resource_id=https://storage.azure.com"
+        )
+    if head or refused.status == 304:  # noqa: PLR2004 - Not Modified has no body
+        return Answer(refused.status, headers)
+    if is_blob:
+        detail = f"<Detail>{escape(refused.detail)}</Detail>" if refused.detail else ""
+        body = (
+            f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
+            f"<Message>{escape(text)}</Message>{detail}</Error>"
+        ).encode()
+        return Answer(refused.status, headers | {"Content-Type": XML}, body)
+    error = {"code": code, "message": text} | ({"detail": refused.detail} if refused.detail else {})
+    return Answer(refused.status, headers | {"Content-Type": JSON}, msgspec.json.encode({"error": error}))

@@ -1,0 +1,19 @@
+"""Rows of an event that replays a dead letter name it, in `extra`: so each resolves back to it (pure)."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+
+from shared.codec.bodies import Decoded
+from shared.contract.columns import EXTRA
+from shared.contract.dead_letter_id import DeadLetterId, with_replay
+
+
+def naming(decoded: Decoded, letter: DeadLetterId) -> Decoded:
+    """The same records, each with the dead letter in its `extra`."""
+    batch = decoded.batch
+    if batch is None:
+        return replace(decoded, extras=[with_replay(extra, letter) for extra in decoded.extras])
+    place = batch.schema.get_field_index(EXTRA.name)
+    extras = [with_replay(extra, letter) for extra in batch.column(place).to_pylist()]
+    return replace(decoded, batch=batch.set_column(place, EXTRA, pa.array(extras, EXTRA.type)))

@@ -1,0 +1,87 @@
+"""Requests and answers of `POST /score`, as Azure ML's designer made them and apps were built on them."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from shared.contract.automobile import NUMBERS, WORDS
+from shared.http.json_pointer import pointer_to
+from shared.http.problems import Refusal
+
+MAX_AUTOMOBILES = 1_000
+SCORED_LABELS = "Scored Labels"
+_ROWS = "/Inputs/WebServiceInput0"
+
+_Word = Annotated[str, Meta(max_length=64)]
+_Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
+# The app offers digits too: 4 cylinders, 2 doors.
+_COUNTED = ("num-of-doors", "num-of-cylinders")
+
+
+def _automobile_type() -> type[Struct]:
+    """Every field by the app's name; others, such as its `price`, are echoed and not looked at."""
+    words = [(name, _Word | _Number if name in _COUNTED else _Word) for name in WORDS]
+    fields: list[Any] = [
+        (name.replace("-", "_"), kind | None, msgspec.field(default=None, name=name))
+        for name, kind in [*words, *((name, _Number) for name in NUMBERS)]
+    ]
+    return msgspec.defstruct("Automobile", fields, kw_only=True, frozen=True)
+
+
+AUTOMOBILE = _automobile_type()
+
+
+class Inputs(Struct, frozen=True):
+    rows: list[Raw] = msgspec.field(name="WebServiceInput0")
+
+
+class ScoreRequest(Struct, frozen=True):
+    """One automobile or several; absent and null fields are missing values."""
+
+    inputs: Inputs = msgspec.field(name="Inputs")
+
+
+_REQUEST = msgspec.json.Decoder(ScoreRequest)
+_AUTOMOBILE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AUTOMOBILE)
+_FIELDS = msgspec.json.Decoder(dict[str, Raw])
+
+
+def decode_automobiles(body: bytes) -> tuple[list[dict[str, Raw]], list[dict[str, Any]]]:
+    """Each row as it was sent, and the values to price. Raises Refusal: 400 no JSON, 422 not the shape."""
+    try:
+        body.decode()  # msgspec skips over the bytes of what it does not need
+        rows = _REQUEST.decode(body).inputs.rows
+        if not 1 <= len(rows) <= MAX_AUTOMOBILES:
+            raise _refusal(f"a request holds 1 to {MAX_AUTOMOBILES} automobiles, not {len(rows)}", _ROWS)
+        sent = [_row(_FIELDS, row, place) for place, row in enumerate(rows)]
+        given = [_row(_AUTOMOBILE, row, place) for place, row in enumerate(rows)]
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), pointer_to(str(error))) from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refusal(HTTPStatus.BAD_REQUEST, "malformed-json", f"the body is no JSON: {error}") from error
+    except RecursionError as error:
+        raise _refusal("the body is nested too deep", "") from error
+    return sent, [_values(one) for one in given]
+
+
+def encode_scores(sent: list[dict[str, Raw]], prices: list[float]) -> bytes:
+    """The input of every row and its price, in the order of the request."""
+    rows = [row | {SCORED_LABELS: price} for row, price in zip(sent, prices, strict=True)]
+    return msgspec.json.encode({"Results": {"WebServiceOutput0": rows}})
+
+
+def _row(decoder: msgspec.json.Decoder[Any], row: Raw, place: int) -> Any:
+    try:
+        return decoder.decode(row)
+    except msgspec.ValidationError as error:
+        raise _refusal(str(error), f"{_ROWS}/{place}{pointer_to(str(error))}") from error
+
+
+def _values(automobile: Struct) -> dict[str, Any]:
+    return {name: getattr(automobile, name.replace("-", "_")) for name in (*WORDS, *NUMBERS)}
+
+
+def _refusal(detail: str, pointer: str) -> Refusal:
+    return Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-automobile", detail, pointer)

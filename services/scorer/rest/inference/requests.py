@@ -1,0 +1,124 @@
+"""What a caller asks for by the Open Inference Protocol, and what it is answered (pure)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, Struct, UnsetType
+from numpy.typing import NDArray
+
+from services.scorer.rest.inference.tensors import (
+    FP32,
+    InputTensor,
+    Parameters,
+    TensorRefused,
+    rows_of_numbers,
+    rows_of_words,
+    split_binary,
+)
+from services.scorer.rest.prices.vehicles import MAX_VEHICLES
+from shared.registry.manifest import Inputs
+
+_OUTPUTS = ("price", "lower", "upper")
+
+
+class WantedOutput(Struct, frozen=True):
+    """An output that the caller wants, in binary where `binary_data` is true."""
+
+    name: Annotated[str, Meta(examples=list(_OUTPUTS))]
+    parameters: Parameters | UnsetType = UNSET
+
+
+class InferenceRequest(Struct, frozen=True):
+    """Rows to price; without `outputs`, all of them are given."""
+
+    inputs: Annotated[list[InputTensor], Meta(description="`cat` and `num`, in any order")]
+    id: str | UnsetType = UNSET
+    parameters: Parameters | UnsetType = UNSET
+    outputs: list[WantedOutput] | UnsetType = UNSET
+
+
+class OutputTensor(Struct, frozen=True):
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: Parameters | UnsetType = UNSET
+    data: list[float] | UnsetType = UNSET
+
+
+class InferenceResponse(Struct, frozen=True):
+    model_name: str
+    model_version: str
+    outputs: list[OutputTensor]
+    id: str | UnsetType = UNSET
+
+
+_REQUEST = msgspec.json.Decoder(InferenceRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The two tensors of a request, and how it wants its answer."""
+
+    id: str | UnsetType
+    words: list[list[str]]
+    numbers: NDArray[np.float32]
+    outputs: tuple[tuple[str, bool], ...]
+
+
+def decode_rows(body: bytes, json_size: int, inputs: Inputs) -> Rows:
+    """The JSON is the first `json_size` bytes. Raises TensorRefused."""
+    if not 0 <= json_size <= len(body):
+        raise TensorRefused("Inference-Header-Content-Length is more than the body has")
+    try:
+        request = _REQUEST.decode(body[:json_size])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise TensorRefused(f"the request cannot be read: {error}") from error
+    outputs = _wanted(request)
+    binaries = split_binary(request.inputs, memoryview(body)[json_size:])
+    given = {tensor.name: (tensor, part) for tensor, part in zip(request.inputs, binaries, strict=True)}
+    if given.keys() != {"cat", "num"} or len(request.inputs) != len(given):
+        raise TensorRefused("the model takes the inputs cat and num, each once")
+    if not all(1 <= (tensor.shape or [0])[0] <= MAX_VEHICLES for tensor in request.inputs):
+        raise TensorRefused(f"a request holds 1 to {MAX_VEHICLES} rows")
+    words = rows_of_words(*given["cat"], len(inputs.cat))
+    numbers = rows_of_numbers(*given["num"], len(inputs.num))
+    if len(words) != len(numbers):
+        raise TensorRefused(f"cat has {len(words)} rows, num {len(numbers)}")
+    return Rows(request.id, words, numbers, outputs)
+
+
+def encode_answer(
+    model: tuple[str, str], rows: Rows, amounts: Sequence[NDArray[np.floating[Any]]]
+) -> tuple[bytes, int | None]:
+    """The body, and the length of its JSON where binary tensors follow; `amounts` are price, lower, upper."""
+    by_name = dict(zip(_OUTPUTS, amounts, strict=True))
+    outputs: list[OutputTensor] = []
+    binaries: list[bytes] = []
+    for name, is_binary in rows.outputs:
+        values = by_name[name].astype("<f4")
+        if is_binary:
+            binaries.append(values.tobytes())
+            parameters = {"binary_data_size": values.nbytes}
+            outputs.append(OutputTensor(name, FP32, [len(values)], parameters))
+        else:
+            outputs.append(OutputTensor(name, FP32, [len(values)], data=values.tolist()))
+    head = msgspec.json.encode(InferenceResponse(*model, outputs, rows.id))
+    return (b"".join([head, *binaries]), len(head)) if binaries else (head, None)
+
+
+def _wanted(request: InferenceRequest) -> tuple[tuple[str, bool], ...]:
+    """Each output that is wanted, and whether in binary."""
+    parameters = {} if request.parameters is UNSET else request.parameters
+    all_binary = parameters.get("binary_data_output") is True
+    if not request.outputs:  # none named, or an empty list
+        return tuple((name, all_binary) for name in _OUTPUTS)
+    wanted = {}
+    for output in request.outputs:
+        if output.name not in _OUTPUTS:
+            raise TensorRefused(f"the model has no output {output.name[:64]}: {', '.join(_OUTPUTS)}")
+        own = {} if output.parameters is UNSET else output.parameters
+        wanted[output.name] = own.get("binary_data", all_binary) is True
+    return tuple(wanted.items())

@@ -1,0 +1,109 @@
+"""`POST /v1/prices`: one vehicle or up to 1,000, priced in one run of the model."""
+
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from typing import Annotated
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from services.scorer.rest.adaptive_batching import SharedRuns
+from services.scorer.rest.prices.explanations import Explanations, is_asked_for, refuse_if_too_many
+from services.scorer.rest.prices.vehicles import Id, Item, decode_vehicles
+from shared.http.middleware import CALLER
+from shared.http.problems import Problem
+from shared.http.request_body import JSON, read_body, refuse_unless
+from shared.http.responses import Answer
+from shared.pricing.explanation import Explanation
+from shared.pricing.pricer import PricedOne
+from shared.registry.manifest import Manifest
+
+
+class Price(Struct, frozen=True, kw_only=True):
+    """The market price of one vehicle."""
+
+    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType = UNSET
+    price: Annotated[float, Meta(description="The market price, in `currency`")]
+    lower: Annotated[float, Meta(description="Lower end of the interval")]
+    upper: Annotated[float, Meta(description="Upper end of the interval")]
+    currency: Annotated[str, Meta(description="ISO 4217", examples=["GBP"])]
+    coverage: Annotated[float, Meta(description="The share of sales that fall within the interval")]
+    model: str
+    version: str
+    extrapolated: Annotated[
+        tuple[str, ...], Meta(description="Fields that were missing or that training never saw")
+    ]
+    explanation: Annotated[Explanation, Meta(description="With `explain=true`")] | UnsetType = UNSET
+
+
+class Unpriced(Struct, frozen=True, kw_only=True):
+    """A vehicle that cannot be priced, in its place among the others."""
+
+    id: Annotated[Id, Meta(description="The vehicle's id, echoed")] | UnsetType = UNSET
+    error: Problem
+
+
+class Prices(Struct, frozen=True):
+    """An answer for each vehicle, in the order of the request."""
+
+    prices: list[Price | Unpriced]
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class PricesEndpoint:
+    """Reads the request, prices what can be priced, answers item by item."""
+
+    def __init__(self, runs: SharedRuns) -> None:
+        self._runs = runs
+        self._explanations = Explanations()
+
+    async def handle(self, request: web.Request) -> Answer:
+        """Raises Refusal where the request as a whole cannot be served."""
+        refuse_unless(request, (JSON,))
+        is_explained = bool(request.rel_url.raw_query_string) and is_asked_for(request.query)
+        body = await read_body(request)
+        self._runs.refuse_if_full()
+        items = decode_vehicles(body)
+        if len(items) > 1:
+            request[CALLER].charge(len(items) - 1)  # one was charged at the entrance
+        if is_explained:
+            refuse_if_too_many(len(items))
+        answers = await self._answers(items, is_explained=is_explained)
+        return Answer(_ENCODER.encode(Prices(answers)), JSON)
+
+    async def _answers(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
+        vehicles = [item.vehicle for item in items if item.vehicle is not None]
+        if not vehicles:
+            return [_unpriced(item.id, item.error) for item in items if item.error]
+        pricer, priced = await self._runs.price(vehicles)
+        explanations: Iterable[Explanation | UnsetType] = repeat(UNSET)
+        if is_explained:
+            explanations = await self._explanations.of(pricer, vehicles, priced)
+        answers = zip(priced, explanations)  # noqa: B905 - one of them may be endless
+        return [
+            _unpriced(item.id, item.error) if item.error else _price(pricer.manifest, item.id, *next(answers))
+            for item in items
+        ]
+
+
+def _price(manifest: Manifest, given: Id, priced: PricedOne, explanation: Explanation | UnsetType) -> Price:
+    price, lower, upper, extrapolated = priced
+    return Price(
+        id=UNSET if given is None else given,
+        price=price,
+        lower=lower,
+        upper=upper,
+        currency=manifest.currency,
+        coverage=manifest.coverage,
+        model=manifest.name,
+        version=manifest.version,
+        extrapolated=extrapolated,
+        explanation=explanation,
+    )
+
+
+def _unpriced(given: Id, error: Problem) -> Unpriced:
+    return Unpriced(id=UNSET if given is None else given, error=error)

@@ -1,0 +1,113 @@
+"""The training data: asking prices of used cars, read once into the units and words of a reading."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from shared.registry.manifest import canonical
+from shared.service.errors import NeedsAttention
+
+KM_PER_MILE = 1.609344
+L_PER_100KM_TIMES_IMPERIAL_MPG = 282.48
+
+CATEGORICAL = ("make", "model", "transmission", "fuel_type")
+NUMERIC = ("year", "odometer_km", "engine_l", "rated_consumption_l_100km")
+UNITS = ("", "km", "l", "l/100km")
+INPUTS = CATEGORICAL + NUMERIC
+
+_CATEGORY_COLUMNS = ("make", "model", "transmission", "fuelType")
+_NUMBER_COLUMNS = ("year", "mileage", "engineSize", "mpg")
+_COLUMNS = (*_CATEGORY_COLUMNS, *_NUMBER_COLUMNS, "price")
+_MIN_ROWS = 1_000
+
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Listings:
+    """`cat` canonical strings [N, 4] ("" = missing), `num` float32 [N, 4] (NaN = missing), `price` in GBP;
+    `share` places each row in [0, 1) by the hash of what it says; `spellings` are the words as written.
+    """
+
+    cat: NDArray[np.object_]
+    num: NDArray[np.float32]
+    price: Floats
+    share: Floats
+    spellings: tuple[frozenset[str], ...]
+    digest: str
+
+    def __len__(self) -> int:
+        return len(self.price)
+
+    @property
+    def log_price(self) -> Floats:
+        return np.log(self.price)
+
+
+def read_listings(path: Path) -> Listings:
+    """Raises NeedsAttention where the file is missing or is not such a data set."""
+    if not path.is_file():
+        raise NeedsAttention(f"training data: no file {path}; name one with --data")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as exc:
+        raise NeedsAttention(f"training data: {path} is no readable Parquet file: {exc}") from exc
+    if missing := [name for name in _COLUMNS if name not in table.column_names]:
+        raise NeedsAttention(f"training data: {path} lacks the columns {', '.join(missing)}")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        return from_table(table, digest)
+    except (ValueError, pa.ArrowInvalid) as exc:
+        raise NeedsAttention(f"training data: {path}: {exc}") from exc
+
+
+def from_table(table: pa.Table, digest: str) -> Listings:
+    """Raises ValueError (or Arrow's) where a column has not the type or the values of a price list."""
+    words = [_words(table, name) for name in _CATEGORY_COLUMNS]
+    year, miles, engine_l, mpg = (_numbers(table, name) for name in _NUMBER_COLUMNS)
+    price = _numbers(table, "price")
+    if len(price) < _MIN_ROWS:
+        raise ValueError(f"{len(price)} rows are too few to train on ({_MIN_ROWS} at least)")
+    if not (price > 0).all():
+        raise ValueError("every row needs a price above 0")
+    if (mpg <= 0).any():
+        raise ValueError("mpg must be above 0 or missing")
+    consumption = L_PER_100KM_TIMES_IMPERIAL_MPG / mpg
+    # Cast before anything is learned: the vehicle reports float32, and so no row changes leaf later.
+    num = np.column_stack([year, miles * KM_PER_MILE, engine_l, consumption]).astype(np.float32)
+    cat = np.column_stack([np.array([canonical(word) for word in column], dtype=object) for column in words])
+    return Listings(
+        cat=cat,
+        num=num,
+        price=price,
+        share=_shares(cat, np.column_stack([year, miles, engine_l, mpg, price])),
+        spellings=tuple(frozenset(word for word in column if word) for column in words),
+        digest=digest,
+    )
+
+
+def _words(table: pa.Table, name: str) -> list[str]:
+    return [(word or "").strip() for word in table[name].cast(pa.string()).to_pylist()]
+
+
+def _numbers(table: pa.Table, name: str) -> Floats:
+    values: Floats = np.array(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
+    if np.isinf(values).any():
+        raise ValueError(f"{name} must be finite or missing")
+    return values
+
+
+def _shares(cat: NDArray[np.object_], numbers: Floats) -> Floats:
+    """A row's place depends on nothing but the row: not on its position, nor on the seed."""
+    hashes = [
+        int.from_bytes(hashlib.blake2b(repr((*words, *values)).encode(), digest_size=6).digest())
+        for words, values in zip(cat.tolist(), numbers.tolist(), strict=True)
+    ]
+    return np.array(hashes, dtype=np.float64) / 2**48

@@ -1,0 +1,228 @@
+"""A message's sections, checked before it is stored: what stands in the log, every SDK can take apart.
+
+One malformed map in the log would stop every reader of its partition for as long as the log is kept. So all
+is refused that is not AMQP, or nested too deeply, or has fields that a section has not. What is AMQP is kept
+as it came, even what the Python SDK cannot read: char, decimal32 and 64, huge decimal128, empty arrays.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from struct import Struct
+from typing import Any
+
+import msgspec
+
+from services.emulator.event_hubs.annotations import Event
+from shared.amqp.decoder import DecodeError, Described, decode, skip
+
+HEADER = 0x70
+_PROPERTIES, _APPLICATION_PROPERTIES = 0x73, 0x74
+_DATA, _SEQUENCE, _VALUE, _FOOTER = 0x75, 0x76, 0x77, 0x78
+_BODIES = (_DATA, _SEQUENCE, _VALUE)
+_MAY_REPEAT = (_DATA, _SEQUENCE)
+_START = b"\x00\x53"
+_BINARY = (0xA0, 0xB0)
+_DATA_8, _DATA_32 = b"\x00\x53\x75\xa0", b"\x00\x53\x75\xb0"
+_SHORT_PREFIX, _LONG_PREFIX = 5, 8
+_LENGTH = Struct(">I")
+_LIST_8, _MAP_8 = 0xC0, 0xC1
+_FIRST_ITEM = 6  # of a section that is a small list or map: after its descriptor, type, size and count
+# How many bytes follow the code of a value whose content cannot be wrong; texts say it themselves.
+_WIDTHS = {0x40: 0, 0x41: 0, 0x42: 0, 0x43: 0, 0x44: 0, 0x50: 1, 0x51: 1, 0x52: 1, 0x53: 1, 0x54: 1, 0x55: 1}
+_WIDTHS |= {0x60: 2, 0x61: 2, 0x70: 4, 0x71: 4, 0x72: 4, 0x80: 8, 0x81: 8, 0x82: 8, 0x83: 8, 0x98: 16}
+_STRING_8, _SYMBOL_8, _BINARY_8 = 0xA1, 0xA3, 0xA0
+_TEXTS = frozenset((_STRING_8, _SYMBOL_8))
+
+
+class _Header(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    durable: bool | None = None
+    priority: int | None = None
+    time_to_live_ms: int | None = None
+    first_acquirer: bool | None = None
+    delivery_count: int | None = None
+
+
+class _Properties(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    message_id: Any = None
+    user_id: bytes | None = None
+    to: str | None = None
+    subject: str | None = None
+    reply_to: str | None = None
+    correlation_id: Any = None
+    content_type: str | None = None
+    content_encoding: str | None = None
+    absolute_expiry_time_ms: int | None = None
+    creation_time_ms: int | None = None
+    group_id: str | None = None
+    group_sequence: int | None = None
+    reply_to_group_id: str | None = None
+
+
+def check_bodies(events: Iterable[Event]) -> None:
+    """What follows each event's header and annotations. Raises DecodeError."""
+    known = b""
+    length_at = _LENGTH.unpack_from
+    for _, _, _, rest in events:
+        # By far the most are one data section, or one behind the same sections as in the event before. The
+        # first is written out, for it runs for every event.
+        size = len(rest) - _LONG_PREFIX
+        if rest[:4] == _DATA_32 and size >= 0 and length_at(rest, 4)[0] == size:
+            continue
+        if rest.startswith(known) and _is_data(rest, len(known)):
+            continue
+        body_at = _check_sections(rest)
+        known = rest[:body_at] if _is_data(rest, body_at) else b""
+
+
+def _is_data(rest: bytes, position: int) -> bool:
+    """Whether all from `position` on is one data section."""
+    size = len(rest) - position
+    if size >= _LONG_PREFIX and rest.startswith(_DATA_32, position):
+        return bool(_LENGTH.unpack_from(rest, position + 4)[0] == size - _LONG_PREFIX)
+    return (
+        size >= _SHORT_PREFIX
+        and rest.startswith(_DATA_8, position)
+        and rest[position + 4] == size - _SHORT_PREFIX
+    )
+
+
+def _check_sections(rest: bytes) -> int:
+    """Where the body begins. Raises DecodeError."""
+    last = body = body_at = 0
+    position = 0
+    while position < len(rest):
+        start, position, code = position, *section_at(rest, position)
+        if not _PROPERTIES <= code <= _FOOTER or code < last or (code == last and code not in _MAY_REPEAT):
+            raise DecodeError("a message's sections are not in their order")
+        if code in _BODIES:
+            if body not in {0, code}:
+                raise DecodeError("a message has bodies of different kinds")
+            body_at = body_at if body else start
+            body = code
+        last = code
+        is_plain = _PLAIN.get(code)
+        if is_plain is None or not is_plain(rest, start, position):
+            check_section(rest[start:position])
+    if not body:
+        raise DecodeError("a message has no body")
+    return body_at
+
+
+def section_at(message: bytes, position: int) -> tuple[int, int]:
+    """Where the section at `position` ends, and its code. Raises DecodeError."""
+    # The SDKs look for the code in the third byte: other encodings of it are lost on them.
+    if message[position : position + 2] != _START or position + 2 >= len(message):
+        raise DecodeError("a message has no section where one must begin")
+    return skip(message, position), message[position + 2]
+
+
+def sections(message: bytes) -> Iterator[Described]:
+    """A message's sections, decoded. Raises DecodeError."""
+    position = 0
+    while position < len(message):
+        section, position = decode(message, position)
+        if not isinstance(section, Described):
+            raise DecodeError("a message's section is not described")
+        yield section
+
+
+def check_section(section: bytes) -> None:
+    """One whole section, every value in it. Raises DecodeError."""
+    described, end = decode(section)
+    if end != len(section) or not isinstance(described, Described):
+        raise DecodeError("a section is not a described value")
+    code, value = described
+    if code in {HEADER, _PROPERTIES}:
+        _check_fields(_Header if code == HEADER else _Properties, value)
+    elif code == _APPLICATION_PROPERTIES and not (isinstance(value, dict) and _are_texts(value)):
+        raise DecodeError("application properties are not a map with strings as keys")
+    elif code == _FOOTER and not isinstance(value, dict):
+        raise DecodeError("a footer is not a map")
+    elif code == _SEQUENCE and not isinstance(value, list):
+        raise DecodeError("a sequence section is not a list")
+    elif code == _DATA and not isinstance(value, bytes):
+        raise DecodeError("a data section is not binary")
+
+
+def _check_fields(kind: type[msgspec.Struct], value: object) -> None:
+    try:
+        msgspec.convert(value, kind, builtin_types=(bytes,))
+    except msgspec.ValidationError as exc:
+        raise DecodeError(f"{kind.__name__.strip('_').lower()}: {exc}") from exc
+
+
+def _are_texts(value: dict[Any, Any]) -> bool:
+    return all(isinstance(key, str) for key in value)
+
+
+# What follows sees at a glance, in the sections that nearly every event has, that nothing is wrong with them.
+# Where it cannot, it says no, and the section is decoded.
+
+
+def _is_plain_data(message: bytes, start: int, _end: int) -> bool:
+    return message[start + 3] in _BINARY
+
+
+def _are_plain_application_properties(message: bytes, start: int, end: int) -> bool:
+    """A small map from ASCII names to scalars."""
+    if message[start + 3] != _MAP_8 or end - start < _FIRST_ITEM:
+        return False
+    position, has_name = start + _FIRST_ITEM, False
+    for _ in range(message[start + 5]):
+        if position >= end:
+            return False
+        code = message[position]
+        has_name = not has_name
+        if (has_name and code != _STRING_8) or (position := _plain_end(message, position, code, end)) == 0:
+            return False
+    return position == end and not has_name
+
+
+def _are_plain_properties(message: bytes, start: int, end: int) -> bool:
+    """A small list of the fields that there are, ASCII where they are texts."""
+    position = start + _FIRST_ITEM
+    if message[start + 3] != _LIST_8 or position > end:
+        return False
+    count = message[start + 5]
+    if count > len(_CODES_OF_FIELDS):
+        return False
+    for codes in _CODES_OF_FIELDS[:count]:
+        if position >= end:
+            return False
+        code = message[position]
+        if code not in codes or (position := _plain_end(message, position, code, end)) == 0:
+            return False
+    return position == end
+
+
+def _plain_end(message: bytes, position: int, code: int, end: int) -> int:
+    """Where the value at `position` ends; 0 where that takes a closer look."""
+    width = _WIDTHS.get(code)
+    if width is not None:
+        return position + 1 + width
+    if (code not in _TEXTS and code != _BINARY_8) or position + 1 >= end:
+        return 0
+    text_at = position + 2
+    position = text_at + message[position + 1]
+    return position if code == _BINARY_8 or message[text_at:position].isascii() else 0
+
+
+_PLAIN: dict[int, Callable[[bytes, int, int], bool]] = {
+    _PROPERTIES: _are_plain_properties,
+    _APPLICATION_PROPERTIES: _are_plain_application_properties,
+    _DATA: _is_plain_data,
+}
+_ABSENT = frozenset((0x40,))
+_IDS = _ABSENT | {0x44, 0x53, 0x80, 0x98, _BINARY_8, _STRING_8}
+_TEXT_OR_ABSENT = _ABSENT | _TEXTS
+_MOMENT = _ABSENT | {0x83}
+_CODES_OF_FIELDS = (
+    _IDS,
+    _ABSENT | {_BINARY_8},
+    *[_TEXT_OR_ABSENT] * 3,
+    _IDS,
+    *[_TEXT_OR_ABSENT] * 2,
+    *[_MOMENT] * 2,
+    _TEXT_OR_ABSENT,
+    _ABSENT | {0x43, 0x52, 0x70},
+    _TEXT_OR_ABSENT,
+)

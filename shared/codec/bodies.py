@@ -1,0 +1,186 @@
+"""Event bodies → records: typed, bounded, line by line. One bad record never stops or delays a good one.
+
+Bodies: `application/json` (one record, or an array), `application/x-ndjson` (a record a line) and
+`application/vnd.apache.arrow.stream`; told apart by content type or, where it is absent, by the first bytes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import pyarrow as pa
+from msgspec import Struct
+
+from shared.codec.arrow_bodies import CONTINUATION, write_stream
+from shared.codec.arrow_rows import ArrowRows
+from shared.codec.fast_path.null_columns import joined
+from shared.codec.fast_path.record_decoder import MALFORMED, StrictDecoder
+from shared.contract.columns import MAX_RECORD_BYTES, Contract
+from shared.contract.field_types import EARLIEST, LATEST
+from shared.service.errors import BadRecord
+
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+ARROW = "application/vnd.apache.arrow.stream"
+
+MAX_RECORDS = 20_000
+
+
+def kind_of(content_type: str | None) -> str:
+    """A content type without its parameters; empty where there is none."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class BadLine:
+    """What goes to the dead letters: the line within the event, why, and the bytes as they came."""
+
+    line: int
+    reason: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The records of one event in order: structs, or for an Arrow body a batch of the contract's columns."""
+
+    records: Sequence[Struct] = ()
+    extras: Sequence[str | None] = ()
+    batch: pa.RecordBatch | None = None
+    lines: Sequence[int] = ()
+    bad: Sequence[BadLine] = ()
+
+
+@dataclass(slots=True)
+class _Lines:
+    records: list[Struct] = field(default_factory=list)
+    extras: list[str | None] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+    is_any_json: bool = False
+
+    def result(self, body: bytes) -> Decoded:
+        if not self.records and not self.is_any_json:
+            reason = self.bad[0].reason if self.bad else "no record in the body"
+            return whole(body, reason)
+        return Decoded(self.records, self.extras, None, self.lines, self.bad)
+
+
+def whole(body: bytes, reason: str) -> Decoded:
+    """A body in which no record is found: one dead letter with all of it."""
+    return Decoded(bad=[BadLine(0, reason, body)])
+
+
+class BodyDecoder:
+    """Decodes the bodies of one contract."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+        self._arrow = ArrowRows(contract)
+        self._known = frozenset(contract.schema.names)
+        self._strict = StrictDecoder(contract)
+        self._loose = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        self._array = msgspec.json.Decoder(list[msgspec.Raw])
+
+    def decode(self, body: bytes, content_type: str | None) -> Decoded:
+        """Never raises for what a sender wrote: what cannot be decoded comes back as `bad`."""
+        kind = kind_of(content_type)
+        if kind == ARROW or (kind not in (JSON, NDJSON) and body.startswith(CONTINUATION)):
+            return self._decode_arrow(body)
+        if kind != NDJSON and (decoded := self._decode_one(body, kind)) is not None:
+            return decoded
+        return self._decode_lines(body)
+
+    def _decode_one(self, body: bytes, kind: str) -> Decoded | None:
+        """One JSON record or an array of them; None where the body may rather be lines."""
+        if len(body) <= MAX_RECORD_BYTES:
+            try:
+                return Decoded([self._checked(self._strict.record(body))], [None], None, (0,))
+            except (*MALFORMED, BadRecord):
+                pass  # told apart below, off the fast path
+        stripped = body.strip()
+        if stripped.startswith(b"["):
+            return self._decode_array(body)
+        if kind != JSON and b"\n" in stripped:
+            return None
+        lines = _Lines()
+        self._take(lines, 0, body)
+        if not lines.is_any_json and b"\n" in stripped:
+            return None  # lines under the wrong content type
+        return lines.result(body)
+
+    def _decode_array(self, body: bytes) -> Decoded:
+        try:
+            items = self._array.decode(body)
+        except MALFORMED as error:
+            return whole(body, f"malformed: {error}")
+        if len(items) > MAX_RECORDS:
+            return whole(body, f"too large: more than {MAX_RECORDS} records")
+        lines = _Lines(is_any_json=bool(items))
+        for line, item in enumerate(items):
+            self._take(lines, line, bytes(item))
+        return lines.result(body)
+
+    def _decode_lines(self, body: bytes) -> Decoded:
+        pieces = body.split(b"\n")
+        if pieces and not pieces[-1].strip():
+            pieces.pop()
+        if len(pieces) > MAX_RECORDS:
+            return whole(body, f"too large: more than {MAX_RECORDS} lines")
+        if records := self._strict.lines(body):
+            return Decoded(records, [None] * len(records), None, range(len(records)))
+        lines = _Lines()
+        for line, piece in enumerate(pieces):
+            if piece.strip():
+                self._take(lines, line, piece)
+        return lines.result(body)
+
+    def _take(self, lines: _Lines, line: int, piece: bytes) -> None:
+        """Decode one record into `lines`, its unknown fields kept; a bad one goes to `lines.bad`."""
+        if len(piece) > MAX_RECORD_BYTES:
+            reason = f"too large: a record holds at most {MAX_RECORD_BYTES} bytes"
+            lines.is_any_json = True
+            lines.bad.append(BadLine(line, reason, piece))
+            return
+        try:
+            fields = self._loose.decode(piece)
+            lines.is_any_json = True
+            extra = {name: raw for name, raw in fields.items() if name not in self._known}
+            known = {name: raw for name, raw in fields.items() if name in self._known}
+            record = self._checked(self._strict.record(msgspec.json.encode(known)))
+            text = msgspec.json.encode(extra).decode() if extra else None
+        except msgspec.ValidationError as error:
+            lines.is_any_json = lines.is_any_json or piece.strip() not in (b"null", b"")
+            lines.bad.append(BadLine(line, f"invalid: {error}", piece))
+        except MALFORMED as error:
+            lines.bad.append(BadLine(line, f"malformed: {error}", piece))
+        except BadRecord as error:
+            lines.bad.append(BadLine(line, str(error), piece))
+        else:
+            lines.records.append(record)
+            lines.extras.append(text)
+            lines.lines.append(line)
+
+    def _checked(self, record: Struct) -> Struct:
+        found = self._strict.untimely((record,))
+        if found is not None:
+            raise BadRecord(f"invalid: {found[1]} is outside {EARLIEST.year} to {LATEST.year}")
+        return record
+
+    def _decode_arrow(self, body: bytes) -> Decoded:
+        try:
+            batch = joined(self._arrow.read(body))
+        except BadRecord as error:
+            return whole(body, f"malformed: {error}")
+        if batch is None or not batch.num_rows:
+            return whole(body, "no record in the body")
+        reasons = self._arrow.violations(batch)
+        bad = [
+            BadLine(line, f"invalid: {reason}", write_stream(batch.slice(line, 1)))
+            for line, reason in sorted(reasons.items())
+        ]
+        lines = (
+            [line for line in range(batch.num_rows) if line not in reasons] if bad else range(batch.num_rows)
+        )
+        kept = batch.take(pa.array(lines, pa.int64())) if bad else batch
+        return Decoded(batch=self._arrow.aligned(kept), lines=lines, bad=bad)

@@ -1,0 +1,91 @@
+"""Runs as columns from the start: what ingest needs, in less than half the time that records of JSON take."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from shared.codec.batch_decoder import NOTHING, Run, RunDecoder, up_to
+from shared.codec.bodies import MAX_RECORDS
+from shared.codec.fast_path.arrow_builders import Part
+from shared.codec.fast_path.record_decoder import MALFORMED, lines_of
+from shared.codec.fast_path.record_projection import OddInstant, SeenShape
+from shared.contract.columns import MAX_RECORD_BYTES, Contract
+
+# Records that are packed while the processor has them in the nearer of its caches: a kilobyte each.
+_WARM_RECORDS = 256
+# Rows that share what making a batch costs, a hundred calls.
+_BATCH_ROWS = 8_192
+
+
+class ColumnRunDecoder(RunDecoder):
+    """As `RunDecoder`; every run that is not empty has a batch and no records."""
+
+    def __init__(self, contract: Contract) -> None:
+        super().__init__(contract)
+        self._seen = SeenShape(contract)
+
+    def _ones(self, bodies: Sequence[bytes]) -> Run:
+        shape = self._seen.shape
+        parts: list[list[Part]] = []
+        taken = 0
+        while taken < len(bodies):
+            records = _first_ones(bodies[taken : taken + _WARM_RECORDS], shape.record)
+            if records:
+                parts.append(shape.parts(records))
+            taken += len(records)
+            if len(records) < _WARM_RECORDS:
+                break
+        if taken:
+            return self._run(parts, (1,) * taken) or self._ones(bodies)
+        if bodies and self._strict.takes(bodies[0]) and self._seen.grow(bodies[:1]):
+            return self._ones(bodies)
+        return NOTHING
+
+    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> Run:
+        shape = self._seen.shape
+        parts: list[list[Part]] = []
+        counts: list[int] = []
+        records: list[Struct] = []
+        left = min(max_rows, _BATCH_ROWS)
+        for body in bodies:
+            found = lines_of(body, shape.lines)
+            if not found or len(found) > MAX_RECORDS:
+                break
+            counts.append(len(found))
+            records += found
+            left -= len(found)
+            if len(records) >= _WARM_RECORDS:
+                parts.append(shape.parts(records))
+                records = []
+            if left <= 0:
+                break
+        if records:
+            parts.append(shape.parts(records))
+        if counts:
+            return self._run(parts, counts) or self._of_lines(bodies, max_rows)
+        if bodies and self._strict.lines(bodies[0]) and self._seen.grow(bodies[0].split(b"\n")):
+            return self._of_lines(bodies, max_rows)
+        return NOTHING
+
+    def _run(self, parts: Sequence[list[Part]], counts: Sequence[int]) -> Run | None:
+        """The events up to the first with an instant outside every clock; None where the shape changed."""
+        try:
+            batch = self._seen.shape.batch(parts, sum(counts))
+        except OddInstant:
+            self._seen.read_instants_singly()
+            return None
+        return up_to(batch.num_rows, counts, batch)
+
+
+def _first_ones(bodies: Sequence[bytes], decode: Callable[[bytes], Any]) -> list[Struct]:
+    """The records of the first bodies that are one each."""
+    records: list[Struct] = []
+    try:
+        for body in bodies:
+            if len(body) > MAX_RECORD_BYTES:
+                break
+            records.append(decode(body))
+    except MALFORMED:
+        pass  # what came before it stands
+    return records

@@ -1,0 +1,133 @@
+"""A contract of the user's own: the JSON Schema of its records, in the form of docs/schemas.
+
+What it does not declare is kept in `extra`, so the least contract, `{"type": "object"}`, keeps every record
+whole. What it says and we would not hold is refused, never passed over.
+"""
+
+import keyword
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from shared.contract.columns import MAX_RECORD_BYTES, Contract, contract_of
+from shared.service.errors import SettingsError
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_INT64 = (-(2**63), 2**63 - 1)
+_FINITE = (-1.7976931348623157e308, 1.7976931348623157e308)
+_MAX_ITEMS = 1_000
+# Folders of the lake are named so, and no raw column may be.
+_PARTITIONS = frozenset({"date", "hour"})
+# Words about a field, for people and other tools.
+_ABOUT = frozenset({"title", "description", "$schema", "$id", "$comment", "examples", "deprecated", "format"})
+_RECORD = _ABOUT | {"type", "properties", "required", "additionalProperties", "version"}
+_BY_TYPE = {
+    "integer": {"minimum", "maximum"},
+    "number": {"minimum", "maximum"},
+    "string": {"minLength", "maxLength"},
+    "boolean": set(),
+    "array": {"items", "maxItems"},
+}
+
+
+def contract_from(stream: str, data: bytes) -> Contract:
+    """The contract that a JSON Schema declares. Raises SettingsError for what we cannot hold."""
+    try:
+        schema = msgspec.json.decode(data, type=dict[str, Any])
+        return _contract_of(stream, _record_in(schema))
+    except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SettingsError(f"the contract of {stream} cannot be read: {error}") from error
+
+
+def _record_in(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The record's own schema, where it stands among definitions as msgspec and others write it."""
+    if "$ref" not in schema:
+        return schema
+    found: Mapping[str, Any] = schema["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    return found
+
+
+def _contract_of(stream: str, record: Mapping[str, Any]) -> Contract:
+    _only(record, _RECORD, "a record")
+    if record.get("type") != "object":
+        raise ValueError("a record is of type object")
+    required = record.get("required", [])
+    properties = record.get("properties", {})
+    if undeclared := sorted(set(required) - set(properties)):
+        raise ValueError(f"required but not declared: {', '.join(undeclared)}")
+    taken = {*contract_of(_struct(stream, []), 1).raw_schema.names, *_PARTITIONS}
+    for name in properties:
+        if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in taken:
+            raise ValueError(f"no column can be named {name}: leave it undeclared, it is kept in extra")
+    fields = [_field(name, one, is_required=name in required) for name, one in properties.items()]
+    return contract_of(_struct(stream, fields), int(record.get("version", 1)))
+
+
+def _struct(stream: str, fields: list[Any]) -> type[Struct]:
+    return msgspec.defstruct(
+        stream, fields, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+    )
+
+
+def _field(name: str, declared: Mapping[str, Any], *, is_required: bool) -> tuple[Any, ...]:
+    one, is_nullable = _without_null(declared)
+    default = declared.get("default", one.get("default"))
+    try:
+        kind = _type_of(one)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if is_required and (is_nullable or default is not None):
+        raise ValueError(f"{name} is required: it can neither be null nor have a default")
+    if is_required:
+        return (name, kind)
+    if default is not None:
+        return (name, kind, msgspec.convert(default, kind))
+    return (name, kind | None, None)
+
+
+def _without_null(declared: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+    """A field's schema, and whether null is allowed: `anyOf` with null, or a list of types."""
+    if "anyOf" in declared:
+        others = [one for one in declared["anyOf"] if one.get("type") != "null"]
+        if len(others) == 1 and len(declared["anyOf"]) > 1:
+            return others[0], True
+    if isinstance(declared.get("type"), list):
+        types = [one for one in declared["type"] if one != "null"]
+        if len(types) == 1:
+            return {**declared, "type": types[0]}, len(declared["type"]) > 1
+    return declared, False
+
+
+def _type_of(declared: Mapping[str, Any]) -> Any:
+    name = declared.get("type")
+    if name not in _BY_TYPE:
+        types = ", ".join(_BY_TYPE)
+        raise ValueError(f"type is one of {types}; leave others undeclared, they are kept in extra")
+    _only(declared, _ABOUT | {"type", "default", *_BY_TYPE[name]}, name)
+    match name:
+        case "integer":
+            least, most = declared.get("minimum", _INT64[0]), declared.get("maximum", _INT64[1])
+            return Annotated[int, Meta(ge=int(least), le=int(most))]
+        case "number":
+            least, most = declared.get("minimum", _FINITE[0]), declared.get("maximum", _FINITE[1])
+            return Annotated[float, Meta(ge=least, le=most)]
+        case "boolean":
+            return bool
+        case "array":
+            most = declared.get("maxItems", _MAX_ITEMS)
+            items = _type_of(declared["items"])
+            # A type that is made while the program runs, as msgspec takes it and mypy does not.
+            return Annotated[tuple[items, ...], Meta(max_length=most)]  # type: ignore[valid-type]
+    if declared.get("format") == "date-time":
+        return Annotated[datetime, Meta(tz=True)]
+    shortest, longest = declared.get("minLength", 0), declared.get("maxLength", MAX_RECORD_BYTES)
+    return Annotated[str, Meta(min_length=shortest, max_length=longest)]
+
+
+def _only(declared: Mapping[str, Any], known: set[str] | frozenset[str], what: str) -> None:
+    if unknown := sorted(word for word in declared if word not in known and not word.startswith("x-")):
+        raise ValueError(f"{what} with {', '.join(unknown)} is more than ingest can hold")

@@ -1,0 +1,124 @@
+"""The keys that an issuer signs with: fetched once, kept, and fetched again when it has a new one."""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import jwt
+import msgspec
+from msgspec import Struct
+
+from shared.http.problems import Refusal
+from shared.service.errors import SettingsError
+from shared.service.logs import log
+
+ALGORITHM = "RS256"  # what Entra ID signs with
+REFRESH_INTERVAL_S = 3_600.0
+_TIMEOUT = aiohttp.ClientTimeout(total=5.0)
+_MAX_BYTES = 1_048_576
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class _Discovery(Struct):
+    issuer: str
+    jwks_uri: str
+
+
+class _Keys(Struct):
+    keys: list[dict[str, Any]]
+
+
+class IssuerSilent(Exception):
+    """The issuer cannot be reached, or what it answers is no set of keys."""
+
+
+class SigningKeys:
+    """Of one issuer, by OpenID Connect's discovery."""
+
+    def __init__(self, issuer: str, interval_s: float) -> None:
+        """For unknown key ids the issuer is asked every `interval_s` at most: anybody can make one up.
+
+        Raises SettingsError for an issuer beyond loopback that is not asked over TLS.
+        """
+        if not _is_trusted(issuer):
+            raise SettingsError(f"FLEETPRICE_SCORER_TOKEN_ISSUER: {issuer} is no https URL")
+        self._issuer = issuer
+        self._interval_s = interval_s
+        self._keys: Mapping[str, jwt.PyJWK] = {}
+        self._asked_at_s = float("-inf")
+        self._asking = asyncio.Lock()
+
+    async def get(self, kid: str) -> jwt.PyJWK | None:
+        """None where the issuer has no such key. Raises Refusal (503) where it was never reached."""
+        key = self._keys.get(kid)
+        if key is not None:
+            return key
+        async with self._asking:  # many may ask for the same new key: one of them asks the issuer
+            if kid not in self._keys and time.monotonic() - self._asked_at_s >= self._interval_s:
+                await self._refresh()
+        if not self._keys:
+            raise Refusal(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "issuer-silent",
+                "the keys of the token's issuer cannot be had: try again",
+                headers={"Retry-After": str(math.ceil(self._interval_s))},
+            )
+        return self._keys.get(kid)
+
+    async def refresh_forever(self) -> None:
+        """Keys that the issuer withdraws are accepted for an hour more at most."""
+        while True:
+            async with self._asking:
+                await self._refresh()
+            await asyncio.sleep(REFRESH_INTERVAL_S)
+
+    async def _refresh(self) -> None:
+        """The old keys are kept where the issuer cannot be asked."""
+        self._asked_at_s = time.monotonic()
+        try:
+            self._keys = await _fetch(self._issuer)
+        except IssuerSilent as error:
+            log.warning("signing_keys_not_fetched", issuer=self._issuer, error=str(error))
+
+
+async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:
+    url = f"{issuer.rstrip('/')}/.well-known/openid-configuration"
+    try:
+        async with aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as session:
+            discovery = msgspec.json.decode(await _read(session, url), type=_Discovery)
+            if discovery.issuer != issuer or not _is_trusted(discovery.jwks_uri):
+                raise IssuerSilent(f"{url} speaks of another issuer, or of keys without TLS")
+            keys = msgspec.json.decode(await _read(session, discovery.jwks_uri), type=_Keys).keys
+    except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
+        raise IssuerSilent(repr(error)) from error
+    return {key["kid"]: made for key in keys if (made := _signing_key(key)) is not None}
+
+
+async def _read(session: aiohttp.ClientSession, url: str) -> bytes:
+    async with session.get(url, allow_redirects=False) as response:
+        body = await response.content.read(_MAX_BYTES + 1)
+        while len(body) <= _MAX_BYTES and (more := await response.content.readany()):
+            body += more
+        if len(body) > _MAX_BYTES:
+            raise IssuerSilent(f"{url} answers more than {_MAX_BYTES} bytes")
+        return body
+
+
+def _signing_key(published: Mapping[str, Any]) -> jwt.PyJWK | None:
+    """None for keys of other kinds, which an issuer may have as well."""
+    if published.get("kty") != "RSA" or published.get("use", "sig") != "sig" or "kid" not in published:
+        return None
+    try:
+        return jwt.PyJWK(dict(published), ALGORITHM)
+    except jwt.PyJWTError:
+        return None
+
+
+def _is_trusted(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)

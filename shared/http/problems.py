@@ -1,0 +1,88 @@
+"""Problem documents (RFC 9457): what went wrong with a request, or with one of its items."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from shared.http.responses import Answer
+
+CONTENT_TYPE = "application/problem+json"
+OVERLOADED_RETRY_S = 1
+
+
+class Problem(Struct, frozen=True, omit_defaults=True):
+    """What went wrong with a request, or with one of its items (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="The kind, for programs: urn:fleetprice:problem:…")]
+    title: str
+    detail: Annotated[str, Meta(description="What to change, for people")]
+    status: int | UnsetType = UNSET
+    pointer: (
+        Annotated[str, Meta(description="JSON pointer (RFC 6901) to the field in the request's body")]
+        | UnsetType
+    ) = UNSET
+
+
+class Refusal(Exception):
+    """The request as a whole cannot be served; raised by handlers, answered by the middleware."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        pointer: str | UnsetType = UNSET,
+        *,
+        headers: Mapping[str, str] | None = None,
+        closes: bool = False,
+    ) -> None:
+        """`closes`: the connection cannot be used further, since part of the body was not read."""
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.pointer = pointer
+        self.headers = dict(headers or {})
+        self.closes = closes
+
+
+def overloaded(*, closes: bool = False) -> Refusal:
+    """Too much is waiting already: quickly refused, so that what was accepted stays quick."""
+    return Refusal(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "overloaded",
+        "too many requests are being served: try again",
+        headers={"Retry-After": str(OVERLOADED_RETRY_S)},
+        closes=closes,
+    )
+
+
+def kind_uri(kind: str) -> str:
+    return f"urn:fleetprice:problem:{kind}"
+
+
+def problem_response(refusal: Refusal) -> Answer:
+    """The answer to a refused request."""
+    problem = Problem(
+        type=kind_uri(refusal.kind),
+        title=refusal.status.phrase,
+        detail=refusal.detail,
+        status=refusal.status.value,
+        pointer=refusal.pointer,
+    )
+    return _response(refusal, msgspec.json.encode(problem), CONTENT_TYPE)
+
+
+def inference_error_response(refusal: Refusal) -> Answer:
+    """The same in the one form that the Open Inference Protocol has for errors."""
+    return _response(refusal, msgspec.json.encode({"error": refusal.detail}), "application/json")
+
+
+def _response(refusal: Refusal, body: bytes, content_type: str) -> Answer:
+    response = Answer(body, content_type, refusal.status, refusal.headers)
+    if refusal.closes:
+        response.force_close()
+    return response

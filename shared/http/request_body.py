@@ -1,0 +1,46 @@
+"""Request bodies, read within bounds of size and time."""
+
+import asyncio
+from collections.abc import Collection
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+
+from shared.http.connection import connection_of
+from shared.http.problems import Refusal
+
+JSON = "application/json"
+
+
+def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
+    """Raises Refusal (415) for another content type, or for a compressed body."""
+    given = request.headers.get(hdrs.CONTENT_TYPE)
+    if given and given not in accepted and request.content_type not in accepted:
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-type", f"send {' or '.join(accepted)}")
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "compressed",
+            "send the body uncompressed",
+            headers={"Accept-Encoding": "identity"},  # RFC 7694
+        )
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The whole body. Raises Refusal: 413 too large, 408 too slow, 400 broken off or badly framed."""
+    try:
+        if request.content.is_eof():  # it came with its head, as nearly all do: nothing to wait for
+            body = request.content.read_nowait()
+            if len(body) > request.client_max_size:
+                raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+            return body
+        if (request.content_length or 0) > request.client_max_size:
+            raise web.HTTPRequestEntityTooLarge(request.client_max_size)
+        async with asyncio.timeout_at(connection_of(request).body_due_s):
+            return await request.read()
+    except TimeoutError as error:
+        detail = f"the request did not arrive within {connection_of(request).request_timeout_s:g} s"
+        raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "too-slow", detail, closes=True) from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        detail = f"the body cannot be read: {error}"
+        raise Refusal(HTTPStatus.BAD_REQUEST, "malformed-request", detail, closes=True) from error

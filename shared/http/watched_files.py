@@ -1,0 +1,45 @@
+"""Files that others renew while we run: keys, certificates."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from shared.service.errors import SettingsError
+from shared.service.logs import log
+
+INTERVAL_S = 1.0
+
+_Signature = tuple[tuple[int, ...] | None, ...]
+
+
+async def apply_changes(paths: Sequence[Path], apply: Callable[[], None], interval_s: float) -> None:
+    """Call `apply` after each change, for ever; what it refuses (SettingsError) is logged, the old stays.
+
+    Asked for rather than announced: Kubernetes swaps a link above the file, which no watch of it notices.
+    """
+    seen = _signature(paths)
+    while True:
+        await asyncio.sleep(interval_s)
+        now = _signature(paths)
+        if now == seen:
+            continue
+        seen = now  # before it is read: what is written meanwhile is another change
+        try:
+            apply()
+        except SettingsError as error:
+            log.error("files_not_reloaded", files=[str(path) for path in paths], error=str(error))
+        else:
+            log.info("files_reloaded", files=[str(path) for path in paths])
+
+
+def _signature(paths: Sequence[Path]) -> _Signature:
+    return tuple(_stat(path) for path in paths)
+
+
+def _stat(path: Path) -> tuple[int, ...] | None:
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - follows links, as reading will
+    except OSError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -1,0 +1,241 @@
+"""The lake: a thin adapter over the unmodified azure-storage-file-datalake client.
+
+Foreign errors are mapped here, once: what is not there is None or False, what already is there is False,
+everything else SinkUnavailable.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from io import BytesIO
+from typing import Any
+from uuid import uuid4
+
+from azure.core import MatchConditions
+from azure.core.exceptions import (
+    AzureError,
+    ClientAuthenticationError,
+    ResourceExistsError,
+    ResourceModifiedError,
+    ResourceNotFoundError,
+)
+from azure.storage.filedatalake.aio import DataLakeFileClient, DataLakeServiceClient, FileSystemClient
+
+from shared.service.credentials import process_credential
+from shared.service.errors import SettingsError, SinkUnavailable
+from shared.service.settings import WorldSettings
+
+APPEND_BYTES = 8 * 2**20
+_CONNECTION_TIMEOUT_S = 5
+_READ_TIMEOUT_S = 30
+_NO_FILE_SYSTEM = "FilesystemNotFound"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeFile:
+    """One entry of a listing; `path` is from the file system's root."""
+
+    path: str
+    size_bytes: int
+    modified_at: datetime
+    is_directory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file's bytes at one time, and by which etag to ask whether it has changed since."""
+
+    data: bytes
+    etag: str
+
+
+@contextmanager
+def _mapped(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientAuthenticationError as error:
+        refusal = error.message.partition("\n")[0]
+        raise SettingsError(
+            f"FLEETPRICE_STORAGE: the lake refused our credentials ({what}): {refusal}"
+        ) from error
+    except AzureError as error:
+        if getattr(error, "error_code", None) == _NO_FILE_SYSTEM:
+            raise SettingsError(
+                f"FLEETPRICE_FILE_SYSTEM: there is no such file system, create it ({what})"
+            ) from error
+        raise SinkUnavailable(f"{what}: {error.message}") from error
+
+
+def parent_of(path: str) -> str:
+    """The directory that holds `path`."""
+    return path.rpartition("/")[0]
+
+
+class Lake:
+    """One file system, addressed by paths from its root."""
+
+    def __init__(self, files: FileSystemClient) -> None:
+        self._files = files
+
+    async def write(self, path: str, data: bytes) -> None:
+        """Create or overwrite a file; durable when this returns, empty where a crash comes before."""
+        client = self._files.get_file_client(path)
+        with _mapped(f"write {path}"):
+            await client.create_file()
+            await client.flush_data(await _append(client, data, 0))
+
+    async def write_pieces(self, path: str, pieces: AsyncIterable[bytes]) -> int:
+        """As `write`, for what comes in pieces; how many bytes it was."""
+        client = self._files.get_file_client(path)
+        size_bytes = 0
+        with _mapped(f"write {path}"):
+            await client.create_file()
+            async for piece in pieces:
+                size_bytes = await _append(client, piece, size_bytes)
+            await client.flush_data(size_bytes)
+        return size_bytes
+
+    async def create_if_absent(self, path: str, data: bytes) -> bool:
+        """Write a file that nobody else may have written; False where it is there already.
+
+        The name is claimed by a rename, so that a reader never sees it half written.
+        """
+        staging = f"_staging/{uuid4().hex}"
+        await self.write(staging, data)
+        await self.make_directory(parent_of(path))
+        if await self.rename_if_absent(staging, path):
+            return True
+        await self.delete(staging)
+        return False
+
+    async def rename_if_absent(self, source: str, target: str) -> bool:
+        """Atomically give `source` the name `target`; False where `target` exists.
+
+        Raises SinkUnavailable where the outcome is unknown (the answer was lost, a 5xx, a time-out; the SDK's
+        own retry then finds the source gone): read the target.
+        """
+        client = self._files.get_file_client(source)
+        name = f"{self._files.file_system_name}/{target}"
+        with _mapped(f"rename {source} to {target}"):
+            try:
+                await client.rename_file(name, match_condition=MatchConditions.IfMissing)
+            except (ResourceExistsError, ResourceModifiedError):
+                return False
+        return True
+
+    async def make_directory(self, path: str) -> None:
+        """Make a directory and its parents; fine where it is there."""
+        with _mapped(f"make directory {path}"):
+            await self._files.get_directory_client(path).create_directory()
+
+    async def read(self, path: str) -> bytes | None:
+        """All bytes of a file; None where there is none."""
+        with _mapped(f"read {path}"):
+            try:
+                download = await self._files.get_file_client(path).download_file()
+                return await download.readall()
+            except ResourceNotFoundError:
+                return None
+
+    async def read_if_changed(self, path: str, etag: str | None) -> Snapshot | None:
+        """A file's bytes and etag; None where there is none, or where it still has this etag."""
+        unless: Any = {} if etag is None else {"etag": etag, "match_condition": MatchConditions.IfModified}
+        with _mapped(f"read {path}"):
+            try:
+                download = await self._files.get_file_client(path).download_file(**unless)
+                return Snapshot(await download.readall(), download.properties.etag)
+            except ResourceNotFoundError:
+                return None
+            except ResourceModifiedError as error:
+                if error.status_code == HTTPStatus.NOT_MODIFIED:
+                    return None
+                raise
+
+    async def read_tail(self, path: str, size_bytes: int) -> bytes | None:
+        """The last `size_bytes` bytes of a file, or all it has; None where there is none."""
+        client = self._files.get_file_client(path)
+        with _mapped(f"read the tail of {path}"):
+            try:
+                properties = await client.get_file_properties()
+                start = max(0, properties.size - size_bytes)
+                if start == properties.size:
+                    return b""
+                download = await client.download_file(offset=start, length=properties.size - start)
+                return await download.readall()
+            except ResourceNotFoundError:
+                return None
+
+    async def list(
+        self, prefix: str, *, recursive: bool = True, directories: bool = False
+    ) -> AsyncIterator[LakeFile]:
+        """Files (and, asked for, directories) below a directory; nothing where it is not there."""
+        with _mapped(f"list {prefix}"):
+            try:
+                async for item in self._files.get_paths(prefix, recursive=recursive):
+                    if directories or not item.is_directory:
+                        yield LakeFile(
+                            item.name,
+                            item.content_length or 0,
+                            item.last_modified.replace(tzinfo=UTC),  # the SDK's is UTC and does not say so
+                            item.is_directory,
+                        )
+            except ResourceNotFoundError:
+                return
+
+    async def look(self, path: str) -> LakeFile | None:
+        """A file's size and time; None where there is none."""
+        with _mapped(f"look at {path}"):
+            try:
+                found = await self._files.get_file_client(path).get_file_properties()
+            except ResourceNotFoundError:
+                return None
+        return LakeFile(path, found.size, found.last_modified)
+
+    def url_of(self, path: str) -> str:
+        """Where a file is fetched by blob clients; without the signature that ours may carry."""
+        url: str = self._files.get_file_client(path).url
+        return url.partition("?")[0].replace(".dfs.", ".blob.", 1)
+
+    async def exists(self, path: str) -> bool:
+        """Whether a file or directory is there."""
+        with _mapped(f"look for {path}"):
+            return bool(await self._files.get_file_client(path).exists())
+
+    async def delete(self, path: str) -> None:
+        """Delete a file; fine where it is not there."""
+        with _mapped(f"delete {path}"):
+            try:
+                await self._files.get_file_client(path).delete_file()
+            except ResourceNotFoundError:
+                return
+
+
+async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
+    """Append to a file that reaches to `position`; where it reaches then. Not durable until flushed."""
+    for start in range(0, len(data), APPEND_BYTES):
+        piece = data[start : start + APPEND_BYTES]  # all of it is no copy
+        await file.append_data(BytesIO(piece), offset=position + start, length=len(piece))
+    return position + len(data)
+
+
+@asynccontextmanager
+async def open_lake(settings: WorldSettings) -> AsyncIterator[Lake]:
+    """The lake that the settings name; refuses an account without a hierarchical namespace at first use."""
+    world = settings.storage_or_refuse()
+    options: Any = {
+        # The SDK's own back-off takes 15 s at the first failure; three of ours take 7 s at most.
+        "initial_backoff": 0.5,
+        "increment_base": 1,
+        "random_jitter_range": 1,
+        "retry_total": 3,
+        "connection_timeout": _CONNECTION_TIMEOUT_S,
+        "read_timeout": _READ_TIMEOUT_S,
+    }
+    if "AccountName=" in world:
+        service = DataLakeServiceClient.from_connection_string(world, **options)
+    else:
+        service = DataLakeServiceClient(world, credential=process_credential(), **options)
+    async with service:
+        yield Lake(service.get_file_system_client(settings.file_system))

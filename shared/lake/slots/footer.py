@@ -1,0 +1,63 @@
+"""What a committed file says of itself: key-values of its Parquet footer (pure).
+
+They are the chain: the newest file's `next_first` and `next_folder` name the next slot.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from shared.lake.slots.key_values import key_values_of, values_of
+from shared.lake.slots.slot import hour_of
+from shared.service.errors import NeedsAttention
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a chain goes on: the next file starts at `next_first`, in the folder of `next_hour`."""
+
+    next_first: int
+    next_hour: int
+    last_offset: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """Events `first_seq` to `last_seq` stand in this file (none where last_seq = first_seq - 1).
+
+    `bad` of their records are in `dead_letter` (empty: there is none); `gap` events were taken by the hub's
+    retention before anyone read them. `attempt` names the write that made the file.
+    """
+
+    first_seq: int
+    last_seq: int
+    last_offset: str
+    next_first: int
+    next_folder: str
+    rows: int
+    bad: int
+    gap: int
+    attempt: str
+    dead_letter: str
+    schema_version: int
+    created_at: str
+
+    @property
+    def head(self) -> Head:
+        return Head(self.next_first, hour_of(self.next_folder), self.last_offset)
+
+    def key_values(self) -> dict[str, str]:
+        """Text by name, integers in decimal."""
+        return key_values_of(self)
+
+    @classmethod
+    def of(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
+        """The inverse of `key_values`; raises NeedsAttention for a file that ingest did not write."""
+        try:
+            footer = cls(**values_of(cls, key_values))
+            hour_of(footer.next_folder)
+        except (KeyError, ValueError) as error:
+            raise NeedsAttention(
+                f"{path} stands in the chain but was not written by ingest ({error}): move it away"
+            ) from error
+        return footer

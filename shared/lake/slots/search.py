@@ -1,0 +1,43 @@
+"""The committed file that starts at an event, where the folder is known only by its earliest hour."""
+
+from shared.lake.client import Lake
+from shared.lake.slots.chain import dated_folders, read_footer
+from shared.lake.slots.footer import Footer
+from shared.lake.slots.slot import Lane, hour_of
+
+
+class SlotSearch:
+    """Looks for files of one stream.
+
+    A file's folder is the hour of its events, or a later one where the hub's clock went back before them.
+    """
+
+    def __init__(self, lake: Lake, stream: str) -> None:
+        self._lake = lake
+        self._stream = stream
+        self._hours: list[int] | None = None
+
+    async def find(self, lane: Lane, first: int, earliest_hour: int) -> Footer | None:
+        """The footer of the file that holds event `first` and starts with it; None where there is none.
+
+        A file that only turns the chain to another folder holds no event.
+        """
+        footer = await self._footer(lane, first, earliest_hour)
+        if footer is not None:
+            return footer
+        for hour in await self._later_hours(earliest_hour):
+            if (footer := await self._footer(lane, first, hour)) is not None:
+                return footer
+        return None
+
+    async def _footer(self, lane: Lane, first: int, hour: int) -> Footer | None:
+        footer = await read_footer(self._lake, lane.slot(hour, first))
+        return footer if footer is not None and footer.next_first > first else None
+
+    async def _later_hours(self, hour: int) -> list[int]:
+        if self._hours is None:
+            root = f"raw/{self._stream}"
+            dates = await dated_folders(self._lake, root)
+            folders = [folder for date in dates for folder in await dated_folders(self._lake, date)]
+            self._hours = sorted(hour_of(folder.removeprefix(f"{root}/")) for folder in folders)
+        return [one for one in self._hours if one > hour]

@@ -1,0 +1,182 @@
+"""The client of the predictions topic: every prediction once, in order per source partition, resumable."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from azure.eventhub import EventData
+from msgspec import Struct
+
+from shared.codec.bodies import BodyDecoder
+from shared.contract.columns import PREDICTION
+from shared.contract.prediction import Prediction
+from shared.predictions.watermark import Mark, Watermarks
+from shared.service.settings import WorldSettings
+from shared.service.tasks import cancel_until_done
+from shared.streams.event_hubs.clients import (
+    body_of,
+    consumer_client,
+    content_type_of,
+    enqueued_us,
+    sequence_of,
+)
+from shared.streams.event_hubs.partition_events import Gap, Position, partition_events
+
+_QUEUED_EVENTS = 1_000
+
+
+class ReceivedPrediction(Struct, frozen=True):
+    """One prediction and where it stands in the predictions hub."""
+
+    prediction: Prediction
+    partition: str
+    sequence_number: int
+    offset: str
+    line: int
+    enqueued_at: datetime
+
+
+class ResumeToken(Struct, frozen=True):
+    """Where a reader stands: last sequence number by partition of the hub, mark by source partition."""
+
+    positions: dict[str, int]
+    marks: dict[int, Mark]
+
+
+class PredictionReader:
+    """An async iterator over the predictions of all partitions.
+
+    It starts after `start` (a sequence number, -1 for the oldest; an instant; "@latest"; or such positions by
+    partition), or where `token` stands; in a partition that the token does not name, after `start`. Doubles
+    of a zombie scorer, of another model version too, are dropped and counted in `doubles`. Ends after `until`
+    (last sequence number by partition) where it is given.
+    """
+
+    def __init__(
+        self,
+        settings: WorldSettings,
+        *,
+        start: Position | Mapping[str, Position] = -1,
+        until: Mapping[str, int] | None = None,
+        token: ResumeToken | None = None,
+        group: str = "$Default",
+    ) -> None:
+        self._settings = settings
+        self._group = group
+        self._start = start
+        self._until = until
+        self._watermarks = Watermarks(token.marks if token else None)
+        self._positions: dict[str, int] = dict(token.positions) if token else {}
+        self._decoder = BodyDecoder(PREDICTION)
+        self._queue: asyncio.Queue[tuple[str, list[EventData]] | BaseException | None] = asyncio.Queue(
+            _QUEUED_EVENTS
+        )
+        self._end: Mapping[str, int] | None = None
+        self.ended = asyncio.Event()
+        self.events = 0
+        self.predictions = 0
+
+    @property
+    def doubles(self) -> int:
+        """Predictions dropped because they were read before."""
+        return self._watermarks.doubles
+
+    @property
+    def token(self) -> ResumeToken:
+        """Where to go on; take it after the predictions read so far have been dealt with."""
+        return ResumeToken(dict(self._positions), dict(self._watermarks.marks))
+
+    async def end_at(self, last: Mapping[str, int]) -> None:
+        """End the iteration once these sequence numbers by partition (-1: no event) have been read.
+
+        `ended` is set then, a second before the iteration is over: the SDK takes it to close its links.
+        """
+        self._end = last
+        await self._queue.put(("", []))  # wakes the iteration, which may have read them all
+
+    def _is_at_end(self) -> bool:
+        if self._end is None:
+            return False
+        return all(self._positions.get(partition, -1) >= last for partition, last in self._end.items())
+
+    async def __aiter__(self) -> AsyncGenerator[ReceivedPrediction, None]:
+        hub = self._settings.predictions_hub
+        async with consumer_client(self._settings, hub, self._group) as client:
+            queue = self._queue
+            partitions = await client.get_partition_ids()
+            tasks = [asyncio.create_task(self._read(client, one, queue)) for one in partitions]
+            try:
+                reading = len(tasks)
+                while reading and not self._is_at_end():
+                    item = await queue.get()
+                    if isinstance(item, BaseException):
+                        raise item
+                    if item is None:
+                        reading -= 1
+                        continue
+                    for event in item[1]:
+                        for received in self._new_in(item[0], event):
+                            yield received
+                        self._positions[item[0]] = sequence_of(event)
+            finally:
+                self.ended.set()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.gather(*map(cancel_until_done, tasks))
+
+    async def _read(self, client: Any, partition: str, queue: "asyncio.Queue[Any]") -> None:
+        until = None if self._until is None else self._until.get(partition, -1)
+        try:
+            start = await self._start_in(client, partition)
+            async for events in partition_events(client, partition, start, until):
+                if not isinstance(events, Gap):
+                    await queue.put((partition, events))
+        except Exception as error:  # noqa: BLE001 - handed to the reader, who raises it
+            await queue.put(error)
+        else:
+            await queue.put(None)
+
+    async def _start_in(self, client: Any, partition: str) -> Position:
+        """Where to begin; "@latest" is made a number, so that the token stands there before anything came."""
+        if partition in self._positions:
+            return self._positions[partition]
+        start = self._start.get(partition, -1) if isinstance(self._start, Mapping) else self._start
+        if start == "@latest":
+            properties = await client.get_partition_properties(partition)
+            start = self._positions[partition] = int(properties["last_enqueued_sequence_number"])
+        return start
+
+    def _new_in(self, partition: str, event: EventData) -> Iterator[ReceivedPrediction]:
+        self.events += 1
+        created_at = source_created_at(event)
+        enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
+        for line, prediction in self._predictions_of(event):
+            self.predictions += 1
+            mark = Mark(created_at, prediction.source_sequence_number, prediction.source_line)
+            if self._watermarks.is_new(prediction.source_partition, mark):
+                yield ReceivedPrediction(
+                    prediction, partition, sequence_of(event), str(event.offset), line, enqueued_at
+                )
+
+    def _predictions_of(self, event: EventData) -> Iterator[tuple[int, Prediction]]:
+        decoded = self._decoder.decode(body_of(event), content_type_of(event))
+        if decoded.batch is not None:
+            rows = decoded.batch.drop_columns(["extra"]).to_pylist()
+            return zip(decoded.lines, (msgspec.convert(row, Prediction) for row in rows), strict=True)
+        # A decoder of PREDICTION gives Predictions.
+        return zip(decoded.lines, decoded.records, strict=True)  # type: ignore[arg-type]
+
+
+def property_of(event: EventData, name: str) -> Any:
+    """An application property, its text as str; None where it is absent. (The SDK gives names as bytes.)"""
+    properties = event.properties or {}
+    value = properties.get(name.encode(), properties.get(name))
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def source_created_at(event: EventData) -> datetime:
+    """The source hub's identity that the scorer wrote into the event; the epoch where it is absent."""
+    text = property_of(event, "source_created_at")
+    return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)

@@ -1,0 +1,56 @@
+"""Prices of 1985 automobiles, by the model behind the published Car Price Predictor app."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.contract.automobile import NUMBERS, WORDS
+from shared.pricing.model import PriceModel
+from shared.pricing.pricer import ROWS_PRICED
+from shared.registry.active_model import Served
+from shared.registry.manifest import canonical
+from shared.service.errors import ModelUnusable
+
+Automobile = Mapping[str, Any]
+
+
+class AutomobilePricer:
+    """Prices with one version of the model."""
+
+    def __init__(self, model: PriceModel) -> None:
+        """Raises ModelUnusable for a model that takes what automobiles do not have."""
+        self.manifest = model.manifest
+        self._model = model
+        inputs = model.manifest.inputs
+        self._words = tuple(one.name for one in inputs.cat)
+        self._numbers = tuple(one.name for one in inputs.num)
+        if not (set(self._words) <= set(WORDS) and set(self._numbers) <= set(NUMBERS)):
+            raise ModelUnusable("the model takes inputs that an automobile of 1985 does not have")
+
+    def price(self, automobiles: Sequence[Automobile]) -> list[float]:
+        """To the hundredth of the currency. Values by the app's names; None and what is absent is missing.
+
+        The graph knows the app's own spellings; numbers of doors and cylinders may be words or digits.
+        """
+        cat = [[_word(each.get(name)) for name in self._words] for each in automobiles]
+        num = [[each.get(name) for name in self._numbers] for each in automobiles]
+        prices: list[float] = self.amounts(cat, np.array(num, dtype=np.float32))[0].tolist()
+        return prices
+
+    def amounts(self, words: Sequence[Sequence[str]], numbers: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Price, lower, upper [3, N] of rows as the manifest orders them; "" and NaN are missing."""
+        cat = np.array([[canonical(word) for word in row] for row in words], dtype=np.object_)
+        outputs = self._model.run(cat, numbers)
+        ROWS_PRICED.inc(len(numbers))
+        return np.array(outputs, dtype=np.float64).round(2)
+
+
+def _word(value: str | float | None) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+ActiveAutomobileModel: TypeAlias = Served[AutomobilePricer]

@@ -1,0 +1,195 @@
+"""The one scoring code: columns of vehicles → prices, intervals, and what the model never saw.
+
+Stream, REST and backfill price through it. Canonical words and float32 numbers are made here; everything
+else that the model needs is inside the graph.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+from numpy.typing import NDArray
+from prometheus_client import Counter, Histogram
+
+from shared.contract.reading import Reading
+from shared.pricing.category_encoder import Codes, Vocabulary
+from shared.pricing.model import Outputs, PriceModel
+from shared.pricing.price_cache import Cells, Known, KnownPrices
+from shared.pricing.small_batch import MOST_ROWS, FewRows
+from shared.registry.active_model import Served
+from shared.service.errors import ModelUnusable
+
+MODEL_RUN_SECONDS = Histogram(
+    "fleetprice_model_run_seconds",
+    "One run of the price model",
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
+)
+ROWS_PRICED = Counter("fleetprice_rows_priced_total", "Vehicles priced, over stream and HTTP")
+
+# Cells are numbered by int64.
+_MOST_CELLS = 2**63
+
+Column: TypeAlias = pa.Array | Sequence[Any]
+Columns: TypeAlias = Mapping[str, Column]
+Floats = NDArray[np.float64]
+# Price, lower, upper, and the fields that are missing or were never seen in training.
+PricedOne: TypeAlias = tuple[float, float, float, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """One element a vehicle; money to the hundredth of the currency.
+
+    Bit k of `flags` says that the k-th of `fields` is missing or was never seen in training.
+    """
+
+    price: Floats
+    lower: Floats
+    upper: Floats
+    flags: NDArray[np.intp]
+    fields: tuple[str, ...]
+
+    def extrapolated(self) -> list[tuple[str, ...]]:
+        """The flagged fields of every vehicle."""
+        rows = self.flags.tolist()
+        names = {flags: self.names_of(flags) for flags in set(rows)}
+        return [names[flags] for flags in rows]
+
+    def names_of(self, flags: int) -> tuple[str, ...]:
+        """The fields that one vehicle's flags stand for."""
+        return _names_of(self.fields, flags)
+
+    def rows(self) -> list[PricedOne]:
+        """Row by row."""
+        amounts = (self.price.tolist(), self.lower.tolist(), self.upper.tolist())
+        return list(zip(*amounts, self.extrapolated(), strict=True))
+
+
+class Pricer:
+    """Prices with one version of the model."""
+
+    def __init__(self, model: PriceModel) -> None:
+        self.manifest = model.manifest
+        self.explainer = model.explainer
+        self._model = model
+        inputs = model.manifest.inputs
+        self._words = {one.name: Vocabulary(one.categories) for one in inputs.cat}
+        self._numbers = tuple(one.name for one in inputs.num)
+        self._minimum = np.array([one.minimum for one in inputs.num], dtype=np.float32)
+        self._maximum = np.array([one.maximum for one in inputs.num], dtype=np.float32)
+        self.fields = (*self._words, *self._numbers)
+        self._bits = np.left_shift(1, np.arange(len(self.fields)))
+        if not {"make", "model"} <= self._words.keys():
+            raise ModelUnusable("the model does not take make and model")
+        if strange := set(self.fields) - set(Reading.__struct_fields__):
+            raise ModelUnusable(f"the model takes what no reading has: {', '.join(sorted(strange))}")
+        self._pairs = self._known_pairs(model.manifest.models_of_make)
+        bounds = tuple(zip(self._minimum.tolist(), self._maximum.tolist(), strict=True))
+        self._names_of = lru_cache(maxsize=1024)(partial(_names_of, self.fields))
+        self._few_rows = FewRows(self._words, self._numbers, bounds, self._pairs)
+        self._cells = self._cells_of(model)
+        self._known_prices = KnownPrices()
+
+    def _cells_of(self, model: PriceModel) -> Cells | None:
+        if model.thresholds is None:
+            return None
+        words = {name: len(one.words) for name, one in self._words.items()}
+        cells = Cells(words, model.thresholds, (self._minimum, self._maximum))
+        return cells if cells.count < _MOST_CELLS else None
+
+    def columns_of(self, records: Sequence[Struct]) -> Columns:
+        """The model's inputs of records that carry the contract's fields."""
+        return {field: [getattr(record, field) for record in records] for field in self.fields}
+
+    def price(self, columns: Columns) -> Priced:
+        """Price rows given by input name, all of one length; None and null are missing values."""
+        makes = columns["make"]
+        if not isinstance(makes, pa.Array) and len(makes) <= MOST_ROWS:
+            cat, num, flags = self._few_rows.inputs(columns)
+            known = Known(self._run(cat, num), flags)
+        else:
+            known = self._known(columns)
+        ROWS_PRICED.inc(len(makes))
+        price, lower, upper = known.money
+        return Priced(price, lower, upper, known.flags, self.fields)
+
+    def price_one(self, record: Struct) -> PricedOne:
+        """The same of one record that carries the contract's fields, without whole columns' fixed costs."""
+        cat, num, flags = self._few_rows.one(record)
+        price, lower, upper = self._outputs(cat, num)
+        ROWS_PRICED.inc()
+        return _cents(price), _cents(lower), _cents(upper), self._names_of(flags)
+
+    def _run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Floats:
+        money: Floats = np.array(self._outputs(cat, num), dtype=np.float64).round(2)
+        return money
+
+    def _outputs(
+        self, cat: NDArray[np.object_], num: NDArray[np.float32]
+    ) -> tuple[Outputs, Outputs, Outputs]:
+        started_s = time.perf_counter()
+        outputs = self._model.run(cat, num)
+        MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
+        return outputs
+
+    def _known(self, columns: Columns) -> Known:
+        """Of many rows: only those are run whose price is not known."""
+        codes = {name: words.codes(columns[name]) for name, words in self._words.items()}
+        num = np.column_stack([_floats(columns[name]) for name in self._numbers])
+
+        def computed(rows: NDArray[np.intp]) -> Known:
+            chosen = {name: one[rows] for name, one in codes.items()}
+            numbers = num[rows]
+            cat = np.empty((len(rows), len(codes)), dtype=np.object_)
+            for k, (name, words) in enumerate(self._words.items()):
+                cat[:, k] = words.words[chosen[name]]
+            return Known(self._run(cat, numbers), self._flags(chosen, numbers))
+
+        if self._cells is None:
+            return computed(np.arange(len(num)))
+        return self._known_prices.of(self._cells.of(codes, num), computed)
+
+    def _flags(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> NDArray[np.intp]:
+        is_unseen = np.empty((len(num), len(self.fields)), dtype=np.bool_)
+        for k, (name, words) in enumerate(self._words.items()):
+            is_unseen[:, k] = codes[name] >= words.known
+        is_unseen[:, self.fields.index("model")] |= ~self._pairs[codes["make"], codes["model"]]
+        # A comparison with NaN is false, so that a missing number counts as unseen.
+        is_unseen[:, len(codes) :] = ~((num >= self._minimum) & (num <= self._maximum))
+        return is_unseen.astype(np.intp) @ self._bits
+
+    def _known_pairs(self, models_of_make: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
+        """Whether training saw this make (code) with this model (code)."""
+        makes, models = self._words["make"], self._words["model"]
+        pairs = np.zeros((len(makes.words), len(models.words)), dtype=np.bool_)
+        for make, names in models_of_make.items():
+            pairs[makes.codes([make])[0], models.codes(list(names))] = True
+        pairs[makes.known :] = False
+        pairs[:, models.known :] = False
+        return pairs
+
+
+def _names_of(fields: tuple[str, ...], flags: int) -> tuple[str, ...]:
+    return tuple(field for bit, field in enumerate(fields) if flags >> bit & 1)
+
+
+def _cents(amount: Outputs) -> float:
+    """Of one row, to the hundredth, as numpy rounds."""
+    return round(amount.item() * 100) / 100
+
+
+def _floats(column: Column) -> NDArray[np.float32]:
+    """float32 with NaN for what is missing."""
+    if isinstance(column, pa.Array):
+        floats: NDArray[np.float32] = pc.cast(column, pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+        return floats
+    return np.array(column, dtype=np.float32)
+
+
+ActivePriceModel: TypeAlias = Served[Pricer]

@@ -1,0 +1,82 @@
+"""The model's inputs of a handful of rows, made one by one (pure).
+
+The same words, numbers and flags as `Pricer` makes of whole columns; there numpy's fixed costs, paid once a
+call, are five times those of the model, which a lone vehicle over HTTP would notice.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from shared.pricing.category_encoder import Vocabulary
+
+# Above as many, whole columns are cheaper.
+MOST_ROWS = 32
+
+Inputs = tuple[NDArray[np.object_], NDArray[np.float32], NDArray[np.intp]]
+
+
+class FewRows:
+    """Makes inputs of rows; `pairs` says which make (code) training saw with which model (code)."""
+
+    def __init__(
+        self,
+        words: Mapping[str, Vocabulary],
+        numbers: Sequence[str],
+        bounds: Sequence[tuple[float, float]],
+        pairs: NDArray[np.bool_],
+    ) -> None:
+        """`bounds` are the float32 range of each number, ends included."""
+        self._words = tuple((name, one.code, one.words.tolist(), one.known) for name, one in words.items())
+        self._numbers = tuple(numbers)
+        self._bounds = tuple(bounds)
+        self._make, self._model = list(words).index("make"), list(words).index("model")
+        self._pairs = {(int(make), int(model)) for make, model in np.argwhere(pairs)}
+
+    def inputs(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
+        """`cat`, `num` and the flags of every row; None is a missing value."""
+        num = np.array([columns[name] for name in self._numbers], dtype=np.float32).T
+        cat = np.empty((len(num), len(self._words)), dtype=np.object_)
+        flags = [0] * len(num)
+        coded = []
+        for k, (name, code_of, words, known) in enumerate(self._words):
+            codes = [code_of(spelling) for spelling in columns[name]]
+            coded.append(codes)
+            for row, code in enumerate(codes):
+                cat[row, k] = words[code]
+                if code >= known:
+                    flags[row] |= 1 << k
+        for row, pair in enumerate(zip(coded[self._make], coded[self._model], strict=True)):
+            if pair not in self._pairs:
+                flags[row] |= 1 << self._model
+        for row, values in enumerate(num.tolist()):
+            flags[row] |= self._unseen_numbers(values)
+        return cat, np.ascontiguousarray(num), np.array(flags, dtype=np.intp)
+
+    def one(self, record: Struct) -> tuple[NDArray[np.object_], NDArray[np.float32], int]:
+        """The same of one record that carries the contract's fields."""
+        flags, codes, cat = 0, [], []
+        for k, (name, code_of, words, known) in enumerate(self._words):
+            code = code_of(getattr(record, name))
+            codes.append(code)
+            cat.append(words[code])
+            if code >= known:
+                flags |= 1 << k
+        if (codes[self._make], codes[self._model]) not in self._pairs:
+            flags |= 1 << self._model
+        num = np.array([[getattr(record, name) for name in self._numbers]], dtype=np.float32)
+        flags |= self._unseen_numbers(num[0].tolist())
+        return np.array([cat], dtype=np.object_), num, flags
+
+    def _unseen_numbers(self, values: Sequence[float]) -> int:
+        flags = 0
+        for bit, (value, (least, most)) in enumerate(
+            zip(values, self._bounds, strict=True), start=len(self._words)
+        ):
+            # A comparison with NaN is false, so that a missing number counts as unseen.
+            if not least <= value <= most:
+                flags |= 1 << bit
+        return flags

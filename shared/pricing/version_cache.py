@@ -1,0 +1,32 @@
+"""Versions of the price model that are not in service any more: what one of them began, it finishes."""
+
+import asyncio
+
+from shared.lake.client import Lake
+from shared.pricing.loading import price_pricer
+from shared.pricing.pricer import Pricer
+from shared.registry.champion import UNREADABLE
+from shared.registry.shipped import PRICE
+from shared.registry.store import read_shipped, read_version
+from shared.service.errors import ModelUnusable, SettingsError, SinkUnavailable
+from shared.service.logs import log
+
+
+class FormerVersions:
+    """Loads them from the lake's registry, or, without a lake, from those shipped."""
+
+    def __init__(self, lake: Lake | None) -> None:
+        self._lake = lake
+
+    async def pricer(self, version: str) -> Pricer | None:
+        """What prices with `version`; None where it cannot be loaded any more."""
+        try:
+            files = (
+                read_shipped(version)
+                if self._lake is None
+                else await read_version(self._lake, version, PRICE)
+            )
+            return await asyncio.to_thread(price_pricer, files)
+        except (ModelUnusable, SinkUnavailable, SettingsError, *UNREADABLE) as error:
+            log.warning("former_version_not_loaded", version=version, reason=str(error))
+            return None

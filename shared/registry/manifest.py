@@ -1,0 +1,150 @@
+"""What the folder of a model version promises: the trainer writes it, whoever loads the model checks it.
+
+The graph takes `cat` string[N, len(inputs.cat)] and `num` float32[N, len(inputs.num)], columns in the order
+listed here, and gives `price`, `lower`, `upper`, each float32[N], in `currency`. A missing category is "",
+a missing number NaN; both, and what training never saw, are legal: the answer is finite, and to be flagged.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from shared.service.errors import ModelUnusable
+
+MANIFEST_FILE = "manifest.json"
+GRAPH_FILE = "model.onnx"
+TREES_FILE = "trees.npz"
+CARD_FILE = "card.md"
+CHAMPION_FILE = "champion.json"
+
+Parameter = str | int | float | bool
+
+
+def canonical(word: str) -> str:
+    """The one spelling by which categories are compared: without outer spaces, case folded."""
+    return word.strip().casefold()
+
+
+class CategoricalInput(msgspec.Struct, frozen=True):
+    """A column of `cat`; `categories` are canonical and those seen in training."""
+
+    name: str
+    categories: tuple[str, ...]
+
+
+class NumericInput(msgspec.Struct, frozen=True):
+    """A column of `num`; the range, ends included, is that seen in training."""
+
+    name: str
+    unit: str
+    minimum: float
+    maximum: float
+
+
+class Inputs(msgspec.Struct, frozen=True):
+    cat: tuple[CategoricalInput, ...]
+    num: tuple[NumericInput, ...]
+
+
+class Training(msgspec.Struct, frozen=True):
+    """Where the model comes from; `digest` is the SHA-256 of the data file."""
+
+    source: str
+    licence: str
+    digest: str
+    rows: int
+    calibration_rows: int
+    held_out_rows: int
+    seed: int
+    parameters: dict[str, Parameter]
+
+
+class Band(msgspec.Struct, frozen=True):
+    """One fifth of the held-out rows, by price from `minimum` to `maximum`."""
+
+    minimum: float
+    maximum: float
+    rows: int
+    coverage: float
+    mae: float
+    median_width: float
+
+
+class Blind(msgspec.Struct, frozen=True):
+    """The held-out rows once more, with the one input `name` withheld."""
+
+    name: str
+    coverage: float
+    mae: float
+    median_width: float
+
+
+class Metrics(msgspec.Struct, frozen=True):
+    """Measured with the graph itself on rows used neither to train nor to calibrate, or, where a set is too
+    small to hold any out (`held_out_rows` 0), by cross-validation; parity on every row.
+    """
+
+    r2: float
+    mae: float
+    mape: float
+    coverage: float
+    fifths_of_price: tuple[Band, ...]
+    fifths_of_predicted_price: tuple[Band, ...]
+    without_input: tuple[Blind, ...]
+    parity_max_relative_error: float
+
+
+class GoldenRow(msgspec.Struct, frozen=True):
+    """A made-up vehicle and what the graph must answer for it, within `GOLDEN_RELATIVE_TOLERANCE`."""
+
+    title: str
+    cat: tuple[str, ...]
+    num: tuple[float | None, ...]
+    price: float
+    lower: float
+    upper: float
+
+
+GOLDEN_RELATIVE_TOLERANCE = 1e-4
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`models_of_make` holds every (make, model) seen in training; `files` the SHA-256 of each other file."""
+
+    name: str
+    version: str
+    created_at: datetime
+    currency: str
+    coverage: float
+    inputs: Inputs
+    models_of_make: dict[str, tuple[str, ...]]
+    training: Training
+    metrics: Metrics
+    golden: tuple[GoldenRow, ...]
+    files: dict[str, str]
+
+
+class Champion(msgspec.Struct, frozen=True):
+    """The pointer to the version that is served."""
+
+    version: str
+
+
+def encode_manifest(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
+
+
+def decode_manifest(body: bytes) -> Manifest:
+    """Raises ModelUnusable where `body` is no manifest."""
+    try:
+        return msgspec.json.decode(body, type=Manifest)
+    except msgspec.MsgspecError as exc:
+        raise ModelUnusable(f"{MANIFEST_FILE}: {exc}") from exc
+
+
+def decode_champion(body: bytes) -> Champion:
+    """Raises ModelUnusable where `body` is no pointer."""
+    try:
+        return msgspec.json.decode(body, type=Champion)
+    except msgspec.MsgspecError as exc:
+        raise ModelUnusable(f"{CHAMPION_FILE}: {exc}") from exc

@@ -1,0 +1,48 @@
+"""A directory of data: one process of a kind at a time, and of a format that this program reads."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from shared.service.errors import NeedsAttention
+
+VERSION = "1"
+
+
+@contextmanager
+def occupied(directory: Path, holder: str) -> Iterator[None]:
+    """Hold `directory` for `holder` (`<holder>.lock`); the kernel lets go of it however the process ends.
+
+    Raises NeedsAttention where another such process has it, or where its format (`<holder>.version`) is
+    another one.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / f"{holder}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise NeedsAttention(
+            f"{directory} cannot be used ({error.strerror}): choose another with --data"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NeedsAttention(
+                f"{directory} is in use by another fleetprice {holder}: end it, or choose another with --data"
+            ) from None
+        _check_version(directory / f"{holder}.version")
+        yield
+    finally:
+        os.close(lock)
+
+
+def _check_version(path: Path) -> None:
+    if not path.exists():
+        path.write_text(f"{VERSION}\n")
+    elif (found := path.read_text().strip()) != VERSION:
+        raise NeedsAttention(
+            f"{path.parent} was written in version {found} of the format, this program reads {VERSION}: "
+            "choose another with --data"
+        )

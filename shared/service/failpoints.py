@@ -1,0 +1,60 @@
+"""Named points where a process may kill itself, so that tests can show what a crash there costs.
+
+Armed only by `FLEETPRICE_FAILPOINTS="ingest_renamed=7*3,hub_appended=50*3"`: at every 7th pass of the point
+SIGKILL, at most 3 times over all lives of the process, counted in the file `FLEETPRICE_FAILPOINTS_LOG`.
+Unarmed, a point costs one look into an empty dict.
+"""
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from shared.service.errors import SettingsError
+
+
+@dataclass(slots=True)
+class Failpoint:
+    """One armed point: kill at every `every`-th pass while `log` holds fewer than `times` lines of it."""
+
+    name: str
+    every: int
+    times: int
+    log: Path
+    passes: int = 0
+
+    def is_spent(self) -> bool:
+        kills = self.log.read_text().split() if self.log.exists() else []
+        return kills.count(self.name) >= self.times
+
+
+_armed: dict[str, Failpoint] = {}
+
+
+def arm(spec: str, log: Path) -> None:
+    """Arm the points of `spec` (`name=every*times,…`); raises SettingsError where it cannot be read."""
+    for part in filter(None, spec.split(",")):
+        name, _, counts = part.partition("=")
+        every, _, times = counts.partition("*")
+        if not (name and every.isdigit() and times.isdigit() and int(every)):
+            raise SettingsError(f"FLEETPRICE_FAILPOINTS: {part!r} is not NAME=EVERY*TIMES")
+        _armed[name] = Failpoint(name, int(every), int(times), log)
+
+
+def is_armed(name: str) -> bool:
+    """Whether this pass of the point is the one that kills (it is counted)."""
+    if not _armed or (point := _armed.get(name)) is None:
+        return False
+    point.passes += 1
+    return point.passes % point.every == 0 and not point.is_spent()
+
+
+def reach(name: str) -> None:
+    """Kill this process with SIGKILL where the point is armed and due."""
+    if is_armed(name):
+        point = _armed[name]
+        with point.log.open("a") as log:
+            log.write(f"{name}\n")
+            log.flush()
+            os.fsync(log.fileno())
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,39 @@
+"""What `--help` says of a service's settings: every variable with its default and unit."""
+
+import textwrap
+from enum import Enum
+from typing import Any
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from shared.service.settings import WorldSettings, variable_of
+
+_WIDTH = 100
+_INDENT = "      "
+
+
+def settings_help(kind: type[WorldSettings]) -> str:
+    """All settings of `kind`, the service's own first, as a paragraph of text."""
+    own = [name for name in kind.model_fields if name not in WorldSettings.model_fields]
+    world = [name for name in WorldSettings.model_fields if name in kind.model_fields]
+    lines = ["Settings (environment variables or a .env file; a flag wins over both):"]
+    for name in [*own, *world]:
+        field = kind.model_fields[name]
+        lines.append(f"  {variable_of(kind, name)} [{_default_of(field)}]")
+        lines += textwrap.wrap(
+            field.description or "", _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _default_of(field: FieldInfo) -> str:
+    default: Any = field.get_default(call_default_factory=True, validated_data={})
+    if default is PydanticUndefined:
+        return "required"
+    if isinstance(default, SecretStr):
+        return "the published development key" if default.get_secret_value() else "not set"
+    if isinstance(default, Enum):
+        return str(default.value)
+    return "not set" if default is None or default == "" else str(default)

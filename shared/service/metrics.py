@@ -1,0 +1,64 @@
+"""Health and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`, the same for every service."""
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from shared.service.errors import PortInUse
+
+
+def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
+    """Alive as soon as it answers; ready while `is_ready()`."""
+
+    async def healthz(_request: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_request: web.Request) -> web.Response:
+        ready = is_ready()
+        return web.json_response({"status": "ready" if ready else "not ready"}, status=200 if ready else 503)
+
+    async def metrics(_request: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
+
+
+def merged(texts: Mapping[str, str], label: str) -> bytes:
+    """Several processes' metrics as one page: each sample keeps whose it is under `label`."""
+    families: dict[str, Metric] = {}
+    for whose, text in texts.items():
+        for family in text_string_to_metric_families(text):
+            known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            known.samples += [one._replace(labels={**one.labels, label: whose}) for one in family.samples]
+    return generate_latest(_Families(list(families.values())))
+
+
+class _Families(CollectorRegistry):
+    def __init__(self, families: list[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    def collect(self) -> Iterator[Metric]:
+        return iter(self._families)
+
+
+@asynccontextmanager
+async def serve_app(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[int]:
+    """Serve `app`; yields the port it listens on. Raises PortInUse naming `setting`."""
+    # Compressed request bodies stay as they are: no handler takes them, and aiohttp drops the connection
+    # without an answer where one cannot be decompressed.
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise PortInUse(f"port {port} on {host} is in use: give {setting} another one") from error
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()

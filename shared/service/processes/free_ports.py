@@ -1,0 +1,48 @@
+"""Ports that listeners of this machine's own can have, and get back after a restart."""
+
+import random
+import socket
+from collections.abc import Set as AbstractSet
+from pathlib import Path
+
+from shared.service.errors import PortInUse
+
+_HOST = "127.0.0.1"
+_EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_USUAL_EPHEMERAL_START = 32_768
+_LEAST_PICKED = 15_000
+_ATTEMPTS = 200
+
+
+def free_port(taken: AbstractSet[int] = frozenset()) -> int:
+    """A free port below the range that the kernel gives to outgoing connections, not one of `taken`.
+
+    Inside that range a client that knocks while the emulator restarts can be given the very port it knocks
+    at, and then talks to itself: the emulator would not get its port back. Raises PortInUse where there is
+    none.
+    """
+    for _ in range(_ATTEMPTS):
+        port = random.randrange(_LEAST_PICKED, _ephemeral_start())  # noqa: S311 - no secret
+        if port not in taken and is_free(port):
+            return port
+    raise PortInUse("no free port found: choose them with --port-base")
+
+
+def _ephemeral_start() -> int:
+    if _EPHEMERAL_RANGE.exists():
+        start = int(_EPHEMERAL_RANGE.read_text().split()[0])
+        if start > _LEAST_PICKED:
+            return start
+    return _USUAL_EPHEMERAL_START
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is free
+        try:
+            probe.bind((_HOST, port))
+            probe.listen()
+        except OSError:
+            return False
+        return True

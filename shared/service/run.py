@@ -1,0 +1,86 @@
+"""How a service's process starts and ends: signals, event loop, parent's death, exit codes."""
+
+import asyncio
+import ctypes
+import gc
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import uvloop
+
+from shared.service import failpoints
+from shared.service.credentials import close_credential
+from shared.service.errors import NeedsAttention
+from shared.service.logs import log, set_up_logs
+from shared.service.settings import LOOPBACK, S, WorldSettings, read_settings
+
+EXIT_DONE, EXIT_FOUND_WRONG, EXIT_NEEDS_ATTENTION = 0, 1, 2
+_PR_SET_PDEATHSIG = 1
+_COLLECT_EVERY_OBJECTS = 20_000
+
+Service = Callable[[S, asyncio.Event], Awaitable[int | None]]
+
+
+def run_service(kind: type[S], overrides: Mapping[str, Any] | None, service: Service[S]) -> int:
+    """Run `service(settings, stop)` to its end and return the exit code; SIGTERM and SIGINT set `stop`.
+
+    The settings are of `kind`, with `overrides` over the environment. The service drains and returns once
+    `stop` is set. NeedsAttention becomes one line on stderr and exit code 2; any other exception is a bug or
+    a lost sink: it is logged and the process ends with code 1.
+    """
+    try:
+        settings = read_settings(kind, overrides)
+    except NeedsAttention as error:
+        return _say_and_refuse(error)
+    set_up_logs(settings, kind.service.lower())
+    try:
+        _arm_failpoints(settings)
+        _end_with_parent(settings.parent_pid)
+        return uvloop.run(_until_stopped(partial(service, settings))) or EXIT_DONE
+    except NeedsAttention as error:
+        return _say_and_refuse(error)
+    except Exception:  # noqa: BLE001 - the process's edge: logged, and the exit code says so
+        log.exception("service_failed")
+        return EXIT_FOUND_WRONG
+
+
+def _say_and_refuse(error: NeedsAttention) -> int:
+    print(f"fleetprice: {error}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
+    return EXIT_NEEDS_ATTENTION
+
+
+async def _until_stopped(service: Callable[[asyncio.Event], Awaitable[int | None]]) -> int | None:
+    # What was imported lives to the end: the collector need not walk it again, nor run every 700 objects.
+    gc.freeze()
+    gc.set_threshold(_COLLECT_EVERY_OBJECTS)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        return await service(stop)
+    finally:
+        await close_credential()
+
+
+def _arm_failpoints(settings: WorldSettings) -> None:
+    if not settings.failpoints:
+        return
+    world = settings.event_hubs.get_secret_value()
+    if world and not any(host in world for host in LOOPBACK):
+        raise NeedsAttention("FLEETPRICE_FAILPOINTS is for tests on loopback alone")
+    failpoints.arm(settings.failpoints, settings.failpoints_log)
+
+
+def _end_with_parent(parent_pid: int) -> None:
+    """Have the kernel kill this process when its parent dies, a kill -9 of it included (prctl(2))."""
+    if not parent_pid:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        sys.exit(EXIT_FOUND_WRONG)

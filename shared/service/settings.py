@@ -1,0 +1,181 @@
+"""Settings: `FLEETPRICE_…` variables or a `.env` file, read once into one frozen object per service.
+
+pydantic-settings ignores a misspelt variable; `read_settings` refuses to start on one.
+A service's own settings subclass `WorldSettings` with `env_prefix="FLEETPRICE_<SERVICE>_"`.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.service.errors import SettingsError
+
+PREFIX = "FLEETPRICE_"
+# A variable with another service's prefix is that service's business; any other unknown one is a mistake.
+SERVICES = (
+    "SIMULATOR",
+    "INGEST",
+    "SCORER",
+    "TRAINER",
+    "EMULATOR",
+    "CONSOLE",
+    "UP",
+    "VERIFY",
+    "TAIL",
+    "DEAD_LETTERS",
+    "BENCH",
+    "CHAOS",
+    "COMPACTION",
+)
+
+DEVELOPMENT_KEYS = (
+    "SAS_KEY_VALUE",
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/",
+)
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class WorldSettings(BaseSettings):
+    """What names a world: the same for every service."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_file=".env")
+    service: ClassVar[str] = ""
+
+    event_hubs: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=f"{PREFIX}EVENT_HUBS",
+        description="Event Hubs: a connection string, or a namespace (DefaultAzureCredential signs in)",
+    )
+    storage: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=f"{PREFIX}STORAGE",
+        description="The lake's account: a connection string, or its blob URL (DefaultAzureCredential)",
+    )
+    checkpoints: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=f"{PREFIX}CHECKPOINTS",
+        description="Where checkpoints live, if elsewhere than in the lake's account",
+    )
+    file_system: str = Field(
+        "lake", validation_alias=f"{PREFIX}FILE_SYSTEM", description="The lake's file system"
+    )
+    checkpoint_container: str = Field(
+        "checkpoints",
+        validation_alias=f"{PREFIX}CHECKPOINT_CONTAINER",
+        description="Container of checkpoints and partition ownership",
+    )
+    telemetry_hub: str = Field(
+        "telemetry", validation_alias=f"{PREFIX}TELEMETRY_HUB", description="The hub of readings"
+    )
+    predictions_hub: str = Field(
+        "predictions", validation_alias=f"{PREFIX}PREDICTIONS_HUB", description="The hub of predictions"
+    )
+    balancing_interval_s: float = Field(
+        10.0,
+        gt=0,
+        validation_alias=f"{PREFIX}BALANCING_INTERVAL_S",
+        description="How often partitions are balanced between processes, seconds",
+    )
+    ownership_expiry_s: float = Field(
+        60.0,
+        gt=0,
+        validation_alias=f"{PREFIX}OWNERSHIP_EXPIRY_S",
+        description="After how long a silent owner loses its partitions, seconds",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", validation_alias=f"{PREFIX}LOG_LEVEL", description="Least level logged"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto",
+        validation_alias=f"{PREFIX}LOG_FORMAT",
+        description="JSON lines, or text for people; auto: text on a terminal",
+    )
+    failpoints: str = Field(
+        "",
+        validation_alias=f"{PREFIX}FAILPOINTS",
+        description="For tests, on loopback alone: NAME=EVERY*TIMES,… kills the process there",
+    )
+    failpoints_log: Path = Field(
+        Path("failpoints.log"),
+        validation_alias=f"{PREFIX}FAILPOINTS_LOG",
+        description="Where failpoints count their kills",
+    )
+    parent_pid: int = Field(
+        0,
+        ge=0,
+        validation_alias=f"{PREFIX}PARENT_PID",
+        description="End when this process ends (set by `fleetprice up` for its children)",
+    )
+
+    def event_hubs_or_refuse(self) -> str:
+        """The Event Hubs world; raises SettingsError where none is named."""
+        return self._named("event_hubs", "EVENT_HUBS")
+
+    def storage_or_refuse(self) -> str:
+        """The lake's account; raises SettingsError where none is named."""
+        return self._named("storage", "STORAGE")
+
+    def checkpoints_or_storage(self) -> str:
+        """Where checkpoints live."""
+        return self.checkpoints.get_secret_value() or self.storage_or_refuse()
+
+    def _named(self, field: str, variable: str) -> str:
+        value: str = getattr(self, field).get_secret_value()
+        if not value:
+            raise SettingsError(f"{PREFIX}{variable} is not set: name a connection string or a namespace")
+        if any(key in value for key in DEVELOPMENT_KEYS) and not any(host in value for host in LOOPBACK):
+            raise SettingsError(f"{PREFIX}{variable} uses the well-known development key beyond loopback")
+        return value
+
+
+S = TypeVar("S", bound=WorldSettings)
+
+
+def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> S:
+    """Settings of `kind` from the environment and `.env`; `overrides` (flags that were given) win.
+
+    Raises SettingsError, in one line, for a misspelt variable or a value out of bounds.
+    """
+    given = {**_env_file(), **{k: v for k, v in os.environ.items() if k.upper().startswith(PREFIX)}}
+    _refuse_misspelt(kind, given)
+    values = {k: v for k, v in (overrides or {}).items() if v is not None}
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SettingsError(f"{variable_of(kind, place)}: {first['msg']}") from error
+
+
+def variable_of(kind: type[WorldSettings], field: str) -> str:
+    """The environment variable that sets a field: its alias, or its name under the service's prefix."""
+    info = kind.model_fields.get(field)
+    if info is None:
+        return field
+    return str(info.validation_alias or f"{PREFIX}{kind.service}_{field}".upper())
+
+
+def environment_of(kind: type[WorldSettings], values: Mapping[str, Any]) -> dict[str, str]:
+    """The variables that give a child process these values of `kind`'s fields."""
+    return {variable_of(kind, field): str(value) for field, value in values.items() if value is not None}
+
+
+def _env_file() -> dict[str, str | None]:
+    return {k: v for k, v in dotenv_values(".env").items() if k.upper().startswith(PREFIX)}
+
+
+def _refuse_misspelt(kind: type[WorldSettings], given: Mapping[str, object]) -> None:
+    known = {variable_of(kind, name) for name in kind.model_fields}
+    others = tuple(f"{PREFIX}{service}_" for service in SERVICES if service != kind.service)
+    for name in given:
+        if name.upper() in known or name.upper().startswith(others):
+            continue
+        close = difflib.get_close_matches(name.upper(), known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise SettingsError(f"{name} is not a setting{hint} (--help shows every one)")

@@ -1,0 +1,146 @@
+"""The sink is the checkpoint: an unmodified EventProcessor resumes from where the sink says."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Any, cast
+
+from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
+
+from shared.service.credentials import process_credential
+from shared.service.settings import WorldSettings
+
+# Partition ids → the last sequence number that the sink holds; one left out starts at the oldest event.
+ResumePoints = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
+
+# The SDK's own back-off begins at 15 s: an owner whose claim met one refusal would lose its partitions.
+_RETRIES: dict[str, Any] = {
+    "initial_backoff": 0.5,
+    "increment_base": 1,
+    "random_jitter_range": 0.5,
+    "retry_total": 3,
+    "connection_timeout": 5,
+    "read_timeout": 10,
+}
+
+
+class ResumingCheckpointStore(BlobCheckpointStore):
+    """Ownership and checkpoints in blobs, as people and KEDA read them; start positions from the sink.
+
+    A checkpoint's offset beats the processor's `starting_position`, and an int in its place becomes a filter
+    on the sequence number [azure-eventhub 5.15.1, `event_position_selector`]. What `resume` raises reaches
+    the processor's `on_error` with no partition, and the claim is tried again at the next balancing.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.resume: ResumePoints | None = None
+        self._owned: tuple[str, ...] = ()
+        self._place = ("", "", "")
+        self._held: dict[str, dict[str, Any]] = {}
+        self._claiming = asyncio.Lock()
+        self._is_released = asyncio.Event()
+        self._is_released.set()
+
+    async def claim_ownership(
+        self, ownership_list: Iterable[dict[str, Any]], **options: Any
+    ) -> Iterable[dict[str, Any]]:
+        """Claim, or release, as the SDK does, noting what was won and what was given back.
+
+        One at a time, each to its end whatever becomes of the caller: of a claim that was cut short nobody
+        would know the outcome, and what it won or renewed could not be given back.
+        """
+        return await asyncio.shield(asyncio.create_task(self._claim(list(ownership_list), options)))
+
+    async def _claim(
+        self, ownerships: Sequence[dict[str, Any]], options: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        async with self._claiming:
+            claimed = list(await super().claim_ownership(ownerships, **options))
+            won = {claim["partition_id"]: claim for claim in claimed if claim["owner_id"]}
+            if won:  # a release, alone in its list, must not make a claim under way look empty
+                self._owned = tuple(won)
+                self._held = won
+                self._is_released.clear()
+            for claim in claimed:
+                if not claim["owner_id"]:
+                    self._held.pop(claim["partition_id"], None)
+            if not self._held:
+                self._is_released.set()
+            return claimed
+
+    async def release(self) -> None:
+        """Give back what is still held, once no receiving claims any more.
+
+        The SDK gives back the partitions that it has links of, each as of the last claim that it has seen the
+        end of: not those that were won or renewed while it was told to stop.
+        """
+        async with self._claiming:
+            held = [{**claim, "owner_id": ""} for claim in self._held.values()]
+        if held:
+            await self.claim_ownership(held)
+
+    async def released(self) -> None:
+        """Returns once every partition that was won is given back."""
+        await self._is_released.wait()
+
+    async def hints(self) -> dict[str, int]:
+        """Sequence numbers in the checkpoint blobs by partition; for `resume`, where the sink is empty."""
+        checkpoints = await super().list_checkpoints(*self._place)
+        return {one["partition_id"]: one["sequence_number"] for one in checkpoints}
+
+    async def list_checkpoints(
+        self, fully_qualified_namespace: str, eventhub_name: str, consumer_group: str, **options: Any
+    ) -> Iterable[dict[str, Any]]:
+        """Start positions of the partitions last claimed; the blobs are a hint and are not asked."""
+        if self.resume is None:
+            return list(
+                await super().list_checkpoints(
+                    fully_qualified_namespace, eventhub_name, consumer_group, **options
+                )
+            )
+        self._place = (fully_qualified_namespace, eventhub_name, consumer_group)
+        points = await self.resume(self._owned)
+        return [
+            {
+                "fully_qualified_namespace": fully_qualified_namespace,
+                "eventhub_name": eventhub_name,
+                "consumer_group": consumer_group,
+                "partition_id": partition_id,
+                "sequence_number": last,
+                "offset": last,
+            }
+            for partition_id, last in points.items()
+        ]
+
+    async def update_checkpoint(self, checkpoint: dict[str, Any], **options: Any) -> None:
+        """Write a checkpoint unless one as far or farther stands there: a stale owner cannot move it back."""
+        name = "{fully_qualified_namespace}/{eventhub_name}/{consumer_group}/checkpoint/{partition_id}"
+        try:
+            known = await self._get_blob_client(name.format_map(checkpoint).lower()).get_blob_properties()
+        except ResourceNotFoundError:
+            await super().update_checkpoint(checkpoint, **options)
+            return
+        if int(known.metadata.get("sequencenumber", -1)) < checkpoint["sequence_number"]:
+            with suppress(ResourceModifiedError):  # another owner's came in between, which knows as much
+                await super().update_checkpoint(checkpoint, if_match=known.etag, **options)
+
+    async def replace_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write a checkpoint, whatever stands there."""
+        await super().update_checkpoint(checkpoint)
+
+
+def checkpoint_store(settings: WorldSettings, resume: ResumePoints | None = None) -> ResumingCheckpointStore:
+    """The store that the settings name; an async context manager."""
+    world = settings.checkpoints_or_storage()
+    container = settings.checkpoint_container
+    if "AccountName=" in world:
+        store = cast(
+            "ResumingCheckpointStore",
+            ResumingCheckpointStore.from_connection_string(world, container, **_RETRIES),
+        )
+    else:
+        store = ResumingCheckpointStore(world, container, credential=process_credential(), **_RETRIES)
+    store.resume = resume
+    return store

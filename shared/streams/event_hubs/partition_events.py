@@ -1,0 +1,165 @@
+"""Every event of one partition, in sequence, through the SDK's own receive loop."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
+from azure.eventhub.exceptions import EventHubError
+
+from shared.service.errors import SinkUnavailable
+from shared.streams.event_hubs.clients import PREFETCH, sequence_of
+from shared.streams.sequence_tracker import Contiguity, Step
+
+
+@dataclass(frozen=True, slots=True)
+class AtOffset:
+    """The event that stands at an offset, and those after it."""
+
+    offset: str
+
+
+Position = int | str | datetime | AtOffset
+
+_QUEUED_BATCHES = 4
+_MAX_FAILURES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events that the hub's retention took before they were read."""
+
+    first: int
+    count: int
+
+
+# Receive loops that are ending: a client takes no second one of the same partition before that.
+_closing: dict[tuple[EventHubConsumerClient, str], asyncio.Task[None]] = {}
+
+
+class _Skipped(Exception):
+    """The link skipped events; it is reopened at the expected one."""
+
+
+async def partition_events(
+    client: EventHubConsumerClient,
+    partition_id: str,
+    after: Position = -1,
+    until: int | None = None,
+) -> AsyncIterator[list[EventData] | Gap]:
+    """Lists of events from a position on; for ever, or through `until`.
+
+    `after` is a sequence number, an offset (text), an instant, or the offset of the first event itself.
+    A skip closes the link and reopens it at the expected event; a second one in the same place is a gap of
+    the hub's own and is yielded as such. Raises SinkUnavailable after several failures without progress.
+    """
+    contiguity = Contiguity(after + 1 if isinstance(after, int) else 0)
+    start = after  # an offset or instant until the first event tells its sequence number
+    failures = 0
+    is_skip_confirmed = False
+    while until is None or contiguity.next_expected <= until:
+        expected = contiguity.next_expected
+        try:
+            async with aclosing(_received(client, partition_id, start)) as received:
+                async for events in received:
+                    first = sequence_of(events[0])
+                    if not isinstance(start, int):
+                        contiguity.jump(first)
+                    if first > contiguity.next_expected and is_skip_confirmed:
+                        yield Gap(contiguity.next_expected, contiguity.jump(first))
+                    is_skip_confirmed = False
+                    fresh = _fresh(events, contiguity)
+                    start = contiguity.next_expected - 1
+                    if fresh:
+                        failures = 0
+                        yield fresh
+                    if until is not None and contiguity.next_expected > until:
+                        return
+        except _Skipped:
+            is_skip_confirmed = contiguity.next_expected == expected
+        except (EventHubError, OSError) as error:
+            failures += 1
+            await _back_off(partition_id, failures, error)
+
+
+async def _back_off(partition_id: str, failures: int, error: Exception) -> None:
+    if failures > _MAX_FAILURES:
+        raise SinkUnavailable(f"partition {partition_id} cannot be read: {error}") from error
+    await asyncio.sleep(0.1 * 2**failures)
+
+
+def _fresh(events: list[EventData], contiguity: Contiguity) -> list[EventData]:
+    fresh = []
+    for event in events:
+        match contiguity.judge(sequence_of(event)):
+            case Step.NEXT:
+                fresh.append(event)
+            case Step.SKIP:
+                if fresh:
+                    return fresh  # what came before the skip counts; the next batch meets the skip again
+                raise _Skipped
+            case Step.SEEN:
+                pass
+    return fresh
+
+
+async def _received(
+    client: EventHubConsumerClient, partition_id: str, after: Position
+) -> AsyncGenerator[list[EventData], None]:
+    """What the SDK delivers; ends with the link's error."""
+    link = (client, partition_id)
+    if link in _closing:
+        await asyncio.wait([_closing[link]])
+    queue: asyncio.Queue[list[EventData] | Exception] = asyncio.Queue(_QUEUED_BATCHES)
+
+    async def on_batch(_context: PartitionContext, events: list[EventData]) -> None:
+        if events:
+            await queue.put(events)
+
+    async def on_error(_context: PartitionContext | None, error: Exception) -> None:
+        await queue.put(error)
+
+    receiving = asyncio.create_task(
+        client.receive_batch(
+            on_batch,
+            on_error=on_error,
+            partition_id=partition_id,
+            starting_position=_starting_position(after),
+            starting_position_inclusive=isinstance(after, AtOffset),
+            prefetch=PREFETCH,
+        )
+    )
+    receiving.add_done_callback(lambda task: _report_end(task, queue))
+    try:
+        while True:
+            item = await queue.get()
+            if isinstance(item, Exception):
+                raise item
+            yield item
+    finally:
+        # Cancelling closes the link at once; the SDK's loop then sleeps for a second, which nobody awaits.
+        receiving.cancel()
+        _closing[link] = receiving
+        receiving.add_done_callback(lambda task: _forget(link, task))
+
+
+def _starting_position(after: Position) -> int | str | datetime:
+    if isinstance(after, AtOffset):
+        return after.offset
+    return "-1" if after == -1 else after
+
+
+def _forget(link: tuple[EventHubConsumerClient, str], task: asyncio.Task[None]) -> None:
+    if _closing.get(link) is task:
+        del _closing[link]
+
+
+def _report_end(task: asyncio.Task[None], queue: asyncio.Queue[list[EventData] | Exception]) -> None:
+    """A receive loop that ends by itself must not leave its reader waiting."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, Exception):
+        with suppress(asyncio.QueueFull):
+            queue.put_nowait(error)

@@ -1,0 +1,135 @@
+"""One send in flight to one partition; an answer that was lost is looked for before anything is sent again.
+
+Azure Event Hubs has no idempotent producer and the SDK's own retry resends blindly. So retries are ours:
+after a failure the link is closed, the partition's tail is read from the position noted before the send, and
+only what is not there is sent again. On Azure a delayed original can still land after the look; readers tell
+doubles apart (predictions by watermark, readings by key).
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from types import TracebackType
+from typing import Self
+
+from azure.eventhub import EventData
+from azure.eventhub.aio import EventHubConsumerClient
+from azure.eventhub.exceptions import AuthenticationError, EventHubError
+
+from shared.service.errors import SettingsError, SinkUnavailable
+from shared.service.logs import log
+from shared.service.settings import WorldSettings
+from shared.streams.event_hubs.clients import SingleSendProducerClient, consumer_client, producer_client
+from shared.streams.event_hubs.partition_events import Gap, partition_events
+
+_MAX_ATTEMPTS = 12
+_FIRST_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 8.0
+_TRANSIENT = (EventHubError, OSError, TimeoutError)
+
+Identify = Callable[[EventData], Hashable]
+
+
+class PartitionSender:
+    """Sends to one partition; `identify` names an event by its content, the same before and after the hub."""
+
+    def __init__(self, settings: WorldSettings, hub: str, partition_id: str, identify: Identify) -> None:
+        self._settings = settings
+        self._hub = hub
+        self._partition_id = partition_id
+        self._identify = identify
+        self._producer: SingleSendProducerClient | None = None
+        self.position = -1
+
+    async def __aenter__(self) -> Self:
+        await self._retried(self._open, "opened")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def send(self, events: Sequence[EventData]) -> None:
+        """Have every event in the partition once, in order; raises SinkUnavailable after bounded retries.
+
+        `position` is then a sequence number at or below that of the last event sent.
+        """
+        pending = list(events)
+
+        async def send_pending() -> None:
+            nonlocal pending
+            if self._producer is None:
+                pending = await self.missing(pending)
+            await self._send_once(pending)
+            pending = []
+
+        await self._retried(send_pending, "sent")
+        self.position += len(events)
+
+    async def missing(self, events: Sequence[EventData]) -> list[EventData]:
+        """Those of `events` that are not in the partition after `position`."""
+        client = consumer_client(self._settings, self._hub, "$Default")
+        async with client:
+            last = await self._last_sequence(client)
+            found: set[Hashable] = set()
+            async for batch in partition_events(client, self._partition_id, self.position, last):
+                if not isinstance(batch, Gap):
+                    found.update(map(self._identify, batch))
+        return [event for event in events if self._identify(event) not in found]
+
+    async def _send_once(self, events: Sequence[EventData]) -> None:
+        producer = self._opened()
+        if len(events) == 1:
+            # A batch would encode it twice, once to know its size: half of what a large event costs.
+            await producer.send_event(events[0], partition_id=self._partition_id)
+            return
+        batch = await producer.create_batch(partition_id=self._partition_id)
+        for event in events:
+            try:
+                batch.add(event)
+            except ValueError:
+                if not len(batch):
+                    raise
+                await producer.send_batch(batch)
+                batch = await producer.create_batch(partition_id=self._partition_id)
+                batch.add(event)
+        if len(batch):
+            await producer.send_batch(batch)
+
+    async def _retried(self, attempt: Callable[[], Awaitable[None]], what: str) -> None:
+        for tried in range(1, _MAX_ATTEMPTS + 1):
+            try:
+                await attempt()
+            except AuthenticationError as error:
+                raise SettingsError(f"hub {self._hub} refused our credentials: {error}") from error
+            except (*_TRANSIENT, SinkUnavailable) as error:
+                await self._close()
+                if tried == _MAX_ATTEMPTS:
+                    place = f"hub {self._hub}, partition {self._partition_id}"
+                    raise SinkUnavailable(f"{place}: nothing {what} in {tried} attempts: {error}") from error
+                log.warning(
+                    "send_failed", hub=self._hub, partition=self._partition_id, tried=tried, error=str(error)
+                )
+                backoff_s = min(_MAX_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (tried - 1))
+                await asyncio.sleep(backoff_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
+            else:
+                return
+
+    async def _open(self) -> None:
+        producer = self._opened()
+        await producer.open_partition(self._partition_id)
+        self.position = await self._last_sequence(producer)
+
+    async def _last_sequence(self, client: SingleSendProducerClient | EventHubConsumerClient) -> int:
+        properties = await client.get_partition_properties(self._partition_id)
+        return int(properties["last_enqueued_sequence_number"])
+
+    def _opened(self) -> SingleSendProducerClient:
+        if self._producer is None:
+            self._producer = producer_client(self._settings, self._hub)
+        return self._producer
+
+    async def _close(self) -> None:
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.close()

@@ -1,0 +1,108 @@
+"""What `list` and `show` tell of dead letters."""
+
+import json
+
+import pytest
+
+from shared.lake.slots.slot import Lane
+from shared.service.errors import NeedsAttention
+from tests.integration.cli.dead_letters.conftest import BAD, HOUR
+
+
+async def listed(desk, capsys, **values):
+    """The ids that `list` tells."""
+    capsys.readouterr()
+    assert await desk.run("list", as_json=True, **values) == 0
+    return [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()]
+
+
+async def test_only_letters_that_a_committed_file_names_count(desk, capsys):
+    """What a broken-off commit left behind, beside its slot or without any, is no dead letter."""
+    letters = await desk.lake.read(await desk.land((0, 0, BAD), (1, 2, BAD), attempt="a"))
+    for first, attempt in ((0, "b"), (9, "c")):
+        await desk.lake.write(Lane("telemetry", 0).dead_letters(first, attempt), letters)
+    await desk.lake.write("dead-letters/telemetry/notes.txt", b"mine")
+    assert await listed(desk, capsys) == ["0:0:0", "0:1:2"]
+
+
+async def test_letters_are_found_where_the_hubs_clock_went_back(desk, capsys):
+    """Their file then stands in a later folder than the hour in which they came."""
+    await desk.land((0, 0, BAD), hour=HOUR + 30)
+    assert await listed(desk, capsys) == ["0:0:0"]
+
+
+async def test_letters_are_chosen(desk, capsys):
+    """By partition, reason, time and id, each alone and together, in order of partition and sequence."""
+    await desk.land((3, 0, BAD, "malformed: x"), (4, 0, BAD), first=3, lane=Lane("telemetry", 1))
+    await desk.land((0, 0, BAD), (1, 0, BAD, "no record in the body"))
+    await desk.land((2, 0, BAD), (2, 5, BAD), first=2)
+    every = ["0:0:0", "0:1:0", "0:2:0", "0:2:5", "1:3:0", "1:4:0"]
+    assert await listed(desk, capsys) == every
+    assert await listed(desk, capsys, partition=1) == every[4:]
+    assert await listed(desk, capsys, reason="invalid") == ["0:0:0", "0:2:0", "0:2:5", "1:4:0"]
+    assert await listed(desk, capsys, reason="empty") == ["0:1:0"]
+    assert await listed(desk, capsys, since="2026-03-01T12:00:00.000002Z") == every[2:]
+    assert await listed(desk, capsys, ids="0:2") == ["0:2:0", "0:2:5"]
+    assert await listed(desk, capsys, ids="1:4:0,0:2:5") == ["0:2:5", "1:4:0"]
+    assert await listed(desk, capsys, ids="0:9,2:0") == []
+
+
+async def test_letters_of_a_re_created_hub_are_told_apart(desk, capsys):
+    """The same partition and sequence of the hub's second life is another letter."""
+    await desk.land((0, 0, BAD))
+    await desk.land((0, 0, BAD), lane=Lane("telemetry", 0, 2))
+    assert await listed(desk, capsys) == ["0:0:0", "0-g2:0:0"]
+    assert await listed(desk, capsys, ids="0-g2:0") == ["0-g2:0:0"]
+
+
+async def test_people_read_a_table(desk, capsys):
+    """One line a letter, with its reason last; what a sender wrote cannot steer the terminal."""
+    await desk.land((0, 0, BAD, "malformed: \x1b[31mred"))
+    await desk.run("list")
+    heading, row = capsys.readouterr().out.splitlines()
+    assert heading.split()[:4] == ["ID", "ENQUEUED", "SIZE", "REPLAYED"]
+    assert row.startswith("0:0:0 ")
+    assert row.endswith("malformed: \ufffd[31mred")
+
+
+async def test_a_letter_is_shown(desk, capsysbinary):
+    """As text where it is text, in hexadecimal where not, and byte for byte."""
+    await desk.land((0, 0, BAD), (1, 0, b"\xff\xfe\x00x"))
+    await desk.run("show", ids="0:0")
+    assert BAD in capsysbinary.readouterr().out
+    await desk.run("show", ids="0:1")
+    assert b"ff fe 00 78" in capsysbinary.readouterr().out
+    await desk.run("show", ids="0:1:0", raw=True)
+    assert capsysbinary.readouterr().out == b"\xff\xfe\x00x"
+    await desk.run("show", as_json=True)
+    text, binary = map(json.loads, capsysbinary.readouterr().out.splitlines())
+    assert (text["text"], binary["body"]) == (BAD.decode(), "//4AeA==")
+
+
+async def test_a_letter_that_is_not_there(desk, capsys):
+    """Asking for one says so, and the exit code too."""
+    assert await desk.run("show", ids="0:7") == 1
+    assert "there is no such dead letter" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"ids": "7"}, "PARTITION:SEQUENCE"),
+        ({"reason": "bad"}, "named-by-operator"),
+        ({"since": "noon"}, "RFC 3339"),
+        ({"stream": "nowhere"}, "telemetry, predictions"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused(desk, values, named):
+    """The message says what there is instead."""
+    with pytest.raises(NeedsAttention, match=named):
+        await desk.run("list", **values)
+
+
+async def test_letters_that_cannot_be_read_are_named(desk):
+    """A dead-letter file that somebody spoilt stops the command, with its path."""
+    path = await desk.land((0, 0, BAD))
+    await desk.lake.write(path, b"{not json\n")
+    with pytest.raises(NeedsAttention, match=path):
+        await desk.run("list")

@@ -1,0 +1,198 @@
+"""Replayed once: whatever is refused, lost, raced or silent in between."""
+
+import asyncio
+import json
+
+import pytest
+
+from services.cli.dead_letters.replay_log import ReplayLog
+from services.emulator.event_hubs.faults import Fault
+from services.emulator.storage.faults import Fault as StorageFault
+from shared.lake.slots.slot import Lane
+from shared.service.errors import NeedsAttention
+from tests.integration.cli.dead_letters.conftest import BAD, GOOD, JSON, body
+
+
+@pytest.fixture
+async def landed(desk):
+    """Three dead letters of partition 0; the last of them was named by an operator and is good as it is."""
+    await desk.land((0, 0, BAD), (1, 2, BAD), (4, 0, GOOD, "named by operator"))
+    return desk
+
+
+@pytest.fixture
+def mended(tmp_path):
+    """A file with what is to be sent in the stead of these."""
+
+    def write(*letters):
+        path = tmp_path / "letters.ndjson"
+        lines = ({"id": one, "content_type": JSON, "text": text.decode()} for one, text in letters)
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    return write
+
+
+def outcome(capsys):
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+async def test_mended_letters_are_replayed_once(landed, mended, capsys):
+    """To the partition they came from, each naming its dead letter; the second time nothing happens."""
+    path = mended(("0:0:0", GOOD), ("0:1:2", body(2)))
+    assert await landed.run("replay", letters=path) == 0
+    assert await landed.run("replay", letters=path) == 0
+    assert capsys.readouterr().out == "2 replayed\n0 replayed, 2 had been before\n"
+    assert await landed.sent() == [(landed.id(0), JSON, GOOD), (landed.id(1, 2), JSON, body(2))]
+
+
+async def test_show_writes_what_replay_takes(landed, tmp_path, capsys):
+    """`show --json` into a file, an edit, `replay --from` it."""
+    await landed.run("show", reason="invalid", as_json=True)
+    path = tmp_path / "letters.ndjson"
+    path.write_text(capsys.readouterr().out.replace('\\"fast\\"', "50.0"))
+    assert await landed.run("replay", letters=path, as_json=True) == 0
+    assert outcome(capsys)["replayed"] == 2
+    assert [sent for _, _, sent in await landed.sent()] == [GOOD, GOOD]
+
+
+async def test_what_would_be_a_dead_letter_again_is_refused(landed, capsys):
+    """By the contract's own decoder, letter by letter, with the reason; --force sends it all the same."""
+    assert await landed.run("replay", everything=True, as_json=True) == 1
+    assert await landed.sent() == [(landed.id(4), JSON, GOOD)]
+    said = capsys.readouterr()
+    assert json.loads(said.out) == {
+        "dry_run": False,
+        "replayed": 1,
+        "replayed_before": 0,
+        "refused": 2,
+        "unknown": 0,
+    }
+    assert "0:1:2: line 0 would be a dead letter again: invalid" in said.err
+    assert await landed.run("replay", ids="0:1", force=True) == 0
+    assert (await landed.sent())[1:] == [(landed.id(1, 2), JSON, BAD)]
+
+
+async def test_one_letter_gets_another_body(landed, tmp_path, capsys):
+    """--body FILE with the one id; more than one is refused."""
+    path = tmp_path / "body.json"
+    path.write_bytes(GOOD)
+    assert await landed.run("replay", ids="0:1", body=path) == 0
+    assert await landed.sent() == [(landed.id(1, 2), JSON, GOOD)]
+    with pytest.raises(NeedsAttention, match="--body is for one"):
+        await landed.run("replay", ids="0:0,0:1", body=path)
+    with pytest.raises(NeedsAttention, match="names 0"):
+        await landed.run("replay", ids="0:9", body=path)
+
+
+async def test_a_dry_run_sends_nothing(landed, capsys):
+    """It says what would be sent, and leaves no trace."""
+    assert await landed.run("replay", ids="0:4", dry_run=True) == 0
+    assert capsys.readouterr().out == "1 would be replayed\n"
+    assert await landed.sent() == []
+    assert await landed.run("replay", ids="0:4") == 0
+    await landed.run("replay", ids="0:4", dry_run=True)
+    assert capsys.readouterr().out.endswith("0 would be replayed, 1 had been before\n")
+
+
+async def test_a_letter_that_is_not_there_is_told(landed, capsys):
+    """What there is of the ids is replayed, what there is not is named."""
+    assert await landed.run("replay", ids="0:4,0:7:1") == 1
+    assert "0:7:1: there is no such dead letter" in capsys.readouterr().err
+    assert len(await landed.sent()) == 1
+
+
+async def test_without_a_choice_nothing_is_replayed(landed):
+    """Replaying everything has to be said."""
+    with pytest.raises(NeedsAttention, match="--all"):
+        await landed.run("replay")
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ({"id": "0:0:0"}, "either text or body"),
+        ({"id": "0:0:0", "body": "?"}, "no base64"),
+        ({"id": "0:0", "text": ""}, "which line"),
+        ({"id": "0:0:0", "text": "", "stream": "predictions"}, "--stream predictions"),
+        ({"text": ""}, "line 1"),
+    ],
+)
+async def test_a_file_that_makes_no_sense_is_refused(landed, tmp_path, line, named):
+    """Nothing is sent, and the line is named."""
+    path = tmp_path / "letters.ndjson"
+    path.write_text(json.dumps(line))
+    with pytest.raises(NeedsAttention, match=named):
+        await landed.run("replay", letters=path)
+
+
+async def test_list_tells_what_was_replayed(landed, capsys):
+    """A letter once replayed says so."""
+    await landed.run("replay", ids="0:4")
+    capsys.readouterr()
+    await landed.run("list", as_json=True)
+    states = {one["id"]: one["replayed"] for one in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert states == {"0:0:0": "no", "0:1:2": "no", "0:4:0": "yes"}
+
+
+async def test_two_operators_at_once_send_once(landed, mended, capsys):
+    """Both mean the same letters: the lake lets one through, the other counts them as replayed before."""
+    path = mended(("0:0:0", GOOD), ("0:1:2", body(2)))
+    await asyncio.gather(*(landed.run("replay", letters=path, as_json=True) for _ in range(3)))
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(one["replayed"] for one in said) == [0, 0, 2]
+    assert len(await landed.sent()) == 2
+
+
+async def test_lost_answers_double_nothing(landed, mended):
+    """The hub's answers are lost, and the lake's to each rename: every letter is there once all the same."""
+    landed.world.hub.faults.inject(Fault("lose_answer", hub="telemetry", times=2))
+    landed.world.storage.faults.inject(StorageFault("drop_answer", "rename", times=2))
+    path = mended(("0:0:0", GOOD), ("0:1:2", body(2)))
+    assert await landed.run("replay", letters=path) == 0
+    assert [one[0] for one in await landed.sent()] == [landed.id(0), landed.id(1, 2)]
+
+
+async def test_a_replay_that_gave_up_is_gone_on_with(landed, mended, capsys):
+    """While the hub refuses, a replay gives up in time; the next waits until it must have, then sends it."""
+    landed.world.hub.faults.inject(Fault("reject", hub="telemetry", times="always"))
+    path = mended(("0:0:0", GOOD))
+    with pytest.raises(NeedsAttention, match="replay again to go on"):
+        await landed.run("replay", letters=path, lease_s=1.5)
+    capsys.readouterr()
+    await landed.run("list", ids="0:0", as_json=True)
+    assert json.loads(capsys.readouterr().out)["replayed"] == "begun"
+    landed.world.hub.faults.clear()
+    assert await landed.run("replay", letters=path) == 0
+    assert await landed.sent() == [(landed.id(0), JSON, GOOD)]
+
+
+async def test_two_lives_of_a_hub_are_replayed_apart(landed):
+    """The same place in the hub's second life is another letter, and goes to the same partition."""
+    await landed.land((4, 0, GOOD), lane=Lane("telemetry", 0, 2), created_at="2026-03-02T00:00:00Z")
+    assert await landed.run("replay", ids="0:4,0-g2:4") == 0
+    assert [one[0].created_at for one in await landed.sent()] == [landed.created_at, "2026-03-02T00:00:00Z"]
+
+
+async def test_letters_of_a_stream_of_ones_own_are_replayed(desk, tmp_path):
+    """Held to its own contract, sent to the hub of its name; a stream without a contract is none."""
+    desk.world.hub.create_hub("visits")
+    await desk.land((0, 0, b'{"visit": 1}', "invalid: too new"), lane=Lane("visits", 0))
+    contract = {"type": "object", "properties": {"visit": {"type": "integer"}}, "required": ["visit"]}
+    (tmp_path / "visits.json").write_text(json.dumps(contract))
+    with pytest.raises(NeedsAttention, match="FLEETPRICE_INGEST_CONTRACTS"):
+        await desk.run("replay", stream="visits", everything=True)
+    assert await desk.run("replay", stream="visits", everything=True, contracts=tmp_path) == 0
+    assert [one[2] for one in await desk.sent(hub="visits")] == [b'{"visit": 1}']
+
+
+async def test_many_letters_are_sent_in_batches(desk):
+    """Two thousand letters of several files arrive once each, in order."""
+    count = 2_000
+    for first in range(0, count, 1_000):
+        await desk.land(*((at, 0, body(at + 1)) for at in range(first, first + 1_000)), first=first)
+    assert await desk.run("replay", everything=True) == 0
+    assert [one[0].sequence_number for one in await desk.sent()] == list(range(count))
+    log = ReplayLog(desk.lake, Lane("telemetry", 0))
+    await log.read()
+    assert (len(log.entries), log.open_entries) == (4, [])

@@ -1,0 +1,179 @@
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from azure.eventhub import EventData
+from pydantic import SecretStr
+
+from services.emulator.event_hubs.server import EventHubsServer
+from shared.contract.prediction import Prediction
+from shared.contract.reading import Reading
+from shared.service.local_stack import write_world
+from shared.service.settings import WorldSettings
+from shared.streams.event_hubs.clients import producer_client
+
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def reading(vehicle_id, reading_no):
+    return Reading(
+        vehicle_id=vehicle_id, reading_no=reading_no, reading_at=AT, make="Ford", model="Focus", year=2019
+    )
+
+
+def prediction(reading_no):
+    return Prediction(
+        vehicle_id="a", reading_no=reading_no, reading_at=AT, predicted_at=AT, price=9_950.0, lower=8_400.0,
+        upper=11_700.0, currency="GBP", coverage=0.9, model="price", version="1", extrapolated=(),
+        source_partition=1, source_sequence_number=reading_no, source_line=0,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def hub(tmp_path):
+    async with EventHubsServer(tmp_path) as hub:
+        yield hub
+
+
+async def send(hub, name, *bodies, partition="1"):
+    settings = WorldSettings(event_hubs=SecretStr(hub.connection_string))
+    async with producer_client(settings, name) as producer:
+        await producer.send_batch([EventData(body) for body in bodies], partition_id=partition)
+
+
+class Tail:
+    """`python -m services.cli.tail` at work."""
+
+    def __init__(self, process):
+        self.process = process
+
+    async def lines(self, count):
+        found = [await asyncio.wait_for(self.process.stdout.readline(), 20) for _ in range(count)]
+        return [line.decode().rstrip("\n") for line in found]
+
+    async def objects(self, count):
+        return [json.loads(line) for line in await self.lines(count)]
+
+    async def interrupted(self):
+        self.process.send_signal(signal.SIGINT)
+        return await asyncio.wait_for(self.process.wait(), 10)
+
+
+@pytest.fixture
+async def tail(hub):
+    started = []
+
+    async def start(hub=hub, **variables):
+        env = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
+        given = {"EVENT_HUBS": hub.connection_string} if hub else {}
+        given |= {f"TAIL_{name.upper()}": str(value) for name, value in variables.items()}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "services.cli.tail",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env={**env, **{f"FLEETPRICE_{name}": value for name, value in given.items()}},
+        )  # fmt: skip
+        started.append(process)
+        return Tail(process)
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def test_telemetry_from_the_earliest_on_and_then_live(hub, tail):
+    """Old records come first, bad ones shown as such; then what arrives; Ctrl-C ends it with exit code 0."""
+    lines = b"\n".join(map(msgspec.json.encode, (reading("a", 1), reading("b", 1))))
+    await send(hub, "telemetry", lines, b"hello")
+    watched = await tail(start="earliest", as_json=1)
+    first, second, bad = await watched.objects(3)
+    assert [(one["vehicle_id"], one["line"]) for one in (first, second)] == [("a", 0), ("b", 1)]
+    assert (bad["body"], bad["sequence_number"]) == ("aGVsbG8=", 1)
+    await send(hub, "telemetry", msgspec.json.encode(reading("c", 1)), partition="3")
+    (live,) = await watched.objects(1)
+    assert (live["vehicle_id"], live["partition"]) == ("c", 3)
+    assert await watched.interrupted() == 0
+    assert await watched.process.stderr.read() == b""
+
+
+async def test_one_vehicle_alone_from_a_time_on(hub, tail):
+    """--vehicle shows that vehicle alone, from the time that was asked for."""
+    before = datetime.now(UTC) - timedelta(seconds=5)
+    await send(hub, "telemetry", *(msgspec.json.encode(reading(one, 1)) for one in "aba"))
+    watched = await tail(start=before.isoformat(), vehicle="b")
+    (line,) = await watched.lines(1)
+    assert "Ford Focus 2019" in line
+    assert line.endswith("#1.0")
+
+
+async def test_predictions_from_an_offset_on(hub, tail):
+    """PARTITION:OFFSET begins with that very event, and a scorer's doubles are not shown."""
+    await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 2, 3)))
+    everything = await (await tail(stream="predictions", start="earliest", as_json=1)).objects(3)
+    assert [one["reading_no"] for one in everything] == [1, 2, 3]
+    second = everything[1]
+    watched = await tail(stream="predictions", start=f"1:{second['offset']}", as_json=1)
+    assert await watched.objects(2) == everything[1:]
+
+
+async def test_predictions_go_on_where_the_last_run_ended(hub, tail, tmp_path):
+    """With --resume, a second run shows what the first did not, and still knows a scorer's doubles."""
+    resume = {"stream": "predictions", "start": "earliest", "resume": tmp_path / "kept", "as_json": 1}
+    await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2)))
+    first = await tail(**resume)
+    assert [one["reading_no"] for one in await first.objects(2)] == [1, 2]
+    assert await first.interrupted() == 0
+    await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 3)))
+    (line,) = await (await tail(**resume)).objects(1)
+    assert (line["reading_no"], line["doubles_dropped"]) == (3, 2)
+
+
+async def test_doubles_are_told_of(hub, tail):
+    """A person sees beside a prediction how many doubles were dropped before it."""
+    await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 1, 2, 3)))
+    *_, last = await (await tail(stream="predictions", start="earliest")).lines(3)
+    assert last.endswith("2 doubles dropped before it")
+
+
+async def test_a_closed_pipe_ends_it(hub, tail):
+    """`fleetprice tail … | head -1` ends with exit code 0 and without a complaint."""
+    watched = await tail(start="earliest")
+    watched.process._transport.get_pipe_transport(1).close()
+    await send(hub, "telemetry", msgspec.json.encode(reading("a", 1)))
+    assert await asyncio.wait_for(watched.process.wait(), 20) == 0
+    assert await watched.process.stderr.read() == b""
+
+
+async def test_the_running_stack_is_found(hub, tail, tmp_path):
+    """Without a world named, tail watches the stack that holds the directory."""
+    await send(hub, "telemetry", msgspec.json.encode(reading("a", 1)))
+    write_world(tmp_path, {"event_hubs": hub.connection_string, "storage": ""})
+    with (tmp_path / "emulator.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        watched = await tail(None, data=tmp_path, start="earliest", as_json=1)
+        assert (await watched.objects(1))[0]["vehicle_id"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"start": "yesterday"}, "--from yesterday: give earliest"),
+        ({"start": "7:0"}, "hub telemetry has no partition 7"),
+        ({"stream": "prices"}, "FLEETPRICE_TAIL_STREAM"),
+        ({"resume": "kept"}, "--resume is for predictions"),
+    ],
+)
+async def test_what_cannot_be_watched_is_refused_in_one_line(tail, variables, said):
+    """A bad position or stream: one line on stderr, exit code 2."""
+    refused = await tail(**variables)
+    out, err = await asyncio.wait_for(refused.process.communicate(), 20)
+    assert (refused.process.returncode, out) == (2, b"")
+    assert said in err.decode()
+    assert err.count(b"\n") == 1

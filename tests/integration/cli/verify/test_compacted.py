@@ -1,0 +1,101 @@
+"""The oracle's own look at the Delta tables: it sees what is missing, and what stands twice."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from services.cli.verify.compacted import compacted_faults
+from shared.contract.columns import LINEAGE
+from shared.lake.parquet import encode
+from shared.lake.slots.footer import Footer
+
+FOLDER = "date=2026-03-01/hour=12"
+AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
+OPTIONS = ("account_name", "account_key", "endpoint", "allow_http")
+
+
+def rows(numbers):
+    """Raw rows of partition 0, one an event."""
+    count = len(numbers)
+    columns = [[0] * count, numbers, [str(number) for number in numbers], [0] * count, [AT] * count]
+    return pa.table(
+        [pa.array(column, one.type) for column, one in zip(columns, LINEAGE, strict=True)], LINEAGE
+    )
+
+
+async def land(lake, first, count):
+    following = first + count
+    footer = Footer(
+        first, following - 1, "0", following, FOLDER, count, 0, 0, "a", "", 1, "2026-03-01T00:00:00Z"
+    )
+    data = encode(rows(list(range(first, following))), footer)
+    await lake.write(f"raw/telemetry/{FOLDER}/p00-{first:020d}.parquet", data)
+
+
+@pytest.fixture
+def table(storage):
+    """Adds rows to the table, and moves the chain's position on."""
+    parts = dict(part.split("=", 1) for part in storage.connection_string.split(";") if part)
+    values = (parts["AccountName"], parts["AccountKey"], parts["BlobEndpoint"], "true")
+    options = dict(zip(OPTIONS, values, strict=True))
+    uri = "az://lake/compacted/telemetry"
+
+    def add(numbers, position):
+        moved = CommitProperties(
+            app_transactions=[Transaction("fleetprice-compaction/telemetry/p00", position)]
+        )
+        write_deltalake(uri, rows(numbers), mode="append", storage_options=options, commit_properties=moved)
+
+    def checkpoint():
+        DeltaTable(uri, storage_options=options).create_checkpoint()
+
+    add.checkpoint = checkpoint
+    return add
+
+
+async def test_a_lake_without_tables_has_no_faults(lake):
+    """Who never compacts hears nothing of tables."""
+    await land(lake, 0, 10)
+    assert await compacted_faults(lake) == []
+
+
+async def test_a_table_that_covers_a_part_is_whole(lake, table):
+    """Rows that no compaction has come to yet are not missing; nor does a checkpoint of the log matter."""
+    await land(lake, 0, 10)
+    await land(lake, 10, 10)
+    await asyncio.to_thread(table, list(range(5)), 5)
+    await asyncio.to_thread(table.checkpoint)
+    await asyncio.to_thread(table, list(range(5, 10)), 10)
+    assert await compacted_faults(lake) == []
+
+
+async def test_a_missing_row_shows(lake, table):
+    """A row that the table should have and has not is counted, and the first one's event named."""
+    await land(lake, 0, 10)
+    await asyncio.to_thread(table, [0, 1, 2, 4, 5, 7, 8, 9], 10)
+    assert await compacted_faults(lake) == [
+        "compacted/telemetry lacks 2 rows of partition 0, the first of event 3"
+    ]
+
+
+async def test_a_doubled_row_shows(lake, table):
+    """A row that stands twice is counted."""
+    await land(lake, 0, 10)
+    await asyncio.to_thread(table, [*range(10), 6], 10)
+    assert await compacted_faults(lake) == [
+        "compacted/telemetry has 1 rows too many of partition 0, the first of event 6"
+    ]
+
+
+async def test_a_file_that_is_gone_shows(lake, table):
+    """A file that the log names and storage has not is named, and so are its rows."""
+    await land(lake, 0, 10)
+    await asyncio.to_thread(table, list(range(10)), 10)
+    (path,) = [file.path async for file in lake.list("compacted/telemetry") if file.path.endswith(".parquet")]
+    await lake.delete(path)
+    unreadable, lacking = await compacted_faults(lake)
+    assert path in unreadable
+    assert "lacks 10 rows" in lacking

@@ -1,0 +1,40 @@
+"""What our services do with their settings, where these name a namespace and an account and no key."""
+
+import asyncio
+import sys
+from itertools import count
+
+from azure.eventhub import EventData
+
+from shared.lake.client import open_lake
+from shared.service.credentials import close_credential
+from shared.service.settings import WorldSettings, read_settings
+from shared.streams.event_hubs.checkpoint_store import checkpoint_store
+from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.partition_events import partition_events
+from shared.streams.event_hubs.sender import PartitionSender
+
+
+async def tour(settings):
+    numbers = count()
+    async with PartitionSender(settings, "telemetry", "0", lambda _event: next(numbers)) as sender:
+        await sender.send([EventData("sent with a token")])
+    consumer = consumer_client(settings, "telemetry", "ingest")
+    async with consumer, open_lake(settings) as lake, checkpoint_store(settings) as store:
+        async for batch in partition_events(consumer, "0", until=0):
+            await lake.write("from/hub", b"".join(map(body_of, batch)))
+        assert await lake.create_if_absent("from/lake", b"")
+        checkpoint = {
+            "fully_qualified_namespace": "127.0.0.1",
+            "eventhub_name": "telemetry",
+            "consumer_group": "ingest",
+            "partition_id": "0",
+            "sequence_number": 0,
+            "offset": "0",
+        }
+        await store.update_checkpoint(checkpoint)
+        sys.stdout.write((await lake.read("from/hub")).decode())
+    await close_credential()
+
+
+asyncio.run(tour(read_settings(WorldSettings)))

@@ -1,0 +1,63 @@
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.service.errors import SettingsError
+from shared.service.settings import WorldSettings
+from shared.streams.event_hubs.clients import consumer_client
+from tests.conftest import PATIENCE_S
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[3]
+
+
+async def output_of(program, environment):
+    """What the program printed, after it ended well."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HERE / program),
+        env={**inherited, **environment, "PYTHONPATH": str(ROOT)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            output, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode == 0, errors.decode()
+    return output.decode()
+
+
+async def test_a_program_runs_unchanged(azure):
+    """Only its environment differs from the one in Azure: who signs it in, and whom it trusts."""
+    environment = {
+        **azure.environment,
+        "ACCOUNT_URL": azure.account_url,
+        "REQUESTS_CA_BUNDLE": azure.ca,
+    }
+    assert await output_of("unchanged_program.py", environment) == "written"
+
+
+async def test_our_services_sign_in_as_they_do_in_azure(azure):
+    """A namespace and an account's URL in the settings, no key anywhere: sent, read, landed, checkpointed."""
+    environment = {
+        **azure.environment,
+        "SSL_CERT_FILE": azure.ca,
+        "FLEETPRICE_EVENT_HUBS": f"127.0.0.1:{azure.tls_port}",
+        "FLEETPRICE_STORAGE": azure.account_url,
+    }
+    assert await output_of("own_services.py", environment) == "sent with a token"
+
+
+@pytest.mark.parametrize("namespace", ["127.0.0.1:port", "sb://", "127.0.0.1:99999"])
+def test_a_namespace_that_is_none_is_named(namespace):
+    """A slip of the pen in the settings is said at once, and not by a connection that never opens."""
+    with pytest.raises(SettingsError, match="is no Event Hubs namespace"):
+        consumer_client(WorldSettings(event_hubs=namespace), "telemetry", "ingest")

@@ -1,0 +1,67 @@
+"""Versions of the price model for tests: the shipped one, its prices times a factor that tells them apart."""
+
+import io
+import json
+from hashlib import sha256
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from shared.registry.manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
+from shared.registry.store import read_shipped
+
+SHIPPED = read_shipped(None)
+AMOUNTS = ("price", "lower", "upper")
+
+
+def factor_of(version):
+    """Version 3 prices at 1.3 of what version 1 does."""
+    return 1.0 if version == "1" else 1 + int(version) / 10
+
+
+def made(version):
+    """The files of a version."""
+    factor = factor_of(version)
+    graph, trees = _graph(factor), _trees(factor)
+    manifest = json.loads(SHIPPED[MANIFEST_FILE]) | {"version": version}
+    for row in manifest["golden"]:
+        row |= {name: row[name] * factor for name in AMOUNTS}
+    manifest["files"] = {GRAPH_FILE: digest(graph), TREES_FILE: digest(trees)}
+    return {MANIFEST_FILE: json.dumps(manifest).encode(), GRAPH_FILE: graph, TREES_FILE: trees}
+
+
+def with_manifest(files, /, **changes):
+    manifest = json.loads(files[MANIFEST_FILE]) | changes
+    return files | {MANIFEST_FILE: json.dumps(manifest).encode()}
+
+
+def digest(body):
+    return sha256(body).hexdigest()
+
+
+async def store(lake, version, files):
+    for name, body in files.items():
+        await lake.write(f"models/price/{version}/{name}", body)
+
+
+async def point(lake, version):
+    """Set the champion's pointer."""
+    body = version if isinstance(version, bytes) else json.dumps({"version": version}).encode()
+    await lake.write("models/price/champion.json", body)
+
+
+def _graph(factor):
+    graph = onnx.load_from_string(SHIPPED[GRAPH_FILE])
+    (base,) = (one for one in graph.graph.initializer if one.name == "log_price_base")
+    moved = numpy_helper.to_array(base) + np.float32(np.log(factor))
+    base.CopyFrom(numpy_helper.from_array(moved, "log_price_base"))
+    return graph.SerializeToString(deterministic=True)
+
+
+def _trees(factor):
+    with np.load(io.BytesIO(SHIPPED[TREES_FILE])) as file:
+        arrays = dict(file)
+    body = io.BytesIO()
+    np.savez(body, **{**arrays, "base": arrays["base"] + np.log(factor)})
+    return body.getvalue()

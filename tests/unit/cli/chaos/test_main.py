@@ -1,0 +1,21 @@
+import asyncio
+
+import pytest
+
+from services.cli.chaos.__main__ import serve
+from services.cli.chaos.settings import ChaosSettings
+from shared.service.errors import NeedsAttention
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({"schedules": 2}, "--data is for one run"),
+        ({}, "holds another run's data"),
+    ],
+)
+async def test_a_directory_is_for_one_run(tmp_path, overrides, said):
+    """Nothing is started where a run would be judged by what another one left."""
+    (tmp_path / "simulator").mkdir()
+    with pytest.raises(NeedsAttention, match=said):
+        await serve(ChaosSettings(data=tmp_path, **overrides), asyncio.Event())

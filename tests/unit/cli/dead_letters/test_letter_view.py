@@ -1,0 +1,36 @@
+from datetime import UTC, datetime
+
+from services.cli.dead_letters.letter_view import record
+from services.cli.dead_letters.selection import Place
+from services.cli.dead_letters.stored_letters import Found
+from shared.lake.dead_letters import Letter
+from shared.lake.slots.slot import Lane
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def found(body):
+    letter = Letter("telemetry", 0, 7, "70", 0, AT, "malformed: x", None, body)
+    return Found(Place(Lane("telemetry", 0), 7, 0), "2026-01-01T00:00:00Z", letter, "path")
+
+
+def test_a_long_body_is_cut_and_says_so():
+    """A megabyte does not flood the terminal."""
+    shown = record(found(b"x" * 100_000), None)
+    assert len(shown) < 10_000
+    assert "91,808 more bytes: --raw" in shown
+
+
+def test_bytes_that_are_no_text_are_shown_in_hexadecimal():
+    """Sixteen a row with their place, and the letters among them."""
+    shown = record(found(b"\xff" + b"A" * 16), None).splitlines()
+    assert shown[-2].startswith("  00000000  ff 41 41")
+    assert shown[-2].endswith(".AAAAAAAAAAAAAAA")
+    assert shown[-1].startswith("  00000010  41 ")
+
+
+def test_text_cannot_steer_the_terminal():
+    """Control characters of a sender are replaced, lines are kept."""
+    shown = record(found(b"a\x1b[2J\nb"), True).splitlines()
+    assert shown[-2:] == ["a\ufffd[2J", "b"]
+    assert "  replayed      yes" in shown

@@ -1,0 +1,57 @@
+import pytest
+
+from services.cli.verify.chain import Footer, Lane, Link, Root, chain_faults, root_lane, slot_in
+
+HOUR, LATER = "date=2026-03-01/hour=12", "date=2026-03-01/hour=13"
+ROOT = Root("then", 0, HOUR)
+
+
+def link(first, next_first, folder=HOUR, next_folder=HOUR, created_at="then"):
+    slot = slot_in(f"raw/telemetry/{folder}/p03-{first:020d}.parquet")
+    return Link(slot, Footer(next_first - 1, next_first, next_folder, 0, 0, "", created_at))
+
+
+def faults(root, *links):
+    return list(chain_faults(Lane(3), root, links))
+
+
+def test_a_whole_chain_has_no_faults():
+    """Files that follow each other are sound, however they are listed, through a change of the hour too."""
+    turn = link(20, 20, next_folder=LATER)
+    assert faults(ROOT, link(20, 30, LATER, LATER), turn, link(10, 20), link(0, 10)) == []
+
+
+@pytest.mark.parametrize(
+    ("links", "said"),
+    [
+        ([link(0, 10), link(12, 20)], "events 10 to 11 are in no file"),
+        ([link(0, 10), link(8, 20)], "overlaps"),
+        ([link(5, 20)], "events 0 to 4 are in no file"),
+        ([link(0, 10), link(10, 20, LATER)], "wrong folder"),
+        ([link(0, 10), link(10, 20, created_at="now")], "created at another time than the file before"),
+        ([link(0, 10, created_at="now")], "created at another time than the chain's root"),
+    ],
+)
+def test_a_broken_chain_is_told(links, said):
+    """A gap, an overlap, a lost head, a wrong folder and a foreign file are each named."""
+    (fault,) = faults(ROOT, *links)
+    assert said in fault
+
+
+def test_files_without_a_root_are_told():
+    """A chain whose root is gone is not taken on trust."""
+    assert "no root" in faults(None, link(0, 10))[0]
+
+
+def test_paths_tell_partition_and_generation():
+    """A re-created hub's files stand in a chain of their own."""
+    assert slot_in(f"raw/telemetry/{HOUR}/p12-g2-{7:020d}.parquet").lane == Lane(12, 2)
+    assert root_lane("raw/telemetry/_chain/p12-g2.json") == Lane(12, 2)
+    assert slot_in("raw/telemetry/p00.parquet") is None
+    assert root_lane(f"raw/telemetry/{HOUR}/p12.json") is None
+
+
+def test_a_footer_that_lacks_a_key_is_no_footer():
+    """A Parquet file of someone else's is not read as a link."""
+    with pytest.raises(KeyError):
+        Footer.of({b"last_seq": b"1"})

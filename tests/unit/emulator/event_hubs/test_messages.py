@@ -1,0 +1,142 @@
+import contextlib
+import uuid
+
+import pytest
+from azure.eventhub._pyamqp._decode import decode_payload
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.emulator.event_hubs import messages
+from services.emulator.event_hubs.annotations import encoded_records
+from services.emulator.event_hubs.messages import BATCH_FORMAT, EventCutter
+from services.emulator.log.records import HEADER_BYTES
+from shared.amqp import encoder as amqp
+from shared.amqp.decoder import DecodeError
+
+
+def data(body):
+    return amqp.described(0x75, amqp.binary(body))
+
+
+def header():
+    return amqp.described(0x70, amqp.sequence([amqp.boolean(True)]))
+
+
+def annotated(**entries):
+    pairs = [(amqp.symbol(key.replace("_", "-")), amqp.string(value)) for key, value in entries.items()]
+    return amqp.described(0x72, amqp.mapping(pairs))
+
+
+def stored(payload, message_format=0):
+    """What the SDK decodes from the stored events, and the partition key."""
+    events, key = EventCutter().cut(message_format, payload)
+    decoded = []
+    for number, event in enumerate(events):
+        record = encoded_records([event], 40 + number, 1000, 123456).data
+        decoded.append(decode_payload(memoryview(record[HEADER_BYTES:])))
+    return decoded, key
+
+
+def test_a_plain_event_gets_its_place():
+    """An event is stored with number, offset and time before its untouched body."""
+    [event], key = stored(data(b"body"))
+    assert event.data == [b"body"]
+    assert key is None
+    assert event.message_annotations == {
+        b"x-opt-sequence-number": 40,
+        b"x-opt-offset": b"1000",
+        b"x-opt-enqueued-time": 123456,
+    }
+
+
+def test_what_the_sender_said_is_kept():
+    """Header, own annotations, properties and partition key reach the reader as they were sent."""
+    properties = amqp.described(0x74, amqp.mapping([(amqp.string("k"), amqp.string("v"))]))
+    payload = header() + annotated(x_opt_partition_key="vehicle-7", mine="yes") + properties + data(b"body")
+    [event], key = stored(payload)
+    assert key == "vehicle-7"
+    assert event.header.durable is True
+    assert event.application_properties == {b"k": b"v"}
+    assert event.message_annotations[b"x-opt-partition-key"] == b"vehicle-7"
+    assert event.message_annotations[b"mine"] == b"yes"
+
+
+def test_a_sender_cannot_choose_its_number():
+    """Annotations that are the service's own are replaced, not believed."""
+    payload = annotated(x_opt_offset="7", x_opt_sequence_number="9", x_opt_enqueued_time="x") + data(b"body")
+    [event], _ = stored(payload)
+    assert event.message_annotations[b"x-opt-offset"] == b"1000"
+    assert event.message_annotations[b"x-opt-sequence-number"] == 40
+
+
+def test_long_annotations_fit():
+    """Annotations of any length are kept, in the long form where the short one ends."""
+    for length in (100, 160, 170, 180, 1000):
+        [event], _ = stored(annotated(mine="x" * length) + data(b"body"))
+        assert event.message_annotations[b"mine"] == b"x" * length
+        assert event.data == [b"body"]
+
+
+def test_delivery_annotations_end_at_this_hop():
+    """What was meant for the service alone is not handed on."""
+    payload = amqp.described(0x71, amqp.mapping([(amqp.symbol("hop"), amqp.string("1"))])) + data(b"body")
+    [event], _ = stored(payload)
+    assert event.delivery_annotations is None
+    assert event.data == [b"body"]
+
+
+def test_a_batch_is_its_events():
+    """A batch is cut into its messages, in order; one key is the key of all."""
+    inner = [header() + annotated(x_opt_partition_key="k") + data(b"%d" % number) for number in range(5)]
+    outer = annotated(x_opt_partition_key="k") + b"".join(data(message) for message in inner)
+    events, key = stored(outer, BATCH_FORMAT)
+    assert key == "k"
+    assert [event.data for event in events] == [[b"%d" % number] for number in range(5)]
+    assert all(event.message_annotations[b"x-opt-partition-key"] == b"k" for event in events)
+
+
+def test_events_of_a_batch_may_differ():
+    """Events with, without and with other annotations stand in one batch, each with its own."""
+    inner = [
+        data(b"plain"),
+        annotated(mine="a") + data(b"x"),
+        annotated(mine="b") + data(b"x" * 300),
+        header() + data(b"x"),
+        annotated(mine="a") + data(b"x"),
+    ]
+    events, _ = stored(b"".join(data(message) for message in inner), BATCH_FORMAT)
+    assert [event.message_annotations.get(b"mine") for event in events] == [None, b"a", b"b", None, b"a"]
+    assert [event.message_annotations[b"x-opt-sequence-number"] for event in events] == [40, 41, 42, 43, 44]
+
+
+@given(st.binary(max_size=200), st.sampled_from([0, BATCH_FORMAT]))
+def test_arbitrary_payloads_are_events_or_refused(payload, message_format):
+    """Whatever is sent as an event is stored or refused, never another failure."""
+    opened = b"\x00\x53\x72" + payload
+    for candidate in (payload, opened, data(opened), data(payload)):
+        with contextlib.suppress(DecodeError):
+            EventCutter().cut(message_format, candidate)
+
+
+@pytest.mark.parametrize("message_format", [0, BATCH_FORMAT])
+def test_messages_without_a_body_are_refused(message_format):
+    """A message that ends after its annotations is no event."""
+    message = annotated(mine="x")
+    payload = data(message) if message_format else message
+    with pytest.raises(DecodeError):
+        EventCutter().cut(message_format, payload)
+
+
+@pytest.mark.parametrize("message_id", [uuid.uuid4(), "text", b"bytes", 7])
+def test_answers_carry_the_requests_id(message_id):
+    """An answer's correlation id has the type of the request's message id."""
+    encoded = {uuid.UUID: amqp.uuid, str: amqp.string, bytes: amqp.binary, int: amqp.ulong}[type(message_id)]
+    asked = amqp.described(0x73, amqp.sequence([encoded(message_id)])) + amqp.described(
+        0x77, amqp.string("body")
+    )
+    request = messages.request(asked)
+    assert (request.message_id, request.body) == (message_id, "body")
+    answer = decode_payload(memoryview(messages.response(request, 202, "Accepted", amqp.NULL)))
+    expected = message_id.encode() if isinstance(message_id, str) else message_id
+    assert answer.properties.correlation_id == expected
+    assert answer.application_properties == {b"status-code": 202, b"status-description": b"Accepted"}

@@ -1,0 +1,10 @@
+from services.emulator.storage.server import HANDLERS
+from services.emulator.storage.wire.operations import OPERATIONS
+
+# Carried out by the server itself: one performs other requests, one asks who is calling.
+BEYOND_THE_STORE = {"submit_batch", "get_user_delegation_key"}
+
+
+def test_every_operation_is_served():
+    """What is recognised is done: no request falls between the table and the handlers."""
+    assert {operation.name for operation in OPERATIONS.values()} == HANDLERS.keys() | BEYOND_THE_STORE

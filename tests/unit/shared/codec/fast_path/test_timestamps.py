@@ -1,0 +1,65 @@
+"""Instants read from whole columns are those that the record's own decoder reads one by one."""
+
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from shared.codec.fast_path.timestamps import instants_in
+
+ONE_BY_ONE = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)])
+TWO_DIGITS = st.integers(0, 99).map("{:02d}".format)
+NEAR_INSTANTS = st.tuples(
+    st.sampled_from(["2026", "2024", "1990", "0000", "0001", "9999", "+202", "-001", "20 6"]),
+    st.sampled_from("--- /"),
+    st.integers(0, 13).map("{:02d}".format) | TWO_DIGITS,
+    st.sampled_from("--- /"),
+    st.integers(0, 32).map("{:02d}".format) | TWO_DIGITS,
+    st.sampled_from("TTTt "),
+    st.integers(0, 25).map("{:02d}".format) | st.just("+1"),
+    st.sampled_from("::: ."),
+    st.integers(0, 61).map("{:02d}".format),
+    st.sampled_from("::: ."),
+    st.integers(0, 61).map("{:02d}".format) | st.just("-1"),
+    st.sampled_from(["", "", ".", ".5", ".000001", ".123456", ".1234567", ".12345678901", ".-1", ",5", ".Z"]),
+    st.sampled_from(["Z", "Z", "z", "", "+00:00", "-00:00", "+02:00", "+0000", "+00", "ZZ", " +00:00"]),
+).map("".join)
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(NEAR_INSTANTS | st.text(max_size=40))
+@example("2026-05-01T12:00:60Z")
+@example("2024-02-29T24:00:00Z")
+@example("2026-05-01T12:00:00.Z")
+def test_a_column_never_reads_an_instant_differently(text):
+    """What the column takes the record's decoder takes too, to the microsecond."""
+    found = instants_in(pa.array([text]))
+    if found is not None:
+        assert found.to_pylist() == [ONE_BY_ONE.decode(msgspec.json.encode(text))]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-05-01T12:00:00Z",
+        "2026-05-01T12:00:00.5Z",
+        "2026-05-01T12:00:00.123456Z",
+        "2026-05-01T12:00:00+00:00",
+        "2026-05-01T12:00:00.123+00:00",
+    ],
+)
+def test_the_usual_forms_are_read_together(text):
+    """No sender of instants in UTC makes ingest read them one by one."""
+    column = pa.array(["2026-05-01T12:00:00Z", None, text])
+    found = instants_in(column.slice(1))
+    assert found.to_pylist() == [None, ONE_BY_ONE.decode(msgspec.json.encode(text))]
+
+
+def test_one_odd_text_speaks_for_its_column():
+    """A column of which any text has another form is not read at all."""
+    assert instants_in(pa.array(["2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00"])) is None
+    assert instants_in(pa.array([None, None], pa.string())).to_pylist() == [None, None]

@@ -1,0 +1,41 @@
+"""What HTTP counts stands on the metrics page as Prometheus wants it."""
+
+import pytest
+from prometheus_client import REGISTRY, generate_latest
+
+from shared.http.fast_metrics import Counts, Distributions
+
+
+@pytest.fixture
+def registered():
+    """Metrics made in a test are gone after it."""
+    made = []
+    yield lambda one: made.append(one) or one
+    for one in made:
+        REGISTRY.unregister(one)
+
+
+def test_counts_are_counters(registered):
+    """Each set of labels has a count of its own, from nought."""
+    counts = registered(Counts("test_asked", "Asked", ("route", "status")))
+    counts.add(("/a", "200"))
+    counts.add(("/a", "200"))
+    counts.add(("/b", "404"))
+    page = generate_latest().decode()
+    assert "# TYPE test_asked_total counter" in page
+    assert 'test_asked_total{route="/a",status="200"} 2.0' in page
+    assert 'test_asked_total{route="/b",status="404"} 1.0' in page
+    assert counts.of("/b", "200") == 0
+
+
+def test_distributions_are_histograms(registered):
+    """What is at a bucket's end is within it; buckets add up and the sum is whole."""
+    seconds = registered(Distributions("test_seconds", "Took", ("route",), (0.5, 1.0)))
+    for value in (0.25, 0.5, 0.75, 8.0):
+        seconds.of("/a").observe(value)
+    page = generate_latest().decode()
+    assert "# TYPE test_seconds histogram" in page
+    for end, count in (("0.5", 2), ("1.0", 3), ("+Inf", 4)):
+        assert f'test_seconds_bucket{{le="{end}",route="/a"}} {count}.0' in page
+    assert 'test_seconds_count{route="/a"} 4.0' in page
+    assert 'test_seconds_sum{route="/a"} 9.5' in page

@@ -1,0 +1,116 @@
+"""Paths, footers and folders: what makes the next slot a function of committed files alone."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from shared.contract.columns import PREDICTION, READING
+from shared.lake.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_metadata
+from shared.lake.slots.footer import Footer, Head
+from shared.lake.slots.slot import Lane, Staged, folder_of, hour_of, root_in, slot_in, staged_in
+from shared.service.errors import NeedsAttention
+
+HOUR = 497_184
+FOOTER = Footer(
+    first_seq=10,
+    last_seq=19,
+    last_offset="1234",
+    next_first=20,
+    next_folder=folder_of(HOUR + 1),
+    rows=9,
+    bad=1,
+    gap=0,
+    attempt="a1",
+    dead_letter="dead-letters/telemetry/p03-00000000000000000010-a1.ndjson",
+    schema_version=1,
+    created_at="2026-01-01T00:00:00Z",
+)
+
+
+def test_a_slot_is_named_by_its_first_event():
+    """The path of a file says stream, hour, partition and first sequence number, not the writer."""
+    assert folder_of(HOUR) == "date=2026-09-20/hour=00"
+    path = Lane("telemetry", 3).slot(HOUR, 10)
+    assert path == "raw/telemetry/date=2026-09-20/hour=00/p03-00000000000000000010.parquet"
+    assert slot_in("telemetry", path.rpartition("/")[2]) == (Lane("telemetry", 3), 10)
+
+
+def test_a_new_generation_has_its_own_paths():
+    """A re-created hub's files never meet those of the hub before it."""
+    lane = Lane("telemetry", 112, 2)
+    name = lane.slot(HOUR, 0).rpartition("/")[2]
+    assert name == "p112-g2-00000000000000000000.parquet"
+    assert slot_in("telemetry", name) == (lane, 0)
+    assert root_in("telemetry", lane.root.rpartition("/")[2]) == lane
+
+
+def test_a_staged_file_names_its_slot():
+    """A sweep knows from a staged file's name alone which slot it was for."""
+    lane = Lane("telemetry", 3)
+    name = lane.staged(HOUR, 10, "a1").rpartition("/")[2]
+    assert staged_in("telemetry", name) == Staged(lane, HOUR, 10, "a1")
+
+
+@pytest.mark.parametrize("name", ["part-0.parquet", "p03-10.parquet", "_delta_log", "p03.json.tmp"])
+def test_foreign_files_are_left_alone(name):
+    """Files that others put into the folders are no part of any chain."""
+    assert slot_in("telemetry", name) is None
+    assert root_in("telemetry", name) is None
+    assert staged_in("telemetry", name) is None
+
+
+@pytest.mark.parametrize("hour", [0, HOUR, HOUR + 23])
+def test_folders_and_hours_are_one(hour):
+    """A folder and its hour name each other, and folders sort as their hours do."""
+    assert hour_of(folder_of(hour)) == hour
+    assert folder_of(hour) < folder_of(hour + 1)
+    with pytest.raises(ValueError, match="date="):
+        hour_of("date=2026-1-1/hour=0")
+
+
+@pytest.mark.parametrize("contract", [READING, PREDICTION])
+def test_a_footer_is_read_back_from_the_tail(contract):
+    """The last 64 KB of a file are enough to go on from it, whichever reader wrote the question."""
+    data = encode(contract.raw_schema.empty_table(), FOOTER)
+
+    footer = Footer.of(read_metadata(data[-FOOTER_READ_BYTES:]).metadata, "path")
+
+    assert footer == FOOTER
+    assert footer.head == Head(20, HOUR + 1, "1234")
+    says = pq.read_metadata(pa.BufferReader(data)).metadata
+    assert says[b"next_first"] == b"20"
+    assert says[b"next_folder"] == b"date=2026-09-20/hour=01"
+    assert pq.read_schema(pa.BufferReader(data)).remove_metadata() == contract.raw_schema
+
+
+def test_a_foreign_file_in_a_slot_needs_a_person():
+    """Parquet without our footer, or no Parquet at all, stops ingest with the path to move away."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table({"a": [1]}), sink)
+    with pytest.raises(NeedsAttention, match="the/path"):
+        Footer.of(read_metadata(bytes(sink.getvalue())).metadata, "the/path")
+    with pytest.raises(ValueError, match="not Parquet"):
+        footer_size(b"0123456789")
+
+
+def test_columns_are_encoded_as_measured():
+    """Counters by delta, positions by byte-stream-split, the rest by dictionary."""
+    chosen = encodings(READING.raw_schema)
+    assert chosen["sequence_number"] == chosen["reading_at"] == "DELTA_BINARY_PACKED"
+    assert chosen["latitude"] == chosen["odometer_km"] == "BYTE_STREAM_SPLIT"
+    assert "make" not in chosen
+
+
+@pytest.mark.parametrize(("rows_an_event", "encoding"), [(1, "DELTA_BYTE_ARRAY"), (8, "RLE_DICTIONARY")])
+def test_offsets_that_rows_share_are_written_once(rows_an_event, encoding):
+    """An offset for each row is written as differences, one for many rows as a dictionary."""
+    rows, schema = 64, pa.schema([pa.field("offset", pa.string())])
+    events = rows // rows_an_event
+    table = pa.table([[str(1_000 + row // rows_an_event) for row in range(rows)]], schema=schema)
+    footer = replace(FOOTER, first_seq=10, last_seq=10 + events - 1, rows=rows)
+    data = encode(table, footer)
+    (column,) = [pq.read_metadata(pa.BufferReader(data)).row_group(0).column(0)]
+    assert encoding in column.encodings
+    assert pq.read_table(pa.BufferReader(data)).equals(table)

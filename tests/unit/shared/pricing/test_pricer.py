@@ -1,0 +1,123 @@
+import math
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from shared.pricing.category_encoder import Vocabulary
+from shared.pricing.model import load_model
+
+FOCUS = {
+    "make": "ford",
+    "model": "focus",
+    "transmission": "manual",
+    "fuel_type": "petrol",
+    "year": 2017,
+    "odometer_km": 41_500.0,
+    "engine_l": 1.0,
+    "rated_consumption_l_100km": 4.65,
+}
+TYPES = {"year": pa.int32(), **dict.fromkeys(("odometer_km", "engine_l"), pa.float64())}
+
+
+def columns(*vehicles):
+    return {name: [vehicle[name] for vehicle in vehicles] for name in FOCUS}
+
+
+def as_arrow(given):
+    text = {"make", "model", "transmission", "fuel_type"}
+    return {
+        name: pa.array(column, pa.string() if name in text else TYPES.get(name, pa.float64()))
+        for name, column in given.items()
+    }
+
+
+def both(pricer, *vehicles):
+    """Priced from lists; the same from Arrow, and of each vehicle by itself, is checked on the way."""
+    priced = pricer.price(columns(*vehicles))
+    assert [pricer.price_one(SimpleNamespace(**vehicle)) for vehicle in vehicles] == priced.rows()
+    again = pricer.price(as_arrow(columns(*vehicles)))
+    for name in ("price", "lower", "upper", "flags"):
+        assert np.array_equal(getattr(priced, name), getattr(again, name))
+    return priced
+
+
+def test_a_known_vehicle_is_priced_without_flags(pricer):
+    """A vehicle like those in training has a price within its interval, and nothing is flagged."""
+    priced = both(pricer, FOCUS)
+    assert priced.lower[0] < priced.price[0] < priced.upper[0]
+    assert priced.extrapolated() == [()]
+
+
+def test_spelling_does_not_matter(pricer):
+    """Case and outer spaces change neither price nor flags."""
+    shouted = {
+        name: f"  {value.upper()}\t" if isinstance(value, str) else value for name, value in FOCUS.items()
+    }
+    priced = both(pricer, FOCUS, shouted)
+    assert priced.price[0] == priced.price[1]
+    assert priced.extrapolated() == [(), ()]
+
+
+@pytest.mark.parametrize("name", FOCUS)
+def test_what_is_missing_is_flagged(pricer, name):
+    """A missing value is priced around and flagged by its name; without its make a model is unknown too."""
+    (flags,) = both(pricer, {**FOCUS, name: None}).extrapolated()
+    assert set(flags) == ({name} if name != "make" else {"make", "model"})
+
+
+def test_unknown_words_are_flagged(pricer):
+    """A word that training never saw is flagged, and so is an empty one."""
+    strange = {**FOCUS, "model": "Quattro Concept", "fuel_type": "plutonium", "transmission": "  "}
+    assert both(pricer, strange).extrapolated() == [("model", "transmission", "fuel_type")]
+
+
+def test_a_model_of_another_make_is_unknown(pricer):
+    """Make and model known each, but never seen together: the model is flagged."""
+    assert both(pricer, {**FOCUS, "make": "audi"}).extrapolated() == [("model",)]
+
+
+def test_numbers_outside_the_training_range_are_flagged(pricer):
+    """A number beyond what training saw is flagged; at the very end of the range it is not."""
+    for one in pricer.manifest.inputs.num:
+        ends = [{**FOCUS, one.name: end} for end in (one.minimum, one.maximum)]
+        beyond = [{**FOCUS, one.name: end} for end in (one.minimum - 1, one.maximum + 1, math.nan, math.inf)]
+        flags = pricer.price(columns(*ends, *beyond)).extrapolated()
+        assert flags == [()] * 2 + [(one.name,)] * 4
+
+
+def test_every_answer_is_finite(pricer):
+    """Whatever is missing or unknown, price and interval are finite and in order."""
+    draw = random.Random(7)
+    vehicles = [
+        {
+            name: draw.choice([value, None, "?" if isinstance(value, str) else 0])
+            for name, value in FOCUS.items()
+        }
+        for _ in range(500)
+    ]
+    priced = both(pricer, *vehicles)
+    assert np.isfinite(priced.upper).all()
+    assert (priced.lower > 0).all()
+    assert (priced.lower <= priced.price).all()
+    assert (priced.price <= priced.upper).all()
+
+
+def test_prices_are_the_graphs_own(pricer, shipped):
+    """Through the columns come the golden rows' prices, to the hundredth of the currency."""
+    golden = load_model(shipped).manifest.golden
+    vehicles = [dict(zip(pricer.fields, (*row.cat, *row.num), strict=True)) for row in golden]
+    priced = pricer.price(columns(*vehicles))
+    assert np.allclose(priced.price, [row.price for row in golden], rtol=1e-4)
+    assert np.allclose(priced.upper, [row.upper for row in golden], rtol=1e-4)
+
+
+def test_spellings_held_are_bounded():
+    """Senders choose the words: millions of spellings do not grow the vocabulary's memory without end."""
+    vocabulary = Vocabulary(["ford"])
+    codes = vocabulary.codes([f"x{n}" for n in range(100_000)] + ["FORD"])
+    assert set(codes[:-1].tolist()) == {1}
+    assert codes[-1] == 0
+    assert len(vocabulary._spellings) <= 65_536

@@ -1,0 +1,54 @@
+"""A swap falls between two batches, whatever is under way."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from services.scorer.settings import ScorerSettings
+from services.scorer.stream.decoding import ROWS_TOGETHER
+from services.scorer.stream.pipeline import PartitionPipeline, Start
+from shared.codec.bodies import NDJSON
+from shared.contract.reading import Reading
+from shared.pricing.loading import price_pricer
+from shared.registry.active_model import Served
+from shared.registry.manifest import MANIFEST_FILE
+from shared.streams.event import Event
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def second(shipped):
+    """The shipped version under another name: its predictions say so."""
+    manifest = msgspec.json.decode(shipped[MANIFEST_FILE]) | {"version": "2"}
+    return price_pricer({**shipped, MANIFEST_FILE: msgspec.json.encode(manifest)})
+
+
+def large_event(sequence):
+    """More readings than are priced at one go."""
+    readings = [
+        Reading(vehicle_id="v", reading_no=number, reading_at=AT, make="ford", model="focus", year=2017)
+        for number in range(1, ROWS_TOGETHER + 200)
+    ]
+    body = msgspec.json.Encoder().encode_lines(readings)
+    return Event(sequence, "0", sequence * 1_000, NDJSON, body)
+
+
+def versions_in(output):
+    lines = output.event.body_as_str().splitlines()
+    return {msgspec.json.decode(line)["version"] for line in lines}
+
+
+def test_an_event_is_priced_by_one_version(pricer, shipped):
+    """A swap while an event's predictions are being sent waits for its end; the next is by the new one."""
+    served = Served(pricer)
+    settings = ScorerSettings(max_rows=500, _env_file=None)
+    pipeline = PartitionPipeline(settings, "0", AT, Start(0), served)
+    outputs = pipeline.outputs([large_event(0)])
+    first = next(outputs)
+    served.replace(second(shipped))
+    rest = list(outputs)
+    assert first.rows + sum(output.rows for output in rest) == ROWS_TOGETHER + 199
+    assert set().union(*map(versions_in, [first, *rest])) == {"1"}
+    assert set().union(*map(versions_in, pipeline.outputs([large_event(1)]))) == {"2"}
+    served.replace(pricer)
+    assert set().union(*map(versions_in, pipeline.outputs([large_event(2)]))) == {"1"}

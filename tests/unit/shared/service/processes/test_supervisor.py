@@ -1,0 +1,114 @@
+import asyncio
+import os
+import signal
+
+import pytest
+
+from shared.service.errors import NeedsAttention
+from shared.service.processes.process import Program
+from shared.service.processes.racing import first_of
+from shared.service.processes.supervisor import Supervisor
+from tests.conftest import PATIENCE_S
+
+
+@pytest.fixture
+def program(tmp_path):
+    def make(body, *, may_finish=False, says_ready=False):
+        (tmp_path / "service.py").write_text(body)
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HERE": str(tmp_path)}
+        log = tmp_path / "service.log"
+        return Program("service", "service", environment, log, may_finish=may_finish, says_ready=says_ready)
+
+    return make
+
+
+SERVES = "import os, signal\nprint(os.getpid(), flush=True)\nsignal.pause()\n"
+DRAINS = (
+    "import os, pathlib, signal, sys\n"
+    "def drain(*_):\n    pathlib.Path(os.environ['HERE'], 'drained').touch()\n    sys.exit(0)\n"
+    "signal.signal(signal.SIGTERM, drain)\n" + SERVES
+)
+IS_DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVES
+
+
+async def lives(log, count):
+    """The process ids in the log, once there are so many."""
+    async with asyncio.timeout(PATIENCE_S):
+        while len(pids := log.read_text().split() if log.exists() else []) < count:  # noqa: ASYNC110 - a child
+            await asyncio.sleep(0.02)
+    return [int(pid) for pid in pids]
+
+
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+async def test_a_killed_service_comes_back(program):
+    """A kill -9 of a service is survived by the stack, and counted."""
+    service = program(SERVES)
+    async with Supervisor() as supervisor:
+        supervisor.start(service)
+        os.kill((await lives(service.log, 1))[0], signal.SIGKILL)
+        pids = await lives(service.log, 2)
+        assert supervisor.restarts == {"service": 1}
+    assert not any(map(is_alive, pids))
+
+
+async def test_a_stopped_service_drains_and_stays_ended(program, tmp_path):
+    """SIGTERM lets it finish its work; it is not started again."""
+    service = program(DRAINS)
+    async with Supervisor() as supervisor:
+        kept = supervisor.start(service)
+        await lives(service.log, 1)
+        await supervisor.stop(("service",), grace_s=10)
+        assert kept.finished.is_set()
+    assert (tmp_path / "drained").exists()
+    assert len(service.log.read_text().split()) == 1
+
+
+async def test_a_service_deaf_to_sigterm_is_ended_anyway(program):
+    """Nothing is left running."""
+    service = program(IS_DEAF)
+    async with Supervisor() as supervisor:
+        supervisor.start(service)
+        (pid,) = await lives(service.log, 1)
+        await supervisor.stop(("service",), grace_s=0.2)
+    assert not is_alive(pid)
+
+
+async def test_what_a_service_needs_a_person_for_ends_the_stack_with_its_words(program):
+    """Exit code 2: its own line is what the person reads."""
+    service = program("import sys\nsys.exit(print('fleetprice: mend X', file=sys.stderr) or 2)\n")
+    async with Supervisor() as supervisor:
+        supervisor.start(service)
+        with pytest.raises(NeedsAttention, match=r"^service: mend X$"):
+            await supervisor.failure()
+
+
+async def test_the_first_line_of_a_service_can_be_waited_for(program):
+    """The emulator says where it listens."""
+    async with Supervisor() as supervisor:
+        kept = supervisor.start(program(SERVES, says_ready=True))
+        assert is_alive(int(await kept.first_line))
+
+
+async def test_whichever_comes_first_ends_the_others():
+    """A failure interrupts the story; nothing is left waiting."""
+    cancelled = asyncio.Event()
+
+    async def wait_for_ever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def fail():
+        raise NeedsAttention("mend X")
+
+    with pytest.raises(NeedsAttention):
+        await first_of(wait_for_ever(), fail())
+    assert cancelled.is_set()

@@ -1,0 +1,68 @@
+import json
+import logging
+import subprocess
+import sys
+
+from shared.service.log_events import EventLog
+
+log = EventLog("services.emulator.somewhere")
+
+OWN_PROCESS = """
+from pathlib import Path
+from shared.service.log_events import EventLog
+from shared.service.logs import set_up_logs
+from shared.service.settings import WorldSettings
+
+set_up_logs(WorldSettings(log_format="json"), "emulator")
+log = EventLog("services.emulator.somewhere")
+log.debug("client_went_away")
+log.info("hub_created", hub="orders", partitions=4)
+try:
+    Path("nowhere").read_bytes()
+except FileNotFoundError:
+    log.exception("append_failed", hub="orders")
+"""
+SOMEBODY_ELSES = """
+from shared.service.log_events import EventLog
+
+log = EventLog("services.emulator.somewhere")
+log.debug("client_went_away")
+log.info("hub_created", hub="orders")
+"""
+
+
+def run(code, directory):
+    """In a process of its own: how logging is set up belongs to the whole of one."""
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=directory, capture_output=True, text=True, check=True
+    )
+
+
+def test_a_host_sees_events_as_text(caplog):
+    """In somebody else's program an event is a line of `logging`, its fields in the text."""
+    with caplog.at_level(logging.INFO, logger="services.emulator.somewhere"):
+        log.info("hub_created", hub="orders", name="any word will do", args=4)
+    assert caplog.messages == ["hub_created hub=orders name=any word will do args=4"]
+    assert caplog.records[0].filename == "test_log_events.py"
+
+
+def test_a_host_that_asked_for_nothing_sees_nothing(tmp_path):
+    """Nothing is printed into the output of somebody else's program."""
+    ended = run(SOMEBODY_ELSES, tmp_path)
+    assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_our_own_process_writes_them_like_its_own(tmp_path):
+    """One stream of JSON lines on stderr, whichever way an event came."""
+    ended = run(OWN_PROCESS, tmp_path)
+    created, failed = map(json.loads, ended.stderr.splitlines())
+    created.pop("timestamp")
+    assert created == {
+        "event": "hub_created",
+        "level": "info",
+        "service": "emulator",
+        "hub": "orders",
+        "partitions": 4,
+    }
+    assert (failed["event"], failed["level"]) == ("append_failed", "error")
+    assert "FileNotFoundError" in failed["exception"]

@@ -1,0 +1,91 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+SERVICE = """
+import asyncio, os, sys
+from shared.service.errors import SettingsError
+from shared.service.run import run_service
+from shared.service.settings import WorldSettings
+
+class OwnSettings(WorldSettings):
+    service = "TEST"
+
+async def serve(settings, stop):
+    if sys.argv[1] == "refuse":
+        raise SettingsError("FLEETPRICE_STORAGE is not set")
+    if sys.argv[1] == "break":
+        raise RuntimeError("a bug")
+    if sys.argv[1] == "find":
+        return 1
+    print("up", flush=True)
+    await stop.wait()
+    print("drained", flush=True)
+
+sys.exit(run_service(OwnSettings, None, serve))
+"""
+
+
+def start(*arguments, **environment):
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVICE, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains(number):
+    """SIGTERM and Ctrl-C let the service finish what it took in, then it ends with 0."""
+    with start("wait") as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        assert process.communicate()[0] == "drained\n"
+    assert process.returncode == 0
+
+
+def test_what_a_person_must_change_is_one_line():
+    """Exit code 2 and one line on stderr that says what; no traceback."""
+    with start("refuse") as process:
+        out, err = process.communicate()
+    assert (process.returncode, out, err) == (2, "", "fleetprice: FLEETPRICE_STORAGE is not set\n")
+
+
+@pytest.mark.parametrize(("what", "said"), [("break", "a bug"), ("find", "")])
+def test_anything_else_ends_with_one(what, said):
+    """A bug ends the process and is in its log; so does a verdict of losses."""
+    with start(what) as process:
+        _, err = process.communicate()
+    assert process.returncode == 1
+    assert said in err
+
+
+def test_a_child_ends_with_its_parent():
+    """A kill -9 of the parent leaves no service behind."""
+    program = (
+        "import os, subprocess, sys\n"
+        "os.environ['FLEETPRICE_PARENT_PID'] = str(os.getpid())\n"
+        f"subprocess.Popen([sys.executable, '-c', {SERVICE!r}, 'wait']).wait()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    with parent:
+        assert parent.stdout.readline() == "up\n"
+        parent.kill()
+        assert parent.stdout.read() == ""  # the child held the pipe until it ended
+
+
+def test_failpoints_are_refused_beyond_loopback():
+    """Nothing real is ever killed by a test's setting."""
+    program = SERVICE.replace(
+        "None, serve", "{'event_hubs': 'Endpoint=sb://hub.example', 'failpoints': 'a=1*1'}, serve"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "wait"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "loopback" in done.stderr

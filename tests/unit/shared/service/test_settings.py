@@ -1,0 +1,78 @@
+import pytest
+from pydantic import Field
+
+from shared.service.errors import SettingsError
+from shared.service.settings import DEVELOPMENT_KEYS, WorldSettings, read_settings
+
+
+class IngestLike(WorldSettings, env_prefix="FLEETPRICE_INGEST_"):
+    service = "INGEST"
+    roll_max_age_s: float = Field(60.0, gt=0, description="seconds")
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_variables_and_flags(monkeypatch):
+    """A flag beats a variable, a variable beats the default."""
+    monkeypatch.setenv("FLEETPRICE_INGEST_ROLL_MAX_AGE_S", "5")
+    assert read_settings(IngestLike).roll_max_age_s == 5
+    assert read_settings(IngestLike, {"roll_max_age_s": 7, "storage": None}).roll_max_age_s == 7
+
+
+def test_a_dotenv_file_is_read(empty_folder):
+    """A .env file sets what the environment does not."""
+    (empty_folder / ".env").write_text("FLEETPRICE_INGEST_ROLL_MAX_AGE_S=9\nOTHER=1\n")
+    assert read_settings(IngestLike).roll_max_age_s == 9
+
+
+@pytest.mark.parametrize("name", ["FLEETPRICE_INGEST_ROLL_MAX_AGE", "FLEETPRICE_EVENTHUBS"])
+def test_a_misspelt_variable_refuses_to_start(name, monkeypatch):
+    """A typo is told with what was probably meant, not ignored."""
+    monkeypatch.setenv(name, "5")
+    with pytest.raises(SettingsError, match=f"{name} is not a setting; did you mean FLEETPRICE_"):
+        read_settings(IngestLike)
+
+
+def test_a_misspelt_line_in_the_dotenv_file_too(empty_folder):
+    """The file is held to the same rule."""
+    (empty_folder / ".env").write_text("FLEETPRICE_STORRAGE=x\n")
+    with pytest.raises(SettingsError, match="FLEETPRICE_STORRAGE"):
+        read_settings(IngestLike)
+
+
+def test_other_services_variables_are_left_alone(monkeypatch):
+    """One .env file serves every service."""
+    monkeypatch.setenv("FLEETPRICE_SCORER_HTTP_PORT", "8000")
+    read_settings(IngestLike)
+
+
+def test_a_value_out_of_bounds_names_its_variable(monkeypatch):
+    """The message says which variable to change."""
+    monkeypatch.setenv("FLEETPRICE_INGEST_ROLL_MAX_AGE_S", "-1")
+    with pytest.raises(SettingsError, match="FLEETPRICE_INGEST_ROLL_MAX_AGE_S"):
+        read_settings(IngestLike)
+
+
+@pytest.mark.parametrize("key", DEVELOPMENT_KEYS)
+def test_development_keys_are_refused_beyond_loopback(key):
+    """A well-known key never guards anything real."""
+    near = WorldSettings(event_hubs=f"Endpoint=sb://127.0.0.1:5672;SharedAccessKey={key};")
+    far = WorldSettings(event_hubs=f"Endpoint=sb://hub.example:5671;SharedAccessKey={key};")
+    assert near.event_hubs_or_refuse()
+    with pytest.raises(SettingsError, match="development key"):
+        far.event_hubs_or_refuse()
+
+
+def test_a_world_that_is_not_named():
+    """Nothing is guessed: the missing variable is named."""
+    with pytest.raises(SettingsError, match="FLEETPRICE_STORAGE"):
+        WorldSettings().storage_or_refuse()
+
+
+def test_secrets_do_not_show():
+    """A settings object in a log or a traceback shows no key."""
+    assert "hush" not in repr(WorldSettings(event_hubs="Endpoint=sb://x;SharedAccessKey=hush"))

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from services.simulator.encoder import Feed, Form, events_of
+from services.simulator.schedule import Schedule
+from services.simulator.settings import MAX_PACK
+from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.contract.columns import READING
+
+ANCHOR_US = 1_770_000_000_000_000
+SCHEDULE = Schedule.of(range(400), [1] * 400, fleet_size=400, rate_hz=1.0)
+
+
+def keys(events):
+    decoder = BodyDecoder(READING)
+    found = []
+    for event in events:
+        decoded = decoder.decode(b"".join(event.body), event.content_type)
+        assert not decoded.bad
+        if decoded.batch is not None:
+            found += zip(
+                decoded.batch["vehicle_id"].to_pylist(), decoded.batch["reading_no"].to_pylist(), strict=True
+            )
+        else:
+            found += [(record.vehicle_id, record.reading_no) for record in decoded.records]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("form", "content_type", "events"),
+    [
+        (Form(1, "ndjson"), JSON, 10),
+        (Form(4, "ndjson"), NDJSON, 3),
+        (Form(4, "arrow"), ARROW, 3),
+        (Form(1, "arrow"), JSON, 10),
+    ],
+)
+def test_readings_become_events(telemetry, form, content_type, events):
+    """Readings go out single or packed, in order, under the content type that says how."""
+    feed = Feed(SCHEDULE, telemetry, ANCHOR_US, form)
+    due, made = feed.take(5, 10)
+    assert len(made) == events
+    assert {event.content_type for event in made} == {content_type}
+    assert keys(made) == [(f"s7-v{vehicle:06d}", 1) for vehicle in due.vehicles]
+    assert due.vehicles.tolist() == list(range(5, 15))
+
+
+@pytest.mark.parametrize("form", [Form(1, "ndjson"), Form(50, "arrow")])
+def test_pieces_join_without_seam(telemetry, form):
+    """However many readings are taken at a time, each comes once and in order."""
+    feed = Feed(SCHEDULE, telemetry, ANCHOR_US, form)
+    sizes = [1, 1, 7, 300, 5, 256, 2, 600, 40]
+    taken, first = [], 0
+    for size in sizes:
+        taken += keys(feed.take(first, size)[1])
+        first += size
+    due = SCHEDULE.readings(0, first)
+    wanted = [
+        (f"s7-v{vehicle:06d}", reading_no)
+        for vehicle, reading_no in zip(due.vehicles.tolist(), due.reading_nos.tolist(), strict=True)
+    ]
+    assert taken == wanted
+    assert keys(events_of(form, telemetry, due, ANCHOR_US)) == wanted
+
+
+def test_scheduled_time_is_the_anchor_and_the_offset(telemetry):
+    """A reading carries the time it was scheduled for, not the time it was made."""
+    due, events = Feed(SCHEDULE, telemetry, ANCHOR_US, Form(1, "ndjson")).take(401, 1)
+    record = BodyDecoder(READING).decode(b"".join(events[0].body), JSON).records[0]
+    assert int(np.datetime64(record.reading_at.replace(tzinfo=None), "us").astype(int)) == (
+        ANCHOR_US + int(due.offsets_us[0])
+    )
+
+
+@pytest.mark.parametrize("pack_format", ["ndjson", "arrow"])
+def test_largest_pack_fits_an_event(telemetry, pack_format):
+    """The largest pack that the settings allow stays below the hub's limit of 1 MiB."""
+    due = Schedule.of(range(400), [10**8] * 400, fleet_size=400, rate_hz=1.0).readings(0, MAX_PACK)
+    (event,) = events_of(Form(MAX_PACK, pack_format), telemetry, due, ANCHOR_US)
+    assert len(b"".join(event.body)) < 1_000_000
