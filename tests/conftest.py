@@ -12,7 +12,7 @@ import pytest
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
 from shared.lake.client import open_lake
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 # The same examples in every run, however slow the machine; the fuzz target is where new ones are tried.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
@@ -30,7 +30,7 @@ class World:
     storage: StorageServer
     data_dir: Path
 
-    def settings(self, kind=WorldSettings, **values):
+    def settings(self, kind=ConnectionSettings, **values):
         """Settings of a service that point here, balancing quickly."""
         return kind(
             **{
@@ -66,5 +66,5 @@ async def storage(tmp_path):
 @pytest.fixture
 async def lake(storage):
     """The lake in it, as our services reach it."""
-    async with open_lake(WorldSettings(storage=storage.connection_string)) as opened:
+    async with open_lake(ConnectionSettings(storage=storage.connection_string)) as opened:
         yield opened

@@ -16,14 +16,14 @@ from deltalake.transaction import AddAction
 
 from services.compaction.statistics import skipped_by
 from services.compaction.table_commit import Advance, NewFile, still_new
-from shared.lake.slots.slot import Lane, folder_of
+from shared.lake.slots.slot import ChainKey, folder_of
 from shared.service.errors import NeedsAttention, SinkUnavailable
 
 log = structlog.get_logger()
 
 PARTITIONED_BY = ["date", "hour"]
 _PARTITIONS = [pa.field("date", pa.date32()), pa.field("hour", pa.int32())]
-_MOST_ATTEMPTS = 6
+_MAX_ATTEMPTS = 6
 
 
 @contextmanager
@@ -58,12 +58,12 @@ class StreamTable:
     def version(self) -> int | None:
         return None if self._table is None else self._table.version()
 
-    async def positions(self, lanes: Iterable[Lane]) -> dict[Lane, int]:
+    async def positions(self, lanes: Iterable[ChainKey]) -> dict[ChainKey, int]:
         """By chain, the sequence number from which on its rows are not in the table; absent: none are."""
         with _mapped(f"read {self._uri}"):
             return await asyncio.to_thread(self._read_positions, tuple(lanes))
 
-    def _read_positions(self, lanes: Iterable[Lane]) -> dict[Lane, int]:
+    def _read_positions(self, lanes: Iterable[ChainKey]) -> dict[ChainKey, int]:
         if self._table is None:
             return {}
         found = {lane: self._table.transaction_version(_application(lane)) for lane in lanes}
@@ -74,7 +74,7 @@ class StreamTable:
 
         What another compaction was first with is left out.
         """
-        for _ in range(_MOST_ATTEMPTS):
+        for _ in range(_MAX_ATTEMPTS):
             if self._table is None:
                 await self._create([file for advance in advances for file in advance.files])
             standing = await self.positions(advance.lane for advance in advances)
@@ -88,7 +88,7 @@ class StreamTable:
             if not marks or await self._try(files, marks):
                 return
             await self.open()
-        raise SinkUnavailable(f"{self._uri}: others were first {_MOST_ATTEMPTS} times")
+        raise SinkUnavailable(f"{self._uri}: others were first {_MAX_ATTEMPTS} times")
 
     async def _try(self, files: Sequence[NewFile], marks: list[Transaction]) -> bool:
         """Whether the commit went well; where it did not, or nobody knows, the table has to be read again."""
@@ -156,5 +156,5 @@ def _columns(files: Sequence[NewFile]) -> pa.Schema:
     return pa.unify_schemas(list(dict.fromkeys(file.schema for file in files)) or [pa.schema([])])
 
 
-def _application(lane: Lane) -> str:
+def _application(lane: ChainKey) -> str:
     return f"fleetprice-compaction/{lane.stream}/{lane.label}"

@@ -10,7 +10,7 @@ from typing import Self
 
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.key_values import key_values_of, values_of
-from shared.lake.slots.slot import Lane, folder_of
+from shared.lake.slots.slot import ChainKey, folder_of
 from shared.service.errors import NeedsAttention
 
 
@@ -101,7 +101,7 @@ def table_folder(stream: str) -> str:
     return f"compacted/{stream}"
 
 
-def compacted(lane: Lane, hour: int, first: int) -> str:
+def compacted(lane: ChainKey, hour: int, first: int) -> str:
     """The path of the compacted file whose first row is of the raw file that starts at `first`.
 
     Every compaction aims at this one, whatever it found to compact; a rename-if-absent decides.
@@ -113,6 +113,6 @@ def staging_folder(stream: str) -> str:
     return f"_staging/{table_folder(stream)}"
 
 
-def staged(lane: Lane, first: int, attempt: str) -> str:
+def staged(lane: ChainKey, first: int, attempt: str) -> str:
     """Where a compacted file is written before it gets its name."""
     return f"{staging_folder(lane.stream)}/{lane.label}-{first:020d}-{attempt}.parquet"

@@ -30,9 +30,9 @@ class Pieces:
     def close(self) -> None:
         self.closed = True
 
-    def taken(self, least_bytes: int) -> bytes:
+    def taken(self, min_bytes: int) -> bytes:
         """What was written since, if it is worth a request."""
-        if len(self._written) < least_bytes:
+        if len(self._written) < min_bytes:
             return b""
         piece, self._written = bytes(self._written), bytearray()
         return piece

@@ -11,7 +11,7 @@ from services.compaction.file_groups import RawFile
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_file_metadata
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.slot import Lane, folder_of
+from shared.lake.slots.slot import ChainKey, folder_of
 from shared.service.errors import HubRecreated, NeedsAttention
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ class Link:
 
 
 async def survey(
-    lake: Lake, lane: Lane, stretch: Sequence[RawFile], next_first: int, created_at: str
+    lake: Lake, lane: ChainKey, stretch: Sequence[RawFile], next_first: int, created_at: str
 ) -> list[Link]:
     """The files of `stretch` that follow each other from `next_first` on.
 

@@ -6,13 +6,13 @@ from services.compaction.file_groups import RawFile
 from shared.lake.client import Lake
 from shared.lake.slots.chain import dated_folders
 from shared.lake.slots.root import Root
-from shared.lake.slots.slot import Lane, hour_of, slot_in
+from shared.lake.slots.slot import ChainKey, hour_of, slot_in
 
-Waiting = dict[Lane, list[RawFile]]
+Waiting = dict[ChainKey, list[RawFile]]
 
 
 async def dates_from(
-    lake: Lake, stream: str, roots: Mapping[Lane, Root], positions: Mapping[Lane, int]
+    lake: Lake, stream: str, roots: Mapping[ChainKey, Root], positions: Mapping[ChainKey, int]
 ) -> list[str]:
     """The `date=…` folders that may hold files from the chains' positions on, oldest first.
 
@@ -33,7 +33,7 @@ async def dates_from(
     return found[::-1]
 
 
-async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[Lane, int]) -> Waiting:
+async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[ChainKey, int]) -> Waiting:
     """The files of one date from the chains' positions on, in the order of each chain."""
     found: Waiting = {}
     async for lane, file in _raw_files(lake, stream, date):
@@ -42,7 +42,7 @@ async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[Lane,
     return {lane: sorted(files) for lane, files in sorted(found.items())}
 
 
-async def _raw_files(lake: Lake, stream: str, date: str) -> AsyncIterator[tuple[Lane, RawFile]]:
+async def _raw_files(lake: Lake, stream: str, date: str) -> AsyncIterator[tuple[ChainKey, RawFile]]:
     async for file in lake.list(date):
         folder, _, name = file.path.removeprefix(f"raw/{stream}/").rpartition("/")
         if slot := slot_in(stream, name):

@@ -5,10 +5,10 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.compaction.file_groups import Policy
-from shared.service.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 
-class CompactionSettings(WorldSettings):
+class CompactionSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}COMPACTION_")
     service: ClassVar[str] = "COMPACTION"
 

@@ -26,7 +26,7 @@ from services.compaction.table_commit import Advance, NewFile
 from shared.lake.client import Lake, parent_of
 from shared.lake.slots.chain import read_file_metadata
 from shared.lake.slots.root import Root, all_roots
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service import failpoints
 from shared.service.errors import SinkUnavailable
 
@@ -44,10 +44,10 @@ class StreamCompaction:
         self._stream = stream
         self._lake = lake
         self._table = table
-        self._roots: Mapping[Lane, Root] = {}
-        self._standing: dict[Lane, int] = {}
-        self._positions: dict[Lane, int] = {}
-        self._advances: dict[Lane, Advance] = {}
+        self._roots: Mapping[ChainKey, Root] = {}
+        self._standing: dict[ChainKey, int] = {}
+        self._positions: dict[ChainKey, int] = {}
+        self._advances: dict[ChainKey, Advance] = {}
         self.outcome = Outcome(stream)
 
     async def run(self) -> Outcome:
@@ -65,7 +65,7 @@ class StreamCompaction:
         self.outcome.version = self._table.version
         return self.outcome
 
-    async def _compact(self, lane: Lane, files: Sequence[RawFile]) -> list[RawFile]:
+    async def _compact(self, lane: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
         """Compact what is due of a chain's files; the rest."""
         while stretch := next_stretch(files, self._settings.policy, time.time()):
             position = self._positions[lane]
@@ -100,7 +100,7 @@ class StreamCompaction:
         advance.files.append(await self._described(links[0].file, slot, metadata, covered))
         return covered.next_first
 
-    async def _make(self, lane: Lane, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
+    async def _make(self, lane: ChainKey, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
         """Write these into the slot; what stands there afterwards, mine or another's."""
         attempt = staged(lane, links[0].file.first, uuid.uuid4().hex)
         covered = covered_by([link.footer for link in links])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from shared.lake.slots.slot import Lane, folder_of
+from shared.lake.slots.slot import ChainKey, folder_of
 from shared.service.errors import SinkUnavailable
 
 
@@ -35,7 +35,7 @@ class Advance:
     Events between files, or behind them, have no rows.
     """
 
-    lane: Lane
+    lane: ChainKey
     start: int | None
     end: int
     files: list[NewFile] = field(default_factory=list)

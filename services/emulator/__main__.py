@@ -23,7 +23,7 @@ from shared.service.data_dir import occupied
 from shared.service.errors import PortInUse
 from shared.service.local_stack import write_world
 from shared.service.run import run_service
-from shared.service.settings import WorldSettings, variable_of
+from shared.service.settings import ConnectionSettings, variable_of
 
 T = TypeVar("T")
 
@@ -128,7 +128,7 @@ def main(overrides: Mapping[str, Any] | None = None) -> int:
 def _flags() -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m services.emulator", description=__doc__)
     for name, field in EmulatorSettings.model_fields.items():
-        if name in WorldSettings.model_fields:
+        if name in ConnectionSettings.model_fields:
             continue
         flag = "--json" if name == "as_json" else f"--{name.replace('_', '-')}"
         help_text = f"{field.description} ({variable_of(EmulatorSettings, name)}, default {field.default})"

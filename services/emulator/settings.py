@@ -11,13 +11,13 @@ from services.emulator.log.durability import Durability
 from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from services.emulator.tls.certificate import Certificate, own_certificate
 from shared.service.errors import SettingsError
-from shared.service.settings import LOOPBACK, PREFIX, WorldSettings
+from shared.service.settings import LOOPBACK, PREFIX, ConnectionSettings
 
 # Where each listener stands above --port-base.
 _STEPS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "storage": 3, "admin": 4}
 
 
-class EmulatorSettings(WorldSettings):
+class EmulatorSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}EMULATOR_")
     service: ClassVar[str] = "EMULATOR"
 

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.malloc_trim import giving_memory_back
-from services.ingest.manifest.publisher import Manifest, refuse_missing, telling
+from services.ingest.manifest.publisher import Manifest, refuse_missing, running_manifest
 from services.ingest.memory_budget import refuse_idle_workers
 from services.ingest.settings import IngestSettings
 from services.ingest.stream import StreamIngest
@@ -77,7 +77,7 @@ async def _manifests(
             for stream in streams:
                 source = settings.hubs()[stream.stream]
                 manifest = Manifest(settings, settings.manifest_hub, source, lake, stream.heads)
-                await stack.enter_async_context(telling(manifest, stop))
+                await stack.enter_async_context(running_manifest(manifest, stop))
         yield
 
 

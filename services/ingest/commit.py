@@ -14,7 +14,7 @@ import pyarrow as pa
 import structlog
 from prometheus_client import Counter, Histogram
 
-from services.ingest.open_file import Cut, turn
+from services.ingest.open_file import FileContents, turn
 from shared.contract.columns import Contract
 from shared.lake.client import Lake
 from shared.lake.dead_letters import code_of, encode_letters
@@ -22,7 +22,7 @@ from shared.lake.slots.chain import read_footer
 from shared.lake.slots.footer import Footer, Head
 from shared.lake.slots.hints import note_hour
 from shared.lake.slots.root import make_root, root_of
-from shared.lake.slots.slot import Lane, folder_of
+from shared.lake.slots.slot import ChainKey, folder_of
 from shared.service import failpoints
 from shared.service.errors import FleetpriceError, SinkUnavailable
 
@@ -82,22 +82,22 @@ class Source:
 class Committer:
     """Lands one partition's ranges, one after the other. `head` is None until the chain has a root.
 
-    `still` begins to ask whether the hub is the one that the chain is of; awaited, it raises HubRecreated
-    where it is not. Asked after a range was received, that tells for all of the range.
+    `verify_hub` begins to ask whether the hub is the one that the chain is of; awaited, it raises
+    HubRecreated where it is not. Asked after a range was received, that tells for all of the range.
     """
 
     lake: Lake
-    lane: Lane
+    lane: ChainKey
     source: Source
     head: Head | None
     encode: Encode
-    still: Callable[[], Awaitable[None]]
+    verify_hub: Callable[[], Awaitable[None]]
     pause: Callable[[float], Awaitable[None]]
     new_attempt: Callable[[], str] = new_attempt
     _made_folder: str = ""
     _noted_hour: int | None = None
 
-    async def land(self, cut: Cut) -> None:
+    async def land(self, cut: FileContents) -> None:
         """Returns once every event of `cut` stands in a committed file, this writer's or another's.
 
         Raises Overtaken where the chain is not at this range, SinkUnavailable where the lake did not take it
@@ -122,17 +122,17 @@ class Committer:
             # What another's file covers is dropped; the rest is kept, for the link will not deliver it again.
             rest = rest.after(standing.last_seq)
 
-    async def _enter(self, cut: Cut) -> Cut | None:
+    async def _enter(self, cut: FileContents) -> FileContents | None:
         """The part of `cut` that is not yet in the chain; makes the chain's root where it has none."""
         if self.head is None:
-            await self.still()
+            await self.verify_hub()
             wanted = root_of(self.source.created_at, cut.first, cut.hour)
             self.head = (await make_root(self.lake, self.lane, wanted)).head
         if cut.first > self.head.next_first:
             raise Overtaken(f"the chain is at {self.head.next_first}, the range starts at {cut.first}")
         return cut.after(self.head.next_first - 1)
 
-    def _next_step(self, rest: Cut) -> Cut:
+    def _next_step(self, rest: FileContents) -> FileContents:
         """`rest` itself, or first the zero-row file that turns the chain to its folder."""
         head = self._at()
         if rest.hour > head.next_hour:
@@ -145,7 +145,7 @@ class Committer:
             raise AssertionError("a chain without a root has no slots")
         return self.head
 
-    async def _try(self, step: Cut) -> Footer:
+    async def _try(self, step: FileContents) -> Footer:
         """One attempt at the next slot; the footer that stands there afterwards, mine or another's.
 
         Raises SinkUnavailable where nothing stands there, or where that could not be found out: then another
@@ -155,7 +155,7 @@ class Committer:
         slot = self.lane.slot(head.next_hour, step.first)
         staged = self.lane.staged(head.next_hour, step.first, attempt)
         footer = self._footer(step, attempt)
-        is_same_hub = self.still()
+        is_same_hub = self.verify_hub()
         data = await self.encode(step.table, footer)
         # A link reconnects to a re-created hub without a word; its events must not land in this chain.
         await is_same_hub
@@ -192,7 +192,7 @@ class Committer:
             raise SinkUnavailable(f"{slot} is still empty: {reason}")
         return standing
 
-    def _footer(self, step: Cut, attempt: str) -> Footer:
+    def _footer(self, step: FileContents, attempt: str) -> Footer:
         return Footer(
             first_seq=step.first,
             last_seq=step.last,
@@ -226,7 +226,7 @@ class Committer:
             if letters:
                 await self.lake.delete(letters)
 
-    def _count(self, path: str, step: Cut, size_bytes: int) -> None:
+    def _count(self, path: str, step: FileContents, size_bytes: int) -> None:
         hub = self.source.hub
         FILES_COMMITTED.labels(hub).inc()
         ROWS_LANDED.labels(hub).inc(step.table.num_rows)

@@ -15,7 +15,7 @@ NOT_FOUND = ("amqp:not-found", "ErrorCondition.NotFound")
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class PartitionBounds:
     """The oldest event a partition still has (the next one, where it has none) and its last (-1: none)."""
 
     oldest: int
@@ -23,7 +23,7 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
+class HubProperties:
     """A hub's identity (when it was created, RFC 3339) and how many partitions it has by now."""
 
     created_at: str
@@ -36,9 +36,9 @@ class Hub:
     def __init__(self, client: LinkCountingConsumerClient) -> None:
         self.client = client
         self.name: str = client.eventhub_name
-        self._asking: asyncio.Task[Described] | None = None
+        self._asking: asyncio.Task[HubProperties] | None = None
 
-    async def described(self) -> Described:
+    async def described(self) -> HubProperties:
         """What the hub is, by a question that was put after this call; callers at one time share it.
 
         So where it is still the hub it was, whatever was received before the call came from that hub.
@@ -60,12 +60,12 @@ class Hub:
                 "were landing: start again to see what to change"
             )
 
-    async def _describe(self) -> Described:
+    async def _describe(self) -> HubProperties:
         properties = await self.client.get_eventhub_properties()
         created_at = properties["created_at"].isoformat().replace("+00:00", "Z")
-        return Described(created_at, len(properties["partition_ids"]))
+        return HubProperties(created_at, len(properties["partition_ids"]))
 
-    def turned_away(self, partition: int) -> SettingsError:
+    def link_refused(self, partition: int) -> SettingsError:
         """Where the hub answers, but closes a partition's link whenever it is opened."""
         return SettingsError(
             f"hub {self.name} closes every link to partition {partition}: it has no consumer group "
@@ -76,11 +76,13 @@ class Hub:
     def _group(self) -> str:
         return str(self.client._consumer_group)  # noqa: SLF001 - the client tells it nowhere else
 
-    async def reach(self, partition: int) -> Reach:
+    async def reach(self, partition: int) -> PartitionBounds:
         """Where a partition begins and ends."""
         known = await self.client.get_partition_properties(str(partition))
         last = int(known["last_enqueued_sequence_number"])
-        return Reach(last + 1 if known["is_empty"] else int(known["beginning_sequence_number"]), last)
+        return PartitionBounds(
+            last + 1 if known["is_empty"] else int(known["beginning_sequence_number"]), last
+        )
 
     def refusal(self, error: Exception) -> SettingsError | None:
         """The setting to change, where an error is none that passes by itself."""
@@ -107,7 +109,7 @@ class Hub:
         return None
 
 
-class SameHub:
+class HubIdentityCheck:
     """Whether what a partition's links bring is of the hub that its chain is of.
 
     Asked once for each link, as soon as it brought something: while it is open the hub cannot be another, and
@@ -128,7 +130,7 @@ class SameHub:
             self._link = link
             self._ask()
 
-    def still(self) -> Awaitable[None]:
+    def verify(self) -> Awaitable[None]:
         """To be awaited before what was received is committed; raises HubRecreated."""
         asking = self._asking
         if asking is None or (asking.done() and isinstance(asking.exception(), EventHubError)):
@@ -148,7 +150,7 @@ def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0].rstrip(".")
 
 
-def _retrieve(asked: asyncio.Task[Described] | asyncio.Task[None]) -> None:
+def _retrieve(asked: asyncio.Task[HubProperties] | asyncio.Task[None]) -> None:
     """Who asked may have been cancelled meanwhile: then nobody else looks at what was raised."""
     if not asked.cancelled():
         asked.exception()

@@ -44,10 +44,10 @@ async def watch(hub: Hub, workers: Mapping[int, PartitionWorker], health: Health
             )
         except EventHubError as error:
             refusal = hub.refusal(error)
-            _bear(refusal, health)
+            _note_refusal(refusal, health)
             log.warning("hub_unanswered", hub=hub.name, reason=str(refusal or error))
         else:
-            _look_for_closed_doors(hub, workers, health)
+            _check_refused_links(hub, workers, health)
             at_first = at_first or described.partitions
             if described.partitions > at_first:
                 log.info("hub_grew", hub=hub.name, partitions=described.partitions, before=at_first)
@@ -55,16 +55,16 @@ async def watch(hub: Hub, workers: Mapping[int, PartitionWorker], health: Health
         await asyncio.sleep(interval_s)
 
 
-def _look_for_closed_doors(hub: Hub, workers: Mapping[int, PartitionWorker], health: Health) -> None:
+def _check_refused_links(hub: Hub, workers: Mapping[int, PartitionWorker], health: Health) -> None:
     for partition, worker in workers.items():
         links = hub.client.links_opened[str(partition)]
         if health.is_turned_away(partition, worker.pipeline.next_expected, links, time.monotonic()):
-            refusal = hub.turned_away(partition)
-            _bear(refusal, health)
+            refusal = hub.link_refused(partition)
+            _note_refusal(refusal, health)
             log.warning("hub_turns_away", hub=hub.name, partition=partition, reason=str(refusal))
 
 
-def _bear(refusal: SettingsError | None, health: Health) -> None:
+def _note_refusal(refusal: SettingsError | None, health: Health) -> None:
     if refusal is not None and health.refused(time.monotonic()):
         raise refusal
 

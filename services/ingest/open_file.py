@@ -7,7 +7,7 @@ from typing import Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared.codec.batch_decoder import Run
+from shared.codec.batch_decoder import DecodedBatch
 from shared.codec.bodies import Decoded
 from shared.codec.row_buffer import DeadLetter, EventOrigin, RowBuffer
 from shared.contract.columns import Contract
@@ -18,7 +18,7 @@ EVENT_BYTES, _LETTER_BYTES = 128, 512
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class FileContents:
     """Events `first` to `last`, all of them, for the folder of `hour`; the next file goes to `next_hour`.
 
     With no rows it still takes its place in the chain: a turn to another folder (last = first - 1), a gap of
@@ -50,13 +50,13 @@ class Cut:
         return replace(self, first=sequence_number + 1, table=kept, letters=letters)
 
 
-def turn(first: int, hour: int, next_hour: int, last_offset: str, schema: pa.Schema) -> Cut:
+def turn(first: int, hour: int, next_hour: int, last_offset: str, schema: pa.Schema) -> FileContents:
     """A zero-row file that sends the chain on to another hour's folder."""
-    return Cut(first, first - 1, last_offset, hour, next_hour, schema.empty_table())
+    return FileContents(first, first - 1, last_offset, hour, next_hour, schema.empty_table())
 
 
 @dataclass(slots=True)
-class OpenRange:
+class OpenFile:
     """Decoded events of one partition and one hour's folder, in sequence, not yet committed."""
 
     contract: Contract
@@ -93,7 +93,7 @@ class OpenRange:
         self.last_offset = event.offset
         self.size_bytes += len(event.body) + EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
 
-    def add_run(self, events: Sequence[Event], run: Run) -> None:
+    def add_run(self, events: Sequence[Event], run: DecodedBatch) -> None:
         """Take in the next events of the range, as many as the run decoded."""
         numbers = [event.sequence_number for event in events]
         offsets = [event.offset for event in events]
@@ -101,9 +101,9 @@ class OpenRange:
         self.last, self.last_offset = numbers[-1], offsets[-1]
         self.size_bytes += sum([len(event.body) for event in events]) + EVENT_BYTES * len(events)
 
-    def cut(self, next_hour: int | None = None) -> Cut:
+    def cut(self, next_hour: int | None = None) -> FileContents:
         """Everything taken in; `next_hour` is where the event that closed the range belongs."""
-        return Cut(
+        return FileContents(
             self.first,
             self.last,
             self.last_offset,

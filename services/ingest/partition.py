@@ -9,19 +9,19 @@ import structlog
 from prometheus_client import Counter
 
 from services.ingest.commit import Committer, Overtaken
-from services.ingest.open_file import EVENT_BYTES, Cut, OpenRange
-from services.ingest.replayed_rows import naming
+from services.ingest.open_file import EVENT_BYTES, FileContents, OpenFile
+from services.ingest.replayed_rows import tag_replayed_rows
 from services.ingest.roll_policy import RollPolicy
-from shared.codec.batch_decoder import NOTHING
+from shared.codec.batch_decoder import EMPTY
 from shared.codec.bodies import BodyDecoder, Decoded, whole
-from shared.codec.fast_path.columnar_decoder import ColumnRunDecoder
+from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.lake.dead_letters import NAMED_BY_OPERATOR
 from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US
 from shared.service.errors import GapUnexplained
 from shared.streams.event import Event
 from shared.streams.metrics import NEXT_SEQUENCE
-from shared.streams.sequence_tracker import Contiguity, Step
+from shared.streams.sequence_tracker import SequenceTracker, Step
 
 log = structlog.get_logger()
 
@@ -69,14 +69,14 @@ class PartitionPipeline:
         self.last_enqueued_us: int | None = None
         self.uncommitted_since_s: float | None = None
         self._policy = policy
-        self._contiguity = Contiguity(start.next_expected)
+        self._contiguity = SequenceTracker(start.next_expected)
         self._known_gap_at = start.next_expected if start.is_gap_known else None
         self._checkpoint = checkpoint
         self._named = named
         self._memory_share = memory_share
         self._decoder = BodyDecoder(committer.source.contract)
-        self._runs = ColumnRunDecoder(committer.source.contract)
-        self._open: OpenRange | None = None
+        self._runs = ColumnarDecoder(committer.source.contract)
+        self._open: OpenFile | None = None
         labels = (committer.source.hub, str(committer.lane.partition))
         self._next_sequence = NEXT_SEQUENCE.labels(*labels)
         self._seen_again = EVENTS_SEEN.labels(committer.source.hub)
@@ -142,7 +142,7 @@ class PartitionPipeline:
             body = event.body
             size_bytes -= len(body) + EVENT_BYTES
             bodies.append(body)
-        run = self._runs.decode(bodies, content_type, rows) if bodies else NOTHING
+        run = self._runs.decode(bodies, content_type, rows) if bodies else EMPTY
         taken = len(run.counts)
         if taken:
             self._open.add_run(events[:taken], run)
@@ -172,7 +172,7 @@ class PartitionPipeline:
             folder_hour = hour if head is None else max(hour, head.next_hour)
             lane = self.committer.lane
             contract = self.committer.source.contract
-            self._open = OpenRange(contract, lane.partition, event.sequence_number, folder_hour, now_s)
+            self._open = OpenFile(contract, lane.partition, event.sequence_number, folder_hour, now_s)
             self.uncommitted_since_s = now_s
         self._open.add(event, self._decode(event))
         self.last_enqueued_us = event.enqueued_us
@@ -181,7 +181,7 @@ class PartitionPipeline:
         if event.sequence_number in self._named:
             return whole(event.body, NAMED_BY_OPERATOR)
         decoded = self._decoder.decode(event.body, event.content_type)
-        return decoded if event.replay_of is None else naming(decoded, event.replay_of)
+        return decoded if event.replay_of is None else tag_replayed_rows(decoded, event.replay_of)
 
     async def _commit(self, next_hour: int | None = None) -> None:
         if self._open is not None:
@@ -201,10 +201,10 @@ class PartitionPipeline:
         table = self.committer.source.contract.raw_schema.empty_table()
         offset = "" if head is None else head.last_offset
         await self._land(
-            Cut(expected, sequence_number - 1, offset, here, max(here, hour), table, is_gap=True)
+            FileContents(expected, sequence_number - 1, offset, here, max(here, hour), table, is_gap=True)
         )
 
-    async def _land(self, cut: Cut) -> None:
+    async def _land(self, cut: FileContents) -> None:
         # A crash in here costs nothing that the next start does not read again: see `commit`.
         await self.committer.land(cut)
         self.uncommitted_since_s = None

@@ -9,7 +9,7 @@ from shared.contract.columns import EXTRA
 from shared.contract.dead_letter_id import DeadLetterId, with_replay
 
 
-def naming(decoded: Decoded, letter: DeadLetterId) -> Decoded:
+def tag_replayed_rows(decoded: Decoded, letter: DeadLetterId) -> Decoded:
     """The same records, each with the dead letter in its `extra`."""
     batch = decoded.batch
     if batch is None:

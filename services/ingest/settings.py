@@ -12,17 +12,17 @@ from services.ingest.roll_policy import RollPolicy
 from shared.contract.columns import BY_STREAM, Contract
 from shared.contract.json_schema import contract_from
 from shared.service.errors import SettingsError
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 # An event waits in the link's buffer, then in the inbox of its partition's worker, then until there is enough
 # to decode at one go: at most a share, and what was handed over last.
 _STAGES = 4
-_LEAST_MEMORY_BYTES = 2**20
+_MIN_MEMORY_BYTES = 2**20
 # It is a folder of the lake.
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-class IngestSettings(WorldSettings):
+class IngestSettings(ConnectionSettings):
     """FLEETPRICE_INGEST_…"""
 
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_INGEST_")
@@ -50,13 +50,13 @@ class IngestSettings(WorldSettings):
     )
     events_memory_bytes: int = Field(
         128 * 2**20,
-        ge=_LEAST_MEMORY_BYTES,
+        ge=_MIN_MEMORY_BYTES,
         description="Memory that received events of all partitions take before they are rows: each partition "
         "has its share, bytes",
     )
     rows_memory_bytes: int = Field(
         256 * 2**20,
-        ge=_LEAST_MEMORY_BYTES,
+        ge=_MIN_MEMORY_BYTES,
         description="Memory that gathered rows of all partitions and workers take: each partition has its "
         "share, bytes",
     )
@@ -109,7 +109,7 @@ class IngestSettings(WorldSettings):
     @property
     def rows_memory_bytes_of_a_worker(self) -> int:
         """Its part of what is there for all; of received events it has its part by its partitions."""
-        return max(_LEAST_MEMORY_BYTES, self.rows_memory_bytes // self.workers)
+        return max(_MIN_MEMORY_BYTES, self.rows_memory_bytes // self.workers)
 
     def link_bytes(self, partitions: int) -> int:
         """What each link of a hub with so many partitions keeps in memory of events that nobody took yet."""

@@ -15,7 +15,7 @@ from prometheus_client import Gauge
 from services.ingest.checkpoints import CheckpointHint
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.health import Health
-from services.ingest.hub import Hub, Reach, SameHub
+from services.ingest.hub import Hub, HubIdentityCheck, PartitionBounds
 from services.ingest.hub_monitor import forget_progress, watch
 from services.ingest.memory_budget import BATCHES_KEPT_READY, link_share, rows_bytes_of
 from services.ingest.partition import PartitionPipeline, Start
@@ -29,7 +29,7 @@ from shared.lake.parquet import encode
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer, Head
 from shared.lake.slots.root import lanes_of
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service.errors import HubRecreated
 from shared.service.tasks import cancel_until_done
 from shared.streams.event import Event
@@ -77,7 +77,7 @@ class StreamIngest:
         since_s = [worker.pipeline.uncommitted_since_s for worker in self.workers.values()]
         return bool(self.workers) and self._health.is_well(since_s, time.monotonic())
 
-    def heads(self) -> dict[Lane, Head]:
+    def heads(self) -> dict[ChainKey, Head]:
         """How far the chains of the partitions owned now have come; without those that have no file yet."""
         committers = [worker.pipeline.committer for worker in self.workers.values()]
         return {one.lane: one.head for one in committers if one.head is not None}
@@ -148,8 +148,10 @@ class StreamIngest:
         for lane, reach in zip(lanes, reaches, strict=True):
             head = heads.get(lane)
             start = await self._start_of(lane, head, reach)
-            same_hub = SameHub(self._hub, source.created_at, lane.partition)
-            committer = Committer(self._lake, lane, source, head, encode_aside, same_hub.still, asyncio.sleep)
+            same_hub = HubIdentityCheck(self._hub, source.created_at, lane.partition)
+            committer = Committer(
+                self._lake, lane, source, head, encode_aside, same_hub.verify, asyncio.sleep
+            )
             pipeline = PartitionPipeline(
                 committer,
                 self._settings.roll_policy,
@@ -162,7 +164,7 @@ class StreamIngest:
             OWNED.labels(self._hub.name).set(len(self.workers))
             log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)
 
-    async def _start_of(self, lane: Lane, head: Head | None, reach: Reach) -> Start:
+    async def _start_of(self, lane: ChainKey, head: Head | None, reach: PartitionBounds) -> Start:
         """Where to start. Raises HubRecreated where the lake is ahead of the hub."""
         if head is not None and head.next_first > reach.last + 1:
             reach = await self._hub.reach(lane.partition)  # another writer may have landed newer events

@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.hints import clear_hints
-from shared.lake.slots.slot import Lane, Staged, staged_in, staging_folder
+from shared.lake.slots.slot import ChainKey, Staged, staged_in, staging_folder
 
 log = structlog.get_logger()
 
@@ -24,7 +24,7 @@ _STAGING, _UNNAMED = "_staging", re.compile("[0-9a-f]{32}")
 SWEPT = Counter("fleetprice_ingest_swept_attempts", "Broken-off commits cleared away", ["stream"])
 
 
-async def sweep(lake: Lake, stream: str, lanes: AbstractSet[Lane], max_age_s: float) -> int:
+async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s: float) -> int:
     """Remove what attempts at these chains left behind, if older than that; how many attempts."""
     await clear_hints(lake, stream, lanes)
     before = datetime.now(UTC) - timedelta(seconds=max_age_s)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
-from services.ingest.hub import SameHub
+from services.ingest.hub import HubIdentityCheck
 from services.ingest.partition import PartitionPipeline
 from shared.service.tasks import cancel_until_done
 from shared.streams.event import Event
@@ -23,10 +23,10 @@ _GATHERING_S = 0.2
 class PartitionWorker:
     """Starts working at once; ends by `drain`, `abandon`, or an exception that the next `offer` raises."""
 
-    def __init__(self, pipeline: PartitionPipeline, same_hub: SameHub, most_bytes: int) -> None:
-        """`most_bytes` is what may be gathered before it is decoded, whatever is best."""
+    def __init__(self, pipeline: PartitionPipeline, same_hub: HubIdentityCheck, max_bytes: int) -> None:
+        """`max_bytes` is what may be gathered before it is decoded, whatever is best."""
         self.pipeline = pipeline
-        self._piece_bytes = min(_PIECE_BYTES, most_bytes)
+        self._piece_bytes = min(_PIECE_BYTES, max_bytes)
         self._same_hub = same_hub
         self._inbox: asyncio.Queue[Sequence[Event] | None] = asyncio.Queue(1)
         self._is_draining = False
@@ -103,10 +103,10 @@ def _bytes_of(events: Sequence[Event]) -> int:
     return sum([len(event.body) for event in events])
 
 
-def _pieces(events: Sequence[Event], most_bytes: int) -> Iterator[Sequence[Event]]:
+def _pieces(events: Sequence[Event], max_bytes: int) -> Iterator[Sequence[Event]]:
     start = size_bytes = 0
     for index, event in enumerate(events, start=1):
         size_bytes += len(event.body)
-        if size_bytes >= most_bytes or index == len(events):
+        if size_bytes >= max_bytes or index == len(events):
             yield events[start:index]
             start, size_bytes = index, 0

@@ -18,9 +18,9 @@ from shared.http.listener import serve_http
 from shared.lake.client import Lake, open_lake
 from shared.pricing.loading import automobile_pricer, price_pricer
 from shared.pricing.pricer import ActivePriceModel
-from shared.pricing.version_cache import FormerVersions
-from shared.registry.active_model import Served
-from shared.registry.champion import ChampionWatch, Load, P
+from shared.pricing.version_cache import VersionCache
+from shared.registry.active_model import ActiveModel
+from shared.registry.champion import ChampionFollower, Load, P
 from shared.registry.shipped import AUTOMOBILE, PRICE
 from shared.registry.store import read_from_lake, read_shipped
 from shared.service.errors import ModelUnusable, NeedsAttention, SettingsError
@@ -44,12 +44,10 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     async with AsyncExitStack() as stack:
         lake = await stack.enter_async_context(open_lake(settings)) if _has_lake(settings) else None
         served = await _first(lake, PRICE, price_pricer, settings.version)
-        watches: list[ChampionWatch[Any]] = []
+        watches: list[ChampionFollower[Any]] = []
         if lake is not None and settings.version is None:
             watches.append(_watch(settings, lake, served, price_pricer))
-        stream = (
-            await _open_stream(settings, served, FormerVersions(lake), stack) if settings.stream else None
-        )
+        stream = await _open_stream(settings, served, VersionCache(lake), stack) if settings.stream else None
         if settings.http:
             automobile = await _first(lake, AUTOMOBILE, automobile_pricer, None)
             if lake is not None:
@@ -105,23 +103,25 @@ def _has_lake(settings: ScorerSettings) -> bool:
     return bool(settings.storage.get_secret_value())
 
 
-async def _first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> Served[P]:
+async def _first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> ActiveModel[P]:
     """The version to begin with; there is none before it to keep: an unusable one ends the process."""
     try:
         files = None if lake is None else await read_from_lake(lake, version, name)
-        served = Served(load(read_shipped(version, name) if files is None else files))
+        served = ActiveModel(load(read_shipped(version, name) if files is None else files))
     except ModelUnusable as error:
         raise NeedsAttention(f"the {name} model cannot be used: {error}") from error
     log.info("model_loaded", model=name, version=served.pricer.manifest.version)
     return served
 
 
-def _watch(settings: ScorerSettings, lake: Lake, served: Served[P], load: Load[P]) -> ChampionWatch[P]:
+def _watch(
+    settings: ScorerSettings, lake: Lake, served: ActiveModel[P], load: Load[P]
+) -> ChampionFollower[P]:
     name = served.pricer.manifest.name
-    return ChampionWatch(lake, name, served, load, settings.model_interval_s)
+    return ChampionFollower(lake, name, served, load, settings.model_interval_s)
 
 
-async def _work(work: Awaitable[object], watches: list[ChampionWatch[Any]], stop: asyncio.Event) -> None:
+async def _work(work: Awaitable[object], watches: list[ChampionFollower[Any]], stop: asyncio.Event) -> None:
     """Returns or raises as `work` does; a watch that fails has it drain, and is raised then."""
     working = asyncio.ensure_future(work)
     watching = [asyncio.create_task(one.run()) for one in watches]
@@ -139,7 +139,7 @@ async def _work(work: Awaitable[object], watches: list[ChampionWatch[Any]], stop
 
 
 async def _open_stream(
-    settings: ScorerSettings, served: ActivePriceModel, former: FormerVersions, stack: AsyncExitStack
+    settings: ScorerSettings, served: ActivePriceModel, former: VersionCache, stack: AsyncExitStack
 ) -> TelemetryStream:
     store = checkpoint_store(settings)
     await stack.enter_async_context(store)

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 DEVELOPMENT_API_KEY = "fleetprice-dev-key"
 
@@ -14,7 +14,7 @@ DEVELOPMENT_API_KEY = "fleetprice-dev-key"
 MAX_ROWS_LIMIT = 4_000
 
 
-class ScorerSettings(WorldSettings):
+class ScorerSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_SCORER_")
     service: ClassVar[str] = "SCORER"
 

@@ -14,8 +14,8 @@ from azure.eventhub.aio import EventHubConsumerClient
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from services.simulator.clock import Clock, instant
-from services.simulator.encoder import Form
-from services.simulator.publisher import Outlet, Publisher
+from services.simulator.encoder import EventFormat
+from services.simulator.publisher import PartitionOutput, Publisher
 from services.simulator.record.folder import RecordFolder
 from services.simulator.record.recovery import Recovery
 from services.simulator.record.runs import Run, read_runs, refuse_other_hub, remaining_s, same_run, write_runs
@@ -54,7 +54,7 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
         refuse_other_hub(runs, hub_created_at, folder.path)
         outlets = await _open_outlets(settings, folder, partition_count, stack)
         telemetry_of = cache(_telemetry)
-        form = Form(settings.pack, settings.pack_format)
+        form = EventFormat(settings.pack, settings.pack_format)
         await _all(map(Recovery(reader, form, telemetry_of).resolve, outlets))
         # The SDK takes a second to close what has received; the fleet does not wait for it.
         closing = asyncio.create_task(reader.close())
@@ -107,11 +107,11 @@ async def _describe_hub(reader: EventHubConsumerClient, hub: str) -> tuple[datet
 
 async def _open_outlets(
     settings: SimulatorSettings, folder: RecordFolder, partition_count: int, stack: AsyncExitStack
-) -> list[Outlet]:
+) -> list[PartitionOutput]:
     outlets = []
     for partition in range(partition_count):
         sender = PartitionSender(settings, settings.telemetry_hub, str(partition), _identity)
-        outlets.append(Outlet(partition, sender, *folder.records(partition)))
+        outlets.append(PartitionOutput(partition, sender, *folder.records(partition)))
     await asyncio.gather(*(stack.enter_async_context(outlet.sender) for outlet in outlets))
     return outlets
 
@@ -139,9 +139,9 @@ def _new_run(settings: SimulatorSettings, clock: Clock, hub_created_at: datetime
 
 def _publishers(
     settings: SimulatorSettings,
-    outlets: Sequence[Outlet],
+    outlets: Sequence[PartitionOutput],
     telemetry: Telemetry,
-    form: Form,
+    form: EventFormat,
     seconds: float | None,
 ) -> list[Publisher]:
     """One for each partition that has vehicles; numbering goes on from the record."""

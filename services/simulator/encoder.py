@@ -14,11 +14,11 @@ from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON
 
 # Made at once, as numpy takes as long for 1 reading as for 200; bounds memory and the longest stretch.
-_LEAST_BLOCK, _SENDS_A_BLOCK = 256, 4
+_MIN_BLOCK, _SENDS_A_BLOCK = 256, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class EventFormat:
     """How readings become bodies: `pack` of them an event."""
 
     pack: int
@@ -40,10 +40,10 @@ class _Block:
     made: Sequence[bytes] | pa.RecordBatch
 
 
-class Feed:
+class EventFeed:
     """The events of one partition's schedule."""
 
-    def __init__(self, schedule: Schedule, telemetry: Telemetry, anchor_us: int, form: Form) -> None:
+    def __init__(self, schedule: Schedule, telemetry: Telemetry, anchor_us: int, form: EventFormat) -> None:
         self._schedule = schedule
         self._telemetry = telemetry
         self.anchor_us = anchor_us
@@ -55,7 +55,7 @@ class Feed:
         block = self._block
         start = first - block.first
         if start < 0 or start + count > len(block.due.vehicles):
-            block = self._block = self._made(first, max(_LEAST_BLOCK, _SENDS_A_BLOCK * count))
+            block = self._block = self._made(first, max(_MIN_BLOCK, _SENDS_A_BLOCK * count))
             start = 0
         due = block.due.part(start, start + count)
         return due, _events(self._form, block.made, start, count)
@@ -65,18 +65,22 @@ class Feed:
         return _Block(first, due, _encoded(self._form, self._telemetry, due, self.anchor_us))
 
 
-def events_of(form: Form, telemetry: Telemetry, due: Due, anchor_us: int) -> list[EventData]:
+def events_of(form: EventFormat, telemetry: Telemetry, due: Due, anchor_us: int) -> list[EventData]:
     """Events of the readings, in order."""
     return _events(form, _encoded(form, telemetry, due, anchor_us), 0, len(due.vehicles))
 
 
-def _encoded(form: Form, telemetry: Telemetry, due: Due, anchor_us: int) -> Sequence[bytes] | pa.RecordBatch:
+def _encoded(
+    form: EventFormat, telemetry: Telemetry, due: Due, anchor_us: int
+) -> Sequence[bytes] | pa.RecordBatch:
     reading_at = (due.offsets_us + anchor_us).astype("datetime64[us]")
     columns = telemetry.columns(due.vehicles, due.reading_nos, reading_at)
     return to_batch(columns) if form.content_type == ARROW else to_json(columns)
 
 
-def _events(form: Form, made: Sequence[bytes] | pa.RecordBatch, start: int, count: int) -> list[EventData]:
+def _events(
+    form: EventFormat, made: Sequence[bytes] | pa.RecordBatch, start: int, count: int
+) -> list[EventData]:
     packs = [
         (first, min(form.pack, start + count - first)) for first in range(start, start + count, form.pack)
     ]

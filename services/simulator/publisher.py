@@ -8,7 +8,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from services.simulator.bad_bodies import bad_bodies, count_bad
 from services.simulator.clock import Clock, instant
-from services.simulator.encoder import Feed, Form, bad_event
+from services.simulator.encoder import EventFeed, EventFormat, bad_event
 from services.simulator.record.partition_record import BadBodyRecord, BadIntent, Intent, PartitionRecord
 from services.simulator.schedule import Due, Packing, Schedule
 from services.simulator.vehicles.telemetry import Telemetry
@@ -28,14 +28,14 @@ LATENESS = Gauge(
     ["partition"],
 )
 
-_MOST_READINGS_A_SEND = 512
+_MAX_READINGS_A_SEND = 512
 # A pause is cut into pieces of this length, so that a stop need not wake anybody to be quick.
 _LONGEST_PAUSE_S = 0.05
 _US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Outlet:
+class PartitionOutput:
     """One partition: where its events go and where that is recorded."""
 
     partition: int
@@ -48,10 +48,10 @@ class Outlet:
 class Publisher:
     """Sends the readings of one partition's schedule, gathered every `tick_us` (0: each when it is due)."""
 
-    outlet: Outlet
+    outlet: PartitionOutput
     schedule: Schedule
     telemetry: Telemetry
-    form: Form
+    form: EventFormat
     packing: Packing
     tick_us: int
     bad_share: float
@@ -59,19 +59,19 @@ class Publisher:
 
     async def run(self, clock: Clock, stop: asyncio.Event) -> None:
         """Until stopped or through; a send in flight at the stop is finished and recorded."""
-        feed = Feed(self.schedule, self.telemetry, clock.anchor_us, self.form)
+        feed = EventFeed(self.schedule, self.telemetry, clock.anchor_us, self.form)
         while not stop.is_set() and self.sent != self.schedule.total:
             now_us = clock.elapsed_us()
             if count := self._ready(now_us):
                 await self._send(feed, clock, count)
-            if count < _MOST_READINGS_A_SEND:
+            if count < _MAX_READINGS_A_SEND:
                 await asyncio.sleep(self._pause_s(clock, now_us))
 
     def _ready(self, now_us: int) -> int:
         """How many readings go now; no more than one send holds, and then whole packs."""
         due = self.schedule.due(now_us)
         ready = self.packing.ready(self.schedule, self.sent, due, now_us)
-        return min(ready, -(-_MOST_READINGS_A_SEND // self.packing.pack) * self.packing.pack)
+        return min(ready, -(-_MAX_READINGS_A_SEND // self.packing.pack) * self.packing.pack)
 
     def _pause_s(self, clock: Clock, now_us: int) -> float:
         """Until the first tick after `now_us` at which there is something to send."""
@@ -83,7 +83,7 @@ class Publisher:
             until_us = -(-until_us // self.tick_us) * self.tick_us
         return min(_LONGEST_PAUSE_S, max(0, until_us - clock.elapsed_us()) / _US_PER_S)
 
-    async def _send(self, feed: Feed, clock: Clock, count: int) -> None:
+    async def _send(self, feed: EventFeed, clock: Clock, count: int) -> None:
         """Intent, send, acknowledgement, in this order.
 
         A crash before the intent: nothing happened, the readings are skipped with their scheduled times.

@@ -6,12 +6,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 MAX_PACK = 1_000  # of the longest lines stay below the hub's 1 MiB an event (a test holds it)
 
 
-class SimulatorSettings(WorldSettings):
+class SimulatorSettings(ConnectionSettings):
     """What the fleet is, how fast it sends and where its record is kept."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}SIMULATOR_")

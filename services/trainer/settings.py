@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 
-class TrainerSettings(WorldSettings):
+class TrainerSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_TRAINER_")
     service: ClassVar[str] = "TRAINER"
 

@@ -22,7 +22,7 @@ from shared.service.errors import BadRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class DecodedBatch:
     """The first `len(counts)` events: `counts[i]` records of event i, on lines 0 on; structs or a batch."""
 
     counts: Sequence[int]
@@ -30,7 +30,7 @@ class Run:
     batch: pa.RecordBatch | None = None
 
 
-NOTHING = Run(())
+EMPTY = DecodedBatch(())
 # Records that become columns while the processor still has them in its caches.
 WARM_ROWS = 2_000
 # Arrow events whose bounds are checked together. Where one of them breaks a bound, those after it
@@ -38,7 +38,7 @@ WARM_ROWS = 2_000
 _MAX_REACH = 256
 
 
-class RunDecoder:
+class BatchDecoder:
     """Decodes runs of one contract's events."""
 
     def __init__(self, contract: Contract) -> None:
@@ -46,7 +46,7 @@ class RunDecoder:
         self._arrow = ArrowRows(contract)
         self._reach = _MAX_REACH
 
-    def decode(self, bodies: Sequence[bytes], content_type: str | None, max_rows: int) -> Run:
+    def decode(self, bodies: Sequence[bytes], content_type: str | None, max_rows: int) -> DecodedBatch:
         """As many of the events as are plain, up to the one with which there are `max_rows` rows.
 
         An empty run means that the first event needs `BodyDecoder`. Never raises for what a sender wrote.
@@ -58,7 +58,7 @@ class RunDecoder:
             return self._of_lines(bodies, max_rows)
         return self._ones(bodies[:max_rows])
 
-    def _ones(self, bodies: Sequence[bytes]) -> Run:
+    def _ones(self, bodies: Sequence[bytes]) -> DecodedBatch:
         decode = self._strict.record
         records: list[Struct] = []
         add = records.append
@@ -71,9 +71,9 @@ class RunDecoder:
             pass  # what came before it stands
         if (found := self._strict.untimely(records)) is not None:
             del records[found[0] :]
-        return Run((1,) * len(records), records)
+        return DecodedBatch((1,) * len(records), records)
 
-    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> Run:
+    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
         records: list[Struct] = []
         counts: list[int] = []
         for body in bodies:
@@ -84,20 +84,20 @@ class RunDecoder:
             counts.append(len(found))
             if len(records) >= min(max_rows, WARM_ROWS):
                 break
-        return Run(counts, records)
+        return DecodedBatch(counts, records)
 
-    def _decode_arrow(self, bodies: Sequence[bytes], max_rows: int) -> Run:
+    def _decode_arrow(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
         batches, counts = self._read_alike(bodies[: self._reach], max_rows)
         batch = joined(batches)
         if batch is None:
-            return NOTHING
+            return EMPTY
         broken = self._arrow.violations(batch)
         if not broken:
             self._reach = min(2 * self._reach, _MAX_REACH)
-            return Run(counts, batch=self._arrow.aligned(batch))
+            return DecodedBatch(counts, batch=self._arrow.aligned(batch))
         run = up_to(min(broken), counts, batch)
         self._reach = max(1, len(run.counts))
-        return NOTHING if run.batch is None else Run(run.counts, batch=self._arrow.aligned(run.batch))
+        return EMPTY if run.batch is None else DecodedBatch(run.counts, batch=self._arrow.aligned(run.batch))
 
     def _read_alike(self, bodies: Sequence[bytes], max_rows: int) -> tuple[list[pa.RecordBatch], list[int]]:
         """Batches of the first bodies that share a schema, and the rows of each body, within bounds."""
@@ -121,8 +121,8 @@ class RunDecoder:
         return batches, counts
 
 
-def up_to(row: int, counts: Sequence[int], batch: pa.RecordBatch) -> Run:
+def up_to(row: int, counts: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
     """The events all of whose rows come before `row`."""
     ends = list(accumulate(counts))
     plain = bisect_right(ends, row)
-    return Run(counts[:plain], batch=batch.slice(0, ends[plain - 1])) if plain else NOTHING
+    return DecodedBatch(counts[:plain], batch=batch.slice(0, ends[plain - 1])) if plain else EMPTY

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
-from shared.codec.batch_decoder import Run
+from shared.codec.batch_decoder import DecodedBatch
 from shared.codec.bodies import BadLine, Decoded
 from shared.codec.fast_path.arrow_builders import array_of
 from shared.codec.fast_path.null_columns import Repeated, joined, own_bytes, thin
@@ -113,7 +113,11 @@ class RowBuffer:
             self._extend(len(decoded.lines), decoded.records, decoded.extras, decoded.batch)
 
     def add_run(
-        self, run: Run, sequence_numbers: Sequence[int], offsets: Sequence[str], enqueued_us: Sequence[int]
+        self,
+        run: DecodedBatch,
+        sequence_numbers: Sequence[int],
+        offsets: Sequence[str],
+        enqueued_us: Sequence[int],
     ) -> None:
         """Take in all records of a run's events; the sequences are as long as the run."""
         self._open(run.batch)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from aiohttp import StreamReader, web
 
-from shared.http.deadlines import Limits, Taken
+from shared.http.deadlines import DrainProgress, Limits
 
 # Where Linux's tcp_info has the bytes that the other side has acknowledged, and how much of it that takes.
 _ACKNOWLEDGED, _INFO_BYTES = 120, 128
@@ -40,7 +40,7 @@ class Connection(web.RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._since_s: float | None = None  # since when a request has been arriving
         self._body: StreamReader | None = None  # of the request that is served
-        self._taken = Taken()
+        self._taken = DrainProgress()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # aiohttp forgets the transport when it closes it, which may be long before all is sent.

@@ -18,7 +18,7 @@ class Limits:
 
 
 @dataclass(slots=True)
-class Taken:
+class DrainProgress:
     """Whether a caller takes what it is sent in time, all of it: a few bytes now and then buy no time.
 
     Bytes are counted from the connection's start. What waits at one look must be taken within a stated time

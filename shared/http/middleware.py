@@ -29,7 +29,7 @@ REQUEST_SECONDS = Distributions(
     (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0),
 )
 REQUEST_ID = istr("X-Request-Id")
-ENTRANCE: web.AppKey["Entrance"] = web.AppKey("entrance")
+ENTRANCE: web.AppKey["RequestMiddleware"] = web.AppKey("entrance")
 CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 INFERENCE = "/v2"
 # Everything that prices; probes ask without a key.
@@ -43,7 +43,7 @@ _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _STATUSES = {status: str(status) for status in range(100, 600)}
 
 
-class Entrance:
+class RequestMiddleware:
     """Stands before each handler by itself: a middleware would cost every request some microseconds."""
 
     def __init__(self, callers: Callers, max_requests: int, is_draining: Callable[[], bool]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Allowance:
+class TokenBucket:
     """`per_s` vehicles a second in the long run, `burst` at once."""
 
     per_s: float
@@ -13,7 +13,7 @@ class Allowance:
     _at_s: float
 
     @classmethod
-    def full(cls, per_s: float, burst: float, now_s: float) -> "Allowance":
+    def full(cls, per_s: float, burst: float, now_s: float) -> "TokenBucket":
         return cls(per_s, burst, burst, now_s)
 
     def wait_s(self, vehicles: int, now_s: float) -> float:

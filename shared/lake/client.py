@@ -25,7 +25,7 @@ from azure.storage.filedatalake.aio import DataLakeFileClient, DataLakeServiceCl
 
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError, SinkUnavailable
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 APPEND_BYTES = 8 * 2**20
 _CONNECTION_TIMEOUT_S = 5
@@ -221,7 +221,7 @@ async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
 
 
 @asynccontextmanager
-async def open_lake(settings: WorldSettings) -> AsyncIterator[Lake]:
+async def open_lake(settings: ConnectionSettings) -> AsyncIterator[Lake]:
     """The lake that the settings name; refuses an account without a hierarchical namespace at first use."""
     world = settings.storage_or_refuse()
     options: Any = {

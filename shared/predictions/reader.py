@@ -14,7 +14,7 @@ from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import PREDICTION
 from shared.contract.prediction import Prediction
 from shared.predictions.watermark import Mark, Watermarks
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.clients import (
     body_of,
@@ -57,7 +57,7 @@ class PredictionReader:
 
     def __init__(
         self,
-        settings: WorldSettings,
+        settings: ConnectionSettings,
         *,
         start: Position | Mapping[str, Position] = -1,
         until: Mapping[str, int] | None = None,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from shared.contract.automobile import NUMBERS, WORDS
 from shared.pricing.model import PriceModel
 from shared.pricing.pricer import ROWS_PRICED
-from shared.registry.active_model import Served
+from shared.registry.active_model import ActiveModel
 from shared.registry.manifest import canonical
 from shared.service.errors import ModelUnusable
 
@@ -53,4 +53,4 @@ def _word(value: str | float | None) -> str:
     return value if isinstance(value, str) else f"{value:g}"
 
 
-ActiveAutomobileModel: TypeAlias = Served[AutomobilePricer]
+ActiveAutomobileModel: TypeAlias = ActiveModel[AutomobilePricer]

@@ -34,7 +34,7 @@ class _Spellings(dict[str | None, int]):
         return code
 
 
-class Vocabulary:
+class CategoryEncoder:
     """One categorical input: known categories are coded 0 … n-1, an unknown word n, a missing one n+1."""
 
     def __init__(self, categories: Sequence[str]) -> None:

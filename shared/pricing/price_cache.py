@@ -22,10 +22,10 @@ Flags = NDArray[np.intp]
 Rows = NDArray[np.intp]
 
 # About 150 bytes each; where they are full, all are forgotten.
-_MOST_KNOWN = 65_536
+_MAX_KNOWN = 65_536
 
 
-class Cells:
+class ThresholdGrid:
     """Numbers vehicles by what the model can tell apart: words by code, numbers by the thresholds between."""
 
     def __init__(
@@ -64,21 +64,21 @@ class Known:
     flags: Flags
 
 
-class KnownPrices:
+class PriceCache:
     """Of one version of the model: what one vehicle of a cell was priced at is the price of all in it."""
 
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
-        self._money = np.empty((3, _MOST_KNOWN), dtype=np.float64)
-        self._flags = np.empty(_MOST_KNOWN, dtype=np.intp)
+        self._money = np.empty((3, _MAX_KNOWN), dtype=np.float64)
+        self._flags = np.empty(_MAX_KNOWN, dtype=np.intp)
 
     def of(self, keys: Keys, price: Callable[[Rows], Known]) -> Known:
         """Of a vehicle in each cell of `keys`; `price` is asked for the rows of those not known yet."""
         encoded = pa.array(keys).dictionary_encode()
         cells, kinds = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-        if len(self._places) + len(cells) > _MOST_KNOWN:
+        if len(self._places) + len(cells) > _MAX_KNOWN:
             self._places.clear()
-            if len(cells) > _MOST_KNOWN:
+            if len(cells) > _MAX_KNOWN:
                 return price(np.arange(len(keys)))
         places = np.fromiter((self._places.get(cell, -1) for cell in cells), np.intp, len(cells))
         new = np.flatnonzero(places < 0)

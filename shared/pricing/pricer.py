@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from prometheus_client import Counter, Histogram
 
 from shared.contract.reading import Reading
-from shared.pricing.category_encoder import Codes, Vocabulary
+from shared.pricing.category_encoder import CategoryEncoder, Codes
 from shared.pricing.model import Outputs, PriceModel
-from shared.pricing.price_cache import Cells, Known, KnownPrices
-from shared.pricing.small_batch import MOST_ROWS, FewRows
-from shared.registry.active_model import Served
+from shared.pricing.price_cache import Known, PriceCache, ThresholdGrid
+from shared.pricing.small_batch import MAX_ROWS, SmallBatch
+from shared.registry.active_model import ActiveModel
 from shared.service.errors import ModelUnusable
 
 MODEL_RUN_SECONDS = Histogram(
@@ -33,7 +33,7 @@ MODEL_RUN_SECONDS = Histogram(
 ROWS_PRICED = Counter("fleetprice_rows_priced_total", "Vehicles priced, over stream and HTTP")
 
 # Cells are numbered by int64.
-_MOST_CELLS = 2**63
+_MAX_CELLS = 2**63
 
 Column: TypeAlias = pa.Array | Sequence[Any]
 Columns: TypeAlias = Mapping[str, Column]
@@ -79,7 +79,7 @@ class Pricer:
         self.explainer = model.explainer
         self._model = model
         inputs = model.manifest.inputs
-        self._words = {one.name: Vocabulary(one.categories) for one in inputs.cat}
+        self._words = {one.name: CategoryEncoder(one.categories) for one in inputs.cat}
         self._numbers = tuple(one.name for one in inputs.num)
         self._minimum = np.array([one.minimum for one in inputs.num], dtype=np.float32)
         self._maximum = np.array([one.maximum for one in inputs.num], dtype=np.float32)
@@ -92,16 +92,16 @@ class Pricer:
         self._pairs = self._known_pairs(model.manifest.models_of_make)
         bounds = tuple(zip(self._minimum.tolist(), self._maximum.tolist(), strict=True))
         self._names_of = lru_cache(maxsize=1024)(partial(_names_of, self.fields))
-        self._few_rows = FewRows(self._words, self._numbers, bounds, self._pairs)
+        self._few_rows = SmallBatch(self._words, self._numbers, bounds, self._pairs)
         self._cells = self._cells_of(model)
-        self._known_prices = KnownPrices()
+        self._known_prices = PriceCache()
 
-    def _cells_of(self, model: PriceModel) -> Cells | None:
+    def _cells_of(self, model: PriceModel) -> ThresholdGrid | None:
         if model.thresholds is None:
             return None
         words = {name: len(one.words) for name, one in self._words.items()}
-        cells = Cells(words, model.thresholds, (self._minimum, self._maximum))
-        return cells if cells.count < _MOST_CELLS else None
+        cells = ThresholdGrid(words, model.thresholds, (self._minimum, self._maximum))
+        return cells if cells.count < _MAX_CELLS else None
 
     def columns_of(self, records: Sequence[Struct]) -> Columns:
         """The model's inputs of records that carry the contract's fields."""
@@ -110,7 +110,7 @@ class Pricer:
     def price(self, columns: Columns) -> Priced:
         """Price rows given by input name, all of one length; None and null are missing values."""
         makes = columns["make"]
-        if not isinstance(makes, pa.Array) and len(makes) <= MOST_ROWS:
+        if not isinstance(makes, pa.Array) and len(makes) <= MAX_ROWS:
             cat, num, flags = self._few_rows.inputs(columns)
             known = Known(self._run(cat, num), flags)
         else:
@@ -192,4 +192,4 @@ def _floats(column: Column) -> NDArray[np.float32]:
     return np.array(column, dtype=np.float32)
 
 
-ActivePriceModel: TypeAlias = Served[Pricer]
+ActivePriceModel: TypeAlias = ActiveModel[Pricer]

@@ -11,20 +11,20 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from shared.pricing.category_encoder import Vocabulary
+from shared.pricing.category_encoder import CategoryEncoder
 
 # Above as many, whole columns are cheaper.
-MOST_ROWS = 32
+MAX_ROWS = 32
 
 Inputs = tuple[NDArray[np.object_], NDArray[np.float32], NDArray[np.intp]]
 
 
-class FewRows:
+class SmallBatch:
     """Makes inputs of rows; `pairs` says which make (code) training saw with which model (code)."""
 
     def __init__(
         self,
-        words: Mapping[str, Vocabulary],
+        words: Mapping[str, CategoryEncoder],
         numbers: Sequence[str],
         bounds: Sequence[tuple[float, float]],
         pairs: NDArray[np.bool_],

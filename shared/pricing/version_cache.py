@@ -12,7 +12,7 @@ from shared.service.errors import ModelUnusable, SettingsError, SinkUnavailable
 from shared.service.logs import log
 
 
-class FormerVersions:
+class VersionCache:
     """Loads them from the lake's registry, or, without a lake, from those shipped."""
 
     def __init__(self, lake: Lake | None) -> None:

@@ -28,7 +28,7 @@ class InService(Generic[P]):
     since: datetime
 
 
-class Served(Generic[P]):
+class ActiveModel(Generic[P]):
     """What stream and HTTP price with; replaced on the event loop alone, as it is read."""
 
     def __init__(self, pricer: P) -> None:

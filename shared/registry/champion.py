@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from prometheus_client import Counter, Gauge
 
 from shared.lake.client import Lake, Snapshot
-from shared.registry.active_model import Served, Versioned
+from shared.registry.active_model import ActiveModel, Versioned
 from shared.registry.manifest import decode_champion
 from shared.registry.store import pointer_of, read_version
 from shared.service.errors import ModelUnusable, SettingsError, SinkUnavailable
@@ -29,10 +29,12 @@ Load = Callable[[Mapping[str, bytes]], P]
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
 
 
-class ChampionWatch(Generic[P]):
+class ChampionFollower(Generic[P]):
     """Has `served` follow the pointer of model `name`."""
 
-    def __init__(self, lake: Lake, name: str, served: Served[P], load: Load[P], interval_s: float) -> None:
+    def __init__(
+        self, lake: Lake, name: str, served: ActiveModel[P], load: Load[P], interval_s: float
+    ) -> None:
         """`load` makes what prices of a version's files; it runs in a thread."""
         self._lake = lake
         self._name = name

@@ -8,16 +8,16 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from shared.service.settings import WorldSettings, variable_of
+from shared.service.settings import ConnectionSettings, variable_of
 
 _WIDTH = 100
 _INDENT = "      "
 
 
-def settings_help(kind: type[WorldSettings]) -> str:
+def settings_help(kind: type[ConnectionSettings]) -> str:
     """All settings of `kind`, the service's own first, as a paragraph of text."""
-    own = [name for name in kind.model_fields if name not in WorldSettings.model_fields]
-    world = [name for name in WorldSettings.model_fields if name in kind.model_fields]
+    own = [name for name in kind.model_fields if name not in ConnectionSettings.model_fields]
+    world = [name for name in ConnectionSettings.model_fields if name in kind.model_fields]
     lines = ["Settings (environment variables or a .env file; a flag wins over both):"]
     for name in [*own, *world]:
         field = kind.model_fields[name]

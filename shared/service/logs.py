@@ -8,12 +8,12 @@ from typing import Any
 import structlog
 
 from shared.service.log_events import LogEvent
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 log = structlog.get_logger()
 
 
-def set_up_logs(settings: WorldSettings, service: str) -> None:
+def set_up_logs(settings: ConnectionSettings, service: str) -> None:
     """Send this process's log events, and warnings of the libraries, to stderr."""
     as_text = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (

@@ -16,7 +16,7 @@ from shared.service import failpoints
 from shared.service.credentials import close_credential
 from shared.service.errors import NeedsAttention
 from shared.service.logs import log, set_up_logs
-from shared.service.settings import LOOPBACK, S, WorldSettings, read_settings
+from shared.service.settings import LOOPBACK, ConnectionSettings, S, read_settings
 
 EXIT_DONE, EXIT_FOUND_WRONG, EXIT_NEEDS_ATTENTION = 0, 1, 2
 _PR_SET_PDEATHSIG = 1
@@ -67,7 +67,7 @@ async def _until_stopped(service: Callable[[asyncio.Event], Awaitable[int | None
         await close_credential()
 
 
-def _arm_failpoints(settings: WorldSettings) -> None:
+def _arm_failpoints(settings: ConnectionSettings) -> None:
     if not settings.failpoints:
         return
     world = settings.event_hubs.get_secret_value()

@@ -1,7 +1,7 @@
 """Settings: `FLEETPRICE_…` variables or a `.env` file, read once into one frozen object per service.
 
 pydantic-settings ignores a misspelt variable; `read_settings` refuses to start on one.
-A service's own settings subclass `WorldSettings` with `env_prefix="FLEETPRICE_<SERVICE>_"`.
+A service's own settings subclass `ConnectionSettings` with `env_prefix="FLEETPRICE_<SERVICE>_"`.
 """
 
 import difflib
@@ -41,7 +41,7 @@ DEVELOPMENT_KEYS = (
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-class WorldSettings(BaseSettings):
+class ConnectionSettings(BaseSettings):
     """What names a world: the same for every service."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_file=".env")
@@ -134,7 +134,7 @@ class WorldSettings(BaseSettings):
         return value
 
 
-S = TypeVar("S", bound=WorldSettings)
+S = TypeVar("S", bound=ConnectionSettings)
 
 
 def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> S:
@@ -153,7 +153,7 @@ def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> 
         raise SettingsError(f"{variable_of(kind, place)}: {first['msg']}") from error
 
 
-def variable_of(kind: type[WorldSettings], field: str) -> str:
+def variable_of(kind: type[ConnectionSettings], field: str) -> str:
     """The environment variable that sets a field: its alias, or its name under the service's prefix."""
     info = kind.model_fields.get(field)
     if info is None:
@@ -161,7 +161,7 @@ def variable_of(kind: type[WorldSettings], field: str) -> str:
     return str(info.validation_alias or f"{PREFIX}{kind.service}_{field}".upper())
 
 
-def environment_of(kind: type[WorldSettings], values: Mapping[str, Any]) -> dict[str, str]:
+def environment_of(kind: type[ConnectionSettings], values: Mapping[str, Any]) -> dict[str, str]:
     """The variables that give a child process these values of `kind`'s fields."""
     return {variable_of(kind, field): str(value) for field, value in values.items() if value is not None}
 
@@ -170,7 +170,7 @@ def _env_file() -> dict[str, str | None]:
     return {k: v for k, v in dotenv_values(".env").items() if k.upper().startswith(PREFIX)}
 
 
-def _refuse_misspelt(kind: type[WorldSettings], given: Mapping[str, object]) -> None:
+def _refuse_misspelt(kind: type[ConnectionSettings], given: Mapping[str, object]) -> None:
     known = {variable_of(kind, name) for name in kind.model_fields}
     others = tuple(f"{PREFIX}{service}_" for service in SERVICES if service != kind.service)
     for name in given:

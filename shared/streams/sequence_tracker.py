@@ -17,7 +17,7 @@ class Step(Enum):
 
 
 @dataclass(slots=True)
-class Contiguity:
+class SequenceTracker:
     """Judges events of one partition by sequence number."""
 
     next_expected: int

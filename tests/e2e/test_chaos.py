@@ -11,7 +11,7 @@ from services.cli.chaos.schedule import Kind
 from tests.support.mutations import ROOT, mutated
 
 # So many of the kinds at least strike in a short run, however busy the machine; long runs see them all.
-LEAST_KINDS = 12
+MIN_KINDS = 12
 # The fleet sends no longer for a kind's sake.
 SHORT = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0"}
 # Broken source need not land everything: holes and doubles show before.
@@ -41,7 +41,7 @@ def test_faults_of_every_kind_lose_and_double_nothing(tmp_path):
     assert wrong == {}
     assert verdict["sent"] == verdict["landed"] == verdict["predicted"] == 5_000
     struck = {kind.value for kind in Kind if verdict["faults"][kind]}
-    assert len(struck) >= LEAST_KINDS, struck
+    assert len(struck) >= MIN_KINDS, struck
 
 
 CHECKPOINT_FIRST = (

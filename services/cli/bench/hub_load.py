@@ -12,7 +12,7 @@ from services.cli.bench.bodies import body
 PARTITIONS = 4
 # A batch is encoded once and sent several times: filling a hub must not take longer than reading it.
 _SENDS_A_BATCH = 10
-_MOST_FILE_ROWS = 150_000
+_MAX_FILE_ROWS = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Load:
 
 def files_for(batch_rows: int, batches: int) -> int:
     """Files of which none is so large that ingest would close it before its last row for want of memory."""
-    return max(2, ceil(batch_rows * batches / _MOST_FILE_ROWS))
+    return max(2, ceil(batch_rows * batches / _MAX_FILE_ROWS))
 
 
 def evened(batch_rows: int, batches: int) -> int:

@@ -24,7 +24,7 @@ from typing import Any
 from azure.eventhub import parse_connection_string
 
 from services.cli.bench.measured_process import Program
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
 
 # The hub's name and the group that each service reads it with.
@@ -114,7 +114,7 @@ async def scale_out(seconds: float, rate: int, interval_s: float, expiry_s: floa
         )
         ready = await up.told("ready")
         store = checkpoint_store(
-            WorldSettings.model_validate({name: ready[name] for name in ("event_hubs", "storage")})
+            ConnectionSettings.model_validate({name: ready[name] for name in ("event_hubs", "storage")})
         )
         await stack.enter_async_context(store)
         namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace

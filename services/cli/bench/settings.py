@@ -6,7 +6,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from shared.service.errors import SettingsError
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 FIGURES = (
     *("ingest_json", "ingest_ndjson", "ingest_arrow", "ingest_two_workers"),
@@ -15,7 +15,7 @@ FIGURES = (
 )
 
 
-class BenchSettings(WorldSettings):
+class BenchSettings(ConnectionSettings):
     """FLEETPRICE_BENCH_…"""
 
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_BENCH_")

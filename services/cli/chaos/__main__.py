@@ -22,7 +22,7 @@ from services.cli.chaos.settings import ChaosSettings
 from services.cli.chaos.stack import World
 from shared.service.data_dir import occupied
 from shared.service.errors import NeedsAttention
-from shared.service.processes.racing import first_of
+from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import KeepsFailing, Supervisor
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 
@@ -72,7 +72,7 @@ async def _run_many(settings: ChaosSettings, stop: asyncio.Event) -> int:
         raise NeedsAttention("--data is for one run: leave it out with --schedules")
     with tempfile.TemporaryDirectory(prefix="fleetprice-chaos-logs-") as logs:
         campaign = Campaign(settings, Path(logs), teller(as_json=settings.as_json))
-        await first_of(campaign.run(), stop.wait())
+        await first_completed(campaign.run(), stop.wait())
     say(campaign.total.as_json())
     if stop.is_set():
         raise NeedsAttention("stopped before the end")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from azure.core.exceptions import AzureError
 
 from services.cli.chaos.lake_files import landed_through
-from services.cli.chaos.stack import AWAY, PREDICTIONS, TELEMETRY, World
+from services.cli.chaos.stack import PREDICTIONS, TELEMETRY, UNREACHABLE, World
 
 _LOOK_S = 0.2
 Marks = Mapping[int, int]
@@ -77,7 +77,7 @@ async def drained(world: World, stall_limit_s: float) -> tuple[str, ...]:
 
 async def _standing(world: World) -> Standing | None:
     """None while the emulator is away."""
-    with suppress(*AWAY, AzureError):
+    with suppress(*UNREACHABLE, AzureError):
         telemetry = await world.ends(TELEMETRY)
         priced = Reader("is priced", TELEMETRY, await world.scored_through(), telemetry)
         landed = Reader("has landed", TELEMETRY, landed_through(world.data, TELEMETRY), telemetry)

@@ -14,7 +14,7 @@ TOLD = ("first_file_raced", "slot_lost", "swept")
 NEEDED = (*(kind.value for kind in Kind), *TOLD)
 
 
-class Tally:
+class FaultCounts:
     """Counts; a fault that lies in wait in the emulator counts once it has struck."""
 
     def __init__(self) -> None:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from azure.core.exceptions import AzureError
 
 from services.cli.chaos.emulator_faults import strikes_at_once, wanted_of
-from services.cli.chaos.fault_counts import Tally
+from services.cli.chaos.fault_counts import FaultCounts
 from services.cli.chaos.retention import overtake
 from services.cli.chaos.schedule import Fault, Kind
 from services.cli.chaos.service_logs import count, lines
-from services.cli.chaos.stack import AWAY, TELEMETRY, World
-from shared.service.processes.supervisor import Kept
+from services.cli.chaos.stack import TELEMETRY, UNREACHABLE, World
+from shared.service.processes.supervisor import SupervisedProcess
 from shared.service.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
 
 _AGAIN_S = 0.5
@@ -22,18 +22,18 @@ _COMES_WITHIN_S = 3.0
 _JOINS_WITHIN_S = 25.0
 _LEAVES_WITHIN_S = 12.0
 _HOUR_S = 3_600
-_MOST_JUMP_S = 900
-_MOST_STORAGE_JUMP_S = 4
+_MAX_JUMP_S = 900
+_MAX_STORAGE_JUMP_S = 4
 
 
 class CompactionRefused(AssertionError):
     """A compaction wants a person's attention, in a world that this program set up."""
 
 
-class Strikes:
+class FaultInjector:
     """Brings faults about in a running world."""
 
-    def __init__(self, world: World, tally: Tally, is_over: asyncio.Event) -> None:
+    def __init__(self, world: World, tally: FaultCounts, is_over: asyncio.Event) -> None:
         """`is_over`: the load is; nothing is begun after that."""
         self._world = world
         self._is_over = is_over
@@ -53,11 +53,11 @@ class Strikes:
             Kind.COMPACTED: self._compact,
         }
 
-    async def strike(self, fault: Fault) -> None:
+    async def inject(self, fault: Fault) -> None:
         """Bring it about, again and again until it has struck something."""
         by_itself = self._by_kind.get(fault.kind)
         while not self._is_over.is_set():
-            with suppress(*AWAY, AzureError):  # the emulator is away
+            with suppress(*UNREACHABLE, AzureError):  # the emulator is away
                 if by_itself is None:
                     if await self._has_armed_struck(fault):
                         return
@@ -66,7 +66,7 @@ class Strikes:
                     return
             await asyncio.sleep(_AGAIN_S)
 
-    async def _kill(self, fault: Fault, among: Sequence[Kept]) -> bool:
+    async def _kill(self, fault: Fault, among: Sequence[SupervisedProcess]) -> bool:
         return _victim(fault, among).send(signal.SIGKILL)
 
     async def _kill_readers(self, _fault: Fault) -> bool:
@@ -85,7 +85,7 @@ class Strikes:
             self._tally.emulator_ended()
         return is_struck
 
-    async def _hold(self, fault: Fault, among: Sequence[Kept]) -> bool:
+    async def _hold(self, fault: Fault, among: Sequence[SupervisedProcess]) -> bool:
         async with self._world.held(_victim(fault, among)) as is_held:
             if is_held:
                 await asyncio.sleep(fault.hold_s)
@@ -93,7 +93,7 @@ class Strikes:
 
     async def _jump(self, fault: Fault) -> bool:
         drawn = 2 * fault.draw - 1
-        await self._set_clock(int(drawn * _MOST_JUMP_S), int(drawn * _MOST_STORAGE_JUMP_S))
+        await self._set_clock(int(drawn * _MAX_JUMP_S), int(drawn * _MAX_STORAGE_JUMP_S))
         return True
 
     async def _change_hour(self, _fault: Fault) -> bool:
@@ -162,5 +162,5 @@ class Strikes:
         return next((one["struck"] for one in listed if one["id"] == fault_id), None)
 
 
-def _victim(fault: Fault, among: Sequence[Kept]) -> Kept:
+def _victim(fault: Fault, among: Sequence[SupervisedProcess]) -> SupervisedProcess:
     return among[int(fault.draw * len(among))]

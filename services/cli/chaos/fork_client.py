@@ -11,13 +11,13 @@ from typing import Self
 
 import msgspec
 
-from services.cli.chaos.fork_server import MOST_BYTES, Birth, Word
+from services.cli.chaos.fork_server import MAX_BYTES, ChildStatus, SpawnRequest
 from shared.service.errors import FleetpriceError
 from shared.service.processes.process import Process, Program
 from shared.service.settings import PREFIX
 
 
-class NurseryEnded(FleetpriceError):
+class ForkServerEnded(FleetpriceError):
     """No process can be started any more; those that ran ended with it."""
 
 
@@ -79,9 +79,9 @@ class ForkedProcesses:
         await self._nursery.wait()
 
     async def start(self, program: Program) -> Process:
-        """Begin a life of `program`. Raises NurseryEnded."""
+        """Begin a life of `program`. Raises ForkServerEnded."""
         environment = {**program.environment, f"{PREFIX}PARENT_PID": str(self._nursery.pid)}
-        asked = msgspec.json.encode(Birth(program.module, environment))
+        asked = msgspec.json.encode(SpawnRequest(program.module, environment))
         born: asyncio.Future[ForkedChild] = asyncio.get_running_loop().create_future()
         with program.log.open("ab") as log:
             if not program.says_ready:
@@ -107,14 +107,14 @@ class ForkedProcesses:
         try:
             socket.send_fds(self._link, [asked], files)
         except OSError as error:
-            raise NurseryEnded("the nursery ended: nothing can be started any more") from error
+            raise ForkServerEnded("the nursery ended: nothing can be started any more") from error
 
     def _hear(self) -> None:
-        heard = self._link.recv(MOST_BYTES)
+        heard = self._link.recv(MAX_BYTES)
         if not heard:
             self._part()
             return
-        word = msgspec.json.decode(heard, type=Word)
+        word = msgspec.json.decode(heard, type=ChildStatus)
         if word.code is not None:
             self._children.pop(word.pid).note_end(word.code)
             return
@@ -133,6 +133,6 @@ class ForkedProcesses:
             child.note_end(-signal.SIGKILL)
         for born, _ in self._unborn:
             if not born.done():
-                born.set_exception(NurseryEnded("the nursery ended before it bore what was asked for"))
+                born.set_exception(ForkServerEnded("the nursery ended before it bore what was asked for"))
         self._children.clear()
         self._unborn.clear()

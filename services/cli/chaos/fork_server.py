@@ -23,25 +23,25 @@ WARM = (
     "services.compaction",
     "services.cli.verify",
 )
-MOST_BYTES = 1_048_576
-_MOST_FILES = 2
+MAX_BYTES = 1_048_576
+_MAX_FILES = 2
 
 
-class Birth(msgspec.Struct, frozen=True):
+class SpawnRequest(msgspec.Struct, frozen=True):
     """Asked for, with the files that become stdout and stderr: a life of a module, in an environment."""
 
     module: str
     environment: dict[str, str]
 
 
-class Word(msgspec.Struct, frozen=True, omit_defaults=True):
+class ChildStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """Told: a process was born (no code), or has ended with the code that `subprocess` would give it."""
 
     pid: int
     code: int | None = None
 
 
-class Nursery:
+class ForkServer:
     """The parent's side of every fork."""
 
     def __init__(self, link: socket.socket) -> None:
@@ -52,7 +52,7 @@ class Nursery:
         self._wake.setblocking(False)
         self._selector.register(self._wakes, selectors.EVENT_READ)
 
-    def next_life(self) -> Birth | None:
+    def next_life(self) -> SpawnRequest | None:
         """Returns in each child that is born, with what it shall be; None once nobody asks for more."""
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._wake.fileno())
@@ -63,13 +63,13 @@ class Nursery:
                 importlib.import_module(f"{cold.pop(0)}.__main__")
                 gc.freeze()  # what is shared with the children stays shared
             if self._wakes in ready:
-                self._wakes.recv(MOST_BYTES)
+                self._wakes.recv(MAX_BYTES)
                 self._tell_ends()
             if self._link in ready:
-                asked, files, _, _ = socket.recv_fds(self._link, MOST_BYTES, _MOST_FILES)
+                asked, files, _, _ = socket.recv_fds(self._link, MAX_BYTES, _MAX_FILES)
                 if not asked:
                     return None
-                birth = msgspec.json.decode(asked, type=Birth)
+                birth = msgspec.json.decode(asked, type=SpawnRequest)
                 if birth.module in WARM:
                     importlib.import_module(f"{birth.module}.__main__")
                 if self._fork(files):
@@ -85,7 +85,7 @@ class Nursery:
             os.setpgid(pid, pid)
         for file in files:
             os.close(file)
-        self._tell(Word(pid))
+        self._tell(ChildStatus(pid))
         return False
 
     def _become_child(self, files: list[int]) -> None:
@@ -104,9 +104,9 @@ class Nursery:
     def _tell_ends(self) -> None:
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                self._tell(Word(ended[0], os.waitstatus_to_exitcode(ended[1])))
+                self._tell(ChildStatus(ended[0], os.waitstatus_to_exitcode(ended[1])))
 
-    def _tell(self, word: Word) -> None:
+    def _tell(self, word: ChildStatus) -> None:
         self._link.sendall(msgspec.json.encode(word))
 
 
@@ -114,7 +114,7 @@ def main() -> int:
     """Fork until the other end of stdin, a socket, is closed; in each child, the exit code of its service."""
     link = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    birth = Nursery(link).next_life()
+    birth = ForkServer(link).next_life()
     if birth is None:
         return 0
     os.environ.clear()

@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 from services.cli.chaos.lake_files import newest_files
 from services.cli.chaos.programs import STRAGGLERS_GROUP
 from services.cli.chaos.service_logs import count
-from services.cli.chaos.stack import AWAY, TELEMETRY, World
+from services.cli.chaos.stack import TELEMETRY, UNREACHABLE, World
 
 _LOOK_S = 0.3
 # Its links have to be opened anew, at a hub that may be away just then.
@@ -42,14 +42,14 @@ async def overtake(world: World, is_over: asyncio.Event) -> bool:
 
 async def _ends(world: World) -> Mapping[int, int] | None:
     """None while the emulator is away: that is no reason to let go of the straggler."""
-    with suppress(*AWAY):
+    with suppress(*UNREACHABLE):
         return await world.ends(TELEMETRY)
     return None
 
 
 async def _are_gone_after(world: World, read: Mapping[int, int]) -> bool:
     """Trim; whether the event after the one in `read` is gone from a partition."""
-    with suppress(*AWAY, AzureError):
+    with suppress(*UNREACHABLE, AzureError):
         await _trim(world)
         begins = await world.begins(TELEMETRY)
         return any(begins[partition] > last + 1 for partition, last in read.items())

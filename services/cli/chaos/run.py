@@ -11,16 +11,16 @@ import msgspec
 
 from services.cli.chaos.drain import drained
 from services.cli.chaos.event_log import Tell
-from services.cli.chaos.fault_counts import NEEDED, Tally
-from services.cli.chaos.fault_injector import Strikes
+from services.cli.chaos.fault_counts import NEEDED, FaultCounts
+from services.cli.chaos.fault_injector import FaultInjector
 from services.cli.chaos.schedule import Fault, Kind, schedule
 from services.cli.chaos.settings import ChaosSettings
-from services.cli.chaos.stack import AWAY, World
+from services.cli.chaos.stack import UNREACHABLE, World
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
 from shared.service.processes.process import Program, last_lines
-from shared.service.processes.racing import first_of
-from shared.service.processes.supervisor import Kept
+from shared.service.processes.racing import first_completed
+from shared.service.processes.supervisor import SupervisedProcess
 
 _LOOK_S = 0.5
 _OVERRUN_S = 120.0
@@ -69,7 +69,7 @@ class Verdict(msgspec.Struct, frozen=True):
         return self.agrees and self.drained
 
 
-def told_apart(counts: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
+def split_late_from_lost(counts: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
     """The oracle's counts, with what waits no longer among what is missing.
 
     In a run that drained nothing waits: whatever is not there is lost.
@@ -89,19 +89,19 @@ class Run:
         self._data = data
         self._world = world
         self._tell = tell
-        self._tally = Tally()
+        self._tally = FaultCounts()
 
     async def run(self, stop: asyncio.Event) -> Verdict | None:
         """Load with faults, calm, drain, verdict; None where it was stopped before."""
-        return await first_of(self._story(), self._world.supervisor.failure(), _when(stop))
+        return await first_completed(self._run_phases(), self._world.supervisor.failure(), _when(stop))
 
-    async def _story(self) -> Verdict:
+    async def _run_phases(self) -> Verdict:
         await self._world.start()
         fleet = await self._world.start_fleet(0, self._settings.seconds)
         planned = schedule(self._settings.seed, self._settings.seconds)
         self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
         await self._load(fleet, planned)
-        await self._calm()
+        await self._quiesce()
         self._tell({"event": "draining"})
         stuck = await drained(self._world, self._settings.stall_limit_s)
         if not stuck:
@@ -113,7 +113,7 @@ class Run:
         await self._world.end()
         return await self._judge(stuck)
 
-    async def _load(self, fleet: Kept, planned: tuple[Fault, ...]) -> None:
+    async def _load(self, fleet: SupervisedProcess, planned: tuple[Fault, ...]) -> None:
         """Until the fleet has sent its last and no fault holds anything, or that takes too long."""
         is_over = asyncio.Event()
         looking = asyncio.create_task(self._keep_looking())
@@ -131,12 +131,12 @@ class Run:
 
     async def _strike(self, planned: tuple[Fault, ...], is_over: asyncio.Event) -> None:
         began_s = time.monotonic()
-        strikes = Strikes(self._world, self._tally, is_over)
+        strikes = FaultInjector(self._world, self._tally, is_over)
         async with asyncio.TaskGroup() as striking:
             for fault in planned:
                 await asyncio.sleep(began_s + fault.at_s - time.monotonic())
                 self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
-                striking.create_task(strikes.strike(fault))
+                striking.create_task(strikes.inject(fault))
 
     async def _send_on(self) -> None:
         """More load from other fleets where a kind has had nothing to strike so far."""
@@ -154,16 +154,16 @@ class Run:
             await asyncio.sleep(_LOOK_S)
 
     async def _look(self) -> None:
-        with suppress(*AWAY):
+        with suppress(*UNREACHABLE):
             self._tally.see(await self._world.admin("GET", "/faults"))
 
-    async def _calm(self) -> None:
+    async def _quiesce(self) -> None:
         """No more load, no more faults; a named point may still kill the emulator meanwhile."""
         await self._world.emulator_answers()
         await self._world.end_fleets()
         await self._look()
         while True:
-            with suppress(*AWAY):
+            with suppress(*UNREACHABLE):
                 await self._world.admin("DELETE", "/faults")
                 return
             await asyncio.sleep(_LOOK_S)
@@ -188,7 +188,7 @@ class Run:
             log.error("oracle_said", line=said)
         writers = [path.stem for path in (self._data / "logs").glob("ingest-*.log")]
         faults = self._tally.counts(self._data / "logs", writers)
-        found = told_apart(json.loads(line), is_drained=not stuck) | {
+        found = split_late_from_lost(json.loads(line), is_drained=not stuck) | {
             "seed": self._settings.seed,
             "seconds": self._settings.seconds,
             "drained": not stuck,

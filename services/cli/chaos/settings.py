@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 
-class ChaosSettings(WorldSettings):
+class ChaosSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}CHAOS_")
     service: ClassVar[str] = "CHAOS"
 

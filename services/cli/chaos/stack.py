@@ -16,7 +16,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from services.cli.chaos.programs import CONTAINERS, GROUPS, SHARED_CHECKPOINTS, Programs
 from services.cli.chaos.service_logs import count
 from shared.service.processes.free_ports import free_port
-from shared.service.processes.supervisor import Kept, Supervisor
+from shared.service.processes.supervisor import SupervisedProcess, Supervisor
 
 TELEMETRY, PREDICTIONS = "telemetry", "predictions"
 _PARTITIONS = 4
@@ -26,7 +26,7 @@ _TO_THE_HOUR = len("2026-09-20T14")
 _ADMIN_LIMIT = aiohttp.ClientTimeout(total=3.0)
 _FLUSH_S = 15.0
 _STARTS_WITHIN_S = 60.0
-AWAY = (aiohttp.ClientError, TimeoutError, OSError)
+UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class World:
@@ -38,16 +38,16 @@ class World:
         self.programs = programs
         self.data = data
         self.supervisor = supervisor
-        self.writers: list[Kept] = []
-        self.scorers: list[Kept] = []
+        self.writers: list[SupervisedProcess] = []
+        self.scorers: list[SupervisedProcess] = []
         self.joiners = 0
         self.compactions = 0
         self.ready: dict[str, str] = {}
         self._session = session
         self._fleets: list[str] = []
         self._holding: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.emulator: Kept
-        self.straggler: Kept
+        self.emulator: SupervisedProcess
+        self.straggler: SupervisedProcess
 
     async def start(self) -> None:
         """All readers start at once; returns when the writers have opened streams without a file."""
@@ -69,7 +69,7 @@ class World:
         self.scorers = [self.supervisor.start(program) for program in self.programs.scorers()]
         await _says((*self.writers, self.straggler), "partition_opened")  # the scorers while the fleet starts
 
-    async def start_fleet(self, number: int, seconds: float) -> Kept:
+    async def start_fleet(self, number: int, seconds: float) -> SupervisedProcess:
         """Have the run's fleet of that number send for so long from now on."""
         program = self.programs.fleet(number, seconds)
         fleet = self.supervisor.start(program)
@@ -93,7 +93,7 @@ class World:
     async def emulator_answers(self) -> None:
         """Return once the emulator does."""
         while True:
-            with suppress(*AWAY):
+            with suppress(*UNREACHABLE):
                 await self.admin("GET", "/health")
                 return
             await asyncio.sleep(_POLL_S)
@@ -116,7 +116,7 @@ class World:
         return {int(one["id"]): one[name] for one in partitions}
 
     @asynccontextmanager
-    async def held(self, victim: Kept) -> AsyncIterator[bool]:
+    async def held(self, victim: SupervisedProcess) -> AsyncIterator[bool]:
         """Stopped for the block, by nobody else meanwhile; false where it was not running."""
         async with self._holding[victim.program.name]:
             is_held = victim.send(signal.SIGSTOP)
@@ -125,7 +125,7 @@ class World:
             finally:
                 victim.send(signal.SIGCONT)
 
-    def is_held(self, victim: Kept) -> bool:
+    def is_held(self, victim: SupervisedProcess) -> bool:
         """Whether somebody holds it just now."""
         return self._holding[victim.program.name].locked()
 
@@ -157,7 +157,7 @@ class World:
                     await service.create_container(name)
 
 
-async def _says(services: Iterable[Kept], event: str) -> None:
+async def _says(services: Iterable[SupervisedProcess], event: str) -> None:
     """Return once each has told of that event, or has not within the limit."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_STARTS_WITHIN_S):

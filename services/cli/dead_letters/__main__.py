@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from services.cli.dead_letters import letter_view
 from services.cli.dead_letters.replay_command import ReplayCommand
-from services.cli.dead_letters.replay_state import States
+from services.cli.dead_letters.replay_state import ReplayStates
 from services.cli.dead_letters.selection import Selection
 from services.cli.dead_letters.settings import DeadLettersSettings
 from services.cli.dead_letters.stored_letters import dead_letters
@@ -41,7 +41,7 @@ async def _act(settings: DeadLettersSettings) -> int:
 
 
 async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
-    selection, states = Selection.of(settings), States(lake)
+    selection, states = Selection.of(settings), ReplayStates(lake)
     if not settings.as_json:
         _write_line(letter_view.heading())
     async for found in dead_letters(lake, selection):
@@ -55,7 +55,7 @@ async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
 
 
 async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
-    selection, states = Selection.of(settings), States(lake)
+    selection, states = Selection.of(settings), ReplayStates(lake)
     count = 0
     async for found in dead_letters(lake, selection):
         count += 1

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from services.cli.dead_letters.stored_letters import Found
+from services.cli.dead_letters.stored_letters import StoredLetter
 from shared.lake.dead_letters import code_of
 
 HEADINGS = ("ID", "ENQUEUED", "SIZE", "REPLAYED", "CONTENT TYPE", "REASON")
 _WIDTHS = (18, 19, 10, 8, 22, 0)
-_MOST_BYTES_SHOWN = 8 * 1024
+_MAX_BYTES_SHOWN = 8 * 1024
 _HEX_ROW = 16
 
 
@@ -19,7 +19,7 @@ def state_of(is_done: bool | None) -> str:
     return {None: "no", False: "begun", True: "yes"}[is_done]
 
 
-def fields_of(found: Found, is_done: bool | None) -> dict[str, Any]:
+def fields_of(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
     """What `list --json` says."""
     letter = found.letter
     return {
@@ -41,7 +41,7 @@ def fields_of(found: Found, is_done: bool | None) -> dict[str, Any]:
     }
 
 
-def json_line(found: Found, is_done: bool | None, *, with_body: bool) -> str:
+def json_line(found: StoredLetter, is_done: bool | None, *, with_body: bool) -> str:
     """One JSON object; its body as `text` where that is what it is, in base64 as `body` where not."""
     fields = fields_of(found, is_done)
     if with_body:
@@ -56,7 +56,7 @@ def heading() -> str:
     return _row(HEADINGS)
 
 
-def row(found: Found, is_done: bool | None) -> str:
+def row(found: StoredLetter, is_done: bool | None) -> str:
     """One line of the table for people."""
     letter = found.letter
     return _row(
@@ -71,7 +71,7 @@ def row(found: Found, is_done: bool | None) -> str:
     )
 
 
-def record(found: Found, is_done: bool | None) -> str:
+def record(found: StoredLetter, is_done: bool | None) -> str:
     """The whole letter for people: what is known of it, then its body as text or in hexadecimal."""
     letter = found.letter
     known = {
@@ -93,7 +93,7 @@ def record(found: Found, is_done: bool | None) -> str:
 
 
 def _body(body: bytes) -> list[str]:
-    shown, more = body[:_MOST_BYTES_SHOWN], len(body) - _MOST_BYTES_SHOWN
+    shown, more = body[:_MAX_BYTES_SHOWN], len(body) - _MAX_BYTES_SHOWN
     rest = [f"  … {more:,} more bytes: --raw writes them all"] if more > 0 else []
     try:
         body.decode()

@@ -13,7 +13,7 @@ from services.cli.dead_letters.replay import MAX_BODY_BYTES
 from services.cli.dead_letters.replay_log import Replacement
 from services.cli.dead_letters.selection import Named, Place
 from services.cli.dead_letters.settings import DeadLettersSettings
-from services.cli.dead_letters.stored_letters import Found
+from services.cli.dead_letters.stored_letters import StoredLetter
 from shared.codec.bodies import BodyDecoder
 from shared.service.errors import NeedsAttention
 
@@ -46,7 +46,7 @@ class Mending:
         self._by_place = by_place
         self._force = settings.force
 
-    def replacement(self, found: Found) -> Replacement:
+    def replacement(self, found: StoredLetter) -> Replacement:
         """What is sent for a letter."""
         mended = self._by_place.get(found.place, Mended(found.letter.content_type, found.letter.body))
         body = mended.body if self._body is None else self._body

@@ -16,11 +16,11 @@ from azure.eventhub.aio import EventHubConsumerClient
 from services.cli.dead_letters.replay_log import Entry, Header, Intent, Lease, Replacement, ReplayLog
 from shared.contract.dead_letter_id import DeadLetterId
 from shared.lake.client import Lake
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service import failpoints
 from shared.service.errors import NeedsAttention, SinkUnavailable
 from shared.service.logs import log
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.service.tasks import within
 from shared.streams.event_hubs.clients import consumer_client, hub_created_at
 from shared.streams.event_hubs.partition_events import Gap, partition_events
@@ -35,7 +35,9 @@ _LOOK_AGAIN_S = 0.25
 class LaneReplay:
     """Replays letters of one lane into the same partition of a hub."""
 
-    def __init__(self, settings: WorldSettings, lake: Lake, lane: Lane, hub: str, lease_s: float) -> None:
+    def __init__(
+        self, settings: ConnectionSettings, lake: Lake, lane: ChainKey, hub: str, lease_s: float
+    ) -> None:
         self._settings = settings
         self._hub = hub
         self._partition = str(lane.partition)

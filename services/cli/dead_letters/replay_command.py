@@ -9,12 +9,12 @@ from msgspec import Struct
 from services.cli.dead_letters.repairs import Mending, read_mended
 from services.cli.dead_letters.replay import BATCH_BYTES, BATCH_LETTERS, LaneReplay
 from services.cli.dead_letters.replay_log import Replacement
-from services.cli.dead_letters.replay_state import States
+from services.cli.dead_letters.replay_state import ReplayStates
 from services.cli.dead_letters.selection import Named, Selection, names_of
 from services.cli.dead_letters.settings import DeadLettersSettings
-from services.cli.dead_letters.stored_letters import Found, dead_letters
+from services.cli.dead_letters.stored_letters import StoredLetter, dead_letters
 from shared.lake.client import Lake
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG
 
@@ -23,11 +23,11 @@ from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG
 class _Gathered:
     """Replacements of one lane that go out together: what bounds memory."""
 
-    lane: Lane
+    lane: ChainKey
     replacements: list[Replacement]
     size_bytes: int = 0
 
-    def takes(self, lane: Lane, replacement: Replacement) -> bool:
+    def takes(self, lane: ChainKey, replacement: Replacement) -> bool:
         return (
             lane == self.lane
             and len(self.replacements) < BATCH_LETTERS
@@ -64,8 +64,8 @@ class ReplayCommand:
         self._settings = settings
         self._lake = lake
         self._mending = Mending(settings, mended)
-        self._states = States(lake)
-        self._lanes: dict[Lane, LaneReplay] = {}
+        self._states = ReplayStates(lake)
+        self._lanes: dict[ChainKey, LaneReplay] = {}
         self._unseen = set(self._selection.named)
         self._outcome = Outcome(settings.dry_run)
 
@@ -73,7 +73,7 @@ class ReplayCommand:
         """The exit code: 1 where a letter was refused or there is none of that id."""
         if self._settings.body is not None:
             await self._check_is_one()
-        gathered = _Gathered(Lane(self._selection.stream, 0), [])
+        gathered = _Gathered(ChainKey(self._selection.stream, 0), [])
         async for found in dead_letters(self._lake, self._selection):
             self._unseen.difference_update(names_of(found.place))
             replacement = self._accepted(found)
@@ -96,7 +96,7 @@ class ReplayCommand:
         if count != 1:
             raise NeedsAttention(f"--body is for one dead letter, {self._settings.ids} names {count}")
 
-    def _accepted(self, found: Found) -> Replacement | None:
+    def _accepted(self, found: StoredLetter) -> Replacement | None:
         replacement = self._mending.replacement(found)
         refusal = self._mending.refusal(replacement)
         if refusal is None:
@@ -105,7 +105,7 @@ class ReplayCommand:
         self._complain(str(found.place), refusal)
         return None
 
-    async def _count_only(self, found: Found) -> None:
+    async def _count_only(self, found: StoredLetter) -> None:
         if await self._states.is_done(found) is None:
             self._outcome.replayed += 1
         else:

@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from shared.contract.dead_letter_id import DeadLetterId
 from shared.lake.client import Lake
-from shared.lake.slots.slot import Lane, letters_folder
+from shared.lake.slots.slot import ChainKey, letters_folder
 from shared.service.errors import NeedsAttention, SinkUnavailable
 
 _NAME = re.compile(
@@ -81,7 +81,7 @@ class ReplayLog:
     """The log of one lane, as it was when it was read."""
 
     lake: Lake
-    lane: Lane
+    lane: ChainKey
     entries: dict[int, Entry] = field(default_factory=dict)
 
     async def read(self) -> None:

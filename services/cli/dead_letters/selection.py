@@ -9,7 +9,7 @@ from typing import Self
 
 from services.cli.dead_letters.settings import DeadLettersSettings
 from shared.lake.dead_letters import CODES, Letter, code_of
-from shared.lake.slots.slot import Lane, LetterFile
+from shared.lake.slots.slot import ChainKey, DeadLetterFile
 from shared.service.errors import NeedsAttention
 
 # The hub says when an event came, the storage when a file was written.
@@ -21,7 +21,7 @@ _ID = re.compile(r"(?P<partition>\d+)(?:-g(?P<generation>\d+))?:(?P<sequence>\d+
 class Place:
     """Where a record stood: its lane's hub, its event, its line there."""
 
-    lane: Lane
+    lane: ChainKey
     sequence_number: int
     line: int
 
@@ -34,7 +34,7 @@ class Place:
 class Named:
     """What an id names: one letter, or with no line all letters of an event."""
 
-    lane: Lane
+    lane: ChainKey
     sequence_number: int
     line: int | None
 
@@ -46,7 +46,7 @@ class Named:
             raise NeedsAttention(
                 f"{text!r} is no dead letter's id: give PARTITION:SEQUENCE or PARTITION:SEQUENCE:LINE"
             )
-        lane = Lane(stream, int(found["partition"]), int(found["generation"] or 1))
+        lane = ChainKey(stream, int(found["partition"]), int(found["generation"] or 1))
         return cls(lane, int(found["sequence"]), None if found["line"] is None else int(found["line"]))
 
     def __str__(self) -> str:
@@ -78,7 +78,7 @@ class Selection:
     def is_narrowed(self) -> bool:
         return bool(self.named or self.partition is not None or self.code or self.since)
 
-    def files(self, files: Iterable[LetterFile]) -> list[LetterFile]:
+    def files(self, files: Iterable[DeadLetterFile]) -> list[DeadLetterFile]:
         """Those files, in order, in which a letter that is meant may stand."""
         ordered = sorted(files, key=lambda file: (file.lane, file.first, file.attempt))
         if self.partition is not None:
@@ -86,7 +86,7 @@ class Selection:
         if not self.named:
             return ordered
         # Files start where committed ones do: an event stands in the last that does not start after it.
-        starts: dict[Lane, list[int]] = {}
+        starts: dict[ChainKey, list[int]] = {}
         for file in ordered:
             starts.setdefault(file.lane, []).append(file.first)
         firsts = set()
@@ -117,7 +117,7 @@ def names_of(place: Place) -> tuple[Named, Named]:
     )
 
 
-def _event_id(lane: Lane, sequence_number: int) -> str:
+def _event_id(lane: ChainKey, sequence_number: int) -> str:
     again = f"-g{lane.generation}" if lane.generation > 1 else ""
     return f"{lane.partition}{again}:{sequence_number}"
 

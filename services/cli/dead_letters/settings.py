@@ -11,12 +11,12 @@ from pydantic_settings import SettingsConfigDict
 from shared.contract.columns import BY_STREAM, Contract
 from shared.contract.json_schema import contract_from
 from shared.service.errors import SettingsError
-from shared.service.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
-class DeadLettersSettings(WorldSettings):
+class DeadLettersSettings(ConnectionSettings):
     """FLEETPRICE_DEAD_LETTERS_…"""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}DEAD_LETTERS_")

@@ -12,7 +12,7 @@ from shared.contract.dead_letter_id import DeadLetterId
 from shared.lake.client import Lake
 from shared.lake.dead_letters import Letter
 from shared.lake.slots.search import SlotSearch
-from shared.lake.slots.slot import HOUR_US, LetterFile, letters_folder, letters_in
+from shared.lake.slots.slot import HOUR_US, DeadLetterFile, letters_folder, letters_in
 from shared.service.errors import NeedsAttention
 
 # Files on their way while one is dealt with: most are small, and what takes time is to ask for them.
@@ -21,7 +21,7 @@ _US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class StoredLetter:
     """A dead letter that counts; `created_at` is its hub's."""
 
     place: Place
@@ -36,11 +36,11 @@ class Found:
         )
 
 
-async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[Found]:
+async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[StoredLetter]:
     """Those that are meant, by partition, in sequence; a few files are in memory at a time."""
     search = SlotSearch(lake, selection.stream)
     listed = await _listed(lake, selection)
-    ahead: deque[tuple[asyncio.Task[list[Found]], int]] = deque()
+    ahead: deque[tuple[asyncio.Task[list[StoredLetter]], int]] = deque()
     ahead_bytes = 0
     try:
         for file in selection.files(listed):
@@ -61,7 +61,7 @@ async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[Found]
         await asyncio.gather(*(reading for reading, _ in ahead), return_exceptions=True)
 
 
-async def _listed(lake: Lake, selection: Selection) -> dict[LetterFile, int]:
+async def _listed(lake: Lake, selection: Selection) -> dict[DeadLetterFile, int]:
     """The files that there are, without those written too early to hold what is meant; how large each is."""
     listed = {}
     async for entry in lake.list(letters_folder(selection.stream), recursive=False):
@@ -71,7 +71,9 @@ async def _listed(lake: Lake, selection: Selection) -> dict[LetterFile, int]:
     return listed
 
 
-async def _read(lake: Lake, search: SlotSearch, file: LetterFile, selection: Selection) -> list[Found]:
+async def _read(
+    lake: Lake, search: SlotSearch, file: DeadLetterFile, selection: Selection
+) -> list[StoredLetter]:
     """The letters of a file that are meant; none of a file that no footer names."""
     try:
         letters = msgspec.json.Decoder(Letter).decode_lines(await lake.read(file.path) or b"")
@@ -89,4 +91,4 @@ async def _read(lake: Lake, search: SlotSearch, file: LetterFile, selection: Sel
     footer = await search.find(file.lane, file.first, hour)
     if footer is None or footer.dead_letter != file.path:
         return []  # a commit that was broken off left it
-    return [Found(place, footer.created_at, letter, file.path) for place, letter in meant]
+    return [StoredLetter(place, footer.created_at, letter, file.path) for place, letter in meant]

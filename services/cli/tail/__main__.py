@@ -7,30 +7,30 @@ from collections.abc import Callable, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
 
-from services.cli.tail.connection import found_world
-from services.cli.tail.record_view import Sighting, plain, styled
+from services.cli.tail.connection import resolve_connection
+from services.cli.tail.record_view import TailRecord, plain, styled
 from services.cli.tail.settings import TailSettings
 from services.cli.tail.start_position import Start, parse_start
-from services.cli.tail.streams import sightings
+from services.cli.tail.streams import tail_records
 from shared.service.errors import NeedsAttention, SinkUnavailable
 from shared.service.run import EXIT_DONE, run_service
 from shared.service.tasks import Stopped, unless_stopped
 
-Show = Callable[[Sighting], None]
+Show = Callable[[TailRecord], None]
 
 
 async def serve(settings: TailSettings, stop: asyncio.Event) -> int:
     """Show what comes until `stop` is set or nobody reads on."""
     start = parse_start(settings.start)
     with suppress(Stopped):
-        await unless_stopped(stop, _watch(found_world(settings), start))
+        await unless_stopped(stop, _watch(resolve_connection(settings), start))
     return EXIT_DONE
 
 
 async def _watch(settings: TailSettings, start: Start) -> None:
     show = _shower(settings)
     try:
-        async with aclosing(sightings(settings, start)) as found:
+        async with aclosing(tail_records(settings, start)) as found:
             async for sighting in found:
                 show(sighting)
     except BrokenPipeError:

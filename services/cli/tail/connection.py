@@ -12,7 +12,7 @@ _DEFAULT_PORT = 5672
 _CONNECT_WITHIN_S = 1.0
 
 
-def found_world(settings: TailSettings, default_port: int = _DEFAULT_PORT) -> TailSettings:
+def resolve_connection(settings: TailSettings, default_port: int = _DEFAULT_PORT) -> TailSettings:
     """Settings that name a world; raises SettingsError where there is none to be found."""
     if settings.event_hubs.get_secret_value():
         return settings

@@ -25,7 +25,7 @@ class Place(Struct, frozen=True):
     enqueued_at: datetime
 
 
-class Sighting(Struct, frozen=True):
+class TailRecord(Struct, frozen=True):
     """A record, or what was found in place of one.
 
     `doubles_dropped` counts the doubles of predictions that were passed over so far, `doubles_before` those

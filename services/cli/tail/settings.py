@@ -4,10 +4,10 @@ from typing import ClassVar, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 
-class TailSettings(WorldSettings):
+class TailSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}TAIL_")
     service: ClassVar[str] = "TAIL"
 

@@ -9,7 +9,7 @@ import msgspec
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
-from services.cli.tail.record_view import Place, Sighting
+from services.cli.tail.record_view import Place, TailRecord
 from services.cli.tail.resume_file import ResumeFile
 from services.cli.tail.settings import TailSettings
 from services.cli.tail.start_position import Start
@@ -36,7 +36,7 @@ _FOR_EVER = 2**63 - 1
 _Arrival = tuple[str, list[EventData] | Gap] | Exception
 
 
-async def sightings(settings: TailSettings, start: Start) -> AsyncGenerator[Sighting, None]:
+async def tail_records(settings: TailSettings, start: Start) -> AsyncGenerator[TailRecord, None]:
     """Records from `start` on, for ever; raises NeedsAttention for a partition that there is not."""
     hub = settings.telemetry_hub if settings.stream == "telemetry" else settings.predictions_hub
     async with consumer_client(settings, hub, _GROUP) as client:
@@ -59,7 +59,7 @@ async def sightings(settings: TailSettings, start: Start) -> AsyncGenerator[Sigh
 
 async def _predictions(
     settings: TailSettings, partitions: list[str], start: Start
-) -> AsyncGenerator[Sighting, None]:
+) -> AsyncGenerator[TailRecord, None]:
     kept = None if settings.resume is None else ResumeFile(settings.resume)
     reader = PredictionReader(
         settings,
@@ -73,7 +73,7 @@ async def _predictions(
             async for one in received:
                 place = Place(int(one.partition), one.sequence_number, one.offset, one.line, one.enqueued_at)
                 before, doubles = reader.doubles - doubles, reader.doubles
-                yield Sighting(place, one.prediction, doubles_dropped=doubles, doubles_before=before)
+                yield TailRecord(place, one.prediction, doubles_dropped=doubles, doubles_before=before)
                 if kept:
                     kept.keep(reader.token)
     finally:
@@ -83,7 +83,7 @@ async def _predictions(
 
 async def _readings(
     client: EventHubConsumerClient, partitions: list[str], start: Start
-) -> AsyncGenerator[Sighting, None]:
+) -> AsyncGenerator[TailRecord, None]:
     decoder = BodyDecoder(READING)
     queue: asyncio.Queue[_Arrival] = asyncio.Queue(_QUEUED_BATCHES)
     tasks = [asyncio.create_task(_receive(client, one, start, queue)) for one in partitions]
@@ -113,7 +113,7 @@ async def _receive(
         await queue.put(error)
 
 
-def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[Sighting]:
+def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[TailRecord]:
     """The event's records and bad lines, in the order of their lines."""
     decoded = decoder.decode(body_of(event), content_type_of(event))
     enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
@@ -129,4 +129,4 @@ def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator
     for line, record, extra in sorted(found, key=lambda one: one[0]):
         place = Place(partition, sequence_of(event), str(event.offset), line, enqueued_at)
         # A record is of the stream's contract, or a bad line.
-        yield Sighting(place, record, extra, content_type_of(event))  # type: ignore[arg-type]
+        yield TailRecord(place, record, extra, content_type_of(event))  # type: ignore[arg-type]

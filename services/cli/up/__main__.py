@@ -15,7 +15,7 @@ from services.cli.up.verifier import Unverified
 from services.cli.up.views import JsonLines, LivePage, PlainText, View
 from shared.service.data_dir import occupied
 from shared.service.errors import FleetpriceError
-from shared.service.processes.racing import first_of
+from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import KeepsFailing, Supervisor
 from shared.service.run import EXIT_FOUND_WRONG, run_service
 
@@ -35,7 +35,7 @@ async def serve(settings: UpSettings, stop: asyncio.Event) -> int:
         try:
             async with Supervisor() as supervisor:
                 stack = Stack(settings, chosen, os.environ, supervisor, view)
-                return await first_of(
+                return await first_completed(
                     stack.run(stop), supervisor.failure(), _second_signal(at_once, supervisor)
                 )
         except (KeepsFailing, NotReady, Unverified, EndedAtOnce) as error:

@@ -6,14 +6,14 @@ from typing import Self
 from azure.eventhub import parse_connection_string
 
 from services.cli.up.sustained_lag import HubPartition
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
 
 
 class Checkpoints:
     """An async context manager. `groups` says by reader with which consumer group it reads."""
 
-    def __init__(self, world: WorldSettings, groups: Mapping[str, str]) -> None:
+    def __init__(self, world: ConnectionSettings, groups: Mapping[str, str]) -> None:
         self._store: ResumingCheckpointStore = checkpoint_store(world)
         hubs = parse_connection_string(world.event_hubs.get_secret_value())
         self._namespace: str = hubs.fully_qualified_namespace

@@ -9,7 +9,7 @@ from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader, ResumeToken
 from shared.service.errors import SinkUnavailable
 from shared.service.logs import log
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 NEWEST = 8
 _RETRY_S = 1.0
@@ -18,7 +18,7 @@ _RETRY_S = 1.0
 class LivePrices:
     """Follows the predictions hub from now on."""
 
-    def __init__(self, settings: WorldSettings) -> None:
+    def __init__(self, settings: ConnectionSettings) -> None:
         self._settings = settings
         self.latencies = Latencies()
         self.newest: deque[Prediction] = deque(maxlen=NEWEST)

@@ -4,10 +4,10 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 
-class UpSettings(WorldSettings):
+class UpSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}UP_")
     service: ClassVar[str] = "UP"
 

@@ -17,14 +17,14 @@ from services.cli.up.ports import Ports
 from services.cli.up.programs import Environment
 from services.cli.up.registry_seed import seed_registry
 from services.cli.up.settings import UpSettings
-from services.cli.up.stack_monitor import Addresses, Watch
+from services.cli.up.stack_monitor import Addresses, StackMonitor
 from services.cli.up.status import Status, price_of
 from services.cli.up.verifier import Verifier
 from services.cli.up.views import View
 from shared.lake.client import open_lake
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
-from shared.service.processes.racing import first_of
+from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import Supervisor
 from shared.service.run import EXIT_DONE
 
@@ -63,16 +63,16 @@ class Stack:
         self._verifier: Verifier | None = None
         self._world: Environment
         self._prices: LivePrices
-        self._watch: Watch
+        self._watch: StackMonitor
 
     async def run(self, stop: asyncio.Event) -> int:
         """Start, send until `stop` or the fleet's end, drain, verify; the exit code."""
         async with AsyncExitStack() as clients:
-            await first_of(self._start(clients), stop.wait())
+            await first_completed(self._start(clients), stop.wait())
             if self._phase == "starting":
                 return EXIT_DONE  # stopped before anything was sent
             try:
-                await first_of(
+                await first_completed(
                     self._send_and_drain(stop),
                     self._prices.follow(),
                     self._watch.keep_looking(),
@@ -111,7 +111,7 @@ class Stack:
             await seed_registry(lake)
         self._supervisor.start(programs.scorer(settings.data, ports, self._world))
         addresses = _addresses(ready["admin"], ports)
-        self._watch = Watch(
+        self._watch = StackMonitor(
             await clients.enter_async_context(aiohttp.ClientSession()),
             addresses,
             (world.telemetry_hub, world.predictions_hub),
@@ -124,7 +124,7 @@ class Stack:
         """Let the fleet send; then have all of it priced and landed, and end the readers."""
         run_id = f"up-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         fleet = self._supervisor.start(programs.simulator(self._settings, self._ports, self._world, run_id))
-        await first_of(stop.wait(), fleet.finished.wait())
+        await first_completed(stop.wait(), fleet.finished.wait())
         self._phase = "draining"
         began_s = time.monotonic()
         self._is_interrupted = stop.is_set()

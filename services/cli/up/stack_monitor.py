@@ -11,7 +11,7 @@ from azure.core.exceptions import AzureError
 from services.cli.up.checkpoints import Checkpoints
 from services.cli.up.rates import Rate
 from services.cli.up.scrape import Sample, ends_of, next_sequences_of, samples_of, total_of
-from services.cli.up.sustained_lag import Place, StandingLag
+from services.cli.up.sustained_lag import Place, SustainedLag
 
 LOOK_INTERVAL_S = 0.2
 RATE_WINDOW_S = 10.0
@@ -32,7 +32,7 @@ class Addresses:
     simulator: str
 
 
-class Watch:
+class StackMonitor:
     """What can be seen of the stack from outside. A service that restarts is not seen for a while."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Watch:
         self._at = addresses
         self._telemetry = telemetry
         self._looking = asyncio.Lock()
-        self.lag = StandingLag({telemetry: ("ingest", "scorer"), predictions: ("ingest",)})
+        self.lag = SustainedLag({telemetry: ("ingest", "scorer"), predictions: ("ingest",)})
         self.sent, self.landed, self.predicted = (Rate(RATE_WINDOW_S) for _ in range(3))
 
     async def is_ready(self) -> bool:

@@ -25,7 +25,7 @@ class PartitionEnd:
 
 
 @dataclass(slots=True)
-class StandingLag:
+class SustainedLag:
     """`readers`: which services read which hub. Pages are of the same instant, the hub's looked at first."""
 
     readers: Mapping[str, Iterable[str]]

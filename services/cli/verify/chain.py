@@ -20,7 +20,7 @@ _ROOT = re.compile(r"raw/(?P<stream>[\w-]+)/_chain/p(?P<partition>\d{2,})(?:-g(?
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Lane:
+class ChainKey:
     """One partition's chain; a re-created hub opens the next generation."""
 
     partition: int
@@ -40,7 +40,7 @@ class Slot:
     """What a committed file's path says."""
 
     path: str
-    lane: Lane
+    lane: ChainKey
     folder: str
     first: int
 
@@ -93,16 +93,16 @@ class Link:
 def slot_in(path: str) -> Slot | None:
     """The slot that a path names; None for a path that names none."""
     found = _SLOT.fullmatch(path)
-    return Slot(path, Lane.of(found), found["folder"], int(found["first"])) if found else None
+    return Slot(path, ChainKey.of(found), found["folder"], int(found["first"])) if found else None
 
 
-def root_lane(path: str) -> Lane | None:
+def root_lane(path: str) -> ChainKey | None:
     """The lane whose root a path names; None for a path that names none."""
     found = _ROOT.fullmatch(path)
-    return Lane.of(found) if found else None
+    return ChainKey.of(found) if found else None
 
 
-def chain_faults(lane: Lane, root: Root | None, links: Iterable[Link]) -> Iterator[str]:
+def chain_faults(lane: ChainKey, root: Root | None, links: Iterable[Link]) -> Iterator[str]:
     """What is wrong with one chain: a missing root, a gap, an overlap, a wrong folder, another hub's file."""
     # A file without events, which sends the chain on to a later hour, starts where the next one does.
     ordered = sorted(links, key=lambda link: (link.slot.first, link.footer.next_first, link.slot.folder))

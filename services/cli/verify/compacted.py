@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.cli.verify.chain import Lane
+from services.cli.verify.chain import ChainKey
 from services.cli.verify.delta_log import Snapshot
 from services.cli.verify.keys import Ints, ints, joined, place_of, sequence_in
 from services.cli.verify.raw_zone import PLACE_COLUMNS, RawZone
@@ -69,6 +69,6 @@ def _differences(table: str, held: Places, covered: Places) -> Iterator[str]:
             yield f"{table} has {beyond} rows too many of partition {partition}, the first of event {first}"
 
 
-def _label(lane: Lane) -> str:
+def _label(lane: ChainKey) -> str:
     again = f"-g{lane.generation}" if lane.generation > 1 else ""
     return f"p{lane.partition:02d}{again}"

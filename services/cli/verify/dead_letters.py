@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import msgspec
 from msgspec import Struct
 
-from services.cli.verify.chain import Lane, Link
+from services.cli.verify.chain import ChainKey, Link
 from services.cli.verify.replays import LetterId
 from shared.lake.client import Lake
 
@@ -28,11 +28,11 @@ class DeadLetters:
 
     records: int = 0
     ids: set[LetterId] = field(default_factory=set)
-    sequences: defaultdict[Lane, list[int]] = field(default_factory=lambda: defaultdict(list))
+    sequences: defaultdict[ChainKey, list[int]] = field(default_factory=lambda: defaultdict(list))
     faults: list[str] = field(default_factory=list)
 
 
-async def read_dead_letters(lake: Lake, links: Mapping[Lane, Iterable[Link]]) -> DeadLetters:
+async def read_dead_letters(lake: Lake, links: Mapping[ChainKey, Iterable[Link]]) -> DeadLetters:
     """All dead letters that the files of a stream name."""
     letters = DeadLetters()
     decoder = msgspec.json.Decoder(_Letter)

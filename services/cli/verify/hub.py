@@ -14,7 +14,7 @@ from shared.codec.bodies import BodyDecoder
 from shared.codec.record_batches import batch_of
 from shared.contract.columns import READING
 from shared.predictions.reader import PredictionReader
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.clients import body_of, consumer_client, content_type_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
@@ -30,7 +30,7 @@ class Span:
     last: int
 
 
-async def retained_spans(settings: WorldSettings, hub: str) -> dict[str, Span]:
+async def retained_spans(settings: ConnectionSettings, hub: str) -> dict[str, Span]:
     """What each partition of a hub retains now."""
     async with consumer_client(settings, hub, _GROUP) as client:
         ids: Sequence[str] = await client.get_partition_ids()
@@ -75,7 +75,7 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(settings: WorldSettings, into: Predictions) -> AsyncIterator[Follower]:
+async def following(settings: ConnectionSettings, into: Predictions) -> AsyncIterator[Follower]:
     """Read predictions in the background; at the end of the block the links are closed, a second's work."""
     follower = Follower(PredictionReader(settings), into)
     try:
@@ -87,7 +87,10 @@ async def following(settings: WorldSettings, into: Predictions) -> AsyncIterator
 
 
 async def waiting_keys(
-    settings: WorldSettings, spans: Mapping[str, Span], next_firsts: Mapping[str, int], codes: VehicleCodes
+    settings: ConnectionSettings,
+    spans: Mapping[str, Span],
+    next_firsts: Mapping[str, int],
+    codes: VehicleCodes,
 ) -> Ints:
     """Readings in the telemetry hub that the lake has not come to yet, ascending."""
     decoder = BodyDecoder(READING)

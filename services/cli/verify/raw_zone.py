@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.cli.verify.chain import Footer, Lane, Link, Root, Slot, chain_faults, root_lane, slot_in
+from services.cli.verify.chain import ChainKey, Footer, Link, Root, Slot, chain_faults, root_lane, slot_in
 from services.cli.verify.keys import Ints, ints, place_of
 from shared.lake.client import Lake
 
@@ -24,24 +24,24 @@ class RawZone:
     def __init__(self, lake: Lake, stream: str) -> None:
         self._lake = lake
         self._stream = stream
-        self._roots: dict[Lane, Root] = {}
-        self._lanes: set[Lane] = set()
-        self.links: dict[Lane, list[Link]] = {}
+        self._roots: dict[ChainKey, Root] = {}
+        self._lanes: set[ChainKey] = set()
+        self.links: dict[ChainKey, list[Link]] = {}
         self.faults: list[str] = []
 
     @property
     def files(self) -> int:
         return sum(map(len, self.links.values()))
 
-    def next_first(self, lane: Lane) -> int:
+    def next_first(self, lane: ChainKey) -> int:
         """The sequence number that the lane's next file will start at."""
         return max((link.footer.next_first for link in self.links.get(lane, ())), default=0)
 
-    def newest(self, partition: int) -> Lane:
+    def newest(self, partition: int) -> ChainKey:
         """The lane that the partition's hub of today fills."""
-        return max((lane for lane in self._lanes if lane.partition == partition), default=Lane(partition))
+        return max((lane for lane in self._lanes if lane.partition == partition), default=ChainKey(partition))
 
-    async def batches(self, columns: Sequence[str]) -> AsyncIterator[tuple[Lane, pa.RecordBatch]]:
+    async def batches(self, columns: Sequence[str]) -> AsyncIterator[tuple[ChainKey, pa.RecordBatch]]:
         """`columns` and the place columns, in chain order lane by lane; what is wrong goes to `faults`."""
         slots = await self._listed()
         async for slot, data in _fetched(self._lake, slots):
@@ -63,7 +63,7 @@ class RawZone:
         self._lanes = {*self._roots, *(slot.lane for slot in slots)}
         return sorted(slots, key=lambda slot: (slot.lane, slot.first, slot.folder))
 
-    async def _note_root(self, lane: Lane, path: str) -> None:
+    async def _note_root(self, lane: ChainKey, path: str) -> None:
         try:
             self._roots[lane] = msgspec.json.decode(await self._lake.read(path) or b"", type=Root)
         except msgspec.MsgspecError as error:

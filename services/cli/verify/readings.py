@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.cli.verify.chain import Lane
+from services.cli.verify.chain import ChainKey
 from services.cli.verify.keys import (
     MAX_READING_NO,
     Ints,
@@ -34,13 +34,15 @@ class Readings:
 
     def __init__(self, codes: VehicleCodes) -> None:
         self._codes = codes
-        self._keys: dict[Lane, list[Ints]] = {}
-        self._places: dict[Lane, list[Ints]] = {}
-        self._replayed: dict[Lane, list[Ints]] = {}
+        self._keys: dict[ChainKey, list[Ints]] = {}
+        self._places: dict[ChainKey, list[Ints]] = {}
+        self._replayed: dict[ChainKey, list[Ints]] = {}
         self._fleet_keys: Ints | None = None
         self.rows = 0
 
-    def take(self, lane: Lane, batch: pa.RecordBatch, is_replay: npt.NDArray[np.bool_] | None = None) -> None:
+    def take(
+        self, lane: ChainKey, batch: pa.RecordBatch, is_replay: npt.NDArray[np.bool_] | None = None
+    ) -> None:
         """Take in a batch with the key and place columns; replays of dead letters come late by nature."""
         self.rows += batch.num_rows
         self._keys.setdefault(lane, []).append(keys_in(batch, self._codes))
@@ -49,7 +51,7 @@ class Readings:
         if is_replay is not None and is_replay.any():
             self._replayed.setdefault(lane, []).append(places[is_replay])
 
-    def lanes(self) -> Iterator[tuple[Lane, Ints, Ints]]:
+    def lanes(self) -> Iterator[tuple[ChainKey, Ints, Ints]]:
         """Each lane's places and keys."""
         for lane, keys in sorted(self._keys.items()):
             yield lane, joined(self._places[lane]), joined(keys)

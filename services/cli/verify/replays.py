@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from services.cli.verify.chain import Lane
+from services.cli.verify.chain import ChainKey
 from services.cli.verify.keys import ints
 
 REPLAY_COLUMN = "extra"
@@ -43,10 +43,10 @@ class Replays:
     """Dead letters by the events that replayed them."""
 
     def __init__(self) -> None:
-        self._events: defaultdict[LetterId, set[tuple[Lane, int]]] = defaultdict(set)
+        self._events: defaultdict[LetterId, set[tuple[ChainKey, int]]] = defaultdict(set)
         self._decoder = msgspec.json.Decoder(_Extra)
 
-    def take(self, lane: Lane, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    def take(self, lane: ChainKey, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Take in a batch with the columns `extra` and `sequence_number`; which of its rows are replays."""
         extra = batch[REPLAY_COLUMN]
         is_replay = np.zeros(batch.num_rows, np.bool_)

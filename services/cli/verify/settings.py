@@ -4,10 +4,10 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.service.settings import PREFIX, WorldSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 
-class VerifySettings(WorldSettings):
+class VerifySettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}VERIFY_")
     service: ClassVar[str] = "VERIFY"
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import msgspec
 from msgspec import Struct
 
-_MOST_FAULTS_SHOWN = 20
+_MAX_FAULTS_SHOWN = 20
 
 
 class Counts(Struct, frozen=True):
@@ -63,9 +63,9 @@ class Verdict(Struct, frozen=True):
 
     def fault_lines(self) -> Iterator[str]:
         """The first of the faults, and how many more there are."""
-        yield from self.faults[:_MOST_FAULTS_SHOWN]
-        if len(self.faults) > _MOST_FAULTS_SHOWN:
-            yield f"and {len(self.faults) - _MOST_FAULTS_SHOWN} more"
+        yield from self.faults[:_MAX_FAULTS_SHOWN]
+        if len(self.faults) > _MAX_FAULTS_SHOWN:
+            yield f"and {len(self.faults) - _MAX_FAULTS_SHOWN} more"
 
     def table(self) -> str:
         counts = self.counts

@@ -11,14 +11,14 @@ from services.emulator.event_hubs.sas import Grant, KeyRing
 MAX_GRANTS = 4096
 MAX_AUDIENCE_LENGTH = 2048
 # Timers of the event loop and the wall clock may differ by a little.
-_LEAST_WAIT_S = 0.01
+_MIN_WAIT_S = 0.01
 
 EXPIRED = "ExpiredToken: The token is expired."
 REVOKED = "The key that signed the token is no longer valid."
 WITHDRAWN = "The last token on the connection was refused."
 
 
-class Grants:
+class Authorizations:
     """`lapsed` is called with the reason whenever less is allowed than before. One timer, no polling."""
 
     def __init__(
@@ -89,7 +89,7 @@ class Grants:
             self._timer = None
         ends_at_s = min((grant.expires_at_s for grant in self._grants.values()), default=float("inf"))
         if ends_at_s != float("inf"):
-            self._timer = self._loop.call_later(max(ends_at_s - self._now_s(), _LEAST_WAIT_S), self._expire)
+            self._timer = self._loop.call_later(max(ends_at_s - self._now_s(), _MIN_WAIT_S), self._expire)
 
     def _expire(self) -> None:
         now_s = self._now_s()

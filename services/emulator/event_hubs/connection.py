@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, cast
 import msgspec
 
 from services.emulator.event_hubs import handshake, refusals
-from services.emulator.event_hubs.authorizations import Grants
-from services.emulator.event_hubs.heartbeat import Liveness
-from services.emulator.event_hubs.memory_quota import SESSION_BYTES, Allowance
+from services.emulator.event_hubs.authorizations import Authorizations
+from services.emulator.event_hubs.heartbeat import Heartbeat
+from services.emulator.event_hubs.memory_quota import SESSION_BYTES, MemoryQuota
 from services.emulator.event_hubs.outbox import Outbox
 from services.emulator.event_hubs.refusals import Refusal
 from services.emulator.event_hubs.sas import Grant, TokenRefused
@@ -59,13 +59,13 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self.namespace = namespace
         self.loop = asyncio.get_running_loop()
-        self.grants = Grants(namespace.keys, self.loop, namespace.now_s, self._lapsed)
+        self.grants = Authorizations(namespace.keys, self.loop, namespace.now_s, self._lapsed)
         self.is_writable = True
         self.max_frame_bytes = MIN_MAX_FRAME_BYTES
         self._connections = connections
         self._patience_s = patience_s
-        self.allowance = Allowance(lambda: bool(self.grants))
-        self._liveness = Liveness(self.loop, namespace.idle_s, self._is_in_use, self._close_as_idle)
+        self.allowance = MemoryQuota(lambda: bool(self.grants))
+        self._liveness = Heartbeat(self.loop, namespace.idle_s, self._is_in_use, self._close_as_idle)
         self._reader = FrameReader(STRANGERS_FRAME_BYTES)
         self._sessions: dict[int, Session] = {}
         self._is_open = False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 _SHORTEST_INTERVAL_S = 0.1
 
 
-class Liveness:
+class Heartbeat:
     """`give_up` is called after `idle_s` without a word from a client whose connection is not in use.
 
     A reader or sender with a link may be silent for as long as it likes: the Python SDK sends heartbeats only

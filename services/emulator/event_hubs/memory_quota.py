@@ -12,7 +12,7 @@ SESSION_BYTES = 1024
 LINK_BYTES = 2048
 
 
-class Allowance:
+class MemoryQuota:
     def __init__(self, is_known: Callable[[], bool]) -> None:
         self._is_known = is_known
         self.held_bytes = 0

@@ -43,7 +43,7 @@ class Bucket:
         return min(self._rate, self._level + (now_s - self._at_s) * self._rate)
 
 
-class Allowance:
+class ThroughputBucket:
     """Bytes and events of one direction; the scarcer of them decides."""
 
     def __init__(self, bytes_per_s: float, events_per_s: float, now_s: float) -> None:
@@ -80,8 +80,8 @@ class Throughput:
         self.ingress = self.egress = None
         if units is not None:
             now_s = self._clock()
-            self.ingress = Allowance(INGRESS_BYTES * units, INGRESS_EVENTS * units, now_s)
-            self.egress = Allowance(EGRESS_BYTES * units, EGRESS_EVENTS * units, now_s)
+            self.ingress = ThroughputBucket(INGRESS_BYTES * units, INGRESS_EVENTS * units, now_s)
+            self.egress = ThroughputBucket(EGRESS_BYTES * units, EGRESS_EVENTS * units, now_s)
 
     def admits(self, size_bytes: int, events: int) -> bool:
         """Whether a send is taken in; one that is not costs nothing but being counted."""

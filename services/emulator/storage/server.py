@@ -32,7 +32,7 @@ from services.emulator.storage.store.sweeper import Sweeper
 from services.emulator.storage.wire.delivery import send
 from services.emulator.storage.wire.operations import Dialect, Operation, dialect_of, operation_of
 from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
-from services.emulator.storage.wire.response import Answer, refusal
+from services.emulator.storage.wire.response import Response, refusal
 from shared.service.errors import PortInUse
 from shared.service.log_events import EventLog
 
@@ -132,7 +132,9 @@ class StorageServer:
             raw.transport.abort()
         return web.Response()
 
-    async def _answer(self, raw: web.BaseRequest, request_id: str, part: Part | None = None) -> Answer | None:
+    async def _answer(
+        self, raw: web.BaseRequest, request_id: str, part: Part | None = None
+    ) -> Response | None:
         """What to answer to a request, or to a part of a batch; None where the answer is to be lost."""
         dialect = Dialect.BLOB
         try:
@@ -152,7 +154,7 @@ class StorageServer:
             broken = Refused("InternalError", detail=str(exc.strerror))
             return self._refusal(raw, broken, dialect, request_id)
 
-    def _refusal(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Answer:
+    def _refusal(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Response:
         now = datetime.fromtimestamp(self.clock(), UTC).isoformat()
         return refusal(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
 
@@ -176,7 +178,7 @@ class StorageServer:
 
     async def _perform(
         self, raw: web.BaseRequest, request: StorageRequest, operation: Operation
-    ) -> Answer | None:
+    ) -> Response | None:
         now_s = self.clock.machine()
         caller = self._authorization.check(request, operation, now_s)
         resource = f"{request.container}/{request.path}"
@@ -202,7 +204,7 @@ class StorageServer:
             unsent.pop_all()
         return answer
 
-    async def _answer_part(self, raw: web.BaseRequest, part: Part) -> Answer:
+    async def _answer_part(self, raw: web.BaseRequest, part: Part) -> Response:
         request_id = str(uuid4())
         if (answer := await self._answer(raw, request_id, part)) is None:
             raise ConnectionResetError("the answer to a part is to be lost, and the others with it")

@@ -15,7 +15,7 @@ from shared.lake.client import Lake
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.footer import Head
 from shared.lake.slots.root import all_roots
-from shared.lake.slots.slot import Lane, slot_in
+from shared.lake.slots.slot import ChainKey, slot_in
 from shared.streams.event_hubs.clients import body_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
@@ -39,12 +39,12 @@ class Manifested:
     created_at: str
     partitions: int
 
-    def partition_of(self, lane: Lane) -> str:
+    def partition_of(self, lane: ChainKey) -> str:
         return str(lane.partition % self.partitions)
 
 
 async def find_position(
-    lake: Lake, client: EventHubConsumerClient, manifested: Manifested, lane: Lane
+    lake: Lake, client: EventHubConsumerClient, manifested: Manifested, lane: ChainKey
 ) -> Head | None:
     """Where the lane's next record is to be looked for; None where its chain has no root yet."""
     path = await _last_told(client, manifested.partition_of(lane), lane) or await _marked(
@@ -57,13 +57,13 @@ async def find_position(
     return root.head if root is not None else None
 
 
-async def write_mark(lake: Lake, manifested: Manifested, lane: Lane, path: str) -> None:
+async def write_mark(lake: Lake, manifested: Manifested, lane: ChainKey, path: str) -> None:
     """Note that the lane was told up to this file."""
     mark = Mark(manifested.hub, manifested.created_at, path)
     await lake.write(_mark_path(lane), msgspec.json.encode(mark))
 
 
-async def _last_told(client: EventHubConsumerClient, partition_id: str, lane: Lane) -> str | None:
+async def _last_told(client: EventHubConsumerClient, partition_id: str, lane: ChainKey) -> str | None:
     properties = await client.get_partition_properties(partition_id)
     if properties["is_empty"]:
         return None
@@ -79,7 +79,7 @@ async def _last_told(client: EventHubConsumerClient, partition_id: str, lane: La
 
 
 async def _last_within(
-    client: EventHubConsumerClient, partition_id: str, lane: Lane, start: int, last: int
+    client: EventHubConsumerClient, partition_id: str, lane: ChainKey, start: int, last: int
 ) -> str | None:
     found = None
     async for events in partition_events(client, partition_id, after=start - 1, until=last):
@@ -90,7 +90,7 @@ async def _last_within(
     return found
 
 
-async def _marked(lake: Lake, manifested: Manifested, lane: Lane) -> str | None:
+async def _marked(lake: Lake, manifested: Manifested, lane: ChainKey) -> str | None:
     data = await lake.read(_mark_path(lane))
     if not data:
         return None
@@ -102,11 +102,11 @@ async def _marked(lake: Lake, manifested: Manifested, lane: Lane) -> str | None:
     return mark.path if is_same_hub and _is_of(lane, mark.path) else None
 
 
-def _is_of(lane: Lane, path: str) -> bool:
+def _is_of(lane: ChainKey, path: str) -> bool:
     folder, _, name = path.rpartition("/")
     slot = slot_in(lane.stream, name)
     return slot is not None and slot[0] == lane and folder.startswith(f"raw/{lane.stream}/")
 
 
-def _mark_path(lane: Lane) -> str:
+def _mark_path(lane: ChainKey) -> str:
     return f"manifest/{lane.stream}/{lane.label}.json"

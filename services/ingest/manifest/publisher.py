@@ -23,10 +23,10 @@ from services.ingest.manifest.record import CONTENT_TYPE, CommittedFile, encode_
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_file_metadata
 from shared.lake.slots.footer import Footer, Head
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service import failpoints
 from shared.service.errors import FleetpriceError, SettingsError
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done, within
 from shared.streams.event_hubs.clients import (
     SingleSendProducerClient,
@@ -42,18 +42,18 @@ RECORDS = Counter("fleetprice_ingest_manifest_records", "Records of committed fi
 _LOOK_S = 0.5
 _MAX_PAUSE_S = 15.0
 _LAST_ROUND_S = 3.0
-_MOST_AT_ONCE = 100
+_MAX_AT_ONCE = 100
 _MARK_AFTER_S = 60.0
 # Well before the service closes an idle link, which would show as a failed send.
 _IDLE_S = 60.0
 _PASSING = (EventHubError, FleetpriceError, OSError)
 
 # Where each chain goes on, of the lanes that this process owns now.
-Heads = Callable[[], Mapping[Lane, Head]]
+Heads = Callable[[], Mapping[ChainKey, Head]]
 
 
 @dataclass(slots=True)
-class _Told:
+class _Published:
     """How far a lane has been told; `path` is the last file of it that this process told."""
 
     head: Head
@@ -63,15 +63,17 @@ class _Told:
 
 
 class Manifest:
-    """Follows the chains of one stream; nothing that passes ends it. See `telling`."""
+    """Follows the chains of one stream; nothing that passes ends it. See `running_manifest`."""
 
-    def __init__(self, settings: WorldSettings, hub: str, source_hub: str, lake: Lake, heads: Heads) -> None:
+    def __init__(
+        self, settings: ConnectionSettings, hub: str, source_hub: str, lake: Lake, heads: Heads
+    ) -> None:
         self._settings = settings
         self._hub = hub
         self._source_hub = source_hub
         self._lake = lake
         self._heads = heads
-        self._told: dict[Lane, _Told] = {}
+        self._told: dict[ChainKey, _Published] = {}
         self._manifested: Manifested | None = None
         self._producer: SingleSendProducerClient | None = None
         self._sent_s = 0.0
@@ -113,7 +115,7 @@ class Manifest:
             return False
         return True
 
-    async def _tell(self, lanes: Iterable[Lane]) -> None:
+    async def _tell(self, lanes: Iterable[ChainKey]) -> None:
         await self._find_positions([lane for lane in lanes if lane not in self._told])
         for lane in lanes:
             told = self._told.get(lane)
@@ -124,7 +126,7 @@ class Manifest:
                 failpoints.reach("manifest_sent")
                 told.head, told.path = files[-1].footer.head, files[-1].path
 
-    async def _find_positions(self, lanes: Iterable[Lane]) -> None:
+    async def _find_positions(self, lanes: Iterable[ChainKey]) -> None:
         if not lanes:
             return
         async with consumer_client(self._settings, self._hub, "$Default") as client:
@@ -134,12 +136,12 @@ class Manifest:
             for lane in lanes:
                 position = await find_position(self._lake, client, manifested, lane)
                 if position is not None:
-                    self._told[lane] = _Told(position)
+                    self._told[lane] = _Published(position)
 
-    async def _next_files(self, lane: Lane, head: Head) -> list[CommittedFile]:
+    async def _next_files(self, lane: ChainKey, head: Head) -> list[CommittedFile]:
         """The files that stand in the chain from there on, some at a time."""
         files: list[CommittedFile] = []
-        while len(files) < _MOST_AT_ONCE:
+        while len(files) < _MAX_AT_ONCE:
             path = lane.slot(head.next_hour, head.next_first)
             metadata = await read_file_metadata(self._lake, path)
             if metadata is None:
@@ -161,7 +163,7 @@ class Manifest:
             head = footer.head
         return files
 
-    async def _send(self, lane: Lane, files: Iterable[CommittedFile]) -> None:
+    async def _send(self, lane: ChainKey, files: Iterable[CommittedFile]) -> None:
         if self._manifested is None:
             raise AssertionError("a lane is told only once its position was found")
         if self._producer is None:
@@ -191,7 +193,7 @@ class Manifest:
 
 
 @asynccontextmanager
-async def telling(manifest: Manifest, stop_all: asyncio.Event) -> AsyncIterator[None]:
+async def running_manifest(manifest: Manifest, stop_all: asyncio.Event) -> AsyncIterator[None]:
     """Tell what is committed within the block, and at its end what was committed last.
 
     Should it end by a bug of its own, it stops everything, and the block ends with that.
@@ -210,7 +212,7 @@ async def telling(manifest: Manifest, stop_all: asyncio.Event) -> AsyncIterator[
         running.result()
 
 
-async def refuse_missing(settings: WorldSettings, hub: str) -> None:
+async def refuse_missing(settings: ConnectionSettings, hub: str) -> None:
     """Raises SettingsError where there is no such hub; one that does not answer may come back."""
     async with consumer_client(settings, hub, "$Default", retry_total=1) as client:
         try:

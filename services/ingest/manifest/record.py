@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from msgspec import Struct
 
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 
 CONTENT_TYPE = "application/cloudevents+json"
 _TYPE = "fleetprice.RawFileCommitted"
@@ -43,7 +43,7 @@ class _Record(Struct):
     data: _Data
 
 
-def encode_record(hub: str, lane: Lane, file: CommittedFile) -> bytes:
+def encode_record(hub: str, lane: ChainKey, file: CommittedFile) -> bytes:
     """The event's body."""
     record = {
         "specversion": "1.0",
@@ -81,7 +81,7 @@ def enqueued_range(metadata: pq.FileMetaData) -> tuple[datetime | None, datetime
     return min((one.min for one in found), default=None), max((one.max for one in found), default=None)
 
 
-def _data(lane: Lane, file: CommittedFile) -> Mapping[str, Any]:
+def _data(lane: ChainKey, file: CommittedFile) -> Mapping[str, Any]:
     footer = file.footer
     return {
         "fileUrl": file.url,

@@ -47,7 +47,7 @@ class Run:
         return self._priced
 
 
-class SharedRuns:
+class AdaptiveBatcher:
     """Prices what HTTP asks for."""
 
     def __init__(self, served: ActivePriceModel, admission: Admission) -> None:

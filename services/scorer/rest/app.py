@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from services.scorer.rest.adaptive_batching import SharedRuns
+from services.scorer.rest.adaptive_batching import AdaptiveBatcher
 from services.scorer.rest.api_docs.routes import reference_routes
 from services.scorer.rest.automobiles.endpoint import AutomobileEndpoint
 from services.scorer.rest.inference.endpoint import (
@@ -27,8 +27,8 @@ from shared.http.auth.api_keys import ApiKeys
 from shared.http.auth.callers import Callers
 from shared.http.auth.key_sources import accepted_keys
 from shared.http.auth.signing_keys import SigningKeys
-from shared.http.auth.tokens import Demands, EntraTokens
-from shared.http.middleware import ENTRANCE, Entrance
+from shared.http.auth.tokens import EntraTokens, TokenRequirements
+from shared.http.middleware import ENTRANCE, RequestMiddleware
 from shared.http.watched_files import apply_changes
 from shared.pricing.automobile import ActiveAutomobileModel
 from shared.pricing.pricer import ActivePriceModel
@@ -50,10 +50,10 @@ def make_app(
     )
     tokens = EntraTokens(_demands(settings), signing_keys) if signing_keys else None
     callers = Callers(keys, tokens, settings.vehicles_per_s, settings.vehicles_burst)
-    entrance = Entrance(callers, settings.max_requests, is_draining)
+    entrance = RequestMiddleware(callers, settings.max_requests, is_draining)
     app = web.Application(client_max_size=settings.max_body_bytes)
     app[ENTRANCE] = entrance
-    runs = SharedRuns(served, Admission(settings.max_wait_s, settings.max_waiting_vehicles))
+    runs = AdaptiveBatcher(served, Admission(settings.max_wait_s, settings.max_waiting_vehicles))
     models: list[ServedInference] = [PriceInference(served, runs)]
     if automobile is not None:
         models.append(AutomobileInference(automobile))
@@ -73,7 +73,7 @@ def make_app(
 def _handlers(
     served: ActivePriceModel,
     automobile: ActiveAutomobileModel | None,
-    runs: SharedRuns,
+    runs: AdaptiveBatcher,
     inference: InferenceEndpoint,
 ) -> dict[str, Handler]:
     """Who answers which operation, by its id."""
@@ -106,11 +106,11 @@ def _renew(keys: ApiKeys, settings: ScorerSettings) -> None:
     keys.replace(accepted_keys(settings))
 
 
-def _demands(settings: ScorerSettings) -> Demands:
+def _demands(settings: ScorerSettings) -> TokenRequirements:
     audiences = tuple(one for part in settings.token_audience.split(",") if (one := part.strip()))
     if not audiences:
         raise SettingsError("FLEETPRICE_SCORER_TOKEN_AUDIENCE: say for which audience tokens must be")
-    return Demands(settings.token_issuer, audiences, settings.token_role, settings.token_scope)
+    return TokenRequirements(settings.token_issuer, audiences, settings.token_role, settings.token_scope)
 
 
 def _beside(

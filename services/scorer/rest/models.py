@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 
 from shared.http.request_body import JSON
-from shared.registry.active_model import InService, Served
+from shared.registry.active_model import ActiveModel, InService
 
 
 class ModelWords(Struct, frozen=True):
@@ -48,7 +48,7 @@ class Models(Struct, frozen=True):
 
 
 class ModelsEndpoint:
-    def __init__(self, served: Sequence[Served[Any]]) -> None:
+    def __init__(self, served: Sequence[ActiveModel[Any]]) -> None:
         self._served = served
 
     async def handle(self, _request: web.Request) -> web.Response:

@@ -22,8 +22,8 @@ CARRIED = ("vehicle_id", "reading_no", "reading_at")
 _SCHEMA_VERSION = 1
 # 1,000 lines of the longest contents stay below the hub's limit of 1 MiB an event, and so does a body of so
 # many bytes of columns (tests hold both).
-MOST_LINES = 1_000
-_MOST_BYTES = 900_000
+MAX_LINES = 1_000
+_MAX_BYTES = 900_000
 
 Output = Literal["auto", "ndjson", "arrow"]
 Body = tuple[bytes, str]
@@ -61,7 +61,7 @@ class PredictionBodies:
             for start, rows in _fitting(batch, 0, len(chunk), max_rows):
                 yield chunk.part(start, rows), (write_stream(batch.slice(start, rows)), ARROW)
             return
-        max_rows = min(max_rows, MOST_LINES)
+        max_rows = min(max_rows, MAX_LINES)
         lines = self._lines(chunk, priced, predicted_at)
         for start in range(0, len(chunk), max_rows):
             yield chunk.part(start, max_rows), self._json(lines[start : start + max_rows])
@@ -118,7 +118,7 @@ def _fitting(batch: pa.RecordBatch, start: int, end: int, max_rows: int) -> Iter
     """Where parts of the rows from `start` to `end` begin that fit an event, and their rows."""
     for first in range(start, end, max_rows):
         rows = min(max_rows, end - first)
-        if rows > 1 and batch.slice(first, rows).nbytes > _MOST_BYTES:
+        if rows > 1 and batch.slice(first, rows).nbytes > _MAX_BYTES:
             yield from _fitting(batch, first, first + rows, (rows + 1) // 2)
         else:
             yield first, rows

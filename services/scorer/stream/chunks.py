@@ -71,16 +71,16 @@ def chunk_of_event(sequence: int, enqueued_us: int, decoded: Decoded, columns: S
     )
 
 
-def chunks_of(gathered: Iterable[Chunk], most_rows: int) -> Iterator[Chunk]:
-    """Chunks of at most `most_rows` readings, in order: small ones of one form joined, large ones spread."""
+def chunks_of(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
+    """Chunks of at most `max_rows` readings, in order: small ones of one form joined, large ones spread."""
     with_rows = (chunk for chunk in gathered if len(chunk))
     for _, group in groupby(with_rows, key=lambda chunk: chunk.is_arrow):
         whole = _joined(list(group))
-        if len(whole) <= most_rows:
+        if len(whole) <= max_rows:
             yield whole
             continue
-        for start in range(0, len(whole), most_rows):
-            yield whole.part(start, most_rows)
+        for start in range(0, len(whole), max_rows):
+            yield whole.part(start, max_rows)
 
 
 def _joined(group: Sequence[Chunk]) -> Chunk:

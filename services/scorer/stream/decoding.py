@@ -7,7 +7,7 @@ from prometheus_client import Counter
 
 from services.scorer.stream.chunks import Chunk, chunk_of_event, without_lines_through
 from services.scorer.stream.lineage import Place
-from shared.codec.batch_decoder import Run, RunDecoder
+from shared.codec.batch_decoder import BatchDecoder, DecodedBatch
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event import Event
@@ -25,7 +25,7 @@ class Readings:
     def __init__(self, after: Place | None) -> None:
         """What of an event stands at or before `after` was priced by a predecessor."""
         self._after = after
-        self._runs = RunDecoder(READING)
+        self._runs = BatchDecoder(READING)
         self._decoder = BodyDecoder(READING)
 
     def of(self, events: Sequence[Event], columns: Sequence[str]) -> Iterator[Chunk]:
@@ -48,10 +48,10 @@ class Readings:
         decoded = self._decoder.decode(event.body, event.content_type)
         return bool(without_lines_through(decoded, self._after.line).lines)
 
-    def _run(self, events: Sequence[Event], place: int) -> Run:
+    def _run(self, events: Sequence[Event], place: int) -> DecodedBatch:
         first = events[place]
         if self._after is not None and first.sequence_number == self._after.sequence:
-            return Run(())  # which was priced in part
+            return DecodedBatch(())  # which was priced in part
         bodies = []
         for event in events[place : place + ROWS_TOGETHER]:
             if event.content_type != first.content_type:
@@ -68,7 +68,7 @@ class Readings:
         return chunk_of_event(event.sequence_number, event.enqueued_us, decoded, columns)
 
 
-def _chunk_of_run(events: Sequence[Event], run: Run, columns: Sequence[str]) -> Chunk:
+def _chunk_of_run(events: Sequence[Event], run: DecodedBatch, columns: Sequence[str]) -> Chunk:
     """The events of a run: their readings stand on lines 0 on."""
     counts = np.array(run.counts)
     ends = counts.cumsum()

@@ -15,7 +15,7 @@ from services.scorer.stream.pipeline import PartitionPipeline, Start
 from services.scorer.stream.resume import read_tail, start_after
 from services.scorer.stream.worker import PartitionWorker
 from shared.pricing.pricer import ActivePriceModel
-from shared.pricing.version_cache import FormerVersions
+from shared.pricing.version_cache import VersionCache
 from shared.service.errors import GapUnexplained, HubRecreated, SinkUnavailable
 from shared.service.logs import log
 from shared.streams.event import Event
@@ -62,7 +62,7 @@ class OwnedPartitions:
         hubs: Hubs,
         store: ResumingCheckpointStore,
         served: ActivePriceModel,
-        former: FormerVersions,
+        former: VersionCache,
         fail: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings

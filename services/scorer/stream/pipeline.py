@@ -16,7 +16,7 @@ from shared.pricing.pricer import ActivePriceModel, Columns, Pricer
 from shared.service.logs import log
 from shared.streams.event import Event
 from shared.streams.metrics import NEXT_SEQUENCE
-from shared.streams.sequence_tracker import Contiguity, Step
+from shared.streams.sequence_tracker import SequenceTracker, Step
 
 EVENTS_SEEN = Counter("fleetprice_scorer_events_seen_again_total", "Events delivered again and dropped")
 EVENTS_GONE = Counter("fleetprice_scorer_events_gone_total", "Events that retention took before scoring")
@@ -63,7 +63,7 @@ class PartitionPipeline:
         self._start = start
         self._served = served
         self._form = settings.output
-        self._contiguity = Contiguity(start.next_expected)
+        self._contiguity = SequenceTracker(start.next_expected)
         self._readings = Readings(start.after)
         self._bodies: tuple[Pricer, PredictionBodies] | None = None
         self._next_sequence = NEXT_SEQUENCE.labels(settings.telemetry_hub, partition_id)

@@ -11,7 +11,7 @@ from azure.eventhub.exceptions import AuthenticationError, EventHubError, Owners
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partitions import Hubs, OwnedPartitions
 from shared.pricing.pricer import ActivePriceModel
-from shared.pricing.version_cache import FormerVersions
+from shared.pricing.version_cache import VersionCache
 from shared.service.errors import FleetpriceError, GapUnexplained, SettingsError, SinkUnavailable
 from shared.service.logs import log
 from shared.service.tasks import cancel_until_done
@@ -36,7 +36,7 @@ class TelemetryStream:
         self,
         settings: ScorerSettings,
         served: ActivePriceModel,
-        former: FormerVersions,
+        former: VersionCache,
         source: LinkCountingConsumerClient,
         output: EventHubConsumerClient,
         store: ResumingCheckpointStore,

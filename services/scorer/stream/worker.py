@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from prometheus_client import Counter, Histogram
 
 from services.scorer.stream.pipeline import Output, PartitionPipeline
-from shared.pricing.version_cache import FormerVersions
+from shared.pricing.version_cache import VersionCache
 from shared.service import failpoints
 from shared.service.errors import GapUnexplained
 from shared.service.tasks import cancel_until_done
@@ -46,7 +46,7 @@ class PartitionWorker:
         pipeline: PartitionPipeline,
         sender: PartitionSender,
         max_waiting: int,
-        former: FormerVersions,
+        former: VersionCache,
         fail: Callable[[BaseException], None],
     ) -> None:
         """`max_waiting` bounds the events handed over and not yet begun."""

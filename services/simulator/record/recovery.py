@@ -8,8 +8,8 @@ from azure.eventhub.aio import EventHubConsumerClient
 
 from services.simulator.bad_bodies import bad_bodies
 from services.simulator.clock import epoch_us
-from services.simulator.encoder import Form, bad_event, events_of
-from services.simulator.publisher import Outlet
+from services.simulator.encoder import EventFormat, bad_event, events_of
+from services.simulator.publisher import PartitionOutput
 from services.simulator.record.partition_record import BadIntent, Intent
 from services.simulator.schedule import Due
 from services.simulator.vehicles.fleet import vehicle_id
@@ -29,14 +29,14 @@ class Recovery:
     def __init__(
         self,
         reader: EventHubConsumerClient,
-        form: Form,
+        form: EventFormat,
         telemetry_of: Callable[[int, int], Telemetry],
     ) -> None:
         self._reader = reader
         self._form = form
         self._telemetry_of = telemetry_of  # (seed, least size of the fleet)
 
-    async def resolve(self, outlet: Outlet) -> None:
+    async def resolve(self, outlet: PartitionOutput) -> None:
         """Have every reading and bad body that was intended in the hub once, and acknowledged.
 
         A crash in here costs nothing: the intent is still open, and the next start looks again.
@@ -51,7 +51,9 @@ class Recovery:
         if bad is not None:
             await _resolve_bad_bodies(outlet, bad, tail)
 
-    async def _resolve_readings(self, outlet: Outlet, intent: Intent, tail: Iterable[EventData]) -> None:
+    async def _resolve_readings(
+        self, outlet: PartitionOutput, intent: Intent, tail: Iterable[EventData]
+    ) -> None:
         decoder = BodyDecoder(READING)
         landed = {key for event in tail for key in keys_in(decoder, event)}
         lost = [
@@ -72,7 +74,7 @@ class Recovery:
             resent=len(lost),
         )
 
-    async def _tail(self, outlet: Outlet, position: int) -> AsyncIterator[EventData]:
+    async def _tail(self, outlet: PartitionOutput, position: int) -> AsyncIterator[EventData]:
         """What was in the partition after `position` when its sender opened."""
         partition_id = str(outlet.partition)
         async for events in partition_events(self._reader, partition_id, position, outlet.sender.position):
@@ -84,7 +86,7 @@ class Recovery:
                 yield event
 
 
-async def _resolve_bad_bodies(outlet: Outlet, intent: BadIntent, tail: Iterable[EventData]) -> None:
+async def _resolve_bad_bodies(outlet: PartitionOutput, intent: BadIntent, tail: Iterable[EventData]) -> None:
     landed = {event.message_id for event in tail}
     bodies = bad_bodies(intent.seed, outlet.partition, intent.bad_intent, intent.count)
     lost = [bad_event(body) for body in bodies if body.message_id not in landed]

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from services.simulator.vehicles.market import COLUMNS, MarketRow
 
 MODELS = 60
-LEAST_LISTINGS = 20  # a group smaller than this would come close to single listings
-LEAST_SHARE_OF_MODEL = 0.05
+MIN_LISTINGS = 20  # a group smaller than this would come close to single listings
+MIN_SHARE_OF_MODEL = 0.05
 SNAPSHOT_YEAR = 2020.5
 _KM_PER_MILE = 1.609344
 _L_100KM_TIMES_MPG = 282.48  # imperial gallons
@@ -79,8 +79,8 @@ def summarize(listings: Iterable[_Listing]) -> list[MarketRow]:
     rows = [
         _typical(group, members)
         for group, members in groups.items()
-        if len(members) >= LEAST_LISTINGS
-        and len(members) >= LEAST_SHARE_OF_MODEL * common.get(group[:2], sys.maxsize)
+        if len(members) >= MIN_LISTINGS
+        and len(members) >= MIN_SHARE_OF_MODEL * common.get(group[:2], sys.maxsize)
     ]
     return sorted(rows, key=lambda row: (-row.weight, row))
 

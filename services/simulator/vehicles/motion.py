@@ -15,7 +15,7 @@ from services.simulator.vehicles.fleet import Fleet, Trait
 from services.simulator.vehicles.hash_random import Floats, Ints, uniform
 
 PACE_SPREAD = 0.06
-_LEAST_VIGOUR, _VIGOUR_SPREAD = 0.9, 0.2
+_MIN_VIGOUR, _VIGOUR_SPREAD = 0.9, 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Drivers:
         cycles = drive_cycles()
         vehicles = np.arange(len(fleet))
         style = (fleet.trait(Trait.STYLE) * len(STYLES)).astype(np.int64)
-        vigour = _LEAST_VIGOUR + _VIGOUR_SPREAD * fleet.trait(Trait.VIGOUR)
+        vigour = _MIN_VIGOUR + _VIGOUR_SPREAD * fleet.trait(Trait.VIGOUR)
         # Vehicles are not all at the first second of a trip when the fleet starts.
         first_second = (fleet.trait(Trait.FIRST_SECOND) * TRIP_S).astype(np.int64)
         first_mood = _mood(fleet.seed, vehicles, -1)

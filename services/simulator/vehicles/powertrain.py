@@ -37,7 +37,7 @@ _SMALLEST_PACK_KWH, _PACK_SPREAD_KWH = 38.0, 30.0
 _KWH_100KM, _AUXILIARY_KW = 16.0, 0.6
 _MASS_KG, _J_PER_KWH, _RECOVERED = 1700.0, 3.6e6, 0.65
 _HYBRID_CHARGE_PCT, _HYBRID_SWING_PCT, _HYBRID_PACK_KWH = 62.0, 9.0, 1.3
-_FADE_PCT_PER_YEAR, _FADE_PCT_PER_1000_KM, _LEAST_HEALTH_PCT = 0.9, 0.035, 70.0
+_FADE_PCT_PER_YEAR, _FADE_PCT_PER_1000_KM, _MIN_HEALTH_PCT = 0.9, 0.035, 70.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Powertrains:
     def _health_pct(self, vehicles: Ints, odometer_km: Floats) -> Floats:
         age_years = SNAPSHOT_YEAR - self.fleet.year[vehicles]
         lost = _FADE_PCT_PER_YEAR * age_years + _FADE_PCT_PER_1000_KM * odometer_km / 1000
-        return np.maximum(_LEAST_HEALTH_PCT, 100 - lost)
+        return np.maximum(_MIN_HEALTH_PCT, 100 - lost)
 
 
 def _hybrid_charge_pct(motion: Motion) -> Floats:

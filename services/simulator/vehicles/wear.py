@@ -23,8 +23,8 @@ _LAPSE_C_PER_M = 0.0065
 _ALTERNATOR_V, _CONVERTER_V, _COLD_BOOST_V = 13.9, 14.2, 0.5
 _CRANKING_V, _CRANKING_S, _BOOST_S = 11.4, 2, 120.0
 
-_SERVICE_KM, _LONG_SERVICE_KM, _MOST_OVERDUE_KM = 15_000.0, 30_000.0, 1_200.0
-_TRIPS_PER_FAULT_DRAW, _FAULT_SHARE, _MOST_CODES = 16, 0.006, 3
+_SERVICE_KM, _LONG_SERVICE_KM, _MAX_OVERDUE_KM = 15_000.0, 30_000.0, 1_200.0
+_TRIPS_PER_FAULT_DRAW, _FAULT_SHARE, _MAX_CODES = 16, 0.006, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Upkeep:
             tire_kpa=own_kpa + wheel_kpa,
             leak_kpa=_LEAK_KPA * uniform(fleet.seed, Trait.LEAK, vehicles, wheels) ** 4,
             service_km=service_km,
-            overdue_km=_MOST_OVERDUE_KM * habit,
+            overdue_km=_MAX_OVERDUE_KM * habit,
         )
 
     def air_c(self, vehicles: Ints, motion: Motion, altitude_m: Floats) -> Floats:
@@ -119,5 +119,5 @@ class Upkeep:
     def _dtc_count(self, vehicles: Ints, motion: Motion) -> Ints:
         """Rarely a code or a few, for a while of trips."""
         draw = uniform(self.fleet.seed, Trait.FAULT, vehicles, motion.trip // _TRIPS_PER_FAULT_DRAW)
-        codes = 1 + (draw / _FAULT_SHARE * _MOST_CODES).astype(np.int64)
+        codes = 1 + (draw / _FAULT_SHARE * _MAX_CODES).astype(np.int64)
         return np.where(draw < _FAULT_SHARE, codes, 0)

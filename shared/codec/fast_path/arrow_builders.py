@@ -20,37 +20,37 @@ _EPOCH, _SINCE_EPOCH = datetime(1970, 1, 1, tzinfo=UTC), pa.duration("us")
 _CODES = {pa.float64(): "d", pa.int64(): "q", pa.int32(): "i"}
 _SEPARATOR = "\0"
 
-Part = Any  # what a kind makes of some values: its own form, or an Arrow array where they have gaps
+Chunk = Any  # what a kind makes of some values: its own form, or an Arrow array where they have gaps
 
 
-class Kind(Protocol):
+class Builder(Protocol):
     """How values of one type become columns. Both raise pyarrow's errors for values of another type."""
 
-    def part(self, values: Sequence[Any]) -> Part:
+    def part(self, values: Sequence[Any]) -> Chunk:
         """Some of a column's values, at least one."""
 
-    def array(self, parts: Sequence[Part], rows: int) -> pa.Array:
+    def array(self, parts: Sequence[Chunk], rows: int) -> pa.Array:
         """The column of so many rows, at least one, that was taken in in these parts."""
 
 
 class _Packed(ABC):
     """Parts without a gap are packed, and joined before they become a column; the others are Arrow arrays."""
 
-    def array(self, parts: Sequence[Part], rows: int) -> pa.Array:
+    def array(self, parts: Sequence[Chunk], rows: int) -> pa.Array:
         for part in parts:
             if isinstance(part, pa.Array):
                 return pa.concat_arrays([self._alone(one) for one in parts])
         return self._joined(parts, rows)
 
-    def _alone(self, part: Part) -> pa.Array:
+    def _alone(self, part: Chunk) -> pa.Array:
         return part if isinstance(part, pa.Array) else self._joined([part], self._rows(part))
 
     @abstractmethod
-    def _rows(self, part: Part) -> int:
+    def _rows(self, part: Chunk) -> int:
         """How many values a packed part has."""
 
     @abstractmethod
-    def _joined(self, parts: Sequence[Part], rows: int) -> pa.Array:
+    def _joined(self, parts: Sequence[Chunk], rows: int) -> pa.Array:
         """The column of packed parts alone."""
 
 
@@ -59,16 +59,16 @@ class _Numbers(_Packed):
         self._type = declared
         self._code = code
 
-    def part(self, values: Sequence[Any]) -> Part:
+    def part(self, values: Sequence[Any]) -> Chunk:
         try:
             return struct.pack(f"={len(values)}{self._code}", *values)
         except struct.error:
             return pa.array(values, self._type)
 
-    def _rows(self, part: Part) -> int:
+    def _rows(self, part: Chunk) -> int:
         return len(part) // struct.calcsize(self._code)
 
-    def _joined(self, parts: Sequence[Part], rows: int) -> pa.Array:
+    def _joined(self, parts: Sequence[Chunk], rows: int) -> pa.Array:
         return _of_buffers(self._type, rows, b"".join(parts))
 
 
@@ -77,7 +77,7 @@ class _Texts(_Packed):
 
     _type = pa.string()
 
-    def part(self, values: Sequence[Any]) -> Part:
+    def part(self, values: Sequence[Any]) -> Chunk:
         try:
             data = "".join(values)
         except TypeError:
@@ -86,11 +86,11 @@ class _Texts(_Packed):
             return pa.array(values, self._type)
         return _SEPARATOR.join(values), data, len(values)
 
-    def _rows(self, part: Part) -> int:
+    def _rows(self, part: Chunk) -> int:
         rows: int = part[2]
         return rows
 
-    def _joined(self, parts: Sequence[Part], rows: int) -> pa.Array:
+    def _joined(self, parts: Sequence[Chunk], rows: int) -> pa.Array:
         separated = np.frombuffer(_SEPARATOR.join([part[0] for part in parts]).encode(), np.uint8)
         offsets = np.zeros(rows + 1, np.int32)
         offsets[1:-1] = np.flatnonzero(separated == 0)
@@ -103,18 +103,18 @@ class _Others:
     def __init__(self, declared: pa.DataType) -> None:
         self._type = declared
 
-    def part(self, values: Sequence[Any]) -> Part:
+    def part(self, values: Sequence[Any]) -> Chunk:
         if self._type != INSTANT or None in values:
             return pa.array(values, self._type)
         since = pa.array([instant - _EPOCH for instant in values], _SINCE_EPOCH)
         return since.cast(pa.int64()).cast(self._type)
 
-    def array(self, parts: Sequence[Part], rows: int) -> pa.Array:  # noqa: ARG002 - as the other kinds
+    def array(self, parts: Sequence[Chunk], rows: int) -> pa.Array:  # noqa: ARG002 - as the other kinds
         return parts[0] if len(parts) == 1 else pa.concat_arrays(parts)
 
 
 @lru_cache(maxsize=1_024)
-def kind_of(declared: pa.DataType) -> Kind:
+def builder_for(declared: pa.DataType) -> Builder:
     """How values of a type become columns."""
     if declared in _CODES:
         return _Numbers(declared, _CODES[declared])
@@ -125,7 +125,7 @@ def array_of(values: Sequence[Any], declared: pa.DataType) -> pa.Array:
     """As `pa.array`."""
     if not values:
         return pa.array(values, declared)
-    kind = kind_of(declared)
+    kind = builder_for(declared)
     return kind.array([kind.part(values)], len(values))
 
 

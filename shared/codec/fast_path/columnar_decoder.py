@@ -5,11 +5,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.codec.batch_decoder import NOTHING, Run, RunDecoder, up_to
+from shared.codec.batch_decoder import EMPTY, BatchDecoder, DecodedBatch, up_to
 from shared.codec.bodies import MAX_RECORDS
-from shared.codec.fast_path.arrow_builders import Part
+from shared.codec.fast_path.arrow_builders import Chunk
 from shared.codec.fast_path.record_decoder import MALFORMED, lines_of
-from shared.codec.fast_path.record_projection import OddInstant, SeenShape
+from shared.codec.fast_path.record_projection import ObservedProjection, UnsupportedTimestamp
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
 
 # Records that are packed while the processor has them in the nearer of its caches: a kilobyte each.
@@ -18,16 +18,16 @@ _WARM_RECORDS = 256
 _BATCH_ROWS = 8_192
 
 
-class ColumnRunDecoder(RunDecoder):
-    """As `RunDecoder`; every run that is not empty has a batch and no records."""
+class ColumnarDecoder(BatchDecoder):
+    """As `BatchDecoder`; every run that is not empty has a batch and no records."""
 
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract)
-        self._seen = SeenShape(contract)
+        self._seen = ObservedProjection(contract)
 
-    def _ones(self, bodies: Sequence[bytes]) -> Run:
+    def _ones(self, bodies: Sequence[bytes]) -> DecodedBatch:
         shape = self._seen.shape
-        parts: list[list[Part]] = []
+        parts: list[list[Chunk]] = []
         taken = 0
         while taken < len(bodies):
             records = _first_ones(bodies[taken : taken + _WARM_RECORDS], shape.record)
@@ -40,11 +40,11 @@ class ColumnRunDecoder(RunDecoder):
             return self._run(parts, (1,) * taken) or self._ones(bodies)
         if bodies and self._strict.takes(bodies[0]) and self._seen.grow(bodies[:1]):
             return self._ones(bodies)
-        return NOTHING
+        return EMPTY
 
-    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> Run:
+    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
         shape = self._seen.shape
-        parts: list[list[Part]] = []
+        parts: list[list[Chunk]] = []
         counts: list[int] = []
         records: list[Struct] = []
         left = min(max_rows, _BATCH_ROWS)
@@ -66,13 +66,13 @@ class ColumnRunDecoder(RunDecoder):
             return self._run(parts, counts) or self._of_lines(bodies, max_rows)
         if bodies and self._strict.lines(bodies[0]) and self._seen.grow(bodies[0].split(b"\n")):
             return self._of_lines(bodies, max_rows)
-        return NOTHING
+        return EMPTY
 
-    def _run(self, parts: Sequence[list[Part]], counts: Sequence[int]) -> Run | None:
+    def _run(self, parts: Sequence[list[Chunk]], counts: Sequence[int]) -> DecodedBatch | None:
         """The events up to the first with an instant outside every clock; None where the shape changed."""
         try:
             batch = self._seen.shape.batch(parts, sum(counts))
-        except OddInstant:
+        except UnsupportedTimestamp:
             self._seen.read_instants_singly()
             return None
         return up_to(batch.num_rows, counts, batch)

@@ -12,7 +12,7 @@ import msgspec
 import pyarrow as pa
 from msgspec import Struct
 
-from shared.codec.fast_path.arrow_builders import Part, kind_of
+from shared.codec.fast_path.arrow_builders import Chunk, builder_for
 from shared.codec.fast_path.null_columns import Absent
 from shared.codec.fast_path.timestamps import instants_in
 from shared.contract.columns import Contract
@@ -21,11 +21,11 @@ from shared.contract.field_types import EARLIEST, LATEST
 _EARLIEST_US, _LATEST_US = (int(moment.timestamp()) * 1_000_000 for moment in (EARLIEST, LATEST))
 
 
-class OddInstant(Exception):
+class UnsupportedTimestamp(Exception):
     """An instant in a form that only the record's own decoder reads."""
 
 
-class Shape:
+class RecordProjection:
     """Decodes records of some of a contract's fields; makes the contract's columns of them."""
 
     def __init__(self, contract: Contract, names: frozenset[str], *, texts: bool) -> None:
@@ -50,17 +50,17 @@ class Shape:
         self._instants = [at for at, one in enumerate(contract.schema) if pa.types.is_timestamp(one.type)]
         self._texts = {contract.schema.field(at).name for at in self._instants} if texts else set()
         types = {one.name: pa.string() if one.name in self._texts else one.type for one in contract.schema}
-        self._kinds = [kind_of(types[name]) for name in places]
+        self._kinds = [builder_for(types[name]) for name in places]
 
-    def parts(self, records: Sequence[Struct]) -> list[Part]:
+    def parts(self, records: Sequence[Struct]) -> list[Chunk]:
         """Some records, at least one, as a part of each column that the shape has."""
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
         return [kind.part(values) for kind, values in zip(self._kinds, columns, strict=True)]
 
-    def batch(self, parts: Sequence[Sequence[Part]], rows: int) -> pa.RecordBatch:
+    def batch(self, parts: Sequence[Sequence[Chunk]], rows: int) -> pa.RecordBatch:
         """The contract's columns, of all records up to the first with an instant outside every clock.
 
-        Raises OddInstant.
+        Raises UnsupportedTimestamp.
         """
         of_columns = list(zip(*parts, strict=True))
         columns = [
@@ -71,36 +71,36 @@ class Shape:
         batch = pa.record_batch([*columns, self._absent.unknown(rows)], schema=self.contract.columns)
         return batch if timely == rows else batch.slice(0, timely)
 
-    def _column(self, name: str, place: int, parts: Sequence[Sequence[Part]], rows: int) -> pa.Array:
+    def _column(self, name: str, place: int, parts: Sequence[Sequence[Chunk]], rows: int) -> pa.Array:
         column = self._kinds[place].array(parts[place], rows)
         if name not in self._texts:
             return column
         instants = instants_in(column)
         if instants is None:
-            raise OddInstant(name)
+            raise UnsupportedTimestamp(name)
         return instants
 
 
-class SeenShape:
+class ObservedProjection:
     """The shape of what was sent so far: it grows, to the whole contract at most."""
 
     def __init__(self, contract: Contract) -> None:
         self._fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._known = frozenset(contract.schema.names)
         required = {field.encode_name for field in msgspec.structs.fields(contract.record) if field.required}
-        self.shape = Shape(contract, frozenset(required), texts=True)
+        self.shape = RecordProjection(contract, frozenset(required), texts=True)
 
     def grow(self, records: Sequence[bytes]) -> bool:
         """Take in the fields of records that were not of the shape; whether there were new ones."""
         sent = {name for record in records for name in self._fields.decode(record)} & self._known
         if sent <= self.shape.names:
             return False
-        self.shape = Shape(self.shape.contract, self.shape.names | sent, texts=self.shape.texts)
+        self.shape = RecordProjection(self.shape.contract, self.shape.names | sent, texts=self.shape.texts)
         return True
 
     def read_instants_singly(self) -> None:
         """From now on: a sender writes them in a form that has to be read so."""
-        self.shape = Shape(self.shape.contract, self.shape.names, texts=False)
+        self.shape = RecordProjection(self.shape.contract, self.shape.names, texts=False)
 
 
 def _narrow(field: msgspec.structs.FieldInfo, *, texts: bool) -> tuple[Any, ...]:

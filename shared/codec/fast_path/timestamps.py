@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from shared.contract.columns import INSTANT
 
-_LEAST_LENGTH = len("2026-05-01T12:00:00Z")
+_MIN_LENGTH = len("2026-05-01T12:00:00Z")
 # Where these stand, the parser of Arrow leaves no place but for digits.
 _SEPARATORS = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"))
 
@@ -33,7 +33,7 @@ def _are_plain(texts: pa.StringArray) -> bool:
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     starts, ends = ends[:-1], ends[1:]
-    if int((ends - starts).min()) < _LEAST_LENGTH:
+    if int((ends - starts).min()) < _MIN_LENGTH:
         return False
     letters = np.frombuffer(data, np.uint8)
     if not all((letters[starts + place] == ord(letter)).all() for place, letter in _SEPARATORS):
@@ -41,7 +41,7 @@ def _are_plain(texts: pa.StringArray) -> bool:
     zones = np.where(letters[ends - 1] == ord("Z"), 1, len("+00:00"))
     if (zones != 1).any() and not _are_zero(letters, ends[zones != 1]):
         return False
-    seconds = starts + _LEAST_LENGTH - 1
+    seconds = starts + _MIN_LENGTH - 1
     digits = ends - zones - seconds - 1
     return bool((((letters[seconds] == ord(".")) & (digits >= 1)) | (digits == -1)).all())
 

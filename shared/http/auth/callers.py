@@ -9,7 +9,7 @@ from http import HTTPStatus
 from shared.http.auth.api_keys import ApiKeys
 from shared.http.auth.tokens import EntraTokens, looks_like_token
 from shared.http.problems import Refusal
-from shared.http.token_bucket import Allowance
+from shared.http.token_bucket import TokenBucket
 
 # Token holders come and go: beyond this many the one that was silent longest starts with a full allowance.
 _MAX_CALLERS = 10_000
@@ -19,7 +19,7 @@ _REALM = 'Bearer realm="fleetprice"'
 @dataclass(frozen=True, slots=True)
 class Caller:
     name: str
-    allowance: Allowance
+    allowance: TokenBucket
 
     def charge(self, vehicles: int) -> None:
         """Raises Refusal (429) where that is more than the caller may ask for now."""
@@ -62,7 +62,7 @@ class Callers:
     def _caller(self, name: str) -> Caller:
         caller = self._met.get(name)
         if caller is None:
-            caller = Caller(name, Allowance.full(self._per_s, self._burst, time.monotonic()))
+            caller = Caller(name, TokenBucket.full(self._per_s, self._burst, time.monotonic()))
             self._met[name] = caller
             if len(self._met) > _MAX_CALLERS:
                 self._met.popitem(last=False)

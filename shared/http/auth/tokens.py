@@ -22,7 +22,7 @@ _PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Demands:
+class TokenRequirements:
     """What a token must say. With neither role nor scope, any token for the audience will do."""
 
     issuer: str
@@ -53,7 +53,7 @@ def looks_like_token(credential: str) -> bool:
 class EntraTokens:
     """Judges tokens; the keys come from the issuer."""
 
-    def __init__(self, demands: Demands, keys: SigningKeys) -> None:
+    def __init__(self, demands: TokenRequirements, keys: SigningKeys) -> None:
         self._demands = demands
         self._keys = keys
         self._known: OrderedDict[bytes, _Known] = OrderedDict()

@@ -17,7 +17,7 @@ from shared.lake.parquet import FOOTER_READ_BYTES, footer_size, read_metadata
 from shared.lake.slots.footer import Footer, Head
 from shared.lake.slots.hints import hinted_hours
 from shared.lake.slots.root import Root
-from shared.lake.slots.slot import Lane, folder_of, hour_of, slot_in
+from shared.lake.slots.slot import ChainKey, folder_of, hour_of, slot_in
 from shared.service.errors import HubRecreated, NeedsAttention
 
 _DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
@@ -43,7 +43,7 @@ async def read_file_metadata(lake: Lake, path: str) -> pq.FileMetaData | None:
         raise NeedsAttention(f"{path} is no readable Parquet ({error}): move it away") from error
 
 
-async def find_heads(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dict[Lane, Head]:
+async def find_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) -> dict[ChainKey, Head]:
     """Where each chain goes on: after its newest file, or at its root where it has none.
 
     Raises HubRecreated where a chain's newest file and its root are of different hubs.
@@ -57,11 +57,11 @@ async def find_heads(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dic
     return heads
 
 
-async def _hinted_heads(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dict[Lane, Head]:
+async def _hinted_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) -> dict[ChainKey, Head]:
     """Heads of the chains that have a file where a hint says so, each followed along its footers."""
     hours = await hinted_hours(lake, stream)
     at = {lane: hours[lane] for lane in roots if lane in hours}
-    heads: dict[Lane, Head] = {}
+    heads: dict[ChainKey, Head] = {}
     while at:
         hour = min(at.values())
         here = {lane for lane in at if at[lane] == hour}
@@ -76,15 +76,15 @@ async def _hinted_heads(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> 
     return heads
 
 
-async def _footer_of(lake: Lake, path: str, root: Root, lane: Lane) -> Footer | None:
+async def _footer_of(lake: Lake, path: str, root: Root, lane: ChainKey) -> Footer | None:
     footer = await read_footer(lake, path)
     if footer is not None and footer.created_at != root.created_at:
         raise HubRecreated(f"{path} and {lane.root} are of different hubs: one was copied in")
     return footer
 
 
-async def _newest_slots(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> dict[Lane, str]:
-    found: dict[Lane, str] = {}
+async def _newest_slots(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) -> dict[ChainKey, str]:
+    found: dict[ChainKey, str] = {}
     # No file of a chain stands in a folder older than its root's.
     oldest = {lane: root.head.next_hour for lane, root in roots.items()}
     for date in await dated_folders(lake, f"raw/{stream}"):
@@ -97,8 +97,10 @@ async def _newest_slots(lake: Lake, stream: str, roots: Mapping[Lane, Root]) -> 
     return found
 
 
-async def _newest_in(lake: Lake, stream: str, folder: str, wanted: AbstractSet[Lane]) -> dict[Lane, str]:
-    newest: dict[Lane, tuple[int, str]] = {}
+async def _newest_in(
+    lake: Lake, stream: str, folder: str, wanted: AbstractSet[ChainKey]
+) -> dict[ChainKey, str]:
+    newest: dict[ChainKey, tuple[int, str]] = {}
     async for file in lake.list(folder, recursive=False):
         slot = slot_in(stream, file.path.rpartition("/")[2])
         if slot is not None and slot[0] in wanted:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from shared.lake.client import Lake
 from shared.lake.slots.footer import Head
-from shared.lake.slots.slot import Lane, folder_of, hour_of, root_in, roots_folder
+from shared.lake.slots.slot import ChainKey, folder_of, hour_of, root_in, roots_folder
 from shared.service.errors import HubRecreated, NeedsAttention, SinkUnavailable
 
 LAYOUT = 1
@@ -38,7 +38,7 @@ def root_of(created_at: str, first: int, hour: int) -> Root:
     return Root(created_at, first, folder_of(hour))
 
 
-async def make_root(lake: Lake, lane: Lane, root: Root) -> Root:
+async def make_root(lake: Lake, lane: ChainKey, root: Root) -> Root:
     """Write the root, or read the one that another writer was first with.
 
     Raises HubRecreated where that is of another hub.
@@ -56,7 +56,7 @@ async def make_root(lake: Lake, lane: Lane, root: Root) -> Root:
 
 async def lanes_of(
     lake: Lake, stream: str, partitions: Sequence[int], created_at: str, *, accept_recreated: bool
-) -> dict[Lane, Root | None]:
+) -> dict[ChainKey, Root | None]:
     """The chain of each partition that the hub created then fills, with its root if it has one.
 
     Raises HubRecreated where the stream's chains are all of other hubs, unless a new one is accepted; once
@@ -70,18 +70,18 @@ async def lanes_of(
 
 
 def _lane_of(
-    stream: str, partition: int, created_at: str, roots: Mapping[Lane, Root]
-) -> tuple[Lane, Root | None]:
+    stream: str, partition: int, created_at: str, roots: Mapping[ChainKey, Root]
+) -> tuple[ChainKey, Root | None]:
     newest = 0
     for lane, root in roots.items():
         if lane.partition == partition:
             if root.created_at == created_at:
                 return lane, root
             newest = max(newest, lane.generation)
-    return Lane(stream, partition, newest + 1), None
+    return ChainKey(stream, partition, newest + 1), None
 
 
-async def all_roots(lake: Lake, stream: str) -> dict[Lane, Root]:
+async def all_roots(lake: Lake, stream: str) -> dict[ChainKey, Root]:
     """Every chain of a stream, those of earlier hubs too."""
     found = {}
     async for file in lake.list(roots_folder(stream), recursive=False):
@@ -91,7 +91,7 @@ async def all_roots(lake: Lake, stream: str) -> dict[Lane, Root]:
     return dict(sorted(found.items()))
 
 
-async def _read(lake: Lake, lane: Lane) -> Root | None:
+async def _read(lake: Lake, lane: ChainKey) -> Root | None:
     data = await lake.read(lane.root)
     if data is None:
         return None

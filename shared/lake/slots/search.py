@@ -3,7 +3,7 @@
 from shared.lake.client import Lake
 from shared.lake.slots.chain import dated_folders, read_footer
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.slot import Lane, hour_of
+from shared.lake.slots.slot import ChainKey, hour_of
 
 
 class SlotSearch:
@@ -17,7 +17,7 @@ class SlotSearch:
         self._stream = stream
         self._hours: list[int] | None = None
 
-    async def find(self, lane: Lane, first: int, earliest_hour: int) -> Footer | None:
+    async def find(self, lane: ChainKey, first: int, earliest_hour: int) -> Footer | None:
         """The footer of the file that holds event `first` and starts with it; None where there is none.
 
         A file that only turns the chain to another folder holds no event.
@@ -30,7 +30,7 @@ class SlotSearch:
                 return footer
         return None
 
-    async def _footer(self, lane: Lane, first: int, hour: int) -> Footer | None:
+    async def _footer(self, lane: ChainKey, first: int, hour: int) -> Footer | None:
         footer = await read_footer(self._lake, lane.slot(hour, first))
         return footer if footer is not None and footer.next_first > first else None
 

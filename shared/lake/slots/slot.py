@@ -34,7 +34,7 @@ def hour_of(folder: str) -> int:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Lane:
+class ChainKey:
     """One partition's chain: a stream, a partition, and which of the hubs of that name (from 1) fills it."""
 
     stream: str
@@ -63,10 +63,10 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class LetterFile:
+class DeadLetterFile:
     """What the name of a file of dead letters says."""
 
-    lane: Lane
+    lane: ChainKey
     first: int
     attempt: str
 
@@ -79,7 +79,7 @@ class LetterFile:
 class Staged:
     """What the name of a staged file says."""
 
-    lane: Lane
+    lane: ChainKey
     hour: int
     first: int
     attempt: str
@@ -97,13 +97,13 @@ def letters_folder(stream: str) -> str:
     return f"dead-letters/{stream}"
 
 
-def slot_in(stream: str, name: str) -> tuple[Lane, int] | None:
+def slot_in(stream: str, name: str) -> tuple[ChainKey, int] | None:
     """Lane and first sequence number of a raw file's name; None for a file that is not ours."""
     found = _SLOT.fullmatch(name)
     return (_lane(stream, found), int(found["first"])) if found else None
 
 
-def root_in(stream: str, name: str) -> Lane | None:
+def root_in(stream: str, name: str) -> ChainKey | None:
     """The lane of a root file's name; None for a file that is not ours."""
     found = _ROOT.fullmatch(name)
     return _lane(stream, found) if found else None
@@ -117,11 +117,11 @@ def staged_in(stream: str, name: str) -> Staged | None:
     return Staged(_lane(stream, found), int(found["hour"]), int(found["first"]), found["attempt"])
 
 
-def letters_in(stream: str, name: str) -> LetterFile | None:
+def letters_in(stream: str, name: str) -> DeadLetterFile | None:
     """What the name of a file of dead letters says; None for a file that is not ours."""
     found = _LETTERS.fullmatch(name)
-    return LetterFile(_lane(stream, found), int(found["first"]), found["attempt"]) if found else None
+    return DeadLetterFile(_lane(stream, found), int(found["first"]), found["attempt"]) if found else None
 
 
-def _lane(stream: str, found: re.Match[str]) -> Lane:
-    return Lane(stream, int(found["partition"]), int(found["generation"] or 1))
+def _lane(stream: str, found: re.Match[str]) -> ChainKey:
+    return ChainKey(stream, int(found["partition"]), int(found["generation"] or 1))

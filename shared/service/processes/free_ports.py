@@ -10,7 +10,7 @@ from shared.service.errors import PortInUse
 _HOST = "127.0.0.1"
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _USUAL_EPHEMERAL_START = 32_768
-_LEAST_PICKED = 15_000
+_MIN_PICKED = 15_000
 _ATTEMPTS = 200
 
 
@@ -22,7 +22,7 @@ def free_port(taken: AbstractSet[int] = frozenset()) -> int:
     none.
     """
     for _ in range(_ATTEMPTS):
-        port = random.randrange(_LEAST_PICKED, _ephemeral_start())  # noqa: S311 - no secret
+        port = random.randrange(_MIN_PICKED, _ephemeral_start())  # noqa: S311 - no secret
         if port not in taken and is_free(port):
             return port
     raise PortInUse("no free port found: choose them with --port-base")
@@ -31,7 +31,7 @@ def free_port(taken: AbstractSet[int] = frozenset()) -> int:
 def _ephemeral_start() -> int:
     if _EPHEMERAL_RANGE.exists():
         start = int(_EPHEMERAL_RANGE.read_text().split()[0])
-        if start > _LEAST_PICKED:
+        if start > _MIN_PICKED:
             return start
     return _USUAL_EPHEMERAL_START
 

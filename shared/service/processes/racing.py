@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-async def first_of(*coroutines: Coroutine[Any, Any, T]) -> T:
+async def first_completed(*coroutines: Coroutine[Any, Any, T]) -> T:
     """What the first of them to end returns or raises; the others are cancelled."""
     tasks = [asyncio.create_task(one) for one in coroutines]
     try:

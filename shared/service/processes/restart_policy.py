@@ -20,7 +20,7 @@ class Next(Enum):
 
 
 @dataclass(slots=True)
-class Lives:
+class RestartPolicy:
     """The lives of one service. `may_finish`: an exit with 0 is its end and not a failure."""
 
     may_finish: bool

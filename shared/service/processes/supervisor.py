@@ -11,7 +11,7 @@ from typing import NoReturn, Self
 from shared.service.errors import FleetpriceError, NeedsAttention
 from shared.service.logs import log
 from shared.service.processes.process import Process, Program, last_lines
-from shared.service.processes.restart_policy import Lives, Next
+from shared.service.processes.restart_policy import Next, RestartPolicy
 
 STOP_GRACE_S = 4.0
 _CRASH_LINES = 5
@@ -23,12 +23,12 @@ class KeepsFailing(FleetpriceError):
     """A service ended again and again soon after its start."""
 
 
-class Kept:
+class SupervisedProcess:
     """One service under supervision, over all its lives."""
 
     def __init__(self, program: Program, on_restart: Callable[[str], None], begin: Begin) -> None:
         self.program = program
-        self.lives = Lives(program.may_finish, program.max_short_lives, program.longest_delay_s)
+        self.lives = RestartPolicy(program.may_finish, program.max_short_lives, program.longest_delay_s)
         self.first_line: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.finished = asyncio.Event()
         self._on_restart = on_restart
@@ -100,7 +100,7 @@ class Supervisor:
     def __init__(self, begin: Begin = Process.start) -> None:
         """`begin` starts one life of a program; it may be used for what is not to be kept alive, too."""
         self.begin = begin
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, SupervisedProcess] = {}
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.restarts: dict[str, int] = {}
@@ -117,9 +117,9 @@ class Supervisor:
         await asyncio.gather(*self._keeping.values(), return_exceptions=True)
         self._failed.cancel()
 
-    def start(self, program: Program) -> Kept:
+    def start(self, program: Program) -> SupervisedProcess:
         """Start a service and keep it alive from now on."""
-        kept = Kept(program, self._count_restart, self.begin)
+        kept = SupervisedProcess(program, self._count_restart, self.begin)
         task = asyncio.create_task(kept.keep())
         task.add_done_callback(self._report)
         self._kept[program.name], self._keeping[program.name] = kept, task

@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from shared.service.errors import FleetpriceError, NeedsAttention
 from shared.service.metrics import merged, serve_app
 from shared.service.processes.free_ports import free_port
-from shared.service.processes.restart_policy import Lives, Next
+from shared.service.processes.restart_policy import Next, RestartPolicy
 
 log = structlog.get_logger()
 
@@ -52,7 +52,7 @@ class Workers:
 class _Worker:
     number: int
     port: int
-    lives: Lives = field(default_factory=lambda: Lives(may_finish=False))
+    lives: RestartPolicy = field(default_factory=lambda: RestartPolicy(may_finish=False))
 
 
 async def run_workers(workers: Workers, host: str, port: int, setting: str, stop: asyncio.Event) -> None:

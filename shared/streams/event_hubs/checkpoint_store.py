@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
 from shared.service.credentials import process_credential
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
 # Partition ids → the last sequence number that the sink holds; one left out starts at the oldest event.
 ResumePoints = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
@@ -131,7 +131,9 @@ class ResumingCheckpointStore(BlobCheckpointStore):
         await super().update_checkpoint(checkpoint)
 
 
-def checkpoint_store(settings: WorldSettings, resume: ResumePoints | None = None) -> ResumingCheckpointStore:
+def checkpoint_store(
+    settings: ConnectionSettings, resume: ResumePoints | None = None
+) -> ResumingCheckpointStore:
     """The store that the settings name; an async context manager."""
     world = settings.checkpoints_or_storage()
     container = settings.checkpoint_container

@@ -21,9 +21,9 @@ from azure.eventhub.amqp import AmqpMessageBodyType
 
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.streams.event import Event, content_type_in
-from shared.streams.event_hubs.receive_budget import Room, bound
+from shared.streams.event_hubs.receive_budget import ByteBudget, bound
 
 PREFETCH = 3_000
 
@@ -81,7 +81,7 @@ class LinkCountingConsumerClient(EventHubConsumerClient):
     ) -> Any:
         consumer: Any = super()._create_consumer(consumer_group, partition_id, *arguments, **options)
         if self.link_bytes:
-            bound(consumer, Room(self.link_bytes))
+            bound(consumer, ByteBudget(self.link_bytes))
         open_link = consumer._create_handler  # noqa: SLF001 - the SDK calls it for each opening
 
         def counted(auth: Any) -> None:
@@ -124,7 +124,7 @@ def _host_of(namespace: str, options: dict[str, Any]) -> str:
 
 
 def consumer_client(
-    settings: WorldSettings,
+    settings: ConnectionSettings,
     hub: str,
     group: str,
     checkpoint_store: CheckpointStore | None = None,
@@ -144,7 +144,7 @@ def consumer_client(
     return LinkCountingConsumerClient(host, hub, group, credential=process_credential(), **options)
 
 
-def producer_client(settings: WorldSettings, hub: str) -> SingleSendProducerClient:
+def producer_client(settings: ConnectionSettings, hub: str) -> SingleSendProducerClient:
     """A producer to `hub` that never resends by itself; make a new one after a failure."""
     world = settings.event_hubs_or_refuse()
     options: Any = {"retry_total": 0, "ssl_context": _tls()}

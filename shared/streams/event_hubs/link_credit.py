@@ -24,12 +24,12 @@ async def grant_credit(consumer: Any) -> None:
     await consumer._handler._link.flow(link_credit=consumer._prefetch)
 
 
-def reading_on(consumer: Any, work: Work, most_waiting: int) -> Work:
+def reading_on(consumer: Any, work: Work, max_waiting: int) -> Work:
     """The `do_work_async` of a consumer's handler, repeated until the link is over or too much waits."""
 
     async def worked(**options: Any) -> bool:
         while await work(**options):
-            if not consumer._callback_task_run or len(consumer._message_buffer) > most_waiting:
+            if not consumer._callback_task_run or len(consumer._message_buffer) > max_waiting:
                 return True
         return False
 

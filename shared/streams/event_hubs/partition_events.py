@@ -12,7 +12,7 @@ from azure.eventhub.exceptions import EventHubError
 
 from shared.service.errors import SinkUnavailable
 from shared.streams.event_hubs.clients import PREFETCH, sequence_of
-from shared.streams.sequence_tracker import Contiguity, Step
+from shared.streams.sequence_tracker import SequenceTracker, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ async def partition_events(
     A skip closes the link and reopens it at the expected event; a second one in the same place is a gap of
     the hub's own and is yielded as such. Raises SinkUnavailable after several failures without progress.
     """
-    contiguity = Contiguity(after + 1 if isinstance(after, int) else 0)
+    contiguity = SequenceTracker(after + 1 if isinstance(after, int) else 0)
     start = after  # an offset or instant until the first event tells its sequence number
     failures = 0
     is_skip_confirmed = False
@@ -91,7 +91,7 @@ async def _back_off(partition_id: str, failures: int, error: Exception) -> None:
     await asyncio.sleep(0.1 * 2**failures)
 
 
-def _fresh(events: list[EventData], contiguity: Contiguity) -> list[EventData]:
+def _fresh(events: list[EventData], contiguity: SequenceTracker) -> list[EventData]:
     fresh = []
     for event in events:
         match contiguity.judge(sequence_of(event)):

@@ -16,7 +16,7 @@ from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, r
 _UNKNOWN_BYTES = 2**20
 
 
-class Room:
+class ByteBudget:
     """Bytes of a link's events that were received and not yet handed over; one event always fits."""
 
     def __init__(self, size_bytes: int) -> None:
@@ -26,7 +26,7 @@ class Room:
         self._changed = asyncio.Event()
         self._is_closed = False
 
-    def takes(self, size_bytes: int) -> bool:
+    def try_acquire(self, size_bytes: int) -> bool:
         """Whether there is room for an event of this size; then it has taken it."""
         held_bytes = self._held_bytes
         if held_bytes and held_bytes + size_bytes > self._size_bytes and not self._is_closed:
@@ -37,7 +37,7 @@ class Room:
 
     async def take(self, size_bytes: int) -> None:
         """Returns once there was room for an event of this size, which it then has taken."""
-        while not self.takes(size_bytes):
+        while not self.try_acquire(size_bytes):
             self._changed.clear()
             await self._changed.wait()
 
@@ -53,7 +53,7 @@ class Room:
         self._changed.set()
 
 
-def bound(consumer: Any, room: Room) -> None:
+def bound(consumer: Any, room: ByteBudget) -> None:
     """Have a consumer of the SDK keep within `room`, and hand over `Event`s in the stead of its EventData.
 
     It relies on names inside the SDK [azure-eventhub 5.15.1, `EventHubConsumer`]: those below.
@@ -63,7 +63,7 @@ def bound(consumer: Any, room: Room) -> None:
 
     async def received(message: Any) -> None:
         size_bytes = sum(map(len, message.data)) if message.data else _UNKNOWN_BYTES
-        if not room.takes(size_bytes):  # as a rule it does: no coroutine for each event
+        if not room.try_acquire(size_bytes):  # as a rule it does: no coroutine for each event
             await room.take(size_bytes)
         buffer.append(message)  # the SDK's lock is not needed: nobody awaits while taking from it
         if is_credit_low(consumer):

@@ -18,7 +18,7 @@ from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from shared.service.errors import SettingsError, SinkUnavailable
 from shared.service.logs import log
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.clients import SingleSendProducerClient, consumer_client, producer_client
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
@@ -32,7 +32,7 @@ Identify = Callable[[EventData], Hashable]
 class PartitionSender:
     """Sends to one partition; `identify` names an event by its content, the same before and after the hub."""
 
-    def __init__(self, settings: WorldSettings, hub: str, partition_id: str, identify: Identify) -> None:
+    def __init__(self, settings: ConnectionSettings, hub: str, partition_id: str, identify: Identify) -> None:
         self._settings = settings
         self._hub = hub
         self._partition_id = partition_id

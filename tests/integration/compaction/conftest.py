@@ -17,7 +17,7 @@ from shared.contract.columns import READING
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.root import Root
-from shared.lake.slots.slot import Lane, folder_of, hour_of
+from shared.lake.slots.slot import ChainKey, folder_of, hour_of
 from tests.conftest import PATIENCE_S
 
 NOON = hour_of("date=2026-03-01/hour=12")
@@ -54,7 +54,7 @@ class Chain:
 
     def __init__(self, lake, partition=0, hour=NOON, generation=1, created_at=CREATED_AT):
         self.lake = lake
-        self.lane = Lane(STREAM, partition, generation)
+        self.lane = ChainKey(STREAM, partition, generation)
         self.hour = hour
         self.next_first = 0
         self.created_at = created_at

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from prometheus_client import REGISTRY
 
-from services.cli.up.sustained_lag import PartitionEnd, StandingLag
+from services.cli.up.sustained_lag import PartitionEnd, SustainedLag
 from services.emulator.event_hubs.faults import Fault
 from services.scorer.settings import ScorerSettings
 from tests.conftest import PATIENCE_S
@@ -39,7 +39,7 @@ def gauge():
 
 def shown(reader, hub_ends, taken):
     """Partition → the lag that `fleetprice up` shows of a reader; `taken`: how far it says it has come."""
-    lag = StandingLag({"telemetry": [reader]})
+    lag = SustainedLag({"telemetry": [reader]})
     for partition, end in hub_ends.items():
         lag.see_end("telemetry", partition, PartitionEnd(end.begin, end.last))
         if partition in taken:

@@ -11,10 +11,10 @@ from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer, Head
 from shared.lake.slots.hints import clear_hints, hinted_hours, note_hour
 from shared.lake.slots.root import make_root, root_of
-from shared.lake.slots.slot import Lane, folder_of
+from shared.lake.slots.slot import ChainKey, folder_of
 
 HOUR, HOURS = 497_184, 60
-IDLE, BUSY = Lane("telemetry", 0), Lane("telemetry", 1)
+IDLE, BUSY = ChainKey("telemetry", 0), ChainKey("telemetry", 1)
 
 
 class ListingLake(Lake):

@@ -8,10 +8,10 @@ from prometheus_client import REGISTRY
 
 from shared.lake.client import open_lake
 from shared.pricing.loading import price_pricer
-from shared.registry.active_model import Served
-from shared.registry.champion import ChampionWatch
+from shared.registry.active_model import ActiveModel
+from shared.registry.champion import ChampionFollower
 from shared.registry.manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from tests.support import model_versions
 
 FOCUS = {
@@ -33,12 +33,12 @@ def second():
 
 @pytest.fixture
 def served():
-    return Served(price_pricer(model_versions.SHIPPED))
+    return ActiveModel(price_pricer(model_versions.SHIPPED))
 
 
 @pytest.fixture
 def watch(lake, served):
-    return ChampionWatch(lake, "price", served, price_pricer, 0.01)
+    return ChampionFollower(lake, "price", served, price_pricer, 0.01)
 
 
 def figure(name, **labels):
@@ -195,8 +195,8 @@ async def test_an_unreachable_registry_changes_nothing(tmp_path, served):
         "BlobEndpoint=http://127.0.0.1:9/devstoreaccount1;"
     )
     before = served.now
-    async with open_lake(WorldSettings(storage=storage)) as lake:
-        watch = ChampionWatch(lake, "price", served, price_pricer, 0.01)
+    async with open_lake(ConnectionSettings(storage=storage)) as lake:
+        watch = ChampionFollower(lake, "price", served, price_pricer, 0.01)
         (alarm,) = await alarms_of(watch, looks=2)
     assert (alarm["event"], alarm["log_level"]) == ("registry_unreachable", "warning")
     assert served.now is before

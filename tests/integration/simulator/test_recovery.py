@@ -13,7 +13,7 @@ from services.emulator.event_hubs.faults import Fault
 from services.emulator.event_hubs.server import EventHubsServer
 from services.simulator.bad_bodies import bad_bodies
 from services.simulator.clock import epoch_us
-from services.simulator.encoder import Form, bad_event, events_of
+from services.simulator.encoder import EventFormat, bad_event, events_of
 from services.simulator.record.partition_record import Intent
 from services.simulator.record.recovery import due_of
 from services.simulator.vehicles.fleet import draw_fleet
@@ -34,7 +34,7 @@ def intent_events(count, pack):
     """Events of the first `count` readings of the intent, as the dead process sent them."""
     telemetry = Telemetry.of(draw_fleet(7, 40, shipped_market()))
     due = due_of(INTENT, list(range(count)))
-    return events_of(Form(pack, "arrow"), telemetry, due, epoch_us(AT)) if count else []
+    return events_of(EventFormat(pack, "arrow"), telemetry, due, epoch_us(AT)) if count else []
 
 
 async def put(fleet, partition, events):

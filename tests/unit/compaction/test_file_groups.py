@@ -3,7 +3,7 @@
 import pytest
 
 from services.compaction.file_groups import Covered, Policy, RawFile, compacted, next_stretch
-from shared.lake.slots.slot import Lane, hour_of
+from shared.lake.slots.slot import ChainKey, hour_of
 from shared.service.errors import NeedsAttention
 
 HOUR = hour_of("date=2026-03-01/hour=12")
@@ -67,7 +67,7 @@ def test_a_strangers_footer_is_refused():
 
 def test_a_slot_is_a_function_of_chain_hour_and_first_row():
     """Two compactions that begin at one place aim at one path; hubs of one name do not meet."""
-    lane, again = Lane("telemetry", 3), Lane("telemetry", 3, 2)
+    lane, again = ChainKey("telemetry", 3), ChainKey("telemetry", 3, 2)
     assert compacted(lane, HOUR, 7) == (
         "compacted/telemetry/date=2026-03-01/hour=12/p03-00000000000000000007.parquet"
     )

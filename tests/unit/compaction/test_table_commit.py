@@ -4,10 +4,10 @@ import pyarrow as pa
 import pytest
 
 from services.compaction.table_commit import Advance, NewFile, still_new
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service.errors import SinkUnavailable
 
-LANE = Lane("telemetry", 0)
+LANE = ChainKey("telemetry", 0)
 
 
 def new(first, next_first):

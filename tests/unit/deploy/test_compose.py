@@ -11,7 +11,7 @@ import yaml
 from dotenv import dotenv_values
 
 from services.emulator.event_hubs.config_file import read_config
-from shared.service.settings import DEVELOPMENT_KEYS, LOOPBACK, WorldSettings, read_settings, variable_of
+from shared.service.settings import DEVELOPMENT_KEYS, LOOPBACK, ConnectionSettings, read_settings, variable_of
 from tests.images.compose import NotSet, in_order, interpolated, services_of
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +41,7 @@ def values(keys_script, tmp_path):
     return dotenv_values(tmp_path / "fresh.env")
 
 
-def settings_of(service) -> type[WorldSettings]:
+def settings_of(service) -> type[ConnectionSettings]:
     module, name = OURS[service].split(":")
     return getattr(importlib.import_module(module), name)
 

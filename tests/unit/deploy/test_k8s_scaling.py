@@ -8,7 +8,7 @@ from deploy.k8s.checks.kubectl import ROOT
 from services.emulator.event_hubs.declared_hubs import FROM_THE_START, DeclaredHub
 from services.ingest.settings import IngestSettings
 from services.scorer.stream.telemetry import GROUP
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from tests.support.overlays import (
     MANIFESTS,
     OVERLAYS,
@@ -22,7 +22,7 @@ from tests.support.overlays import (
 
 pytestmark = needs_kubectl
 
-WORLD = WorldSettings()
+WORLD = ConnectionSettings()
 # Who reads which hub with which consumer group.
 READERS = {
     "ingest": {

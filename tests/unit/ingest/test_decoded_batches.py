@@ -13,14 +13,14 @@ from services.ingest.commit import Source
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll_policy import RollPolicy
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.batch_decoder import NOTHING, RunDecoder
+from shared.codec.batch_decoder import EMPTY, BatchDecoder
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
-from shared.codec.fast_path.columnar_decoder import ColumnRunDecoder
+from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.codec.record_batches import batch_of
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.lake.slots.footer import Head
-from shared.lake.slots.slot import HOUR_US, Lane
+from shared.lake.slots.slot import HOUR_US, ChainKey
 from shared.streams.event import Event
 
 HOUR = 497_184
@@ -103,7 +103,7 @@ class OneByOne:
     """Finds no event plain: every one is decoded by itself."""
 
     def decode(self, _bodies, _content_type, _max_rows):
-        return NOTHING
+        return EMPTY
 
 
 class Landed:
@@ -111,7 +111,7 @@ class Landed:
 
     def __init__(self):
         self.source = Source("telemetry", "2026-01-01T00:00:00Z", READING)
-        self.lane = Lane("telemetry", 3)
+        self.lane = ChainKey("telemetry", 3)
         self.head = None
         self.cuts = []
 
@@ -174,7 +174,7 @@ def test_together_is_as_one_by_one(bodies, later, policy, named, again):
         mine.table.validate(full=True)
 
 
-@pytest.mark.parametrize("decoder", [RunDecoder, ColumnRunDecoder])
+@pytest.mark.parametrize("decoder", [BatchDecoder, ColumnarDecoder])
 @pytest.mark.parametrize("index", range(len(BODIES)))
 def test_a_run_never_says_more_than_a_single_event(index, decoder):
     """An odd body between good ones of its own kind takes nothing from them and adds nothing to them."""
@@ -226,7 +226,7 @@ def test_every_line_is_judged_by_itself(lines, is_ended):
 def test_a_bad_row_shortens_the_runs_after_it():
     """A sender of many rows out of bounds has no event decoded more than twice or so."""
     good, bad = BODIES[33][0], BODIES[35][0]
-    runs = RunDecoder(READING)
+    runs = BatchDecoder(READING)
     mixed = [len(runs.decode([good, bad, *[good] * 20], ARROW, ALL_ROWS).counts) for _ in range(4)]
     plain = [len(runs.decode([good] * 20, ARROW, ALL_ROWS).counts) for _ in range(5)]
     assert mixed == [1, 1, 1, 1]

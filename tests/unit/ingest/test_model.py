@@ -7,7 +7,7 @@ import pytest
 import structlog
 
 from services.ingest.commit import Committer
-from services.ingest.open_file import Cut
+from services.ingest.open_file import FileContents
 from tests.support.ingest_model import World
 
 SCHEDULES = 150
@@ -44,7 +44,7 @@ class Forgetful(Committer):
 def test_dropping_the_buffer_loses(monkeypatch):
     """If the loser of a slot dropped its whole buffer, the model would tell."""
     monkeypatch.setattr(
-        Cut, "after", lambda cut, sequence_number: cut if sequence_number < cut.first else None
+        FileContents, "after", lambda cut, sequence_number: cut if sequence_number < cut.first else None
     )
     lost = 0
     for seed in range(50):

@@ -5,7 +5,7 @@ import base64
 import msgspec
 import pytest
 
-from services.ingest.open_file import OpenRange, turn
+from services.ingest.open_file import OpenFile, turn
 from services.ingest.roll_policy import RollPolicy
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import contract_of
@@ -23,7 +23,7 @@ HOUR = 497_184
 
 
 def gather(bodies, first=10):
-    gathered = OpenRange(CONTRACT, partition=3, first=first, hour=HOUR, opened_at_s=0.0)
+    gathered = OpenFile(CONTRACT, partition=3, first=first, hour=HOUR, opened_at_s=0.0)
     for number, body in enumerate(bodies, start=first):
         event = Event(number, f"@{number}", 1_000_000, None, body)
         gathered.add(event, DECODER.decode(body, None))

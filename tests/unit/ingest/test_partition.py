@@ -14,7 +14,7 @@ from shared.lake.parquet import encode, read_metadata
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.root import make_root, root_of
-from shared.lake.slots.slot import HOUR_US, Lane
+from shared.lake.slots.slot import HOUR_US, ChainKey
 from shared.service.errors import GapUnexplained
 from shared.streams.event import Event
 from tests.support.ingest_model import CONTRACT, CREATED_AT, ModelLake, Tick
@@ -66,7 +66,7 @@ async def _nothing(*_arguments):
 
 def opened(lake, *, partition=0, start=None):
     """A pipeline as a process that just came sees the lake."""
-    lane = Lane("ticks", partition)
+    lane = ChainKey("ticks", partition)
     head = None
     if lane.root in lake.files:
         root = done(make_root(lake, lane, root_of(CREATED_AT, 0, 0)))

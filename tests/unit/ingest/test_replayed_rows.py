@@ -3,7 +3,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from services.ingest.replayed_rows import naming
+from services.ingest.replayed_rows import tag_replayed_rows
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
 from shared.codec.record_batches import batch_of
@@ -35,7 +35,7 @@ def arrow_body(body):
 )
 def test_every_row_of_a_replay_names_its_dead_letter(body, content_type):
     """Beside the fields that the sender added, whatever the body's kind."""
-    decoded = naming(BodyDecoder(READING).decode(body, content_type), LETTER)
+    decoded = tag_replayed_rows(BodyDecoder(READING).decode(body, content_type), LETTER)
     assert not decoded.bad
     extras = decoded.extras if decoded.batch is None else decoded.batch["extra"].to_pylist()
     assert [json.loads(extra) for extra in extras] == [{"own": "x", "replay_of": NAMED}] * len(decoded.lines)
@@ -44,7 +44,7 @@ def test_every_row_of_a_replay_names_its_dead_letter(body, content_type):
 def test_a_senders_own_field_gives_way():
     """What a row says of its dead letter is what the event said."""
     body = READING_JSON % (1, b',"replay_of":"me"')
-    (extra,) = naming(BodyDecoder(READING).decode(body, JSON), LETTER).extras
+    (extra,) = tag_replayed_rows(BodyDecoder(READING).decode(body, JSON), LETTER).extras
     assert json.loads(extra) == {"replay_of": NAMED}
 
 

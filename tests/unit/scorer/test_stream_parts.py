@@ -105,9 +105,9 @@ def test_predictions_say_the_same_in_every_form(pricer, form):
     assert found[0][0].predicted_at == found[0][0].reading_at == AT
 
 
-@pytest.mark.parametrize(("form", "least_events"), [("ndjson", 4), ("arrow", 2)])
+@pytest.mark.parametrize(("form", "min_events"), [("ndjson", 4), ("arrow", 2)])
 @pytest.mark.parametrize("letter", ["\x01", "\U0001f697"])
-def test_the_largest_output_events_fit_the_hub(pricer, form, least_events, letter):
+def test_the_largest_output_events_fit_the_hub(pricer, form, min_events, letter):
     """The most rows that the settings allow, of the longest contents, stay below the hub's event limit."""
     longest = readings(MAX_ROWS_LIMIT, vehicle_id=letter * 64)
     decoded = Decoded(longest, (), None, range(MAX_ROWS_LIMIT))
@@ -117,7 +117,7 @@ def test_the_largest_output_events_fit_the_hub(pricer, form, least_events, lette
     whole = priced(MAX_ROWS_LIMIT, pricer.fields, everything)
     made = list(encoder.encoded(chunk, whole, AT, MAX_ROWS_LIMIT))
     assert all(len(body) < 0.95 * MAX_EVENT_BYTES for _, (body, _) in made)
-    assert len(made) >= least_events
+    assert len(made) >= min_events
     assert [int(line) for part, _ in made for line in part.lines] == list(range(MAX_ROWS_LIMIT))
 
 

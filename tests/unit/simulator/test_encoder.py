@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.simulator.encoder import Feed, Form, events_of
+from services.simulator.encoder import EventFeed, EventFormat, events_of
 from services.simulator.schedule import Schedule
 from services.simulator.settings import MAX_PACK
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
@@ -29,15 +29,15 @@ def keys(events):
 @pytest.mark.parametrize(
     ("form", "content_type", "events"),
     [
-        (Form(1, "ndjson"), JSON, 10),
-        (Form(4, "ndjson"), NDJSON, 3),
-        (Form(4, "arrow"), ARROW, 3),
-        (Form(1, "arrow"), JSON, 10),
+        (EventFormat(1, "ndjson"), JSON, 10),
+        (EventFormat(4, "ndjson"), NDJSON, 3),
+        (EventFormat(4, "arrow"), ARROW, 3),
+        (EventFormat(1, "arrow"), JSON, 10),
     ],
 )
 def test_readings_become_events(telemetry, form, content_type, events):
     """Readings go out single or packed, in order, under the content type that says how."""
-    feed = Feed(SCHEDULE, telemetry, ANCHOR_US, form)
+    feed = EventFeed(SCHEDULE, telemetry, ANCHOR_US, form)
     due, made = feed.take(5, 10)
     assert len(made) == events
     assert {event.content_type for event in made} == {content_type}
@@ -45,10 +45,10 @@ def test_readings_become_events(telemetry, form, content_type, events):
     assert due.vehicles.tolist() == list(range(5, 15))
 
 
-@pytest.mark.parametrize("form", [Form(1, "ndjson"), Form(50, "arrow")])
+@pytest.mark.parametrize("form", [EventFormat(1, "ndjson"), EventFormat(50, "arrow")])
 def test_pieces_join_without_seam(telemetry, form):
     """However many readings are taken at a time, each comes once and in order."""
-    feed = Feed(SCHEDULE, telemetry, ANCHOR_US, form)
+    feed = EventFeed(SCHEDULE, telemetry, ANCHOR_US, form)
     sizes = [1, 1, 7, 300, 5, 256, 2, 600, 40]
     taken, first = [], 0
     for size in sizes:
@@ -65,7 +65,7 @@ def test_pieces_join_without_seam(telemetry, form):
 
 def test_scheduled_time_is_the_anchor_and_the_offset(telemetry):
     """A reading carries the time it was scheduled for, not the time it was made."""
-    due, events = Feed(SCHEDULE, telemetry, ANCHOR_US, Form(1, "ndjson")).take(401, 1)
+    due, events = EventFeed(SCHEDULE, telemetry, ANCHOR_US, EventFormat(1, "ndjson")).take(401, 1)
     record = BodyDecoder(READING).decode(b"".join(events[0].body), JSON).records[0]
     assert int(np.datetime64(record.reading_at.replace(tzinfo=None), "us").astype(int)) == (
         ANCHOR_US + int(due.offsets_us[0])
@@ -76,5 +76,5 @@ def test_scheduled_time_is_the_anchor_and_the_offset(telemetry):
 def test_largest_pack_fits_an_event(telemetry, pack_format):
     """The largest pack that the settings allow stays below the hub's limit of 1 MiB."""
     due = Schedule.of(range(400), [10**8] * 400, fleet_size=400, rate_hz=1.0).readings(0, MAX_PACK)
-    (event,) = events_of(Form(MAX_PACK, pack_format), telemetry, due, ANCHOR_US)
+    (event,) = events_of(EventFormat(MAX_PACK, pack_format), telemetry, due, ANCHOR_US)
     assert len(b"".join(event.body)) < 1_000_000

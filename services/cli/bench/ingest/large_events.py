@@ -23,7 +23,7 @@ HUB, FILE_SYSTEM = "large", "large"
 MAX_RESIDENT_BYTES = 2**30
 _MB = 2**20
 MAX_BODY_BYTES = 1_000_000
-_MOST_READINGS = 3_000  # as lines, 1 MB
+_MAX_READINGS = 3_000  # as lines, 1 MB
 _LOOK_S = 0.5
 
 
@@ -97,7 +97,7 @@ def main() -> int:
     variables = dict(one.split("=", 1) for one in given.set)
     return max(
         asyncio.run(catch_up(given.partitions, given.events, readings, variables))
-        for readings in (_MOST_READINGS, 0)
+        for readings in (_MAX_READINGS, 0)
     )
 
 

@@ -26,7 +26,7 @@ _SASL_INIT, _OPEN, _BEGIN, _ATTACH, _FLOW, _TRANSFER, _DISPOSITION = 0x41, 0x10,
 _SOURCE, _TARGET = 0x28, 0x29
 _SIZE = Struct(">I")
 # Shorter than any event, longer than any other frame that comes in between.
-_LEAST_EVENT_BYTES = 256
+_MIN_EVENT_BYTES = 256
 _READ_BYTES = 1 << 20
 
 
@@ -144,7 +144,7 @@ def _count(opened: socket.socket, events: int) -> float:
                 size = len(AMQP_HEADER)
             if end - position < size:
                 break
-            events -= size >= _LEAST_EVENT_BYTES
+            events -= size >= _MIN_EVENT_BYTES
             position += size
         del _held[:position]
         if not events:

@@ -12,7 +12,7 @@ from services.emulator.identity.claims import Caller
 from services.emulator.storage.auth import bearer
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import receive_small
 
 MAX_LIFETIME = timedelta(days=7)
@@ -40,7 +40,7 @@ class DelegationKeys:
 
     async def get_user_delegation_key(
         self, request: StorageRequest, caller: Caller | None, now_s: float
-    ) -> Answer:
+    ) -> Response:
         """A key for `caller`, the identity that asks."""
         permissions = None if caller is None else bearer.permissions_of(caller)
         if caller is None or permissions is None:
@@ -57,7 +57,7 @@ class DelegationKeys:
         about["Value"] = self._value(list(about.values()), permissions)
         nodes = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in about.items())
         body = f'<?xml version="1.0" encoding="utf-8"?><UserDelegationKey>{nodes}</UserDelegationKey>'
-        return Answer(200, {"Content-Type": XML}, body.encode())
+        return Response(200, {"Content-Type": XML}, body.encode())
 
     def permissions_behind(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
         """What the signer of one of `texts` may do. Raises Refused where no key of ours signed."""

@@ -12,27 +12,27 @@ from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.properties import entry_headers, version_headers
 from services.emulator.storage.wire.request import StorageRequest, check_header_text
-from services.emulator.storage.wire.response import JSON, Answer
+from services.emulator.storage.wire.response import JSON, Response
 
 _MAX_RECORDS = 2000
 
 
-async def set_access_control(request: StorageRequest, store: FileStore) -> Answer:
+async def set_access_control(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.existing(request.container, request.path)
     check_write(request, entry)
     changed = store.changed(entry, access=access_of(request, entry.access))
     store.commit(PathSet(request.container, request.path, changed))
-    return Answer(200, version_headers(changed))
+    return Response(200, version_headers(changed))
 
 
-async def get_access_control(request: StorageRequest, store: FileStore) -> Answer:
+async def get_access_control(request: StorageRequest, store: FileStore) -> Response:
     """The root of a file system has rights too: so clients learn that the account is hierarchical."""
     entry = store.namespace.existing(request.container, request.path)
     check_read(request, entry)
-    return Answer(200, entry_headers(entry, request.now_us))
+    return Response(200, entry_headers(entry, request.now_us))
 
 
-async def set_access_control_recursive(request: StorageRequest, store: FileStore) -> Answer:
+async def set_access_control_recursive(request: StorageRequest, store: FileStore) -> Response:
     """A page of paths, the directory itself first; every caller may do this to every path, so none fails."""
     mode, entries = _recursive_change(request)
     directory = store.namespace.node(request.container, request.path)
@@ -58,7 +58,7 @@ async def set_access_control_recursive(request: StorageRequest, store: FileStore
         "failedEntries": [],
     }
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": token} if token else {})
-    return Answer(200, headers, msgspec.json.encode(done))
+    return Response(200, headers, msgspec.json.encode(done))
 
 
 def _recursive_change(request: StorageRequest) -> tuple[acls.Mode, dict[str, str]]:

@@ -12,7 +12,7 @@ from services.emulator.storage.model.listing import key_of, page_size, token
 from services.emulator.storage.model.namespace import Container
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import JSON, XML, Answer
+from services.emulator.storage.wire.response import JSON, XML, Response
 
 _SERVICE_PROPERTIES = (
     b'<?xml version="1.0" encoding="utf-8"?><StorageServiceProperties>'
@@ -23,8 +23,8 @@ _SERVICE_PROPERTIES = (
 )
 
 
-async def get_account_info(_request: StorageRequest, _store: FileStore) -> Answer:
-    return Answer(
+async def get_account_info(_request: StorageRequest, _store: FileStore) -> Response:
+    return Response(
         200,
         {
             "x-ms-sku-name": "Standard_LRS",
@@ -34,11 +34,11 @@ async def get_account_info(_request: StorageRequest, _store: FileStore) -> Answe
     )
 
 
-async def get_service_properties(_request: StorageRequest, _store: FileStore) -> Answer:
-    return Answer(200, {"Content-Type": XML}, _SERVICE_PROPERTIES)
+async def get_service_properties(_request: StorageRequest, _store: FileStore) -> Response:
+    return Response(200, {"Content-Type": XML}, _SERVICE_PROPERTIES)
 
 
-async def list_containers(request: StorageRequest, store: FileStore) -> Answer:
+async def list_containers(request: StorageRequest, store: FileStore) -> Response:
     page, marker = _page(request, store, request.query.get("marker", ""))
     with_metadata = "metadata" in request.query.get("include", "").split(",")
     found = "".join(
@@ -50,10 +50,10 @@ async def list_containers(request: StorageRequest, store: FileStore) -> Answer:
         f"<Prefix>{escape(request.query.get('prefix', ''))}</Prefix>"
         f"<Containers>{found}</Containers><NextMarker>{marker}</NextMarker></EnumerationResults>"
     )
-    return Answer(200, {"Content-Type": XML}, body.encode())
+    return Response(200, {"Content-Type": XML}, body.encode())
 
 
-async def list_file_systems(request: StorageRequest, store: FileStore) -> Answer:
+async def list_file_systems(request: StorageRequest, store: FileStore) -> Response:
     page, marker = _page(request, store, request.query.get("continuation", ""))
     found = [
         {
@@ -64,7 +64,7 @@ async def list_file_systems(request: StorageRequest, store: FileStore) -> Answer
         for name, container in page
     ]
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": marker} if marker else {})
-    return Answer(200, headers, msgspec.json.encode({"filesystems": found}))
+    return Response(200, headers, msgspec.json.encode({"filesystems": found}))
 
 
 def _page(

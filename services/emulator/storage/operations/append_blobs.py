@@ -12,12 +12,12 @@ from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import MAX_BLOCKS, Slice
 from services.emulator.storage.wire.properties import WRITTEN, metadata_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.response import Response
 
 MAX_BLOCK_BYTES = 100 * 1024 * 1024
 
 
-async def create_append_blob(request: StorageRequest, store: FileStore) -> Answer:
+async def create_append_blob(request: StorageRequest, store: FileStore) -> Response:
     if request.content_length():
         raise Refused("InvalidHeaderValue", detail="Content-Length: an append blob begins empty")
     check_create(request, store.namespace.entry(request.container, request.path))
@@ -30,10 +30,10 @@ async def create_append_blob(request: StorageRequest, store: FileStore) -> Answe
     with store.disk.part() as part:
         store.write_part(part, b"")
         store.put_file(request.container, request.path, entry, part)
-    return Answer(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITTEN)
 
 
-async def append_block(request: StorageRequest, store: FileStore) -> Answer:
+async def append_block(request: StorageRequest, store: FileStore) -> Response:
     _check_append_blob(existing_file(request, store))
     async with received_or_copied(request, store) as upload, alone(request, store) as entry:
         if not 0 < upload.size_bytes <= MAX_BLOCK_BYTES:
@@ -56,7 +56,7 @@ async def append_block(request: StorageRequest, store: FileStore) -> Answer:
         "x-ms-blob-append-offset": str(entry.size_bytes),
         "x-ms-blob-committed-block-count": str(changed.appended_blocks),
     }
-    return Answer(201, version_headers(changed) | WRITTEN | described | upload.checksums())
+    return Response(201, version_headers(changed) | WRITTEN | described | upload.checksums())
 
 
 def _check_append_blob(entry: Entry) -> None:

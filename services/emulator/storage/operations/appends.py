@@ -14,14 +14,14 @@ from services.emulator.storage.store.staging import Chunk, Slice, assemble
 from services.emulator.storage.store.threads import finished_in_thread
 from services.emulator.storage.wire.properties import WRITTEN, content_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.response import Response
 from services.emulator.storage.wire.upload import receive
 
 MAX_FILE_BYTES = 190_734 * 1024**3  # the service's limit for a block blob, about 190.7 TiB
 _ATTEMPTS = 5
 
 
-async def append(request: StorageRequest, store: FileStore) -> Answer:
+async def append(request: StorageRequest, store: FileStore) -> Response:
     _check_served(request)
     position = _position(request)
     check_block_blob(existing_file(request, store))
@@ -33,13 +33,13 @@ async def append(request: StorageRequest, store: FileStore) -> Answer:
         headers = WRITTEN | upload.checksums()
     if request.boolean_query("flush"):
         headers |= version_headers(await _flush(request, store, position + upload.size_bytes))
-    return Answer(202, headers)
+    return Response(202, headers)
 
 
-async def flush(request: StorageRequest, store: FileStore) -> Answer:
+async def flush(request: StorageRequest, store: FileStore) -> Response:
     _check_served(request)
     entry = await _flush(request, store, _position(request))
-    return Answer(200, version_headers(entry) | WRITTEN)
+    return Response(200, version_headers(entry) | WRITTEN)
 
 
 @asynccontextmanager

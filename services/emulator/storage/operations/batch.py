@@ -10,7 +10,7 @@ from multidict import CIMultiDict
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.operations import Operation
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.response import Response
 from services.emulator.storage.wire.upload import receive_small
 
 MAX_PARTS = 256
@@ -31,7 +31,7 @@ class Part:
     headers: Mapping[str, str]
 
 
-async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaitable[Answer]]) -> Answer:
+async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaitable[Response]]) -> Response:
     """`perform` answers one part, its refusal included."""
     found = _BOUNDARY.fullmatch(request.headers.get("Content-Type", "").strip())
     if found is None:
@@ -40,7 +40,7 @@ async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaita
     boundary = f"batchresponse_{found[1]}"
     answers = [_written(boundary, part, await perform(part)) for part in parts]
     body = b"".join([*answers, f"--{boundary}--\r\n".encode()])
-    return Answer(202, {"Content-Type": f"multipart/mixed; boundary={boundary}"}, body)
+    return Response(202, {"Content-Type": f"multipart/mixed; boundary={boundary}"}, body)
 
 
 def check_batched(operation: Operation) -> None:
@@ -82,7 +82,7 @@ def _headers(lines: str) -> CIMultiDict[str]:
     return headers
 
 
-def _written(boundary: str, part: Part, answer: Answer) -> bytes:
+def _written(boundary: str, part: Part, answer: Response) -> bytes:
     lines = [f"--{boundary}", "Content-Type: application/http"]
     lines += [f"Content-ID: {part.content_id}"] if part.content_id else []
     lines += ["", f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]

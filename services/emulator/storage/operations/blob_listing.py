@@ -16,10 +16,10 @@ from services.emulator.storage.operations.blob_tags import tag_set_xml
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.properties import metadata_with_marker
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.response import XML, Response
 
 
-async def list_blobs(request: StorageRequest, store: FileStore) -> Answer:
+async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
     delimiter = request.query.get("delimiter", "")
     if delimiter not in {"", "/"}:
         raise Refused("InvalidQueryParameterValue", detail="delimiter")
@@ -33,7 +33,7 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Answer:
         else _blob_xml(path, node.entry, request.now_us, included)
         for path, node in page
     ]
-    return Answer(200, {"Content-Type": XML}, _document(request, "".join(items), marker).encode())
+    return Response(200, {"Content-Type": XML}, _document(request, "".join(items), marker).encode())
 
 
 def _matching(request: StorageRequest, store: FileStore, *, recursive: bool) -> Iterator[tuple[str, Node]]:

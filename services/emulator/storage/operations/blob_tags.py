@@ -12,7 +12,7 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import receive_small
 from services.emulator.storage.wire.xml import parsed, text_of
 
@@ -22,27 +22,27 @@ _MAX_TAGS_BYTES = 16 * 1024
 _TAG_TEXT = re.compile(r"[A-Za-z0-9 +\-./:=_]*", re.ASCII)
 
 
-class Labels(TypedDict):
+class BlobTags(TypedDict):
     tags: dict[str, str]
     tier: str
 
 
-def labels_of(request: StorageRequest) -> Labels:
+def labels_of(request: StorageRequest) -> BlobTags:
     """The labels that a write gives a new blob: `x-ms-tags: a=1&b=2` and `x-ms-access-tier`."""
     tags: dict[str, str] = {}
     for pair in filter(None, request.headers.get("x-ms-tags", "").split("&")):
         name, _, value = pair.partition("=")
         tags[unquote_plus(name)] = unquote_plus(value)
-    return Labels(tags=_checked(tags), tier=_tier(request.headers.get("x-ms-access-tier", "")))
+    return BlobTags(tags=_checked(tags), tier=_tier(request.headers.get("x-ms-access-tier", "")))
 
 
-async def get_tags(request: StorageRequest, store: FileStore) -> Answer:
+async def get_tags(request: StorageRequest, store: FileStore) -> Response:
     tags = store.namespace.existing(request.container, request.path).tags
     body = f'<?xml version="1.0" encoding="utf-8"?><Tags>{tag_set_xml(tags)}</Tags>'
-    return Answer(200, {"Content-Type": XML}, body.encode())
+    return Response(200, {"Content-Type": XML}, body.encode())
 
 
-async def set_tags(request: StorageRequest, store: FileStore) -> Answer:
+async def set_tags(request: StorageRequest, store: FileStore) -> Response:
     """Tags change neither etag nor modification time."""
     root = parsed(await receive_small(request, _MAX_TAGS_BYTES), "Tags")
     named = [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in root.iter("Tag")]
@@ -52,10 +52,10 @@ async def set_tags(request: StorageRequest, store: FileStore) -> Answer:
     check_lease(request, entry)
     changed = msgspec.structs.replace(entry, tags=_checked(dict(named)))
     store.commit(PathSet(request.container, request.path, changed))
-    return Answer(204)
+    return Response(204)
 
 
-async def set_tier(request: StorageRequest, store: FileStore) -> Answer:
+async def set_tier(request: StorageRequest, store: FileStore) -> Response:
     """The tier is told back and changes nothing else: what lies here costs the same and opens at once."""
     if "x-ms-access-tier" not in request.headers:
         raise Refused("MissingRequiredHeader", detail="x-ms-access-tier")
@@ -64,7 +64,7 @@ async def set_tier(request: StorageRequest, store: FileStore) -> Answer:
     check_lease(request, entry)
     changed = msgspec.structs.replace(entry, tier=tier, tier_changed_us=request.now_us)
     store.commit(PathSet(request.container, request.path, changed))
-    return Answer(200)
+    return Response(200)
 
 
 def tag_set_xml(tags: dict[str, str]) -> str:

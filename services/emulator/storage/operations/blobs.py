@@ -21,14 +21,14 @@ from services.emulator.storage.wire.properties import (
     version_headers,
 )
 from services.emulator.storage.wire.request import StorageRequest, check_header_text
-from services.emulator.storage.wire.response import Answer, FileRange
+from services.emulator.storage.wire.response import FileRange, Response
 from services.emulator.storage.wire.upload import receive
 
 _MAX_CHECKED_RANGE_BYTES = 4 * 1024 * 1024
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 
-async def put_blob(request: StorageRequest, store: FileStore) -> Answer:
+async def put_blob(request: StorageRequest, store: FileStore) -> Response:
     if (kind := request.headers.get("x-ms-blob-type", "")) != BlobKind.BLOCK:
         raise Refused("NotImplemented" if kind else "MissingRequiredHeader", detail=f"x-ms-blob-type {kind}")
     labels = labels_of(request)
@@ -45,15 +45,15 @@ async def put_blob(request: StorageRequest, store: FileStore) -> Answer:
                 **labels,
             )
             store.put_file(request.container, request.path, entry, upload.part)
-    return Answer(201, version_headers(entry) | WRITTEN | upload.checksums())
+    return Response(201, version_headers(entry) | WRITTEN | upload.checksums())
 
 
-async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
+async def get_blob(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.existing(request.container, request.path)
     check_read(request, entry)
     headers = entry_headers(entry, request.now_us)
     if entry.is_directory:
-        return Answer(200, headers)
+        return Response(200, headers)
     try:
         fd = os.open(store.disk.path_of(request.container, request.path), os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError as exc:
@@ -65,47 +65,47 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Answer:
         os.close(fd)
         raise
     if asked is None:
-        return Answer(200, headers, file=FileRange(fd, 0, size_bytes))
+        return Response(200, headers, file=FileRange(fd, 0, size_bytes))
     start, end = asked
     if md5 := headers.pop("Content-MD5", ""):
         headers["x-ms-blob-content-md5"] = md5
     if request.headers.get("x-ms-range-get-content-md5", "").lower() == "true":
         headers["Content-MD5"] = _range_md5(fd, start, end)
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
-    return Answer(206, headers, file=FileRange(fd, start, end - start))
+    return Response(206, headers, file=FileRange(fd, start, end - start))
 
 
-async def get_blob_properties(request: StorageRequest, store: FileStore) -> Answer:
+async def get_blob_properties(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.existing(request.container, request.path)
     check_read(request, entry)
-    return Answer(200, entry_headers(entry, request.now_us) | {"Content-Length": str(entry.size_bytes)})
+    return Response(200, entry_headers(entry, request.now_us) | {"Content-Length": str(entry.size_bytes)})
 
 
-async def set_metadata(request: StorageRequest, store: FileStore) -> Answer:
+async def set_metadata(request: StorageRequest, store: FileStore) -> Response:
     """`If-None-Match: *` on a blob that exists is 412: a checkpoint store's first claim rests on it."""
     entry = store.namespace.existing(request.container, request.path)
     check_write(request, entry)
     changed = store.changed(entry, metadata=metadata_of(request))
     store.commit(PathSet(request.container, request.path, changed))
-    return Answer(200, version_headers(changed) | WRITTEN)
+    return Response(200, version_headers(changed) | WRITTEN)
 
 
-async def set_http_headers(request: StorageRequest, store: FileStore) -> Answer:
+async def set_http_headers(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.existing(request.container, request.path)
     check_write(request, entry)
     changed = store.changed(entry, content=content_of(request, prefix="x-ms-blob-"))
     store.commit(PathSet(request.container, request.path, changed))
-    return Answer(200, version_headers(changed) | WRITTEN)
+    return Response(200, version_headers(changed) | WRITTEN)
 
 
-async def delete_blob(request: StorageRequest, store: FileStore) -> Answer:
+async def delete_blob(request: StorageRequest, store: FileStore) -> Response:
     if (node := store.namespace.node(request.container, request.path)) is None:
         raise Refused("PathNotFound")
     check_write(request, node.entry)
     if node.children:
         raise Refused("DirectoryNotEmpty")
     store.remove(request.container, request.path, node)
-    return Answer(202, {"x-ms-delete-type-permanent": "true"})
+    return Response(202, {"x-ms-delete-type-permanent": "true"})
 
 
 def blob_content(request: StorageRequest, md5: str) -> ContentHeaders:

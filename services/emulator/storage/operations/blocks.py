@@ -16,7 +16,7 @@ from services.emulator.storage.store.staging import MAX_BLOCKS, Slice, assemble
 from services.emulator.storage.store.threads import finished_in_thread
 from services.emulator.storage.wire.properties import WRITTEN, metadata_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import receive_small
 from services.emulator.storage.wire.xml import parsed
 
@@ -25,7 +25,7 @@ _MAX_LIST_BYTES = MAX_BLOCKS * 128
 _LISTS = {"Committed", "Uncommitted", "Latest"}
 
 
-async def put_block(request: StorageRequest, store: FileStore) -> Answer:
+async def put_block(request: StorageRequest, store: FileStore) -> Response:
     block_id = request.query.get("blockid", "")
     _check_block_id(block_id)
     store.namespace.container(request.container)
@@ -35,10 +35,10 @@ async def put_block(request: StorageRequest, store: FileStore) -> Answer:
         if entry is not None and not entry.is_directory:
             check_block_blob(entry)
         store.staging.add_block(request.container, request.path, block_id, upload.part, upload.size_bytes)
-    return Answer(201, WRITTEN | upload.checksums())
+    return Response(201, WRITTEN | upload.checksums())
 
 
-async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
+async def put_block_list(request: StorageRequest, store: FileStore) -> Response:
     named = _parse_list(await receive_small(request, _MAX_LIST_BYTES))
     before = store.namespace.entry(request.container, request.path)
     if before is not None and not before.is_directory:
@@ -65,10 +65,10 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Answer:
             **labels_of(request),
         )
         store.put_file(request.container, request.path, entry, part)
-    return Answer(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITTEN)
 
 
-async def get_block_list(request: StorageRequest, store: FileStore) -> Answer:
+async def get_block_list(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.entry(request.container, request.path)
     uncommitted = store.staging.blocks(request.container, request.path)
     if entry is None and not uncommitted:
@@ -82,7 +82,7 @@ async def get_block_list(request: StorageRequest, store: FileStore) -> Answer:
     uncommitted_xml = _blocks_xml("UncommittedBlocks", uncommitted) if asked != "committed" else ""
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{committed_xml}{uncommitted_xml}</BlockList>'
     headers = {"Content-Type": XML, "x-ms-blob-content-length": str(entry.size_bytes if entry else 0)}
-    return Answer(200, headers | (version_headers(entry) if entry else {}), body.encode())
+    return Response(200, headers | (version_headers(entry) if entry else {}), body.encode())
 
 
 def _resolve(

@@ -17,7 +17,7 @@ from services.emulator.storage.wire.properties import (
     version_headers,
 )
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import XML, Answer
+from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import receive_small
 
 _STATE = {
@@ -29,46 +29,46 @@ _STATE = {
 _MAX_POLICIES_BYTES = 16 * 1024
 
 
-async def create_container(request: StorageRequest, store: FileStore) -> Answer:
+async def create_container(request: StorageRequest, store: FileStore) -> Response:
     if request.container in store.namespace.containers:
         raise Refused("FilesystemAlreadyExists")
     entry = store.new_container(metadata_of(request) | properties_of(request))
     store.commit(ContainerSet(request.container, entry))
-    return Answer(201, version_headers(entry) | {"x-ms-namespace-enabled": "true"})
+    return Response(201, version_headers(entry) | {"x-ms-namespace-enabled": "true"})
 
 
-async def delete_container(request: StorageRequest, store: FileStore) -> Answer:
+async def delete_container(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
     _check_lease(request, entry)
     check_conditions(request, entry)
     store.commit(ContainerRemoved(request.container))
-    return Answer(202)
+    return Response(202)
 
 
-async def get_container_properties(request: StorageRequest, store: FileStore) -> Answer:
+async def get_container_properties(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
     lease = lease_terms.headers(entry.lease, request.now_us)
-    return Answer(200, version_headers(entry) | _STATE | lease | metadata_headers(entry.metadata))
+    return Response(200, version_headers(entry) | _STATE | lease | metadata_headers(entry.metadata))
 
 
-async def get_file_system_properties(request: StorageRequest, store: FileStore) -> Answer:
+async def get_file_system_properties(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
     properties = {"x-ms-properties": encoded_properties(entry.metadata)}
-    return Answer(200, version_headers(entry) | _STATE | properties)
+    return Response(200, version_headers(entry) | _STATE | properties)
 
 
-async def set_container_metadata(request: StorageRequest, store: FileStore) -> Answer:
+async def set_container_metadata(request: StorageRequest, store: FileStore) -> Response:
     return _change(request, store, metadata=metadata_of(request))
 
 
-async def get_container_acl(request: StorageRequest, store: FileStore) -> Answer:
+async def get_container_acl(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
-    return Answer(
+    return Response(
         200, version_headers(entry) | {"Content-Type": XML}, stored_policies.document(entry.policies)
     )
 
 
-async def set_container_acl(request: StorageRequest, store: FileStore) -> Answer:
+async def set_container_acl(request: StorageRequest, store: FileStore) -> Response:
     """The stored access policies, all of them anew; nothing here is ever open to everybody."""
     if "x-ms-blob-public-access" in request.headers:
         raise Refused("PublicAccessNotPermitted")
@@ -76,7 +76,7 @@ async def set_container_acl(request: StorageRequest, store: FileStore) -> Answer
     return _change(request, store, policies=policies)
 
 
-def _change(request: StorageRequest, store: FileStore, **fields: object) -> Answer:
+def _change(request: StorageRequest, store: FileStore, **fields: object) -> Response:
     entry = store.namespace.container(request.container).entry
     if given := request.headers.get("x-ms-lease-id"):  # a lease on a container keeps it from deletion alone
         lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
@@ -84,7 +84,7 @@ def _change(request: StorageRequest, store: FileStore, **fields: object) -> Answ
     fields |= {"etag": store.versions.next_etag(), "modified_us": store.versions.now_us()}
     changed = msgspec.structs.replace(entry, **fields)
     store.commit(ContainerSet(request.container, changed))
-    return Answer(200, version_headers(changed))
+    return Response(200, version_headers(changed))
 
 
 def _check_lease(request: StorageRequest, entry: ContainerEntry) -> None:

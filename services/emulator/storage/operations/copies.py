@@ -11,10 +11,10 @@ from services.emulator.storage.operations.sources import copied, source_of
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.properties import WRITTEN, copy_headers, metadata_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.response import Response
 
 
-async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
+async def copy_blob(request: StorageRequest, store: FileStore) -> Response:
     """Copy Blob, and Copy Blob From URL, which asks for what this does anyway."""
     source = source_of(request, store)
     known = source.entry
@@ -31,10 +31,10 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Answer:
             appended_blocks=known.appended_blocks,
         )
         _put(request, store, entry, upload.part)
-    return Answer(202, version_headers(entry) | WRITTEN | copy_headers(entry))
+    return Response(202, version_headers(entry) | WRITTEN | copy_headers(entry))
 
 
-async def put_blob_from_url(request: StorageRequest, store: FileStore) -> Answer:
+async def put_blob_from_url(request: StorageRequest, store: FileStore) -> Response:
     """A new block blob of another's bytes, and of its properties unless that is declined."""
     source = source_of(request, store)
     labels = labels_of(request)
@@ -49,10 +49,10 @@ async def put_blob_from_url(request: StorageRequest, store: FileStore) -> Answer
             tier=labels["tier"],
         )
         _put(request, store, entry, upload.part)
-    return Answer(201, version_headers(entry) | WRITTEN | upload.checksums())
+    return Response(201, version_headers(entry) | WRITTEN | upload.checksums())
 
 
-async def abort_copy(request: StorageRequest, store: FileStore) -> Answer:
+async def abort_copy(request: StorageRequest, store: FileStore) -> Response:
     store.namespace.existing(request.container, request.path)
     raise Refused("NoPendingCopyOperation")
 

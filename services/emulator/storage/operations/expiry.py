@@ -12,10 +12,10 @@ from services.emulator.storage.operations.appends import existing_file
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.properties import version_headers
 from services.emulator.storage.wire.request import StorageRequest, parse_http_date
-from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.response import Response
 
 
-async def set_expiry(request: StorageRequest, store: FileStore) -> Answer:
+async def set_expiry(request: StorageRequest, store: FileStore) -> Response:
     entry = existing_file(request, store)
     check_lease(request, entry)
     expires_us = _expires_us(request, entry)
@@ -23,7 +23,7 @@ async def set_expiry(request: StorageRequest, store: FileStore) -> Answer:
         raise Refused("InvalidHeaderValue", detail="x-ms-expiry-time lies in the past")
     changed = msgspec.structs.replace(entry, expires_us=expires_us)
     store.commit(PathSet(request.container, request.path, changed))
-    return Answer(200, version_headers(changed))
+    return Response(200, version_headers(changed))
 
 
 def _expires_us(request: StorageRequest, entry: Entry) -> int:

@@ -19,9 +19,9 @@ from services.emulator.storage.operations import (
 )
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.response import Response
 
-Handler = Callable[[StorageRequest, FileStore], Awaitable[Answer]]
+Handler = Callable[[StorageRequest, FileStore], Awaitable[Response]]
 
 HANDLERS: dict[str, Handler] = {
     handler.__name__: handler

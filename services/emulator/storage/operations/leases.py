@@ -12,12 +12,12 @@ from services.emulator.storage.model.records import ContainerSet, PathSet
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.properties import version_headers
 from services.emulator.storage.wire.request import StorageRequest
-from services.emulator.storage.wire.response import Answer
+from services.emulator.storage.wire.response import Response
 
 _STATUS = {"acquire": 201, "renew": 200, "change": 200, "release": 200, "break": 202}
 
 
-async def lease_path(request: StorageRequest, store: FileStore) -> Answer:
+async def lease_path(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.existing(request.container, request.path)
     check_conditions(request, entry)
     lease = _next(request, entry.lease)
@@ -25,7 +25,7 @@ async def lease_path(request: StorageRequest, store: FileStore) -> Answer:
     return _answer(request, lease, version_headers(entry))
 
 
-async def lease_container(request: StorageRequest, store: FileStore) -> Answer:
+async def lease_container(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
     check_conditions(request, entry)
     lease = _next(request, entry.lease)
@@ -52,13 +52,13 @@ def _next(request: StorageRequest, lease: Lease | None) -> Lease | None:
             raise Refused("InvalidHeaderValue", detail="x-ms-lease-action")
 
 
-def _answer(request: StorageRequest, lease: Lease | None, headers: dict[str, str]) -> Answer:
+def _answer(request: StorageRequest, lease: Lease | None, headers: dict[str, str]) -> Response:
     action = _action(request)
     if action == "break" and lease is not None:
         headers["x-ms-lease-time"] = str(lease_terms.seconds_left(lease, request.now_us))
     elif lease is not None:
         headers["x-ms-lease-id"] = lease.lease_id
-    return Answer(_STATUS[action], headers)
+    return Response(_STATUS[action], headers)
 
 
 def _action(request: StorageRequest) -> str:

@@ -21,10 +21,10 @@ from services.emulator.storage.wire.properties import (
     version_headers,
 )
 from services.emulator.storage.wire.request import StorageRequest, parse_source
-from services.emulator.storage.wire.response import JSON, Answer
+from services.emulator.storage.wire.response import JSON, Response
 
 
-async def create_file(request: StorageRequest, store: FileStore) -> Answer:
+async def create_file(request: StorageRequest, store: FileStore) -> Response:
     """A new, empty file in the place of whatever file was there; its parents are made."""
     check_create(request, store.namespace.entry(request.container, request.path))
     entry = store.new_file(
@@ -36,16 +36,16 @@ async def create_file(request: StorageRequest, store: FileStore) -> Answer:
     with store.disk.part() as part:
         store.write_part(part, b"")
         store.put_file(request.container, request.path, entry, part)
-    return Answer(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITTEN)
 
 
-async def create_directory(request: StorageRequest, store: FileStore) -> Answer:
+async def create_directory(request: StorageRequest, store: FileStore) -> Response:
     check_create(request, store.namespace.entry(request.container, request.path))
     entry = store.put_directory(request.container, request.path, properties_of(request))
-    return Answer(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITTEN)
 
 
-async def rename(request: StorageRequest, store: FileStore) -> Answer:
+async def rename(request: StorageRequest, store: FileStore) -> Response:
     """The path changes, its etag and metadata do not. The new parent must exist; this makes none."""
     source_container, source, _ = parse_source(request.headers["x-ms-rename-source"], request.account)
     if (entry := store.namespace.entry(source_container, source)) is None:
@@ -57,20 +57,20 @@ async def rename(request: StorageRequest, store: FileStore) -> Answer:
     if (source_container, source) != (container, path):
         _check_destination(store, request, entry, existing, source)
         store.rename(source_container, source, container, path)
-    return Answer(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITTEN)
 
 
-async def delete_path(request: StorageRequest, store: FileStore) -> Answer:
+async def delete_path(request: StorageRequest, store: FileStore) -> Response:
     if (node := store.namespace.node(request.container, request.path)) is None:
         raise Refused("PathNotFound")
     check_write(request, node.entry)
     if node.children and not request.boolean_query("recursive"):
         raise Refused("DirectoryNotEmpty")
     store.remove(request.container, request.path, node)
-    return Answer(202 if "recursive" not in request.query else 200)
+    return Response(202 if "recursive" not in request.query else 200)
 
 
-async def set_properties(request: StorageRequest, store: FileStore) -> Answer:
+async def set_properties(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.existing(request.container, request.path)
     check_write(request, entry)
     fields: dict[str, object] = {"content": content_of(request)}
@@ -78,18 +78,18 @@ async def set_properties(request: StorageRequest, store: FileStore) -> Answer:
         fields["metadata"] = properties_of(request)
     changed = store.changed(entry, **fields)
     store.commit(PathSet(request.container, request.path, changed))
-    return Answer(200, version_headers(changed) | WRITTEN)
+    return Response(200, version_headers(changed) | WRITTEN)
 
 
-async def get_status(request: StorageRequest, store: FileStore) -> Answer:
+async def get_status(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.existing(request.container, request.path)
     check_read(request, entry)
-    return Answer(
+    return Response(
         200, entry_headers(entry, request.now_us) | {"x-ms-properties": encoded_properties(entry.metadata)}
     )
 
 
-async def list_paths(request: StorageRequest, store: FileStore) -> Answer:
+async def list_paths(request: StorageRequest, store: FileStore) -> Response:
     directory = request.query.get("directory", "").strip("/")
     node = store.namespace.node(request.container, directory)
     if node is None or not node.entry.is_directory:
@@ -105,7 +105,7 @@ async def list_paths(request: StorageRequest, store: FileStore) -> Answer:
     )
     page, token = take_page(found, page_size(request))
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": token} if token else {})
-    return Answer(200, headers, msgspec.json.encode({"paths": [path_json(p, n.entry) for p, n in page]}))
+    return Response(200, headers, msgspec.json.encode({"paths": [path_json(p, n.entry) for p, n in page]}))
 
 
 def _check_destination(

@@ -23,7 +23,7 @@ from shared.service import failpoints
 _INLINE_BYTES = 256 * 1024  # up to here a copy costs the event loop less than a thread would
 
 
-class Growth:
+class AppendGrowth:
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -26,7 +26,7 @@ from services.emulator.storage.model.records import (
     PathSet,
     Record,
 )
-from services.emulator.storage.store.append_growth import Growth
+from services.emulator.storage.store.append_growth import AppendGrowth
 from services.emulator.storage.store.disk import Disk, sync
 from services.emulator.storage.store.journal import Journal
 from services.emulator.storage.store.reconciliation import container_differences, path_differences
@@ -47,7 +47,7 @@ class FileStore:
         self.versions = Versions(clock)
         self.disk = Disk(root, account, fsync=fsync)
         self.staging = Staging(self.disk)
-        self.growth = Growth(self.disk)
+        self.growth = AppendGrowth(self.disk)
         self._fsync = fsync
         self._expiries_us: list[int] = []  # a heap; those of files that are gone by then strike nothing
         self._journal = Journal(self.disk.meta / "journal", fsync=fsync)

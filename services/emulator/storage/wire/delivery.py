@@ -5,14 +5,14 @@ import os
 from aiohttp import web
 
 from services.emulator.storage.store.threads import finished_in_thread
-from services.emulator.storage.wire.response import Answer, FileRange
+from services.emulator.storage.wire.response import FileRange, Response
 
 _INLINE_BYTES = 256 * 1024  # up to here a read costs the event loop less than a thread would
 _PIECE_BYTES = 1024 * 1024
 _DEFAULT_VERSION = "2021-12-02"
 
 
-async def send(raw: web.BaseRequest, answer: Answer, request_id: str) -> web.StreamResponse:
+async def send(raw: web.BaseRequest, answer: Response, request_id: str) -> web.StreamResponse:
     headers = dict(answer.headers) | {
         "Server": "fleetprice-storage",
         "x-ms-request-id": request_id,

@@ -22,14 +22,14 @@ class FileRange:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     file: FileRange | None = None
 
 
-def refusal(refused: Refused, dialect: Dialect, *, request_id: str, now: str, head: bool) -> Answer:
+def refusal(refused: Refused, dialect: Dialect, *, request_id: str, now: str, head: bool) -> Response:
     """The error as the SDKs read it: XML of Blob storage or JSON of Data Lake, its code in a header too."""
     is_blob = dialect is Dialect.BLOB
     code = refused.code_for_blob() if is_blob else refused.code
@@ -42,13 +42,13 @@ def refusal(refused: Refused, dialect: Dialect, *, request_id: str, now: str, he
             " resource_id=https://storage.azure.com"
         )
     if head or refused.status == 304:  # noqa: PLR2004 - Not Modified has no body
-        return Answer(refused.status, headers)
+        return Response(refused.status, headers)
     if is_blob:
         detail = f"<Detail>{escape(refused.detail)}</Detail>" if refused.detail else ""
         body = (
             f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
             f"<Message>{escape(text)}</Message>{detail}</Error>"
         ).encode()
-        return Answer(refused.status, headers | {"Content-Type": XML}, body)
+        return Response(refused.status, headers | {"Content-Type": XML}, body)
     error = {"code": code, "message": text} | ({"detail": refused.detail} if refused.detail else {})
-    return Answer(refused.status, headers | {"Content-Type": JSON}, msgspec.json.encode({"error": error}))
+    return Response(refused.status, headers | {"Content-Type": JSON}, msgspec.json.encode({"error": error}))

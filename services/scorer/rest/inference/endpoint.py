@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from services.scorer.rest.adaptive_batching import SharedRuns
+from services.scorer.rest.adaptive_batching import AdaptiveBatcher
 from services.scorer.rest.inference.models import metadata_of
 from services.scorer.rest.inference.requests import Rows, decode_rows, encode_answer
 from services.scorer.rest.inference.tensors import TensorRefused
@@ -54,7 +54,7 @@ class ServedInference(Protocol):
 class PriceInference:
     """The price model: its rows are priced together with those of other requests."""
 
-    def __init__(self, served: ActivePriceModel, runs: SharedRuns) -> None:
+    def __init__(self, served: ActivePriceModel, runs: AdaptiveBatcher) -> None:
         self._served = served
         self._runs = runs
 

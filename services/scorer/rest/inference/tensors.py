@@ -17,7 +17,7 @@ BYTES, FP32 = "BYTES", "FP32"
 MAX_WORD_CHARS = 64
 
 _LENGTH = struct.Struct("<I")
-_MOST_FLOAT32 = float(np.finfo(np.float32).max)
+_MAX_FLOAT32 = float(np.finfo(np.float32).max)
 _WORDS = msgspec.json.Decoder(list[str | list[str]])
 _NUMBERS = msgspec.json.Decoder(list[float | list[float | None] | None])
 
@@ -114,7 +114,7 @@ def _decoded_numbers(tensor: InputTensor) -> NDArray[np.float32]:
         numbers = np.array(list(_flattened(_NUMBERS.decode(_data_of(tensor)))), dtype=np.float64)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TensorRefused(f"input {tensor.name}: {error}") from error
-    if (np.abs(numbers) > _MOST_FLOAT32).any():
+    if (np.abs(numbers) > _MAX_FLOAT32).any():
         raise TensorRefused(f"input {tensor.name}: a number is too large for FP32")
     return numbers.astype(np.float32)
 

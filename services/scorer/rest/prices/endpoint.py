@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from services.scorer.rest.adaptive_batching import SharedRuns
+from services.scorer.rest.adaptive_batching import AdaptiveBatcher
 from services.scorer.rest.prices.explanations import Explanations, is_asked_for, refuse_if_too_many
 from services.scorer.rest.prices.vehicles import Id, Item, decode_vehicles
 from shared.http.middleware import CALLER
@@ -56,7 +56,7 @@ _ENCODER = msgspec.json.Encoder()
 class PricesEndpoint:
     """Reads the request, prices what can be priced, answers item by item."""
 
-    def __init__(self, runs: SharedRuns) -> None:
+    def __init__(self, runs: AdaptiveBatcher) -> None:
         self._runs = runs
         self._explanations = Explanations()
 

@@ -7,7 +7,7 @@ import signal
 import psutil
 import pytest
 
-from services.cli.chaos.fork_client import ForkedProcesses, NurseryEnded
+from services.cli.chaos.fork_client import ForkedProcesses, ForkServerEnded
 from shared.service.processes.process import Program
 
 
@@ -60,7 +60,7 @@ async def test_nothing_outlives_the_nursery(emulator):
         assert process.send(signal.SIGSTOP)
         nursery.kill()
         assert await process.ended() == -signal.SIGKILL
-        with pytest.raises(NurseryEnded):
+        with pytest.raises(ForkServerEnded):
             await processes.start(emulator)
         gone, _ = await asyncio.to_thread(psutil.wait_procs, [child], 20)
         assert gone == [child]

@@ -20,7 +20,7 @@ from shared.lake.client import open_lake
 from shared.lake.dead_letters import encode_letters
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.slot import HOUR_US, Lane, folder_of
+from shared.lake.slots.slot import HOUR_US, ChainKey, folder_of
 from shared.streams.event_hubs.clients import body_of, consumer_client, hub_created_at
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
@@ -54,7 +54,7 @@ class Desk:
     lake: object
     created_at: str
 
-    async def land(self, *letters, first=0, lane=Lane("telemetry", 0), hour=HOUR, attempt="a", **footer):  # noqa: B008
+    async def land(self, *letters, first=0, lane=ChainKey("telemetry", 0), hour=HOUR, attempt="a", **footer):  # noqa: B008
         """Commit a file of nothing but these dead letters: (sequence number, line, body, reason)."""
         path = lane.dead_letters(first, attempt)
         bad = [self._letter(lane.partition, *letter) for letter in letters]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
 from tests.integration.cli.dead_letters.conftest import BAD, HOUR
 
@@ -20,7 +20,7 @@ async def test_only_letters_that_a_committed_file_names_count(desk, capsys):
     """What a broken-off commit left behind, beside its slot or without any, is no dead letter."""
     letters = await desk.lake.read(await desk.land((0, 0, BAD), (1, 2, BAD), attempt="a"))
     for first, attempt in ((0, "b"), (9, "c")):
-        await desk.lake.write(Lane("telemetry", 0).dead_letters(first, attempt), letters)
+        await desk.lake.write(ChainKey("telemetry", 0).dead_letters(first, attempt), letters)
     await desk.lake.write("dead-letters/telemetry/notes.txt", b"mine")
     assert await listed(desk, capsys) == ["0:0:0", "0:1:2"]
 
@@ -33,7 +33,7 @@ async def test_letters_are_found_where_the_hubs_clock_went_back(desk, capsys):
 
 async def test_letters_are_chosen(desk, capsys):
     """By partition, reason, time and id, each alone and together, in order of partition and sequence."""
-    await desk.land((3, 0, BAD, "malformed: x"), (4, 0, BAD), first=3, lane=Lane("telemetry", 1))
+    await desk.land((3, 0, BAD, "malformed: x"), (4, 0, BAD), first=3, lane=ChainKey("telemetry", 1))
     await desk.land((0, 0, BAD), (1, 0, BAD, "no record in the body"))
     await desk.land((2, 0, BAD), (2, 5, BAD), first=2)
     every = ["0:0:0", "0:1:0", "0:2:0", "0:2:5", "1:3:0", "1:4:0"]
@@ -50,7 +50,7 @@ async def test_letters_are_chosen(desk, capsys):
 async def test_letters_of_a_re_created_hub_are_told_apart(desk, capsys):
     """The same partition and sequence of the hub's second life is another letter."""
     await desk.land((0, 0, BAD))
-    await desk.land((0, 0, BAD), lane=Lane("telemetry", 0, 2))
+    await desk.land((0, 0, BAD), lane=ChainKey("telemetry", 0, 2))
     assert await listed(desk, capsys) == ["0:0:0", "0-g2:0:0"]
     assert await listed(desk, capsys, ids="0-g2:0") == ["0-g2:0:0"]
 

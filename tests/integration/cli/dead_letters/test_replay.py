@@ -8,7 +8,7 @@ import pytest
 from services.cli.dead_letters.replay_log import ReplayLog
 from services.emulator.event_hubs.faults import Fault
 from services.emulator.storage.faults import Fault as StorageFault
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
 from tests.integration.cli.dead_letters.conftest import BAD, GOOD, JSON, body
 
@@ -169,7 +169,7 @@ async def test_a_replay_that_gave_up_is_gone_on_with(landed, mended, capsys):
 
 async def test_two_lives_of_a_hub_are_replayed_apart(landed):
     """The same place in the hub's second life is another letter, and goes to the same partition."""
-    await landed.land((4, 0, GOOD), lane=Lane("telemetry", 0, 2), created_at="2026-03-02T00:00:00Z")
+    await landed.land((4, 0, GOOD), lane=ChainKey("telemetry", 0, 2), created_at="2026-03-02T00:00:00Z")
     assert await landed.run("replay", ids="0:4,0-g2:4") == 0
     assert [one[0].created_at for one in await landed.sent()] == [landed.created_at, "2026-03-02T00:00:00Z"]
 
@@ -177,7 +177,7 @@ async def test_two_lives_of_a_hub_are_replayed_apart(landed):
 async def test_letters_of_a_stream_of_ones_own_are_replayed(desk, tmp_path):
     """Held to its own contract, sent to the hub of its name; a stream without a contract is none."""
     desk.world.hub.create_hub("visits")
-    await desk.land((0, 0, b'{"visit": 1}', "invalid: too new"), lane=Lane("visits", 0))
+    await desk.land((0, 0, b'{"visit": 1}', "invalid: too new"), lane=ChainKey("visits", 0))
     contract = {"type": "object", "properties": {"visit": {"type": "integer"}}, "required": ["visit"]}
     (tmp_path / "visits.json").write_text(json.dumps(contract))
     with pytest.raises(NeedsAttention, match="FLEETPRICE_INGEST_CONTRACTS"):
@@ -193,6 +193,6 @@ async def test_many_letters_are_sent_in_batches(desk):
         await desk.land(*((at, 0, body(at + 1)) for at in range(first, first + 1_000)), first=first)
     assert await desk.run("replay", everything=True) == 0
     assert [one[0].sequence_number for one in await desk.sent()] == list(range(count))
-    log = ReplayLog(desk.lake, Lane("telemetry", 0))
+    log = ReplayLog(desk.lake, ChainKey("telemetry", 0))
     await log.read()
     assert (len(log.entries), log.open_entries) == (4, [])

@@ -15,7 +15,7 @@ from services.emulator.event_hubs.server import EventHubsServer
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
 from shared.service.local_stack import write_world
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.clients import producer_client
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -42,7 +42,7 @@ async def hub(tmp_path):
 
 
 async def send(hub, name, *bodies, partition="1"):
-    settings = WorldSettings(event_hubs=SecretStr(hub.connection_string))
+    settings = ConnectionSettings(event_hubs=SecretStr(hub.connection_string))
     async with producer_client(settings, name) as producer:
         await producer.send_batch([EventData(body) for body in bodies], partition_id=partition)
 

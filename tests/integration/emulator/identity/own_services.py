@@ -8,7 +8,7 @@ from azure.eventhub import EventData
 
 from shared.lake.client import open_lake
 from shared.service.credentials import close_credential
-from shared.service.settings import WorldSettings, read_settings
+from shared.service.settings import ConnectionSettings, read_settings
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import body_of, consumer_client
 from shared.streams.event_hubs.partition_events import partition_events
@@ -37,4 +37,4 @@ async def tour(settings):
     await close_credential()
 
 
-asyncio.run(tour(read_settings(WorldSettings)))
+asyncio.run(tour(read_settings(ConnectionSettings)))

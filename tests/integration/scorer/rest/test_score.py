@@ -8,7 +8,7 @@ from services.scorer.settings import ScorerSettings
 from shared.http.listener import serve_http
 from shared.pricing.automobile import AutomobilePricer
 from shared.pricing.model import load_model
-from shared.registry.active_model import Served
+from shared.registry.active_model import ActiveModel
 from shared.registry.store import read_shipped
 from tests.integration.scorer.rest.conftest import KEY, Http
 
@@ -55,7 +55,7 @@ def automobile():
 @pytest.fixture
 async def http(served, automobile):
     settings = ScorerSettings(http_port=0, max_body_bytes=800_000)
-    app = make_app(settings, served, lambda: True, automobile=Served(automobile))
+    app = make_app(settings, served, lambda: True, automobile=ActiveModel(automobile))
     async with (
         serve_http(settings, app) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=KEY) as session,

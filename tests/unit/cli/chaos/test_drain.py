@@ -1,7 +1,7 @@
 import pytest
 
 from services.cli.chaos.drain import Reader, Stall, Standing
-from services.cli.chaos.run import told_apart
+from services.cli.chaos.run import split_late_from_lost
 
 
 def standing(landed, priced=9):
@@ -56,6 +56,6 @@ def test_a_hub_that_is_away_is_no_progress():
 def test_what_waits_is_told_apart_from_what_is_lost(is_drained, told):
     """In a run that came to its end everything missing is lost; in a stuck one what the hub holds is late."""
     counts = {"missing": 8, "predictions_missing": 4, "waiting": 7, "predictions_waiting": 1}
-    found = told_apart(counts, is_drained=is_drained)
+    found = split_late_from_lost(counts, is_drained=is_drained)
     names = ("missing", "predictions_missing", "waiting", "predictions_waiting")
     assert tuple(found[name] for name in names) == told

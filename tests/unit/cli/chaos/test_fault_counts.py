@@ -1,6 +1,6 @@
 import json
 
-from services.cli.chaos.fault_counts import NEEDED, Tally
+from services.cli.chaos.fault_counts import NEEDED, FaultCounts
 from services.cli.chaos.schedule import Kind
 
 
@@ -14,7 +14,7 @@ def write(log, *events):
 
 def test_what_lies_in_wait_counts_once_it_strikes(tmp_path):
     """A fault that met nothing has not happened."""
-    tally = Tally()
+    tally = FaultCounts()
     tally.armed("storage-1", Kind.STORAGE_FAILED)
     tally.see(listed(storage_1=0))
     assert not tally.has_happened(Kind.STORAGE_FAILED)
@@ -25,7 +25,7 @@ def test_what_lies_in_wait_counts_once_it_strikes(tmp_path):
 
 def test_a_restarted_emulator_counts_anew(tmp_path):
     """What struck before a kill is not forgotten, though the next life gives out the same names."""
-    tally = Tally()
+    tally = FaultCounts()
     tally.armed("storage-1", Kind.STORAGE_FAILED)
     tally.see(listed(storage_1=3))
     tally.emulator_ended()
@@ -39,7 +39,7 @@ def test_a_restarted_emulator_counts_anew(tmp_path):
 
 def test_every_kind_has_a_count(tmp_path):
     """What did not happen is told as none, not left out."""
-    tally = Tally()
+    tally = FaultCounts()
     tally.happened(Kind.HOUR_CHANGED)
     found = tally.counts(tmp_path, [])
     assert found.keys() >= set(NEEDED)
@@ -57,7 +57,7 @@ def test_the_writers_own_logs_tell_what_came_of_it(tmp_path):
     with (tmp_path / "ingest-1.log").open("a") as log:
         log.write('{"event": "slot_lo')
     (tmp_path / "failpoints").write_text("ingest_staged\nscorer_sent\ningest_staged\n")
-    found = Tally().counts(tmp_path, ["ingest-0", "ingest-1", "ingest-2"])
+    found = FaultCounts().counts(tmp_path, ["ingest-0", "ingest-1", "ingest-2"])
     assert {name: times for name, times in found.items() if times} == {
         "first_file_raced": 1,
         "slot_lost": 1,

@@ -2,16 +2,16 @@ from datetime import UTC, datetime
 
 from services.cli.dead_letters.letter_view import record
 from services.cli.dead_letters.selection import Place
-from services.cli.dead_letters.stored_letters import Found
+from services.cli.dead_letters.stored_letters import StoredLetter
 from shared.lake.dead_letters import Letter
-from shared.lake.slots.slot import Lane
+from shared.lake.slots.slot import ChainKey
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 def found(body):
     letter = Letter("telemetry", 0, 7, "70", 0, AT, "malformed: x", None, body)
-    return Found(Place(Lane("telemetry", 0), 7, 0), "2026-01-01T00:00:00Z", letter, "path")
+    return StoredLetter(Place(ChainKey("telemetry", 0), 7, 0), "2026-01-01T00:00:00Z", letter, "path")
 
 
 def test_a_long_body_is_cut_and_says_so():

@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.cli.dead_letters.selection import Named, Place, Selection, names_of
-from shared.lake.slots.slot import Lane, LetterFile
+from shared.lake.slots.slot import ChainKey, DeadLetterFile
 from shared.service.errors import NeedsAttention
 
-TELEMETRY = Lane("telemetry", 3)
+TELEMETRY = ChainKey("telemetry", 3)
 
 
 @pytest.mark.parametrize("text", ["3:17:0", "3-g2:17:0", "3:17", "12:00:5"])
@@ -32,7 +32,7 @@ def test_an_event_means_all_its_letters():
     assert meant("3:17", Place(TELEMETRY, 17, 0))
     assert meant("3:17", Place(TELEMETRY, 17, 9))
     assert not meant("3:17", Place(TELEMETRY, 18, 0))
-    assert not meant("3:17", Place(Lane("telemetry", 3, 2), 17, 0))
+    assert not meant("3:17", Place(ChainKey("telemetry", 3, 2), 17, 0))
     assert not meant("3:17:1", Place(TELEMETRY, 17, 0))
 
 
@@ -47,8 +47,8 @@ def test_only_files_written_since_are_read():
 
 def test_only_files_that_may_hold_an_id_are_read():
     """The last that does not start after the event, every attempt at it; other partitions' are left alone."""
-    files = [LetterFile(TELEMETRY, first, "a") for first in (0, 10, 20)]
-    other, second = LetterFile(Lane("telemetry", 4), 10, "a"), LetterFile(TELEMETRY, 10, "b")
+    files = [DeadLetterFile(TELEMETRY, first, "a") for first in (0, 10, 20)]
+    other, second = DeadLetterFile(ChainKey("telemetry", 4), 10, "a"), DeadLetterFile(TELEMETRY, 10, "b")
     selection = Selection("telemetry", frozenset({Named.of("3:19", "telemetry")}))
     assert selection.files([*files, other, second]) == [files[1], second]
     assert Selection("telemetry", frozenset({Named.of("5:0", "telemetry")})).files(files) == []
@@ -56,6 +56,6 @@ def test_only_files_that_may_hold_an_id_are_read():
 
 def test_files_are_read_in_order():
     """By partition, generation and sequence, however the listing orders their names."""
-    lanes = [Lane("telemetry", 2), Lane("telemetry", 2, 2), Lane("telemetry", 100)]
-    files = [LetterFile(lane, first, "a") for lane in lanes for first in (0, 5)]
+    lanes = [ChainKey("telemetry", 2), ChainKey("telemetry", 2, 2), ChainKey("telemetry", 100)]
+    files = [DeadLetterFile(lane, first, "a") for lane in lanes for first in (0, 5)]
     assert Selection("telemetry").files(sorted(files, key=lambda file: file.path)) == files

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.cli.tail.record_view import Place, Sighting, plain, styled
+from services.cli.tail.record_view import Place, TailRecord, plain, styled
 from shared.codec.bodies import BadLine
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
@@ -40,7 +40,7 @@ PREDICTION = Prediction(
 
 def test_machines_get_the_record_and_its_place():
     """One flat object: the fields as sent, unknown ones too, then where the record stands."""
-    line = Sighting(PLACE, READING, extra='{"colour":"red"}').json_line()
+    line = TailRecord(PLACE, READING, extra='{"colour":"red"}').json_line()
     fields = json.loads(line)
     assert "\n" not in line
     assert fields["vehicle_id"] == "s7-v000001"
@@ -51,7 +51,7 @@ def test_machines_get_the_record_and_its_place():
 
 def test_a_bad_record_is_shown_as_such():
     """What could not be decoded shows its reason, and to machines its bytes, as in the dead letters."""
-    bad = Sighting(PLACE, BadLine(3, "malformed: no JSON", b"\xff"), content_type="application/json")
+    bad = TailRecord(PLACE, BadLine(3, "malformed: no JSON", b"\xff"), content_type="application/json")
     fields = json.loads(bad.json_line())
     assert (fields["reason"], fields["body"]) == ("malformed: no JSON", "/w==")
     assert "malformed: no JSON (1 bytes)" in plain(bad.cells())
@@ -61,7 +61,7 @@ def test_a_bad_record_is_shown_as_such():
 def test_people_read_aligned_columns():
     """The columns of two readings start at the same places."""
     readings = READING, replace(READING, reading_no=12_345)
-    short, long = (plain(Sighting(PLACE, reading).cells()) for reading in readings)
+    short, long = (plain(TailRecord(PLACE, reading).cells()) for reading in readings)
     assert short.index("Ford") == long.index("Ford")
     assert short.endswith("2:8192 #41.3")
     assert "48.2 km/h" in short
@@ -69,7 +69,7 @@ def test_people_read_aligned_columns():
 
 def test_a_prediction_shows_price_interval_and_latency():
     """Price, interval, model, how long after the reading, and a flag where the model had to guess."""
-    line = plain(Sighting(PLACE, PREDICTION).cells())
+    line = plain(TailRecord(PLACE, PREDICTION).cells())
     for text in ("9,950 GBP", "8,400 to 11,700", "price 1", "87 ms", "extrapolated"):
         assert text in line
 
@@ -77,6 +77,6 @@ def test_a_prediction_shows_price_interval_and_latency():
 def test_a_senders_control_characters_do_not_reach_the_terminal():
     """A vehicle cannot clear the operator's screen by its name."""
     named = Reading(vehicle_id="a\x1b[2J", reading_no=1, reading_at=AT, make="x", model="y", year=2000)
-    cells = list(Sighting(PLACE, named).cells())
+    cells = list(TailRecord(PLACE, named).cells())
     assert "\x1b" not in plain(iter(cells))
     assert not any("\x1b" in text for text, _ in styled(iter(cells)))

@@ -1,8 +1,8 @@
-from services.cli.up.sustained_lag import PartitionEnd, StandingLag
+from services.cli.up.sustained_lag import PartitionEnd, SustainedLag
 
 
 def lag_of(last, **taken):
-    lag = StandingLag({"telemetry": ("ingest", "scorer")})
+    lag = SustainedLag({"telemetry": ("ingest", "scorer")})
     lag.see_end("telemetry", "0", PartitionEnd(begin=0, last=last))
     for reader, next_sequence in taken.items():
         lag.see_reader(reader, "telemetry", "0", next_sequence)
@@ -131,4 +131,4 @@ def test_checkpoints_are_not_asked_for_while_pages_tell_it_all():
 
 def test_nothing_is_drained_before_the_hubs_were_seen():
     """Silence is no proof."""
-    assert not StandingLag({"telemetry": ("ingest",)}).is_drained(set())
+    assert not SustainedLag({"telemetry": ("ingest",)}).is_drained(set())

@@ -1,6 +1,6 @@
 import pytest
 
-from services.cli.verify.chain import Footer, Lane, Link, Root, chain_faults, root_lane, slot_in
+from services.cli.verify.chain import ChainKey, Footer, Link, Root, chain_faults, root_lane, slot_in
 
 HOUR, LATER = "date=2026-03-01/hour=12", "date=2026-03-01/hour=13"
 ROOT = Root("then", 0, HOUR)
@@ -12,7 +12,7 @@ def link(first, next_first, folder=HOUR, next_folder=HOUR, created_at="then"):
 
 
 def faults(root, *links):
-    return list(chain_faults(Lane(3), root, links))
+    return list(chain_faults(ChainKey(3), root, links))
 
 
 def test_a_whole_chain_has_no_faults():
@@ -45,8 +45,8 @@ def test_files_without_a_root_are_told():
 
 def test_paths_tell_partition_and_generation():
     """A re-created hub's files stand in a chain of their own."""
-    assert slot_in(f"raw/telemetry/{HOUR}/p12-g2-{7:020d}.parquet").lane == Lane(12, 2)
-    assert root_lane("raw/telemetry/_chain/p12-g2.json") == Lane(12, 2)
+    assert slot_in(f"raw/telemetry/{HOUR}/p12-g2-{7:020d}.parquet").lane == ChainKey(12, 2)
+    assert root_lane("raw/telemetry/_chain/p12-g2.json") == ChainKey(12, 2)
     assert slot_in("raw/telemetry/p00.parquet") is None
     assert root_lane(f"raw/telemetry/{HOUR}/p12.json") is None
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from services.cli.verify.chain import Lane
+from services.cli.verify.chain import ChainKey
 from services.cli.verify.keys import VehicleCodes
 from services.cli.verify.predictions import Predictions
 from services.cli.verify.readings import Readings
@@ -23,7 +23,7 @@ def readings(codes):
     """Readings 1 to 3 of one vehicle, one event each."""
     readings = Readings(codes)
     columns = {"vehicle_id": ["a"] * 3, "reading_no": [1, 2, 3], "sequence_number": [0, 1, 2]}
-    readings.take(Lane(0), pa.record_batch({**columns, "line": pa.array([0] * 3, pa.int32())}))
+    readings.take(ChainKey(0), pa.record_batch({**columns, "line": pa.array([0] * 3, pa.int32())}))
     return readings
 
 

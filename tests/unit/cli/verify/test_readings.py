@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from services.cli.verify.chain import Lane
+from services.cli.verify.chain import ChainKey
 from services.cli.verify.keys import MAX_READING_NO, VehicleCodes, key_of
 from services.cli.verify.readings import Readings
 
@@ -27,7 +27,7 @@ def rows(*keyed, first=0):
     )
 
 
-def landed(codes, *batches, lane=Lane(0)):  # noqa: B008 - a frozen value
+def landed(codes, *batches, lane=ChainKey(0)):  # noqa: B008 - a frozen value
     readings = Readings(codes)
     for batch in batches:
         readings.take(lane, batch)
@@ -55,7 +55,7 @@ def test_a_reading_landed_twice_is_doubled_not_disordered(codes):
 def test_a_reading_landed_on_two_partitions_is_doubled(codes):
     """The same reading in two partitions' files is a double."""
     readings = landed(codes, rows((0, 1)))
-    readings.take(Lane(1), rows((0, 1)))
+    readings.take(ChainKey(1), rows((0, 1)))
     assert readings.doubled() == 1
 
 

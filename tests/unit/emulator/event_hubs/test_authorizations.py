@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from services.emulator.event_hubs.authorizations import MAX_AUDIENCE_LENGTH, MAX_GRANTS, Grants
+from services.emulator.event_hubs.authorizations import MAX_AUDIENCE_LENGTH, MAX_GRANTS, Authorizations
 from services.emulator.event_hubs.refusals import RESOURCE_LIMIT, Refusal
 from services.emulator.event_hubs.sas import LISTEN, SEND, Grant, KeyRing, SharedKey
 
@@ -48,7 +48,7 @@ def grant(scope="telemetry", until_s=2000.0, claims=(LISTEN, SEND), key=None):
 
 
 def grants(clock, lapses, keys=()):
-    return Grants(KeyRing((), lambda: keys), clock, lambda: clock.now_s, lapses.append)
+    return Authorizations(KeyRing((), lambda: keys), clock, lambda: clock.now_s, lapses.append)
 
 
 def test_what_expires_ends_at_its_time(clock, lapses):

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from services.emulator.event_hubs.heartbeat import Liveness
+from services.emulator.event_hubs.heartbeat import Heartbeat
 
 
 class Clock(asyncio.SelectorEventLoop):
@@ -36,7 +36,7 @@ def clock():
 
 def watched(clock, *, is_in_use=False):
     gone = []
-    liveness = Liveness(clock, 300, lambda: is_in_use, lambda: gone.append(clock.now_s))
+    liveness = Heartbeat(clock, 300, lambda: is_in_use, lambda: gone.append(clock.now_s))
     liveness.watch()
     return liveness, gone
 

@@ -9,7 +9,7 @@ import pytest
 from shared.contract.columns import PREDICTION, READING
 from shared.lake.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_metadata
 from shared.lake.slots.footer import Footer, Head
-from shared.lake.slots.slot import Lane, Staged, folder_of, hour_of, root_in, slot_in, staged_in
+from shared.lake.slots.slot import ChainKey, Staged, folder_of, hour_of, root_in, slot_in, staged_in
 from shared.service.errors import NeedsAttention
 
 HOUR = 497_184
@@ -32,14 +32,14 @@ FOOTER = Footer(
 def test_a_slot_is_named_by_its_first_event():
     """The path of a file says stream, hour, partition and first sequence number, not the writer."""
     assert folder_of(HOUR) == "date=2026-09-20/hour=00"
-    path = Lane("telemetry", 3).slot(HOUR, 10)
+    path = ChainKey("telemetry", 3).slot(HOUR, 10)
     assert path == "raw/telemetry/date=2026-09-20/hour=00/p03-00000000000000000010.parquet"
-    assert slot_in("telemetry", path.rpartition("/")[2]) == (Lane("telemetry", 3), 10)
+    assert slot_in("telemetry", path.rpartition("/")[2]) == (ChainKey("telemetry", 3), 10)
 
 
 def test_a_new_generation_has_its_own_paths():
     """A re-created hub's files never meet those of the hub before it."""
-    lane = Lane("telemetry", 112, 2)
+    lane = ChainKey("telemetry", 112, 2)
     name = lane.slot(HOUR, 0).rpartition("/")[2]
     assert name == "p112-g2-00000000000000000000.parquet"
     assert slot_in("telemetry", name) == (lane, 0)
@@ -48,7 +48,7 @@ def test_a_new_generation_has_its_own_paths():
 
 def test_a_staged_file_names_its_slot():
     """A sweep knows from a staged file's name alone which slot it was for."""
-    lane = Lane("telemetry", 3)
+    lane = ChainKey("telemetry", 3)
     name = lane.staged(HOUR, 10, "a1").rpartition("/")[2]
     assert staged_in("telemetry", name) == Staged(lane, HOUR, 10, "a1")
 

@@ -90,7 +90,7 @@ def test_a_fleet_that_drives_on_is_not_priced_again(fresh, monkeypatch):
 
 def test_what_is_known_is_bounded(fresh, monkeypatch):
     """However many kinds of vehicles come, memory holds so many; prices stay right."""
-    monkeypatch.setattr("shared.pricing.price_cache._MOST_KNOWN", 200)
+    monkeypatch.setattr("shared.pricing.price_cache._MAX_KNOWN", 200)
     model = fresh._model
     again = Pricer(model)
     monkeypatch.setattr(again, "_cells", None)

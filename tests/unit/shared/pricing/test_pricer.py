@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shared.pricing.category_encoder import Vocabulary
+from shared.pricing.category_encoder import CategoryEncoder
 from shared.pricing.model import load_model
 
 FOCUS = {
@@ -116,7 +116,7 @@ def test_prices_are_the_graphs_own(pricer, shipped):
 
 def test_spellings_held_are_bounded():
     """Senders choose the words: millions of spellings do not grow the vocabulary's memory without end."""
-    vocabulary = Vocabulary(["ford"])
+    vocabulary = CategoryEncoder(["ford"])
     codes = vocabulary.codes([f"x{n}" for n in range(100_000)] + ["FORD"])
     assert set(codes[:-1].tolist()) == {1}
     assert codes[-1] == 0

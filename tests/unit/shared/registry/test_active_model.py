@@ -10,7 +10,7 @@ from services.scorer.stream.pipeline import PartitionPipeline, Start
 from shared.codec.bodies import NDJSON
 from shared.contract.reading import Reading
 from shared.pricing.loading import price_pricer
-from shared.registry.active_model import Served
+from shared.registry.active_model import ActiveModel
 from shared.registry.manifest import MANIFEST_FILE
 from shared.streams.event import Event
 
@@ -40,7 +40,7 @@ def versions_in(output):
 
 def test_an_event_is_priced_by_one_version(pricer, shipped):
     """A swap while an event's predictions are being sent waits for its end; the next is by the new one."""
-    served = Served(pricer)
+    served = ActiveModel(pricer)
     settings = ScorerSettings(max_rows=500, _env_file=None)
     pipeline = PartitionPipeline(settings, "0", AT, Start(0), served)
     outputs = pipeline.outputs([large_event(0)])

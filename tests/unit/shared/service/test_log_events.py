@@ -11,9 +11,9 @@ OWN_PROCESS = """
 from pathlib import Path
 from shared.service.log_events import EventLog
 from shared.service.logs import set_up_logs
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
-set_up_logs(WorldSettings(log_format="json"), "emulator")
+set_up_logs(ConnectionSettings(log_format="json"), "emulator")
 log = EventLog("services.emulator.somewhere")
 log.debug("client_went_away")
 log.info("hub_created", hub="orders", partitions=4)

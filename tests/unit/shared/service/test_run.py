@@ -9,9 +9,9 @@ SERVICE = """
 import asyncio, os, sys
 from shared.service.errors import SettingsError
 from shared.service.run import run_service
-from shared.service.settings import WorldSettings
+from shared.service.settings import ConnectionSettings
 
-class OwnSettings(WorldSettings):
+class OwnSettings(ConnectionSettings):
     service = "TEST"
 
 async def serve(settings, stop):

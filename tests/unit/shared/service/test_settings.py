@@ -2,10 +2,10 @@ import pytest
 from pydantic import Field
 
 from shared.service.errors import SettingsError
-from shared.service.settings import DEVELOPMENT_KEYS, WorldSettings, read_settings
+from shared.service.settings import DEVELOPMENT_KEYS, ConnectionSettings, read_settings
 
 
-class IngestLike(WorldSettings, env_prefix="FLEETPRICE_INGEST_"):
+class IngestLike(ConnectionSettings, env_prefix="FLEETPRICE_INGEST_"):
     service = "INGEST"
     roll_max_age_s: float = Field(60.0, gt=0, description="seconds")
 
@@ -60,8 +60,8 @@ def test_a_value_out_of_bounds_names_its_variable(monkeypatch):
 @pytest.mark.parametrize("key", DEVELOPMENT_KEYS)
 def test_development_keys_are_refused_beyond_loopback(key):
     """A well-known key never guards anything real."""
-    near = WorldSettings(event_hubs=f"Endpoint=sb://127.0.0.1:5672;SharedAccessKey={key};")
-    far = WorldSettings(event_hubs=f"Endpoint=sb://hub.example:5671;SharedAccessKey={key};")
+    near = ConnectionSettings(event_hubs=f"Endpoint=sb://127.0.0.1:5672;SharedAccessKey={key};")
+    far = ConnectionSettings(event_hubs=f"Endpoint=sb://hub.example:5671;SharedAccessKey={key};")
     assert near.event_hubs_or_refuse()
     with pytest.raises(SettingsError, match="development key"):
         far.event_hubs_or_refuse()
@@ -70,9 +70,9 @@ def test_development_keys_are_refused_beyond_loopback(key):
 def test_a_world_that_is_not_named():
     """Nothing is guessed: the missing variable is named."""
     with pytest.raises(SettingsError, match="FLEETPRICE_STORAGE"):
-        WorldSettings().storage_or_refuse()
+        ConnectionSettings().storage_or_refuse()
 
 
 def test_secrets_do_not_show():
     """A settings object in a log or a traceback shows no key."""
-    assert "hush" not in repr(WorldSettings(event_hubs="Endpoint=sb://x;SharedAccessKey=hush"))
+    assert "hush" not in repr(ConnectionSettings(event_hubs="Endpoint=sb://x;SharedAccessKey=hush"))

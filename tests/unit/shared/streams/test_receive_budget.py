@@ -2,7 +2,7 @@
 
 import asyncio
 
-from shared.streams.event_hubs.receive_budget import Room
+from shared.streams.event_hubs.receive_budget import ByteBudget
 
 
 async def is_waiting(task):
@@ -13,7 +13,7 @@ async def is_waiting(task):
 
 async def test_an_event_waits_until_there_is_room_for_it():
     """What fits is taken at once, what does not once older events have been handed over."""
-    room = Room(100)
+    room = ByteBudget(100)
     await room.take(60)
     await room.take(40)
     third = asyncio.create_task(room.take(50))
@@ -24,7 +24,7 @@ async def test_an_event_waits_until_there_is_room_for_it():
 
 async def test_an_event_larger_than_the_room_comes_alone():
     """The largest event passes however small a share is; nothing stands beside it."""
-    room = Room(10)
+    room = ByteBudget(10)
     await room.take(1_000_000)
     second = asyncio.create_task(room.take(1))
     assert await is_waiting(second)
@@ -34,7 +34,7 @@ async def test_an_event_larger_than_the_room_comes_alone():
 
 async def test_small_change_lets_nobody_in():
     """Room for one is not room for another that weighs more."""
-    room = Room(100)
+    room = ByteBudget(100)
     await room.take(10)
     await room.take(90)
     third = asyncio.create_task(room.take(50))
@@ -46,7 +46,7 @@ async def test_small_change_lets_nobody_in():
 
 async def test_nobody_waits_for_a_link_that_closes():
     """A reader that waits for room goes on once the link is being closed."""
-    room = Room(10)
+    room = ByteBudget(10)
     await room.take(10)
     second = asyncio.create_task(room.take(10))
     assert await is_waiting(second)

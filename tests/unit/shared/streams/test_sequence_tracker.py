@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from shared.predictions.watermark import Mark, Watermarks
-from shared.streams.sequence_tracker import Contiguity, Step
+from shared.streams.sequence_tracker import SequenceTracker, Step
 
 BORN = datetime(2026, 1, 1, tzinfo=UTC)
 REBORN = datetime(2026, 2, 1, tzinfo=UTC)
@@ -9,7 +9,7 @@ REBORN = datetime(2026, 2, 1, tzinfo=UTC)
 
 def test_events_are_taken_in_sequence():
     """The expected event is taken, an earlier one dropped and counted, a later one means reopen."""
-    contiguity = Contiguity(5)
+    contiguity = SequenceTracker(5)
     assert [contiguity.judge(number) for number in (5, 5, 4, 6, 9)] == [
         Step.NEXT,
         Step.SEEN,
@@ -23,7 +23,7 @@ def test_events_are_taken_in_sequence():
 
 def test_a_gap_of_the_hubs_own_is_counted():
     """What retention took is known by number."""
-    contiguity = Contiguity(7)
+    contiguity = SequenceTracker(7)
     assert contiguity.jump(9) == 2
     assert contiguity.judge(9) is Step.NEXT
 

@@ -2,13 +2,13 @@ from datetime import UTC, datetime
 
 import pytest
 
+from services.simulator.record import partition_record
 from services.simulator.record.folder import RecordFolder
 from services.simulator.record.partition_record import (
     BadBodyRecord,
     BadIntent,
     Intent,
     PartitionRecord,
-    partition_record,
 )
 from services.simulator.record.record_file import RecordFile
 from shared.service.errors import NeedsAttention

@@ -1,4 +1,4 @@
-from services.simulator.tools.market_summary import ELECTRIC, LEAST_LISTINGS, _Group, _Listing, summarize
+from services.simulator.tools.market_summary import ELECTRIC, MIN_LISTINGS, _Group, _Listing, summarize
 from services.simulator.vehicles.market import MarketRow, read_market, shipped_market
 
 FOCUS = _Group("ford", "Focus", "petrol", "manual", 1.0)
@@ -17,13 +17,13 @@ def test_shipped_market_speaks_the_contract():
     assert {row.fuel_type for row in market} == {"petrol", "diesel", "hybrid", "electric"}
     for row in market:
         assert row.year_low <= row.year_middle <= row.year_high
-        assert row.weight >= LEAST_LISTINGS
+        assert row.weight >= MIN_LISTINGS
         assert (row.engine_l is None) == (row.rated_consumption_l_100km is None) == (row in ELECTRIC)
 
 
 def test_summary_holds_no_listing():
     """Groups so small that a single listing would show are left out; the others are rounded."""
-    rows = summarize([*listings(FOCUS, 104), *listings(RARE, LEAST_LISTINGS - 1)])
+    rows = summarize([*listings(FOCUS, 104), *listings(RARE, MIN_LISTINGS - 1)])
     assert rows == [MarketRow(*FOCUS, 100, 2015, 2017, 2019, 4.5, 9_000)]
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.codec.bodies import JSON, NDJSON
-from shared.codec.fast_path.arrow_builders import array_of, kind_of
-from shared.codec.fast_path.columnar_decoder import ColumnRunDecoder
+from shared.codec.fast_path.arrow_builders import array_of, builder_for
+from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.contract.columns import INSTANT, READING
 
 INT32, INT64 = (st.integers(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (32, 64))
@@ -33,7 +33,7 @@ def test_parts_join_to_what_pyarrow_makes(typed):
     """With gaps and without, in one part or many."""
     declared, parts = typed
     values = [value for part in parts for value in part]
-    kind = kind_of(declared)
+    kind = builder_for(declared)
     column = kind.array([kind.part(part) for part in parts], len(values))
     column.validate(full=True)
     assert column.equals(pa.array(values, declared))
@@ -75,7 +75,7 @@ def test_long_runs_with_gaps_are_joined_right(content_type):
     ]
     if content_type == NDJSON:
         bodies = [b"\n".join(bodies[first : first + 50]) for first in range(0, len(bodies), 50)]
-    runs = ColumnRunDecoder(READING)
+    runs = ColumnarDecoder(READING)
     assert not runs.decode([], content_type, 10_000).counts
     run = runs.decode(bodies, content_type, 10_000)
     assert sum(run.counts) == 2_000

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.codec.bodies import JSON, NDJSON, BodyDecoder
-from shared.codec.fast_path.columnar_decoder import ColumnRunDecoder
+from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.codec.record_batches import batch_of
 from shared.contract.columns import READING
 from shared.contract.json_schema import contract_from
@@ -60,7 +60,7 @@ def reading(number, **fields):
 
 def rows_by_run(contract, bodies, content_type):
     """(place, rows) of each event that a run took; of the others None for the rows."""
-    runs, found, place = ColumnRunDecoder(contract), [], 0
+    runs, found, place = ColumnarDecoder(contract), [], 0
     while place < len(bodies):
         run = runs.decode(bodies[place:], content_type, 10_000)
         if not run.counts:
@@ -105,7 +105,7 @@ def test_so_it_is_with_lines(events):
 def test_a_new_field_breaks_no_run_for_long(content_type):
     """A field of the contract that nobody sent before ends one run, and is in the next ones for good."""
     plain, more = msgspec.json.encode(reading(1)), msgspec.json.encode(reading(2, speed_kmh=50.5))
-    runs = ColumnRunDecoder(READING)
+    runs = ColumnarDecoder(READING)
     taken = [len(runs.decode([plain, more, plain, more], content_type, 100).counts) for _ in range(2)]
     rest = runs.decode([more, plain, more], content_type, 100)
     assert taken == [1, 1]

@@ -6,7 +6,7 @@ import pytest
 
 from shared.service.errors import NeedsAttention
 from shared.service.processes.process import Program
-from shared.service.processes.racing import first_of
+from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import Supervisor
 from tests.conftest import PATIENCE_S
 
@@ -110,5 +110,5 @@ async def test_whichever_comes_first_ends_the_others():
         raise NeedsAttention("mend X")
 
     with pytest.raises(NeedsAttention):
-        await first_of(wait_for_ever(), fail())
+        await first_completed(wait_for_ever(), fail())
     assert cancelled.is_set()
