@@ -24,11 +24,11 @@ import yaml
 from dotenv import dotenv_values
 
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG
-from tests.images.compose import Service, in_order, services_of
 from tests.images.confinement import refuse_unconfined
 from tests.images.container import Container, bundle, named_volume
 from tests.images.refusals import refuse_all
 from tests.images.store import Store
+from tests.support.compose import Service, in_order, services_of
 
 _ROOT = Path(__file__).parents[2]
 _READY_TIMEOUT_S = 120.0

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.service.run import EXIT_NEEDS_ATTENTION
-from tests.images.compose import Service
 from tests.images.container import Container, Image, bundle, named_volume
 from tests.images.store import Store
+from tests.support.compose import Service
 
 _TIMEOUT_S = 60.0
 _PUBLIC_HUBS = (

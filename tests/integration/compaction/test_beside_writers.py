@@ -10,8 +10,8 @@ from deltalake.exceptions import DeltaError
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
 from shared.lake.client import open_lake
-from tests.integration.compaction.conftest import NOON, Chain, Compacted, until
-from tests.integration.ingest.conftest import ingesting, json_event, sending
+from tests.support.compacting import NOON, Chain, Compacted, until
+from tests.support.ingesting import ingesting, json_event, sending
 
 EVENTS, BATCH, PARTITIONS = 600, 40, 2
 

@@ -10,7 +10,7 @@ from deltalake import DeltaTable
 
 from services.compaction.storage_options import options_of
 from shared.service.errors import HubRecreated, NeedsAttention, SettingsError
-from tests.integration.compaction.conftest import NOON, STREAM, Chain
+from tests.support.compacting import NOON, STREAM, Chain
 
 FIRST = "date=2026-03-01/hour=12/p00-00000000000000000000.parquet"
 

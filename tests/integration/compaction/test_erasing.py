@@ -13,7 +13,7 @@ from services.cli.verify.compacted import compacted_faults
 from services.compaction.storage_options import options_of
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
-from tests.integration.compaction.conftest import NOON, Chain
+from tests.support.compacting import NOON, Chain
 
 PAGE = Path(__file__).parents[3] / "docs" / "compaction.md"
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.emulator.storage.faults import Fault
 from shared.service.errors import SinkUnavailable
-from tests.integration.compaction.conftest import NOON, Chain, until
+from tests.support.compacting import NOON, Chain, until
 
 ROOT = Path(__file__).parents[3]
 KILLED = -9

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from azure.eventhub.aio import EventHubConsumerClient
 
-from tests.integration.ingest.conftest import checkpoints
+from tests.support.ingesting import checkpoints
 
 _MAX_INT64 = 2**63 - 1
 _STALE_EVENTS = 10_000

@@ -9,10 +9,10 @@ from prometheus_client import REGISTRY
 from services.cli.up.sustained_lag import PartitionEnd, SustainedLag
 from services.emulator.event_hubs.faults import Fault
 from services.scorer.settings import ScorerSettings
-from tests.conftest import PATIENCE_S
 from tests.integration.deploy.keda import End, ends, lags, recorded, reported, unprocessed
-from tests.integration.ingest.conftest import Lake, ingesting, next_sequence, readings, sending, until
-from tests.integration.scorer.conftest import running
+from tests.support.embedded_stack import PATIENCE_S
+from tests.support.ingesting import Lake, ingesting, next_sequence, readings, sending, until
+from tests.support.scoring import running
 
 PARTITIONS = ("0", "1", "2", "3")
 

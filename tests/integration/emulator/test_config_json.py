@@ -9,7 +9,7 @@ from azure.eventhub import EventData, EventHubProducerClient
 from services.emulator import Emulator
 from services.emulator.admin.client import AdminClient
 from shared.service.errors import NeedsAttention
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 def write_config(path, *hubs):

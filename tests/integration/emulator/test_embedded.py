@@ -10,7 +10,7 @@ from azure.identity import ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient
 
 from services.emulator import Emulator
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 def send(hub, body):

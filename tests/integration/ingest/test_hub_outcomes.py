@@ -8,8 +8,8 @@ import pytest
 from services.emulator.event_hubs.hub_description import HubKey
 from services.emulator.event_hubs.server import EventHubsServer
 from shared.service.errors import HubRecreated, SettingsError
-from tests.conftest import World
-from tests.integration.ingest.conftest import assert_once, checkpoints, ingesting, readings, send, until
+from tests.support.embedded_stack import World
+from tests.support.ingesting import assert_once, checkpoints, ingesting, readings, send, until
 
 NEVER_S = 3_600.0
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from tests.integration.ingest.conftest import json_event, process_environment, sending, until
+from tests.support.ingesting import json_event, process_environment, sending, until
 from tests.support.processes import life
 
 INTACT = ("-m", "services.ingest")

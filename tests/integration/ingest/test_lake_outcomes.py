@@ -12,8 +12,8 @@ from services.ingest import commit
 from shared.lake.client import open_lake
 from shared.service.errors import NeedsAttention, SettingsError
 from shared.service.processes.free_ports import free_port
-from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import assert_once, checkpoints, ingesting, readings, send, until
+from tests.support.embedded_stack import PATIENCE_S
+from tests.support.ingesting import assert_once, checkpoints, ingesting, readings, send, until
 
 NEVER_S = 3_600.0
 

@@ -9,7 +9,7 @@ from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON
 from shared.codec.record_batches import batch_of
 from shared.contract.columns import READING
-from tests.integration.ingest.conftest import (
+from tests.support.ingesting import (
     body_event,
     ingesting,
     json_event,

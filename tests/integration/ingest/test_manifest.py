@@ -14,9 +14,9 @@ from services.ingest.settings import IngestSettings
 from shared.service.errors import SettingsError
 from shared.streams.event_hubs.clients import body_of, consumer_client
 from shared.streams.event_hubs.partition_events import Gap, partition_events
-from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import body_event, ingesting, json_event, send, sending, until
 from tests.integration.ingest.test_kill import INTACT, Victim
+from tests.support.embedded_stack import PATIENCE_S
+from tests.support.ingesting import body_event, ingesting, json_event, send, sending, until
 
 HUB = "files"
 

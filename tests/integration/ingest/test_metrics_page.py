@@ -5,7 +5,7 @@ import re
 import aiohttp
 
 from shared.service.metrics import merged
-from tests.integration.ingest.conftest import body_event, ingest_process, json_event, send
+from tests.support.ingesting import body_event, ingest_process, json_event, send
 from tests.support.processes import logged
 from tests.support.promtool import assert_promtool_passes
 

@@ -7,7 +7,7 @@ import pytest
 from services.emulator.storage.auth.well_known import WELL_KNOWN_KEY
 from shared.service.errors import SettingsError
 from shared.service.tasks import cancel_until_done
-from tests.integration.ingest.conftest import (
+from tests.support.ingesting import (
     assert_once,
     ingesting,
     json_event,

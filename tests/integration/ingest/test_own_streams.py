@@ -9,7 +9,7 @@ from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
 from shared.codec.bodies import NDJSON
 from shared.lake.client import open_lake
-from tests.integration.ingest.conftest import body_event, ingesting, json_event, send, until
+from tests.support.ingesting import body_event, ingesting, json_event, send, until
 
 VISITS = "workshop-visits"
 SCHEMA = {

@@ -3,7 +3,7 @@
 import aiohttp
 
 from shared.lake.client import open_lake
-from tests.integration.ingest.conftest import body_event, ingest_process, json_event, send, until
+from tests.support.ingesting import body_event, ingest_process, json_event, send, until
 from tests.support.processes import logged
 
 

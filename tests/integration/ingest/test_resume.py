@@ -6,8 +6,8 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.service.errors import HubRecreated
-from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import (
+from tests.support.embedded_stack import PATIENCE_S
+from tests.support.ingesting import (
     assert_once,
     checkpoints,
     ingesting,

@@ -6,8 +6,8 @@ import signal
 
 import aiohttp
 
-from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import ingest_process, json_event, sending, until
+from tests.support.embedded_stack import PATIENCE_S
+from tests.support.ingesting import ingest_process, json_event, sending, until
 from tests.support.processes import logged
 
 PARTITIONS = 4

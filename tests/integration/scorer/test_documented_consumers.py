@@ -16,7 +16,7 @@ from azure.eventhub import EventData
 from services.scorer.stream.lineage import Lineage, Place
 from shared.codec.bodies import JSON, NDJSON
 from shared.contract.prediction import Prediction
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 JAVASCRIPT = ROOT / "tests" / "integration" / "emulator" / "conformance_js"

@@ -8,9 +8,9 @@ from azure.eventhub import EventData
 from services.scorer.stream.lineage import Lineage, Place
 from shared.lake.client import open_lake
 from shared.streams.event_hubs.clients import hub_created_at, producer_client
-from tests.integration.scorer.conftest import stream_environment
 from tests.support import model_versions
 from tests.support.processes import life
+from tests.support.scoring import stream_environment
 
 READINGS, MAX_ROWS = 90, 20
 

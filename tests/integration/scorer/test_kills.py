@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.integration.scorer.conftest import stream_environment
 from tests.support.processes import life
+from tests.support.scoring import stream_environment
 
 KILLS = 3
 READINGS = 1_000

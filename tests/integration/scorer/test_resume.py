@@ -12,7 +12,7 @@ from services.scorer.stream.lineage import Lineage, Place
 from shared.service.errors import HubRecreated, SettingsError
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import hub_created_at, producer_client
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 def numbers(predictions):

@@ -11,9 +11,9 @@ from services.scorer.settings import ScorerSettings
 from shared.lake.client import open_lake
 from shared.pricing.loading import price_pricer
 from shared.service.processes.free_ports import free_port
-from tests.conftest import PATIENCE_S
-from tests.integration.scorer.conftest import Fleet, Published, running
 from tests.support import model_versions
+from tests.support.embedded_stack import PATIENCE_S
+from tests.support.scoring import Fleet, Published, running
 
 KEY = {"Authorization": "Bearer fleetprice-dev-key"}
 FOCUS = {"make": "ford", "model": "focus", "year": 2017, "odometer_km": 45_000.0}

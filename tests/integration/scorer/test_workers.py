@@ -6,7 +6,7 @@ import signal
 
 import aiohttp
 
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 from tests.support.processes import environment_of, logged, process
 
 PARTITIONS = "0123"

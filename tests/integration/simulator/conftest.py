@@ -16,7 +16,7 @@ from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.partition_events import Gap, partition_events
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 PARTITIONS = 4
 

@@ -159,3 +159,13 @@ def test_services_are_found():
     services = {"emulator", "ingest", "scorer", "simulator", "trainer", "compaction", "cli"}
     assert {f"services.{name}" for name in services} <= set(UNITS)
     assert {"services.cli.up", "services.cli.verify", "services.cli.chaos"} <= set(UNITS)
+
+
+def test_no_test_imports_another_area():
+    """What two areas of the tests need stands in tests/support, not in a conftest or a test module."""
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        for name in imports_of(path):
+            if re.match(r"tests\.(?!support\b)", name):
+                area = ".".join(path.relative_to(ROOT).parent.parts)
+                assert name.startswith(f"{area}."), f"{name_of(path)} imports {name}"
+                assert not re.search(r"\.conftest$", name), f"{name_of(path)} imports {name}"

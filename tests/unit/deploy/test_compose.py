@@ -12,7 +12,7 @@ from dotenv import dotenv_values
 
 from services.emulator.event_hubs.config_file import read_config
 from shared.service.settings import DEVELOPMENT_KEYS, LOOPBACK, ConnectionSettings, read_settings, variable_of
-from tests.images.compose import NotSet, in_order, interpolated, services_of
+from tests.support.compose import NotSet, in_order, interpolated, services_of
 
 ROOT = Path(__file__).parents[3]
 OURS = {

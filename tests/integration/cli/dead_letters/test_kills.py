@@ -5,8 +5,8 @@ import signal
 import pytest
 
 from services.emulator.event_hubs.faults import Fault
-from tests.integration.cli.dead_letters.conftest import GOOD, JSON
-from tests.integration.ingest.conftest import until
+from tests.support.ingesting import until
+from tests.support.letter_desk import GOOD, JSON
 
 NAMED = "named by operator"
 # Who is to be killed after the send needs the time for one, however busy the machine is.

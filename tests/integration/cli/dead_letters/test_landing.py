@@ -4,8 +4,8 @@ import json
 
 from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verification import verify
-from tests.integration.cli.dead_letters.conftest import BAD, GOOD, body
-from tests.integration.ingest.conftest import Lake, body_event, ingesting, send, until
+from tests.support.ingesting import Lake, body_event, ingesting, send, until
+from tests.support.letter_desk import BAD, GOOD, body
 
 
 async def test_a_replayed_row_resolves_to_its_dead_letter(desk, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
-from tests.integration.cli.dead_letters.conftest import BAD, HOUR
+from tests.support.letter_desk import BAD, HOUR
 
 
 async def listed(desk, capsys, **values):

@@ -10,7 +10,7 @@ from services.emulator.event_hubs.faults import Fault
 from services.emulator.storage.faults import Fault as StorageFault
 from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
-from tests.integration.cli.dead_letters.conftest import BAD, GOOD, JSON, body
+from tests.support.letter_desk import BAD, GOOD, JSON, body
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from datetime import timedelta
 import msgspec
 
 from services.cli.verify.verification import verify
-from tests.integration.cli.verify.conftest import prediction
+from tests.support.verified_world import prediction
 
 LETTER = {"partition": 0, "sequence_number": 4, "line": 0}
 ROWS_0 = "raw/telemetry/date=2026-03-01/hour=12/p00-00000000000000000000.parquet"

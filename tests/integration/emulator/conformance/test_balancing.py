@@ -4,7 +4,7 @@ from pathlib import Path
 
 from azure.eventhub import EventData
 
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 READER = Path(__file__).with_name("balanced_reader.py")
 BALANCING = {"load_balancing_interval": 0.5, "partition_ownership_expiration_interval": 4}

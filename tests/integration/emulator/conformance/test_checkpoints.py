@@ -1,6 +1,6 @@
 import asyncio
 
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 async def test_a_consumer_goes_on_after_its_checkpoint(sdk):

@@ -7,7 +7,7 @@ from azure.eventhub._pyamqp.utils import generate_sas_token
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from services.emulator.event_hubs.hubs import HubKey, KeyUnknown
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 ROOT = "RootManageSharedAccessKey"
 KEY = "SAS_KEY_VALUE"

@@ -14,7 +14,6 @@ from services.emulator.event_hubs.server import EventHubsServer
 from shared.amqp import encoder as amqp
 from shared.amqp import performative_frames
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, frame
-from tests.conftest import PATIENCE_S
 from tests.integration.emulator.event_hubs.wire import (
     BEGIN,
     OPENING,
@@ -26,6 +25,7 @@ from tests.integration.emulator.event_hubs.wire import (
     performative,
     transfer,
 )
+from tests.support.embedded_stack import PATIENCE_S
 
 
 async def test_ten_thousand_come_and_go(server, client):

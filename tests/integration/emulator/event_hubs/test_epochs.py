@@ -1,7 +1,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 class Reader:

@@ -8,7 +8,7 @@ from azure.eventhub import EventData
 from azure.eventhub.exceptions import ConnectionLostError, EventHubError
 
 from services.emulator.event_hubs.faults import Fault
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 async def test_a_detached_reader_recovers_by_itself(server, client):

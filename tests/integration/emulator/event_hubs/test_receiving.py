@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from azure.eventhub import EventData, EventHubConsumerClient
 
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from azure.eventhub.exceptions import AuthenticationError, ConnectError, Connect
 
 from services.emulator.event_hubs.sas import LISTEN, SEND, SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.log.durability import Durability
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import HEADER_BYTES, marks
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 class Emulator:

@@ -12,7 +12,7 @@ from services.emulator.event_hubs.faults import Fault
 from shared.amqp import encoder as amqp
 from shared.amqp import performative_frames
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, Frame, FrameReader, frame
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 PLAIN = b"\0RootManageSharedAccessKey\0SAS_KEY_VALUE"
 

@@ -7,7 +7,6 @@ import pytest
 
 from shared.amqp import encoder as amqp
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, frame
-from tests.conftest import PATIENCE_S
 from tests.integration.emulator.event_hubs.wire import (
     OPENING,
     OPENING_OF_A_STRANGER,
@@ -17,6 +16,7 @@ from tests.integration.emulator.event_hubs.wire import (
     performative,
     transfer,
 )
+from tests.support.embedded_stack import PATIENCE_S
 
 
 async def test_garbage_ends_only_its_own_connection(server, client):

@@ -8,7 +8,7 @@ from azure.eventhub import EventData
 from azure.eventhub.exceptions import EventDataSendError
 
 from services.emulator.event_hubs.server import EventHubsServer
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 # 20 events a second in and 82 out: little enough to be reached with a few.
 FRACTION = 0.02

@@ -7,7 +7,7 @@ import pytest
 from azure.storage.filedatalake.aio import DataLakeServiceClient
 
 from services.emulator.event_hubs.server import EventHubsServer
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 HOUR_S = 3_600
 SLACK = timedelta(minutes=10)

@@ -10,7 +10,7 @@ from services.emulator.event_hubs.endpoints import TlsEndpoint
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.tls.certificate import own_certificate
 from shared.amqp.frames import AMQP_HEADER
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 KINDS = ["tls", "ws", "wss"]
 # The SDK hands aiohttp ssl=None where there is none, and forgets to close what it did not finish opening.

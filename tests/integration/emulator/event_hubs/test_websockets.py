@@ -19,7 +19,7 @@ from services.emulator.websocket.handshake import MAX_HEAD_BYTES
 from shared.amqp import encoder as amqp
 from shared.amqp import performative_frames
 from shared.amqp.frames import AMQP_HEADER, EMPTY_FRAME, SASL_HEADER, frame
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 MASK = b"\xa5\x3c\x00\xff"
 BINARY, TEXT, CLOSE, PING, PONG = 2, 1, 8, 9, 10

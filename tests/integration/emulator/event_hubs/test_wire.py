@@ -7,7 +7,6 @@ import pytest
 from shared.amqp import encoder as amqp
 from shared.amqp import performative_frames
 from shared.amqp.frames import AMQP_HEADER, frame
-from tests.conftest import PATIENCE_S
 from tests.integration.emulator.event_hubs.wire import (
     BEGIN,
     OPENING,
@@ -22,6 +21,7 @@ from tests.integration.emulator.event_hubs.wire import (
     performative,
     transfer,
 )
+from tests.support.embedded_stack import PATIENCE_S
 
 EVENT = amqp.described(0x75, amqp.binary(b"x"))
 

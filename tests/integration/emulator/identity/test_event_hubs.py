@@ -11,7 +11,7 @@ from azure.identity import aio as identity_aio
 
 from services.emulator.identity.issuer import Assignment
 from services.emulator.identity.roles import Role
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 RESOURCE = "https://eventhubs.azure.net/"
 

@@ -8,7 +8,7 @@ import pytest
 from shared.service.errors import SettingsError
 from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.clients import consumer_client
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[3]

@@ -11,7 +11,7 @@ from azure.storage.filedatalake.aio import DataLakeServiceClient
 from services.emulator.listener import Listener
 from services.emulator.storage.server import WELL_KNOWN_KEY, StorageServer
 from services.emulator.tls.certificate import own_certificate
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 @pytest.fixture

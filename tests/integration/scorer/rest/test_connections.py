@@ -12,8 +12,8 @@ from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
 from shared.http.connections import CUT_OFF, EXTRA
 from shared.service.errors import SettingsError
-from tests.integration.scorer.rest.conftest import HEAD
 from tests.integration.scorer.rest.connections import ALIVE, answer_on, connected, ended
+from tests.support.scorer_http import HEAD
 
 DOCS = ALIVE.replace(b"/healthz", b"/docs")
 

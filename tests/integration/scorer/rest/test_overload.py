@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from shared.http.middleware import REQUESTS
-from tests.integration.scorer.rest.conftest import HEAD
+from tests.support.scorer_http import HEAD
 
 SIZE = 300
 

@@ -12,7 +12,7 @@ import structlog
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
 from shared.service.errors import PortInUse
-from tests.integration.scorer.rest.conftest import HEAD
+from tests.support.scorer_http import HEAD
 
 FORM = "application/x-www-form-urlencoded"
 

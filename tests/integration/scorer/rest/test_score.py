@@ -10,7 +10,7 @@ from shared.pricing.automobile import AutomobilePricer
 from shared.pricing.model import load_model
 from shared.registry.active_model import ActiveModel
 from shared.registry.store import read_shipped
-from tests.integration.scorer.rest.conftest import KEY, Http
+from tests.support.scorer_http import KEY, Http
 
 # The app's own request, word for word.
 AUDI = {

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from shared.http.connections import CUT_OFF
-from tests.integration.scorer.rest.conftest import HEAD
 from tests.integration.scorer.rest.connections import ALIVE, answer_on, connected, ended
+from tests.support.scorer_http import HEAD
 
 
 async def test_a_body_that_stops_is_let_go(serving):

@@ -10,7 +10,7 @@ from services.emulator.event_hubs.faults import Fault
 from shared.streams.event_hubs.clients import body_of, consumer_client
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
 from shared.streams.event_hubs.sender import PartitionSender
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 ROUNDS = 20
 

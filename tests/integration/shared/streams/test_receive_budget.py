@@ -4,8 +4,8 @@ import asyncio
 
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.clients import LinkCountingConsumerClient
-from tests.conftest import PATIENCE_S
-from tests.integration.ingest.conftest import body_event, send
+from tests.support.embedded_stack import PATIENCE_S
+from tests.support.ingesting import body_event, send
 
 EVENTS, EVENT_BYTES = 24, 2**19
 LINK_BYTES = 4 * EVENT_BYTES

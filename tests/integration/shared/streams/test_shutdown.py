@@ -10,7 +10,7 @@ from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.shutdown import end_receiving
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 PARTITIONS = 4
 NEVER_S = 3_600.0

@@ -8,7 +8,7 @@ from shared.service.errors import NeedsAttention
 from shared.service.processes.process import Program
 from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import Supervisor
-from tests.conftest import PATIENCE_S
+from tests.support.embedded_stack import PATIENCE_S
 
 
 @pytest.fixture

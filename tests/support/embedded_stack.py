@@ -1,0 +1,41 @@
+"""The embedded Azure for a test: the real servers, in this process, on free ports, on a folder of its own."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import hypothesis
+
+from services.emulator.event_hubs.server import EventHubsServer
+from services.emulator.storage.server import StorageServer
+from shared.service.settings import ConnectionSettings
+
+# The same examples in every run, however slow the machine; the fuzz target is where new ones are tried.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
+
+
+hypothesis.settings.load_profile("same")
+
+
+# How long a test waits for what must come: long, since only what is broken takes so long on any machine.
+PATIENCE_S = 240.0
+
+
+@dataclass(frozen=True)
+class World:
+    """Both servers, and the settings that name them."""
+
+    hub: EventHubsServer
+    storage: StorageServer
+    data_dir: Path
+
+    def settings(self, kind=ConnectionSettings, **values):
+        """Settings of a service that point here, balancing quickly."""
+        return kind(
+            **{
+                "event_hubs": self.hub.connection_string,
+                "storage": self.storage.connection_string,
+                "balancing_interval_s": 1.0,
+                "ownership_expiry_s": 5.0,
+                **values,
+            }
+        )

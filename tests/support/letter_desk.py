@@ -1,0 +1,135 @@
+"""A lake with dead letters, made by hand as ingest commits them, beside the hub that they came from."""
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from services.cli.dead_letters.__main__ import serve
+from services.cli.dead_letters.settings import DeadLettersSettings
+from shared.codec.bodies import BadLine
+from shared.codec.row_buffer import DeadLetter, EventOrigin
+from shared.contract.columns import READING
+from shared.contract.dead_letter_id import DeadLetterId
+from shared.lake.dead_letters import encode_letters
+from shared.lake.parquet import encode
+from shared.lake.slots.footer import Footer
+from shared.lake.slots.slot import HOUR_US, ChainKey, folder_of
+from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.partition_events import Gap, partition_events
+
+ROOT = Path(__file__).parents[2]
+
+
+HOUR = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000 // HOUR_US
+
+
+JSON = "application/json"
+
+
+INVALID = "invalid: Expected `float`, got `str`"
+
+
+def body(number, **fields):
+    """A reading as a vehicle sends it."""
+    reading = {
+        "vehicle_id": "van",
+        "reading_no": number,
+        "reading_at": "2026-03-01T12:00:00Z",
+        "make": "Ford",
+        "model": "Focus",
+        "year": 2019,
+    }
+    return msgspec.json.encode({**reading, **fields})
+
+
+BAD, GOOD = body(1, speed_kmh="fast"), body(1, speed_kmh=50.0)
+
+
+@dataclass
+class Desk:
+    """What an operator has: the command, the lake and the hub."""
+
+    world: object
+    lake: object
+    created_at: str
+
+    async def land(self, *letters, first=0, lane=ChainKey("telemetry", 0), hour=HOUR, attempt="a", **footer):  # noqa: B008
+        """Commit a file of nothing but these dead letters: (sequence number, line, body, reason)."""
+        path = lane.dead_letters(first, attempt)
+        bad = [self._letter(lane.partition, *letter) for letter in letters]
+        await self.lake.write_pieces(path, encode_letters(lane.stream, bad))
+        last = max(letter[0] for letter in letters)
+        said = Footer(
+            **{
+                "first_seq": first,
+                "last_seq": last,
+                "last_offset": str(last),
+                "next_first": last + 1,
+                "next_folder": folder_of(hour),
+                "rows": 0,
+                "bad": len(bad),
+                "gap": 0,
+                "attempt": attempt,
+                "dead_letter": path,
+                "schema_version": 1,
+                "created_at": self.created_at,
+                **footer,
+            }
+        )
+        await self.lake.write(lane.slot(hour, first), encode(READING.raw_schema.empty_table(), said))
+        return path
+
+    @staticmethod
+    def _letter(partition, sequence, line, letter_body, reason=INVALID, content_type=JSON):
+        origin = EventOrigin(partition, sequence, str(sequence), HOUR * HOUR_US + sequence)
+        return DeadLetter(origin, content_type, BadLine(line, reason, letter_body))
+
+    def settings(self, action, **values):
+        return self.world.settings(DeadLettersSettings, action=action, **values)
+
+    async def run(self, action, **values):
+        """The command in this process; its exit code."""
+        return await serve(self.settings(action, **values), asyncio.Event())
+
+    async def process(self, *arguments, **settings):
+        """The command as a person types it, in a process of its own; its exit code."""
+        running = await self.start(*arguments, **settings)
+        self.said, self.complained = (text.decode() for text in await running.communicate())
+        return running.returncode
+
+    async def start(self, *arguments, **settings):
+        """The same, under way."""
+        named = {f"FLEETPRICE_DEAD_LETTERS_{name}".upper(): str(value) for name, value in settings.items()}
+        variables = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "FLEETPRICE_EVENT_HUBS": self.world.hub.connection_string,
+            "FLEETPRICE_STORAGE": self.world.storage.connection_string,
+            "FLEETPRICE_FAILPOINTS_LOG": str(self.world.data_dir / "kills"),
+            **{
+                ("FLEETPRICE_FAILPOINTS" if "FAILPOINT" in name else name): value
+                for name, value in named.items()
+            },
+        }
+        command = (sys.executable, "-m", "services.cli", "dead-letters", *arguments)
+        return await asyncio.create_subprocess_exec(
+            *command, env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+
+    async def sent(self, partition=0, hub="telemetry"):
+        """What stands in the hub's partition: (dead letter, content type, body) each."""
+        found = []
+        async with consumer_client(self.world.settings(), hub, "$Default") as client:
+            known = await client.get_partition_properties(str(partition))
+            last = known["last_enqueued_sequence_number"]
+            async for events in partition_events(client, str(partition), until=last):
+                assert not isinstance(events, Gap)
+                found += [(DeadLetterId.of(one.properties), one.content_type, body_of(one)) for one in events]
+        return found
+
+    def id(self, sequence, line=0, partition=0):
+        return DeadLetterId(self.created_at, partition, sequence, line)
