@@ -6,8 +6,7 @@ import pytest
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
-from shared.lake.client import open_lake
-from shared.service.settings import ConnectionSettings
+from shared.lake.client import LakeConnection, open_lake
 from tests.support.embedded_stack import World
 
 
@@ -34,5 +33,5 @@ async def storage(tmp_path):
 @pytest.fixture
 async def lake(storage):
     """The lake in it, as our services reach it."""
-    async with open_lake(ConnectionSettings(storage=storage.connection_string)) as opened:
+    async with open_lake(LakeConnection(storage.connection_string)) as opened:
         yield opened

@@ -16,11 +16,12 @@ from services.compaction.settings import CompactionSettings
 from services.compaction.storage_options import STORAGE_SCOPE, options_of
 from services.compaction.stream import StreamCompaction
 from services.compaction.vacuum import sweep
-from shared.lake.client import Lake, open_lake
+from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError, SinkUnavailable
 from shared.service.local_stack import running_world
 from shared.service.run import run_service
+from shared.service.settings import require_address
 from shared.service.tasks import Stopped, unless_stopped
 
 log = structlog.get_logger()
@@ -37,7 +38,7 @@ async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
 
 
 async def _run(settings: CompactionSettings) -> None:
-    async with open_lake(settings) as lake:
+    async with open_lake(LakeConnection.from_settings(settings)) as lake:
         while settings.every_s:
             try:
                 _say(settings, await run_pass(settings, lake))
@@ -79,7 +80,7 @@ async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Out
 
 
 async def _options(settings: CompactionSettings) -> dict[str, str]:
-    storage = settings.storage_or_refuse()
+    storage = require_address(settings, "storage")
     if "AccountName=" in storage:
         return options_of(storage, None)
     return options_of(storage, (await process_credential().get_token(STORAGE_SCOPE)).token)

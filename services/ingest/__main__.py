@@ -17,13 +17,14 @@ from services.ingest.manifest.publisher import Manifest, refuse_missing, running
 from services.ingest.memory_budget import refuse_idle_workers
 from services.ingest.settings import IngestSettings
 from services.ingest.stream import StreamIngest
-from shared.lake.client import Lake, open_lake
+from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.metrics import health_routes, serve_app
 from shared.service.processes.workers import Workers, run_workers
 from shared.service.run import run_service
 from shared.service.settings import environment_of, variable_of
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 
 log = structlog.get_logger()
 
@@ -35,11 +36,12 @@ _RELEASE_GRACE_S = 7.0
 
 async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     """Land every stream that the settings name until `stop`; drains before it returns."""
-    settings.event_hubs_or_refuse()
+    connection = HubConnection.from_settings(settings)
     async with AsyncExitStack() as stack:
-        lake = await stack.enter_async_context(open_lake(settings))
+        lake = await stack.enter_async_context(open_lake(LakeConnection.from_settings(settings)))
         streams = [
-            await _open_stream(stack, settings, stream, hub, lake) for stream, hub in settings.hubs().items()
+            await _open_stream(stack, settings, connection, stream, hub, lake)
+            for stream, hub in settings.hubs().items()
         ]
         app = web.Application()
         app.add_routes(health_routes(lambda: all(stream.is_ready for stream in streams)))
@@ -47,17 +49,22 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
         port = await stack.enter_async_context(serve_app(app, settings.host, settings.metrics_port, setting))
         log.info("ingest_started", streams=[stream.stream for stream in streams], metrics_port=port)
         gc.freeze()  # what lives as long as the process need not be looked at again
-        async with _manifests(settings, streams, lake, stop):
+        async with _manifests(settings, connection, streams, lake, stop):
             await _run_all(streams, stop)
 
 
 async def _open_stream(
-    stack: AsyncExitStack, settings: IngestSettings, stream: str, hub: str, lake: Lake
+    stack: AsyncExitStack,
+    settings: IngestSettings,
+    connection: HubConnection,
+    stream: str,
+    hub: str,
+    lake: Lake,
 ) -> StreamIngest:
-    store = checkpoint_store(settings)
+    store = checkpoint_store(CheckpointConnection.from_settings(settings))
     await stack.enter_async_context(store)
     client = consumer_client(
-        settings, hub, settings.consumer_group, store, retry_backoff_max=_RETRY_BACKOFF_MAX_S
+        connection, hub, settings.consumer_group, store, retry_backoff_max=_RETRY_BACKOFF_MAX_S
     )
     await stack.enter_async_context(client)
     hint = CheckpointHint(store, hub, settings.consumer_group)
@@ -68,15 +75,19 @@ async def _open_stream(
 
 @asynccontextmanager
 async def _manifests(
-    settings: IngestSettings, streams: Sequence[StreamIngest], lake: Lake, stop: asyncio.Event
+    settings: IngestSettings,
+    connection: HubConnection,
+    streams: Sequence[StreamIngest],
+    lake: Lake,
+    stop: asyncio.Event,
 ) -> AsyncIterator[None]:
     """Tell of committed files, where a hub for that is named; one that does not exist is refused."""
     async with AsyncExitStack() as stack:
         if settings.manifest_hub:
-            await refuse_missing(settings, settings.manifest_hub)
+            await refuse_missing(connection, settings.manifest_hub)
             for stream in streams:
                 source = settings.hubs()[stream.stream]
-                manifest = Manifest(settings, settings.manifest_hub, source, lake, stream.heads)
+                manifest = Manifest(connection, settings.manifest_hub, source, lake, stream.heads)
                 await stack.enter_async_context(running_manifest(manifest, stop))
         yield
 

@@ -10,6 +10,7 @@ from services.ingest.settings import IngestSettings
 from shared.service.errors import SettingsError
 from shared.service.tasks import within
 from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import HubConnection
 
 log = structlog.get_logger()
 
@@ -36,8 +37,9 @@ async def partitions_of(client: EventHubConsumerClient) -> int | None:
 
 async def refuse_idle_workers(settings: IngestSettings) -> None:
     """Raises SettingsError where a hub has fewer partitions than there are to be workers."""
+    connection = HubConnection.from_settings(settings)
     for hub in settings.hubs().values():
-        async with consumer_client(settings, hub, settings.consumer_group) as client:
+        async with consumer_client(connection, hub, settings.consumer_group) as client:
             partitions = await partitions_of(client)
         if partitions is not None and partitions < settings.workers:
             raise SettingsError(

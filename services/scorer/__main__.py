@@ -15,7 +15,7 @@ from services.scorer.stream.telemetry import GROUP, TelemetryStream
 from services.scorer.workers import score_by_workers
 from shared.http.auth.key_sources import accepted_keys
 from shared.http.listener import serve_http
-from shared.lake.client import Lake, open_lake
+from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.pricing.loading import automobile_pricer, price_pricer
 from shared.pricing.pricer import ActivePriceModel
 from shared.pricing.version_cache import VersionCache
@@ -30,6 +30,7 @@ from shared.service.run import run_service
 from shared.service.settings import variable_of
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 
 # The SDK's own back-off would take 13 s to say that a key is wrong or a hub is not there.
 _RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
@@ -42,7 +43,7 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
         raise SettingsError("neither stream nor HTTP is on: there is nothing to do")
     _refuse_what_is_not_set(settings)
     async with AsyncExitStack() as stack:
-        lake = await stack.enter_async_context(open_lake(settings)) if _has_lake(settings) else None
+        lake = await _open_lake(settings, stack)
         served = await _first(lake, PRICE, price_pricer, settings.version)
         watches: list[ChampionFollower[Any]] = []
         if lake is not None and settings.version is None:
@@ -64,8 +65,8 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
 def _refuse_what_is_not_set(settings: ScorerSettings) -> None:
     """Raises SettingsError at once: a lake that does not answer yet, or a slow model, would hide it."""
     if settings.stream:
-        settings.event_hubs_or_refuse()
-        settings.checkpoints_or_storage()
+        HubConnection.from_settings(settings)
+        CheckpointConnection.from_settings(settings)
     if settings.http:
         accepted_keys(settings)
 
@@ -99,8 +100,10 @@ def _is_ready(stop: asyncio.Event, stream: TelemetryStream | None) -> bool:
     return not stop.is_set() and (stream is None or stream.is_reading)
 
 
-def _has_lake(settings: ScorerSettings) -> bool:
-    return bool(settings.storage.get_secret_value())
+async def _open_lake(settings: ScorerSettings, stack: AsyncExitStack) -> Lake | None:
+    if not settings.storage.get_secret_value():
+        return None
+    return await stack.enter_async_context(open_lake(LakeConnection.from_settings(settings)))
 
 
 async def _first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> ActiveModel[P]:
@@ -141,14 +144,15 @@ async def _work(work: Awaitable[object], watches: list[ChampionFollower[Any]], s
 async def _open_stream(
     settings: ScorerSettings, served: ActivePriceModel, former: VersionCache, stack: AsyncExitStack
 ) -> TelemetryStream:
-    store = checkpoint_store(settings)
+    connection = HubConnection.from_settings(settings)
+    store = checkpoint_store(CheckpointConnection.from_settings(settings))
     await stack.enter_async_context(store)
     output = await stack.enter_async_context(
-        consumer_client(settings, settings.predictions_hub, "$Default", **_RETRIES)
+        consumer_client(connection, settings.predictions_hub, "$Default", **_RETRIES)
     )
-    source = consumer_client(settings, settings.telemetry_hub, GROUP, store, **_RETRIES)
+    source = consumer_client(connection, settings.telemetry_hub, GROUP, store, **_RETRIES)
     await stack.enter_async_context(source)
-    return TelemetryStream(settings, served, former, source, output, store)
+    return TelemetryStream(settings, connection, served, former, source, output, store)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from shared.service.processes.free_ports import free_port
 from shared.service.processes.workers import Workers, run_workers
 from shared.service.settings import environment_of, variable_of
 from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import HubConnection
 
 # After HTTP's last answer a worker still ends its sends, gives back its partitions and closes its links.
 _RELEASE_GRACE_S = 15.0
@@ -38,7 +39,9 @@ async def score_by_workers(
 
 
 async def _refuse_idle(settings: ScorerSettings) -> None:
-    client = consumer_client(settings, settings.telemetry_hub, GROUP, retry_total=0)
+    client = consumer_client(
+        HubConnection.from_settings(settings), settings.telemetry_hub, GROUP, retry_total=0
+    )
     async with client:
         try:
             partitions = len(await client.get_partition_ids())

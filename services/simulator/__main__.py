@@ -29,6 +29,7 @@ from shared.service.logs import log
 from shared.service.metrics import health_routes, serve_app
 from shared.service.run import run_service
 from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.sender import PartitionSender
 from shared.streams.partition_key import partition_of
 
@@ -48,7 +49,7 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
     ):
         folder = stack.enter_context(RecordFolder(settings.data))
         runs = read_runs(folder.runs_path)
-        reader = consumer_client(settings, settings.telemetry_hub, "$Default")
+        reader = consumer_client(HubConnection.from_settings(settings), settings.telemetry_hub, "$Default")
         stack.push_async_callback(reader.close)
         hub_created_at, partition_count = await _describe_hub(reader, settings.telemetry_hub)
         refuse_other_hub(runs, hub_created_at, folder.path)
@@ -109,8 +110,9 @@ async def _open_outlets(
     settings: SimulatorSettings, folder: RecordFolder, partition_count: int, stack: AsyncExitStack
 ) -> list[PartitionOutput]:
     outlets = []
+    connection = HubConnection.from_settings(settings)
     for partition in range(partition_count):
-        sender = PartitionSender(settings, settings.telemetry_hub, str(partition), _identity)
+        sender = PartitionSender(connection, settings.telemetry_hub, str(partition), _identity)
         outlets.append(PartitionOutput(partition, sender, *folder.records(partition)))
     await asyncio.gather(*(stack.enter_async_context(outlet.sender) for outlet in outlets))
     return outlets

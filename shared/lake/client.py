@@ -6,11 +6,11 @@ everything else SinkUnavailable.
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from io import BytesIO
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from azure.core import MatchConditions
@@ -25,12 +25,25 @@ from azure.storage.filedatalake.aio import DataLakeFileClient, DataLakeServiceCl
 
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError, SinkUnavailable
-from shared.service.settings import ConnectionSettings
+from shared.service.settings import ConnectionSettings, require_address
 
 APPEND_BYTES = 8 * 2**20
 _CONNECTION_TIMEOUT_S = 5
 _READ_TIMEOUT_S = 30
 _NO_FILE_SYSTEM = "FilesystemNotFound"
+
+
+@dataclass(frozen=True, slots=True)
+class LakeConnection:
+    """A file system of a storage account: `account` is its connection string or its blob URL."""
+
+    account: str = field(repr=False)
+    file_system: str = "lake"
+
+    @classmethod
+    def from_settings(cls, settings: ConnectionSettings) -> Self:
+        """Raise SettingsError if no account is set."""
+        return cls(require_address(settings, "storage"), settings.file_system)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +234,8 @@ async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
 
 
 @asynccontextmanager
-async def open_lake(settings: ConnectionSettings) -> AsyncIterator[Lake]:
-    """The lake that the settings name; refuses an account without a hierarchical namespace at first use."""
-    world = settings.storage_or_refuse()
+async def open_lake(connection: LakeConnection) -> AsyncIterator[Lake]:
+    """Open the lake; an account without a hierarchical namespace is refused at the first use."""
     options: Any = {
         # The SDK's own back-off takes 15 s at the first failure; three of ours take 7 s at most.
         "initial_backoff": 0.5,
@@ -233,9 +245,9 @@ async def open_lake(settings: ConnectionSettings) -> AsyncIterator[Lake]:
         "connection_timeout": _CONNECTION_TIMEOUT_S,
         "read_timeout": _READ_TIMEOUT_S,
     }
-    if "AccountName=" in world:
-        service = DataLakeServiceClient.from_connection_string(world, **options)
+    if "AccountName=" in connection.account:
+        service = DataLakeServiceClient.from_connection_string(connection.account, **options)
     else:
-        service = DataLakeServiceClient(world, credential=process_credential(), **options)
+        service = DataLakeServiceClient(connection.account, credential=process_credential(), **options)
     async with service:
-        yield Lake(service.get_file_system_client(settings.file_system))
+        yield Lake(service.get_file_system_client(connection.file_system))

@@ -14,7 +14,6 @@ from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import PREDICTION
 from shared.contract.prediction import Prediction
 from shared.predictions.watermark import Mark, Watermarks
-from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.clients import (
     body_of,
@@ -23,6 +22,7 @@ from shared.streams.event_hubs.clients import (
     enqueued_us,
     sequence_of,
 )
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, Position, partition_events
 
 _QUEUED_EVENTS = 1_000
@@ -57,14 +57,16 @@ class PredictionReader:
 
     def __init__(
         self,
-        settings: ConnectionSettings,
+        connection: HubConnection,
+        hub: str,
         *,
         start: Position | Mapping[str, Position] = -1,
         until: Mapping[str, int] | None = None,
         token: ResumeToken | None = None,
         group: str = "$Default",
     ) -> None:
-        self._settings = settings
+        self._connection = connection
+        self._hub = hub
         self._group = group
         self._start = start
         self._until = until
@@ -103,8 +105,7 @@ class PredictionReader:
         return all(self._positions.get(partition, -1) >= last for partition, last in self._end.items())
 
     async def __aiter__(self) -> AsyncGenerator[ReceivedPrediction, None]:
-        hub = self._settings.predictions_hub
-        async with consumer_client(self._settings, hub, self._group) as client:
+        async with consumer_client(self._connection, self._hub, self._group) as client:
             queue = self._queue
             partitions = await client.get_partition_ids()
             tasks = [asyncio.create_task(self._read(client, one, queue)) for one in partitions]

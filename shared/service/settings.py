@@ -113,26 +113,6 @@ class ConnectionSettings(BaseSettings):
         description="End when this process ends (set by `fleetprice up` for its children)",
     )
 
-    def event_hubs_or_refuse(self) -> str:
-        """The Event Hubs world; raises SettingsError where none is named."""
-        return self._named("event_hubs", "EVENT_HUBS")
-
-    def storage_or_refuse(self) -> str:
-        """The lake's account; raises SettingsError where none is named."""
-        return self._named("storage", "STORAGE")
-
-    def checkpoints_or_storage(self) -> str:
-        """Where checkpoints live."""
-        return self.checkpoints.get_secret_value() or self.storage_or_refuse()
-
-    def _named(self, field: str, variable: str) -> str:
-        value: str = getattr(self, field).get_secret_value()
-        if not value:
-            raise SettingsError(f"{PREFIX}{variable} is not set: name a connection string or a namespace")
-        if any(key in value for key in DEVELOPMENT_KEYS) and not any(host in value for host in LOOPBACK):
-            raise SettingsError(f"{PREFIX}{variable} uses the well-known development key beyond loopback")
-        return value
-
 
 S = TypeVar("S", bound=ConnectionSettings)
 
@@ -151,6 +131,20 @@ def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> 
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise SettingsError(f"{variable_of(kind, place)}: {first['msg']}") from error
+
+
+def require_address(settings: ConnectionSettings, field: str) -> str:
+    """Return the address in a field; raise SettingsError if there is none.
+
+    The well-known development keys are refused beyond loopback.
+    """
+    value: str = getattr(settings, field).get_secret_value()
+    variable = variable_of(type(settings), field)
+    if not value:
+        raise SettingsError(f"{variable} is not set: name a connection string or a namespace")
+    if any(key in value for key in DEVELOPMENT_KEYS) and not any(host in value for host in LOOPBACK):
+        raise SettingsError(f"{variable} uses the well-known development key beyond loopback")
+    return value
 
 
 def variable_of(kind: type[ConnectionSettings], field: str) -> str:

@@ -7,7 +7,9 @@ import hypothesis
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
+from shared.lake.client import LakeConnection
 from shared.service.settings import ConnectionSettings
+from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 
 # The same examples in every run, however slow the machine; the fuzz target is where new ones are tried.
 hypothesis.settings.register_profile("same", deadline=None, derandomize=True, database=None)
@@ -39,3 +41,14 @@ class World:
                 **values,
             }
         )
+
+    def connection(self, **values) -> HubConnection:
+        return HubConnection.from_settings(self.settings(**values))
+
+    @property
+    def lake_connection(self) -> LakeConnection:
+        return LakeConnection.from_settings(self.settings())
+
+    @property
+    def checkpoint_connection(self) -> CheckpointConnection:
+        return CheckpointConnection.from_settings(self.settings())

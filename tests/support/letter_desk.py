@@ -123,7 +123,7 @@ class Desk:
     async def sent(self, partition=0, hub="telemetry"):
         """What stands in the hub's partition: (dead letter, content type, body) each."""
         found = []
-        async with consumer_client(self.world.settings(), hub, "$Default") as client:
+        async with consumer_client(self.world.connection(), hub, "$Default") as client:
             known = await client.get_partition_properties(str(partition))
             last = known["last_enqueued_sequence_number"]
             async for events in partition_events(client, str(partition), until=last):

@@ -17,6 +17,7 @@ from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.predictions.reader import PredictionReader
 from shared.streams.event_hubs.clients import consumer_client, producer_client
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.support.embedded_stack import PATIENCE_S
 from tests.support.processes import environment_of
@@ -54,7 +55,7 @@ class Fleet:
         return as_event(write_stream(batch.select(READING.schema.names)), ARROW)
 
     async def send(self, events, partition="0", hub="telemetry"):
-        async with producer_client(self.settings, hub) as producer:
+        async with producer_client(HubConnection.from_settings(self.settings), hub) as producer:
             for start in range(0, len(events), EVENTS_PER_SEND):
                 batch = await producer.create_batch(partition_id=partition)
                 for event in events[start : start + EVENTS_PER_SEND]:
@@ -73,7 +74,7 @@ class Published:
 
     def __init__(self, settings):
         self.settings = settings
-        self.reader = PredictionReader(settings)
+        self.reader = PredictionReader(HubConnection.from_settings(settings), settings.predictions_hub)
         self._predictions = []
         self._arrival = asyncio.Event()
         self._reading = asyncio.create_task(self._read())
@@ -94,7 +95,7 @@ class Published:
     async def events(self, partition="0"):
         """Raw output events of a partition, all that are there now."""
         hub = self.settings.predictions_hub
-        async with consumer_client(self.settings, hub, "$Default") as client:
+        async with consumer_client(HubConnection.from_settings(self.settings), hub, "$Default") as client:
             last = (await client.get_partition_properties(partition))["last_enqueued_sequence_number"]
             return [
                 event

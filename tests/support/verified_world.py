@@ -20,8 +20,9 @@ from shared.codec.record_batches import batch_of
 from shared.contract import columns
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
-from shared.lake.client import Lake, open_lake
+from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.streams.event_hubs.clients import producer_client
+from shared.streams.event_hubs.connection import HubConnection
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -150,7 +151,7 @@ class World:
 
     async def publish(self, *events: Sequence[Prediction], partition: int = 0) -> None:
         """One event of the predictions hub each, as the scorer sends them."""
-        async with producer_client(self.settings, "predictions") as producer:
+        async with producer_client(HubConnection.from_settings(self.settings), "predictions") as producer:
             for predictions in events:
                 event = EventData(b"\n".join(map(msgspec.json.encode, predictions)))
                 event.content_type = NDJSON if len(predictions) > 1 else JSON
@@ -158,7 +159,7 @@ class World:
                 await producer.send_batch([event], partition_id=str(partition))
 
     async def send(self, *readings: Reading, partition: int = 0) -> None:
-        async with producer_client(self.settings, "telemetry") as producer:
+        async with producer_client(HubConnection.from_settings(self.settings), "telemetry") as producer:
             for one in readings:
                 event = EventData(msgspec.json.encode(one))
                 event.content_type = JSON
@@ -199,5 +200,5 @@ async def served(tmp_path: Path) -> AsyncIterator[World]:
             event_hubs=SecretStr(hub.connection_string),
             storage=SecretStr(storage.connection_string),
         )
-        async with open_lake(settings) as lake:
+        async with open_lake(LakeConnection.from_settings(settings)) as lake:
             yield World(settings, lake, hub)

@@ -24,8 +24,8 @@ from typing import Any
 from azure.eventhub import parse_connection_string
 
 from services.cli.bench.measured_process import Program
-from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
+from shared.streams.event_hubs.connection import CheckpointConnection
 
 # The hub's name and the group that each service reads it with.
 _READERS = {"ingest": ("telemetry", "ingest"), "scorer": ("telemetry", "scorer")}
@@ -113,9 +113,7 @@ async def scale_out(seconds: float, rate: int, interval_s: float, expiry_s: floa
             Program("services.cli", arguments.split(), times, folder / "up.log")
         )
         ready = await up.told("ready")
-        store = checkpoint_store(
-            ConnectionSettings.model_validate({name: ready[name] for name in ("event_hubs", "storage")})
-        )
+        store = checkpoint_store(CheckpointConnection(ready["storage"]))
         await stack.enter_async_context(store)
         namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
         world = {

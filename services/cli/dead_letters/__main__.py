@@ -14,7 +14,7 @@ from services.cli.dead_letters.replay_state import ReplayStates
 from services.cli.dead_letters.selection import Selection
 from services.cli.dead_letters.settings import DeadLettersSettings
 from services.cli.dead_letters.stored_letters import dead_letters
-from shared.lake.client import Lake, open_lake
+from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.errors import NeedsAttention, SettingsError, SinkUnavailable
 from shared.service.local_stack import running_world
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
@@ -32,7 +32,7 @@ async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
 
 
 async def _act(settings: DeadLettersSettings) -> int:
-    async with open_lake(settings) as lake:
+    async with open_lake(LakeConnection.from_settings(settings)) as lake:
         if settings.action == "replay":
             return await ReplayCommand(settings, lake).run()
         if settings.action == "show":

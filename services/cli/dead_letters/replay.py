@@ -20,9 +20,9 @@ from shared.lake.slots.slot import ChainKey
 from shared.service import failpoints
 from shared.service.errors import NeedsAttention, SinkUnavailable
 from shared.service.logs import log
-from shared.service.settings import ConnectionSettings
 from shared.service.tasks import within
 from shared.streams.event_hubs.clients import consumer_client, hub_created_at
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from shared.streams.event_hubs.sender import PartitionSender
 
@@ -36,9 +36,9 @@ class LaneReplay:
     """Replays letters of one lane into the same partition of a hub."""
 
     def __init__(
-        self, settings: ConnectionSettings, lake: Lake, lane: ChainKey, hub: str, lease_s: float
+        self, connection: HubConnection, lake: Lake, lane: ChainKey, hub: str, lease_s: float
     ) -> None:
-        self._settings = settings
+        self._connection = connection
         self._hub = hub
         self._partition = str(lane.partition)
         self._lease_s = lease_s
@@ -143,10 +143,10 @@ class LaneReplay:
         return set().union(*self._known.values())
 
     def _sender(self) -> PartitionSender:
-        return PartitionSender(self._settings, self._hub, self._partition, _replayed_in)
+        return PartitionSender(self._connection, self._hub, self._partition, _replayed_in)
 
     def _consumer(self) -> EventHubConsumerClient:
-        return consumer_client(self._settings, self._hub, "$Default")
+        return consumer_client(self._connection, self._hub, "$Default")
 
     async def _created_at(self) -> str:
         async with self._consumer() as client:

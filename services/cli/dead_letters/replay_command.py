@@ -17,6 +17,7 @@ from shared.lake.client import Lake
 from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG
+from shared.streams.event_hubs.connection import HubConnection
 
 
 @dataclass(slots=True)
@@ -117,7 +118,8 @@ class ReplayCommand:
         lane = gathered.lane
         if lane not in self._lanes:
             hub, lease_s = self._settings.hub(), self._settings.lease_s
-            self._lanes[lane] = LaneReplay(self._settings, self._lake, lane, hub, lease_s)
+            connection = HubConnection.from_settings(self._settings)
+            self._lanes[lane] = LaneReplay(connection, self._lake, lane, hub, lease_s)
         sent = await self._lanes[lane].replay(gathered.replacements)
         self._outcome.replayed += sent
         self._outcome.replayed_before += len(gathered.replacements) - sent

@@ -27,6 +27,7 @@ from shared.streams.event_hubs.clients import (
     enqueued_us,
     sequence_of,
 )
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _GROUP = "$Default"
@@ -39,7 +40,7 @@ _Arrival = tuple[str, list[EventData] | Gap] | Exception
 async def tail_records(settings: TailSettings, start: Start) -> AsyncGenerator[TailRecord, None]:
     """Records from `start` on, for ever; raises NeedsAttention for a partition that there is not."""
     hub = settings.telemetry_hub if settings.stream == "telemetry" else settings.predictions_hub
-    async with consumer_client(settings, hub, _GROUP) as client:
+    async with consumer_client(HubConnection.from_settings(settings), hub, _GROUP) as client:
         partitions: list[str] = await client.get_partition_ids()
         if start.partition is not None:
             if start.partition not in partitions:
@@ -62,7 +63,8 @@ async def _predictions(
 ) -> AsyncGenerator[TailRecord, None]:
     kept = None if settings.resume is None else ResumeFile(settings.resume)
     reader = PredictionReader(
-        settings,
+        HubConnection.from_settings(settings),
+        settings.predictions_hub,
         start=start.position,
         until=dict.fromkeys(partitions, _FOR_EVER),  # and nothing of the other partitions
         token=kept.token() if kept else None,

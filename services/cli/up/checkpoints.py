@@ -8,13 +8,14 @@ from azure.eventhub import parse_connection_string
 from services.cli.up.sustained_lag import HubPartition
 from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
+from shared.streams.event_hubs.connection import CheckpointConnection
 
 
 class Checkpoints:
     """An async context manager. `groups` says by reader with which consumer group it reads."""
 
     def __init__(self, world: ConnectionSettings, groups: Mapping[str, str]) -> None:
-        self._store: ResumingCheckpointStore = checkpoint_store(world)
+        self._store: ResumingCheckpointStore = checkpoint_store(CheckpointConnection.from_settings(world))
         hubs = parse_connection_string(world.event_hubs.get_secret_value())
         self._namespace: str = hubs.fully_qualified_namespace
         self._groups = groups

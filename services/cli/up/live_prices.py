@@ -9,7 +9,7 @@ from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader, ResumeToken
 from shared.service.errors import SinkUnavailable
 from shared.service.logs import log
-from shared.service.settings import ConnectionSettings
+from shared.streams.event_hubs.connection import HubConnection
 
 NEWEST = 8
 _RETRY_S = 1.0
@@ -18,8 +18,9 @@ _RETRY_S = 1.0
 class LivePrices:
     """Follows the predictions hub from now on."""
 
-    def __init__(self, settings: ConnectionSettings) -> None:
-        self._settings = settings
+    def __init__(self, connection: HubConnection, hub: str) -> None:
+        self._connection = connection
+        self._hub = hub
         self.latencies = Latencies()
         self.newest: deque[Prediction] = deque(maxlen=NEWEST)
 
@@ -27,7 +28,7 @@ class LivePrices:
         """Read for ever; a hub that restarts is read on from where the reader stood."""
         token: ResumeToken | None = None
         while True:
-            reader = PredictionReader(self._settings, start="@latest", token=token)
+            reader = PredictionReader(self._connection, self._hub, start="@latest", token=token)
             try:
                 async for received in reader:
                     self._take(received.prediction)

@@ -21,12 +21,13 @@ from services.cli.up.stack_monitor import Addresses, StackMonitor
 from services.cli.up.status import Status, price_of
 from services.cli.up.verifier import Verifier
 from services.cli.up.views import View
-from shared.lake.client import open_lake
+from shared.lake.client import LakeConnection, open_lake
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
 from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import Supervisor
 from shared.service.run import EXIT_DONE
+from shared.streams.event_hubs.connection import HubConnection
 
 STATUS_INTERVAL_S = 1.0
 _FLEET_GRACE_S = 2.0
@@ -107,7 +108,7 @@ class Stack:
         world = settings.model_copy(
             update={name: SecretStr(ready[name]) for name in ("event_hubs", "storage")}
         )
-        async with open_lake(world) as lake:
+        async with open_lake(LakeConnection.from_settings(world)) as lake:
             await seed_registry(lake)
         self._supervisor.start(programs.scorer(settings.data, ports, self._world))
         addresses = _addresses(ready["admin"], ports)
@@ -117,7 +118,7 @@ class Stack:
             (world.telemetry_hub, world.predictions_hub),
             await clients.enter_async_context(Checkpoints(world, programs.consumer_groups(self._world))),
         )
-        self._prices = LivePrices(world)
+        self._prices = LivePrices(HubConnection.from_settings(world), world.predictions_hub)
         return {**ready, "scorer": addresses.scorer}
 
     async def _send_and_drain(self, stop: asyncio.Event) -> None:

@@ -17,6 +17,7 @@ from shared.predictions.reader import PredictionReader
 from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.clients import body_of, consumer_client, content_type_of
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _GROUP = "$Default"
@@ -32,7 +33,7 @@ class Span:
 
 async def retained_spans(settings: ConnectionSettings, hub: str) -> dict[str, Span]:
     """What each partition of a hub retains now."""
-    async with consumer_client(settings, hub, _GROUP) as client:
+    async with consumer_client(HubConnection.from_settings(settings), hub, _GROUP) as client:
         ids: Sequence[str] = await client.get_partition_ids()
         found = await asyncio.gather(*map(client.get_partition_properties, ids))
     return {
@@ -77,7 +78,9 @@ class Follower:
 @asynccontextmanager
 async def following(settings: ConnectionSettings, into: Predictions) -> AsyncIterator[Follower]:
     """Read predictions in the background; at the end of the block the links are closed, a second's work."""
-    follower = Follower(PredictionReader(settings), into)
+    follower = Follower(
+        PredictionReader(HubConnection.from_settings(settings), settings.predictions_hub), into
+    )
     try:
         yield follower
     finally:
@@ -95,7 +98,9 @@ async def waiting_keys(
     """Readings in the telemetry hub that the lake has not come to yet, ascending."""
     decoder = BodyDecoder(READING)
     pieces: list[Ints] = []
-    async with consumer_client(settings, settings.telemetry_hub, _GROUP) as client:
+    async with consumer_client(
+        HubConnection.from_settings(settings), settings.telemetry_hub, _GROUP
+    ) as client:
         for partition, span in spans.items():
             after = max(next_firsts.get(partition, 0), span.first) - 1
             async for events in partition_events(client, partition, after, span.last):

@@ -24,7 +24,7 @@ from services.cli.verify.readings import KEY_COLUMNS, Readings
 from services.cli.verify.replays import REPLAY_COLUMN, Replays
 from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verdict import Counts, Verdict
-from shared.lake.client import Lake, open_lake
+from shared.lake.client import Lake, LakeConnection, open_lake
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ async def verified(
         if begin is not None:
             await begin
         record = read_fleet_record(settings.data / "simulator", codes)
-        async with open_lake(settings) as lake:
+        async with open_lake(LakeConnection.from_settings(settings)) as lake:
             landed, spans = await _read_landed_first(settings, lake, codes, is_running=is_running)
             zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes)
             table_faults = await compacted_faults(lake)

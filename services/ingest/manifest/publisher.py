@@ -26,7 +26,6 @@ from shared.lake.slots.footer import Footer, Head
 from shared.lake.slots.slot import ChainKey
 from shared.service import failpoints
 from shared.service.errors import FleetpriceError, SettingsError
-from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done, within
 from shared.streams.event_hubs.clients import (
     SingleSendProducerClient,
@@ -34,6 +33,7 @@ from shared.streams.event_hubs.clients import (
     hub_created_at,
     producer_client,
 )
+from shared.streams.event_hubs.connection import HubConnection
 
 log = structlog.get_logger()
 
@@ -66,9 +66,9 @@ class Manifest:
     """Follows the chains of one stream; nothing that passes ends it. See `running_manifest`."""
 
     def __init__(
-        self, settings: ConnectionSettings, hub: str, source_hub: str, lake: Lake, heads: Heads
+        self, connection: HubConnection, hub: str, source_hub: str, lake: Lake, heads: Heads
     ) -> None:
-        self._settings = settings
+        self._connection = connection
         self._hub = hub
         self._source_hub = source_hub
         self._lake = lake
@@ -129,7 +129,7 @@ class Manifest:
     async def _find_positions(self, lanes: Iterable[ChainKey]) -> None:
         if not lanes:
             return
-        async with consumer_client(self._settings, self._hub, "$Default") as client:
+        async with consumer_client(self._connection, self._hub, "$Default") as client:
             partitions = len(await client.get_partition_ids())
             created_at = (await hub_created_at(client)).isoformat()
             manifested = self._manifested = Manifested(self._hub, created_at, partitions)
@@ -167,7 +167,7 @@ class Manifest:
         if self._manifested is None:
             raise AssertionError("a lane is told only once its position was found")
         if self._producer is None:
-            self._producer = producer_client(self._settings, self._hub)
+            self._producer = producer_client(self._connection, self._hub)
         partition_id = self._manifested.partition_of(lane)
         batch = await self._producer.create_batch(partition_id=partition_id)
         for file in files:
@@ -212,9 +212,9 @@ async def running_manifest(manifest: Manifest, stop_all: asyncio.Event) -> Async
         running.result()
 
 
-async def refuse_missing(settings: ConnectionSettings, hub: str) -> None:
+async def refuse_missing(connection: HubConnection, hub: str) -> None:
     """Raises SettingsError where there is no such hub; one that does not answer may come back."""
-    async with consumer_client(settings, hub, "$Default", retry_total=1) as client:
+    async with consumer_client(connection, hub, "$Default", retry_total=1) as client:
         try:
             await client.get_eventhub_properties()
         except EventHubError as error:

@@ -21,6 +21,7 @@ from shared.service.logs import log
 from shared.streams.event import Event
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.clients import hub_created_at
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.sender import PartitionSender
 from shared.streams.metrics import NEXT_SEQUENCE
 
@@ -59,6 +60,7 @@ class OwnedPartitions:
     def __init__(
         self,
         settings: ScorerSettings,
+        connection: HubConnection,
         hubs: Hubs,
         store: ResumingCheckpointStore,
         served: ActivePriceModel,
@@ -66,6 +68,7 @@ class OwnedPartitions:
         fail: Callable[[BaseException], None],
     ) -> None:
         self._settings = settings
+        self._connection = connection
         self._hubs = hubs
         self._store = store
         self._served = served
@@ -103,7 +106,7 @@ class OwnedPartitions:
         if start is None:
             return  # `take` raises, so that the partition is claimed anew
         start = replace(start, known_gap_at=self._skips.pop(partition_id, None))
-        sender = PartitionSender(self._settings, self._settings.predictions_hub, partition_id, lineage_of)
+        sender = PartitionSender(self._connection, self._settings.predictions_hub, partition_id, lineage_of)
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(sender)
             pipeline = PartitionPipeline(

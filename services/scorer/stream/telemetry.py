@@ -17,6 +17,7 @@ from shared.service.logs import log
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.clients import LinkCountingConsumerClient, hub_created_at
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
 from shared.streams.event_hubs.shutdown import RELEASE_GRACE_S, end_receiving
 
@@ -35,6 +36,7 @@ class TelemetryStream:
     def __init__(
         self,
         settings: ScorerSettings,
+        connection: HubConnection,
         served: ActivePriceModel,
         former: VersionCache,
         source: LinkCountingConsumerClient,
@@ -43,6 +45,7 @@ class TelemetryStream:
     ) -> None:
         """`source` must have been made with `store`."""
         self._settings = settings
+        self._connection = connection
         self._served = served
         self._former = former
         self._source = source
@@ -65,7 +68,7 @@ class TelemetryStream:
         """
         hubs = await self._checked_hubs()
         partitions = OwnedPartitions(
-            self._settings, hubs, self._store, self._served, self._former, self._fail
+            self._settings, self._connection, hubs, self._store, self._served, self._former, self._fail
         )
         self._partitions = partitions
         self._store.resume = partitions.resume_points

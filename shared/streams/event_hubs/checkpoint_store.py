@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
 from shared.service.credentials import process_credential
-from shared.service.settings import ConnectionSettings
+from shared.streams.event_hubs.connection import CheckpointConnection
 
 # Partition ids → the last sequence number that the sink holds; one left out starts at the oldest event.
 ResumePoints = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
@@ -132,17 +132,19 @@ class ResumingCheckpointStore(BlobCheckpointStore):
 
 
 def checkpoint_store(
-    settings: ConnectionSettings, resume: ResumePoints | None = None
+    connection: CheckpointConnection, resume: ResumePoints | None = None
 ) -> ResumingCheckpointStore:
-    """The store that the settings name; an async context manager."""
-    world = settings.checkpoints_or_storage()
-    container = settings.checkpoint_container
-    if "AccountName=" in world:
+    """The store in that container; an async context manager."""
+    if "AccountName=" in connection.address:
         store = cast(
             "ResumingCheckpointStore",
-            ResumingCheckpointStore.from_connection_string(world, container, **_RETRIES),
+            ResumingCheckpointStore.from_connection_string(
+                connection.address, connection.container, **_RETRIES
+            ),
         )
     else:
-        store = ResumingCheckpointStore(world, container, credential=process_credential(), **_RETRIES)
+        store = ResumingCheckpointStore(
+            connection.address, connection.container, credential=process_credential(), **_RETRIES
+        )
     store.resume = resume
     return store

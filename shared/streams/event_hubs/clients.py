@@ -1,4 +1,4 @@
-"""Clients of the unmodified azure-eventhub SDK, made from settings, and what is read off its events."""
+"""Clients of the unmodified azure-eventhub SDK, and what is read off its events."""
 
 import ssl
 import sys
@@ -21,8 +21,8 @@ from azure.eventhub.amqp import AmqpMessageBodyType
 
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError
-from shared.service.settings import ConnectionSettings
 from shared.streams.event import Event, content_type_in
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.receive_budget import ByteBudget, bound
 
 PREFETCH = 3_000
@@ -101,8 +101,8 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _is_connection_string(world: str) -> bool:
-    return "Endpoint=" in world
+def _is_connection_string(address: str) -> bool:
+    return "Endpoint=" in address
 
 
 def _host_of(namespace: str, options: dict[str, Any]) -> str:
@@ -124,34 +124,36 @@ def _host_of(namespace: str, options: dict[str, Any]) -> str:
 
 
 def consumer_client(
-    settings: ConnectionSettings,
+    connection: HubConnection,
     hub: str,
     group: str,
     checkpoint_store: CheckpointStore | None = None,
     **options: Any,
 ) -> LinkCountingConsumerClient:
     """A consumer of `hub` in consumer group `group`; with a store it balances partitions among processes."""
-    world = settings.event_hubs_or_refuse()
     options["ssl_context"] = _tls()
     if checkpoint_store is not None:
         options["checkpoint_store"] = checkpoint_store
-        options["load_balancing_interval"] = settings.balancing_interval_s
-        options["partition_ownership_expiration_interval"] = settings.ownership_expiry_s
-    if _is_connection_string(world):
-        client = LinkCountingConsumerClient.from_connection_string(world, group, eventhub_name=hub, **options)
+        options["load_balancing_interval"] = connection.balancing_interval_s
+        options["partition_ownership_expiration_interval"] = connection.ownership_expiry_s
+    if _is_connection_string(connection.address):
+        client = LinkCountingConsumerClient.from_connection_string(
+            connection.address, group, eventhub_name=hub, **options
+        )
         return cast("LinkCountingConsumerClient", client)
-    host = _host_of(world, options)
+    host = _host_of(connection.address, options)
     return LinkCountingConsumerClient(host, hub, group, credential=process_credential(), **options)
 
 
-def producer_client(settings: ConnectionSettings, hub: str) -> SingleSendProducerClient:
+def producer_client(connection: HubConnection, hub: str) -> SingleSendProducerClient:
     """A producer to `hub` that never resends by itself; make a new one after a failure."""
-    world = settings.event_hubs_or_refuse()
     options: Any = {"retry_total": 0, "ssl_context": _tls()}
-    if _is_connection_string(world):
-        client = SingleSendProducerClient.from_connection_string(world, eventhub_name=hub, **options)
+    if _is_connection_string(connection.address):
+        client = SingleSendProducerClient.from_connection_string(
+            connection.address, eventhub_name=hub, **options
+        )
         return cast("SingleSendProducerClient", client)
-    host = _host_of(world, options)
+    host = _host_of(connection.address, options)
     return SingleSendProducerClient(host, hub, credential=process_credential(), **options)
 
 

@@ -18,8 +18,8 @@ from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from shared.service.errors import SettingsError, SinkUnavailable
 from shared.service.logs import log
-from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.clients import SingleSendProducerClient, consumer_client, producer_client
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _MAX_ATTEMPTS = 12
@@ -32,8 +32,8 @@ Identify = Callable[[EventData], Hashable]
 class PartitionSender:
     """Sends to one partition; `identify` names an event by its content, the same before and after the hub."""
 
-    def __init__(self, settings: ConnectionSettings, hub: str, partition_id: str, identify: Identify) -> None:
-        self._settings = settings
+    def __init__(self, connection: HubConnection, hub: str, partition_id: str, identify: Identify) -> None:
+        self._connection = connection
         self._hub = hub
         self._partition_id = partition_id
         self._identify = identify
@@ -68,7 +68,7 @@ class PartitionSender:
 
     async def missing(self, events: Sequence[EventData]) -> list[EventData]:
         """Those of `events` that are not in the partition after `position`."""
-        client = consumer_client(self._settings, self._hub, "$Default")
+        client = consumer_client(self._connection, self._hub, "$Default")
         async with client:
             last = await self._last_sequence(client)
             found: set[Hashable] = set()
@@ -126,7 +126,7 @@ class PartitionSender:
 
     def _opened(self) -> SingleSendProducerClient:
         if self._producer is None:
-            self._producer = producer_client(self._settings, self._hub)
+            self._producer = producer_client(self._connection, self._hub)
         return self._producer
 
     async def _close(self) -> None:

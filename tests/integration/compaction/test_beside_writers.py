@@ -9,7 +9,7 @@ from deltalake.exceptions import DeltaError
 
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
-from shared.lake.client import open_lake
+from shared.lake.client import LakeConnection, open_lake
 from tests.support.compacting import NOON, Chain, Compacted, until
 from tests.support.ingesting import ingesting, json_event, sending
 
@@ -70,7 +70,11 @@ async def test_beside_ingest_and_a_reader(world, lake_on_disk):
     """While ingest lands and two compactions run, a reader of the table sees each row once, and no holes."""
     settings = world.settings(CompactionSettings, older_than_s=0)
     reader = Reader(lake_on_disk.folder)
-    async with open_lake(settings) as lake, watching(reader), ingesting(world, roll_max_rows=50):
+    async with (
+        open_lake(LakeConnection.from_settings(settings)) as lake,
+        watching(reader),
+        ingesting(world, roll_max_rows=50),
+    ):
         async with sending(world) as send:
             for first in range(0, EVENTS, BATCH):
                 for partition in range(PARTITIONS):

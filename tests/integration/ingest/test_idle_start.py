@@ -36,7 +36,7 @@ async def put(lake, lane, hour, first, next_hour):
 @asynccontextmanager
 async def years_later(world):
     """A lake where one partition wrote a file every hour and the other only at first."""
-    async with open_lake(world.settings()) as opened:
+    async with open_lake(world.lake_connection) as opened:
         lake = ListingLake(opened._files)
         lake.listed = []
         roots = {lane: await make_root(lake, lane, root_of("then", 0, HOUR)) for lane in (IDLE, BUSY)}

@@ -115,7 +115,7 @@ async def test_a_chain_of_a_newer_layout_is_left_alone(world, lake):
         "folder": "date=2026-01-01/hour=00",
         "layout": 2,
     }
-    async with open_lake(world.settings()) as client:
+    async with open_lake(world.lake_connection) as client:
         await client.write("raw/telemetry/_chain/p00.json", json.dumps(root).encode())
     await send(world, readings(1, 11))
     with pytest.raises(NeedsAttention, match="layout 2"):

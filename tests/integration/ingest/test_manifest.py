@@ -36,7 +36,7 @@ async def telling(world, **values):
 async def told(world):
     """Every record in the manifest's hub, by its partition, in order."""
     records = []
-    async with consumer_client(world.settings(), HUB, "$Default") as client:
+    async with consumer_client(world.connection(), HUB, "$Default") as client:
         for partition in await client.get_partition_ids():
             known = await client.get_partition_properties(partition)
             if not known["is_empty"]:

@@ -8,7 +8,7 @@ from services.cli.verify.compacted import compacted_faults
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
 from shared.codec.bodies import NDJSON
-from shared.lake.client import open_lake
+from shared.lake.client import LakeConnection, open_lake
 from tests.support.ingesting import body_event, ingesting, json_event, send, until
 
 VISITS = "workshop-visits"
@@ -34,7 +34,7 @@ async def test_a_hub_of_the_users_own(world, lake, tmp_path):
         await until(lambda: sum(int(footer["rows"]) for footer in lake.footers(VISITS)) == 3)
 
     settings = world.settings(CompactionSettings, older_than_s=0)
-    async with open_lake(settings) as opened:
+    async with open_lake(LakeConnection.from_settings(settings)) as opened:
         (outcome,) = await run_pass(settings, opened)
         assert await compacted_faults(opened) == []
     rows = DeltaTable(str(lake.root / "compacted" / VISITS)).to_pyarrow_table()

@@ -48,7 +48,7 @@ async def test_broken_off_commits_are_swept(world, lake):
     (broken_off,) = letters.iterdir()
     assert len(list(staging.glob("p00-*"))) == 1
     unnamed = f"_staging/{0:032x}"
-    async with open_lake(world.settings()) as files:
+    async with open_lake(world.lake_connection) as files:
         await files.write(unnamed, b"of a name that was never claimed")
 
     async with ingest_process(world, FLEETPRICE_INGEST_STAGING_MAX_AGE_S="0") as running:

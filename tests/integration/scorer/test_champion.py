@@ -6,12 +6,11 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from shared.lake.client import open_lake
+from shared.lake.client import LakeConnection, open_lake
 from shared.pricing.loading import price_pricer
 from shared.registry.active_model import ActiveModel
 from shared.registry.champion import ChampionFollower
 from shared.registry.manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
-from shared.service.settings import ConnectionSettings
 from tests.support import model_versions
 
 FOCUS = {
@@ -195,7 +194,7 @@ async def test_an_unreachable_registry_changes_nothing(tmp_path, served):
         "BlobEndpoint=http://127.0.0.1:9/devstoreaccount1;"
     )
     before = served.now
-    async with open_lake(ConnectionSettings(storage=storage)) as lake:
+    async with open_lake(LakeConnection(storage)) as lake:
         watch = ChampionFollower(lake, "price", served, price_pricer, 0.01)
         (alarm,) = await alarms_of(watch, looks=2)
     assert (alarm["event"], alarm["log_level"]) == ("registry_unreachable", "warning")

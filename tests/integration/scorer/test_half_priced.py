@@ -6,8 +6,9 @@ import pytest
 from azure.eventhub import EventData
 
 from services.scorer.stream.lineage import Lineage, Place
-from shared.lake.client import open_lake
+from shared.lake.client import LakeConnection, open_lake
 from shared.streams.event_hubs.clients import hub_created_at, producer_client
+from shared.streams.event_hubs.connection import HubConnection
 from tests.support import model_versions
 from tests.support.processes import life
 from tests.support.scoring import stream_environment
@@ -26,7 +27,7 @@ async def test_an_event_is_finished_by_the_version_that_began_it(
     world, scorer, fleet, published, settings, form
 ):
     """Killed in the middle of an event, and another champion at the next start: it is of one version."""
-    async with open_lake(settings) as lake:
+    async with open_lake(LakeConnection.from_settings(settings)) as lake:
         for name in ("1", "2"):
             await model_versions.store(lake, name, model_versions.made(name))
         await model_versions.point(lake, "1")
@@ -50,7 +51,7 @@ async def test_an_event_whose_version_is_gone_is_finished_by_the_one_in_service(
 ):
     """A version that cannot be loaded any more leaves no reading without a price."""
     await fleet.send([fleet.arrow(100)], "1")
-    async with producer_client(settings, "telemetry") as client:
+    async with producer_client(HubConnection.from_settings(settings), "telemetry") as client:
         created_at = await hub_created_at(client)
     half = EventData("what a scorer sent before it was killed")
     half.properties = Lineage(created_at, 1, Place(0, 0), Place(0, 39), "gone").properties()

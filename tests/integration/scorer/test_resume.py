@@ -12,6 +12,7 @@ from services.scorer.stream.lineage import Lineage, Place
 from shared.service.errors import HubRecreated, SettingsError
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import hub_created_at, producer_client
+from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 from tests.support.embedded_stack import PATIENCE_S
 
 
@@ -26,7 +27,7 @@ async def test_a_restart_goes_on_from_its_own_output(scorer, fleet, published, w
         await published.of("v1", 200)
     checkpoints = world.data_dir / "storage" / "devstoreaccount1" / "checkpoints"
     sequences = {}
-    async with checkpoint_store(fleet.settings) as store:
+    async with checkpoint_store(CheckpointConnection.from_settings(fleet.settings)) as store:
         (namespace,) = [one.name for one in checkpoints.iterdir()]
         for one in await store.list_checkpoints(namespace, "telemetry", "scorer"):
             sequences[one["partition_id"]] = one["sequence_number"]
@@ -42,7 +43,7 @@ async def test_a_restart_goes_on_from_its_own_output(scorer, fleet, published, w
 async def test_a_restart_goes_on_within_an_event(scorer, fleet, published, settings):
     """Where the output ends in the middle of a source event, its remaining readings alone are priced."""
     await fleet.send([fleet.arrow(100)], "1")
-    async with producer_client(settings, "telemetry") as client:
+    async with producer_client(HubConnection.from_settings(settings), "telemetry") as client:
         created_at = await hub_created_at(client)
     half = EventData("what a scorer sent before it was killed")
     half.properties = Lineage(created_at, 1, Place(0, 0), Place(0, 39)).properties()

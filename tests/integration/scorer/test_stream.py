@@ -10,6 +10,7 @@ from services.emulator.storage.server import StorageServer
 from shared.codec.bodies import ARROW, JSON, NDJSON
 from shared.predictions.reader import property_of, source_created_at
 from shared.streams.event_hubs.clients import body_of, hub_created_at, producer_client
+from shared.streams.event_hubs.connection import HubConnection
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -89,7 +90,7 @@ async def test_output_events_say_where_they_come_from(live):
     assert spans[0] == [0, 0, 0, MAX_ROWS - 1]
     assert spans[-1][2:] == [1, 199]
     assert {property_of(event, "source_partition") for event in events} == {1}
-    async with producer_client(live.fleet.settings, "telemetry") as client:
+    async with producer_client(HubConnection.from_settings(live.fleet.settings), "telemetry") as client:
         assert {source_created_at(event) for event in events} == {await hub_created_at(client)}
 
 

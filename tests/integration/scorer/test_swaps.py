@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from services.scorer.settings import ScorerSettings
-from shared.lake.client import open_lake
+from shared.lake.client import LakeConnection, open_lake
 from shared.pricing.loading import price_pricer
 from shared.service.processes.free_ports import free_port
 from tests.support import model_versions
@@ -93,7 +93,7 @@ async def test_swaps_under_load(world, settings, prices):
     """
     fleet, published = Fleet(settings), Published(settings)
     sent = 0
-    async with open_lake(settings) as lake:
+    async with open_lake(LakeConnection.from_settings(settings)) as lake:
         for name in NAMES:
             await model_versions.store(lake, name, model_versions.made(name))
         await model_versions.point(lake, "1")
@@ -131,7 +131,7 @@ async def test_swaps_under_load(world, settings, prices):
 
 async def test_a_swap_is_shown(world, settings):
     """`GET /v1/models` names the version in service and since when; a refused one never appears there."""
-    async with open_lake(settings) as lake:
+    async with open_lake(LakeConnection.from_settings(settings)) as lake:
         await model_versions.store(lake, "1", model_versions.SHIPPED)
         await model_versions.store(lake, "2", model_versions.made("2"))
         await model_versions.point(lake, "1")

@@ -8,6 +8,7 @@ from shared.codec.bodies import NDJSON
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader, ResumeToken
 from shared.streams.event_hubs.clients import body_of, content_type_of
+from shared.streams.event_hubs.connection import HubConnection
 
 ROWS = 10
 
@@ -24,7 +25,7 @@ def by_another_version(event):
 
 async def read(settings, token, count):
     """The next `count` predictions, and a token as it is kept in a file."""
-    reader = PredictionReader(settings, token=token)
+    reader = PredictionReader(HubConnection.from_settings(settings), settings.predictions_hub, token=token)
     numbers = []
     async for one in reader:
         numbers.append((one.prediction.reading_no, one.prediction.version))

@@ -15,6 +15,7 @@ from services.simulator.settings import SimulatorSettings
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.support.embedded_stack import PATIENCE_S
 
@@ -97,7 +98,8 @@ class Fleet:
     async def sent(self):
         """What the hub holds now."""
         sent = Sent()
-        async with consumer_client(self.settings(), "telemetry", "$Default") as client:
+        connection = HubConnection.from_settings(self.settings())
+        async with consumer_client(connection, "telemetry", "$Default") as client:
             await asyncio.gather(*(self._read(client, partition, sent) for partition in range(PARTITIONS)))
         return sent
 

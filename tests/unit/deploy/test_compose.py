@@ -11,7 +11,9 @@ import yaml
 from dotenv import dotenv_values
 
 from services.emulator.event_hubs.config_file import read_config
+from shared.lake.client import LakeConnection
 from shared.service.settings import DEVELOPMENT_KEYS, LOOPBACK, ConnectionSettings, read_settings, variable_of
+from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 from tests.support.compose import NotSet, in_order, interpolated, services_of
 
 ROOT = Path(__file__).parents[3]
@@ -83,9 +85,9 @@ def test_settings_are_taken(document, values, monkeypatch, tmp_path):
             if which == "emulator":
                 settings.refuse_known_keys_beyond_loopback()
             elif which != "trainer":
-                assert settings.event_hubs_or_refuse()
-                assert settings.storage_or_refuse()
-                assert settings.checkpoints_or_storage()
+                assert HubConnection.from_settings(settings)
+                assert LakeConnection.from_settings(settings)
+                assert CheckpointConnection.from_settings(settings)
         seen.add(which)
     assert seen == set(OURS)
 

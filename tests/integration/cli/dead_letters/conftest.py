@@ -7,7 +7,7 @@ from tests.support.letter_desk import Desk
 
 @pytest.fixture
 async def desk(world):
-    async with consumer_client(world.settings(), "telemetry", "$Default") as client:
+    async with consumer_client(world.connection(), "telemetry", "$Default") as client:
         created_at = (await hub_created_at(client)).isoformat().replace("+00:00", "Z")
-    async with open_lake(world.settings()) as lake:
+    async with open_lake(world.lake_connection) as lake:
         yield Desk(world, lake, created_at)

@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from azure.eventhub import EventData
-from pydantic import SecretStr
 
 from services.emulator.event_hubs.server import EventHubsServer
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
 from shared.service.local_stack import write_world
-from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.clients import producer_client
+from shared.streams.event_hubs.connection import HubConnection
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -42,8 +41,7 @@ async def hub(tmp_path):
 
 
 async def send(hub, name, *bodies, partition="1"):
-    settings = ConnectionSettings(event_hubs=SecretStr(hub.connection_string))
-    async with producer_client(settings, name) as producer:
+    async with producer_client(HubConnection(hub.connection_string), name) as producer:
         await producer.send_batch([EventData(body) for body in bodies], partition_id=partition)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.service.errors import SettingsError
-from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import HubConnection
 from tests.support.embedded_stack import PATIENCE_S
 
 HERE = Path(__file__).parent
@@ -60,4 +60,4 @@ async def test_our_services_sign_in_as_they_do_in_azure(azure):
 def test_a_namespace_that_is_none_is_named(namespace):
     """A slip of the pen in the settings is said at once, and not by a connection that never opens."""
     with pytest.raises(SettingsError, match="is no Event Hubs namespace"):
-        consumer_client(ConnectionSettings(event_hubs=namespace), "telemetry", "ingest")
+        consumer_client(HubConnection(namespace), "telemetry", "ingest")

@@ -1,7 +1,6 @@
 import asyncio
 
 from services.emulator.storage.faults import Fault
-from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 
 # The SDK's own first back-off is 12 s at the least.
@@ -19,7 +18,7 @@ CLAIM = {
 async def test_a_storage_that_refuses_once_costs_no_owner_its_partitions(world):
     """A claim that storage refused is tried again well before the ownership expires."""
     busy = Fault("fail", path_prefix="checkpoints/", times=1)
-    async with checkpoint_store(world.settings(ConnectionSettings)) as store:
+    async with checkpoint_store(world.checkpoint_connection) as store:
         with world.storage.faults.inject(busy) as armed:
             async with asyncio.timeout(SOON_S):
                 await store.claim_ownership([CLAIM])

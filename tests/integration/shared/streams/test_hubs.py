@@ -18,9 +18,9 @@ def events(*bodies):
     return [EventData(body) for body in bodies]
 
 
-async def read(settings, hub, until, after=-1):
+async def read(connection, hub, until, after=-1):
     bodies = []
-    async with consumer_client(settings, hub, "$Default") as client:
+    async with consumer_client(connection, hub, "$Default") as client:
         async for batch in partition_events(client, "0", after, until):
             assert not isinstance(batch, Gap)
             bodies += map(body_of, batch)
@@ -29,24 +29,24 @@ async def read(settings, hub, until, after=-1):
 
 async def test_what_is_sent_is_read_in_order(world):
     """A partition gives back every event once, in the order of the sends."""
-    settings = world.settings()
-    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+    connection = world.connection()
+    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         await sender.send(events(b"a", b"b"))
         await sender.send(events(b"c"))
         assert sender.position == 2
-    assert await read(settings, "telemetry", 2) == [b"a", b"b", b"c"]
-    assert await read(settings, "telemetry", 2, after=1) == [b"c"]
+    assert await read(connection, "telemetry", 2) == [b"a", b"b", b"c"]
+    assert await read(connection, "telemetry", 2, after=1) == [b"c"]
 
 
 async def test_what_retention_took_is_told_as_a_gap(world):
     """A reader that comes late gets the size of what is gone, then everything that is left."""
-    settings = world.settings()
-    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+    connection = world.connection()
+    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         await sender.send(events(b"a", b"b"))
         log = world.hub.namespace.hubs.find("telemetry").logs[0]
         log.expire(world.hub.namespace.now_ms() + 3_600_000, 1, None)
         await sender.send(events(b"c"))
-    async with consumer_client(settings, "telemetry", "$Default") as client:
+    async with consumer_client(connection, "telemetry", "$Default") as client:
         gap, left = [batch async for batch in partition_events(client, "0", until=2)]
     assert gap == Gap(0, 2)
     assert [body_of(event) for event in left] == [b"c"]
@@ -54,10 +54,10 @@ async def test_what_retention_took_is_told_as_a_gap(world):
 
 async def test_a_partition_is_read_again_by_the_same_client(world):
     """The SDK takes a second reader of a partition only once the first has ended: it is waited for."""
-    settings = world.settings()
-    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+    connection = world.connection()
+    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         await sender.send(events(b"a"))
-    async with consumer_client(settings, "telemetry", "$Default") as client:
+    async with consumer_client(connection, "telemetry", "$Default") as client:
         for _ in range(2):
             (batch,) = [batch async for batch in partition_events(client, "0", until=0)]
             assert [body_of(event) for event in batch] == [b"a"]
@@ -66,37 +66,37 @@ async def test_a_partition_is_read_again_by_the_same_client(world):
 @pytest.mark.parametrize("lost", [1, 3])
 async def test_a_lost_answer_is_looked_for_before_resending(world, lost):
     """The hub appended but its answer was lost: nothing is sent twice, nothing is lost."""
-    settings = world.settings()
-    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+    connection = world.connection()
+    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         await sender.send(events(b"a"))
         world.hub.namespace.faults.inject(Fault("lose_answer", hub="telemetry", times=lost))
         for body in (b"b", b"c", b"d"):
             await sender.send(events(body, body + b"2"))
-    assert await read(settings, "telemetry", 6) == [b"a", b"b", b"b2", b"c", b"c2", b"d", b"d2"]
+    assert await read(connection, "telemetry", 6) == [b"a", b"b", b"b2", b"c", b"c2", b"d", b"d2"]
 
 
 async def test_a_rejected_send_among_several_costs_nothing(world):
     """The hub is busy for the second and third batch of several: all arrive, once, in the order given."""
-    settings = world.settings()
+    connection = world.connection()
     bodies = [b"%d" % number * 400_000 for number in range(6)]
-    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         armed = world.hub.faults.inject(Fault("reject", hub="telemetry", after=1, times=2))
         # Two of these fill a batch.
         await sender.send(events(*bodies))
         await sender.send(events(b"last"))
     assert armed.struck == 2
-    assert await read(settings, "telemetry", 6) == [*bodies, b"last"]
+    assert await read(connection, "telemetry", 6) == [*bodies, b"last"]
 
 
 async def test_a_detach_in_the_middle_of_a_stream_costs_nothing(world):
     """A reader whose link is cut with events still buffered sees each event once, in order."""
-    settings = world.settings()
+    connection = world.connection()
     count = 4_000
-    async with PartitionSender(settings, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         await sender.send(events(*(str(number).encode() for number in range(count))))
     numbers = []
     struck = 0
-    async with consumer_client(settings, "telemetry", "$Default") as client:
+    async with consumer_client(connection, "telemetry", "$Default") as client:
         async for batch in partition_events(client, "0", -1, count - 1):
             numbers += map(sequence_of, batch)
             if len(numbers) < count // 2:
@@ -108,9 +108,9 @@ async def test_a_detach_in_the_middle_of_a_stream_costs_nothing(world):
 async def test_wrong_key_is_the_persons_to_mend(world):
     """A refused key is told at once as a setting to change, not retried for ever."""
     wrong = world.hub.connection_string.replace("SAS_KEY_VALUE", "nonsense")
-    settings = world.settings(event_hubs=wrong)
+    connection = world.connection(event_hubs=wrong)
     with pytest.raises(SettingsError, match="telemetry"):
-        async with PartitionSender(settings, "telemetry", "0", body_of):
+        async with PartitionSender(connection, "telemetry", "0", body_of):
             pass
 
 
@@ -140,11 +140,11 @@ def prediction_event(number, line=0, version="1"):
 
 async def test_the_reader_drops_a_zombies_doubles_and_resumes(world):
     """Doubles of another process or model version never reach the consumer; a token resumes exactly."""
-    settings = world.settings()
+    connection = world.connection()
     sent = [prediction_event(0), prediction_event(1), prediction_event(0, version="2"), prediction_event(2)]
-    async with PartitionSender(settings, "predictions", "0", body_of) as sender:
+    async with PartitionSender(connection, "predictions", "0", body_of) as sender:
         await sender.send(sent)
-    reader = PredictionReader(settings, until={"0": 3})
+    reader = PredictionReader(connection, "predictions", until={"0": 3})
     numbers = []
     token = None
     async for received in reader:
@@ -153,28 +153,28 @@ async def test_the_reader_drops_a_zombies_doubles_and_resumes(world):
             token = reader.token
     assert numbers == [0, 1, 2]
     assert reader.doubles == 1
-    again = PredictionReader(settings, until={"0": 3}, token=token)
+    again = PredictionReader(connection, "predictions", until={"0": 3}, token=token)
     assert [one.prediction.source_sequence_number async for one in again] == [2]
 
 
 async def test_a_hub_has_an_identity(world):
     """created_at is the same for every reader, in UTC."""
-    settings = world.settings()
-    async with consumer_client(settings, "telemetry", "$Default") as one:
+    connection = world.connection()
+    async with consumer_client(connection, "telemetry", "$Default") as one:
         first = await hub_created_at(one)
-    async with consumer_client(settings, "predictions", "$Default") as other:
+    async with consumer_client(connection, "predictions", "$Default") as other:
         await hub_created_at(other)
-    async with consumer_client(settings, "telemetry", "$Default") as again:
+    async with consumer_client(connection, "telemetry", "$Default") as again:
         assert await hub_created_at(again) == first
     assert first.tzinfo is not None
 
 
 async def test_a_live_reader_waits_for_what_comes(world):
     """A reader at the end of a partition receives what is sent later."""
-    settings = world.settings()
+    connection = world.connection()
     async with (
-        consumer_client(settings, "telemetry", "$Default") as client,
-        PartitionSender(settings, "telemetry", "0", body_of) as sender,
+        consumer_client(connection, "telemetry", "$Default") as client,
+        PartitionSender(connection, "telemetry", "0", body_of) as sender,
     ):
         stream = partition_events(client, "0")
         waiting = asyncio.ensure_future(anext(stream))

@@ -36,8 +36,8 @@ class Taken:
 
 
 @asynccontextmanager
-async def receiving(settings, *, is_prompt, **options):
-    async with consumer_client(settings, "telemetry", "$Default") as client:
+async def receiving(connection, *, is_prompt, **options):
+    async with consumer_client(connection, "telemetry", "$Default") as client:
         if is_prompt:
             receive_promptly(client)
         taken = Taken()
@@ -53,7 +53,7 @@ async def receiving(settings, *, is_prompt, **options):
 
 @pytest.fixture
 async def sender(world):
-    async with PartitionSender(world.settings(), "telemetry", "0", body_of) as sender:
+    async with PartitionSender(world.connection(), "telemetry", "0", body_of) as sender:
         yield sender
 
 
@@ -61,8 +61,8 @@ async def test_it_is_ahead_of_the_sdks_own_receiving(world, sender):
     """Of two receivers of the same events, the prompt one has nearly every event first."""
     first = []
     async with (
-        receiving(world.settings(), is_prompt=True) as prompt,
-        receiving(world.settings(), is_prompt=False) as plain,
+        receiving(world.connection(), is_prompt=True) as prompt,
+        receiving(world.connection(), is_prompt=False) as plain,
     ):
         for number in range(ROUNDS):
             await sender.send([EventData(b"%d" % number)])
@@ -76,14 +76,14 @@ async def test_a_backlog_comes_whole_and_in_order(world, sender):
     """More than may be handed over at once, and more than the link has credit for, all comes in order."""
     bodies = [b"%d" % number for number in range(1_000)]
     await sender.send([EventData(body) for body in bodies])
-    async with receiving(world.settings(), is_prompt=True, prefetch=64, max_batch_size=10) as taken:
+    async with receiving(world.connection(), is_prompt=True, prefetch=64, max_batch_size=10) as taken:
         await taken.until(lambda taken: len(taken.bodies) >= len(bodies))
         assert taken.bodies == bodies
 
 
 async def test_it_goes_on_after_its_link_is_detached(world, sender):
     """A link that the hub detaches is opened again, and what is sent then arrives."""
-    async with receiving(world.settings(), is_prompt=True) as taken:
+    async with receiving(world.connection(), is_prompt=True) as taken:
         await sender.send([EventData(b"before")])
         await taken.until(lambda taken: taken.bodies == [b"before"])
         world.hub.faults.inject(Fault("detach"))
@@ -94,6 +94,6 @@ async def test_it_goes_on_after_its_link_is_detached(world, sender):
 
 async def test_an_idle_link_is_told_of(world):
     """Where nothing comes for `max_wait_time`, the callback is called with nothing, as the SDK does."""
-    async with receiving(world.settings(), is_prompt=True, max_wait_time=0.1) as taken:
+    async with receiving(world.connection(), is_prompt=True, max_wait_time=0.1) as taken:
         await taken.until(lambda taken: taken.empty_calls >= 2)
     assert taken.bodies == []

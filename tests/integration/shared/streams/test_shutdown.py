@@ -19,10 +19,10 @@ NEVER_S = 3_600.0
 @asynccontextmanager
 async def receiver(world, **values):
     """A store and a client that claims with it, both open."""
-    settings = world.settings(**{"balancing_interval_s": 0.2, "ownership_expiry_s": NEVER_S, **values})
+    connection = world.connection(**{"balancing_interval_s": 0.2, "ownership_expiry_s": NEVER_S, **values})
     async with (
-        checkpoint_store(settings) as store,
-        consumer_client(settings, "telemetry", "ingest", store) as client,
+        checkpoint_store(world.checkpoint_connection) as store,
+        consumer_client(connection, "telemetry", "ingest", store) as client,
     ):
         yield store, client
 

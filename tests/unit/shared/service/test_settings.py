@@ -2,7 +2,7 @@ import pytest
 from pydantic import Field
 
 from shared.service.errors import SettingsError
-from shared.service.settings import DEVELOPMENT_KEYS, ConnectionSettings, read_settings
+from shared.service.settings import DEVELOPMENT_KEYS, ConnectionSettings, read_settings, require_address
 
 
 class IngestLike(ConnectionSettings, env_prefix="FLEETPRICE_INGEST_"):
@@ -62,15 +62,15 @@ def test_development_keys_are_refused_beyond_loopback(key):
     """A well-known key never guards anything real."""
     near = ConnectionSettings(event_hubs=f"Endpoint=sb://127.0.0.1:5672;SharedAccessKey={key};")
     far = ConnectionSettings(event_hubs=f"Endpoint=sb://hub.example:5671;SharedAccessKey={key};")
-    assert near.event_hubs_or_refuse()
+    assert require_address(near, "event_hubs")
     with pytest.raises(SettingsError, match="development key"):
-        far.event_hubs_or_refuse()
+        require_address(far, "event_hubs")
 
 
 def test_a_world_that_is_not_named():
     """Nothing is guessed: the missing variable is named."""
     with pytest.raises(SettingsError, match="FLEETPRICE_STORAGE"):
-        ConnectionSettings().storage_or_refuse()
+        require_address(ConnectionSettings(), "storage")
 
 
 def test_secrets_do_not_show():
