@@ -13,7 +13,7 @@ import msgspec
 
 from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, Occasions, demand
 from services.emulator.storage.model.errors import CATALOG, Refused
-from services.emulator.storage.wire.operations import OPERATIONS
+from services.emulator.storage.wire.routing import OPERATIONS
 
 SERVICE = "storage"
 OPERATION_NAMES = frozenset(operation.name for operation in OPERATIONS.values())

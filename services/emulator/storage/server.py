@@ -30,9 +30,9 @@ from services.emulator.storage.operations.handlers import HANDLERS
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.sweeper import Sweeper
 from services.emulator.storage.wire.delivery import send
-from services.emulator.storage.wire.operations import Dialect, Operation, dialect_of, operation_of
 from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
 from services.emulator.storage.wire.response import Response, refusal
+from services.emulator.storage.wire.routing import Dialect, Operation, dialect_of, operation_of
 from shared.service.errors import PortInUse
 from shared.service.log_events import EventLog
 

@@ -14,8 +14,8 @@ from services.emulator.storage.auth.shared_access import check_shared_access
 from services.emulator.storage.auth.user_delegation import DelegationKeys
 from services.emulator.storage.model.entries import StoredPolicy
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.operations import Dialect, Operation
 from services.emulator.storage.wire.request import StorageRequest, parse_http_date, parse_source
+from services.emulator.storage.wire.routing import Dialect, Operation
 
 MAX_CLOCK_SKEW_S = 15 * 60
 

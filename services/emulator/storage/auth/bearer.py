@@ -4,8 +4,8 @@ from services.emulator.identity.claims import Caller, Flaw, TokenInvalid
 from services.emulator.identity.issuer import Issuer
 from services.emulator.identity.roles import Role
 from services.emulator.storage.model.errors import CATALOG, Refused
-from services.emulator.storage.wire.operations import Operation
 from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.routing import Operation
 
 SCHEME = "Bearer"
 # What every role may: be given a key. No SAS has it, for a key is given to identities alone.

@@ -9,8 +9,8 @@ from services.emulator.storage.auth.stored_policies import completed
 from services.emulator.storage.auth.user_delegation import RESPONSE_HEADERS, DelegationKeys, delegated_texts
 from services.emulator.storage.model.entries import StoredPolicy
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.operations import Operation
 from services.emulator.storage.wire.request import StorageRequest
+from services.emulator.storage.wire.routing import Operation
 
 # Versions from which a line was added to what is signed.
 _SIGNED_RESOURCE_SINCE = "2018-11-09"

@@ -3,13 +3,13 @@
 import msgspec
 
 from services.emulator.storage.model import acls
-from services.emulator.storage.model.conditions import check_read, check_write
 from services.emulator.storage.model.entries import Access
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.model.listing import key_of, take_page
 from services.emulator.storage.model.namespace import walk
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_read, check_write
+from services.emulator.storage.wire.continuation import key_of, take_page
 from services.emulator.storage.wire.properties import entry_headers, version_headers
 from services.emulator.storage.wire.request import StorageRequest, check_header_text
 from services.emulator.storage.wire.response import JSON, Response

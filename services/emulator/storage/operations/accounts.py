@@ -8,9 +8,9 @@ import msgspec
 
 from services.emulator.storage.model import lease_terms
 from services.emulator.storage.model.entries import etag_text, http_date
-from services.emulator.storage.model.listing import key_of, page_size, token
 from services.emulator.storage.model.namespace import Container
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.continuation import key_of, page_size, token
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import JSON, XML, Response
 

@@ -1,15 +1,15 @@
 """Append blobs: each block goes behind the end at once, so that many writers can share a log."""
 
-from services.emulator.storage.model.conditions import check_create, check_write
 from services.emulator.storage.model.entries import BlobKind, Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.operations.appends import alone, existing_file, still_there
 from services.emulator.storage.operations.blob_tags import labels_of
 from services.emulator.storage.operations.blobs import blob_content
-from services.emulator.storage.operations.sources import received_or_copied
+from services.emulator.storage.operations.copy_source import received_or_copied
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import MAX_BLOCKS, Slice
+from services.emulator.storage.wire.conditions import check_create, check_write
 from services.emulator.storage.wire.properties import WRITTEN, metadata_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
-from services.emulator.storage.model.conditions import check_lease, check_write
 from services.emulator.storage.model.entries import BlobKind, Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import Chunk, Slice, assemble
 from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.wire.conditions import check_lease, check_write
 from services.emulator.storage.wire.properties import WRITTEN, content_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response

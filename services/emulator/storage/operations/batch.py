@@ -8,9 +8,9 @@ from http import HTTPStatus
 from multidict import CIMultiDict
 
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.operations import Operation
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response
+from services.emulator.storage.wire.routing import Operation
 from services.emulator.storage.wire.upload import receive_small
 
 MAX_PARTS = 256

@@ -10,10 +10,10 @@ from xml.sax.saxutils import escape, quoteattr
 from services.emulator.storage.model import lease_terms
 from services.emulator.storage.model.entries import DEFAULT_TIER, Entry, etag_text, http_date
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.model.listing import first_key, page_size, take_page
 from services.emulator.storage.model.namespace import Node, walk
 from services.emulator.storage.operations.blob_tags import tag_set_xml
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.continuation import first_key, page_size, take_page
 from services.emulator.storage.wire.properties import metadata_with_marker
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response

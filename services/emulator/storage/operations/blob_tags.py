@@ -7,10 +7,10 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from services.emulator.storage.model.conditions import check_lease
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_lease
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import receive_small

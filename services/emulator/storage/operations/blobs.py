@@ -7,12 +7,12 @@ import re
 
 import msgspec
 
-from services.emulator.storage.model.conditions import check_create, check_read, check_write
 from services.emulator.storage.model.entries import BlobKind, ContentHeaders
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.operations.blob_tags import labels_of
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_create, check_read, check_write
 from services.emulator.storage.wire.properties import (
     WRITTEN,
     content_of,

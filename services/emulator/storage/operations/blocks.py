@@ -4,16 +4,16 @@ import base64
 import binascii
 from xml.sax.saxutils import escape
 
-from services.emulator.storage.model.conditions import check_create, check_lease
 from services.emulator.storage.model.entries import Block, Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.operations.appends import check_block_blob
 from services.emulator.storage.operations.blob_tags import labels_of
 from services.emulator.storage.operations.blobs import blob_content
-from services.emulator.storage.operations.sources import received_or_copied
+from services.emulator.storage.operations.copy_source import received_or_copied
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import MAX_BLOCKS, Slice, assemble
 from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.wire.conditions import check_create, check_lease
 from services.emulator.storage.wire.properties import WRITTEN, metadata_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response

@@ -4,11 +4,11 @@ import msgspec
 
 from services.emulator.storage.auth import stored_policies
 from services.emulator.storage.model import lease_terms
-from services.emulator.storage.model.conditions import check_conditions
 from services.emulator.storage.model.entries import ContainerEntry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import ContainerRemoved, ContainerSet
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_conditions
 from services.emulator.storage.wire.properties import (
     encoded_properties,
     metadata_headers,

@@ -2,13 +2,13 @@
 
 from uuid import uuid4
 
-from services.emulator.storage.model.conditions import check_create
 from services.emulator.storage.model.entries import Copied, Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.operations.blob_tags import labels_of
 from services.emulator.storage.operations.blobs import blob_content
-from services.emulator.storage.operations.sources import copied, source_of
+from services.emulator.storage.operations.copy_source import copied, source_of
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_create
 from services.emulator.storage.wire.properties import WRITTEN, copy_headers, metadata_of, version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response

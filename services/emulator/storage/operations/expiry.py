@@ -4,12 +4,12 @@ from datetime import timedelta
 
 import msgspec
 
-from services.emulator.storage.model.conditions import check_lease
 from services.emulator.storage.model.entries import Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.operations.appends import existing_file
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_lease
 from services.emulator.storage.wire.properties import version_headers
 from services.emulator.storage.wire.request import StorageRequest, parse_http_date
 from services.emulator.storage.wire.response import Response

@@ -5,11 +5,11 @@ from uuid import uuid4
 import msgspec
 
 from services.emulator.storage.model import lease_terms
-from services.emulator.storage.model.conditions import check_conditions
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.lease_terms import Lease
 from services.emulator.storage.model.records import ContainerSet, PathSet
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_conditions
 from services.emulator.storage.wire.properties import version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response

@@ -3,14 +3,14 @@
 import msgspec
 
 from services.emulator.storage.model import lease_terms
-from services.emulator.storage.model.conditions import check_create, check_read, check_write
 from services.emulator.storage.model.entries import Access, Entry
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.model.listing import first_key, page_size, take_page
 from services.emulator.storage.model.namespace import walk
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.operations.access_control import access_of
 from services.emulator.storage.store.file_store import FileStore
+from services.emulator.storage.wire.conditions import check_create, check_read, check_write
+from services.emulator.storage.wire.continuation import first_key, page_size, take_page
 from services.emulator.storage.wire.properties import (
     WRITTEN,
     content_of,

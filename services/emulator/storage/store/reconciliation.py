@@ -12,6 +12,7 @@ import msgspec
 
 from services.emulator.storage.model.entries import DIRECTORY_ACCESS, Access, ContainerEntry, Entry, Versions
 from services.emulator.storage.model.errors import Refused
+from services.emulator.storage.model.names import check_container_name, normalize_path
 from services.emulator.storage.model.namespace import Namespace, walk
 from services.emulator.storage.model.records import (
     ContainerRemoved,
@@ -21,7 +22,6 @@ from services.emulator.storage.model.records import (
     Record,
 )
 from services.emulator.storage.store.disk import Disk, scan
-from services.emulator.storage.wire.request import check_container, checked_path
 from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
@@ -76,7 +76,7 @@ def _found_entry(versions: Versions, known: Entry | None, found: os.DirEntry[str
 
 def _is_container(name: str) -> bool:
     try:
-        check_container(name)
+        check_container_name(name)
     except Refused:
         return False
     return True
@@ -84,7 +84,7 @@ def _is_container(name: str) -> bool:
 
 def _is_path(path: str) -> bool:
     try:
-        checked_path(path)
+        normalize_path(path)
     except Refused:
         log.warning("file_not_served", path=path, reason="the service allows no such name")
         return False

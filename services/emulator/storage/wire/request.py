@@ -1,6 +1,5 @@
 """One request as the service understands it: account, container, path, and typed parameters."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,12 +9,7 @@ from urllib.parse import unquote, urlsplit
 from aiohttp import StreamReader
 
 from services.emulator.storage.model.errors import Refused
-
-MAX_PATH_CHARS = 1024
-MAX_SEGMENTS = 63  # the service's own limit for hierarchical namespaces
-MAX_SEGMENT_BYTES = 255  # what a file name may have on the disks we know
-_CONTAINER_NAME = re.compile(r"\$(?:root|web|logs)|[a-z0-9](?:[a-z0-9]|-(?=[a-z0-9])){2,62}")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+from services.emulator.storage.model.names import UNPRINTABLE, check_container_name, normalize_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +100,8 @@ def _split(resource: str, account: str) -> tuple[str, str]:
         return "", ""
     container, _, path = resource.removeprefix(f"{account}/").partition("/")
     if container:
-        check_container(container)
-    return container, checked_path(path)
-
-
-def checked_path(path: str) -> str:
-    path = path.removesuffix("/")
-    if not path:
-        return ""
-    segments = path.split("/")
-    if len(path) > MAX_PATH_CHARS or len(segments) > MAX_SEGMENTS or _UNPRINTABLE.search(path):
-        raise Refused("InvalidResourceName")
-    for segment in segments:
-        if segment in {"", ".", ".."} or len(segment.encode()) > MAX_SEGMENT_BYTES:
-            raise Refused("InvalidResourceName", detail=f"segment {segment[:40]!r}")
-    return path
-
-
-def check_container(name: str) -> None:
-    if not _CONTAINER_NAME.fullmatch(name):
-        raise Refused("InvalidResourceName", detail="container")
+        check_container_name(container)
+    return container, normalize_path(path)
 
 
 def decode(text: str) -> str:
@@ -134,7 +110,7 @@ def decode(text: str) -> str:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError as exc:
         raise Refused("InvalidUri") from exc
-    if _UNPRINTABLE.search(decoded):
+    if UNPRINTABLE.search(decoded):
         raise Refused("InvalidUri")
     return decoded
 

@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.operations import Dialect
+from services.emulator.storage.wire.routing import Dialect
 
 XML, JSON = "application/xml", "application/json;charset=utf-8"
 

@@ -7,7 +7,7 @@ from services.emulator.identity.issuer import Assignment, Issuer
 from services.emulator.identity.roles import Role
 from services.emulator.storage.auth import bearer as storage
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.operations import OPERATIONS, Dialect, Operation
+from services.emulator.storage.wire.routing import OPERATIONS, Dialect, Operation
 
 NOW_S = 1_800_000_000
 HUB = "sb://127.0.0.1:5671/telemetry"

@@ -1,5 +1,5 @@
 from services.emulator.storage.server import HANDLERS
-from services.emulator.storage.wire.operations import OPERATIONS
+from services.emulator.storage.wire.routing import OPERATIONS
 
 # Carried out by the server itself: one performs other requests, one asks who is calling.
 BEYOND_THE_STORE = {"submit_batch", "get_user_delegation_key"}

@@ -6,12 +6,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.emulator.storage.model.conditions import check_write
 from services.emulator.storage.model.entries import Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import Slice, assemble
 from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.wire.conditions import check_write
 from services.emulator.storage.wire.request import StorageRequest, parse_source
 from services.emulator.storage.wire.upload import Upload, md5_of, receive
 
