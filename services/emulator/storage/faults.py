@@ -20,9 +20,9 @@ OPERATION_NAMES = frozenset(operation.name for operation in OPERATIONS.values())
 
 At = Literal["before", "after"]
 
-_USUALLY: dict[str, At] = {"fail": "before", "drop_answer": "after", "slow": "before"}
+_DEFAULT_MOMENT: dict[str, At] = {"fail": "before", "drop_answer": "after", "slow": "before"}
 _DEFAULT_CODE = "ServerBusy"
-_CODE_OF = {None: _DEFAULT_CODE, 503: _DEFAULT_CODE, 500: "InternalError"}
+_DEFAULT_CODES = {None: _DEFAULT_CODE, 503: _DEFAULT_CODE, 500: "InternalError"}
 _ERROR_STATUS = range(400, 600)
 
 
@@ -46,9 +46,9 @@ class Fault(Occasions, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def __post_init__(self) -> None:
         """Raises ValueError: what is asked for makes no sense."""
         super().__post_init__()
-        demand(self.kind in _USUALLY, f"kind is one of {', '.join(_USUALLY)}")
+        demand(self.kind in _DEFAULT_MOMENT, f"kind is one of {', '.join(_DEFAULT_MOMENT)}")
         if self.at is None:
-            msgspec.structs.force_setattr(self, "at", _USUALLY[self.kind])
+            msgspec.structs.force_setattr(self, "at", _DEFAULT_MOMENT[self.kind])
         demand(self.at in {"before", "after"}, "at is before or after")
         demand(
             self.operation is None or self.operation in OPERATION_NAMES,
@@ -70,7 +70,10 @@ class Fault(Occasions, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
                 f"status and code are for fail, not for {self.kind}",
             )
         demand(self.status is None or self.status in _ERROR_STATUS, "status is 400 to 599")
-        demand(self.code is not None or self.status in _CODE_OF, f"a status of {self.status} needs its code")
+        demand(
+            self.code is not None or self.status in _DEFAULT_CODES,
+            f"a status of {self.status} needs its code",
+        )
         demand(self.code is None or (self.code.isalnum() and self.code.isascii()), "code is like ServerBusy")
         demand(
             self.status is not None or self.code is None or self.code in CATALOG,
@@ -83,7 +86,7 @@ class Fault(Occasions, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     def refusal(self) -> Refused:
         """What the client is told."""
-        code = self.code or _CODE_OF[self.status]
+        code = self.code or _DEFAULT_CODES[self.status]
         return Refused(code, status=self.status, detail="a fault that was asked for")
 
     def fits(self, operation: str, resource: str) -> bool:

@@ -25,14 +25,14 @@ from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_K
 from services.emulator.storage.faults import At, Faults
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import ContainerSet
-from services.emulator.storage.operations.batch import Part, check_batched, submit_batch
+from services.emulator.storage.operations.batch import Part, check_batchable, submit_batch
 from services.emulator.storage.operations.handlers import HANDLERS
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.sweeper import Sweeper
-from services.emulator.storage.wire.delivery import send
+from services.emulator.storage.wire.delivery import send_response
 from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
-from services.emulator.storage.wire.response import Response, refusal
-from services.emulator.storage.wire.routing import Dialect, Operation, dialect_of, operation_of
+from services.emulator.storage.wire.response import Response, error_response
+from services.emulator.storage.wire.routing import Dialect, Operation, find_operation, guess_dialect
 from shared.service.errors import PortInUse
 from shared.service.log_events import EventLog
 
@@ -125,7 +125,7 @@ class StorageServer:
         request_id = str(uuid4())
         try:
             if (answer := await self._answer(raw, request_id)) is not None:
-                return await send(raw, answer, request_id)
+                return await send_response(raw, answer, request_id)
         except ConnectionError:
             log.debug("client_went_away", method=raw.method, path=raw.path)
         if raw.transport is not None:
@@ -139,10 +139,10 @@ class StorageServer:
         dialect = Dialect.BLOB
         try:
             request = self._parse(raw, part)
-            dialect = dialect_of(request)
-            operation = operation_of(request)
+            dialect = guess_dialect(request)
+            operation = find_operation(request)
             if part is not None:
-                check_batched(operation)
+                check_batchable(operation)
             dialect = operation.dialect if dialect is Dialect.BLOB else dialect
             return await self._perform(raw, request, operation)
         except Refused as refused:
@@ -156,7 +156,7 @@ class StorageServer:
 
     def _refusal(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Response:
         now = datetime.fromtimestamp(self.clock(), UTC).isoformat()
-        return refusal(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
+        return error_response(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
 
     def _parse(self, raw: web.BaseRequest, part: Part | None) -> StorageRequest:
         raw_path, _, raw_query = (part.target if part else raw.raw_path).partition("?")
@@ -188,7 +188,7 @@ class StorageServer:
             # Not where there is no body to wait for: the C++ SDK asks for it even then, and takes the
             # answer for garbage where it comes in one segment with the 100.
             await raw.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._store.expire(request.now_us)
+        self._store.remove_expired(request.now_us)
         if operation.name == submit_batch.__name__:
             answer = await submit_batch(request, partial(self._answer_part, raw))
         elif operation.name == DelegationKeys.get_user_delegation_key.__name__:

@@ -55,12 +55,12 @@ class Authorization:
         if (authorization := request.headers.get("Authorization")) is not None:
             scheme, _, credential = authorization.partition(" ")
             if scheme == bearer.SCHEME:
-                caller = bearer.authenticated(self._issuer, request, credential)
+                caller = bearer.authenticate(self._issuer, request, credential)
                 bearer.check_roles(caller, operation)
                 return caller
             self._check_shared_key(request, scheme, credential, now_s)
         elif "sig" in request.query:
-            for asked, to_do in (request, operation), *_sources(request):
+            for asked, to_do in (request, operation), *_source_operations(request):
                 policies = self._policies(asked.container)
                 check_shared_access(asked, to_do, self.sign, self.delegation, policies, now_s)
         else:
@@ -77,14 +77,14 @@ class Authorization:
             raise Refused("InvalidAuthenticationInfo")
         _check_clock(request.headers, now_s)
         # Signers disagree on the order of headers whose names differ in hyphens and underscores.
-        for order in (str, _service_order):
+        for order in (str, _service_sort_key):
             expected = self.sign(string_to_sign(request, self._account, order))
-            if account == self._account and _same(signature, expected):
+            if account == self._account and _is_same_signature(signature, expected):
                 return
         raise Refused("AuthenticationFailed")
 
 
-def _sources(request: StorageRequest) -> Iterator[tuple[StorageRequest, Operation]]:
+def _source_operations(request: StorageRequest) -> Iterator[tuple[StorageRequest, Operation]]:
     """What a rename or copy takes from elsewhere: covered by the token beside its name, or the request's."""
     for header, permissions in (("x-ms-rename-source", "mwd"), ("x-ms-copy-source", "r")):
         if (source := request.headers.get(header)) is not None:
@@ -111,7 +111,7 @@ def string_to_sign(
     return "\n".join(lines)
 
 
-def _service_order(name: str) -> tuple[str, str]:
+def _service_sort_key(name: str) -> tuple[str, str]:
     """The service sorts as words are sorted: hyphens count last, an underscore comes before any digit."""
     return name.replace("-", "").replace("_", "!"), name
 
@@ -125,5 +125,5 @@ def _check_clock(headers: Mapping[str, str], now_s: float) -> None:
         raise Refused("AuthenticationFailed", detail=f"Request date header too old: '{value}'")
 
 
-def _same(left: str, right: str) -> bool:
+def _is_same_signature(left: str, right: str) -> bool:
     return hmac.compare_digest(left.encode(errors="surrogateescape"), right.encode())

@@ -21,7 +21,7 @@ PERMISSIONS: dict[str, frozenset[str]] = {
     Role.STORAGE_CONTRIBUTOR: _CONTRIBUTOR,
     Role.STORAGE_OWNER: _CONTRIBUTOR | frozenset("po"),
 }
-_WORDS = {
+_FLAW_DETAILS = {
     Flaw.MALFORMED: "Signature validation failed. Token is malformed.",
     Flaw.SIGNATURE: "Signature validation failed. Signature verification failed.",
     Flaw.ISSUER: "Issuer validation failed. Issuer did not match.",
@@ -31,7 +31,7 @@ _WORDS = {
 }
 
 
-def authenticated(issuer: Issuer | None, request: StorageRequest, token: str) -> Caller:
+def authenticate(issuer: Issuer | None, request: StorageRequest, token: str) -> Caller:
     """Whose token it is. Raises Refused."""
     if not request.is_secure:
         raise Refused(
@@ -42,11 +42,11 @@ def authenticated(issuer: Issuer | None, request: StorageRequest, token: str) ->
             "AuthenticationFailed", detail="Authentication scheme Bearer is not supported in this version."
         )
     if issuer is None:
-        raise _challenged(Flaw.ISSUER)
+        raise _challenge(Flaw.ISSUER)
     try:
         return issuer.verify(token, audiences(request.account))
     except TokenInvalid as invalid:
-        raise _challenged(invalid.flaw) from invalid
+        raise _challenge(invalid.flaw) from invalid
 
 
 def check_roles(caller: Caller, operation: Operation) -> None:
@@ -68,8 +68,8 @@ def audiences(account: str) -> frozenset[str]:
     return frozenset({"https://storage.azure.com", *own})
 
 
-def _challenged(flaw: Flaw) -> Refused:
-    refused = Refused("InvalidAuthenticationInfo", detail=_WORDS[flaw])
+def _challenge(flaw: Flaw) -> Refused:
+    refused = Refused("InvalidAuthenticationInfo", detail=_FLAW_DETAILS[flaw])
     # The code is shared with malformed headers, the sentence is not.
     refused.message = CATALOG["NoAuthenticationInformation"][1]
     return refused

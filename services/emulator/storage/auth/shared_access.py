@@ -5,8 +5,12 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from services.emulator.storage.auth.stored_policies import completed
-from services.emulator.storage.auth.user_delegation import RESPONSE_HEADERS, DelegationKeys, delegated_texts
+from services.emulator.storage.auth.stored_policies import apply_policy
+from services.emulator.storage.auth.user_delegation import (
+    RESPONSE_HEADERS,
+    DelegationKeys,
+    delegated_strings_to_sign,
+)
 from services.emulator.storage.model.entries import StoredPolicy
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
@@ -30,19 +34,19 @@ def check_shared_access(
     """
     token = request.query
     if "skoid" in token:
-        texts = delegated_texts(token, _signed_resource(request, operation))
-        signer_may = delegation.permissions_behind(token, texts)
+        texts = delegated_strings_to_sign(token, _signed_resource(request, operation))
+        signer_may = delegation.find_signer_permissions(token, texts)
         _check_times(token.get("skt", ""), token.get("ske", ""), now_s)
         terms, allowed = token, signer_may & set(token.get("sp", ""))
     else:
         if "ss" in token:
             _check_account_scope(token, operation)
-            text = _account_text(token, request.account)
+            text = _account_string_to_sign(token, request.account)
         else:
-            text = _service_text(token, _signed_resource(request, operation))
+            text = _service_string_to_sign(token, _signed_resource(request, operation))
         if not hmac.compare_digest(token["sig"].encode(), sign(text).encode()):
             raise Refused("AuthenticationFailed", detail="Signature did not match")
-        terms = completed(token, policies)
+        terms = apply_policy(token, policies)
         allowed = frozenset(terms.get("sp", ""))
     _check_times(terms.get("st", ""), terms.get("se", ""), now_s)
     _check_origin(token, request)
@@ -50,14 +54,14 @@ def check_shared_access(
         raise Refused("AuthorizationPermissionMismatch")
 
 
-def _account_text(token: Mapping[str, str], account: str) -> str:
+def _account_string_to_sign(token: Mapping[str, str], account: str) -> str:
     names = ["sp", "ss", "srt", "st", "se", "sip", "spr", "sv"]
     if token.get("sv", "") >= _ENCRYPTION_SCOPE_SINCE:
         names.append("ses")
     return "".join(f"{line}\n" for line in (account, *(token.get(name, "") for name in names)))
 
 
-def _service_text(token: Mapping[str, str], resource: str) -> str:
+def _service_string_to_sign(token: Mapping[str, str], resource: str) -> str:
     version = token.get("sv", "")
     lines = [token.get("sp", ""), token.get("st", ""), token.get("se", ""), resource, token.get("si", "")]
     lines += [token.get("sip", ""), token.get("spr", ""), version]
@@ -97,7 +101,7 @@ def _signed_resource(request: StorageRequest, operation: Operation) -> str:
 
 
 def _check_times(starts: str, expires: str, now_s: float) -> None:
-    start, expiry = _time(starts), _time(expires)
+    start, expiry = _parse_time(starts), _parse_time(expires)
     now = datetime.fromtimestamp(now_s, UTC)
     if expiry is None or now >= expiry:
         raise Refused("AuthenticationFailed", detail="Signature not valid in the specified time frame")
@@ -105,7 +109,7 @@ def _check_times(starts: str, expires: str, now_s: float) -> None:
         raise Refused("AuthenticationFailed", detail="Signature not valid in the specified time frame")
 
 
-def _time(value: str) -> datetime | None:
+def _parse_time(value: str) -> datetime | None:
     if not value:
         return None
     try:

@@ -5,22 +5,22 @@ from xml.sax.saxutils import escape
 
 from services.emulator.storage.model.entries import StoredPolicy
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.xml import parsed, text_of
+from services.emulator.storage.wire.xml import find_text, parse_xml
 
 MAX_POLICIES = 5
 _MAX_ID_CHARS = 64
-_TERMS = {"st": "start", "se": "expiry", "sp": "permissions"}
+_TERM_FIELDS = {"st": "start", "se": "expiry", "sp": "permissions"}
 
 
-def parse(raw: bytes) -> tuple[StoredPolicy, ...]:
+def parse_policies(raw: bytes) -> tuple[StoredPolicy, ...]:
     """The policies of a `SignedIdentifiers` document; raises Refused."""
     if not raw:
         return ()
-    root = parsed(raw, "SignedIdentifiers")
+    root = parse_xml(raw, "SignedIdentifiers")
     found = []
     for identifier in root:
-        policy_id = text_of(identifier, "Id")
-        terms = [text_of(identifier, f"AccessPolicy/{name}") for name in ("Start", "Expiry", "Permission")]
+        policy_id = find_text(identifier, "Id")
+        terms = [find_text(identifier, f"AccessPolicy/{name}") for name in ("Start", "Expiry", "Permission")]
         if not 0 < len(policy_id) <= _MAX_ID_CHARS or any(not term.isascii() for term in terms):
             raise Refused("InvalidXmlDocument", detail="SignedIdentifier")
         found.append(StoredPolicy(policy_id, *terms))
@@ -29,7 +29,7 @@ def parse(raw: bytes) -> tuple[StoredPolicy, ...]:
     return tuple(found)
 
 
-def document(policies: Sequence[StoredPolicy]) -> bytes:
+def policies_xml(policies: Sequence[StoredPolicy]) -> bytes:
     identifiers = "".join(
         f"<SignedIdentifier><Id>{escape(policy.policy_id)}</Id><AccessPolicy>"
         f"<Start>{escape(policy.start)}</Start><Expiry>{escape(policy.expiry)}</Expiry>"
@@ -41,7 +41,7 @@ def document(policies: Sequence[StoredPolicy]) -> bytes:
     ).encode()
 
 
-def completed(token: Mapping[str, str], policies: Sequence[StoredPolicy]) -> Mapping[str, str]:
+def apply_policy(token: Mapping[str, str], policies: Sequence[StoredPolicy]) -> Mapping[str, str]:
     """The token with the terms of the policy it names. Raises Refused where that is gone, or says again
     what the token says.
     """
@@ -50,7 +50,7 @@ def completed(token: Mapping[str, str], policies: Sequence[StoredPolicy]) -> Map
     policy = next((policy for policy in policies if policy.policy_id == policy_id), None)
     if policy is None:
         raise Refused("AuthenticationFailed", detail=f"the stored policy {policy_id} is not there")
-    terms = {name: value for name, field in _TERMS.items() if (value := getattr(policy, field))}
+    terms = {name: value for name, field in _TERM_FIELDS.items() if (value := getattr(policy, field))}
     if terms.keys() & token.keys():
         raise Refused("AuthenticationFailed", detail="terms stand in the token and in its stored policy")
     return {**token, **terms}

@@ -13,19 +13,19 @@ from services.emulator.storage.auth import bearer
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
-from services.emulator.storage.wire.upload import receive_small
+from services.emulator.storage.wire.upload import read_small_body
 
 MAX_LIFETIME = timedelta(days=7)
 _MAX_BODY_BYTES = 4096
 _SERVICE = "b"
-_ABOUT_THE_KEY = ("skoid", "sktid", "skt", "ske", "sks", "skv")
+_KEY_FIELDS = ("skoid", "sktid", "skt", "ske", "sks", "skv")
 # What changes the answer's headers, last in every signature.
 RESPONSE_HEADERS = ("rscc", "rscd", "rsce", "rscl", "rsct")
 # Versions from which lines were added to what is signed.
 _AUTHORIZED_USERS_SINCE = "2020-02-10"
 _ENCRYPTION_SCOPE_SINCE = "2020-12-06"
 _DELEGATED_USERS_SINCE = "2025-07-05"
-_UNSERVED = {"si", "srh", "srq", "sduoid", "skdutid"}
+_UNSUPPORTED = {"si", "srh", "srq", "sduoid", "skdutid"}
 
 
 class DelegationKeys:
@@ -45,7 +45,7 @@ class DelegationKeys:
         permissions = None if caller is None else bearer.permissions_of(caller)
         if caller is None or permissions is None:
             raise Refused("AuthenticationFailed", detail="Only authentication scheme Bearer is supported.")
-        start, expiry = _times(await receive_small(request, _MAX_BODY_BYTES), now_s)
+        start, expiry = _parse_validity(await read_small_body(request, _MAX_BODY_BYTES), now_s)
         about = {
             "SignedOid": caller.object_id,
             "SignedTid": caller.tenant_id,
@@ -59,9 +59,9 @@ class DelegationKeys:
         body = f'<?xml version="1.0" encoding="utf-8"?><UserDelegationKey>{nodes}</UserDelegationKey>'
         return Response(200, {"Content-Type": XML}, body.encode())
 
-    def permissions_behind(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
+    def find_signer_permissions(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
         """What the signer of one of `texts` may do. Raises Refused where no key of ours signed."""
-        about = [token.get(name, "") for name in _ABOUT_THE_KEY]
+        about = [token.get(name, "") for name in _KEY_FIELDS]
         given = token["sig"].encode(errors="surrogateescape")
         for permissions in bearer.PERMISSIONS.values():
             key = base64.b64decode(self._value(about, permissions))
@@ -75,16 +75,16 @@ class DelegationKeys:
         return self._sign("\n".join(["user-delegation-key", *about, "".join(sorted(permissions))]))
 
 
-def delegated_texts(token: Mapping[str, str], resource: str) -> list[str]:
+def delegated_strings_to_sign(token: Mapping[str, str], resource: str) -> list[str]:
     """What the signer may have signed; in which version the last two lines came is not published.
 
     Raises Refused for what cannot be checked here: signatures that hold only together with certain headers,
     parameters or another user's token.
     """
-    if unserved := token.keys() & _UNSERVED:
+    if unserved := token.keys() & _UNSUPPORTED:
         raise Refused("AuthenticationFailed", detail=f"{', '.join(sorted(unserved))} cannot be checked here")
     version = token.get("sv", "")
-    names = [*_ABOUT_THE_KEY]
+    names = [*_KEY_FIELDS]
     if version >= _AUTHORIZED_USERS_SINCE:
         names += ["saoid", "suoid", "scid"]
     if version >= _DELEGATED_USERS_SINCE:
@@ -99,7 +99,7 @@ def delegated_texts(token: Mapping[str, str], resource: str) -> list[str]:
     return ["\n".join([*lines, *ending, *answers]) for ending in bound]
 
 
-def _times(document: bytes, now_s: float) -> tuple[str, str]:
+def _parse_validity(document: bytes, now_s: float) -> tuple[str, str]:
     """Start and expiry, as the service writes them: whole seconds, UTC."""
     if b"<!" in document:  # entities: a small document could stand for gigabytes
         raise Refused("InvalidXmlDocument")
@@ -111,14 +111,14 @@ def _times(document: bytes, now_s: float) -> tuple[str, str]:
     if root.tag != "KeyInfo" or not given.keys() <= {"Start", "Expiry"}:
         raise Refused("InvalidXmlDocument")
     now = datetime.fromtimestamp(now_s, UTC)
-    start = _time(given["Start"]) if given.get("Start") else now
-    expiry = _time(given.get("Expiry", ""))
+    start = _parse_time(given["Start"]) if given.get("Start") else now
+    expiry = _parse_time(given.get("Expiry", ""))
     if not (now < expiry <= now + MAX_LIFETIME and start < expiry):
         raise Refused("InvalidXmlNodeValue", detail="a key expires within seven days")
     return f"{start:%Y-%m-%dT%H:%M:%SZ}", f"{expiry:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _time(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError as exc:

@@ -17,7 +17,7 @@ class Mode(StrEnum):
     REMOVE = "remove"
 
 
-def parse(text: str, mode: Mode) -> dict[str, str]:
+def parse_entries(text: str, mode: Mode) -> dict[str, str]:
     """Rights by whom they are for, as `user:id`; entries to remove have none."""
     found: dict[str, str] = {}
     for part in text.split(","):
@@ -28,26 +28,28 @@ def parse(text: str, mode: Mode) -> dict[str, str]:
     return found
 
 
-def changed(access: Access, mode: Mode, entries: dict[str, str], *, is_directory: bool) -> Access:
+def update_access(access: Access, mode: Mode, entries: dict[str, str], *, is_directory: bool) -> Access:
     """The rights after a recursive change; only directories have defaults for what is made in them."""
     fitting = {who: rights for who, rights in entries.items() if is_directory or not who.startswith(_DEFAULT)}
-    known = _known(access.acl)
+    known = _split_stored(access.acl)
     if mode is Mode.SET:
         acl = fitting
     elif mode is Mode.MODIFY:
         acl = known | fitting
     else:
         acl = {who: rights for who, rights in known.items() if who not in fitting}
-    return Access(access.owner, access.group, _permissions(acl, access.permissions), _text(acl.items()))
+    return Access(
+        access.owner, access.group, _short_permissions(acl, access.permissions), _format_acl(acl.items())
+    )
 
 
-def _known(acl: str) -> dict[str, str]:
+def _split_stored(acl: str) -> dict[str, str]:
     """What is kept may have been written by anyone: it is taken apart as far as it goes."""
     parts = (part.rpartition(":") for part in acl.split(",") if part)
     return {who: rights for who, _, rights in parts}
 
 
-def _permissions(acl: dict[str, str], known: str) -> str:
+def _short_permissions(acl: dict[str, str], known: str) -> str:
     """The short form of the three entries that every path has, with a plus where there are more."""
     group = acl.get("mask:", acl.get("group:"))
     short = (acl.get("user:"), group, acl.get("other:"))
@@ -57,5 +59,5 @@ def _permissions(acl: dict[str, str], known: str) -> str:
     return "".join(rights or "" for rights in short) + more
 
 
-def _text(entries: Iterable[tuple[str, str]]) -> str:
+def _format_acl(entries: Iterable[tuple[str, str]]) -> str:
     return ",".join(f"{who}:{rights}" for who, rights in entries)

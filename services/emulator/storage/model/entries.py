@@ -45,7 +45,7 @@ class Block(msgspec.Struct, frozen=True, array_like=True):
     size_bytes: int
 
 
-class Copied(msgspec.Struct, frozen=True, array_like=True):
+class CopyOrigin(msgspec.Struct, frozen=True, array_like=True):
     """Where a copy came from; clients ask until they find it done."""
 
     copy_id: str
@@ -73,7 +73,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     access: Access = Access()
     blocks: tuple[Block, ...] = ()
     lease: Lease | None = None
-    copied: Copied | None = None
+    copied: CopyOrigin | None = None
     kind: BlobKind = BlobKind.BLOCK
     appended_blocks: int = 0
     tags: dict[str, str] = {}
@@ -100,7 +100,7 @@ class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
     policies: tuple[StoredPolicy, ...] = ()
 
 
-class Versions:
+class EtagClock:
     """Hands out etags, each higher than every one before it, in earlier lives of the process too."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -114,18 +114,18 @@ class Versions:
         self._last = max(self._last + 1, _ETAG_EPOCH + int(self._clock() * _TICKS_PER_S))
         return self._last
 
-    def saw(self, etag: int) -> None:
+    def observe(self, etag: int) -> None:
         self._last = max(self._last, etag)
 
 
-def etag_text(etag: int) -> str:
+def format_etag(etag: int) -> str:
     return f"0x{etag:X}"
 
 
-def http_date(time_us: int) -> str:
+def format_http_date(time_us: int) -> str:
     return datetime.fromtimestamp(time_us // 1_000_000, UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
 
 
-def filetime(time_us: int) -> str:
+def format_filetime(time_us: int) -> str:
     """The same instant as the service's listings give creation: 100 ns ticks since 1601."""
     return str(time_us * 10 + _FILETIME_EPOCH_S * _TICKS_PER_S)

@@ -8,7 +8,7 @@ import msgspec
 from services.emulator.storage.model.errors import Refused
 
 _MIN_DURATION_S, _MAX_DURATION_S, _MAX_BREAK_S = 15, 60, 60
-_FOR_EVER_S = -1
+_INFINITE_S = -1
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -33,13 +33,13 @@ def is_locked(lease: Lease | None, now_us: int) -> bool:
     return state(lease, now_us) in {"leased", "breaking"}
 
 
-def headers(lease: Lease | None, now_us: int) -> dict[str, str]:
+def lease_headers(lease: Lease | None, now_us: int) -> dict[str, str]:
     described = {
         "x-ms-lease-status": "locked" if is_locked(lease, now_us) else "unlocked",
         "x-ms-lease-state": state(lease, now_us),
     }
     if lease is not None and state(lease, now_us) == "leased":
-        described["x-ms-lease-duration"] = "infinite" if lease.duration_s == _FOR_EVER_S else "fixed"
+        described["x-ms-lease-duration"] = "infinite" if lease.duration_s == _INFINITE_S else "fixed"
     return described
 
 
@@ -57,9 +57,9 @@ def check_holder(lease: Lease | None, given: str | None, now_us: int, *, kind: s
 
 def acquire(lease: Lease | None, asked: Mapping[str, str], new_id: str, now_us: int) -> Lease:
     """A lease under the proposed id, or a fresh one; held already, only its holder may take it again."""
-    lease_id = _uuid(asked["x-ms-proposed-lease-id"]) if "x-ms-proposed-lease-id" in asked else new_id
-    duration_s = _integer(asked, "x-ms-lease-duration", _FOR_EVER_S)
-    if duration_s != _FOR_EVER_S and not _MIN_DURATION_S <= duration_s <= _MAX_DURATION_S:
+    lease_id = _parse_uuid(asked["x-ms-proposed-lease-id"]) if "x-ms-proposed-lease-id" in asked else new_id
+    duration_s = _parse_integer(asked, "x-ms-lease-duration", _INFINITE_S)
+    if duration_s != _INFINITE_S and not _MIN_DURATION_S <= duration_s <= _MAX_DURATION_S:
         raise Refused("InvalidHeaderValue", detail="x-ms-lease-duration")
     match state(lease, now_us):
         case "leased" if lease is not None and lease.lease_id != lease_id:
@@ -67,32 +67,32 @@ def acquire(lease: Lease | None, asked: Mapping[str, str], new_id: str, now_us: 
         case "breaking":
             raise Refused("LeaseIsBreakingAndCannotBeAcquired")
         case _:
-            return _fresh(lease_id, duration_s, now_us)
+            return _start_lease(lease_id, duration_s, now_us)
 
 
 def renew(lease: Lease | None, asked: Mapping[str, str], now_us: int) -> Lease:
-    mine = held(lease, asked)
+    mine = require_holder(lease, asked)
     if mine.broken_from_us:
         raise Refused("LeaseIsBrokenAndCannotBeRenewed")
-    return _fresh(mine.lease_id, mine.duration_s, now_us)
+    return _start_lease(mine.lease_id, mine.duration_s, now_us)
 
 
 def change(lease: Lease | None, asked: Mapping[str, str], now_us: int) -> Lease:
-    proposed = _uuid(asked.get("x-ms-proposed-lease-id", ""))
+    proposed = _parse_uuid(asked.get("x-ms-proposed-lease-id", ""))
     if lease is None or state(lease, now_us) not in {"leased", "breaking"}:
         raise Refused("LeaseNotPresentWithLeaseOperation")
     if state(lease, now_us) == "breaking":
         raise Refused("LeaseIsBreakingAndCannotBeChanged")
     if lease.lease_id != proposed:  # asked twice, as after a lost answer, it is done already
-        held(lease, asked)
+        require_holder(lease, asked)
     return msgspec.structs.replace(lease, lease_id=proposed)
 
 
-def broken(lease: Lease | None, asked: Mapping[str, str], now_us: int) -> Lease:
+def break_lease(lease: Lease | None, asked: Mapping[str, str], now_us: int) -> Lease:
     """The lease as it ends: at once, or after the period asked for, never later than it would by itself."""
     if lease is None:
         raise Refused("LeaseNotPresentWithLeaseOperation")
-    period_s = _integer(asked, "x-ms-lease-break-period", -1)
+    period_s = _parse_integer(asked, "x-ms-lease-break-period", -1)
     if not -1 <= period_s <= _MAX_BREAK_S:
         raise Refused("InvalidHeaderValue", detail="x-ms-lease-break-period")
     own_end_us = lease.broken_from_us or lease.expires_us
@@ -105,26 +105,26 @@ def seconds_left(lease: Lease, now_us: int) -> int:
     return max(0, -(-(lease.broken_from_us - now_us) // 1_000_000))
 
 
-def _fresh(lease_id: str, duration_s: int, now_us: int) -> Lease:
-    expires_us = 0 if duration_s == _FOR_EVER_S else now_us + duration_s * 1_000_000
+def _start_lease(lease_id: str, duration_s: int, now_us: int) -> Lease:
+    expires_us = 0 if duration_s == _INFINITE_S else now_us + duration_s * 1_000_000
     return Lease(lease_id, duration_s, expires_us)
 
 
-def held(lease: Lease | None, asked: Mapping[str, str]) -> Lease:
+def require_holder(lease: Lease | None, asked: Mapping[str, str]) -> Lease:
     """The lease, for whoever names its id."""
-    if lease is None or lease.lease_id != _uuid(asked.get("x-ms-lease-id", "")):
+    if lease is None or lease.lease_id != _parse_uuid(asked.get("x-ms-lease-id", "")):
         raise Refused("LeaseIdMismatchWithLeaseOperation")
     return lease
 
 
-def _uuid(text: str) -> str:
+def _parse_uuid(text: str) -> str:
     try:
         return str(UUID(text))
     except ValueError as exc:
         raise Refused("InvalidHeaderValue", detail="a lease id is a GUID") from exc
 
 
-def _integer(asked: Mapping[str, str], name: str, default: int) -> int:
+def _parse_integer(asked: Mapping[str, str], name: str, default: int) -> int:
     try:
         return int(asked.get(name, str(default)))
     except ValueError as exc:

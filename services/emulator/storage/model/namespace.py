@@ -78,7 +78,7 @@ class Namespace:
     def entry(self, container: str, path: str) -> Entry | None:
         return None if (node := self.node(container, path)) is None else node.entry
 
-    def existing(self, container: str, path: str) -> Entry:
+    def require_entry(self, container: str, path: str) -> Entry:
         if (entry := self.entry(container, path)) is None:
             raise Refused("PathNotFound")
         return entry
@@ -92,7 +92,7 @@ class Namespace:
                     container.entry = entry
             case ContainerRemoved(name):
                 removed = self.containers.pop(name)
-                self.path_count -= _size(removed.root) - 1
+                self.path_count -= _count_nodes(removed.root) - 1
             case PathSet(container_name, path, entry):
                 self._set(container_name, path, entry)
             case PathRemoved(container_name, path):
@@ -103,7 +103,7 @@ class Namespace:
                     self._detach(container_name, path)
                 parent, name = self._parent(container_name, path)
                 parent.put(name, node)
-                self.path_count += _size(node)
+                self.path_count += _count_nodes(node)
 
     def records(self) -> Iterator[Record]:
         """The records that build this tree, and nothing that came before."""
@@ -123,13 +123,13 @@ class Namespace:
             existing.entry = entry
             return
         parent.put(name, Node(entry))
-        self.path_count += 1 - (_size(existing) if existing else 0)
+        self.path_count += 1 - (_count_nodes(existing) if existing else 0)
 
     def _detach(self, container: str, path: str) -> Node:
         parent, name = self._parent(container, path)
         node = parent.children[name]
         parent.remove(name)
-        self.path_count -= _size(node)
+        self.path_count -= _count_nodes(node)
         return node
 
     def _parent(self, container: str, path: str) -> tuple[Node, str]:
@@ -178,5 +178,5 @@ def _order_key(name: str, node: Node) -> str:
     return name + "/" if node.entry.is_directory else name
 
 
-def _size(node: Node) -> int:
-    return 1 + sum(map(_size, node.children.values()))
+def _count_nodes(node: Node) -> int:
+    return 1 + sum(map(_count_nodes, node.children.values()))

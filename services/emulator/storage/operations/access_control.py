@@ -9,7 +9,7 @@ from services.emulator.storage.model.namespace import walk
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.conditions import check_read, check_write
-from services.emulator.storage.wire.continuation import key_of, take_page
+from services.emulator.storage.wire.continuation import cut_page, decode_token
 from services.emulator.storage.wire.properties import entry_headers, version_headers
 from services.emulator.storage.wire.request import StorageRequest, check_header_text
 from services.emulator.storage.wire.response import JSON, Response
@@ -18,37 +18,37 @@ _MAX_RECORDS = 2000
 
 
 async def set_access_control(request: StorageRequest, store: FileStore) -> Response:
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_write(request, entry)
-    changed = store.changed(entry, access=access_of(request, entry.access))
+    changed = store.new_version(entry, access=read_access(request, entry.access))
     store.commit(PathSet(request.container, request.path, changed))
     return Response(200, version_headers(changed))
 
 
 async def get_access_control(request: StorageRequest, store: FileStore) -> Response:
     """The root of a file system has rights too: so clients learn that the account is hierarchical."""
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_read(request, entry)
     return Response(200, entry_headers(entry, request.now_us))
 
 
 async def set_access_control_recursive(request: StorageRequest, store: FileStore) -> Response:
     """A page of paths, the directory itself first; every caller may do this to every path, so none fails."""
-    mode, entries = _recursive_change(request)
+    mode, entries = _parse_recursive_change(request)
     directory = store.namespace.node(request.container, request.path)
     if directory is None:
         raise Refused("PathNotFound")
     base = f"{request.path}/" if request.path else ""
     continuation = request.query.get("continuation", "")
     size = min(request.integer_query("maxrecords") or _MAX_RECORDS, _MAX_RECORDS)
-    page, token = take_page(walk(directory, base, after=key_of(continuation).removeprefix(base)), size)
+    page, token = cut_page(walk(directory, base, after=decode_token(continuation).removeprefix(base)), size)
     if not continuation:
         page.insert(0, (request.path, directory))
     changed = []
     for path, node in page:
         entry = node.entry
-        access = acls.changed(entry.access, mode, entries, is_directory=entry.is_directory)
-        changed.append(PathSet(request.container, path, store.changed(entry, access=access)))
+        access = acls.update_access(entry.access, mode, entries, is_directory=entry.is_directory)
+        changed.append(PathSet(request.container, path, store.new_version(entry, access=access)))
     store.commit(*changed)
     directories = sum(record.entry.is_directory for record in changed)
     done = {
@@ -61,17 +61,17 @@ async def set_access_control_recursive(request: StorageRequest, store: FileStore
     return Response(200, headers, msgspec.json.encode(done))
 
 
-def _recursive_change(request: StorageRequest) -> tuple[acls.Mode, dict[str, str]]:
+def _parse_recursive_change(request: StorageRequest) -> tuple[acls.Mode, dict[str, str]]:
     try:
         mode = acls.Mode(request.query.get("mode", ""))
     except ValueError as exc:
         raise Refused("InvalidQueryParameterValue", detail="mode") from exc
     if "x-ms-acl" not in request.headers:
         raise Refused("MissingRequiredHeader", detail="x-ms-acl")
-    return mode, acls.parse(request.headers["x-ms-acl"], mode)
+    return mode, acls.parse_entries(request.headers["x-ms-acl"], mode)
 
 
-def access_of(request: StorageRequest, known: Access) -> Access:
+def read_access(request: StorageRequest, known: Access) -> Access:
     header = request.headers.get
     found = Access(
         owner=header("x-ms-owner", known.owner),

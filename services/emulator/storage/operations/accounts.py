@@ -7,10 +7,10 @@ from xml.sax.saxutils import escape, quoteattr
 import msgspec
 
 from services.emulator.storage.model import lease_terms
-from services.emulator.storage.model.entries import etag_text, http_date
+from services.emulator.storage.model.entries import format_etag, format_http_date
 from services.emulator.storage.model.namespace import Container
 from services.emulator.storage.store.file_store import FileStore
-from services.emulator.storage.wire.continuation import key_of, page_size, token
+from services.emulator.storage.wire.continuation import decode_token, encode_token, page_size
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import JSON, XML, Response
 
@@ -39,7 +39,7 @@ async def get_service_properties(_request: StorageRequest, _store: FileStore) ->
 
 
 async def list_containers(request: StorageRequest, store: FileStore) -> Response:
-    page, marker = _page(request, store, request.query.get("marker", ""))
+    page, marker = _cut_page(request, store, request.query.get("marker", ""))
     with_metadata = "metadata" in request.query.get("include", "").split(",")
     found = "".join(
         _container_xml(name, container, request.now_us, with_metadata) for name, container in page
@@ -54,12 +54,12 @@ async def list_containers(request: StorageRequest, store: FileStore) -> Response
 
 
 async def list_file_systems(request: StorageRequest, store: FileStore) -> Response:
-    page, marker = _page(request, store, request.query.get("continuation", ""))
+    page, marker = _cut_page(request, store, request.query.get("continuation", ""))
     found = [
         {
             "name": name,
-            "etag": etag_text(container.entry.etag),
-            "lastModified": http_date(container.entry.modified_us),
+            "etag": format_etag(container.entry.etag),
+            "lastModified": format_http_date(container.entry.modified_us),
         }
         for name, container in page
     ]
@@ -67,25 +67,25 @@ async def list_file_systems(request: StorageRequest, store: FileStore) -> Respon
     return Response(200, headers, msgspec.json.encode({"filesystems": found}))
 
 
-def _page(
+def _cut_page(
     request: StorageRequest, store: FileStore, marker: str
 ) -> tuple[Iterable[tuple[str, Container]], str]:
-    prefix, after = request.query.get("prefix", ""), key_of(marker)
+    prefix, after = request.query.get("prefix", ""), decode_token(marker)
     size = page_size(request)
     names = (name for name in sorted(store.namespace.containers) if name.startswith(prefix) and name > after)
     found = list(islice(names, size + 1))
     page = found[:size]
-    more = token(page[-1]) if len(found) > size else ""
+    more = encode_token(page[-1]) if len(found) > size else ""
     return [(name, store.namespace.containers[name]) for name in page], more
 
 
 def _container_xml(name: str, container: Container, now_us: int, with_metadata: bool) -> str:
     entry = container.entry
-    lease = lease_terms.headers(entry.lease, now_us)
+    lease = lease_terms.lease_headers(entry.lease, now_us)
     metadata = "".join(f"<{key}>{escape(value)}</{key}>" for key, value in entry.metadata.items())
     return (
         f"<Container><Name>{escape(name)}</Name><Properties>"
-        f"<Last-Modified>{http_date(entry.modified_us)}</Last-Modified><Etag>{etag_text(entry.etag)}</Etag>"
+        f"<Last-Modified>{format_http_date(entry.modified_us)}</Last-Modified><Etag>{format_etag(entry.etag)}</Etag>"
         f"<LeaseStatus>{lease['x-ms-lease-status']}</LeaseStatus>"
         f"<LeaseState>{lease['x-ms-lease-state']}</LeaseState>"
         "<HasImmutabilityPolicy>false</HasImmutabilityPolicy><HasLegalHold>false</HasLegalHold>"

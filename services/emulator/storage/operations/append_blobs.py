@@ -3,14 +3,14 @@
 from services.emulator.storage.model.entries import BlobKind, Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
-from services.emulator.storage.operations.appends import alone, existing_file, still_there
-from services.emulator.storage.operations.blob_tags import labels_of
-from services.emulator.storage.operations.blobs import blob_content
-from services.emulator.storage.operations.copy_source import received_or_copied
+from services.emulator.storage.operations.appends import lock_file, recheck_file, require_file
+from services.emulator.storage.operations.blob_tags import read_tags_and_tier
+from services.emulator.storage.operations.blobs import read_blob_content
+from services.emulator.storage.operations.copy_source import receive_or_copy
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import MAX_BLOCKS, Slice
 from services.emulator.storage.wire.conditions import check_create, check_write
-from services.emulator.storage.wire.properties import WRITTEN, metadata_of, version_headers
+from services.emulator.storage.wire.properties import WRITE_HEADERS, read_metadata, version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response
 
@@ -23,30 +23,30 @@ async def create_append_blob(request: StorageRequest, store: FileStore) -> Respo
     check_create(request, store.namespace.entry(request.container, request.path))
     entry = store.new_file(
         kind=BlobKind.APPEND,
-        metadata=metadata_of(request),
-        content=blob_content(request, ""),
-        **labels_of(request),
+        metadata=read_metadata(request),
+        content=read_blob_content(request, ""),
+        **read_tags_and_tier(request),
     )
-    with store.disk.part() as part:
+    with store.disk.new_part() as part:
         store.write_part(part, b"")
         store.put_file(request.container, request.path, entry, part)
-    return Response(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITE_HEADERS)
 
 
 async def append_block(request: StorageRequest, store: FileStore) -> Response:
-    _check_append_blob(existing_file(request, store))
-    async with received_or_copied(request, store) as upload, alone(request, store) as entry:
+    _check_appendable(require_file(request, store))
+    async with receive_or_copy(request, store) as upload, lock_file(request, store) as entry:
         if not 0 < upload.size_bytes <= MAX_BLOCK_BYTES:
             code = "RequestBodyTooLarge" if upload.size_bytes else "InvalidHeaderValue"
             raise Refused(code, detail="Content-Length")
-        _check_append_blob(entry)
+        _check_appendable(entry)
         check_write(request, entry)
         _check_position(request, entry, upload.size_bytes)
-        pieces = [Slice(store.disk.staged(upload.part), 0, upload.size_bytes)]
+        pieces = [Slice(store.disk.staged_path(upload.part), 0, upload.size_bytes)]
         path = store.disk.path_of(request.container, request.path)
-        async with store.growth.grown(path, entry, pieces):
-            now = still_there(request, store, entry)
-            changed = store.changed(
+        async with store.growth.extend(path, entry, pieces):
+            now = recheck_file(request, store, entry)
+            changed = store.new_version(
                 now,
                 size_bytes=now.size_bytes + upload.size_bytes,
                 appended_blocks=now.appended_blocks + 1,
@@ -56,10 +56,10 @@ async def append_block(request: StorageRequest, store: FileStore) -> Response:
         "x-ms-blob-append-offset": str(entry.size_bytes),
         "x-ms-blob-committed-block-count": str(changed.appended_blocks),
     }
-    return Response(201, version_headers(changed) | WRITTEN | described | upload.checksums())
+    return Response(201, version_headers(changed) | WRITE_HEADERS | described | upload.checksum_headers())
 
 
-def _check_append_blob(entry: Entry) -> None:
+def _check_appendable(entry: Entry) -> None:
     if entry.kind is not BlobKind.APPEND:
         raise Refused("InvalidBlobType")
     if entry.appended_blocks >= MAX_BLOCKS:

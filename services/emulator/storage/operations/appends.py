@@ -10,9 +10,9 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import Chunk, Slice, assemble
-from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.conditions import check_lease, check_write
-from services.emulator.storage.wire.properties import WRITTEN, content_of, version_headers
+from services.emulator.storage.wire.properties import WRITE_HEADERS, read_content_headers, version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response
 from services.emulator.storage.wire.upload import receive
@@ -22,49 +22,49 @@ _ATTEMPTS = 5
 
 
 async def append(request: StorageRequest, store: FileStore) -> Response:
-    _check_served(request)
-    position = _position(request)
-    check_block_blob(existing_file(request, store))
+    _refuse_lease_action(request)
+    position = _parse_position(request)
+    check_block_blob(require_file(request, store))
     async with receive(request, store) as upload:
-        entry = existing_file(request, store)  # it may have been deleted or replaced while the body came in
+        entry = require_file(request, store)  # it may have been deleted or replaced while the body came in
         check_lease(request, entry)
         if upload.size_bytes:
             store.staging.add_chunk(entry.file_id, position, upload.part, upload.size_bytes)
-        headers = WRITTEN | upload.checksums()
+        headers = WRITE_HEADERS | upload.checksum_headers()
     if request.boolean_query("flush"):
         headers |= version_headers(await _flush(request, store, position + upload.size_bytes))
     return Response(202, headers)
 
 
 async def flush(request: StorageRequest, store: FileStore) -> Response:
-    _check_served(request)
-    entry = await _flush(request, store, _position(request))
-    return Response(200, version_headers(entry) | WRITTEN)
+    _refuse_lease_action(request)
+    entry = await _flush(request, store, _parse_position(request))
+    return Response(200, version_headers(entry) | WRITE_HEADERS)
 
 
 @asynccontextmanager
-async def alone(request: StorageRequest, store: FileStore) -> AsyncIterator[Entry]:
+async def lock_file(request: StorageRequest, store: FileStore) -> AsyncIterator[Entry]:
     """The file, while nobody else writes behind its end; raises PathNotFound where there is none."""
     for _ in range(_ATTEMPTS):
-        file_id = existing_file(request, store).file_id
+        file_id = require_file(request, store).file_id
         async with store.growth.lock(file_id):
-            entry = existing_file(request, store)
+            entry = require_file(request, store)
             if entry.file_id == file_id:
                 yield entry
                 return
     raise Refused("ServerBusy", detail="the file is being replaced by others")
 
 
-def still_there(request: StorageRequest, store: FileStore, entry: Entry) -> Entry:
+def recheck_file(request: StorageRequest, store: FileStore, entry: Entry) -> Entry:
     """The file as it is by now, after a write that took time; raises Refused where another took its place."""
-    now = existing_file(request, store)
+    now = require_file(request, store)
     if now.file_id != entry.file_id:
         raise Refused("ServerBusy", detail="the file was replaced while it was written")
     check_write(request, now)
     return now
 
 
-def existing_file(request: StorageRequest, store: FileStore) -> Entry:
+def require_file(request: StorageRequest, store: FileStore) -> Entry:
     entry = store.namespace.entry(request.container, request.path)
     if entry is None:
         raise Refused("PathNotFound")
@@ -75,17 +75,17 @@ def existing_file(request: StorageRequest, store: FileStore) -> Entry:
 
 async def _flush(request: StorageRequest, store: FileStore, position: int) -> Entry:
     """Put the appends behind the file's end, then let them be part of it at once."""
-    async with alone(request, store) as entry:
+    async with lock_file(request, store) as entry:
         check_block_blob(entry)
         check_write(request, entry)
         if position < entry.size_bytes:
             raise Refused("InvalidFlushPosition")
         chunks = store.staging.contiguous_chunks(entry.file_id, entry.size_bytes, position)
-        async with _written(request, store, entry, chunks) as staged:
-            now = still_there(request, store, entry)
+        async with _stage_content(request, store, entry, chunks) as staged:
+            now = recheck_file(request, store, entry)
             known = msgspec.structs.replace(now.content, content_md5="") if chunks else now.content
-            content = content_of(request, known=known)
-            changed = store.changed(now, size_bytes=position, content=content, blocks=(), copied=None)
+            content = read_content_headers(request, known=known)
+            changed = store.new_version(now, size_bytes=position, content=content, blocks=(), copied=None)
             store.commit(PathSet(request.container, request.path, changed, staged))
         retain = request.boolean_query("retainuncommitteddata")
         store.staging.drop_chunks(entry.file_id, before=position if retain else None)
@@ -93,23 +93,25 @@ async def _flush(request: StorageRequest, store: FileStore, position: int) -> En
 
 
 @asynccontextmanager
-async def _written(
+async def _stage_content(
     request: StorageRequest, store: FileStore, entry: Entry, chunks: list[Chunk]
 ) -> AsyncIterator[str]:
     """The staged file to commit, empty where the file itself has grown, or nothing is new."""
-    slices = [Slice(store.disk.staged(chunk.name), 0, chunk.size_bytes) for chunk in chunks]
+    slices = [Slice(store.disk.staged_path(chunk.name), 0, chunk.size_bytes) for chunk in chunks]
     try:
         if not chunks:
             yield ""
         elif entry.size_bytes:
-            async with store.growth.grown(store.disk.path_of(request.container, request.path), entry, slices):
+            async with store.growth.extend(
+                store.disk.path_of(request.container, request.path), entry, slices
+            ):
                 yield ""
         elif len(chunks) == 1:
             await store.sync_part(chunks[0].name)  # the first and only append is the file already
             yield chunks[0].name
         else:
-            with store.disk.part() as part:
-                await finished_in_thread(assemble, slices, store.disk.staged(part))
+            with store.disk.new_part() as part:
+                await run_in_thread(assemble, slices, store.disk.staged_path(part))
                 await store.sync_part(part)
                 yield part
     except FileNotFoundError as exc:
@@ -124,12 +126,12 @@ def check_block_blob(entry: Entry) -> None:
         raise Refused("InvalidBlobType")
 
 
-def _check_served(request: StorageRequest) -> None:
+def _refuse_lease_action(request: StorageRequest) -> None:
     if "x-ms-lease-action" in request.headers:
         raise Refused("NotImplemented", detail="leases taken or given up by an append or flush")
 
 
-def _position(request: StorageRequest) -> int:
+def _parse_position(request: StorageRequest) -> int:
     position = request.integer_query("position", maximum=MAX_FILE_BYTES)
     if position is None:
         raise Refused("MissingRequiredQueryParameter", detail="position")

@@ -11,10 +11,10 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response
 from services.emulator.storage.wire.routing import Operation
-from services.emulator.storage.wire.upload import receive_small
+from services.emulator.storage.wire.upload import read_small_body
 
 MAX_PARTS = 256
-_SERVED = frozenset({"delete_blob", "set_tier"})
+_BATCHABLE = frozenset({"delete_blob", "set_tier"})
 _MAX_BYTES = 4 * 1024 * 1024
 _BOUNDARY = re.compile(r'multipart/mixed\s*;\s*boundary="?([\w\'()+,./:=?-]{1,70})"?', re.ASCII)
 _REQUEST_LINE = re.compile(r"([A-Z]{1,10}) (/[!-~]*) HTTP/1\.1", re.ASCII)
@@ -36,20 +36,20 @@ async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaita
     found = _BOUNDARY.fullmatch(request.headers.get("Content-Type", "").strip())
     if found is None:
         raise Refused("InvalidHeaderValue", detail="Content-Type")
-    parts = parse(await receive_small(request, _MAX_BYTES), found[1])
+    parts = parse_batch(await read_small_body(request, _MAX_BYTES), found[1])
     boundary = f"batchresponse_{found[1]}"
-    answers = [_written(boundary, part, await perform(part)) for part in parts]
+    answers = [_encode_part(boundary, part, await perform(part)) for part in parts]
     body = b"".join([*answers, f"--{boundary}--\r\n".encode()])
     return Response(202, {"Content-Type": f"multipart/mixed; boundary={boundary}"}, body)
 
 
-def check_batched(operation: Operation) -> None:
+def check_batchable(operation: Operation) -> None:
     """Raises Refused for what may not be part of a batch."""
-    if operation.name not in _SERVED:
+    if operation.name not in _BATCHABLE:
         raise Refused("InvalidInput", detail=f"{operation.name} in a batch")
 
 
-def parse(raw: bytes, boundary: str) -> list[Part]:
+def parse_batch(raw: bytes, boundary: str) -> list[Part]:
     """The requests of a batch's body; raises Refused where it is none."""
     try:
         text = raw.decode("ascii").replace("\r\n", "\n")
@@ -60,20 +60,20 @@ def parse(raw: bytes, boundary: str) -> list[Part]:
         raise Refused("InvalidInput", detail="the batch has no parts, or no end")
     if len(pieces) - 2 > MAX_PARTS:
         raise Refused("ExceedsMaxBatchRequestCount")
-    return [_part(piece) for piece in pieces[1:-1]]
+    return [_parse_part(piece) for piece in pieces[1:-1]]
 
 
-def _part(piece: str) -> Part:
+def _parse_part(piece: str) -> Part:
     outer, _, request = piece.lstrip("\n").partition("\n\n")
     line, _, fields = request.partition("\n")
     found = _REQUEST_LINE.fullmatch(line)
     if found is None:
         raise Refused("InvalidInput", detail="a part of the batch is no request")
-    headers = _headers(fields.partition("\n\n")[0])
-    return Part(_headers(outer).get("Content-ID", ""), found[1], found[2], headers)
+    headers = _parse_headers(fields.partition("\n\n")[0])
+    return Part(_parse_headers(outer).get("Content-ID", ""), found[1], found[2], headers)
 
 
-def _headers(lines: str) -> CIMultiDict[str]:
+def _parse_headers(lines: str) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
     for line in filter(None, lines.split("\n")):
         if (found := _HEADER.fullmatch(line)) is None:
@@ -82,7 +82,7 @@ def _headers(lines: str) -> CIMultiDict[str]:
     return headers
 
 
-def _written(boundary: str, part: Part, answer: Response) -> bytes:
+def _encode_part(boundary: str, part: Part, answer: Response) -> bytes:
     lines = [f"--{boundary}", "Content-Type: application/http"]
     lines += [f"Content-ID: {part.content_id}"] if part.content_id else []
     lines += ["", f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from services.emulator.storage.model import lease_terms
-from services.emulator.storage.model.entries import DEFAULT_TIER, Entry, etag_text, http_date
+from services.emulator.storage.model.entries import DEFAULT_TIER, Entry, format_etag, format_http_date
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.namespace import Node, walk
 from services.emulator.storage.operations.blob_tags import tag_set_xml
 from services.emulator.storage.store.file_store import FileStore
-from services.emulator.storage.wire.continuation import first_key, page_size, take_page
+from services.emulator.storage.wire.continuation import cut_page, first_key, page_size
 from services.emulator.storage.wire.properties import metadata_with_marker
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
@@ -24,8 +24,8 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
     if delimiter not in {"", "/"}:
         raise Refused("InvalidQueryParameterValue", detail="delimiter")
     store.namespace.container(request.container)
-    found = _matching(request, store, recursive=not delimiter)
-    page, marker = take_page(found, page_size(request))
+    found = _find_matching(request, store, recursive=not delimiter)
+    page, marker = cut_page(found, page_size(request))
     included = set(request.query.get("include", "").split(","))
     items = [
         _prefix_xml(path, node.entry, request.now_us)
@@ -36,7 +36,9 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
     return Response(200, {"Content-Type": XML}, _document(request, "".join(items), marker).encode())
 
 
-def _matching(request: StorageRequest, store: FileStore, *, recursive: bool) -> Iterator[tuple[str, Node]]:
+def _find_matching(
+    request: StorageRequest, store: FileStore, *, recursive: bool
+) -> Iterator[tuple[str, Node]]:
     """Paths that begin with the prefix: only its own directory and what lies below is looked at."""
     prefix = request.query.get("prefix", "")
     directory, slash, name_prefix = prefix.rpartition("/")
@@ -84,11 +86,11 @@ def _blob_xml(path: str, entry: Entry, now_us: int, included: set[str]) -> str:
 
 
 def _properties_xml(entry: Entry, now_us: int) -> str:
-    content, lease = entry.content, lease_terms.headers(entry.lease, now_us)
+    content, lease = entry.content, lease_terms.lease_headers(entry.lease, now_us)
     described = {
-        "Creation-Time": http_date(entry.created_us),
-        "Last-Modified": http_date(entry.modified_us),
-        "Etag": etag_text(entry.etag),
+        "Creation-Time": format_http_date(entry.created_us),
+        "Last-Modified": format_http_date(entry.modified_us),
+        "Etag": format_etag(entry.etag),
         "ResourceType": "directory" if entry.is_directory else "file",
         "Content-Length": str(entry.size_bytes),
         "Content-Type": content.content_type,
@@ -101,7 +103,7 @@ def _properties_xml(entry: Entry, now_us: int) -> str:
         "AccessTier": "" if entry.is_directory else entry.tier or DEFAULT_TIER,
         "AccessTierInferred": "" if entry.is_directory or entry.tier else "true",
         "TagCount": str(len(entry.tags) or ""),
-        "Expiry-Time": http_date(entry.expires_us) if entry.expires_us else "",
+        "Expiry-Time": format_http_date(entry.expires_us) if entry.expires_us else "",
         "LeaseStatus": lease["x-ms-lease-status"],
         "LeaseState": lease["x-ms-lease-state"],
         "LeaseDuration": lease.get("x-ms-lease-duration", ""),

@@ -13,8 +13,8 @@ from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.conditions import check_lease
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
-from services.emulator.storage.wire.upload import receive_small
-from services.emulator.storage.wire.xml import parsed, text_of
+from services.emulator.storage.wire.upload import read_small_body
+from services.emulator.storage.wire.xml import find_text, parse_xml
 
 _TIERS = ("Hot", "Cool", "Cold")
 _MAX_TAGS, _MAX_KEY_CHARS, _MAX_VALUE_CHARS = 10, 128, 256
@@ -27,30 +27,30 @@ class BlobTags(TypedDict):
     tier: str
 
 
-def labels_of(request: StorageRequest) -> BlobTags:
+def read_tags_and_tier(request: StorageRequest) -> BlobTags:
     """The labels that a write gives a new blob: `x-ms-tags: a=1&b=2` and `x-ms-access-tier`."""
     tags: dict[str, str] = {}
     for pair in filter(None, request.headers.get("x-ms-tags", "").split("&")):
         name, _, value = pair.partition("=")
         tags[unquote_plus(name)] = unquote_plus(value)
-    return BlobTags(tags=_checked(tags), tier=_tier(request.headers.get("x-ms-access-tier", "")))
+    return BlobTags(tags=_check_tags(tags), tier=_check_tier(request.headers.get("x-ms-access-tier", "")))
 
 
 async def get_tags(request: StorageRequest, store: FileStore) -> Response:
-    tags = store.namespace.existing(request.container, request.path).tags
+    tags = store.namespace.require_entry(request.container, request.path).tags
     body = f'<?xml version="1.0" encoding="utf-8"?><Tags>{tag_set_xml(tags)}</Tags>'
     return Response(200, {"Content-Type": XML}, body.encode())
 
 
 async def set_tags(request: StorageRequest, store: FileStore) -> Response:
     """Tags change neither etag nor modification time."""
-    root = parsed(await receive_small(request, _MAX_TAGS_BYTES), "Tags")
-    named = [(text_of(tag, "Key"), text_of(tag, "Value")) for tag in root.iter("Tag")]
+    root = parse_xml(await read_small_body(request, _MAX_TAGS_BYTES), "Tags")
+    named = [(find_text(tag, "Key"), find_text(tag, "Value")) for tag in root.iter("Tag")]
     if len(dict(named)) < len(named):
         raise Refused("InvalidTag", detail="a key stands there twice")
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_lease(request, entry)
-    changed = msgspec.structs.replace(entry, tags=_checked(dict(named)))
+    changed = msgspec.structs.replace(entry, tags=_check_tags(dict(named)))
     store.commit(PathSet(request.container, request.path, changed))
     return Response(204)
 
@@ -59,8 +59,8 @@ async def set_tier(request: StorageRequest, store: FileStore) -> Response:
     """The tier is told back and changes nothing else: what lies here costs the same and opens at once."""
     if "x-ms-access-tier" not in request.headers:
         raise Refused("MissingRequiredHeader", detail="x-ms-access-tier")
-    tier = _tier(request.headers["x-ms-access-tier"])
-    entry = store.namespace.existing(request.container, request.path)
+    tier = _check_tier(request.headers["x-ms-access-tier"])
+    entry = store.namespace.require_entry(request.container, request.path)
     check_lease(request, entry)
     changed = msgspec.structs.replace(entry, tier=tier, tier_changed_us=request.now_us)
     store.commit(PathSet(request.container, request.path, changed))
@@ -74,7 +74,7 @@ def tag_set_xml(tags: dict[str, str]) -> str:
     return f"<TagSet>{found}</TagSet>"
 
 
-def _tier(name: str) -> str:
+def _check_tier(name: str) -> str:
     if name == "Archive":
         raise Refused("NotImplemented", detail="the archive tier, whose blobs cannot be read")
     if name and name not in _TIERS:
@@ -82,7 +82,7 @@ def _tier(name: str) -> str:
     return name
 
 
-def _checked(tags: dict[str, str]) -> dict[str, str]:
+def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > _MAX_TAGS:
         raise Refused("InvalidTag", detail=f"more than {_MAX_TAGS} tags")
     for name, value in tags.items():

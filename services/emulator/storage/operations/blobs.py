@@ -10,14 +10,14 @@ import msgspec
 from services.emulator.storage.model.entries import BlobKind, ContentHeaders
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
-from services.emulator.storage.operations.blob_tags import labels_of
+from services.emulator.storage.operations.blob_tags import read_tags_and_tier
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.conditions import check_create, check_read, check_write
 from services.emulator.storage.wire.properties import (
-    WRITTEN,
-    content_of,
+    WRITE_HEADERS,
     entry_headers,
-    metadata_of,
+    read_content_headers,
+    read_metadata,
     version_headers,
 )
 from services.emulator.storage.wire.request import StorageRequest, check_header_text
@@ -31,8 +31,8 @@ _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 async def put_blob(request: StorageRequest, store: FileStore) -> Response:
     if (kind := request.headers.get("x-ms-blob-type", "")) != BlobKind.BLOCK:
         raise Refused("NotImplemented" if kind else "MissingRequiredHeader", detail=f"x-ms-blob-type {kind}")
-    labels = labels_of(request)
-    metadata = metadata_of(request)
+    labels = read_tags_and_tier(request)
+    metadata = read_metadata(request)
     async with receive(request, store) as upload:
         check_create(request, store.namespace.entry(request.container, request.path))
         if metadata.pop("hdi_isfolder", "").lower() == "true":  # how blob clients make a directory
@@ -41,15 +41,15 @@ async def put_blob(request: StorageRequest, store: FileStore) -> Response:
             entry = store.new_file(
                 size_bytes=upload.size_bytes,
                 metadata=metadata,
-                content=blob_content(request, upload.md5),
+                content=read_blob_content(request, upload.md5),
                 **labels,
             )
             store.put_file(request.container, request.path, entry, upload.part)
-    return Response(201, version_headers(entry) | WRITTEN | upload.checksums())
+    return Response(201, version_headers(entry) | WRITE_HEADERS | upload.checksum_headers())
 
 
 async def get_blob(request: StorageRequest, store: FileStore) -> Response:
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_read(request, entry)
     headers = entry_headers(entry, request.now_us)
     if entry.is_directory:
@@ -60,7 +60,7 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Response:
         raise Refused("PathNotFound", detail="deleted from the disk by hand") from exc
     try:
         size_bytes = min(entry.size_bytes, os.fstat(fd).st_size)  # what lies behind is not part of it yet
-        asked = _asked_range(request, size_bytes)
+        asked = _parse_range(request, size_bytes)
     except Refused:
         os.close(fd)
         raise
@@ -70,32 +70,32 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Response:
     if md5 := headers.pop("Content-MD5", ""):
         headers["x-ms-blob-content-md5"] = md5
     if request.headers.get("x-ms-range-get-content-md5", "").lower() == "true":
-        headers["Content-MD5"] = _range_md5(fd, start, end)
+        headers["Content-MD5"] = _hash_range(fd, start, end)
     headers["Content-Range"] = f"bytes {start}-{end - 1}/{size_bytes}"
     return Response(206, headers, file=FileRange(fd, start, end - start))
 
 
 async def get_blob_properties(request: StorageRequest, store: FileStore) -> Response:
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_read(request, entry)
     return Response(200, entry_headers(entry, request.now_us) | {"Content-Length": str(entry.size_bytes)})
 
 
 async def set_metadata(request: StorageRequest, store: FileStore) -> Response:
     """`If-None-Match: *` on a blob that exists is 412: a checkpoint store's first claim rests on it."""
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_write(request, entry)
-    changed = store.changed(entry, metadata=metadata_of(request))
+    changed = store.new_version(entry, metadata=read_metadata(request))
     store.commit(PathSet(request.container, request.path, changed))
-    return Response(200, version_headers(changed) | WRITTEN)
+    return Response(200, version_headers(changed) | WRITE_HEADERS)
 
 
 async def set_http_headers(request: StorageRequest, store: FileStore) -> Response:
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_write(request, entry)
-    changed = store.changed(entry, content=content_of(request, prefix="x-ms-blob-"))
+    changed = store.new_version(entry, content=read_content_headers(request, prefix="x-ms-blob-"))
     store.commit(PathSet(request.container, request.path, changed))
-    return Response(200, version_headers(changed) | WRITTEN)
+    return Response(200, version_headers(changed) | WRITE_HEADERS)
 
 
 async def delete_blob(request: StorageRequest, store: FileStore) -> Response:
@@ -108,16 +108,16 @@ async def delete_blob(request: StorageRequest, store: FileStore) -> Response:
     return Response(202, {"x-ms-delete-type-permanent": "true"})
 
 
-def blob_content(request: StorageRequest, md5: str) -> ContentHeaders:
+def read_blob_content(request: StorageRequest, md5: str) -> ContentHeaders:
     """As the x-ms-blob- headers say; else the type and digest of the body sent."""
     sent = ContentHeaders(content_md5=md5)
     if "Content-Type" in request.headers and "comp" not in request.query:
         check_header_text(request.headers["Content-Type"], "Content-Type")
         sent = msgspec.structs.replace(sent, content_type=request.headers["Content-Type"])
-    return content_of(request, prefix="x-ms-blob-", known=sent)
+    return read_content_headers(request, prefix="x-ms-blob-", known=sent)
 
 
-def _range_md5(fd: int, start: int, end: int) -> str:
+def _hash_range(fd: int, start: int, end: int) -> str:
     if end - start > _MAX_CHECKED_RANGE_BYTES:
         os.close(fd)
         raise Refused("OutOfRangeInput", detail="x-ms-range-get-content-md5 goes with ranges up to 4 MiB")
@@ -125,7 +125,7 @@ def _range_md5(fd: int, start: int, end: int) -> str:
     return base64.b64encode(digest).decode()
 
 
-def _asked_range(request: StorageRequest, size_bytes: int) -> tuple[int, int] | None:
+def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int] | None:
     """Start and end (exclusive) of the range asked for, None for the whole file."""
     asked = request.headers.get("x-ms-range") or request.headers.get("Range")
     if asked is None:

@@ -7,18 +7,18 @@ from xml.sax.saxutils import escape
 from services.emulator.storage.model.entries import Block, Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.operations.appends import check_block_blob
-from services.emulator.storage.operations.blob_tags import labels_of
-from services.emulator.storage.operations.blobs import blob_content
-from services.emulator.storage.operations.copy_source import received_or_copied
+from services.emulator.storage.operations.blob_tags import read_tags_and_tier
+from services.emulator.storage.operations.blobs import read_blob_content
+from services.emulator.storage.operations.copy_source import receive_or_copy
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import MAX_BLOCKS, Slice, assemble
-from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.conditions import check_create, check_lease
-from services.emulator.storage.wire.properties import WRITTEN, metadata_of, version_headers
+from services.emulator.storage.wire.properties import WRITE_HEADERS, read_metadata, version_headers
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
-from services.emulator.storage.wire.upload import receive_small
-from services.emulator.storage.wire.xml import parsed
+from services.emulator.storage.wire.upload import read_small_body
+from services.emulator.storage.wire.xml import parse_xml
 
 _MAX_ID_BYTES = 64
 _MAX_LIST_BYTES = MAX_BLOCKS * 128
@@ -29,25 +29,25 @@ async def put_block(request: StorageRequest, store: FileStore) -> Response:
     block_id = request.query.get("blockid", "")
     _check_block_id(block_id)
     store.namespace.container(request.container)
-    async with received_or_copied(request, store) as upload:
+    async with receive_or_copy(request, store) as upload:
         entry = store.namespace.entry(request.container, request.path)
         check_lease(request, entry)
         if entry is not None and not entry.is_directory:
             check_block_blob(entry)
         store.staging.add_block(request.container, request.path, block_id, upload.part, upload.size_bytes)
-    return Response(201, WRITTEN | upload.checksums())
+    return Response(201, WRITE_HEADERS | upload.checksum_headers())
 
 
 async def put_block_list(request: StorageRequest, store: FileStore) -> Response:
-    named = _parse_list(await receive_small(request, _MAX_LIST_BYTES))
+    named = _parse_list(await read_small_body(request, _MAX_LIST_BYTES))
     before = store.namespace.entry(request.container, request.path)
     if before is not None and not before.is_directory:
         check_block_blob(before)
-    blocks, slices = _resolve(request, store, named, before)
+    blocks, slices = _resolve_blocks(request, store, named, before)
     path = store.disk.path_of(request.container, request.path)
-    with store.disk.part() as part:
+    with store.disk.new_part() as part:
         try:
-            await finished_in_thread(assemble, slices, store.disk.staged(part))
+            await run_in_thread(assemble, slices, store.disk.staged_path(part))
         except FileNotFoundError as exc:
             raise Refused(
                 "ServerBusy", detail="the blob was written while its blocks were put together"
@@ -59,13 +59,13 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Response:
         check_create(request, now)
         entry = store.new_file(
             size_bytes=sum(block.size_bytes for block in blocks),
-            metadata=metadata_of(request),
-            content=blob_content(request, ""),
+            metadata=read_metadata(request),
+            content=read_blob_content(request, ""),
             blocks=tuple(blocks),
-            **labels_of(request),
+            **read_tags_and_tier(request),
         )
         store.put_file(request.container, request.path, entry, part)
-    return Response(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITE_HEADERS)
 
 
 async def get_block_list(request: StorageRequest, store: FileStore) -> Response:
@@ -85,7 +85,7 @@ async def get_block_list(request: StorageRequest, store: FileStore) -> Response:
     return Response(200, headers | (version_headers(entry) if entry else {}), body.encode())
 
 
-def _resolve(
+def _resolve_blocks(
     request: StorageRequest, store: FileStore, named: list[tuple[str, str]], entry: Entry | None
 ) -> tuple[list[Block], list[Slice]]:
     """Each block of the list and where its bytes lie: in its staged file, or in the blob as it is."""
@@ -111,7 +111,7 @@ def _resolve(
 
 def _parse_list(raw: bytes) -> list[tuple[str, str]]:
     """Source and id of each block."""
-    named = [(child.tag, (child.text or "").strip()) for child in parsed(raw, "BlockList")]
+    named = [(child.tag, (child.text or "").strip()) for child in parse_xml(raw, "BlockList")]
     if len(named) > MAX_BLOCKS or any(source not in _LISTS for source, _ in named):
         raise Refused("InvalidXmlDocument")
     return named

@@ -10,15 +10,15 @@ from services.emulator.storage.model.records import ContainerRemoved, ContainerS
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.conditions import check_conditions
 from services.emulator.storage.wire.properties import (
-    encoded_properties,
+    encode_properties,
     metadata_headers,
-    metadata_of,
-    properties_of,
+    read_metadata,
+    read_properties,
     version_headers,
 )
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
-from services.emulator.storage.wire.upload import receive_small
+from services.emulator.storage.wire.upload import read_small_body
 
 _STATE = {
     "x-ms-has-immutability-policy": "false",
@@ -32,7 +32,7 @@ _MAX_POLICIES_BYTES = 16 * 1024
 async def create_container(request: StorageRequest, store: FileStore) -> Response:
     if request.container in store.namespace.containers:
         raise Refused("FilesystemAlreadyExists")
-    entry = store.new_container(metadata_of(request) | properties_of(request))
+    entry = store.new_container(read_metadata(request) | read_properties(request))
     store.commit(ContainerSet(request.container, entry))
     return Response(201, version_headers(entry) | {"x-ms-namespace-enabled": "true"})
 
@@ -47,24 +47,24 @@ async def delete_container(request: StorageRequest, store: FileStore) -> Respons
 
 async def get_container_properties(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
-    lease = lease_terms.headers(entry.lease, request.now_us)
+    lease = lease_terms.lease_headers(entry.lease, request.now_us)
     return Response(200, version_headers(entry) | _STATE | lease | metadata_headers(entry.metadata))
 
 
 async def get_file_system_properties(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
-    properties = {"x-ms-properties": encoded_properties(entry.metadata)}
+    properties = {"x-ms-properties": encode_properties(entry.metadata)}
     return Response(200, version_headers(entry) | _STATE | properties)
 
 
 async def set_container_metadata(request: StorageRequest, store: FileStore) -> Response:
-    return _change(request, store, metadata=metadata_of(request))
+    return _change(request, store, metadata=read_metadata(request))
 
 
 async def get_container_acl(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
     return Response(
-        200, version_headers(entry) | {"Content-Type": XML}, stored_policies.document(entry.policies)
+        200, version_headers(entry) | {"Content-Type": XML}, stored_policies.policies_xml(entry.policies)
     )
 
 
@@ -72,7 +72,7 @@ async def set_container_acl(request: StorageRequest, store: FileStore) -> Respon
     """The stored access policies, all of them anew; nothing here is ever open to everybody."""
     if "x-ms-blob-public-access" in request.headers:
         raise Refused("PublicAccessNotPermitted")
-    policies = stored_policies.parse(await receive_small(request, _MAX_POLICIES_BYTES))
+    policies = stored_policies.parse_policies(await read_small_body(request, _MAX_POLICIES_BYTES))
     return _change(request, store, policies=policies)
 
 
@@ -81,7 +81,7 @@ def _change(request: StorageRequest, store: FileStore, **fields: object) -> Resp
     if given := request.headers.get("x-ms-lease-id"):  # a lease on a container keeps it from deletion alone
         lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
     check_conditions(request, entry)
-    fields |= {"etag": store.versions.next_etag(), "modified_us": store.versions.now_us()}
+    fields |= {"etag": store.etag_clock.next_etag(), "modified_us": store.etag_clock.now_us()}
     changed = msgspec.structs.replace(entry, **fields)
     store.commit(ContainerSet(request.container, changed))
     return Response(200, version_headers(changed))

@@ -2,58 +2,63 @@
 
 from uuid import uuid4
 
-from services.emulator.storage.model.entries import Copied, Entry
+from services.emulator.storage.model.entries import CopyOrigin, Entry
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.operations.blob_tags import labels_of
-from services.emulator.storage.operations.blobs import blob_content
-from services.emulator.storage.operations.copy_source import copied, source_of
+from services.emulator.storage.operations.blob_tags import read_tags_and_tier
+from services.emulator.storage.operations.blobs import read_blob_content
+from services.emulator.storage.operations.copy_source import copy_to_part, find_source
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.conditions import check_create
-from services.emulator.storage.wire.properties import WRITTEN, copy_headers, metadata_of, version_headers
+from services.emulator.storage.wire.properties import (
+    WRITE_HEADERS,
+    copy_headers,
+    read_metadata,
+    version_headers,
+)
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import Response
 
 
 async def copy_blob(request: StorageRequest, store: FileStore) -> Response:
     """Copy Blob, and Copy Blob From URL, which asks for what this does anyway."""
-    source = source_of(request, store)
+    source = find_source(request, store)
     known = source.entry
-    labels = labels_of(request)
-    async with copied(request, store, source) as upload:
+    labels = read_tags_and_tier(request)
+    async with copy_to_part(request, store, source) as upload:
         entry = store.new_file(
             size_bytes=upload.size_bytes,
-            metadata=metadata_of(request) or known.metadata,
+            metadata=read_metadata(request) or known.metadata,
             content=known.content,
-            copied=Copied(str(uuid4()), request.headers["x-ms-copy-source"].partition("?")[0]),
-            tags=labels["tags"] or (known.tags if _takes_tags(request) else {}),
+            copied=CopyOrigin(str(uuid4()), request.headers["x-ms-copy-source"].partition("?")[0]),
+            tags=labels["tags"] or (known.tags if _copies_tags(request) else {}),
             tier=labels["tier"],
             kind=known.kind,
             appended_blocks=known.appended_blocks,
         )
         _put(request, store, entry, upload.part)
-    return Response(202, version_headers(entry) | WRITTEN | copy_headers(entry))
+    return Response(202, version_headers(entry) | WRITE_HEADERS | copy_headers(entry))
 
 
 async def put_blob_from_url(request: StorageRequest, store: FileStore) -> Response:
     """A new block blob of another's bytes, and of its properties unless that is declined."""
-    source = source_of(request, store)
-    labels = labels_of(request)
-    async with copied(request, store, source) as upload:
+    source = find_source(request, store)
+    labels = read_tags_and_tier(request)
+    async with copy_to_part(request, store, source) as upload:
         takes_properties = request.headers.get("x-ms-copy-source-blob-properties", "true").lower() == "true"
-        content = source.entry.content if takes_properties else blob_content(request, upload.md5)
+        content = source.entry.content if takes_properties else read_blob_content(request, upload.md5)
         entry = store.new_file(
             size_bytes=upload.size_bytes,
-            metadata=metadata_of(request) or (source.entry.metadata if takes_properties else {}),
+            metadata=read_metadata(request) or (source.entry.metadata if takes_properties else {}),
             content=content,
-            tags=labels["tags"] or (source.entry.tags if _takes_tags(request) else {}),
+            tags=labels["tags"] or (source.entry.tags if _copies_tags(request) else {}),
             tier=labels["tier"],
         )
         _put(request, store, entry, upload.part)
-    return Response(201, version_headers(entry) | WRITTEN | upload.checksums())
+    return Response(201, version_headers(entry) | WRITE_HEADERS | upload.checksum_headers())
 
 
 async def abort_copy(request: StorageRequest, store: FileStore) -> Response:
-    store.namespace.existing(request.container, request.path)
+    store.namespace.require_entry(request.container, request.path)
     raise Refused("NoPendingCopyOperation")
 
 
@@ -62,5 +67,5 @@ def _put(request: StorageRequest, store: FileStore, entry: Entry, part: str) -> 
     store.put_file(request.container, request.path, entry, part)
 
 
-def _takes_tags(request: StorageRequest) -> bool:
+def _copies_tags(request: StorageRequest) -> bool:
     return request.headers.get("x-ms-copy-source-tag-option", "").upper() == "COPY"

@@ -10,16 +10,16 @@ from services.emulator.storage.model.entries import Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import Slice, assemble
-from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.conditions import check_write
 from services.emulator.storage.wire.request import StorageRequest, parse_source
-from services.emulator.storage.wire.upload import Upload, md5_of, receive
+from services.emulator.storage.wire.upload import Upload, file_md5, receive
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class CopySource:
     """A blob as it is now, which may be another by the time it was read."""
 
     container: str
@@ -27,48 +27,50 @@ class Source:
     entry: Entry
 
 
-def source_of(request: StorageRequest, store: FileStore) -> Source:
+def find_source(request: StorageRequest, store: FileStore) -> CopySource:
     """Raises Refused where it is not there, not of this account, or not what the conditions ask for."""
     raw = request.headers["x-ms-copy-source"]
     container, path, _ = parse_source(raw, request.account)
-    _check_own(raw, request)
+    _check_same_account(raw, request)
     entry = store.namespace.entry(container, path)
     if entry is None or entry.is_directory:
         raise Refused("PathNotFound", detail="x-ms-copy-source")
     check_write(request, entry, prefix="x-ms-source-")
-    return Source(container, path, entry)
+    return CopySource(container, path, entry)
 
 
-def received_or_copied(request: StorageRequest, store: FileStore) -> AbstractAsyncContextManager[Upload]:
+def receive_or_copy(request: StorageRequest, store: FileStore) -> AbstractAsyncContextManager[Upload]:
     """The request's body, or what it names in its place."""
     if "x-ms-copy-source" in request.headers:
-        return copied(request, store, source_of(request, store))
+        return copy_to_part(request, store, find_source(request, store))
     return receive(request, store)
 
 
 @asynccontextmanager
-async def copied(request: StorageRequest, store: FileStore, source: Source) -> AsyncIterator[Upload]:
+async def copy_to_part(
+    request: StorageRequest, store: FileStore, source: CopySource
+) -> AsyncIterator[Upload]:
     """The source, or its `x-ms-source-range`, as a staged file."""
-    start, end = _asked_range(request, source.entry.size_bytes)
+    start, end = _parse_range(request, source.entry.size_bytes)
     if end - start > request.max_body_bytes:
         raise Refused("RequestBodyTooLarge")
     path = store.disk.path_of(source.container, source.path)
-    with store.disk.part() as part:
-        staged = store.disk.staged(part)
+    with store.disk.new_part() as part:
+        staged = store.disk.staged_path(part)
         try:
-            await finished_in_thread(assemble, [Slice(path, start, end - start)], staged)
+            await run_in_thread(assemble, [Slice(path, start, end - start)], staged)
         except FileNotFoundError as exc:
             raise Refused("ServerBusy", detail="the source was moved while it was copied") from exc
         await store.sync_part(part)
         if store.namespace.entry(source.container, source.path) is not source.entry:
             raise Refused("ServerBusy", detail="the source was written while it was copied")
-        md5 = await finished_in_thread(md5_of, staged)
+        md5 = await run_in_thread(file_md5, staged)
         if (claimed := request.headers.get("x-ms-source-content-md5")) is not None and claimed != md5:
             raise Refused("Md5Mismatch")
         yield Upload(part, end - start, md5)
 
 
-def _asked_range(request: StorageRequest, size_bytes: int) -> tuple[int, int]:
+def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int]:
     asked = request.headers.get("x-ms-source-range")
     if asked is None:
         return 0, size_bytes
@@ -80,7 +82,7 @@ def _asked_range(request: StorageRequest, size_bytes: int) -> tuple[int, int]:
     return start, end
 
 
-def _check_own(raw: str, request: StorageRequest) -> None:
+def _check_same_account(raw: str, request: StorageRequest) -> None:
     """A URL of another host is another account's, which cannot be asked from here."""
     url = urlsplit(raw)
     own = (request.headers.get("Host", ""), "")

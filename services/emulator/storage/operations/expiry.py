@@ -7,7 +7,7 @@ import msgspec
 from services.emulator.storage.model.entries import Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import PathSet
-from services.emulator.storage.operations.appends import existing_file
+from services.emulator.storage.operations.appends import require_file
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.conditions import check_lease
 from services.emulator.storage.wire.properties import version_headers
@@ -16,9 +16,9 @@ from services.emulator.storage.wire.response import Response
 
 
 async def set_expiry(request: StorageRequest, store: FileStore) -> Response:
-    entry = existing_file(request, store)
+    entry = require_file(request, store)
     check_lease(request, entry)
-    expires_us = _expires_us(request, entry)
+    expires_us = _parse_expiry_us(request, entry)
     if expires_us and expires_us <= request.now_us:
         raise Refused("InvalidHeaderValue", detail="x-ms-expiry-time lies in the past")
     changed = msgspec.structs.replace(entry, expires_us=expires_us)
@@ -26,7 +26,7 @@ async def set_expiry(request: StorageRequest, store: FileStore) -> Response:
     return Response(200, version_headers(changed))
 
 
-def _expires_us(request: StorageRequest, entry: Entry) -> int:
+def _parse_expiry_us(request: StorageRequest, entry: Entry) -> int:
     time = request.headers.get("x-ms-expiry-time", "")
     option = request.headers.get("x-ms-expiry-option", "").lower()
     if option == "neverexpire" and not time:

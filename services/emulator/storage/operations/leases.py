@@ -18,22 +18,22 @@ _STATUS = {"acquire": 201, "renew": 200, "change": 200, "release": 200, "break":
 
 
 async def lease_path(request: StorageRequest, store: FileStore) -> Response:
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_conditions(request, entry)
-    lease = _next(request, entry.lease)
+    lease = _apply_action(request, entry.lease)
     store.commit(PathSet(request.container, request.path, msgspec.structs.replace(entry, lease=lease)))
-    return _answer(request, lease, version_headers(entry))
+    return _respond(request, lease, version_headers(entry))
 
 
 async def lease_container(request: StorageRequest, store: FileStore) -> Response:
     entry = store.namespace.container(request.container).entry
     check_conditions(request, entry)
-    lease = _next(request, entry.lease)
+    lease = _apply_action(request, entry.lease)
     store.commit(ContainerSet(request.container, msgspec.structs.replace(entry, lease=lease)))
-    return _answer(request, lease, version_headers(entry))
+    return _respond(request, lease, version_headers(entry))
 
 
-def _next(request: StorageRequest, lease: Lease | None) -> Lease | None:
+def _apply_action(request: StorageRequest, lease: Lease | None) -> Lease | None:
     """The lease after what was asked for; None once it is released."""
     asked, now_us = request.headers, request.now_us
     match _action(request):
@@ -44,15 +44,15 @@ def _next(request: StorageRequest, lease: Lease | None) -> Lease | None:
         case "change":
             return lease_terms.change(lease, asked, now_us)
         case "release":
-            lease_terms.held(lease, asked)
+            lease_terms.require_holder(lease, asked)
             return None
         case "break":
-            return lease_terms.broken(lease, asked, now_us)
+            return lease_terms.break_lease(lease, asked, now_us)
         case _:
             raise Refused("InvalidHeaderValue", detail="x-ms-lease-action")
 
 
-def _answer(request: StorageRequest, lease: Lease | None, headers: dict[str, str]) -> Response:
+def _respond(request: StorageRequest, lease: Lease | None, headers: dict[str, str]) -> Response:
     action = _action(request)
     if action == "break" and lease is not None:
         headers["x-ms-lease-time"] = str(lease_terms.seconds_left(lease, request.now_us))

@@ -7,17 +7,17 @@ from services.emulator.storage.model.entries import Access, Entry
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.namespace import walk
 from services.emulator.storage.model.records import PathSet
-from services.emulator.storage.operations.access_control import access_of
+from services.emulator.storage.operations.access_control import read_access
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.conditions import check_create, check_read, check_write
-from services.emulator.storage.wire.continuation import first_key, page_size, take_page
+from services.emulator.storage.wire.continuation import cut_page, first_key, page_size
 from services.emulator.storage.wire.properties import (
-    WRITTEN,
-    content_of,
-    encoded_properties,
+    WRITE_HEADERS,
+    describe_path,
+    encode_properties,
     entry_headers,
-    path_json,
-    properties_of,
+    read_content_headers,
+    read_properties,
     version_headers,
 )
 from services.emulator.storage.wire.request import StorageRequest, parse_source
@@ -28,21 +28,23 @@ async def create_file(request: StorageRequest, store: FileStore) -> Response:
     """A new, empty file in the place of whatever file was there; its parents are made."""
     check_create(request, store.namespace.entry(request.container, request.path))
     entry = store.new_file(
-        metadata=properties_of(request), content=content_of(request), access=access_of(request, Access())
+        metadata=read_properties(request),
+        content=read_content_headers(request),
+        access=read_access(request, Access()),
     )
     if "x-ms-proposed-lease-id" in request.headers:
         lease = lease_terms.acquire(None, request.headers, "", request.now_us)
         entry = msgspec.structs.replace(entry, lease=lease)
-    with store.disk.part() as part:
+    with store.disk.new_part() as part:
         store.write_part(part, b"")
         store.put_file(request.container, request.path, entry, part)
-    return Response(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITE_HEADERS)
 
 
 async def create_directory(request: StorageRequest, store: FileStore) -> Response:
     check_create(request, store.namespace.entry(request.container, request.path))
-    entry = store.put_directory(request.container, request.path, properties_of(request))
-    return Response(201, version_headers(entry) | WRITTEN)
+    entry = store.put_directory(request.container, request.path, read_properties(request))
+    return Response(201, version_headers(entry) | WRITE_HEADERS)
 
 
 async def rename(request: StorageRequest, store: FileStore) -> Response:
@@ -57,7 +59,7 @@ async def rename(request: StorageRequest, store: FileStore) -> Response:
     if (source_container, source) != (container, path):
         _check_destination(store, request, entry, existing, source)
         store.rename(source_container, source, container, path)
-    return Response(201, version_headers(entry) | WRITTEN)
+    return Response(201, version_headers(entry) | WRITE_HEADERS)
 
 
 async def delete_path(request: StorageRequest, store: FileStore) -> Response:
@@ -71,21 +73,21 @@ async def delete_path(request: StorageRequest, store: FileStore) -> Response:
 
 
 async def set_properties(request: StorageRequest, store: FileStore) -> Response:
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_write(request, entry)
-    fields: dict[str, object] = {"content": content_of(request)}
+    fields: dict[str, object] = {"content": read_content_headers(request)}
     if "x-ms-properties" in request.headers:
-        fields["metadata"] = properties_of(request)
-    changed = store.changed(entry, **fields)
+        fields["metadata"] = read_properties(request)
+    changed = store.new_version(entry, **fields)
     store.commit(PathSet(request.container, request.path, changed))
-    return Response(200, version_headers(changed) | WRITTEN)
+    return Response(200, version_headers(changed) | WRITE_HEADERS)
 
 
 async def get_status(request: StorageRequest, store: FileStore) -> Response:
-    entry = store.namespace.existing(request.container, request.path)
+    entry = store.namespace.require_entry(request.container, request.path)
     check_read(request, entry)
     return Response(
-        200, entry_headers(entry, request.now_us) | {"x-ms-properties": encoded_properties(entry.metadata)}
+        200, entry_headers(entry, request.now_us) | {"x-ms-properties": encode_properties(entry.metadata)}
     )
 
 
@@ -103,9 +105,11 @@ async def list_paths(request: StorageRequest, store: FileStore) -> Response:
         inclusive=inclusive,
         recursive=request.boolean_query("recursive"),
     )
-    page, token = take_page(found, page_size(request))
+    page, token = cut_page(found, page_size(request))
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": token} if token else {})
-    return Response(200, headers, msgspec.json.encode({"paths": [path_json(p, n.entry) for p, n in page]}))
+    return Response(
+        200, headers, msgspec.json.encode({"paths": [describe_path(p, n.entry) for p, n in page]})
+    )
 
 
 def _check_destination(

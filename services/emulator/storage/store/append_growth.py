@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from services.emulator.storage.model.entries import Entry
 from services.emulator.storage.store.disk import Disk
 from services.emulator.storage.store.staging import Slice, copy_slice
-from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.store.threads import run_in_thread
 from shared.service import failpoints
 
 _INLINE_BYTES = 256 * 1024  # up to here a copy costs the event loop less than a thread would
@@ -33,15 +33,15 @@ class AppendGrowth:
         return self._locks.setdefault(file_id, asyncio.Lock())
 
     @asynccontextmanager
-    async def grown(self, path: Path, entry: Entry, pieces: list[Slice]) -> AsyncIterator[None]:
+    async def extend(self, path: Path, entry: Entry, pieces: list[Slice]) -> AsyncIterator[None]:
         """For the body, the pieces lie behind the file's end; its commit makes them part of it, and without
         one they are cut off again. Call with the lock held.
         """
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-        marker = self._disk.staged(f"growing/{entry.file_id}-{entry.size_bytes}")
+        marker = self._disk.staged_path(f"growing/{entry.file_id}-{entry.size_bytes}")
         try:
             _check_end(fd, entry, path)
-            self._disk.mark(marker)
+            self._disk.create_marker(marker)
             try:
                 await self._write(fd, entry.size_bytes, pieces)
                 failpoints.reach("storage_grown")
@@ -54,24 +54,24 @@ class AppendGrowth:
         finally:
             os.close(fd)
 
-    def cut_tails(self, files: Iterable[tuple[Path, Entry]]) -> None:
+    def truncate_tails(self, files: Iterable[tuple[Path, Entry]]) -> None:
         """Where a kill left bytes behind the end that was recorded, cut them off."""
-        ends = dict(marker.name.split("-") for marker in self._disk.staged("growing").iterdir())
+        ends = dict(marker.name.split("-") for marker in self._disk.staged_path("growing").iterdir())
         for path, entry in files if ends else ():
             is_tail = ends.get(entry.file_id) == str(entry.size_bytes)
             if is_tail and path.is_file() and path.stat().st_size > entry.size_bytes:
                 os.truncate(path, entry.size_bytes)
-        for marker in self._disk.staged("growing").iterdir():
+        for marker in self._disk.staged_path("growing").iterdir():
             marker.unlink()
 
     async def _write(self, fd: int, end: int, pieces: list[Slice]) -> None:
         if self._disk.fsync or sum(piece.size_bytes for piece in pieces) > _INLINE_BYTES:
-            await finished_in_thread(_extend, fd, end, pieces, self._disk.fsync)
+            await run_in_thread(_write_behind, fd, end, pieces, self._disk.fsync)
         else:
-            _extend(fd, end, pieces, sync=False)
+            _write_behind(fd, end, pieces, sync=False)
 
 
-def _extend(fd: int, end: int, pieces: list[Slice], sync: bool) -> None:
+def _write_behind(fd: int, end: int, pieces: list[Slice], sync: bool) -> None:
     os.lseek(fd, end, os.SEEK_SET)
     for piece in pieces:
         copy_slice(piece, fd)

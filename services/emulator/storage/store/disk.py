@@ -64,7 +64,7 @@ class Disk:
         return self.tree / container / path if path else self.tree / container
 
     @contextmanager
-    def part(self) -> Iterator[str]:
+    def new_part(self) -> Iterator[str]:
         """The name, below the staging folder, of a file nobody else writes; gone at the end unless it took
         its place in the tree.
         """
@@ -72,9 +72,9 @@ class Disk:
         try:
             yield name
         finally:
-            self.staged(name).unlink(missing_ok=True)
+            self.staged_path(name).unlink(missing_ok=True)
 
-    def staged(self, name: str) -> Path:
+    def staged_path(self, name: str) -> Path:
         return self.staging / name
 
     def apply(self, record: Record) -> None:
@@ -90,7 +90,7 @@ class Disk:
                     target.mkdir(exist_ok=True)
                     self._sync(target.parent)
                 elif staged:
-                    self._place(self.staged(staged), target)
+                    self._place(self.staged_path(staged), target)
             case PathRemoved(container, path):
                 self.discard(self.path_of(container, path))
             case PathRenamed(source_container, source, container, path):
@@ -105,7 +105,7 @@ class Disk:
         source.replace(target)
         self._sync(target.parent, source.parent)
 
-    def mark(self, marker: Path) -> None:
+    def create_marker(self, marker: Path) -> None:
         """An empty file that is there before anything is done that it speaks of."""
         marker.touch()
         self._sync(marker.parent)
@@ -123,13 +123,13 @@ class Disk:
     def has_trash(self) -> bool:
         return bool(self._trash)
 
-    def take_trash(self) -> list[Path]:
+    def pop_trash(self) -> list[Path]:
         """What was discarded since and is still to be deleted with `delete`, off the event loop."""
         trash, self._trash = self._trash, []
         return trash
 
     def _trash_name(self) -> Path:
-        return self.staged(f"trash/{next(self._numbers)}")
+        return self.staged_path(f"trash/{next(self._numbers)}")
 
     def _sync(self, *folders: Path) -> None:
         for folder in folders if self.fsync else ():

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import msgspec
 
-from services.emulator.storage.model.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, Versions
+from services.emulator.storage.model.entries import DIRECTORY_ACCESS, ContainerEntry, Entry, EtagClock
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.namespace import Namespace, Node, walk
 from services.emulator.storage.model.records import (
@@ -29,7 +29,7 @@ from services.emulator.storage.model.records import (
 from services.emulator.storage.store.append_growth import AppendGrowth
 from services.emulator.storage.store.disk import Disk, sync
 from services.emulator.storage.store.journal import Journal
-from services.emulator.storage.store.reconciliation import container_differences, path_differences
+from services.emulator.storage.store.reconciliation import diff_containers, diff_paths
 from services.emulator.storage.store.staging import Staging
 from shared.service import failpoints
 from shared.service.log_events import EventLog
@@ -44,7 +44,7 @@ class FileStore:
         self, root: Path, account: str, *, fsync: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
         self.namespace = Namespace()
-        self.versions = Versions(clock)
+        self.etag_clock = EtagClock(clock)
         self.disk = Disk(root, account, fsync=fsync)
         self.staging = Staging(self.disk)
         self.growth = AppendGrowth(self.disk)
@@ -68,11 +68,11 @@ class FileStore:
     def commit(self, *records: Record) -> None:
         """Make the changes durable, in order."""
         for record in records:
-            self._make(record)
-        self._rewrite_if_worth_it()
+            self._apply(record)
+        self._rewrite_if_long()
         failpoints.reach("storage_committed")
 
-    def expire(self, now_us: int) -> None:
+    def remove_expired(self, now_us: int) -> None:
         """Remove the files whose time has come."""
         is_due = False
         while self._expiries_us and self._expiries_us[0] <= now_us:
@@ -92,17 +92,17 @@ class FileStore:
             raise Refused("PathConflict")
         if existing is not None and entry.lease is None:
             entry = msgspec.structs.replace(entry, lease=existing.lease)
-        self.commit(*self._missing_parents(container, path), PathSet(container, path, entry, staged))
-        self._forget_uncommitted(container, path, existing)
+        self.commit(*self._parent_records(container, path), PathSet(container, path, entry, staged))
+        self._drop_uncommitted(container, path, existing)
 
     def put_directory(self, container: str, path: str, metadata: dict[str, str]) -> Entry:
         """A directory; one that exists keeps what it holds."""
         existing = self.namespace.entry(container, path)
         if existing is not None and not existing.is_directory:
             raise Refused("PathConflict")
-        fresh = self.new_directory() if existing is None else self.changed(existing)
+        fresh = self.new_directory() if existing is None else self.new_version(existing)
         entry = msgspec.structs.replace(fresh, metadata=metadata)
-        self.commit(*self._missing_parents(container, path), PathSet(container, path, entry))
+        self.commit(*self._parent_records(container, path), PathSet(container, path, entry))
         return entry
 
     def rename(self, source_container: str, source: str, container: str, path: str) -> None:
@@ -114,38 +114,38 @@ class FileStore:
             unleased = msgspec.structs.replace(moved, lease=None)
             records.insert(0, PathSet(source_container, source, unleased))
         self.commit(*records)
-        self._forget_uncommitted(container, path, existing)
+        self._drop_uncommitted(container, path, existing)
 
     def remove(self, container: str, path: str, node: Node) -> None:
         """A file, or a directory and all it holds."""
         self.commit(PathRemoved(container, path))
         for _, child in walk(node):
             self.staging.drop_chunks(child.entry.file_id)
-        self._forget_uncommitted(container, path, node.entry)
+        self._drop_uncommitted(container, path, node.entry)
 
     def new_file(self, **fields: object) -> Entry:
         """An entry for a file that begins now."""
-        now_us = self.versions.now_us()
-        fresh = Entry(self.versions.next_etag(), now_us, now_us, file_id=uuid4().hex)
+        now_us = self.etag_clock.now_us()
+        fresh = Entry(self.etag_clock.next_etag(), now_us, now_us, file_id=uuid4().hex)
         return msgspec.structs.replace(fresh, **fields)
 
     def new_directory(self, **fields: object) -> Entry:
-        now_us = self.versions.now_us()
-        fresh = Entry(self.versions.next_etag(), now_us, now_us, is_directory=True, access=DIRECTORY_ACCESS)
+        now_us = self.etag_clock.now_us()
+        fresh = Entry(self.etag_clock.next_etag(), now_us, now_us, is_directory=True, access=DIRECTORY_ACCESS)
         return msgspec.structs.replace(fresh, **fields)
 
-    def changed(self, entry: Entry, **fields: object) -> Entry:
+    def new_version(self, entry: Entry, **fields: object) -> Entry:
         """The same file after a change: a new etag and modification time."""
-        fields |= {"etag": self.versions.next_etag(), "modified_us": self.versions.now_us()}
+        fields |= {"etag": self.etag_clock.next_etag(), "modified_us": self.etag_clock.now_us()}
         return msgspec.structs.replace(entry, **fields)
 
     def new_container(self, metadata: dict[str, str]) -> ContainerEntry:
-        now_us = self.versions.now_us()
-        return ContainerEntry(self.versions.next_etag(), now_us, now_us, metadata)
+        now_us = self.etag_clock.now_us()
+        return ContainerEntry(self.etag_clock.next_etag(), now_us, now_us, metadata)
 
     def write_part(self, name: str, data: bytes) -> None:
         """A small staged file written at once."""
-        with self.disk.staged(name).open("xb") as file:
+        with self.disk.staged_path(name).open("xb") as file:
             file.write(data)
             if self._fsync:
                 file.flush()
@@ -154,9 +154,9 @@ class FileStore:
     async def sync_part(self, name: str) -> None:
         """With `fsync`, bytes reach the disk before a record speaks of them."""
         if self._fsync:
-            await asyncio.to_thread(sync, self.disk.staged(name))
+            await asyncio.to_thread(sync, self.disk.staged_path(name))
 
-    def _missing_parents(self, container: str, path: str) -> list[Record]:
+    def _parent_records(self, container: str, path: str) -> list[Record]:
         """Records that make the directories above a path; a file among them is a conflict."""
         records: list[Record] = []
         segments = path.split("/")[:-1]
@@ -168,7 +168,7 @@ class FileStore:
                 raise Refused("PathConflict")
         return records
 
-    def _forget_uncommitted(self, container: str, path: str, replaced: Entry | None) -> None:
+    def _drop_uncommitted(self, container: str, path: str, replaced: Entry | None) -> None:
         self.staging.drop_blocks(container, path)
         if replaced is not None:
             self.staging.drop_chunks(replaced.file_id)
@@ -177,18 +177,18 @@ class FileStore:
         records = self._journal.open()
         for record in records:
             self.namespace.apply(record)
-            _see_versions(self.versions, record)
+            _observe_etag(self.etag_clock, record)
         if records:
-            self._complete(records[-1])
+            self._complete_change(records[-1])
         self._journal.append(Opened())
         self.disk.clear_parts()
-        self.growth.cut_tails(self._files())
+        self.growth.truncate_tails(self._files())
         self._reconcile()
         self.staging.open({entry.file_id for _, entry in self._files()})
         self._expiries_us = sorted(entry.expires_us for _, entry in self._files() if entry.expires_us)
-        self._rewrite_if_worth_it()
+        self._rewrite_if_long()
 
-    def _complete(self, last: Record) -> None:
+    def _complete_change(self, last: Record) -> None:
         """Make the last change, which a kill may have kept from the disk."""
         try:
             self.disk.apply(last)
@@ -198,13 +198,13 @@ class FileStore:
 
     def _reconcile(self) -> None:
         """Records alone: the disk is right as it is."""
-        for record in container_differences(self.namespace, self.disk, self.versions):
-            self._note(record)
+        for record in diff_containers(self.namespace, self.disk, self.etag_clock):
+            self._record_only(record)
         for container in self.namespace.containers:
-            for record in list(path_differences(self.namespace, self.disk, self.versions, container)):
-                self._note(record)
+            for record in list(diff_paths(self.namespace, self.disk, self.etag_clock, container)):
+                self._record_only(record)
 
-    def _note(self, record: Record) -> None:
+    def _record_only(self, record: Record) -> None:
         self._journal.append(record)
         self.namespace.apply(record)
 
@@ -214,23 +214,23 @@ class FileStore:
                 if not node.entry.is_directory:
                     yield self.disk.path_of(name, path), node.entry
 
-    def _make(self, record: Record) -> None:
+    def _apply(self, record: Record) -> None:
         mark = self._journal.append(record)
         failpoints.reach("storage_recorded")
         try:
             self.disk.apply(record)
         except OSError:
-            self._journal.withdraw(mark)
+            self._journal.roll_back(mark)
             raise
         self.namespace.apply(record)
         if isinstance(record, PathSet) and record.entry.expires_us:
             heappush(self._expiries_us, record.entry.expires_us)
 
-    def _rewrite_if_worth_it(self) -> None:
+    def _rewrite_if_long(self) -> None:
         if self._journal.record_count > max(_MIN_RECORDS_TO_REWRITE, 4 * self.namespace.path_count):
             self._journal.rewrite(self.namespace.records())
 
 
-def _see_versions(versions: Versions, record: Record) -> None:
+def _observe_etag(etag_clock: EtagClock, record: Record) -> None:
     if isinstance(record, ContainerSet | PathSet):
-        versions.saw(record.entry.etag)
+        etag_clock.observe(record.entry.etag)

@@ -34,7 +34,7 @@ class Journal:
         """The records so far; a torn last line is cut off."""
         raw = self._path.read_bytes() if self._path.exists() else b""
         whole = raw.rfind(b"\n") + 1
-        records = list(_decode(raw[:whole], self._path))
+        records = list(_decode_lines(raw[:whole], self._path))
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         if whole < len(raw):
             os.ftruncate(self._fd, whole)
@@ -44,9 +44,9 @@ class Journal:
     def append(self, record: Record) -> int:
         """Write one record; the answer is what `withdraw` needs to take it back."""
         mark = self._size_bytes
-        line = self._line(record)
+        line = self._encode_line(record)
         try:
-            _write(self._fd, line)
+            _write_line(self._fd, line)
             if self._fsync:
                 os.fsync(self._fd)
         except OSError:
@@ -56,7 +56,7 @@ class Journal:
         self.record_count += 1
         return mark
 
-    def withdraw(self, mark: int) -> None:
+    def roll_back(self, mark: int) -> None:
         """Take back the last record: its change could not be made on disk."""
         os.ftruncate(self._fd, mark)
         self._size_bytes = mark
@@ -64,7 +64,7 @@ class Journal:
 
     def rewrite(self, records: Iterable[Record]) -> None:
         """Replace the journal's lines by these, atomically: after a kill it is the old or the new one."""
-        lines = [self._line(record) for record in records]
+        lines = [self._encode_line(record) for record in records]
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
             file.writelines(lines)
@@ -81,12 +81,12 @@ class Journal:
             os.close(self._fd)
             self._fd = -1
 
-    def _line(self, record: Record) -> bytes:
+    def _encode_line(self, record: Record) -> bytes:
         encoded = self._encoder.encode(record)
         return b"%08x %b\n" % (zlib.crc32(encoded), encoded)
 
 
-def _decode(raw: bytes, path: Path) -> Iterator[Record]:
+def _decode_lines(raw: bytes, path: Path) -> Iterator[Record]:
     decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
     for number, line in enumerate(raw.splitlines(), 1):
         encoded = line[_CRC_CHARS + 1 :]
@@ -97,6 +97,6 @@ def _decode(raw: bytes, path: Path) -> Iterator[Record]:
         yield decoder.decode(encoded)
 
 
-def _write(fd: int, line: bytes) -> None:
+def _write_line(fd: int, line: bytes) -> None:
     if os.write(fd, line) < len(line):
         raise OSError(errno.ENOSPC, "the journal took only a part of the line")

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
-from services.emulator.storage.model.entries import DIRECTORY_ACCESS, Access, ContainerEntry, Entry, Versions
+from services.emulator.storage.model.entries import DIRECTORY_ACCESS, Access, ContainerEntry, Entry, EtagClock
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.names import check_container_name, normalize_path
 from services.emulator.storage.model.namespace import Namespace, walk
@@ -27,24 +27,24 @@ from shared.service.log_events import EventLog
 log = EventLog(__name__)
 
 
-def container_differences(namespace: Namespace, disk: Disk, versions: Versions) -> Iterator[Record]:
-    found = {folder.name for folder in disk.tree.iterdir() if folder.is_dir() and _is_container(folder.name)}
+def diff_containers(namespace: Namespace, disk: Disk, etag_clock: EtagClock) -> Iterator[Record]:
+    found = {
+        folder.name for folder in disk.tree.iterdir() if folder.is_dir() and _is_container_name(folder.name)
+    }
     for name in namespace.containers.keys() - found:
         yield ContainerRemoved(name)
     for name in sorted(found - namespace.containers.keys()):
-        now_us = versions.now_us()
-        yield ContainerSet(name, ContainerEntry(versions.next_etag(), now_us, now_us))
+        now_us = etag_clock.now_us()
+        yield ContainerSet(name, ContainerEntry(etag_clock.next_etag(), now_us, now_us))
 
 
-def path_differences(
-    namespace: Namespace, disk: Disk, versions: Versions, container: str
-) -> Iterator[Record]:
+def diff_paths(namespace: Namespace, disk: Disk, etag_clock: EtagClock, container: str) -> Iterator[Record]:
     """Removals first; call again for the next container only after these were applied."""
     known = {path: node.entry for path, node in walk(namespace.container(container).root)}
     found: dict[str, Entry] = {}
     for path, child in scan(disk.path_of(container, "")):
         if _is_path(path):
-            found[path] = _found_entry(versions, known.get(path), child)
+            found[path] = _reconcile_entry(etag_clock, known.get(path), child)
     for path in known.keys() - found.keys():
         if path.rpartition("/")[0] in found or "/" not in path:  # a missing folder takes its files along
             yield PathRemoved(container, path)
@@ -53,20 +53,20 @@ def path_differences(
             yield PathSet(container, path, entry)
 
 
-def _found_entry(versions: Versions, known: Entry | None, found: os.DirEntry[str]) -> Entry:
+def _reconcile_entry(etag_clock: EtagClock, known: Entry | None, found: os.DirEntry[str]) -> Entry:
     stat = found.stat(follow_symlinks=False)
     is_directory = found.is_dir(follow_symlinks=False)
     size_bytes, modified_us = 0 if is_directory else stat.st_size, stat.st_mtime_ns // 1000
     if known is None or known.is_directory != is_directory:
         access = DIRECTORY_ACCESS if is_directory else Access()
         file_id = "" if is_directory else uuid4().hex
-        etag = versions.next_etag()
+        etag = etag_clock.next_etag()
         return Entry(etag, modified_us, modified_us, is_directory, size_bytes, file_id, access=access)
     if known.size_bytes == size_bytes:
         return known
     return msgspec.structs.replace(
         known,
-        etag=versions.next_etag(),
+        etag=etag_clock.next_etag(),
         modified_us=modified_us,
         size_bytes=size_bytes,
         blocks=(),
@@ -74,7 +74,7 @@ def _found_entry(versions: Versions, known: Entry | None, found: os.DirEntry[str
     )
 
 
-def _is_container(name: str) -> bool:
+def _is_container_name(name: str) -> bool:
     try:
         check_container_name(name)
     except Refused:

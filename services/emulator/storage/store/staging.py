@@ -73,10 +73,10 @@ class Staging:
         chunks = self._chunks.setdefault(file_id, {})
         if position not in chunks and len(chunks) >= MAX_BLOCKS:
             raise Refused("InvalidInput", detail="too many uncommitted appends")
-        self._disk.staged(f"appends/{file_id}").mkdir(exist_ok=True)
-        self._disk.staged(part).replace(self._disk.staged(chunk.name))
+        self._disk.staged_path(f"appends/{file_id}").mkdir(exist_ok=True)
+        self._disk.staged_path(part).replace(self._disk.staged_path(chunk.name))
         if (replaced := chunks.get(position)) is not None and replaced.name != chunk.name:
-            self._disk.discard(self._disk.staged(replaced.name))
+            self._disk.discard(self._disk.staged_path(replaced.name))
         chunks[position] = chunk
 
     def contiguous_chunks(self, file_id: str, start: int, end: int) -> list[Chunk]:
@@ -94,17 +94,17 @@ class Staging:
         """Forget the appends of a file: all, or those that begin before a position."""
         chunks = self._chunks.get(file_id, {})
         for position in [p for p in chunks if before is None or p < before]:
-            self._disk.discard(self._disk.staged(chunks.pop(position).name))
+            self._disk.discard(self._disk.staged_path(chunks.pop(position).name))
         if not chunks and self._chunks.pop(file_id, None) is not None:
-            self._disk.staged(f"appends/{file_id}").rmdir()
+            self._disk.staged_path(f"appends/{file_id}").rmdir()
 
     def add_block(self, container: str, path: str, block_id: str, part: str, size_bytes: int) -> None:
         key = _blocks_key(container, path)
         blocks = self._blocks.setdefault(key, {})
         if block_id not in blocks and len(blocks) >= MAX_BLOCKS:
             raise Refused("InvalidInput", detail="too many uncommitted blocks")
-        self._disk.staged(f"blocks/{key}").mkdir(exist_ok=True)
-        self._disk.staged(part).replace(self.block_path(container, path, block_id))
+        self._disk.staged_path(f"blocks/{key}").mkdir(exist_ok=True)
+        self._disk.staged_path(part).replace(self.block_path(container, path, block_id))
         blocks[block_id] = size_bytes
 
     def blocks(self, container: str, path: str) -> list[Block]:
@@ -112,12 +112,12 @@ class Staging:
         return [Block(block_id, size_bytes) for block_id, size_bytes in sorted(found.items())]
 
     def block_path(self, container: str, path: str, block_id: str) -> Path:
-        return self._disk.staged(f"blocks/{_blocks_key(container, path)}/{_file_name(block_id)}")
+        return self._disk.staged_path(f"blocks/{_blocks_key(container, path)}/{_file_name(block_id)}")
 
     def drop_blocks(self, container: str, path: str) -> None:
         key = _blocks_key(container, path)
         if self._blocks.pop(key, None) is not None:
-            self._disk.discard(self._disk.staged(f"blocks/{key}"))
+            self._disk.discard(self._disk.staged_path(f"blocks/{key}"))
 
 
 def assemble(slices: Sequence[Slice], target: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from services.emulator.storage.store.disk import Disk, delete
-from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.store.threads import run_in_thread
 from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
@@ -26,8 +26,8 @@ class Sweeper:
             await self._sweep
 
     async def _delete(self) -> None:
-        while trash := self._disk.take_trash():
+        while trash := self._disk.pop_trash():
             try:
-                await finished_in_thread(delete, trash)
+                await run_in_thread(delete, trash)
             except OSError as exc:
                 log.warning("trash_not_deleted", error=str(exc))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from services.emulator.storage.model.entries import ContainerEntry, Entry, etag_text
+from services.emulator.storage.model.entries import ContainerEntry, Entry, format_etag
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.lease_terms import check_holder
 from services.emulator.storage.wire.request import StorageRequest
@@ -24,7 +24,7 @@ def check_conditions(
     ):
         raise Refused("ConditionNotMet")
     since = request.date_header(f"{prefix}If-Modified-Since")
-    if since is not None and entry is not None and _modified(entry) <= since:
+    if since is not None and entry is not None and _modified_at(entry) <= since:
         raise Refused("ConditionNotMet")
     _check_unmodified(request, entry, prefix)
 
@@ -56,13 +56,13 @@ def check_read(request: StorageRequest, entry: Entry) -> None:
     if none_match is not None:
         if _matches(none_match, entry):
             raise Refused("ConditionNotMet", status=304)
-    elif since is not None and _modified(entry) <= since:
+    elif since is not None and _modified_at(entry) <= since:
         raise Refused("ConditionNotMet", status=304)
 
 
 def _check_unmodified(request: StorageRequest, entry: Entry | ContainerEntry | None, prefix: str) -> None:
     since = request.date_header(f"{prefix}If-Unmodified-Since")
-    if since is not None and entry is not None and _modified(entry) > since:
+    if since is not None and entry is not None and _modified_at(entry) > since:
         raise Refused("ConditionNotMet")
 
 
@@ -73,8 +73,8 @@ def _matches(header: str, entry: Entry | ContainerEntry | None) -> bool:
     if header.strip() == "*":
         return True
     etags = (part.strip().removeprefix("W/").strip('"') for part in header.split(","))
-    return etag_text(entry.etag) in etags
+    return format_etag(entry.etag) in etags
 
 
-def _modified(entry: Entry | ContainerEntry) -> datetime:
+def _modified_at(entry: Entry | ContainerEntry) -> datetime:
     return datetime.fromtimestamp(entry.modified_us // 1_000_000, UTC)

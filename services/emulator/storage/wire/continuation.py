@@ -9,14 +9,14 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.namespace import Node, list_key
 from services.emulator.storage.wire.request import StorageRequest
 
-MAX_PAGE = 5000
+MAX_PAGE_SIZE = 5000
 
 
 def page_size(request: StorageRequest) -> int:
     asked = request.integer_query("maxresults")
     if asked == 0:
         raise Refused("InvalidQueryParameterValue", detail="maxresults")
-    return min(asked or MAX_PAGE, MAX_PAGE)
+    return min(asked or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
 
 
 def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bool]:
@@ -24,22 +24,22 @@ def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bo
     start asked for.
     """
     if token_text := request.query.get(marker):
-        return key_of(token_text), False
+        return decode_token(token_text), False
     return request.query.get(start, ""), True
 
 
-def take_page(paths: Iterable[tuple[str, Node]], size: int) -> tuple[list[tuple[str, Node]], str]:
+def cut_page(paths: Iterable[tuple[str, Node]], size: int) -> tuple[list[tuple[str, Node]], str]:
     """Up to `size` paths, and the token of the page after them: empty where there is none."""
     found = list(islice(paths, size + 1))
     page = found[:size]
-    return page, token(list_key(*page[-1])) if len(found) > size else ""
+    return page, encode_token(list_key(*page[-1])) if len(found) > size else ""
 
 
-def token(key: str) -> str:
+def encode_token(key: str) -> str:
     return base64.urlsafe_b64encode(key.encode()).decode() if key else ""
 
 
-def key_of(text: str) -> str:
+def decode_token(text: str) -> str:
     try:
         return base64.b64decode(text.encode(), altchars=b"-_", validate=True).decode()
     except (binascii.Error, ValueError) as exc:

@@ -28,7 +28,7 @@ def crc64(data: bytes, before: int = 0) -> int:
     return crc ^ _ONES
 
 
-def crc64_of(path: Path) -> str:
+def file_crc64(path: Path) -> str:
     """Of a file, as it stands in headers: base64 of the little-endian bytes. Blocking, for a thread."""
     crc = 0
     with path.open("rb") as file:

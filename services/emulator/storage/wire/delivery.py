@@ -4,7 +4,7 @@ import os
 
 from aiohttp import web
 
-from services.emulator.storage.store.threads import finished_in_thread
+from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.response import FileRange, Response
 
 _INLINE_BYTES = 256 * 1024  # up to here a read costs the event loop less than a thread would
@@ -12,7 +12,7 @@ _PIECE_BYTES = 1024 * 1024
 _DEFAULT_VERSION = "2021-12-02"
 
 
-async def send(raw: web.BaseRequest, answer: Response, request_id: str) -> web.StreamResponse:
+async def send_response(raw: web.BaseRequest, answer: Response, request_id: str) -> web.StreamResponse:
     headers = dict(answer.headers) | {
         "Server": "fleetprice-storage",
         "x-ms-request-id": request_id,
@@ -41,7 +41,7 @@ async def _send_file(
     await response.prepare(raw)
     position, end = file.start, file.start + file.size_bytes
     while position < end:
-        data = await finished_in_thread(os.pread, file.fd, min(_PIECE_BYTES, end - position), position)
+        data = await run_in_thread(os.pread, file.fd, min(_PIECE_BYTES, end - position), position)
         if not data:
             raise ConnectionResetError("the file became shorter while it was sent")
         await response.write(data)

@@ -13,9 +13,9 @@ from services.emulator.storage.model.entries import (
     ContainerEntry,
     ContentHeaders,
     Entry,
-    etag_text,
-    filetime,
-    http_date,
+    format_etag,
+    format_filetime,
+    format_http_date,
 )
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest, check_header_text
@@ -25,18 +25,18 @@ _META_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)  # also a name in XML, wh
 MAX_METADATA_BYTES = 8192
 
 # The Arrow C++ client ends the process where a write's answer lacks the first of these.
-WRITTEN = {"x-ms-request-server-encrypted": "true"}
+WRITE_HEADERS = {"x-ms-request-server-encrypted": "true"}
 
 
-def metadata_of(request: StorageRequest) -> dict[str, str]:
+def read_metadata(request: StorageRequest) -> dict[str, str]:
     """User metadata of a blob request: one header each."""
     found = {
         name[len(_META) :]: value for name, value in request.headers.items() if name.lower().startswith(_META)
     }
-    return _checked(found)
+    return _check_metadata(found)
 
 
-def properties_of(request: StorageRequest) -> dict[str, str]:
+def read_properties(request: StorageRequest) -> dict[str, str]:
     """User metadata of a Data Lake request: `x-ms-properties: name=base64,…`."""
     found: dict[str, str] = {}
     for pair in filter(None, request.headers.get("x-ms-properties", "").split(",")):
@@ -45,10 +45,10 @@ def properties_of(request: StorageRequest) -> dict[str, str]:
             found[name] = base64.b64decode(encoded, validate=True).decode("latin-1")
         except (binascii.Error, ValueError) as exc:
             raise Refused("InvalidHeaderValue", detail="x-ms-properties") from exc
-    return _checked(found)
+    return _check_metadata(found)
 
 
-def content_of(
+def read_content_headers(
     request: StorageRequest, *, prefix: str = "x-ms-", known: ContentHeaders | None = None
 ) -> ContentHeaders:
     """What the request says of the content; what it does not say is as `known`.
@@ -67,7 +67,7 @@ def content_of(
 
 
 def version_headers(entry: Entry | ContainerEntry) -> dict[str, str]:
-    return {"ETag": f'"{etag_text(entry.etag)}"', "Last-Modified": http_date(entry.modified_us)}
+    return {"ETag": f'"{format_etag(entry.etag)}"', "Last-Modified": format_http_date(entry.modified_us)}
 
 
 def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
@@ -78,7 +78,7 @@ def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
         "Content-Type": entry.content.content_type,
         "Accept-Ranges": "bytes",
         "x-ms-blob-type": entry.kind.value,
-        "x-ms-creation-time": http_date(entry.created_us),
+        "x-ms-creation-time": format_http_date(entry.created_us),
         "x-ms-server-encrypted": "true",
         "x-ms-resource-type": kind,
         "x-ms-owner": access.owner,
@@ -94,8 +94,8 @@ def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
         "Content-MD5": entry.content.content_md5,
     }
     headers |= {name: value for name, value in optional.items() if value}
-    headers |= copy_headers(entry) | label_headers(entry)
-    headers |= lease_terms.headers(entry.lease, now_us)
+    headers |= copy_headers(entry) | tag_and_tier_headers(entry)
+    headers |= lease_terms.lease_headers(entry.lease, now_us)
     return headers | metadata_headers(metadata_with_marker(entry))
 
 
@@ -107,11 +107,11 @@ def copy_headers(entry: Entry) -> dict[str, str]:
         "x-ms-copy-source": entry.copied.source,
         "x-ms-copy-status": "success",
         "x-ms-copy-progress": f"{entry.size_bytes}/{entry.size_bytes}",
-        "x-ms-copy-completion-time": http_date(entry.created_us),
+        "x-ms-copy-completion-time": format_http_date(entry.created_us),
     }
 
 
-def label_headers(entry: Entry) -> dict[str, str]:
+def tag_and_tier_headers(entry: Entry) -> dict[str, str]:
     """Tier, tags, blocks and expiry of a file, where there are any."""
     if entry.is_directory:
         return {}
@@ -119,10 +119,10 @@ def label_headers(entry: Entry) -> dict[str, str]:
     if not entry.tier:
         headers["x-ms-access-tier-inferred"] = "true"
     optional = {
-        "x-ms-access-tier-change-time": entry.tier_changed_us and http_date(entry.tier_changed_us),
+        "x-ms-access-tier-change-time": entry.tier_changed_us and format_http_date(entry.tier_changed_us),
         "x-ms-tag-count": len(entry.tags),
         "x-ms-blob-committed-block-count": entry.appended_blocks,
-        "x-ms-expiry-time": entry.expires_us and http_date(entry.expires_us),
+        "x-ms-expiry-time": entry.expires_us and format_http_date(entry.expires_us),
     }
     return headers | {name: str(value) for name, value in optional.items() if value}
 
@@ -136,19 +136,19 @@ def metadata_with_marker(entry: Entry) -> dict[str, str]:
     return entry.metadata | {"hdi_isfolder": "true"} if entry.is_directory else entry.metadata
 
 
-def encoded_properties(metadata: Mapping[str, str]) -> str:
+def encode_properties(metadata: Mapping[str, str]) -> str:
     encoded = {name: base64.b64encode(value.encode("latin-1")).decode() for name, value in metadata.items()}
     return ",".join(f"{name}={value}" for name, value in encoded.items())
 
 
-def path_json(name: str, entry: Entry) -> dict[str, str]:
+def describe_path(name: str, entry: Entry) -> dict[str, str]:
     """One path of a Data Lake listing: every value is text, as the service writes it."""
     described = {
         "name": name,
         "contentLength": str(entry.size_bytes),
-        "etag": etag_text(entry.etag),
-        "lastModified": http_date(entry.modified_us),
-        "creationTime": filetime(entry.created_us),
+        "etag": format_etag(entry.etag),
+        "lastModified": format_http_date(entry.modified_us),
+        "creationTime": format_filetime(entry.created_us),
         "owner": entry.access.owner,
         "group": entry.access.group,
         "permissions": entry.access.permissions,
@@ -156,7 +156,7 @@ def path_json(name: str, entry: Entry) -> dict[str, str]:
     return described | {"isDirectory": "true"} if entry.is_directory else described
 
 
-def _checked(metadata: dict[str, str]) -> dict[str, str]:
+def _check_metadata(metadata: dict[str, str]) -> dict[str, str]:
     size_bytes = sum(len(name) + len(value) for name, value in metadata.items())
     if size_bytes > MAX_METADATA_BYTES:
         raise Refused("InvalidMetadata", detail=f"more than {MAX_METADATA_BYTES} bytes")

@@ -30,7 +30,7 @@ class StorageRequest:
     is_secure: bool
 
     def integer_query(self, name: str, *, maximum: int = 2**63 - 1) -> int | None:
-        return _integer(self.query.get(name), "InvalidQueryParameterValue", name, maximum)
+        return _parse_integer(self.query.get(name), "InvalidQueryParameterValue", name, maximum)
 
     def boolean_query(self, name: str) -> bool:
         value = self.query.get(name, "false").lower()
@@ -39,7 +39,7 @@ class StorageRequest:
         return value == "true"
 
     def integer_header(self, name: str) -> int | None:
-        return _integer(self.headers.get(name), "InvalidHeaderValue", name, 2**63 - 1)
+        return _parse_integer(self.headers.get(name), "InvalidHeaderValue", name, 2**63 - 1)
 
     def date_header(self, name: str) -> datetime | None:
         return None if (value := self.headers.get(name)) is None else parse_http_date(value, name)
@@ -65,7 +65,7 @@ def parse_query(raw: str) -> dict[str, str]:
     query: dict[str, str] = {}
     for pair in filter(None, raw.split("&")):
         name, _, value = pair.partition("=")
-        key, decoded = decode(name).lower(), decode(value)
+        key, decoded = decode_url_part(name).lower(), decode_url_part(value)
         query[key] = f"{query[key]},{decoded}" if key in query else decoded
     return query
 
@@ -75,7 +75,7 @@ def parse_resource(raw_path: str, account: str) -> tuple[str, str]:
 
     The account comes first (path style), or stands in the host's name and not here.
     """
-    return _split(decode(raw_path).removeprefix("/"), account)
+    return _split_resource(decode_url_part(raw_path).removeprefix("/"), account)
 
 
 def parse_source(raw: str, account: str) -> tuple[str, str, dict[str, str]]:
@@ -89,13 +89,13 @@ def parse_source(raw: str, account: str) -> tuple[str, str, dict[str, str]]:
         url = urlsplit(raw)
     except ValueError as exc:
         raise Refused("InvalidSourceUri") from exc
-    container, path = _split(decode(url.path).removeprefix("/"), account)
+    container, path = _split_resource(decode_url_part(url.path).removeprefix("/"), account)
     if not container or not path:
         raise Refused("InvalidSourceUri")
     return container, path, parse_query(url.query)
 
 
-def _split(resource: str, account: str) -> tuple[str, str]:
+def _split_resource(resource: str, account: str) -> tuple[str, str]:
     if resource == account:
         return "", ""
     container, _, path = resource.removeprefix(f"{account}/").partition("/")
@@ -104,7 +104,7 @@ def _split(resource: str, account: str) -> tuple[str, str]:
     return container, normalize_path(path)
 
 
-def decode(text: str) -> str:
+def decode_url_part(text: str) -> str:
     """A part of a URL; what could not be written into XML or a header again is refused."""
     try:
         decoded = unquote(text, errors="strict")
@@ -121,7 +121,7 @@ def check_header_text(value: str, name: str) -> None:
         raise Refused("InvalidHeaderValue", detail=name)
 
 
-def _integer(value: str | None, code: str, name: str, maximum: int) -> int | None:
+def _parse_integer(value: str | None, code: str, name: str, maximum: int) -> int | None:
     if value is None:
         return None
     if not (value.isascii() and value.isdigit()) or len(value) > 19 or int(value) > maximum:  # noqa: PLR2004 - digits of 2^63

@@ -29,7 +29,7 @@ class Response:
     file: FileRange | None = None
 
 
-def refusal(refused: Refused, dialect: Dialect, *, request_id: str, now: str, head: bool) -> Response:
+def error_response(refused: Refused, dialect: Dialect, *, request_id: str, now: str, head: bool) -> Response:
     """The error as the SDKs read it: XML of Blob storage or JSON of Data Lake, its code in a header too."""
     is_blob = dialect is Dialect.BLOB
     code = refused.code_for_blob() if is_blob else refused.code

@@ -124,7 +124,7 @@ _UNSERVED_HEADERS = (
 )
 
 
-def operation_of(request: StorageRequest) -> Operation:
+def find_operation(request: StorageRequest) -> Operation:
     """The operation asked for; raises Refused where there is none, so that nothing is half understood."""
     if unserved := request.query.keys() & _UNSERVED_PARAMETERS:
         raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unserved))}")
@@ -132,7 +132,7 @@ def operation_of(request: StorageRequest) -> Operation:
         if name in request.headers:
             raise Refused("UnsupportedHeader", detail=name)
     level = "o" if request.path else "c" if request.container else "s"
-    asked = _asked(request, level)
+    asked = _parse_action(request, level)
     if (operation := OPERATIONS.get((level, request.method, asked))) is not None:
         return operation
     if any(key[0] == level and key[2] == asked for key in OPERATIONS):
@@ -140,7 +140,7 @@ def operation_of(request: StorageRequest) -> Operation:
     raise Refused("NotImplemented", detail=f"{request.method} {asked or '(no comp)'}")
 
 
-def dialect_of(request: StorageRequest) -> Dialect:
+def guess_dialect(request: StorageRequest) -> Dialect:
     """The language of an error that comes before the operation is known."""
     names = request.query.keys()
     spoken_by_dfs = request.method in {"PATCH", "POST"} or "resource" in names or "action" in names
@@ -151,11 +151,11 @@ def prefers_json(request: StorageRequest) -> bool:
     return "json" in request.headers.get("Accept", "")
 
 
-def _asked(request: StorageRequest, level: str) -> str:
+def _parse_action(request: StorageRequest, level: str) -> str:
     query = request.query
     comp, action = query.get("comp", "").lower(), query.get("action", "").lower()
     if level == "o" and request.method == "PUT":
-        return _asked_to_put(request, comp)
+        return _parse_put_action(request, comp)
     if level == "o" and request.method == "DELETE" and not comp:
         # Both dialects delete; only Data Lake says `recursive`, or asks for JSON.
         return "delete_path" if "recursive" in query or prefers_json(request) else ""
@@ -169,7 +169,7 @@ def _asked(request: StorageRequest, level: str) -> str:
     return comp or restype or query.get("resource", "").lower()
 
 
-def _asked_to_put(request: StorageRequest, comp: str) -> str:
+def _parse_put_action(request: StorageRequest, comp: str) -> str:
     if comp:
         return "copy:abort" if comp == "copy" else comp
     kind = request.headers.get("x-ms-blob-type")

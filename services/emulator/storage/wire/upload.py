@@ -11,8 +11,8 @@ from pathlib import Path
 
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.store.file_store import FileStore
-from services.emulator.storage.store.threads import finished_in_thread
-from services.emulator.storage.wire.crc64 import crc64_of
+from services.emulator.storage.store.threads import run_in_thread
+from services.emulator.storage.wire.crc64 import file_crc64
 from services.emulator.storage.wire.request import StorageRequest
 
 _INLINE_BYTES = 256 * 1024  # up to here a write costs the event loop less than a thread would
@@ -30,7 +30,7 @@ class Upload:
     md5: str
     crc64: str = ""
 
-    def checksums(self) -> dict[str, str]:
+    def checksum_headers(self) -> dict[str, str]:
         return {"x-ms-content-crc64": self.crc64} if self.crc64 else {"Content-MD5": self.md5}
 
 
@@ -39,9 +39,9 @@ async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Up
     """The body as a staged file, gone at the end unless a commit took it; raises Refused where it is
     too long, cut short, or not what its MD5 says.
     """
-    length = _checked_length(request, request.max_body_bytes)
+    length = _read_length(request, request.max_body_bytes)
     digest = hashlib.md5(usedforsecurity=False)
-    with store.disk.part() as part:
+    with store.disk.new_part() as part:
         if length <= _INLINE_BYTES:
             data = await _read_whole(request, length)
             digest.update(data)
@@ -51,55 +51,55 @@ async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Up
         md5 = base64.b64encode(digest.digest()).decode()
         if (claimed := request.headers.get("Content-MD5")) is not None and claimed != md5:
             raise Refused("Md5Mismatch")
-        yield Upload(part, length, md5, await _checked_crc64(request, store, part))
+        yield Upload(part, length, md5, await _verify_crc64(request, store, part))
 
 
-def md5_of(path: Path) -> str:
+def file_md5(path: Path) -> str:
     """Of a staged file; blocking, for a thread."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
     return base64.b64encode(digest.digest()).decode()
 
 
-async def _checked_crc64(request: StorageRequest, store: FileStore, part: str) -> str:
+async def _verify_crc64(request: StorageRequest, store: FileStore, part: str) -> str:
     if (claimed := request.headers.get("x-ms-content-crc64")) is None:
         return ""
-    if (crc64 := await finished_in_thread(crc64_of, store.disk.staged(part))) != claimed:
+    if (crc64 := await run_in_thread(file_crc64, store.disk.staged_path(part))) != claimed:
         raise Refused("Crc64Mismatch")
     return crc64
 
 
-async def receive_small(request: StorageRequest, max_bytes: int) -> bytes:
+async def read_small_body(request: StorageRequest, max_bytes: int) -> bytes:
     """A document such as a block list, in memory."""
-    return await _read_whole(request, _checked_length(request, max_bytes))
+    return await _read_whole(request, _read_length(request, max_bytes))
 
 
 async def _receive_in_pieces(
     request: StorageRequest, store: FileStore, part: str, length: int, digest: "hashlib._Hash"
 ) -> None:
-    fd = os.open(store.disk.staged(part), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    fd = os.open(store.disk.staged_path(part), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         left = length
         while left:
             piece = bytearray()
             while len(piece) < min(_PIECE_BYTES, left) and (data := await request.body.readany()):
                 piece += data
-            _check_whole(len(piece), min(_PIECE_BYTES, left))
-            await finished_in_thread(_write, fd, piece, digest)
+            _check_complete(len(piece), min(_PIECE_BYTES, left))
+            await run_in_thread(_write_piece, fd, piece, digest)
             left -= len(piece)
     finally:
         os.close(fd)
     await store.sync_part(part)
 
 
-def _write(fd: int, piece: bytearray, digest: "hashlib._Hash") -> None:
+def _write_piece(fd: int, piece: bytearray, digest: "hashlib._Hash") -> None:
     digest.update(piece)
     view = memoryview(piece)
     while view:
         view = view[os.write(fd, view) :]
 
 
-def _checked_length(request: StorageRequest, max_bytes: int) -> int:
+def _read_length(request: StorageRequest, max_bytes: int) -> int:
     length = request.content_length()
     if length > max_bytes:
         raise Refused("RequestBodyTooLarge", detail=f"{length} bytes; at most {max_bytes} are taken")
@@ -108,10 +108,10 @@ def _checked_length(request: StorageRequest, max_bytes: int) -> int:
 
 async def _read_whole(request: StorageRequest, length: int) -> bytes:
     data = await request.body.read(-1)
-    _check_whole(len(data), length)
+    _check_complete(len(data), length)
     return data
 
 
-def _check_whole(received: int, expected: int) -> None:
+def _check_complete(received: int, expected: int) -> None:
     if received < expected:
         raise Refused("InvalidInput", detail="the body is shorter than its Content-Length")

@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from services.emulator.storage.model.errors import Refused
 
 
-def parsed(raw: bytes, name: str) -> Element:
+def parse_xml(raw: bytes, name: str) -> Element:
     """The document's root, which must be called so. It is refused where it declares entities: a small
     document can stand for gigabytes.
     """
@@ -20,6 +20,6 @@ def parsed(raw: bytes, name: str) -> Element:
     return root
 
 
-def text_of(element: Element, path: str) -> str:
+def find_text(element: Element, path: str) -> str:
     """The text below an element, empty where there is none."""
     return (element.findtext(path) or "").strip()

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.emulator.storage.model.acls import Mode, changed, parse
+from services.emulator.storage.model.acls import Mode, parse_entries, update_access
 from services.emulator.storage.model.entries import DIRECTORY_ACCESS, Access
 from services.emulator.storage.model.errors import Refused
 
@@ -17,8 +17,11 @@ WHO = st.sampled_from(["user:", "user:a", "group:", "mask:", "other:", "default:
 def test_what_is_set_is_what_was_asked_for(entries):
     """On a directory every entry is kept, in order; on a file, those for what is made in it are left out."""
     text = ",".join(f"{who}:{rights}" for who, rights in entries.items())
-    assert changed(DIRECTORY_ACCESS, Mode.SET, parse(text, Mode.SET), is_directory=True).acl == text
-    on_file = changed(Access(), Mode.SET, parse(text, Mode.SET), is_directory=False).acl
+    assert (
+        update_access(DIRECTORY_ACCESS, Mode.SET, parse_entries(text, Mode.SET), is_directory=True).acl
+        == text
+    )
+    on_file = update_access(Access(), Mode.SET, parse_entries(text, Mode.SET), is_directory=False).acl
     assert on_file == ",".join(part for part in text.split(",") if not part.startswith("default:"))
 
 
@@ -26,8 +29,8 @@ def test_what_is_set_is_what_was_asked_for(entries):
 @given(st.dictionaries(WHO, RIGHTS, min_size=1))
 def test_what_was_added_is_taken_away_again(entries):
     """Removing what was modified in leaves the rest as it was."""
-    added = changed(DIRECTORY_ACCESS, Mode.MODIFY, entries, is_directory=True)
-    removed = changed(added, Mode.REMOVE, dict.fromkeys(entries, ""), is_directory=True)
+    added = update_access(DIRECTORY_ACCESS, Mode.MODIFY, entries, is_directory=True)
+    removed = update_access(added, Mode.REMOVE, dict.fromkeys(entries, ""), is_directory=True)
     kept = [part for part in DIRECTORY_ACCESS.acl.split(",") if part.rpartition(":")[0] not in entries]
     assert removed.acl == ",".join(kept)
 
@@ -37,11 +40,11 @@ def test_what_was_added_is_taken_away_again(entries):
 def test_nonsense_is_refused(text, mode):
     """Whatever is sent is either understood or the client's fault."""
     with suppress(Refused):
-        assert parse(text, mode)
+        assert parse_entries(text, mode)
 
 
 @pytest.mark.parametrize("text", ["user::rwx", "user:a"])
 def test_entries_to_remove_have_no_rights(text):
     """`user:a` names an entry, `user::rwx` gives one."""
     with pytest.raises(Refused):
-        parse(text, Mode.REMOVE if "rwx" in text else Mode.SET)
+        parse_entries(text, Mode.REMOVE if "rwx" in text else Mode.SET)

@@ -47,11 +47,11 @@ def test_only_the_holder_writes():
 def test_breaking_takes_the_shorter_of_what_is_asked_and_what_is_left():
     """A broken lease keeps others out for its break period and cannot be renewed."""
     lease = acquire(seconds=60)
-    broken = lease_terms.broken(lease, {"x-ms-lease-break-period": "10"}, 20 * S)
+    broken = lease_terms.break_lease(lease, {"x-ms-lease-break-period": "10"}, 20 * S)
     assert lease_terms.seconds_left(broken, 20 * S) == 10
     assert [lease_terms.state(broken, second * S) for second in (20, 29, 30)] == ["breaking"] * 2 + ["broken"]
-    assert lease_terms.seconds_left(lease_terms.broken(lease, {}, 20 * S), 20 * S) == 40
-    assert lease_terms.state(lease_terms.broken(acquire(seconds=-1), {}, 5 * S), 5 * S) == "broken"
+    assert lease_terms.seconds_left(lease_terms.break_lease(lease, {}, 20 * S), 20 * S) == 40
+    assert lease_terms.state(lease_terms.break_lease(acquire(seconds=-1), {}, 5 * S), 5 * S) == "broken"
     assert code_of(lease_terms.renew, broken, {"x-ms-lease-id": MINE}, 0) == "LeaseIsBrokenAndCannotBeRenewed"
     assert code_of(acquire, broken, MINE, now_us=25 * S) == "LeaseIsBreakingAndCannotBeAcquired"
     assert acquire(broken, OTHER, now_us=31 * S).lease_id == OTHER

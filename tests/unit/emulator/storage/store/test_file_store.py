@@ -22,7 +22,7 @@ def store(open_store):
 
 def put(store, path, body, **fields):
     entry = store.new_file(size_bytes=len(body), **fields)
-    with store.disk.part() as part:
+    with store.disk.new_part() as part:
         store.write_part(part, body)
         store.put_file("lake", path, entry, part)
     return entry
@@ -43,9 +43,9 @@ def test_everything_outlives_a_restart(store, open_store):
 def test_a_file_takes_its_place_in_one_step(store, tree):
     """The staged file itself becomes the file: at no moment is there half of it under its name."""
     put(store, "a", b"old")
-    with (tree / "a").open("rb") as reader, store.disk.part() as part:
+    with (tree / "a").open("rb") as reader, store.disk.new_part() as part:
         store.write_part(part, b"newer")
-        staged = store.disk.staged(part).stat().st_ino
+        staged = store.disk.staged_path(part).stat().st_ino
         store.put_file("lake", "a", store.new_file(size_bytes=5), part)
         assert (tree / "a").stat().st_ino == staged
         assert reader.read() == b"old"
@@ -177,7 +177,7 @@ def test_a_long_history_is_cut_down(store, open_store, tmp_path):
     """The journal holds what is, not all that ever was."""
     entry = put(store, "a", b"abc")
     for index in range(25_000):
-        store.commit(PathSet("lake", "a", store.changed(entry, metadata={"n": str(index)})))
+        store.commit(PathSet("lake", "a", store.new_version(entry, metadata={"n": str(index)})))
     assert (tmp_path / ".meta/journal").stat().st_size < 25_000 * 100
     assert listed(open_store())["a"].metadata == {"n": "24999"}
 
@@ -196,7 +196,7 @@ def test_etags_grow_though_the_clock_stands_still(store, open_store):
     first = put(store, "a", b"")
     second = put(store, "a", b"")
     again = open_store()
-    assert first.etag < second.etag < again.versions.next_etag()
+    assert first.etag < second.etag < again.etag_clock.next_etag()
 
 
 def test_a_file_is_no_folder(store):

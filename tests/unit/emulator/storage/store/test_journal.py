@@ -55,7 +55,7 @@ def test_a_record_can_be_withdrawn(path):
     journal.open()
     journal.append(RECORDS[0])
     mark = journal.append(RECORDS[1])
-    journal.withdraw(mark)
+    journal.roll_back(mark)
     journal.append(RECORDS[2])
     journal.close()
     assert write(path, []) == [RECORDS[0], RECORDS[2]]

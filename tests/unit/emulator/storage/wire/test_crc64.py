@@ -1,7 +1,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.emulator.storage.wire.crc64 import crc64, crc64_of
+from services.emulator.storage.wire.crc64 import crc64, file_crc64
 
 
 def test_the_polynomial_is_the_services():
@@ -21,4 +21,4 @@ def test_of_a_file(tmp_path):
     """As it stands in a header: base64 of the little-endian bytes."""
     file = tmp_path / "file"
     file.write_bytes(b"123456789")
-    assert crc64_of(file) == "iJh5CoYUi64="
+    assert file_crc64(file) == "iJh5CoYUi64="
