@@ -36,8 +36,8 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         certificate = settings.certificate()
         context = certificate.server_context() if certificate else None
         issuer = Issuer(settings.data)
-        event_hubs = _event_hubs(settings, issuer)
-        storage = _storage(settings, issuer, context)
+        event_hubs = _build_event_hubs(settings, issuer)
+        storage = _build_storage(settings, issuer, context)
         admin = AdminServer(event_hubs, storage, port=settings.port_of("admin"), issuer=issuer)
         websockets = WebSocketEndpoint(event_hubs, context, port=settings.port_of("event_hubs_ws"))
         tls = TlsEndpoint(event_hubs, context, port=settings.port_of("event_hubs_tls")) if context else None
@@ -49,22 +49,22 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
             (admin, "--admin-port"),
         ):
             if server is not None:
-                await stack.enter_async_context(_listening(server, flag))
+                await stack.enter_async_context(_open_listener(server, flag))
         ready = {
             "event_hubs": event_hubs.connection_string,
             "event_hubs_ws": websockets.connection_string,
-            **_secured(tls, certificate),
+            **_describe_tls(tls, certificate),
             "storage": storage.connection_string,
             "admin": admin.url,
             "identity_endpoint": issuer.endpoint,
             "identity_header": issuer.header,
             "data": str(settings.data.absolute()),
         }
-        _say_ready(settings, ready)
+        _announce_ready(settings, ready)
         await stop.wait()
 
 
-def _event_hubs(settings: EmulatorSettings, issuer: Issuer) -> EventHubsServer:
+def _build_event_hubs(settings: EmulatorSettings, issuer: Issuer) -> EventHubsServer:
     return EventHubsServer(
         settings.data,
         host=settings.host,
@@ -80,7 +80,7 @@ def _event_hubs(settings: EmulatorSettings, issuer: Issuer) -> EventHubsServer:
     )
 
 
-def _storage(settings: EmulatorSettings, issuer: Issuer, tls: SSLContext | None) -> StorageServer:
+def _build_storage(settings: EmulatorSettings, issuer: Issuer, tls: SSLContext | None) -> StorageServer:
     return StorageServer(
         settings.data,
         host=settings.host,
@@ -92,14 +92,14 @@ def _storage(settings: EmulatorSettings, issuer: Issuer, tls: SSLContext | None)
     )
 
 
-def _secured(tls: TlsEndpoint | None, certificate: Certificate | None) -> dict[str, str]:
+def _describe_tls(tls: TlsEndpoint | None, certificate: Certificate | None) -> dict[str, str]:
     if tls is None or certificate is None:
         return {}
     return {"event_hubs_tls": tls.connection_string, "ca": str(certificate.ca.absolute())}
 
 
 @asynccontextmanager
-async def _listening(server: AbstractAsyncContextManager[T], flag: str) -> AsyncIterator[T]:
+async def _open_listener(server: AbstractAsyncContextManager[T], flag: str) -> AsyncIterator[T]:
     async with AsyncExitStack() as stack:
         try:
             entered = await stack.enter_async_context(server)
@@ -108,7 +108,7 @@ async def _listening(server: AbstractAsyncContextManager[T], flag: str) -> Async
         yield entered
 
 
-def _say_ready(settings: EmulatorSettings, reached: Mapping[str, str]) -> None:
+def _announce_ready(settings: EmulatorSettings, reached: Mapping[str, str]) -> None:
     ready = {"event": "ready", **reached}
     write_world(settings.data, ready)
     if settings.as_json:
@@ -125,7 +125,7 @@ def main(overrides: Mapping[str, Any] | None = None) -> int:
     return run_service(EmulatorSettings, overrides, serve)
 
 
-def _flags() -> dict[str, Any]:
+def _parse_flags() -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m services.emulator", description=__doc__)
     for name, field in EmulatorSettings.model_fields.items():
         if name in ConnectionSettings.model_fields:
@@ -141,4 +141,4 @@ def _flags() -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(_flags()))
+    sys.exit(main(_parse_flags()))

@@ -13,11 +13,13 @@ from shared.service.log_events import EventLog
 log = EventLog(__name__)
 
 # Of the faults that are over, so many are still listed: a test asks afterwards whether its fault struck.
-_REMEMBERED = 100
+_MAX_LISTED_OVER = 100
 MAX_DELAY_MS = 600_000
 
 
-class Occasions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class FaultSchedule(
+    msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """When a fault strikes what it fits: once, unless told otherwise; with `seconds` alone, every time.
 
     `times` "always" means until it is cleared. The first `after` that fit go unharmed; of the others each is
@@ -32,7 +34,9 @@ class Occasions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         """Raises ValueError: what is asked for makes no sense."""
-        demand(self.times in {None, "always"} or at_least(self.times, 1), "times is 1 or more, or 'always'")
+        demand(
+            self.times in {None, "always"} or _is_at_least(self.times, 1), "times is 1 or more, or 'always'"
+        )
         demand(self.seconds is None or self.seconds > 0, "seconds is more than 0")
         demand(self.after >= 0, "after is 0 or more")
         demand(0 < self.probability <= 1, "probability is above 0 and at most 1")
@@ -42,7 +46,7 @@ class Occasions(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields
         return (self.times, self.seconds, self.after, self.probability) == (None, None, 0, 1.0)
 
     @property
-    def most(self) -> float:
+    def max_strikes(self) -> float:
         """How often it strikes at most."""
         if self.times is None:
             return float("inf") if self.seconds else 1
@@ -55,11 +59,11 @@ def demand(is_so: bool, sentence: str) -> None:
         raise ValueError(sentence)
 
 
-def at_least(value: object, least: int) -> bool:
+def _is_at_least(value: object, least: int) -> bool:
     return isinstance(value, int) and value >= least
 
 
-F = TypeVar("F", bound=Occasions)
+F = TypeVar("F", bound=FaultSchedule)
 
 
 class ArmedFault(Generic[F]):
@@ -74,7 +78,7 @@ class ArmedFault(Generic[F]):
         self.service = service
         self.fault = fault
         self.struck = 0
-        self._fitted = 0
+        self._match_count = 0
         self._is_disarmed = False
         self._random = Random(fault.seed)  # noqa: S311 - repeatable by intent
         self._ends_s = float("inf") if fault.seconds is None else now_s + fault.seconds
@@ -92,12 +96,12 @@ class ArmedFault(Generic[F]):
         self._is_disarmed = True
 
     def is_over(self, now_s: float) -> bool:
-        return self._is_disarmed or self.struck >= self.fault.most or now_s >= self._ends_s
+        return self._is_disarmed or self.struck >= self.fault.max_strikes or now_s >= self._ends_s
 
-    def strikes(self) -> bool:
+    def try_strike(self) -> bool:
         """Whether this one, which it fits, is struck (it is counted)."""
-        self._fitted += 1
-        if self._fitted <= self.fault.after or self._random.random() >= self.fault.probability:
+        self._match_count += 1
+        if self._match_count <= self.fault.after or self._random.random() >= self.fault.probability:
             return False
         self.struck += 1
         return True
@@ -112,30 +116,30 @@ class FaultBook(Generic[F]):
         self._clock = clock
         self._count = 0
         self._armed: list[ArmedFault[F]] = []
-        self._over: deque[ArmedFault[F]] = deque(maxlen=_REMEMBERED)
+        self._over: deque[ArmedFault[F]] = deque(maxlen=_MAX_LISTED_OVER)
 
     def arm(self, fault: F) -> ArmedFault[F]:
         """Let it lie in wait."""
-        armed = self._noted(fault)
+        armed = self._register(fault)
         self._armed.append(armed)
         self.is_armed = True
         return armed
 
-    def happened(self, fault: F, struck: int) -> ArmedFault[F]:
+    def record_immediate(self, fault: F, struck: int) -> ArmedFault[F]:
         """Note what took place at once."""
-        done = self._noted(fault)
+        done = self._register(fault)
         done.struck = struck
         done.disarm()
         self._over.append(done)
         return done
 
-    def take(self, fits: Callable[[F], bool]) -> F | None:
+    def consume(self, fits: Callable[[F], bool]) -> F | None:
         """The first armed fault that fits and strikes."""
         if not self.is_armed:
             return None
-        self._sort_out()
-        struck = next((one for one in self._armed if fits(one.fault) and one.strikes()), None)
-        self._sort_out()
+        self._retire_over()
+        struck = next((one for one in self._armed if fits(one.fault) and one.try_strike()), None)
+        self._retire_over()
         return None if struck is None else struck.fault
 
     def disarm(self, fault_id: str) -> bool:
@@ -143,29 +147,29 @@ class FaultBook(Generic[F]):
         found = next((one for one in self._armed if one.id == fault_id), None)
         if found is not None:
             found.disarm()
-            self._sort_out()
+            self._retire_over()
         return found is not None
 
     def clear(self) -> None:
         """Take all back and forget those that are over."""
         for one in self._armed:
             one.disarm()
-        self._sort_out()
+        self._retire_over()
         self._over.clear()
 
-    def described(self) -> list[dict[str, Any]]:
+    def describe_all(self) -> list[dict[str, Any]]:
         """All in the order in which they were asked for, those that are over too, as JSON has them."""
-        self._sort_out()
+        self._retire_over()
         over = [describe(one) | {"state": "over"} for one in self._over]
         armed = [describe(one) | {"state": "armed"} for one in self._armed]
-        return sorted(over + armed, key=_number)
+        return sorted(over + armed, key=_fault_number)
 
-    def _noted(self, fault: F) -> ArmedFault[F]:
+    def _register(self, fault: F) -> ArmedFault[F]:
         self._count += 1
         log.info("fault_injected", service=self._service, **msgspec.to_builtins(fault))
         return ArmedFault(self._service, self._count, fault, self._clock())
 
-    def _sort_out(self) -> None:
+    def _retire_over(self) -> None:
         now_s = self._clock()
         for one in [one for one in self._armed if one.is_over(now_s)]:
             self._armed.remove(one)
@@ -178,5 +182,5 @@ def describe(armed: ArmedFault[Any]) -> dict[str, Any]:
     return {"id": armed.id, "service": armed.service, "struck": armed.struck, **fields}
 
 
-def _number(described: dict[str, Any]) -> int:
+def _fault_number(described: dict[str, Any]) -> int:
     return int(described["id"].rpartition("-")[2])

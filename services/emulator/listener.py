@@ -92,7 +92,7 @@ class Listener:
     async def _hand_over(self, accepted: socket.socket) -> None:
         try:
             async with asyncio.timeout(self._patience_s):
-                first = await _first_byte(accepted)
+                first = await _peek_first_byte(accepted)
         except (OSError, TimeoutError, asyncio.CancelledError) as exc:
             accepted.close()
             if isinstance(exc, asyncio.CancelledError):
@@ -115,15 +115,15 @@ class Listener:
             log.debug("handshake_failed", reason=str(exc))
 
 
-async def _first_byte(accepted: socket.socket) -> bytes:
+async def _peek_first_byte(accepted: socket.socket) -> bytes:
     while True:
         try:
             return accepted.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
-            await _readable(accepted)
+            await _wait_readable(accepted)
 
 
-async def _readable(accepted: socket.socket) -> None:
+async def _wait_readable(accepted: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     something_came = asyncio.Event()
     loop.add_reader(accepted, something_came.set)

@@ -9,7 +9,7 @@ import ctypes
 # From glibc's malloc.h; other C libraries have no such function, and other habits.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 KEPT_BYTES = 32 * 1024 * 1024
-_ASKED_AT_ONCE_BYTES = 4 * 1024 * 1024
+_TOP_PAD_BYTES = 4 * 1024 * 1024
 
 
 def keep_freed_memory() -> None:
@@ -20,4 +20,4 @@ def keep_freed_memory() -> None:
         return
     mallopt(_M_MMAP_THRESHOLD, KEPT_BYTES)
     mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES)
-    mallopt(_M_TOP_PAD, _ASKED_AT_ONCE_BYTES)
+    mallopt(_M_TOP_PAD, _TOP_PAD_BYTES)

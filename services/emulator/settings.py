@@ -14,7 +14,7 @@ from shared.service.errors import SettingsError
 from shared.service.settings import LOOPBACK, PREFIX, ConnectionSettings
 
 # Where each listener stands above --port-base.
-_STEPS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "storage": 3, "admin": 4}
+_PORT_OFFSETS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "storage": 3, "admin": 4}
 
 
 class EmulatorSettings(ConnectionSettings):
@@ -70,7 +70,7 @@ class EmulatorSettings(ConnectionSettings):
         if self.port_base is None:
             port: int = getattr(self, f"{listener}_port")
             return port
-        return self.port_base + _STEPS[listener] if self.port_base else 0
+        return self.port_base + _PORT_OFFSETS[listener] if self.port_base else 0
 
     def certificate(self) -> Certificate | None:
         """What to show to clients that speak TLS; None where none are served.

@@ -27,24 +27,24 @@ class AdminClient:
         self._host, self._port = parts.hostname, port
 
     def hubs(self) -> list[dict[str, Any]]:
-        hubs: list[dict[str, Any]] = self._asked("GET", "/hubs")
+        hubs: list[dict[str, Any]] = self._request("GET", "/hubs")
         return hubs
 
     def hub(self, name: str) -> dict[str, Any]:
-        hub: dict[str, Any] = self._asked("GET", f"/hubs/{quote(name, safe='')}")
+        hub: dict[str, Any] = self._request("GET", f"/hubs/{quote(name, safe='')}")
         return hub
 
     def create_hub(self, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
         """`wanted` is the body of PUT /hubs/{name}. A hub of that name is left as it is: refused."""
         if any(hub["name"].lower() == name.lower() for hub in self.hubs()):
             raise NeedsAttention(f"hub {name} exists already")
-        made: dict[str, Any] = self._asked("PUT", f"/hubs/{quote(name, safe='')}", wanted)
+        made: dict[str, Any] = self._request("PUT", f"/hubs/{quote(name, safe='')}", wanted)
         return made
 
     def delete_hub(self, name: str) -> None:
-        self._asked("DELETE", f"/hubs/{quote(name, safe='')}")
+        self._request("DELETE", f"/hubs/{quote(name, safe='')}")
 
-    def _asked(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    def _request(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))

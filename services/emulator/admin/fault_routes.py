@@ -12,13 +12,13 @@ from services.emulator.storage.faults import Fault as StorageFault
 from services.emulator.storage.server import StorageServer
 
 
-class _Addressed(msgspec.Struct, frozen=True):
+class _FaultAddress(msgspec.Struct, frozen=True):
     """Which service a fault is for; the rest of the body is that service's own."""
 
     service: Literal["event_hubs", "storage"] = "event_hubs"
 
 
-class _UnitsWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _UnitsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT /throughput-units; null is no limit."""
 
     throughput_units: float | None
@@ -35,7 +35,7 @@ class FaultRoutes:
             web.post("/faults", self._inject),
             web.delete("/faults", self._clear),
             web.delete("/faults/{id}", self._disarm),
-            web.get("/throughput-units", self._units),
+            web.get("/throughput-units", self._get_units),
             web.put("/throughput-units", self._set_units),
         ]
 
@@ -43,12 +43,12 @@ class FaultRoutes:
         return self._event_hubs.faults.book, self._storage.faults.book
 
     async def _list(self, _request: web.Request) -> web.Response:
-        return web.json_response([fault for book in self._books() for fault in book.described()])
+        return web.json_response([fault for book in self._books() for fault in book.describe_all()])
 
     async def _inject(self, request: web.Request) -> web.Response:
         body = await request.read()
         armed: ArmedFault[Any]
-        if msgspec.json.decode(body, type=_Addressed).service == "storage":
+        if msgspec.json.decode(body, type=_FaultAddress).service == "storage":
             armed = self._storage.faults.inject(msgspec.json.decode(body, type=StorageFault))
         else:
             armed = self._event_hubs.faults.inject(msgspec.json.decode(body, type=HubFault))
@@ -65,16 +65,16 @@ class FaultRoutes:
             return web.Response(status=204)
         return web.json_response({"error": f"no fault {fault_id} is armed"}, status=404)
 
-    async def _units(self, _request: web.Request) -> web.Response:
+    async def _get_units(self, _request: web.Request) -> web.Response:
         throughput = self._event_hubs.throughput
         return web.json_response(
             {"throughput_units": throughput.units, "refused_sends": throughput.refused_sends}
         )
 
     async def _set_units(self, request: web.Request) -> web.Response:
-        wanted = msgspec.json.decode(await request.read(), type=_UnitsWanted)
+        wanted = msgspec.json.decode(await request.read(), type=_UnitsRequest)
         try:
             self._event_hubs.throughput.set_units(wanted.throughput_units)
         except ValueError as refused:
             return web.json_response({"error": str(refused)}, status=400)
-        return await self._units(request)
+        return await self._get_units(request)

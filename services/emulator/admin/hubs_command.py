@@ -36,17 +36,17 @@ def main(
         "retention_hours": retention_hours,
     }
     wanted = {field: value for field, value in wanted.items() if value is not None}
-    _check(action, name, wanted)
+    _check_arguments(action, name, wanted)
     client = AdminClient(admin or admin_url(data))
     if action == "delete" and name is not None:
         client.delete_hub(name)
-        _say({"deleted": name}, f"deleted {name}", as_json)
+        _print_result({"deleted": name}, f"deleted {name}", as_json)
     elif action == "create" and name is not None:
         hub = client.create_hub(name, wanted)
-        _say(hub, table([hub]), as_json)
+        _print_result(hub, format_table([hub]), as_json)
     else:
         hubs = client.hubs() if name is None else [client.hub(name)]
-        _say(hubs, table(hubs), as_json)
+        _print_result(hubs, format_table(hubs), as_json)
     return 0
 
 
@@ -63,9 +63,9 @@ def admin_url(data: Path | None) -> str:
     return f"http://127.0.0.1:{settings.port_of('admin') or _DEFAULT_ADMIN_PORT}"
 
 
-def table(hubs: Sequence[dict[str, Any]]) -> str:
+def format_table(hubs: Sequence[dict[str, Any]]) -> str:
     """For people: one line a hub."""
-    rows = [_HEADINGS, *map(_row, hubs)]
+    rows = [_HEADINGS, *map(_format_row, hubs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
@@ -73,7 +73,7 @@ def table(hubs: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _row(hub: dict[str, Any]) -> tuple[str, ...]:
+def _format_row(hub: dict[str, Any]) -> tuple[str, ...]:
     events = sum(
         partition["last_enqueued_sequence_number"] + 1 - partition["begin_sequence_number"]
         for partition in hub["partitions"]
@@ -89,12 +89,12 @@ def _row(hub: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _check(action: Action, name: str | None, wanted: dict[str, Any]) -> None:
+def _check_arguments(action: Action, name: str | None, wanted: dict[str, Any]) -> None:
     if action != "list" and name is None:
         raise NeedsAttention(f"{action} needs the hub's name: fleetprice emulator hubs {action} NAME")
     if action != "create" and wanted:
         raise NeedsAttention("--partitions, --consumer-group and --retention-hours are for create")
 
 
-def _say(found: object, text: str, as_json: bool) -> None:
+def _print_result(found: object, text: str, as_json: bool) -> None:
     sys.stdout.write((json.dumps(found, separators=(",", ":")) if as_json else text) + "\n")

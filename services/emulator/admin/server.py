@@ -23,7 +23,7 @@ LOOPBACK = "127.0.0.1"
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class HubWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class HubRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT /hubs/{name}. Without consumer groups, every one exists; without keys, they stay."""
 
     partition_count: int = 4
@@ -89,22 +89,22 @@ class AdminServer:
         return web.json_response({"status": "healthy", "message": "Service is healthy."})
 
     async def _list_hubs(self, _request: web.Request) -> web.Response:
-        return web.json_response([_described(hub) for hub in self._event_hubs.namespace.hubs])
+        return web.json_response([_describe_hub(hub) for hub in self._event_hubs.namespace.hubs])
 
     async def _get_hub(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if (hub := self._event_hubs.namespace.hubs.find(name)) is None:
             raise HubUnknown(f"there is no hub {name}")
-        return web.json_response(_described(hub))
+        return web.json_response(_describe_hub(hub))
 
     async def _put_hub(self, request: web.Request) -> web.Response:
-        wanted = msgspec.json.decode(await request.read() or b"{}", type=HubWanted)
+        wanted = msgspec.json.decode(await request.read() or b"{}", type=HubRequest)
         name = request.match_info["name"]
         is_new = self._event_hubs.namespace.hubs.find(name) is None
         hub = self._event_hubs.create_hub(
             name, wanted.partition_count, wanted.consumer_groups, wanted.retention_hours, wanted.keys
         )
-        return web.json_response(_described(hub), status=201 if is_new else 200)
+        return web.json_response(_describe_hub(hub), status=201 if is_new else 200)
 
     async def _delete_hub(self, request: web.Request) -> web.Response:
         self._event_hubs.delete_hub(request.match_info["name"])
@@ -123,31 +123,33 @@ async def _refusals_as_json(request: web.Request, handler: _Handler) -> web.Stre
         return web.json_response({"error": str(exc)}, status=404)
 
 
-def _described(hub: Hub) -> dict[str, Any]:
+def _describe_hub(hub: Hub) -> dict[str, Any]:
     description = hub.description
     return {
         "name": hub.name,
-        "created_at": _time(description.created_at_ms),
+        "created_at": _format_time(description.created_at_ms),
         "partition_count": description.partition_count,
         "consumer_groups": description.consumer_groups,
         "retention_hours": description.retention_hours,
         # Names and claims: who made a key knows its value.
         "keys": [{"name": key.name, "claims": key.claims} for key in description.keys],
-        "partitions": [_partition(hub, number) for number in range(description.partition_count)],
+        "partitions": [_describe_partition(hub, number) for number in range(description.partition_count)],
     }
 
 
-def _partition(hub: Hub, number: int) -> dict[str, Any]:
+def _describe_partition(hub: Hub, number: int) -> dict[str, Any]:
     state = hub.logs[number].state()
     return {
         "id": str(number),
         "begin_sequence_number": state.begin_sequence_number,
         "last_enqueued_sequence_number": state.last_sequence_number,
         "last_enqueued_offset": state.last_offset,
-        "last_enqueued_time": None if state.last_enqueued_ms is None else _time(state.last_enqueued_ms),
+        "last_enqueued_time": None
+        if state.last_enqueued_ms is None
+        else _format_time(state.last_enqueued_ms),
     }
 
 
-def _time(unix_ms: int) -> str:
+def _format_time(unix_ms: int) -> str:
     moment = datetime.fromtimestamp(unix_ms / 1000, UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -10,14 +10,14 @@ from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
 
 
-class _ClockWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT /clock: how far each service's stamps are ahead of the machine's clock, seconds."""
 
     event_hubs_offset_s: float = 0.0
     storage_offset_s: float = 0.0
 
 
-class _TrimWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _TrimRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /hubs/{name}/trim: by partition, the first sequence number that is to stay."""
 
     before: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
@@ -30,12 +30,12 @@ class TimeRoutes:
 
     def routes(self) -> list[web.RouteDef]:
         return [
-            web.get("/clock", self._clock),
+            web.get("/clock", self._get_clock),
             web.put("/clock", self._set_clock),
             web.post("/hubs/{name}/trim", self._trim),
         ]
 
-    async def _clock(self, _request: web.Request) -> web.Response:
+    async def _get_clock(self, _request: web.Request) -> web.Response:
         offsets = {
             "event_hubs_offset_s": self._event_hubs.namespace.clock.offset_s,
             "storage_offset_s": self._storage.clock.offset_s,
@@ -43,14 +43,14 @@ class TimeRoutes:
         return web.json_response(offsets)
 
     async def _set_clock(self, request: web.Request) -> web.Response:
-        wanted = msgspec.json.decode(await request.read(), type=_ClockWanted)
+        wanted = msgspec.json.decode(await request.read(), type=_ClockRequest)
         self._event_hubs.namespace.clock.offset_s = wanted.event_hubs_offset_s
         self._storage.clock.offset_s = wanted.storage_offset_s
-        return await self._clock(request)
+        return await self._get_clock(request)
 
     async def _trim(self, request: web.Request) -> web.Response:
         """As retention does, whole segments go and the rest stays: the answer says how many events went."""
-        wanted = msgspec.json.decode(await request.read(), type=_TrimWanted)
+        wanted = msgspec.json.decode(await request.read(), type=_TrimRequest)
         name = request.match_info["name"]
         hub = self._event_hubs.namespace.hubs.find(name)
         if hub is None:

@@ -48,7 +48,7 @@ class Emulator:
         except BaseException:
             self._remove_data()
             raise
-        self._show(servers)
+        self._expose(servers)
         return self
 
     def __exit__(
@@ -68,7 +68,7 @@ class Emulator:
             **({"SSL_CERT_FILE": str(self.ca), "REQUESTS_CA_BUNDLE": str(self.ca)} if self.ca else {}),
         }
 
-    def _show(self, servers: Servers) -> None:
+    def _expose(self, servers: Servers) -> None:
         tls = servers.secured.event_hubs.connection_string if servers.secured else None
         self.event_hubs = EventHubs(servers.event_hubs, self._thread, tls)
         self.storage = AzureStorage(servers.storage, self.data, self._thread, has_tls=self._with_tls)

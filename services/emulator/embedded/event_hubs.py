@@ -29,15 +29,15 @@ class EventHub:
 
         Raises TimeoutError where there are still fewer after `timeout_s`.
         """
-        self._thread.run(partial(self._filled, at_least, timeout_s))
-        return self._thread.call(self._stored)
+        self._thread.run(partial(self._wait_for_events, at_least, timeout_s))
+        return self._thread.call(self._read_events)
 
-    def _stored(self) -> list[StoredEvent]:
+    def _read_events(self) -> list[StoredEvent]:
         return [
             event for number, log in enumerate(self._hub.logs) for event in stored_events(log, str(number))
         ]
 
-    async def _filled(self, at_least: int, timeout_s: float) -> None:
+    async def _wait_for_events(self, at_least: int, timeout_s: float) -> None:
         something_came = asyncio.Event()
         try:
             async with asyncio.timeout(timeout_s):

@@ -6,10 +6,10 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import msgspec
 
-from services.emulator.armed_faults import ArmedFault, Occasions
+from services.emulator.armed_faults import ArmedFault, FaultSchedule
 from services.emulator.embedded.loop_thread import LoopThread
 
-F = TypeVar("F", bound=Occasions)
+F = TypeVar("F", bound=FaultSchedule)
 
 
 class _FaultyService(Protocol[F]):

@@ -16,7 +16,7 @@ from services.emulator.tls.certificate import Certificate, own_certificate
 _HOST = "127.0.0.1"
 
 
-class Secured(NamedTuple):
+class TlsParts(NamedTuple):
     """What is there for clients that insist on TLS."""
 
     event_hubs: TlsEndpoint
@@ -28,7 +28,7 @@ class Servers(NamedTuple):
     storage: StorageServer
     admin: AdminServer
     issuer: Issuer
-    secured: Secured | None
+    secured: TlsParts | None
 
 
 @asynccontextmanager
@@ -43,5 +43,5 @@ async def serve(data: Path, declared: Iterable[DeclaredHub], *, with_tls: bool) 
         admin = await stack.enter_async_context(AdminServer(hubs, storage, issuer=issuer))
         secured = None
         if certificate and context:
-            secured = Secured(await stack.enter_async_context(TlsEndpoint(hubs, context)), certificate)
+            secured = TlsParts(await stack.enter_async_context(TlsEndpoint(hubs, context)), certificate)
         yield Servers(hubs, storage, admin, issuer, secured)

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, Occasions, demand
+from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, FaultSchedule, demand
 from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.refusals import Refusal
 
@@ -59,7 +59,7 @@ class EventLink(Protocol):
     def close_connection(self, refusal: Refusal) -> None: ...
 
 
-class Fault(Occasions, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What goes wrong (`kind`), when (`at`), and for whom; a field that is not given matches everything.
 
     `at` "now": the links that are there, at once. "send": a delivery that came, before anything is appended.
@@ -174,11 +174,11 @@ class Faults:
             else:
                 epoch = link.epoch or 0
                 link.detach(refusals.stolen(link.name, epoch, "an injected fault", epoch + 1))
-        return self.book.happened(fault, len(struck))
+        return self.book.record_immediate(fault, len(struck))
 
     def take(self, at: At, place: Place) -> Fault | None:
         """The fault that strikes what is about to happen there, used up by one."""
-        return self.book.take(lambda fault: fault.at == at and fault.fits(place))
+        return self.book.consume(lambda fault: fault.at == at and fault.fits(place))
 
     def refuse_attach(self, place: Place) -> None:
         """Raises Refusal where a link is not to be opened."""

@@ -40,7 +40,7 @@ class Principal:
     object_id: str
 
     @classmethod
-    def named(cls, tenant_id: str, name: str) -> "Principal":
+    def from_name(cls, tenant_id: str, name: str) -> "Principal":
         """`name` is a client id, or whatever else names a user-assigned identity; "system" the other kind."""
         tenant = UUID(tenant_id)
         client_id = name if _is_uuid(name) else str(uuid5(tenant, f"client/{name}"))
@@ -57,7 +57,7 @@ class Caller:
     expires_at_s: float
 
 
-def entra_claims(
+def build_claims(
     principal: Principal,
     *,
     issuer: str,
@@ -89,9 +89,11 @@ def entra_claims(
     }
 
 
-def caller_of(claims: Mapping[str, Any], *, issuer: str, audiences: Collection[str], now_s: float) -> Caller:
+def check_claims(
+    claims: Mapping[str, Any], *, issuer: str, audiences: Collection[str], now_s: float
+) -> Caller:
     """Who calls, by claims whose signature was found good. Raises TokenInvalid."""
-    expires_at_s, begins_at_s = _number(claims, "exp"), _number(claims, "nbf")
+    expires_at_s, begins_at_s = _require_number(claims, "exp"), _require_number(claims, "nbf")
     object_id, tenant_id, roles = claims.get("oid"), claims.get("tid"), claims.get("roles", [])
     if not (isinstance(object_id, str) and isinstance(tenant_id, str) and isinstance(roles, list)):
         raise TokenInvalid(Flaw.MALFORMED)
@@ -112,7 +114,7 @@ def _audiences(claims: Mapping[str, Any]) -> list[str]:
     return [value.rstrip("/") for value in audiences if isinstance(value, str)]
 
 
-def _number(claims: Mapping[str, Any], name: str) -> float:
+def _require_number(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TokenInvalid(Flaw.MALFORMED)

@@ -20,7 +20,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _IDENTITY_PARAMETERS = ("client_id", "principal_id", "object_id", "mi_res_id")
 
 
-class TokenWanted(Assignment, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class TokenRequest(Assignment, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The body of POST /identity/tokens."""
 
     resource: str
@@ -35,42 +35,44 @@ class IdentityEndpoint:
 
     def routes(self) -> Iterable[web.RouteDef]:
         return [
-            web.get("/identity/token", self._guarded(self._token)),
-            web.post("/identity/tokens", self._guarded(self._token_as_wanted)),
-            web.put("/identity/principals/{name}", self._guarded(self._assign)),
-            web.delete("/identity/principals/{name}", self._guarded(self._withdraw)),
+            web.get("/identity/token", self._require_secret(self._token)),
+            web.post("/identity/tokens", self._require_secret(self._issue_for_test)),
+            web.put("/identity/principals/{name}", self._require_secret(self._assign)),
+            web.delete("/identity/principals/{name}", self._require_secret(self._unassign)),
             web.get("/identity/keys", self._keys),
             web.get("/identity/.well-known/openid-configuration", self._discovery),
         ]
 
-    def _guarded(self, handler: _Handler) -> _Handler:
+    def _require_secret(self, handler: _Handler) -> _Handler:
         """Only for whoever knows the secret; a page in a browser, too, can ask loopback for anything."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             given = request.headers.get("X-IDENTITY-HEADER", "").encode(errors="surrogateescape")
             if not hmac.compare_digest(given, self._issuer.header.encode()):
-                return _refusal(401, "The X-IDENTITY-HEADER header is missing or is not IDENTITY_HEADER's.")
+                return _respond_error(
+                    401, "The X-IDENTITY-HEADER header is missing or is not IDENTITY_HEADER's."
+                )
             return await handler(request)
 
         return guarded
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("api-version") != API_VERSION:
-            return _refusal(400, f"The api-version must be {API_VERSION}.")
+            return _respond_error(400, f"The api-version must be {API_VERSION}.")
         name = next(filter(None, map(request.query.get, _IDENTITY_PARAMETERS)), SYSTEM_ASSIGNED)
-        return await self._issued(request.query.get("resource", ""), name)
+        return await self._issue(request.query.get("resource", ""), name)
 
-    async def _token_as_wanted(self, request: web.Request) -> web.StreamResponse:
-        wanted = msgspec.json.decode(await request.read(), type=TokenWanted)
-        return await self._issued(wanted.resource, wanted.client_id, wanted)
+    async def _issue_for_test(self, request: web.Request) -> web.StreamResponse:
+        wanted = msgspec.json.decode(await request.read(), type=TokenRequest)
+        return await self._issue(wanted.resource, wanted.client_id, wanted)
 
     async def _assign(self, request: web.Request) -> web.StreamResponse:
         assignment = msgspec.json.decode(await request.read(), type=Assignment)
         self._issuer.assign(request.match_info["name"], assignment)
-        return _answer(assignment)
+        return _respond(assignment)
 
-    async def _withdraw(self, request: web.Request) -> web.StreamResponse:
-        self._issuer.withdraw(request.match_info["name"])
+    async def _unassign(self, request: web.Request) -> web.StreamResponse:
+        self._issuer.unassign(request.match_info["name"])
         return web.Response(status=204)
 
     async def _keys(self, _request: web.Request) -> web.Response:
@@ -80,20 +82,20 @@ class IdentityEndpoint:
     async def _discovery(self, _request: web.Request) -> web.Response:
         return web.json_response(self._issuer.discovery())
 
-    async def _issued(
+    async def _issue(
         self, resource: str, name: str, assignment: Assignment | None = None
     ) -> web.StreamResponse:
         if not (0 < len(resource) <= MAX_RESOURCE_CHARS and resource.isprintable()):
-            return _refusal(400, "The resource that the token is for must be given.")
+            return _respond_error(400, "The resource that the token is for must be given.")
         await asyncio.to_thread(self._issuer.key)  # the first call makes it, which takes a while
-        return _answer(self._issuer.issue(resource, name, assignment))
+        return _respond(self._issuer.issue(resource, name, assignment))
 
 
-def _answer(value: msgspec.Struct) -> web.Response:
+def _respond(value: msgspec.Struct) -> web.Response:
     return web.json_response(body=msgspec.json.encode(value), headers={"Cache-Control": "no-store"})
 
 
-def _refusal(status: int, message: str) -> web.Response:
+def _respond_error(status: int, message: str) -> web.Response:
     """An error as App Service's endpoint writes it."""
     body = {"statusCode": status, "message": message, "correlationId": str(uuid4())}
     return web.json_response(body, status=status)

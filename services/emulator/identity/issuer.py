@@ -17,15 +17,20 @@ from services.emulator.identity.claims import (
     Flaw,
     Principal,
     TokenInvalid,
-    caller_of,
-    entra_claims,
+    build_claims,
+    check_claims,
 )
-from services.emulator.identity.keys import ALGORITHM, SigningKey, kept_secret, signing_key
+from services.emulator.identity.keys import (
+    ALGORITHM,
+    SigningKey,
+    load_or_create_secret,
+    load_or_create_signing_key,
+)
 from services.emulator.identity.roles import DEFAULT_ROLES, Role
 
 LIFETIME_S = 24 * 3600  # as long as a managed identity's token lives in Azure
 # Storage is asked with the same token thousands of times; its signature is checked once.
-_REMEMBERED_TOKENS = 256
+_MAX_CACHED_TOKENS = 256
 
 
 class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,7 +58,7 @@ class Issuer:
         self._clock = clock
         self._url = ""
         self._key: SigningKey | None = None
-        self._making = Lock()
+        self._key_lock = Lock()
         self._assignments: dict[str, Assignment] = {}
         self._verified: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
@@ -75,21 +80,23 @@ class Issuer:
     def header(self) -> str:
         """What IDENTITY_HEADER is set to: whoever knows it gets tokens."""
         return (
-            kept_secret(self._directory / "header", lambda: secrets.token_hex(16).encode()).decode().strip()
+            load_or_create_secret(self._directory / "header", lambda: secrets.token_hex(16).encode())
+            .decode()
+            .strip()
         )
 
     def key(self) -> SigningKey:
         """The signing key; the first call may take a tenth of a second, from whatever thread."""
-        with self._making:
+        with self._key_lock:
             if self._key is None:
-                self._key = signing_key(self._directory / "signing-key.pem")
+                self._key = load_or_create_signing_key(self._directory / "signing-key.pem")
             return self._key
 
     def assign(self, name: str, assignment: Assignment) -> None:
         """From now on, tokens of the identity `name` are like that."""
         self._assignments[name.lower()] = assignment
 
-    def withdraw(self, name: str) -> None:
+    def unassign(self, name: str) -> None:
         """Tokens of the identity `name` are like any other's again."""
         self._assignments.pop(name.lower(), None)
 
@@ -101,8 +108,8 @@ class Issuer:
 
         key = self.key()
         given = assignment or self._assignments.get(name.lower(), Assignment())
-        principal = Principal.named(key.tenant_id, name)
-        claims = entra_claims(
+        principal = Principal.from_name(key.tenant_id, name)
+        claims = build_claims(
             principal,
             issuer=self.name,
             audience=resource,
@@ -117,11 +124,11 @@ class Issuer:
         """Whose token it is. Raises TokenInvalid unless it is ours, in force, and for one of `audiences`."""
         claims = self._verified.get(token)
         if claims is None:
-            claims = self._signed_claims(token)
+            claims = self._decode_signed(token)
             self._verified[token] = claims
-            if len(self._verified) > _REMEMBERED_TOKENS:
+            if len(self._verified) > _MAX_CACHED_TOKENS:
                 self._verified.popitem(last=False)
-        return caller_of(claims, issuer=self.name, audiences=audiences, now_s=self._clock())
+        return check_claims(claims, issuer=self.name, audiences=audiences, now_s=self._clock())
 
     def discovery(self) -> Mapping[str, Any]:
         """OpenID Connect's description of an issuer, as far as there is something to describe."""
@@ -135,7 +142,7 @@ class Issuer:
             "claims_supported": ["aud", "iss", "iat", "nbf", "exp", "appid", "oid", "sub", "tid", "roles"],
         }
 
-    def _signed_claims(self, token: str) -> dict[str, Any]:
+    def _decode_signed(self, token: str) -> dict[str, Any]:
         import jwt  # noqa: PLC0415 - slow to import, and most emulators never see a token
 
         key = self.key()
@@ -143,14 +150,14 @@ class Issuer:
             if jwt.get_unverified_header(token).get("kid") != key.kid:
                 raise TokenInvalid(Flaw.SIGNATURE)
             # Times, issuer and audience are judged each time, these claims only once.
-            return jwt.decode(token, key.public, algorithms=[ALGORITHM], options=_ONLY_THE_SIGNATURE)
+            return jwt.decode(token, key.public, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
         except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as exc:
             raise TokenInvalid(Flaw.SIGNATURE) from exc
         except jwt.InvalidTokenError as exc:
             raise TokenInvalid(Flaw.MALFORMED) from exc
 
 
-_ONLY_THE_SIGNATURE: Any = {
+_SIGNATURE_ONLY: Any = {
     "verify_exp": False,
     "verify_nbf": False,
     "verify_iat": False,

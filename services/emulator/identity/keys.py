@@ -33,7 +33,7 @@ class SigningKey:
         return str(uuid5(NAMESPACE_URL, self.kid))
 
 
-def signing_key(path: Path) -> SigningKey:
+def load_or_create_signing_key(path: Path) -> SigningKey:
     """The key in `path`, made where there is none. Raises NeedsAttention where it is no key."""
     # Slow to import, and most emulators never issue a token.
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
@@ -48,24 +48,24 @@ def signing_key(path: Path) -> SigningKey:
         )
 
     try:
-        private = serialization.load_pem_private_key(kept_secret(path, make), password=None)
+        private = serialization.load_pem_private_key(load_or_create_secret(path, make), password=None)
     except ValueError as exc:
         raise NeedsAttention(f"{path} holds no signing key: delete it, and another is made") from exc
     if not isinstance(private, rsa.RSAPrivateKey):
         raise NeedsAttention(f"{path} holds no RSA key: delete it, and another is made")
     public = private.public_key()
     jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
-    kid = thumbprint(jwk["e"], jwk["n"])
+    kid = jwk_thumbprint(jwk["e"], jwk["n"])
     published = {"kty": "RSA", "use": "sig", "alg": ALGORITHM, "kid": kid, "e": jwk["e"], "n": jwk["n"]}
     return SigningKey(private, public, kid, published)
 
 
-def thumbprint(e: str, n: str) -> str:
+def jwk_thumbprint(e: str, n: str) -> str:
     """RFC 7638, in hexadecimal: a key's own name, the same whoever computes it."""
     return hashlib.sha256(msgspec.json.encode({"e": e, "kty": "RSA", "n": n})).hexdigest()
 
 
-def kept_secret(path: Path, make: Callable[[], bytes]) -> bytes:
+def load_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
     """What `path` holds, made at the first use; readable by its owner alone."""
     try:
         return path.read_bytes()

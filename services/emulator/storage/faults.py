@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, Occasions, demand
+from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, FaultSchedule, demand
 from services.emulator.storage.model.errors import CATALOG, Refused
 from services.emulator.storage.wire.routing import OPERATIONS
 
@@ -26,7 +26,7 @@ _DEFAULT_CODES = {None: _DEFAULT_CODE, 503: _DEFAULT_CODE, 500: "InternalError"}
 _ERROR_STATUS = range(400, 600)
 
 
-class Fault(Occasions, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What goes wrong (`kind`), when (`at`) and for which requests; a field not given matches everything.
 
     `at` "before": nothing is done yet, and nothing will be unless it is only slow. "after": it is done,
@@ -126,6 +126,6 @@ class Faults:
     def clear(self) -> None:
         self.book.clear()
 
-    def take(self, at: At, operation: str, resource: str) -> Fault | None:
+    def consume(self, at: At, operation: str, resource: str) -> Fault | None:
         """The fault that strikes this request now, used up by one."""
-        return self.book.take(lambda fault: fault.at == at and fault.fits(operation, resource))
+        return self.book.consume(lambda fault: fault.at == at and fault.fits(operation, resource))

@@ -212,7 +212,7 @@ class StorageServer:
 
     async def _is_answer_lost(self, at: At, operation: str, resource: str) -> bool:
         """Let the fault happen that strikes this request now. Raises Refused."""
-        fault = self.faults.take(at, operation, resource)
+        fault = self.faults.consume(at, operation, resource)
         if fault is None:
             return False
         if fault.kind == "fail":

@@ -17,7 +17,7 @@ RENEWAL = timedelta(days=30)
 _PEM = serialization.Encoding.PEM
 
 
-class Signed(NamedTuple):
+class SignedCertificate(NamedTuple):
     """PEM. `chain` is the server's certificate, then the authority's."""
 
     ca: bytes
@@ -25,22 +25,22 @@ class Signed(NamedTuple):
     key: bytes
 
 
-def sign(names: Iterable[str], now: datetime) -> Signed:
+def issue_certificate(names: Iterable[str], now: datetime) -> SignedCertificate:
     """A certificate for `names`, host names and addresses, by an authority of its own."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    issuer = _named("fleetprice emulator, local authority")
+    issuer = _x509_name("fleetprice emulator, local authority")
     authority_id = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
     authority = (
-        _started(issuer, issuer, authority_key, now)
+        _start_builder(issuer, issuer, authority_key, now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(signs_certificates=True), critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(authority_id, critical=False)
         .sign(authority_key, hashes.SHA256())
     )
     leaf = (
-        _started(_named("fleetprice emulator"), issuer, key, now)
+        _start_builder(_x509_name("fleetprice emulator"), issuer, key, now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(signs_certificates=False), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage([x509.OID_SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([*map(_general_name, names)]), critical=False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -50,12 +50,12 @@ def sign(names: Iterable[str], now: datetime) -> Signed:
         .sign(authority_key, hashes.SHA256())
     )
     key_pem = key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return Signed(
+    return SignedCertificate(
         authority.public_bytes(_PEM), leaf.public_bytes(_PEM) + authority.public_bytes(_PEM), key_pem
     )
 
 
-def will_do(chain: bytes, names: Iterable[str], now: datetime) -> bool:
+def is_usable(chain: bytes, names: Iterable[str], now: datetime) -> bool:
     """Whether the certificate covers `names` and does not end soon."""
     try:
         leaf = x509.load_pem_x509_certificate(chain)
@@ -65,7 +65,7 @@ def will_do(chain: bytes, names: Iterable[str], now: datetime) -> bool:
     return leaf.not_valid_after_utc - now > RENEWAL and {*map(_general_name, names)} <= {*held}
 
 
-def _started(
+def _start_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
 ) -> x509.CertificateBuilder:
     # A client in a container or a virtual machine may have a clock that is a little behind.
@@ -81,11 +81,11 @@ def _started(
     )
 
 
-def _named(common_name: str) -> x509.Name:
+def _x509_name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.OID_COMMON_NAME, common_name)])
 
 
-def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=True,
         key_cert_sign=signs_certificates,

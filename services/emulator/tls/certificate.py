@@ -47,8 +47,8 @@ def own_certificate(directory: Path, host: str, *, now: datetime | None = None) 
     now = now or datetime.now(UTC)
     certificate = Certificate(directory / "ca.pem", directory / "server.pem", directory / "server.key")
     names = names_of(host)
-    if not (_is_whole(certificate) and authority.will_do(certificate.chain.read_bytes(), names, now)):
-        signed = authority.sign(names, now)
+    if not (_is_complete(certificate) and authority.is_usable(certificate.chain.read_bytes(), names, now)):
+        signed = authority.issue_certificate(names, now)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         # After a crash in between no half of the old stands beside a half of the new: what a client is to
         # trust goes first and comes last, and without it all is made again.
@@ -64,7 +64,7 @@ def names_of(host: str) -> Iterable[str]:
     return dict.fromkeys((*_LOCAL_NAMES, gethostname() if host in _WILDCARDS else host))
 
 
-def _is_whole(certificate: Certificate) -> bool:
+def _is_complete(certificate: Certificate) -> bool:
     return certificate.ca.exists() and certificate.chain.exists() and certificate.key.exists()
 
 

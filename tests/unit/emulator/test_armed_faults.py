@@ -102,7 +102,7 @@ def test_faults_are_listed_with_what_they_struck(faults):
     waiting = faults.inject(Fault("lose_answer", times=3))
     strikes(faults, 1)
     strikes(faults, 1, at="answer")
-    assert faults.book.described() == [
+    assert faults.book.describe_all() == [
         {
             "id": "event_hubs-1",
             "service": "event_hubs",
@@ -126,7 +126,7 @@ def test_faults_are_listed_with_what_they_struck(faults):
     assert not faults.book.disarm(waiting.id)
     assert strikes(faults, 1, at="answer") == [False]
     faults.clear()
-    assert faults.book.described() == []
+    assert faults.book.describe_all() == []
 
 
 def test_a_block_takes_its_fault_back(faults):
@@ -201,8 +201,8 @@ def test_storage_faults_by_operation_and_path(clock):
     faults = StorageFaults(clock)
     faults.inject(StorageFault("drop_answer", "rename", "lake/raw/"))
     faults.inject(StorageFault("fail", path_prefix="lake/", code="InternalError"))
-    assert faults.take("after", "rename", "lake/elsewhere") is None
-    assert faults.take("before", "rename", "checkpoints/a") is None
-    assert faults.take("before", "rename", "lake/raw/a").refusal().status == 500
-    assert faults.take("after", "rename", "lake/raw/a").kind == "drop_answer"
+    assert faults.consume("after", "rename", "lake/elsewhere") is None
+    assert faults.consume("before", "rename", "checkpoints/a") is None
+    assert faults.consume("before", "rename", "lake/raw/a").refusal().status == 500
+    assert faults.consume("after", "rename", "lake/raw/a").kind == "drop_answer"
     assert not faults.is_armed

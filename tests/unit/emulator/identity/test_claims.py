@@ -6,8 +6,8 @@ from services.emulator.identity.claims import (
     Flaw,
     Principal,
     TokenInvalid,
-    caller_of,
-    entra_claims,
+    build_claims,
+    check_claims,
 )
 from services.emulator.identity.roles import Role
 
@@ -18,8 +18,8 @@ CLIENT = "0b9fb2a5-73c9-4dd3-9f5c-1d6c6c6e1a2b"
 
 
 def claims(**other):
-    principal = Principal.named(TENANT, SYSTEM_ASSIGNED)
-    made = entra_claims(
+    principal = Principal.from_name(TENANT, SYSTEM_ASSIGNED)
+    made = build_claims(
         principal,
         issuer=ISSUER,
         audience=f"{RESOURCE}/",
@@ -31,7 +31,7 @@ def claims(**other):
 
 
 def judged(claims, now_s=1200):
-    return caller_of(claims, issuer=ISSUER, audiences={RESOURCE}, now_s=now_s)
+    return check_claims(claims, issuer=ISSUER, audiences={RESOURCE}, now_s=now_s)
 
 
 def flaw_of(claims, now_s=1200):
@@ -97,7 +97,7 @@ def test_claims_of_the_wrong_kind_are_refused(broken):
 
 def test_a_user_assigned_identity_keeps_its_client_id():
     """A client id goes into the token as it was asked for; other names get one, always the same."""
-    assert Principal.named(TENANT, CLIENT).client_id == CLIENT
-    by_resource = Principal.named(TENANT, "/subscriptions/1/identity")
-    assert by_resource == Principal.named(TENANT, "/subscriptions/1/identity")
-    assert by_resource.client_id != Principal.named(TENANT, SYSTEM_ASSIGNED).client_id
+    assert Principal.from_name(TENANT, CLIENT).client_id == CLIENT
+    by_resource = Principal.from_name(TENANT, "/subscriptions/1/identity")
+    assert by_resource == Principal.from_name(TENANT, "/subscriptions/1/identity")
+    assert by_resource.client_id != Principal.from_name(TENANT, SYSTEM_ASSIGNED).client_id

@@ -120,7 +120,7 @@ def test_an_identity_gets_what_is_assigned_to_it(issuer):
     assert restricted["roles"] == ["Storage Blob Data Reader"]
     assert restricted["exp"] - restricted["iat"] == 300
     assert len(claims_of(issuer.issue(RESOURCE).access_token)["roles"]) == 2
-    issuer.withdraw("reader-app")
+    issuer.unassign("reader-app")
     assert len(claims_of(issuer.issue(RESOURCE, "reader-app").access_token)["roles"]) == 2
 
 
