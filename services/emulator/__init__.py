@@ -1,6 +1,6 @@
 """The embedded Azure. For tests of other projects: `from services.emulator import Emulator`.
 
-Nothing is imported before it is asked for: pytest reads this package at its start (`pytest_plugin`).
+Nothing is imported before its first use: pytest imports this package at its start (`pytest_plugin`).
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,6 @@ __all__ = ["Emulator"]
 def __getattr__(name: str) -> Any:
     if name != "Emulator":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from services.emulator.embedded.emulator import Emulator  # noqa: PLC0415 - with it comes a server
+    from services.emulator.embedded.emulator import Emulator  # noqa: PLC0415 - it imports the servers
 
     return Emulator

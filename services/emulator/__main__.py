@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. Raises NeedsAttention for a port, a directory or a key that will not do."""
+    """Serve until `stop` is set. Raises NeedsAttention for an unusable port, directory or key."""
     settings.refuse_known_keys_beyond_loopback()
     async with AsyncExitStack() as stack:
         stack.enter_context(occupied(settings.data, "emulator"))
@@ -108,19 +108,19 @@ async def _open_listener(server: AbstractAsyncContextManager[T], flag: str) -> A
         yield entered
 
 
-def _announce_ready(settings: EmulatorSettings, reached: Mapping[str, str]) -> None:
-    ready = {"event": "ready", **reached}
+def _announce_ready(settings: EmulatorSettings, addresses: Mapping[str, str]) -> None:
+    ready = {"event": "ready", **addresses}
     write_world(settings.data, ready)
     if settings.as_json:
         lines = [json.dumps(ready, separators=(",", ":"))]
     else:
-        lines = [f"{name.replace('_', ' '):<18}{value}" for name, value in reached.items()]
+        lines = [f"{name.replace('_', ' '):<18}{value}" for name, value in addresses.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Serve what the settings and the flags over them ask for; the exit code."""
+    """Run the emulator with the settings, overridden by flags. Returns the exit code."""
     keep_freed_memory()
     return run_service(EmulatorSettings, overrides, serve)
 

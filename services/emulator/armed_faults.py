@@ -1,4 +1,4 @@
-"""Faults that lie in wait, of either service: how often, how long and how likely each strikes."""
+"""Armed faults of both services: how often, how long and how likely each one strikes."""
 
 from collections import deque
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 
-# Of the faults that are over, so many are still listed: a test asks afterwards whether its fault struck.
+# Faults that are over stay listed up to this number, so that a test can check that its fault struck.
 _MAX_LISTED_OVER = 100
 MAX_DELAY_MS = 600_000
 
@@ -20,9 +20,9 @@ MAX_DELAY_MS = 600_000
 class FaultSchedule(
     msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """When a fault strikes what it fits: once, unless told otherwise; with `seconds` alone, every time.
+    """When a fault strikes the operations that match it: once by default; with `seconds` alone, every time.
 
-    `times` "always" means until it is cleared. The first `after` that fit go unharmed; of the others each is
+    `times` "always" means until it is cleared. The first `after` matches are not struck; each later one is
     struck with `probability`, drawn from `seed`.
     """
 
@@ -33,7 +33,7 @@ class FaultSchedule(
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raises ValueError: what is asked for makes no sense."""
+        """Raise ValueError for a value out of range."""
         demand(
             self.times in {None, "always"} or _is_at_least(self.times, 1), "times is 1 or more, or 'always'"
         )
@@ -47,14 +47,14 @@ class FaultSchedule(
 
     @property
     def max_strikes(self) -> float:
-        """How often it strikes at most."""
+        """The most times it can strike."""
         if self.times is None:
             return float("inf") if self.seconds else 1
         return float("inf") if self.times == "always" else self.times
 
 
 def demand(is_so: bool, sentence: str) -> None:
-    """Raises ValueError with the sentence that says what is expected."""
+    """Raise ValueError with the sentence, which states the expectation, unless it is met."""
     if not is_so:
         raise ValueError(sentence)
 
@@ -67,9 +67,9 @@ F = TypeVar("F", bound=FaultSchedule)
 
 
 class ArmedFault(Generic[F]):
-    """A fault that was asked for; `with faults.inject(…) as armed:` takes it back at the block's end.
+    """A fault that is armed; `with faults.inject(…) as armed:` disarms it at the end of the block.
 
-    `struck` counts what it has hit so far: sends, requests, writes to a reader or, where it happened at once,
+    `struck` counts what it has hit so far: sends, requests, writes to a reader or, if it struck immediately,
     links.
     """
 
@@ -92,14 +92,14 @@ class ArmedFault(Generic[F]):
         self.disarm()
 
     def disarm(self) -> None:
-        """It strikes no more; what it holds up already stays held up."""
+        """Stop it from striking. An operation that it already delays stays delayed."""
         self._is_disarmed = True
 
     def is_over(self, now_s: float) -> bool:
         return self._is_disarmed or self.struck >= self.fault.max_strikes or now_s >= self._ends_s
 
     def try_strike(self) -> bool:
-        """Whether this one, which it fits, is struck (it is counted)."""
+        """Count one match and return whether it is struck."""
         self._match_count += 1
         if self._match_count <= self.fault.after or self._random.random() >= self.fault.probability:
             return False
@@ -108,7 +108,7 @@ class ArmedFault(Generic[F]):
 
 
 class FaultBook(Generic[F]):
-    """The faults of one service. `is_armed` is what a hot path looks at; false costs nothing further."""
+    """The faults of one service. Hot paths read `is_armed` before they call `consume`."""
 
     def __init__(self, service: str, clock: Callable[[], float]) -> None:
         self.is_armed = False
@@ -119,50 +119,50 @@ class FaultBook(Generic[F]):
         self._over: deque[ArmedFault[F]] = deque(maxlen=_MAX_LISTED_OVER)
 
     def arm(self, fault: F) -> ArmedFault[F]:
-        """Let it lie in wait."""
+        """Arm a fault."""
         armed = self._register(fault)
         self._armed.append(armed)
         self.is_armed = True
         return armed
 
     def record_immediate(self, fault: F, struck: int) -> ArmedFault[F]:
-        """Note what took place at once."""
+        """Record a fault that struck immediately."""
         done = self._register(fault)
         done.struck = struck
         done.disarm()
         self._over.append(done)
         return done
 
-    def consume(self, fits: Callable[[F], bool]) -> F | None:
-        """The first armed fault that fits and strikes."""
+    def consume(self, matches: Callable[[F], bool]) -> F | None:
+        """Return the first armed fault that matches and strikes, or None, and decrement its count."""
         if not self.is_armed:
             return None
         self._retire_over()
-        struck = next((one for one in self._armed if fits(one.fault) and one.try_strike()), None)
+        struck = next((armed for armed in self._armed if matches(armed.fault) and armed.try_strike()), None)
         self._retire_over()
         return None if struck is None else struck.fault
 
     def disarm(self, fault_id: str) -> bool:
-        """Take one back; false where there is none of that name."""
-        found = next((one for one in self._armed if one.id == fault_id), None)
+        """Disarm a fault. Returns False if no fault has this id."""
+        found = next((armed for armed in self._armed if armed.id == fault_id), None)
         if found is not None:
             found.disarm()
             self._retire_over()
         return found is not None
 
     def clear(self) -> None:
-        """Take all back and forget those that are over."""
-        for one in self._armed:
-            one.disarm()
+        """Disarm all faults and forget those that are over."""
+        for armed in self._armed:
+            armed.disarm()
         self._retire_over()
         self._over.clear()
 
     def describe_all(self) -> list[dict[str, Any]]:
-        """All in the order in which they were asked for, those that are over too, as JSON has them."""
+        """Describe all faults as JSON objects in order of injection, including those that are over."""
         self._retire_over()
-        over = [describe(one) | {"state": "over"} for one in self._over]
-        armed = [describe(one) | {"state": "armed"} for one in self._armed]
-        return sorted(over + armed, key=_fault_number)
+        over = [describe(armed) | {"state": "over"} for armed in self._over]
+        still_armed = [describe(armed) | {"state": "armed"} for armed in self._armed]
+        return sorted(over + still_armed, key=_fault_number)
 
     def _register(self, fault: F) -> ArmedFault[F]:
         self._count += 1
@@ -171,9 +171,9 @@ class FaultBook(Generic[F]):
 
     def _retire_over(self) -> None:
         now_s = self._clock()
-        for one in [one for one in self._armed if one.is_over(now_s)]:
-            self._armed.remove(one)
-            self._over.append(one)
+        for armed in [armed for armed in self._armed if armed.is_over(now_s)]:
+            self._armed.remove(armed)
+            self._over.append(armed)
         self.is_armed = bool(self._armed)
 
 

@@ -1,11 +1,11 @@
-"""The clock that the emulator stamps with: the machine's, set ahead or back on request."""
+"""The emulator's clock: the machine's time plus an offset that tests can set."""
 
 import time
 from collections.abc import Callable
 
 
 class Clock:
-    """Seconds since 1970. Signatures and tokens are held against the machine's own clock all the same."""
+    """Seconds since 1970, with the offset. Signatures and tokens are checked against `machine` instead."""
 
     def __init__(self, machine: Callable[[], float] = time.time) -> None:
         self.machine = machine

@@ -1,7 +1,7 @@
-"""One port for clients with TLS and without: the first byte that each one sends tells which.
+"""A listener for clients with TLS and without on one port: the first byte of a connection tells which.
 
-A TLS handshake begins with 0x16, HTTP never does. The byte is looked at and left where it is, so that a
-connection once handed over costs what it would have cost on a port of its own.
+A TLS handshake begins with 0x16, HTTP never does. The byte is only peeked at, so that a connection, once
+handed over, costs no more than on a port of its own.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _RETRY_S = 1.0
 
 
 class Listener:
-    """Gives every connection a protocol of its own; one that says nothing for `patience_s` is dropped."""
+    """Hands each connection to a new protocol. Drops a connection that is silent for `patience_s`."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Listener:
 
     @property
     def unheard(self) -> int:
-        """Connections that have not said yet what they are."""
+        """Number of connections whose first byte has not arrived yet."""
         return len(self._unheard)
 
     async def open(self, host: str, port: int) -> None:
@@ -62,7 +62,7 @@ class Listener:
             self._accepting.append(asyncio.create_task(self._accept_for_ever(listening)))
 
     async def close(self) -> None:
-        """Take no more; whoever was handed over stays."""
+        """Accept no more connections. Those handed over stay open."""
         tasks = [*self._accepting, *self._unheard]
         for task in tasks:
             task.cancel()
@@ -81,7 +81,7 @@ class Listener:
             except ConnectionAbortedError:
                 continue
             except OSError as exc:
-                # Out of descriptors: some will come back.
+                # Out of file descriptors: others will be closed.
                 log.warning("connection_not_accepted", reason=exc.strerror)
                 await asyncio.sleep(_RETRY_S)
                 continue
@@ -125,9 +125,9 @@ async def _peek_first_byte(accepted: socket.socket) -> bytes:
 
 async def _wait_readable(accepted: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    something_came = asyncio.Event()
-    loop.add_reader(accepted, something_came.set)
+    readable = asyncio.Event()
+    loop.add_reader(accepted, readable.set)
     try:
-        await something_came.wait()
+        await readable.wait()
     finally:
         loop.remove_reader(accepted)

@@ -1,6 +1,7 @@
 """The emulator as pytest fixtures, for any project that has fleetprice installed (docs/emulator.md).
 
-pytest imports this file wherever fleetprice is installed: it costs nothing until a test asks for a fixture.
+pytest imports this file in every project that has fleetprice installed: it imports nothing heavy until a
+test uses a fixture.
 """
 
 from collections.abc import Iterator
@@ -20,14 +21,14 @@ _CONFIG = "fleetprice_emulator_config"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         _CONFIG,
-        "Config.json of Microsoft's Event Hubs emulator, from pytest's root folder: every emulator of a "
+        "Config.json of Microsoft's Event Hubs emulator, relative to pytest's root folder: every emulator "
         "fixture has its hubs",
     )
 
 
 @pytest.fixture
 def fleetprice_emulator(pytestconfig: pytest.Config, tmp_path: Path) -> "Iterator[Emulator]":
-    """An emulator of this test's own: Event Hubs and storage on free ports, empty."""
+    """An empty emulator for this test: Event Hubs and storage on free ports."""
     with _emulator(pytestconfig, tmp_path / "emulator") as emulator:
         yield emulator
 
@@ -36,25 +37,25 @@ def fleetprice_emulator(pytestconfig: pytest.Config, tmp_path: Path) -> "Iterato
 def fleetprice_emulator_session(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[Emulator]":
-    """One emulator for the whole session (for each worker of pytest-xdist): `create_hub()` without a name."""
+    """One emulator for the session (per pytest-xdist worker). Use `create_hub()` without a name in it."""
     with _emulator(pytestconfig, tmp_path_factory.mktemp("emulator")) as emulator:
         yield emulator
 
 
 @pytest.fixture
 def event_hubs(fleetprice_emulator: "Emulator") -> "EventHubs":
-    """The Event Hubs namespace of this test's own emulator."""
+    """The Event Hubs namespace of this test's emulator."""
     return fleetprice_emulator.event_hubs
 
 
 @pytest.fixture
 def azure_storage(fleetprice_emulator: "Emulator") -> "AzureStorage":
-    """The storage account of this test's own emulator."""
+    """The storage account of this test's emulator."""
     return fleetprice_emulator.storage
 
 
 def _emulator(config: pytest.Config, data: Path) -> "Emulator":
-    from services.emulator import Emulator  # noqa: PLC0415 - with it come the servers
+    from services.emulator import Emulator  # noqa: PLC0415 - it imports the servers
 
     declared = config.getini(_CONFIG)
     return Emulator(data, config=config.rootpath / declared if declared else None)

@@ -13,19 +13,23 @@ from services.emulator.tls.certificate import Certificate, own_certificate
 from shared.service.errors import SettingsError
 from shared.service.settings import LOOPBACK, PREFIX, ConnectionSettings
 
-# Where each listener stands above --port-base.
+# Offset of each listener's port from --port-base.
 _PORT_OFFSETS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "storage": 3, "admin": 4}
 
 
 class EmulatorSettings(ConnectionSettings):
+    """Settings of the emulator, each with a flag."""
+
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}EMULATOR_")
     service: ClassVar[str] = "EMULATOR"
 
-    data: Path = Field(Path(".fleetprice"), description="Where everything is kept")
+    data: Path = Field(Path(".fleetprice"), description="Data directory")
     config: Path | None = Field(
-        None, description="Config.json of Microsoft's Event Hubs emulator: its hubs are made at the start"
+        None, description="Config.json of Microsoft's Event Hubs emulator: its hubs are created at the start"
     )
-    host: str = Field("127.0.0.1", description="Address to listen on; beyond loopback only with own keys")
+    host: str = Field(
+        "127.0.0.1", description="Address to listen on; beyond loopback only with keys of your own"
+    )
     event_hubs_port: int = Field(5672, ge=0, le=65535, description="Event Hubs, AMQP; 0: any free port")
     event_hubs_tls_port: int = Field(
         5671, ge=0, le=65535, description="Event Hubs, AMQP over TLS; 0: any free port"
@@ -38,12 +42,14 @@ class EmulatorSettings(ConnectionSettings):
     )
     admin_port: int = Field(5300, ge=0, le=65535, description="Health, hubs and faults; 0: any free port")
     port_base: int | None = Field(
-        None, ge=0, le=65500, description="Lay all ports out from here; 0: any free ones"
+        None, ge=0, le=65500, description="First of a block of ports for all listeners; 0: any free ports"
     )
-    as_json: bool = Field(False, description="One JSON line on stdout as soon as everything answers")
-    tls: bool = Field(True, description="Answer TLS, wss and https too")
+    as_json: bool = Field(
+        False, description="Write one JSON line to stdout once every listener accepts connections"
+    )
+    tls: bool = Field(True, description="Serve TLS, wss and https too")
     tls_certificate: Path | None = Field(
-        None, description="Certificate chain to show, PEM; none: one of its own, in DIR/tls"
+        None, description="Certificate chain to serve, PEM; none: a generated one, in DIR/tls"
     )
     tls_key: Path | None = Field(None, description="Key of that certificate, PEM")
     key_name: str = Field(DEVELOPMENT_KEY_NAME, min_length=1, description="Name of the Event Hubs key")
@@ -52,30 +58,30 @@ class EmulatorSettings(ConnectionSettings):
     storage_key: SecretStr = Field(SecretStr(WELL_KNOWN_KEY), description="Storage account key, base64")
     durability: Durability = Field(
         Durability.WRITE,
-        description="When an event is kept: after write(), or after an fdatasync per interval or per batch",
+        description="When an event is stored: after write(), or after an fdatasync per interval or per batch",
     )
-    sync_interval_s: float = Field(1.0, gt=0, description="Time between fdatasyncs for 'interval', seconds")
+    sync_interval_s: float = Field(1.0, gt=0, description="Time between fdatasyncs with 'interval', seconds")
     retention_bytes: int = Field(
-        1 << 30, ge=1 << 20, description="Most that one partition keeps, bytes; the oldest events go first"
+        1 << 30, ge=1 << 20, description="Max size of a partition, bytes; the oldest events are deleted first"
     )
     segment_bytes: int = Field(
-        64 << 20, ge=1 << 16, description="Size of a partition's files, bytes: events go a file at a time"
+        64 << 20, ge=1 << 16, description="Size of a partition's files, bytes; retention deletes whole files"
     )
     throughput_units: float | None = Field(
-        None, gt=0, description="Throttle at so many, 1 MB or 1,000 events a second each; none: no limit"
+        None, gt=0, description="Throttle to this many units of 1 MB/s or 1,000 events/s; none: no limit"
     )
 
     def port_of(self, listener: str) -> int:
-        """The port of `event_hubs`, `storage`, …, laid out from the base where there is one."""
+        """Return the port of a listener (`event_hubs`, `storage`, …), counted from the base if one is set."""
         if self.port_base is None:
             port: int = getattr(self, f"{listener}_port")
             return port
         return self.port_base + _PORT_OFFSETS[listener] if self.port_base else 0
 
     def certificate(self) -> Certificate | None:
-        """What to show to clients that speak TLS; None where none are served.
+        """Return the certificate for TLS clients, or None if TLS is off.
 
-        Raises SettingsError where half of the person's own is named.
+        Raises SettingsError if only one of certificate and key is set.
         """
         if not self.tls:
             return None
@@ -83,12 +89,12 @@ class EmulatorSettings(ConnectionSettings):
             return Certificate(ca=self.tls_certificate, chain=self.tls_certificate, key=self.tls_key)
         if self.tls_certificate is not None or self.tls_key is not None:
             raise SettingsError(
-                f"{PREFIX}EMULATOR_TLS_CERTIFICATE and {PREFIX}EMULATOR_TLS_KEY are set together"
+                f"{PREFIX}EMULATOR_TLS_CERTIFICATE and {PREFIX}EMULATOR_TLS_KEY must both be set"
             )
         return own_certificate(self.data / "tls", self.host)
 
     def refuse_known_keys_beyond_loopback(self) -> None:
-        """Raises SettingsError where strangers could come in with a key that everybody knows."""
+        """Raise SettingsError if the emulator would listen beyond loopback with a published key."""
         if self.host in LOOPBACK or self.host == "::1":
             return
         if self.key.get_secret_value() == DEVELOPMENT_KEY:

@@ -1,4 +1,4 @@
-"""A running emulator's admin listener, asked from another process."""
+"""Client of a running emulator's admin listener."""
 
 import http.client
 import json
@@ -7,11 +7,11 @@ from urllib.parse import quote, urlsplit
 
 from shared.service.errors import NeedsAttention
 
-_TIMEOUT_S = 30.0  # a hub of 1,024 partitions takes a while to make
+_TIMEOUT_S = 30.0  # creating a hub of 1,024 partitions takes a while
 
 
 class AdminClient:
-    """Raises NeedsAttention, in one line, for whatever the emulator refuses and where none answers."""
+    """Methods raise NeedsAttention, in one line, if the emulator refuses or does not respond."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -35,11 +35,11 @@ class AdminClient:
         return hub
 
     def create_hub(self, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
-        """`wanted` is the body of PUT /hubs/{name}. A hub of that name is left as it is: refused."""
+        """Create a hub with `wanted`, the body of PUT /hubs/{name}. Raises NeedsAttention if it exists."""
         if any(hub["name"].lower() == name.lower() for hub in self.hubs()):
             raise NeedsAttention(f"hub {name} exists already")
-        made: dict[str, Any] = self._request("PUT", f"/hubs/{quote(name, safe='')}", wanted)
-        return made
+        hub: dict[str, Any] = self._request("PUT", f"/hubs/{quote(name, safe='')}", wanted)
+        return hub
 
     def delete_hub(self, name: str) -> None:
         self._request("DELETE", f"/hubs/{quote(name, safe='')}")
@@ -48,8 +48,8 @@ class AdminClient:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=_TIMEOUT_S)
         try:
             connection.request(method, path, None if body is None else json.dumps(body))
-            answer = connection.getresponse()
-            text = answer.read()
+            response = connection.getresponse()
+            text = response.read()
         except (OSError, http.client.HTTPException) as exc:
             raise NeedsAttention(
                 f"no emulator answers at {self._url} ({exc or type(exc).__name__}): "
@@ -57,13 +57,13 @@ class AdminClient:
             ) from exc
         finally:
             connection.close()
-        if answer.status == http.client.NO_CONTENT:
+        if response.status == http.client.NO_CONTENT:
             return None
         try:
-            told = json.loads(text)
-            if answer.status < http.client.BAD_REQUEST:
-                return told
-            sentence = str(told["error"])
+            decoded = json.loads(text)
+            if response.status < http.client.BAD_REQUEST:
+                return decoded
+            sentence = str(decoded["error"])
         except (ValueError, TypeError, KeyError) as exc:
             raise NeedsAttention(f"what answers at {self._url} is no fleetprice emulator") from exc
         raise NeedsAttention(sentence)

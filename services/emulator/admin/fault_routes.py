@@ -1,4 +1,4 @@
-"""The admin listener's part for misbehaviour: `/faults` of both services, and `/throughput-units`."""
+"""Admin routes for fault injection: `/faults` of both services, and `/throughput-units`."""
 
 from typing import Any, Literal
 
@@ -13,18 +13,20 @@ from services.emulator.storage.server import StorageServer
 
 
 class _FaultAddress(msgspec.Struct, frozen=True):
-    """Which service a fault is for; the rest of the body is that service's own."""
+    """The service that a fault is for. The other fields of the body depend on the service."""
 
     service: Literal["event_hubs", "storage"] = "event_hubs"
 
 
 class _UnitsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of PUT /throughput-units; null is no limit."""
+    """The body of PUT /throughput-units; null means no limit."""
 
     throughput_units: float | None
 
 
 class FaultRoutes:
+    """Routes that arm, list and clear faults, and limit throughput."""
+
     def __init__(self, event_hubs: EventHubsServer, storage: StorageServer) -> None:
         self._event_hubs = event_hubs
         self._storage = storage

@@ -1,4 +1,4 @@
-"""`fleetprice emulator hubs`: the hubs of a running emulator, listed, made and deleted."""
+"""`fleetprice emulator hubs`: list, create and delete hubs of a running emulator."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ def main(
     data: Path | None = None,
     as_json: bool = False,
 ) -> int:
-    """Do it and say what there is; the exit code. Raises NeedsAttention."""
+    """Run the action and print the result. Returns the exit code. Raises NeedsAttention."""
     wanted = {
         "partition_count": partitions,
         "consumer_groups": list(consumer_groups) or None,
@@ -51,7 +51,7 @@ def main(
 
 
 def admin_url(data: Path | None) -> str:
-    """Where the emulator on `data` is asked, or the one that the settings mean. Raises NeedsAttention."""
+    """Return the admin URL of the emulator on `data`, or else in the settings. Raises NeedsAttention."""
     settings = read_settings(EmulatorSettings, {"data": data})
     running = running_world(settings.data)
     if running is not None and running.admin:
@@ -64,7 +64,7 @@ def admin_url(data: Path | None) -> str:
 
 
 def format_table(hubs: Sequence[dict[str, Any]]) -> str:
-    """For people: one line a hub."""
+    """Format hubs as a table, one line per hub."""
     rows = [_HEADINGS, *map(_format_row, hubs)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [

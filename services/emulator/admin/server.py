@@ -24,7 +24,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HubRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of PUT /hubs/{name}. Without consumer groups, every one exists; without keys, they stay."""
+    """The body of PUT /hubs/{name}. Without `consumer_groups` every one exists; without `keys` they stay."""
 
     partition_count: int = 4
     consumer_groups: tuple[str, ...] | None = None
@@ -33,7 +33,7 @@ class HubRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AdminServer:
-    """An async context manager; never listens beyond loopback, for it asks nobody for a key."""
+    """The admin server, an async context manager. It listens on loopback only, since it needs no key."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class AdminServer:
         port: int = 0,
         issuer: Issuer | None = None,
     ) -> None:
-        """With an issuer, tokens are given out here: the only place where they are."""
+        """With an issuer, serve its identity endpoint too."""
         self._event_hubs = event_hubs
         self._issuer = issuer
         self.port = port
@@ -85,7 +85,7 @@ class AdminServer:
         await self._runner.cleanup()
 
     async def _health(self, _request: web.Request) -> web.Response:
-        # Word for word what Microsoft's emulator answers.
+        # The same response as Microsoft's emulator, word for word.
         return web.json_response({"status": "healthy", "message": "Service is healthy."})
 
     async def _list_hubs(self, _request: web.Request) -> web.Response:
@@ -131,7 +131,7 @@ def _describe_hub(hub: Hub) -> dict[str, Any]:
         "partition_count": description.partition_count,
         "consumer_groups": description.consumer_groups,
         "retention_hours": description.retention_hours,
-        # Names and claims: who made a key knows its value.
+        # Without the key's value: its creator knows it.
         "keys": [{"name": key.name, "claims": key.claims} for key in description.keys],
         "partitions": [_describe_partition(hub, number) for number in range(description.partition_count)],
     }

@@ -1,4 +1,4 @@
-"""The admin listener's part that makes time pass: `/clock`, and retention on request."""
+"""Admin routes that simulate the passing of time: `/clock`, and retention on request."""
 
 from typing import Annotated
 
@@ -11,19 +11,21 @@ from services.emulator.storage.server import StorageServer
 
 
 class _ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of PUT /clock: how far each service's stamps are ahead of the machine's clock, seconds."""
+    """The body of PUT /clock: how far each service's clock is ahead of the machine's, in seconds."""
 
     event_hubs_offset_s: float = 0.0
     storage_offset_s: float = 0.0
 
 
 class _TrimRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST /hubs/{name}/trim: by partition, the first sequence number that is to stay."""
+    """The body of POST /hubs/{name}/trim: by partition, the first sequence number to keep."""
 
     before: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
 
 class TimeRoutes:
+    """Routes that set clock offsets and trim partitions."""
+
     def __init__(self, event_hubs: EventHubsServer, storage: StorageServer) -> None:
         self._event_hubs = event_hubs
         self._storage = storage
@@ -49,7 +51,7 @@ class TimeRoutes:
         return await self._get_clock(request)
 
     async def _trim(self, request: web.Request) -> web.Response:
-        """As retention does, whole segments go and the rest stays: the answer says how many events went."""
+        """Delete whole segments, as retention does, and return the number of deleted events."""
         wanted = msgspec.json.decode(await request.read(), type=_TrimRequest)
         name = request.match_info["name"]
         hub = self._event_hubs.namespace.hubs.find(name)

@@ -1,4 +1,4 @@
-"""The emulator inside this process, for tests: on free ports, in a thread of its own."""
+"""The emulator inside a test's process: on free ports, in a thread of its own."""
 
 import shutil
 import tempfile
@@ -17,10 +17,10 @@ from services.emulator.event_hubs.config_file import read_config
 class Emulator:
     """Event Hubs and storage: `with Emulator() as emulator:` serves until the end of the block.
 
-    For any thread and any event loop, or none: every method may be called from sync and async code alike.
-    `data` keeps everything for a next time; without it a folder is made and removed at the end. `config` is a
-    Config.json of Microsoft's emulator. With `tls` both services answer TLS too, with a certificate signed by
-    `ca`; then programs that sign in with DefaultAzureCredential can be tested, in `environment`.
+    Every method may be called from sync and async code, from any thread.
+    `data` is a folder that is kept for later runs; without it a temporary one is used. `config` is a
+    Config.json of Microsoft's emulator. With `tls` both services serve TLS too, with a certificate signed by
+    `ca`, and programs that sign in with DefaultAzureCredential can be tested with `environment`.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Emulator:
         self.ca: Path | None
 
     def __enter__(self) -> Self:
-        """Raises NeedsAttention where the data or the Config.json will not do."""
+        """Start the emulator. Raises NeedsAttention if the data or the Config.json is unusable."""
         declared = () if self._config is None else read_config(self._config)
         self.data = self._data or Path(tempfile.mkdtemp(prefix="fleetprice-emulator-"))
         self._thread = LoopThread(
@@ -61,7 +61,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a program's environment says where Azure gives out tokens (docs/emulator-identity.md)."""
+        """Environment variables with which a program gets tokens here (docs/emulator-identity.md)."""
         return {
             "IDENTITY_ENDPOINT": self._issuer.endpoint,
             "IDENTITY_HEADER": self._issuer.header,

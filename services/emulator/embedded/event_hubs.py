@@ -1,4 +1,4 @@
-"""The emulator's hubs as a test handles them, from any thread."""
+"""The emulator's hubs for tests, usable from any thread."""
 
 import asyncio
 import uuid
@@ -15,7 +15,7 @@ from services.emulator.event_hubs.stored_events import StoredEvent, stored_event
 
 
 class EventHub:
-    """One hub. `connection_string` names it too (EntityPath): no SDK needs an `eventhub_name` beside it."""
+    """One hub. `connection_string` includes it (EntityPath), so SDKs need no `eventhub_name`."""
 
     def __init__(self, hub: Hub, connection_string: str, thread: LoopThread[Any]) -> None:
         self.name = hub.name
@@ -25,9 +25,9 @@ class EventHub:
         self._thread = thread
 
     def events(self, *, at_least: int = 0, timeout_s: float = 10.0) -> list[StoredEvent]:
-        """All that the hub holds, partition by partition, once there are `at_least` so many.
+        """Return all events of the hub, partition by partition, once there are `at_least` of them.
 
-        Raises TimeoutError where there are still fewer after `timeout_s`.
+        Raises TimeoutError if there are fewer after `timeout_s`.
         """
         self._thread.run(partial(self._wait_for_events, at_least, timeout_s))
         return self._thread.call(self._read_events)
@@ -38,21 +38,21 @@ class EventHub:
         ]
 
     async def _wait_for_events(self, at_least: int, timeout_s: float) -> None:
-        something_came = asyncio.Event()
+        appended = asyncio.Event()
         try:
             async with asyncio.timeout(timeout_s):
                 while self._count() < at_least:
-                    something_came.clear()
+                    appended.clear()
                     for log in self._hub.logs:
-                        log.wait(something_came.set)
-                    await something_came.wait()
+                        log.wait(appended.set)
+                    await appended.wait()
         except TimeoutError:
             raise TimeoutError(
                 f"hub {self.name} holds {self._count()} events, not {at_least}, after {timeout_s:g} s"
             ) from None
         finally:
             for log in self._hub.logs:
-                log.stop_waiting(something_came.set)
+                log.stop_waiting(appended.set)
 
     def _count(self) -> int:
         states = [log.state() for log in self._hub.logs]
@@ -79,16 +79,16 @@ class EventHubs:
         consumer_groups: Iterable[str] | None = None,
         retention_hours: float = 24,
     ) -> EventHub:
-        """Make a hub, or give the one that is there; without a name it is a new one of a name of its own.
+        """Create a hub, or return the existing one. Without a name it is new, under a generated name.
 
-        Without a list of them, every consumer group exists. Raises HubRefused.
+        Without `consumer_groups` every consumer group exists. Raises HubRefused.
         """
         name = name or f"hub-{uuid.uuid4().hex[:12]}"
         make = partial(self._server.create_hub, name, partitions, consumer_groups, retention_hours)
         return self._handle(self._thread.call(make))
 
     def hub(self, name: str) -> EventHub:
-        """The hub of that name. Raises HubUnknown."""
+        """Return the hub of that name. Raises HubUnknown."""
         hub = self._server.namespace.hubs.find(name)
         if hub is None:
             raise HubUnknown(f"there is no hub {name}")
@@ -98,11 +98,11 @@ class EventHubs:
         return [self._handle(hub) for hub in self._thread.call(lambda: [*self._server.namespace.hubs])]
 
     def delete_hub(self, name: str) -> None:
-        """Detach its links and forget its events. Raises HubUnknown."""
+        """Detach the hub's links and delete its events. Raises HubUnknown."""
         self._thread.call(partial(self._server.delete_hub, name))
 
     def throttle(self, units: float | None) -> None:
-        """Take in and give out as so many throughput units do; None: as fast as it goes."""
+        """Limit throughput to this many throughput units; None removes the limit."""
         self._thread.call(partial(self._server.throughput.set_units, units))
 
     def _handle(self, hub: Hub) -> EventHub:

@@ -1,4 +1,4 @@
-"""Faults as a test asks for them, from any thread: the same for hubs and storage."""
+"""Fault injection for tests, usable from any thread: the same for hubs and storage."""
 
 from functools import partial
 from types import TracebackType
@@ -19,7 +19,7 @@ class _FaultyService(Protocol[F]):
 
 
 class InjectedFault(Generic[F]):
-    """`with emulator.event_hubs.faults.inject(…) as fault:` takes it back at the block's end."""
+    """An injected fault. `with emulator.event_hubs.faults.inject(…):` disarms it at the end of the block."""
 
     def __init__(self, armed: ArmedFault[F], thread: LoopThread[Any]) -> None:
         self._armed = armed
@@ -27,11 +27,11 @@ class InjectedFault(Generic[F]):
 
     @property
     def struck(self) -> int:
-        """How often it struck so far: sends, requests or links."""
+        """Number of sends, requests or links it has struck."""
         return self._thread.call(lambda: self._armed.struck)
 
     def disarm(self) -> None:
-        """It strikes no more."""
+        """Stop it from striking."""
         self._thread.call(self._armed.disarm)
 
     def __enter__(self) -> Self:
@@ -44,7 +44,7 @@ class InjectedFault(Generic[F]):
 
 
 class Faults(Generic[F]):
-    """What goes wrong, of one service. docs/emulator-faults.md lists the kinds and their fields."""
+    """Faults of one service. docs/emulator-faults.md lists the kinds and their fields."""
 
     def __init__(self, service: _FaultyService[F], fault: type[F], thread: LoopThread[Any]) -> None:
         self._service = service
@@ -52,7 +52,7 @@ class Faults(Generic[F]):
         self._thread = thread
 
     def inject(self, kind: str, **fields: object) -> InjectedFault[F]:
-        """The fields are those of `POST /faults`. Raises ValueError: what is asked for makes no sense."""
+        """Inject a fault with the fields of `POST /faults`. Raises ValueError if they make no sense."""
         try:
             fault = msgspec.convert({"kind": kind, **fields}, self._fault)
         except msgspec.ValidationError as exc:
@@ -60,5 +60,5 @@ class Faults(Generic[F]):
         return InjectedFault(self._thread.call(partial(self._service.inject, fault)), self._thread)
 
     def clear(self) -> None:
-        """Take all back."""
+        """Disarm all faults."""
         self._thread.call(self._service.clear)

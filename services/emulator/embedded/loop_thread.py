@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, and a way in for all other threads."""
+"""An event loop in a thread of its own, to which other threads submit work."""
 
 import asyncio
 import threading
@@ -14,34 +14,34 @@ T = TypeVar("T")
 
 
 class LoopThread(Generic[S]):
-    """Holds what `served()` gives open on a loop of its own, between `start` and `stop`.
+    """Keeps the context manager `served()` open on its own loop between `start` and `stop`.
 
-    The caller's thread may have a loop itself, or none: neither is touched.
+    The caller's thread may run another loop, or none.
     """
 
     def __init__(self, name: str, served: Callable[[], AbstractAsyncContextManager[S]]) -> None:
         self._served = served
         self._started: Future[S] = Future()
         self._ended: Future[None] = Future()
-        # A daemon, so that a test that forgot to stop it cannot keep the process from ending.
+        # A daemon, so that a test that does not stop it cannot keep the process alive.
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._loop: asyncio.AbstractEventLoop
         self._stop: asyncio.Event
 
     def start(self) -> S:
-        """Returns what is served once it is open; raises what opening it raised."""
+        """Start the thread and return the opened object. Raises what opening it raised."""
         self._thread.start()
         return self._started.result()
 
     def stop(self) -> None:
-        """Returns once everything is closed; raises what closing it raised."""
+        """Stop the thread and wait until everything is closed. Raises what closing it raised."""
         if not self._ended.done():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._ended.result()
 
     def call(self, work: Callable[[], T]) -> T:
-        """Do a piece of work that waits for nothing, between two turns of the loop."""
+        """Call a function that does not block on the loop, and return its result."""
 
         async def piece() -> T:
             return work()
@@ -49,7 +49,7 @@ class LoopThread(Generic[S]):
         return self.run(piece)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine to its end."""
+        """Run a coroutine on the loop, and return its result."""
         if not self._started.done() or self._ended.done():
             raise RuntimeError("the emulator does not run: use it within its `with` block")
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result()
@@ -58,7 +58,7 @@ class LoopThread(Generic[S]):
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve())
-        except BaseException as exc:  # noqa: BLE001 - the thread's edge: it belongs to whoever started it
+        except BaseException as exc:  # noqa: BLE001 - the thread's edge: the caller gets it
             if self._started.done():
                 self._ended.set_exception(exc)
             else:

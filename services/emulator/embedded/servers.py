@@ -1,4 +1,4 @@
-"""What an emulator inside a test consists of, on one loop."""
+"""The servers of an emulator inside a test, on one loop."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,13 +17,15 @@ _HOST = "127.0.0.1"
 
 
 class TlsParts(NamedTuple):
-    """What is there for clients that insist on TLS."""
+    """The TLS endpoint of the hubs and its certificate."""
 
     event_hubs: TlsEndpoint
     certificate: Certificate
 
 
 class Servers(NamedTuple):
+    """The running servers."""
+
     event_hubs: EventHubsServer
     storage: StorageServer
     admin: AdminServer
@@ -33,7 +35,7 @@ class Servers(NamedTuple):
 
 @asynccontextmanager
 async def serve(data: Path, declared: Iterable[DeclaredHub], *, with_tls: bool) -> AsyncIterator[Servers]:
-    """All on free ports of loopback. Raises NeedsAttention."""
+    """Run all servers on free ports of loopback. Raises NeedsAttention."""
     certificate = own_certificate(data / "tls", _HOST) if with_tls else None
     context = certificate.server_context() if certificate else None
     issuer = Issuer(data)

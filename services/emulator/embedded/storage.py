@@ -1,4 +1,4 @@
-"""The emulator's storage account as a test handles it, from any thread."""
+"""The emulator's storage account for tests, usable from any thread."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from services.emulator.storage.server import StorageServer
 class AzureStorage:
     """Blob and Data Lake Gen2. File system `lake` and container `checkpoints` exist from the start.
 
-    `files` is the folder where each container is a folder and each file lies under its own name.
-    `account_url` is of https where the emulator answers TLS, `connection_string` never.
+    `files` is the folder that holds a folder per container, with each file under its own name.
+    `account_url` uses https if the emulator serves TLS; `connection_string` never does.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a token says: written as Entra ID writes a managed identity's, and judged as a service judges it."""
+"""Claims of tokens, in the form in which Entra ID issues them to managed identities."""
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ from uuid import UUID, uuid5
 from services.emulator.identity.roles import Role
 from shared.service.errors import FleetpriceError
 
-# One machine's clock issues and judges; it may be set back a little in between.
+# The same machine issues and checks tokens; its clock may be set back a little in between.
 SKEW_S = 5
 SYSTEM_ASSIGNED = "system"
 
 
 class Flaw(StrEnum):
+    """The reason why a token is invalid."""
+
     MALFORMED = "malformed"
     SIGNATURE = "signature"
     ISSUER = "issuer"
@@ -24,7 +26,7 @@ class Flaw(StrEnum):
 
 
 class TokenInvalid(FleetpriceError):
-    """The token proves nothing; each service says so in words of its own."""
+    """An invalid token. Each service maps the flaw to a message of its own."""
 
     def __init__(self, flaw: Flaw) -> None:
         super().__init__(flaw.value)
@@ -33,7 +35,7 @@ class TokenInvalid(FleetpriceError):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who a token is for. The ids follow from the tenant and the name, and so outlive a restart."""
+    """The identity that a token is issued to. Its ids derive from tenant and name, so restarts keep them."""
 
     tenant_id: str
     client_id: str
@@ -41,7 +43,7 @@ class Principal:
 
     @classmethod
     def from_name(cls, tenant_id: str, name: str) -> "Principal":
-        """`name` is a client id, or whatever else names a user-assigned identity; "system" the other kind."""
+        """`name` is the client id or another id of a user-assigned identity, or "system"."""
         tenant = UUID(tenant_id)
         client_id = name if _is_uuid(name) else str(uuid5(tenant, f"client/{name}"))
         return cls(tenant_id, client_id, str(uuid5(tenant, f"object/{client_id.lower()}")))
@@ -49,7 +51,7 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whom a token was found to be for, until when, and with which roles."""
+    """The identity of a verified token, with its roles and expiry time."""
 
     object_id: str
     tenant_id: str
@@ -66,15 +68,15 @@ def build_claims(
     issued_at_s: int,
     lifetime_s: int,
 ) -> dict[str, Any]:
-    """The claims of a version 1.0 token, which is what managed identities get.
+    """Build the claims of a version 1.0 token, the version that managed identities get.
 
-    Entra ID leaves data roles out, for the service looks them up; here the token carries them.
+    Entra ID omits data roles, because services look them up; here the token carries them.
     """
     return {
         "aud": audience,
         "iss": issuer,
         "iat": issued_at_s,
-        # A token that is expired from the start must have begun before that.
+        # A token that is issued expired must begin before its expiry.
         "nbf": issued_at_s + min(lifetime_s, 0),
         "exp": issued_at_s + lifetime_s,
         "appid": principal.client_id,
@@ -92,7 +94,7 @@ def build_claims(
 def check_claims(
     claims: Mapping[str, Any], *, issuer: str, audiences: Collection[str], now_s: float
 ) -> Caller:
-    """Who calls, by claims whose signature was found good. Raises TokenInvalid."""
+    """Check claims whose signature is valid, and return the caller. Raises TokenInvalid."""
     expires_at_s, begins_at_s = _require_number(claims, "exp"), _require_number(claims, "nbf")
     object_id, tenant_id, roles = claims.get("oid"), claims.get("tid"), claims.get("roles", [])
     if not (isinstance(object_id, str) and isinstance(tenant_id, str) and isinstance(roles, list)):

@@ -1,4 +1,4 @@
-"""App Service's identity endpoint, and what verifiers of its tokens ask for; served by the admin listener."""
+"""App Service's identity endpoint and OpenID Connect discovery, as routes of the admin listener."""
 
 import asyncio
 import hmac
@@ -16,7 +16,7 @@ MAX_RESOURCE_CHARS = 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-# How requests name a user-assigned identity; versions and SDKs differ.
+# Parameters that name a user-assigned identity; they differ between API versions and SDKs.
 _IDENTITY_PARAMETERS = ("client_id", "principal_id", "object_id", "mi_res_id")
 
 
@@ -28,7 +28,7 @@ class TokenRequest(Assignment, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class IdentityEndpoint:
-    """Tokens for whoever knows the issuer's secret; keys for everybody."""
+    """Issues tokens to callers that know the issuer's secret, and publishes its keys."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
@@ -44,7 +44,7 @@ class IdentityEndpoint:
         ]
 
     def _require_secret(self, handler: _Handler) -> _Handler:
-        """Only for whoever knows the secret; a page in a browser, too, can ask loopback for anything."""
+        """Require the issuer's secret, since any web page in a browser can send requests to loopback."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             given = request.headers.get("X-IDENTITY-HEADER", "").encode(errors="surrogateescape")
@@ -63,8 +63,8 @@ class IdentityEndpoint:
         return await self._issue(request.query.get("resource", ""), name)
 
     async def _issue_for_test(self, request: web.Request) -> web.StreamResponse:
-        wanted = msgspec.json.decode(await request.read(), type=TokenRequest)
-        return await self._issue(wanted.resource, wanted.client_id, wanted)
+        body = msgspec.json.decode(await request.read(), type=TokenRequest)
+        return await self._issue(body.resource, body.client_id, body)
 
     async def _assign(self, request: web.Request) -> web.StreamResponse:
         assignment = msgspec.json.decode(await request.read(), type=Assignment)
@@ -87,7 +87,7 @@ class IdentityEndpoint:
     ) -> web.StreamResponse:
         if not (0 < len(resource) <= MAX_RESOURCE_CHARS and resource.isprintable()):
             return _respond_error(400, "The resource that the token is for must be given.")
-        await asyncio.to_thread(self._issuer.key)  # the first call makes it, which takes a while
+        await asyncio.to_thread(self._issuer.key)  # the first call generates the key, which takes a while
         return _respond(self._issuer.issue(resource, name, assignment))
 
 
@@ -96,6 +96,6 @@ def _respond(value: msgspec.Struct) -> web.Response:
 
 
 def _respond_error(status: int, message: str) -> web.Response:
-    """An error as App Service's endpoint writes it."""
+    """Build an error response in the form of App Service's endpoint."""
     body = {"statusCode": status, "message": message, "correlationId": str(uuid4())}
     return web.json_response(body, status=status)

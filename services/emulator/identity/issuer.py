@@ -1,4 +1,4 @@
-"""Who issues the emulator's tokens, and judges those that come back."""
+"""The issuer of the emulator's tokens, which also verifies them."""
 
 import secrets
 import time
@@ -29,19 +29,19 @@ from services.emulator.identity.keys import (
 from services.emulator.identity.roles import DEFAULT_ROLES, Role
 
 LIFETIME_S = 24 * 3600  # as long as a managed identity's token lives in Azure
-# Storage is asked with the same token thousands of times; its signature is checked once.
+# Storage clients send the same token thousands of times; its signature is verified once.
 _MAX_CACHED_TOKENS = 256
 
 
 class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the tokens of one identity are like; a lifetime below zero makes them expired from the start."""
+    """Roles and lifetime of one identity's tokens. With a negative lifetime they are issued expired."""
 
     roles: tuple[Role, ...] = DEFAULT_ROLES
     expires_in_s: int = LIFETIME_S
 
 
 class IssuedToken(msgspec.Struct, frozen=True):
-    """The answer of App Service's endpoint; `expires_on` is text there."""
+    """The response of App Service's endpoint, in which `expires_on` is text."""
 
     access_token: str
     expires_on: str
@@ -51,7 +51,7 @@ class IssuedToken(msgspec.Struct, frozen=True):
 
 
 class Issuer:
-    """The tokens of one data directory: signed by its own key, and asked for with its own secret."""
+    """Issuer of one data directory, with its own signing key and its own secret for requests."""
 
     def __init__(self, data_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._directory = data_dir / "identity"
@@ -63,22 +63,22 @@ class Issuer:
         self._verified: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def serve_at(self, url: str) -> None:
-        """Say under which address tokens are issued: it is their issuer's name."""
+        """Set the base URL, which names the issuer in every token."""
         self._url = f"{url}/identity"
 
     @property
     def name(self) -> str:
-        """The `iss` of every token."""
+        """The `iss` claim of every token."""
         return self._url
 
     @property
     def endpoint(self) -> str:
-        """What IDENTITY_ENDPOINT is set to."""
+        """The value for IDENTITY_ENDPOINT."""
         return f"{self._url}/token"
 
     @cached_property
     def header(self) -> str:
-        """What IDENTITY_HEADER is set to: whoever knows it gets tokens."""
+        """The value for IDENTITY_HEADER: callers that know it get tokens."""
         return (
             load_or_create_secret(self._directory / "header", lambda: secrets.token_hex(16).encode())
             .decode()
@@ -86,42 +86,42 @@ class Issuer:
         )
 
     def key(self) -> SigningKey:
-        """The signing key; the first call may take a tenth of a second, from whatever thread."""
+        """Return the signing key. The first call may take a tenth of a second. Thread-safe."""
         with self._key_lock:
             if self._key is None:
                 self._key = load_or_create_signing_key(self._directory / "signing-key.pem")
             return self._key
 
     def assign(self, name: str, assignment: Assignment) -> None:
-        """From now on, tokens of the identity `name` are like that."""
+        """Set roles and lifetime of later tokens of the identity `name`."""
         self._assignments[name.lower()] = assignment
 
     def unassign(self, name: str) -> None:
-        """Tokens of the identity `name` are like any other's again."""
+        """Reset later tokens of the identity `name` to the defaults."""
         self._assignments.pop(name.lower(), None)
 
     def issue(
         self, resource: str, name: str = SYSTEM_ASSIGNED, assignment: Assignment | None = None
     ) -> IssuedToken:
-        """A token for `resource`, by default with what is assigned to the identity `name`."""
+        """Issue a token for `resource`, by default with the assignment of the identity `name`."""
         import jwt  # noqa: PLC0415 - slow to import, and most emulators never issue a token
 
         key = self.key()
-        given = assignment or self._assignments.get(name.lower(), Assignment())
+        assigned = assignment or self._assignments.get(name.lower(), Assignment())
         principal = Principal.from_name(key.tenant_id, name)
         claims = build_claims(
             principal,
             issuer=self.name,
             audience=resource,
-            roles=given.roles,
+            roles=assigned.roles,
             issued_at_s=int(self._clock()),
-            lifetime_s=given.expires_in_s,
+            lifetime_s=assigned.expires_in_s,
         )
         token = jwt.encode(claims, key.private, ALGORITHM, headers={"kid": key.kid})
         return IssuedToken(token, str(claims["exp"]), resource, principal.client_id)
 
     def verify(self, token: str, audiences: Collection[str]) -> Caller:
-        """Whose token it is. Raises TokenInvalid unless it is ours, in force, and for one of `audiences`."""
+        """Verify a token issued here for one of `audiences`, and return its caller. Raises TokenInvalid."""
         claims = self._verified.get(token)
         if claims is None:
             claims = self._decode_signed(token)
@@ -131,7 +131,7 @@ class Issuer:
         return check_claims(claims, issuer=self.name, audiences=audiences, now_s=self._clock())
 
     def discovery(self) -> Mapping[str, Any]:
-        """OpenID Connect's description of an issuer, as far as there is something to describe."""
+        """Return the OpenID Connect discovery document, as far as it applies."""
         return {
             "issuer": self.name,
             "jwks_uri": f"{self.name}/keys",
@@ -149,7 +149,7 @@ class Issuer:
         try:
             if jwt.get_unverified_header(token).get("kid") != key.kid:
                 raise TokenInvalid(Flaw.SIGNATURE)
-            # Times, issuer and audience are judged each time, these claims only once.
+            # `verify` checks times, issuer and audience on each call; the signature is cached.
             return jwt.decode(token, key.public, algorithms=[ALGORITHM], options=_SIGNATURE_ONLY)
         except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as exc:
             raise TokenInvalid(Flaw.SIGNATURE) from exc

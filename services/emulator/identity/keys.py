@@ -1,4 +1,4 @@
-"""The key that signs tokens: one for each data directory, made at its first use."""
+"""Signing keys and secrets of a data directory, generated at their first use."""
 
 import hashlib
 import os
@@ -22,6 +22,8 @@ _PUBLIC_EXPONENT = 65_537
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
+    """An RSA key pair, with its id and its public part as a JSON Web Key."""
+
     private: "RSAPrivateKey"
     public: "RSAPublicKey"
     kid: str
@@ -29,12 +31,12 @@ class SigningKey:
 
     @property
     def tenant_id(self) -> str:
-        """Tokens of another key are of another tenant."""
+        """The tenant, which derives from the key: another key means another tenant."""
         return str(uuid5(NAMESPACE_URL, self.kid))
 
 
 def load_or_create_signing_key(path: Path) -> SigningKey:
-    """The key in `path`, made where there is none. Raises NeedsAttention where it is no key."""
+    """Load the key in `path`, or generate it. Raises NeedsAttention if the file holds no RSA key."""
     # Slow to import, and most emulators never issue a token.
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
@@ -50,9 +52,9 @@ def load_or_create_signing_key(path: Path) -> SigningKey:
     try:
         private = serialization.load_pem_private_key(load_or_create_secret(path, make), password=None)
     except ValueError as exc:
-        raise NeedsAttention(f"{path} holds no signing key: delete it, and another is made") from exc
+        raise NeedsAttention(f"{path} holds no signing key: delete it to get a new one") from exc
     if not isinstance(private, rsa.RSAPrivateKey):
-        raise NeedsAttention(f"{path} holds no RSA key: delete it, and another is made")
+        raise NeedsAttention(f"{path} holds no RSA key: delete it to get a new one")
     public = private.public_key()
     jwk = RSAAlgorithm.to_jwk(public, as_dict=True)
     kid = jwk_thumbprint(jwk["e"], jwk["n"])
@@ -61,12 +63,12 @@ def load_or_create_signing_key(path: Path) -> SigningKey:
 
 
 def jwk_thumbprint(e: str, n: str) -> str:
-    """RFC 7638, in hexadecimal: a key's own name, the same whoever computes it."""
+    """Return the key's thumbprint (RFC 7638), in hexadecimal."""
     return hashlib.sha256(msgspec.json.encode({"e": e, "kty": "RSA", "n": n})).hexdigest()
 
 
 def load_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
-    """What `path` holds, made at the first use; readable by its owner alone."""
+    """Read the secret in `path`, or make it. Only the owner can read the file."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -1,9 +1,11 @@
-"""What an identity may do with data, by the names that Azure's own roles have."""
+"""Data roles of identities, by their names in Azure."""
 
 from enum import StrEnum
 
 
 class Role(StrEnum):
+    """A built-in data role."""
+
     EVENT_HUBS_OWNER = "Azure Event Hubs Data Owner"
     EVENT_HUBS_SENDER = "Azure Event Hubs Data Sender"
     EVENT_HUBS_RECEIVER = "Azure Event Hubs Data Receiver"
@@ -13,5 +15,5 @@ class Role(StrEnum):
     STORAGE_DELEGATOR = "Storage Blob Delegator"
 
 
-# What an identity has that nobody restricted.
+# Roles of an identity without an assignment.
 DEFAULT_ROLES = (Role.EVENT_HUBS_OWNER, Role.STORAGE_OWNER)

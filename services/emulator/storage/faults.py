@@ -1,8 +1,8 @@
-"""Misbehaviour on request: refusals that no client caused, answers that are lost or late.
+"""Fault injection of the storage service: errors, lost responses, delays.
 
 In a test: `storage.faults.inject(Fault("fail", operation="rename", times=2))`; over HTTP the same fields as
 JSON, `POST /faults {"service": "storage", "kind": "fail", "operation": "rename", "times": 2}`.
-docs/emulator-faults.md shows each of them.
+docs/emulator-faults.md describes each kind.
 """
 
 import time
@@ -27,11 +27,11 @@ _ERROR_STATUS = range(400, 600)
 
 
 class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What goes wrong (`kind`), when (`at`) and for which requests; a field not given matches everything.
+    """A fault: its kind, its moment and the requests it applies to. A field not given matches everything.
 
-    `at` "before": nothing is done yet, and nothing will be unless it is only slow. "after": it is done,
-    durably, whatever the client is told; a request that is refused in any case is left alone.
-    `path_prefix` is of `container/path`, a rename's target.
+    `at` "before": the request is not performed, unless the fault is only slow. "after": the change is
+    durable, whatever the response; requests that fail anyway are not affected.
+    `path_prefix` is a prefix of `container/path`, for a rename of its target.
     """
 
     kind: Literal["fail", "drop_answer", "slow"]
@@ -44,7 +44,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
     service: Literal["storage"] = "storage"
 
     def __post_init__(self) -> None:
-        """Raises ValueError: what is asked for makes no sense."""
+        """Raise ValueError for a combination of fields that makes no sense."""
         super().__post_init__()
         demand(self.kind in _DEFAULT_MOMENT, f"kind is one of {', '.join(_DEFAULT_MOMENT)}")
         if self.at is None:
@@ -85,7 +85,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
         return (self.delay_ms or 0) / 1000
 
     def refusal(self) -> Refused:
-        """What the client is told."""
+        """Return the error response of a `fail` fault."""
         code = self.code or _DEFAULT_CODES[self.status]
         return Refused(code, status=self.status, detail="a fault that was asked for")
 
@@ -94,7 +94,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Faults:
-    """What is armed; a request takes at most one before it is done and one after."""
+    """The armed faults. A request meets at most one fault before it is performed and one after."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.book: FaultBook[Fault] = FaultBook(SERVICE, clock)
@@ -104,11 +104,11 @@ class Faults:
         return self.book.is_armed
 
     def inject(self, fault: Fault) -> ArmedFault[Fault]:
-        """Let it lie in wait."""
+        """Arm a fault."""
         return self.book.arm(fault)
 
     def drop_answer(self, *, count: int = 1, operation: str | None = None, path_prefix: str = "") -> None:
-        """Do what is asked, then break the connection instead of answering."""
+        """Arm a fault that performs the request, then breaks the connection instead of responding."""
         self.inject(Fault("drop_answer", operation, path_prefix, times=count))
 
     def fail(
@@ -120,12 +120,12 @@ class Faults:
         operation: str | None = None,
         path_prefix: str = "",
     ) -> None:
-        """Answer with an error and do nothing."""
+        """Arm a fault that responds with an error and changes nothing."""
         self.inject(Fault("fail", operation, path_prefix, status=status, code=code, times=count))
 
     def clear(self) -> None:
         self.book.clear()
 
     def consume(self, at: At, operation: str, resource: str) -> Fault | None:
-        """The fault that strikes this request now, used up by one."""
+        """Return the next armed fault for this request, or None, and decrement its count."""
         return self.book.consume(lambda fault: fault.at == at and fault.fits(operation, resource))

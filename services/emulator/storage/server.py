@@ -1,4 +1,4 @@
-"""Blob storage and Data Lake Gen2 on one port, path style, over the files of one directory."""
+"""The storage server: Blob storage and Data Lake Gen2 on one port, path style, over one directory."""
 
 import asyncio
 import os
@@ -38,18 +38,18 @@ from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
 
-CONTAINERS_FROM_THE_START = ("checkpoints", "lake")
+INITIAL_CONTAINERS = ("checkpoints", "lake")
 
 DEFAULT_MAX_BODY_BYTES = 4000 * 1024 * 1024  # the service's limit for one append or block
-_LINGERING_S = 1.0  # for a client that goes on sending what was refused
+_LINGERING_S = 1.0  # for a client that keeps sending a refused body
 _MAX_HEADER_BYTES = 16 * 1024  # user metadata may be 8 KiB
 
 
 class StorageServer:
-    """`async with StorageServer(data_dir) as storage:` serves `data_dir/storage` until the end of the block.
+    """The server of `data_dir/storage`, which it serves within `async with`. Raises PortInUse.
 
-    With `fsync` an answered write survives a power cut, not only a kill; every write then waits for the disk.
-    With `tls` the same port answers https as well.
+    With `fsync` an acknowledged write survives a power cut, not only a kill, and every write waits for the
+    disk. With `tls` the same port serves https too.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class StorageServer:
         server = web.Server(
             self._serve,
             access_log=None,
-            auto_decompress=False,  # a body is kept as it was sent
+            auto_decompress=False,  # bodies are stored as sent
             lingering_time=_LINGERING_S,
             max_field_size=_MAX_HEADER_BYTES,
             max_line_size=_MAX_HEADER_BYTES,
@@ -97,7 +97,7 @@ class StorageServer:
 
     async def __aenter__(self) -> Self:
         self._store.open()
-        for name in CONTAINERS_FROM_THE_START:
+        for name in INITIAL_CONTAINERS:
             if name not in self._store.namespace.containers:
                 self._store.commit(ContainerSet(name, self._store.new_container({})))
         await self._runner.setup()
@@ -121,21 +121,21 @@ class StorageServer:
         self._store.close()
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
-        """One request, whatever becomes of it; without an answer the connection breaks."""
+        """Serve one request. Abort the connection if the response is to be lost."""
         request_id = str(uuid4())
         try:
-            if (answer := await self._answer(raw, request_id)) is not None:
-                return await send_response(raw, answer, request_id)
+            if (response := await self._respond(raw, request_id)) is not None:
+                return await send_response(raw, response, request_id)
         except ConnectionError:
-            log.debug("client_went_away", method=raw.method, path=raw.path)
+            log.debug("client_disconnected", method=raw.method, path=raw.path)
         if raw.transport is not None:
             raw.transport.abort()
         return web.Response()
 
-    async def _answer(
+    async def _respond(
         self, raw: web.BaseRequest, request_id: str, part: Part | None = None
     ) -> Response | None:
-        """What to answer to a request, or to a part of a batch; None where the answer is to be lost."""
+        """Return the response to a request or to a part of a batch, or None if a fault drops it."""
         dialect = Dialect.BLOB
         try:
             request = self._parse(raw, part)
@@ -146,15 +146,15 @@ class StorageServer:
             dialect = operation.dialect if dialect is Dialect.BLOB else dialect
             return await self._perform(raw, request, operation)
         except Refused as refused:
-            return self._refusal(raw, refused, dialect, request_id)
+            return self._error(raw, refused, dialect, request_id)
         except ConnectionError:
             raise
-        except OSError as exc:  # the disk is full or broken: the client may try again
-            log.exception("disk_refused", method=raw.method, path=raw.path)
+        except OSError as exc:  # the disk is full or broken: the client may retry
+            log.exception("disk_failed", method=raw.method, path=raw.path)
             broken = Refused("InternalError", detail=str(exc.strerror))
-            return self._refusal(raw, broken, dialect, request_id)
+            return self._error(raw, broken, dialect, request_id)
 
-    def _refusal(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Response:
+    def _error(self, raw: web.BaseRequest, refused: Refused, dialect: Dialect, request_id: str) -> Response:
         now = datetime.fromtimestamp(self.clock(), UTC).isoformat()
         return error_response(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
 
@@ -182,36 +182,36 @@ class StorageServer:
         now_s = self.clock.machine()
         caller = self._authorization.check(request, operation, now_s)
         resource = f"{request.container}/{request.path}"
-        if await self._is_answer_lost("before", operation.name, resource):
+        if await self._drops_response("before", operation.name, resource):
             return None
         if raw.body_exists and request.headers.get("Expect", "").lower() == "100-continue":
-            # Not where there is no body to wait for: the C++ SDK asks for it even then, and takes the
-            # answer for garbage where it comes in one segment with the 100.
+            # Only if there is a body to wait for: the C++ SDK asks for it without a body too, and cannot
+            # parse the response if it comes in one segment with the 100.
             await raw.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._store.remove_expired(request.now_us)
         if operation.name == submit_batch.__name__:
-            answer = await submit_batch(request, partial(self._answer_part, raw))
+            response = await submit_batch(request, partial(self._respond_to_part, raw))
         elif operation.name == DelegationKeys.get_user_delegation_key.__name__:
-            answer = await self._authorization.delegation.get_user_delegation_key(request, caller, now_s)
+            response = await self._authorization.delegation.get_user_delegation_key(request, caller, now_s)
         else:
-            answer = await HANDLERS[operation.name](request, self._store)
+            response = await HANDLERS[operation.name](request, self._store)
         self._sweeper.wake()
         with ExitStack() as unsent:
-            if answer.file is not None:
-                unsent.callback(os.close, answer.file.fd)
-            if await self._is_answer_lost("after", operation.name, resource):
+            if response.file is not None:
+                unsent.callback(os.close, response.file.fd)
+            if await self._drops_response("after", operation.name, resource):
                 return None
             unsent.pop_all()
-        return answer
+        return response
 
-    async def _answer_part(self, raw: web.BaseRequest, part: Part) -> Response:
+    async def _respond_to_part(self, raw: web.BaseRequest, part: Part) -> Response:
         request_id = str(uuid4())
-        if (answer := await self._answer(raw, request_id, part)) is None:
-            raise ConnectionResetError("the answer to a part is to be lost, and the others with it")
-        return replace(answer, headers={**answer.headers, "x-ms-request-id": request_id})
+        if (response := await self._respond(raw, request_id, part)) is None:
+            raise ConnectionResetError("a fault drops the response to a part, and so the whole response")
+        return replace(response, headers={**response.headers, "x-ms-request-id": request_id})
 
-    async def _is_answer_lost(self, at: At, operation: str, resource: str) -> bool:
-        """Let the fault happen that strikes this request now. Raises Refused."""
+    async def _drops_response(self, at: At, operation: str, resource: str) -> bool:
+        """Apply the fault armed for this request. Return True if it drops the response. Raises Refused."""
         fault = self.faults.consume(at, operation, resource)
         if fault is None:
             return False

@@ -1,6 +1,6 @@
-"""An authority that signs one server certificate and is forgotten. Pure but for the random keys.
+"""A certificate authority that signs one server certificate and is discarded. No I/O.
 
-Imported late: `cryptography` takes a tenth of a second, which only those pay who ask for TLS.
+Import it late: `cryptography` takes a tenth of a second to import.
 """
 
 import ipaddress
@@ -12,13 +12,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-VALIDITY = timedelta(days=825)  # the longest that every platform's rules accept
+VALIDITY = timedelta(days=825)  # the longest validity that every platform accepts
 RENEWAL = timedelta(days=30)
 _PEM = serialization.Encoding.PEM
 
 
 class SignedCertificate(NamedTuple):
-    """PEM. `chain` is the server's certificate, then the authority's."""
+    """Certificates and key in PEM. `chain` is the server's certificate, then the authority's."""
 
     ca: bytes
     chain: bytes
@@ -26,7 +26,7 @@ class SignedCertificate(NamedTuple):
 
 
 def issue_certificate(names: Iterable[str], now: datetime) -> SignedCertificate:
-    """A certificate for `names`, host names and addresses, by an authority of its own."""
+    """Issue a certificate for host names and addresses, signed by a new authority."""
     authority_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = _x509_name("fleetprice emulator, local authority")
     authority_id = x509.SubjectKeyIdentifier.from_public_key(authority_key.public_key())
@@ -56,7 +56,7 @@ def issue_certificate(names: Iterable[str], now: datetime) -> SignedCertificate:
 
 
 def is_usable(chain: bytes, names: Iterable[str], now: datetime) -> bool:
-    """Whether the certificate covers `names` and does not end soon."""
+    """Return whether the certificate covers `names` and expires no sooner than in `RENEWAL`."""
     try:
         leaf = x509.load_pem_x509_certificate(chain)
         held = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -68,7 +68,7 @@ def is_usable(chain: bytes, names: Iterable[str], now: datetime) -> bool:
 def _start_builder(
     subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, now: datetime
 ) -> x509.CertificateBuilder:
-    # A client in a container or a virtual machine may have a clock that is a little behind.
+    # The clock of a client in a container or a virtual machine may be a little behind.
     begins_at = now - timedelta(hours=1)
     return (
         x509.CertificateBuilder()

@@ -1,8 +1,7 @@
-"""The certificate that the emulator shows to clients which insist on TLS: of its own making, or the person's.
+"""The certificate that the emulator serves to TLS clients: generated, or the user's own.
 
-Files in `DIR/tls`: `ca.pem` is what a client is told to trust; `server.pem` and `server.key` are the
-server's. The authority's key signs once and is never written down: whoever trusts `ca.pem` trusts nothing
-that anybody could still sign with it.
+Files in `DIR/tls`: clients trust `ca.pem`; `server.pem` and `server.key` are the server's. The authority's
+key signs once and is never stored, so nothing else can be signed for clients that trust `ca.pem`.
 """
 
 import os
@@ -21,14 +20,14 @@ _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Where the files are; `ca` is the one to hand to clients."""
+    """Paths of the files. `ca` is the one for clients."""
 
     ca: Path
     chain: Path
     key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Raises SettingsError where the files are no certificate with its key."""
+        """Build the TLS context. Raises SettingsError if the files are no certificate with its key."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
@@ -41,7 +40,7 @@ class Certificate:
 
 
 def own_certificate(directory: Path, host: str, *, now: datetime | None = None) -> Certificate:
-    """The certificate kept in `directory`, made anew where it would not do for `host` or ends soon."""
+    """Load the certificate in `directory`. Generate it if it is missing, expires soon or excludes `host`."""
     from services.emulator.tls import authority  # noqa: PLC0415 - slow to import, and only TLS needs it
 
     now = now or datetime.now(UTC)
@@ -50,8 +49,8 @@ def own_certificate(directory: Path, host: str, *, now: datetime | None = None) 
     if not (_is_complete(certificate) and authority.is_usable(certificate.chain.read_bytes(), names, now)):
         signed = authority.issue_certificate(names, now)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # After a crash in between no half of the old stands beside a half of the new: what a client is to
-        # trust goes first and comes last, and without it all is made again.
+        # A crash in between leaves no mix of old and new files: `ca.pem` is deleted first and written last,
+        # and without it all files are generated again.
         certificate.ca.unlink(missing_ok=True)
         _write(certificate.key, signed.key, mode=0o600)
         _write(certificate.chain, signed.chain, mode=0o644)
@@ -60,7 +59,7 @@ def own_certificate(directory: Path, host: str, *, now: datetime | None = None) 
 
 
 def names_of(host: str) -> Iterable[str]:
-    """What clients may call a server that listens on `host`; on all addresses, the machine's name too."""
+    """Return the names under which clients reach `host`; for all addresses, the machine's name too."""
     return dict.fromkeys((*_LOCAL_NAMES, gethostname() if host in _WILDCARDS else host))
 
 

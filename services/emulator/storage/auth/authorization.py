@@ -1,4 +1,4 @@
-"""Who may do what: the account's key (SharedKey), an identity's token, or a shared access signature."""
+"""Authorization of requests: the account's key (SharedKey), an identity's token, or a SAS."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ _SIGNED_HEADERS = (
 
 
 class Authorization:
-    """The one account there is, its key, and the issuer whose tokens it takes."""
+    """Authorization for the one account: its key, its stored policies, and the issuer of accepted tokens."""
 
     def __init__(
         self,
@@ -51,7 +51,10 @@ class Authorization:
         self.delegation = DelegationKeys(self.sign)
 
     def check(self, request: StorageRequest, operation: Operation, now_s: float) -> Caller | None:
-        """The identity that asks, where one does. Raises Refused for what may not be done."""
+        """Check that the request may perform the operation. Raises Refused.
+
+        Returns the caller of a bearer token, else None.
+        """
         if (authorization := request.headers.get("Authorization")) is not None:
             scheme, _, credential = authorization.partition(" ")
             if scheme == bearer.SCHEME:
@@ -60,14 +63,15 @@ class Authorization:
                 return caller
             self._check_shared_key(request, scheme, credential, now_s)
         elif "sig" in request.query:
-            for asked, to_do in (request, operation), *_source_operations(request):
-                policies = self._policies(asked.container)
-                check_shared_access(asked, to_do, self.sign, self.delegation, policies, now_s)
+            for target, needed in (request, operation), *_source_operations(request):
+                policies = self._policies(target.container)
+                check_shared_access(target, needed, self.sign, self.delegation, policies, now_s)
         else:
             raise Refused("NoAuthenticationInformation")
         return None
 
     def sign(self, text: str) -> str:
+        """Return the HMAC-SHA256 of a text under the account's key, in base64."""
         digest = hmac.new(self._key, text.encode(errors="surrogateescape"), hashlib.sha256).digest()
         return base64.b64encode(digest).decode()
 
@@ -76,7 +80,7 @@ class Authorization:
         if scheme != "SharedKey" or not signature:
             raise Refused("InvalidAuthenticationInfo")
         _check_clock(request.headers, now_s)
-        # Signers disagree on the order of headers whose names differ in hyphens and underscores.
+        # Clients sort header names that differ in hyphens and underscores differently.
         for order in (str, _service_sort_key):
             expected = self.sign(string_to_sign(request, self._account, order))
             if account == self._account and _is_same_signature(signature, expected):
@@ -85,18 +89,19 @@ class Authorization:
 
 
 def _source_operations(request: StorageRequest) -> Iterator[tuple[StorageRequest, Operation]]:
-    """What a rename or copy takes from elsewhere: covered by the token beside its name, or the request's."""
+    """Yield the sources of a rename or copy and what they need: a source has its own SAS or the request's."""
     for header, permissions in (("x-ms-rename-source", "mwd"), ("x-ms-copy-source", "r")):
         if (source := request.headers.get(header)) is not None:
             container, path, query = parse_source(source, request.account)
             token = query if "sig" in query else request.query
-            asked = replace(request, container=container, path=path, query=token)
-            yield asked, Operation("source", Dialect.BLOB, "o", permissions)
+            target = replace(request, container=container, path=path, query=token)
+            yield target, Operation("source", Dialect.BLOB, "o", permissions)
 
 
 def string_to_sign(
     request: StorageRequest, account: str, order: Callable[[str], str | tuple[str, str]] = str
 ) -> str:
+    """Return the text that SharedKey signs, with the `x-ms-` headers in the given order."""
     headers = request.headers
     lines = [request.method]
     for name in _SIGNED_HEADERS:
@@ -112,7 +117,7 @@ def string_to_sign(
 
 
 def _service_sort_key(name: str) -> tuple[str, str]:
-    """The service sorts as words are sorted: hyphens count last, an underscore comes before any digit."""
+    """Return the service's sort key: hyphens count last, an underscore sorts before any digit."""
     return name.replace("-", "").replace("_", "!"), name
 
 

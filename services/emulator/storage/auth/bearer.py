@@ -1,4 +1,4 @@
-"""What an Entra ID token allows on storage: `Authorization: Bearer`, over TLS alone."""
+"""Authorization by an Entra ID token: `Authorization: Bearer`, over TLS only."""
 
 from services.emulator.identity.claims import Caller, Flaw, TokenInvalid
 from services.emulator.identity.issuer import Issuer
@@ -8,13 +8,13 @@ from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.routing import Operation
 
 SCHEME = "Bearer"
-# What every role may: be given a key. No SAS has it, for a key is given to identities alone.
+# Permission to get a user delegation key. Every role has it and no SAS: keys are for identities only.
 DELEGATE = "K"
 _FIRST_VERSION = "2017-11-09"
 
 _READER = frozenset("rle")
 _CONTRIBUTOR = _READER | frozenset("acwdmtx")
-# Each role's permissions, written as in a SAS. All may have a key to delegate what they have.
+# Each role's permissions, written as in a SAS. Every role may delegate its permissions with a key.
 PERMISSIONS: dict[str, frozenset[str]] = {
     Role.STORAGE_DELEGATOR: frozenset(),
     Role.STORAGE_READER: _READER,
@@ -32,7 +32,7 @@ _FLAW_DETAILS = {
 
 
 def authenticate(issuer: Issuer | None, request: StorageRequest, token: str) -> Caller:
-    """Whose token it is. Raises Refused."""
+    """Return the caller that the token identifies. Raises Refused (403 or 401)."""
     if not request.is_secure:
         raise Refused(
             "AuthenticationFailed", detail="Authentication scheme Bearer is not supported over http."
@@ -50,26 +50,26 @@ def authenticate(issuer: Issuer | None, request: StorageRequest, token: str) -> 
 
 
 def check_roles(caller: Caller, operation: Operation) -> None:
-    """Raises Refused unless one of the caller's roles allows the operation."""
+    """Raise AuthorizationPermissionMismatch unless one of the caller's roles allows the operation."""
     held = permissions_of(caller)
     if held is None or not set(operation.permissions) & (held | {DELEGATE}):
         raise Refused("AuthorizationPermissionMismatch")
 
 
 def permissions_of(caller: Caller) -> frozenset[str] | None:
-    """Everything that the caller's roles allow; None for whom storage knows no role at all."""
+    """Return the permissions of all the caller's roles, or None if the caller has no storage role."""
     held = [allowed for role, allowed in PERMISSIONS.items() if role in caller.roles]
     return frozenset().union(*held) if held else None
 
 
 def audiences(account: str) -> frozenset[str]:
-    """All storage, or this account by one of its names in Azure."""
+    """Return the accepted audiences: all of storage, or this account by one of its names in Azure."""
     own = (f"https://{account}.{service}.core.windows.net" for service in ("blob", "dfs"))
     return frozenset({"https://storage.azure.com", *own})
 
 
 def _challenge(flaw: Flaw) -> Refused:
     refused = Refused("InvalidAuthenticationInfo", detail=_FLAW_DETAILS[flaw])
-    # The code is shared with malformed headers, the sentence is not.
+    # Azure uses this code for malformed headers too, but with another message.
     refused.message = CATALOG["NoAuthenticationInformation"][1]
     return refused

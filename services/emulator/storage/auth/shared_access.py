@@ -16,7 +16,7 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.routing import Operation
 
-# Versions from which a line was added to what is signed.
+# Versions that added a line to the signed text.
 _SIGNED_RESOURCE_SINCE = "2018-11-09"
 _ENCRYPTION_SCOPE_SINCE = "2020-12-06"
 
@@ -29,15 +29,16 @@ def check_shared_access(
     policies: Sequence[StoredPolicy],
     now_s: float,
 ) -> None:
-    """Raises Refused unless the signature is genuine, in force, and covers this operation on this path;
-    `policies` are those of the path's container.
+    """Raise Refused unless the signature is genuine, in force, and covers this operation on this path.
+
+    `policies` are the stored policies of the path's container.
     """
     token = request.query
     if "skoid" in token:
         texts = delegated_strings_to_sign(token, _signed_resource(request, operation))
-        signer_may = delegation.find_signer_permissions(token, texts)
+        signer_permissions = delegation.find_signer_permissions(token, texts)
         _check_times(token.get("skt", ""), token.get("ske", ""), now_s)
-        terms, allowed = token, signer_may & set(token.get("sp", ""))
+        terms, allowed = token, signer_permissions & set(token.get("sp", ""))
     else:
         if "ss" in token:
             _check_account_scope(token, operation)
@@ -80,7 +81,7 @@ def _check_account_scope(token: Mapping[str, str], operation: Operation) -> None
 
 
 def _signed_resource(request: StorageRequest, operation: Operation) -> str:
-    """What the token must have been signed for, of which this request's path is a part."""
+    """Return the resource that the token must have been signed for to cover this request's path."""
     if operation.level == "s":
         raise Refused("AuthorizationResourceTypeMismatch")
     container = f"/blob/{request.account}/{request.container}"

@@ -1,4 +1,4 @@
-"""Stored access policies: terms of shared access signatures that can still be changed or withdrawn."""
+"""Stored access policies: terms of shared access signatures that can be changed or revoked later."""
 
 from collections.abc import Mapping, Sequence
 from xml.sax.saxutils import escape
@@ -13,7 +13,7 @@ _TERM_FIELDS = {"st": "start", "se": "expiry", "sp": "permissions"}
 
 
 def parse_policies(raw: bytes) -> tuple[StoredPolicy, ...]:
-    """The policies of a `SignedIdentifiers` document; raises Refused."""
+    """Parse a `SignedIdentifiers` document. Raises InvalidXmlDocument."""
     if not raw:
         return ()
     root = parse_xml(raw, "SignedIdentifiers")
@@ -42,8 +42,9 @@ def policies_xml(policies: Sequence[StoredPolicy]) -> bytes:
 
 
 def apply_policy(token: Mapping[str, str], policies: Sequence[StoredPolicy]) -> Mapping[str, str]:
-    """The token with the terms of the policy it names. Raises Refused where that is gone, or says again
-    what the token says.
+    """Return the token with the terms of the policy that it references, if it references one.
+
+    Raises AuthenticationFailed if the policy is gone, or if token and policy state the same term.
     """
     if (policy_id := token.get("si")) is None:
         return token

@@ -1,4 +1,4 @@
-"""User delegation keys: with one, an identity signs SAS tokens for what it may do itself."""
+"""User delegation keys: with one, an identity signs SAS tokens for its own permissions."""
 
 import base64
 import hashlib
@@ -19,9 +19,9 @@ MAX_LIFETIME = timedelta(days=7)
 _MAX_BODY_BYTES = 4096
 _SERVICE = "b"
 _KEY_FIELDS = ("skoid", "sktid", "skt", "ske", "sks", "skv")
-# What changes the answer's headers, last in every signature.
+# Overrides of response headers, the last lines of every signed text.
 RESPONSE_HEADERS = ("rscc", "rscd", "rsce", "rscl", "rsct")
-# Versions from which lines were added to what is signed.
+# Versions that added lines to the signed text.
 _AUTHORIZED_USERS_SINCE = "2020-02-10"
 _ENCRYPTION_SCOPE_SINCE = "2020-12-06"
 _DELEGATED_USERS_SINCE = "2025-07-05"
@@ -29,19 +29,20 @@ _UNSUPPORTED = {"si", "srh", "srq", "sduoid", "skdutid"}
 
 
 class DelegationKeys:
-    """None is kept: each follows from the account's key, whom it was given to, and for what time.
+    """Issues and verifies keys without storing any.
 
-    What its owner was allowed is part of it too, so that a SAS never allows more than its signer had.
+    A key derives from the account's key, its owner and its validity. It also derives from its owner's
+    permissions, so that a SAS never allows more than its signer was allowed.
     """
 
     def __init__(self, sign: Callable[[str], str]) -> None:
-        """`sign` is the account's."""
+        """Derive keys with `sign`, the signature function of the account."""
         self._sign = sign
 
     async def get_user_delegation_key(
         self, request: StorageRequest, caller: Caller | None, now_s: float
     ) -> Response:
-        """A key for `caller`, the identity that asks."""
+        """Issue a key to `caller`. Raises AuthenticationFailed without a caller or a storage role."""
         permissions = None if caller is None else bearer.permissions_of(caller)
         if caller is None or permissions is None:
             raise Refused("AuthenticationFailed", detail="Only authentication scheme Bearer is supported.")
@@ -54,35 +55,37 @@ class DelegationKeys:
             "SignedService": _SERVICE,
             "SignedVersion": request.headers.get("x-ms-version", ""),
         }
-        about["Value"] = self._value(list(about.values()), permissions)
+        about["Value"] = self._derive_key(list(about.values()), permissions)
         nodes = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in about.items())
         body = f'<?xml version="1.0" encoding="utf-8"?><UserDelegationKey>{nodes}</UserDelegationKey>'
         return Response(200, {"Content-Type": XML}, body.encode())
 
     def find_signer_permissions(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
-        """What the signer of one of `texts` may do. Raises Refused where no key of ours signed."""
-        about = [token.get(name, "") for name in _KEY_FIELDS]
+        """Return the permissions of the key that signed one of `texts`. Raises AuthenticationFailed."""
+        fields = [token.get(name, "") for name in _KEY_FIELDS]
         given = token["sig"].encode(errors="surrogateescape")
         for permissions in bearer.PERMISSIONS.values():
-            key = base64.b64decode(self._value(about, permissions))
+            key = base64.b64decode(self._derive_key(fields, permissions))
             for text in texts:
                 signed = base64.b64encode(hmac.digest(key, text.encode(), hashlib.sha256))
                 if hmac.compare_digest(given, signed):
                     return permissions
         raise Refused("AuthenticationFailed", detail="Signature did not match")
 
-    def _value(self, about: list[str], permissions: frozenset[str]) -> str:
-        return self._sign("\n".join(["user-delegation-key", *about, "".join(sorted(permissions))]))
+    def _derive_key(self, fields: list[str], permissions: frozenset[str]) -> str:
+        return self._sign("\n".join(["user-delegation-key", *fields, "".join(sorted(permissions))]))
 
 
 def delegated_strings_to_sign(token: Mapping[str, str], resource: str) -> list[str]:
-    """What the signer may have signed; in which version the last two lines came is not published.
+    """Return the possible signed texts. Azure has not published which version added the last two lines.
 
-    Raises Refused for what cannot be checked here: signatures that hold only together with certain headers,
-    parameters or another user's token.
+    Raises AuthenticationFailed for signatures that are bound to headers, parameters or another user's
+    token, which are not supported.
     """
-    if unserved := token.keys() & _UNSUPPORTED:
-        raise Refused("AuthenticationFailed", detail=f"{', '.join(sorted(unserved))} cannot be checked here")
+    if unsupported := token.keys() & _UNSUPPORTED:
+        raise Refused(
+            "AuthenticationFailed", detail=f"{', '.join(sorted(unsupported))} cannot be checked here"
+        )
     version = token.get("sv", "")
     names = [*_KEY_FIELDS]
     if version >= _AUTHORIZED_USERS_SINCE:
@@ -94,17 +97,17 @@ def delegated_strings_to_sign(token: Mapping[str, str], resource: str) -> list[s
         names.append("ses")
     lines = [token.get(name, "") for name in ("sp", "st", "se")] + [resource]
     lines += [token.get(name, "") for name in names]
-    answers = [token.get(name, "") for name in RESPONSE_HEADERS]
+    overrides = [token.get(name, "") for name in RESPONSE_HEADERS]
     bound = [[], ["", ""]] if version >= _DELEGATED_USERS_SINCE else [[]]
-    return ["\n".join([*lines, *ending, *answers]) for ending in bound]
+    return ["\n".join([*lines, *ending, *overrides]) for ending in bound]
 
 
 def _parse_validity(document: bytes, now_s: float) -> tuple[str, str]:
-    """Start and expiry, as the service writes them: whole seconds, UTC."""
-    if b"<!" in document:  # entities: a small document could stand for gigabytes
+    """Parse start and expiry, and format them as the service does: whole seconds, UTC."""
+    if b"<!" in document:  # entities: a small document could expand to gigabytes
         raise Refused("InvalidXmlDocument")
     try:
-        root = fromstring(document)  # noqa: S314 - entities, which make XML dangerous, were refused above
+        root = fromstring(document)  # noqa: S314 - entities were refused above
     except ParseError as exc:
         raise Refused("InvalidXmlDocument") from exc
     given = {node.tag: (node.text or "").strip() for node in root}

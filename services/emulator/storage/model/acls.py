@@ -1,4 +1,4 @@
-"""POSIX access control lists as Data Lake writes them: `user::rwx,group::r-x,default:user:id:r--`. Pure."""
+"""POSIX access control lists in Data Lake's form: `user::rwx,group::r-x,default:user:id:r--`. Pure."""
 
 import re
 from collections.abc import Iterable
@@ -12,13 +12,18 @@ _ENTRY = re.compile(r"((?:default:)?(?:user|group|mask|other):[!-+\--9;-~]*)(?::
 
 
 class Mode(StrEnum):
+    """The `mode` of a recursive change."""
+
     SET = "set"
     MODIFY = "modify"
     REMOVE = "remove"
 
 
 def parse_entries(text: str, mode: Mode) -> dict[str, str]:
-    """Rights by whom they are for, as `user:id`; entries to remove have none."""
+    """Parse an access control list into rights by scope and id, such as `user:id`.
+
+    Entries to remove carry no rights. Raises InvalidInput for an entry that is not well formed.
+    """
     found: dict[str, str] = {}
     for part in text.split(","):
         entry = _ENTRY.fullmatch(part.strip())
@@ -29,28 +34,33 @@ def parse_entries(text: str, mode: Mode) -> dict[str, str]:
 
 
 def update_access(access: Access, mode: Mode, entries: dict[str, str], *, is_directory: bool) -> Access:
-    """The rights after a recursive change; only directories have defaults for what is made in them."""
-    fitting = {who: rights for who, rights in entries.items() if is_directory or not who.startswith(_DEFAULT)}
+    """Apply a recursive change to one path. Default entries apply to directories only."""
+    applicable = {
+        who: rights for who, rights in entries.items() if is_directory or not who.startswith(_DEFAULT)
+    }
     known = _split_stored(access.acl)
     if mode is Mode.SET:
-        acl = fitting
+        acl = applicable
     elif mode is Mode.MODIFY:
-        acl = known | fitting
+        acl = known | applicable
     else:
-        acl = {who: rights for who, rights in known.items() if who not in fitting}
+        acl = {who: rights for who, rights in known.items() if who not in applicable}
     return Access(
         access.owner, access.group, _short_permissions(acl, access.permissions), _format_acl(acl.items())
     )
 
 
 def _split_stored(acl: str) -> dict[str, str]:
-    """What is kept may have been written by anyone: it is taken apart as far as it goes."""
+    """Split a stored list without validation: clients may have set any text."""
     parts = (part.rpartition(":") for part in acl.split(",") if part)
     return {who: rights for who, _, rights in parts}
 
 
 def _short_permissions(acl: dict[str, str], known: str) -> str:
-    """The short form of the three entries that every path has, with a plus where there are more."""
+    """Return the short form of user, group and other, with a plus if the list has more entries.
+
+    A list that lacks one of the three keeps the permissions in `known`.
+    """
     group = acl.get("mask:", acl.get("group:"))
     short = (acl.get("user:"), group, acl.get("other:"))
     if any(rights is None for rights in short):

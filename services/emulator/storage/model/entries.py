@@ -1,4 +1,4 @@
-"""What is known of a path or a container beside its bytes: frozen values, as the journal keeps them."""
+"""Entries of paths and containers: everything but the bytes. Frozen values, stored in the journal."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -8,7 +8,7 @@ import msgspec
 
 from services.emulator.storage.model.lease_terms import Lease
 
-# Etags look like the service's: 100 ns ticks since the year 1, in hexadecimal, growing with time.
+# Etags have the service's form: 100 ns ticks since the year 1, in hexadecimal, ascending.
 _ETAG_EPOCH = 621_355_968_000_000_000
 _TICKS_PER_S = 10_000_000
 DEFAULT_TIER = "Hot"
@@ -16,7 +16,7 @@ _FILETIME_EPOCH_S = 11_644_473_600  # 1601-01-01 to 1970-01-01
 
 
 class ContentHeaders(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The HTTP headers a file is served with, as its writer set them."""
+    """HTTP headers of a file's content, set by its writer."""
 
     content_type: str = "application/octet-stream"
     content_encoding: str = ""
@@ -27,7 +27,7 @@ class ContentHeaders(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Owner and rights: kept and returned, never enforced (every caller holds the account's key or a SAS)."""
+    """Owner and rights: stored and returned, never enforced (callers hold the account's key or a SAS)."""
 
     owner: str = "$superuser"
     group: str = "$superuser"
@@ -39,14 +39,14 @@ DIRECTORY_ACCESS = Access(permissions="rwxr-x---", acl="user::rwx,group::r-x,oth
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """A block of a committed block list; blocks lie in the file in the order of the list."""
+    """A block of a committed block list. The file holds the blocks in the order of the list."""
 
     block_id: str
     size_bytes: int
 
 
 class CopyOrigin(msgspec.Struct, frozen=True, array_like=True):
-    """Where a copy came from; clients ask until they find it done."""
+    """The source of a copy, for clients that poll its status."""
 
     copy_id: str
     source: str
@@ -58,8 +58,10 @@ class BlobKind(StrEnum):
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A file or a directory. `file_id` names its uncommitted appends, which a rename keeps; an empty `tier`
-    is the account's own, an `expires_us` of 0 means never.
+    """A file or a directory.
+
+    `file_id` identifies the file's uncommitted appends and survives a rename. An empty `tier` means the
+    account's default, and `expires_us` 0 means never.
     """
 
     etag: int
@@ -83,7 +85,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class StoredPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a shared access signature may leave to its container, to be taken back there; texts as sent."""
+    """Terms that a shared access signature references by id, so that they can be revoked."""
 
     policy_id: str
     start: str = ""
@@ -92,6 +94,8 @@ class StoredPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A container, which Data Lake calls a file system."""
+
     etag: int
     created_us: int
     modified_us: int
@@ -101,7 +105,7 @@ class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EtagClock:
-    """Hands out etags, each higher than every one before it, in earlier lives of the process too."""
+    """Source of times and etags. Each etag is higher than every earlier one, across restarts too."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -115,6 +119,7 @@ class EtagClock:
         return self._last
 
     def observe(self, etag: int) -> None:
+        """Make later etags higher than this one, which the journal holds."""
         self._last = max(self._last, etag)
 
 
@@ -127,5 +132,5 @@ def format_http_date(time_us: int) -> str:
 
 
 def format_filetime(time_us: int) -> str:
-    """The same instant as the service's listings give creation: 100 ns ticks since 1601."""
+    """Format a time as Data Lake listings format creation times: 100 ns ticks since 1601."""
     return str(time_us * 10 + _FILETIME_EPOCH_S * _TICKS_PER_S)

@@ -1,8 +1,8 @@
-"""What the service refuses, in its own codes and words."""
+"""Errors of the storage service, with Azure's codes and messages."""
 
 from shared.service.errors import FleetpriceError
 
-# Data Lake's words; `code_for_blob` translates those that Blob storage says differently.
+# Data Lake's codes; `code_for_blob` translates those that differ in Blob storage.
 CATALOG: dict[str, tuple[int, str]] = {
     "AppendPositionConditionNotMet": (412, "The append position condition specified was not met."),
     "AuthenticationFailed": (
@@ -190,7 +190,7 @@ _BLOB_MESSAGES = {
 
 
 class Refused(FleetpriceError):
-    """The request is answered with one of the service's errors; nothing was changed."""
+    """An error response of the service. The request changed nothing."""
 
     def __init__(self, code: str, *, status: int | None = None, detail: str = "") -> None:
         known_status, message = CATALOG.get(code, (500, code))
@@ -198,7 +198,7 @@ class Refused(FleetpriceError):
         self.code = code
         self.status = status or known_status
         self.message = message
-        self.detail = ascii(detail)[1:-1]  # it may quote what the client sent, and goes into XML and JSON
+        self.detail = ascii(detail)[1:-1]  # it may quote the client, and goes into XML and JSON
 
     def code_for_blob(self) -> str:
         return _BLOB_CODES.get(self.code, self.code)

@@ -1,4 +1,4 @@
-"""Leases: the right to write, held by whoever knows its id. Pure; times are given."""
+"""Leases: the right to write, held by the client that knows the lease id. Pure."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -12,7 +12,7 @@ _INFINITE_S = -1
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`expires_us` 0 means never; `broken_from_us` is set once someone broke it, and may lie ahead."""
+    """A lease. `expires_us` 0 means never; `broken_from_us` is set by a break and may lie in the future."""
 
     lease_id: str
     duration_s: int
@@ -21,7 +21,7 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def state(lease: Lease | None, now_us: int) -> str:
-    """available, leased, expired, breaking or broken, as the service calls them."""
+    """Return the service's name of the state: available, leased, expired, breaking or broken."""
     if lease is None:
         return "available"
     if lease.broken_from_us:
@@ -44,7 +44,10 @@ def lease_headers(lease: Lease | None, now_us: int) -> dict[str, str]:
 
 
 def check_holder(lease: Lease | None, given: str | None, now_us: int, *, kind: str) -> None:
-    """Raises Refused where a write needs the lease's id and lacks it. `kind`: Blob or Container."""
+    """Check that a write gives the id of a lease in force. `kind` is Blob or Container.
+
+    Raises Refused if the id is missing or wrong, or if there is no such lease.
+    """
     if not is_locked(lease, now_us):
         if given is not None:
             raise Refused("LeaseLost" if lease else f"LeaseNotPresentWith{kind}Operation")
@@ -55,10 +58,12 @@ def check_holder(lease: Lease | None, given: str | None, now_us: int, *, kind: s
         raise Refused(f"LeaseIdMismatchWith{kind}Operation")
 
 
-def acquire(lease: Lease | None, asked: Mapping[str, str], new_id: str, now_us: int) -> Lease:
-    """A lease under the proposed id, or a fresh one; held already, only its holder may take it again."""
-    lease_id = _parse_uuid(asked["x-ms-proposed-lease-id"]) if "x-ms-proposed-lease-id" in asked else new_id
-    duration_s = _parse_integer(asked, "x-ms-lease-duration", _INFINITE_S)
+def acquire(lease: Lease | None, headers: Mapping[str, str], new_id: str, now_us: int) -> Lease:
+    """Acquire a lease under the proposed id, else `new_id`. The holder of a lease may acquire it again."""
+    lease_id = (
+        _parse_uuid(headers["x-ms-proposed-lease-id"]) if "x-ms-proposed-lease-id" in headers else new_id
+    )
+    duration_s = _parse_integer(headers, "x-ms-lease-duration", _INFINITE_S)
     if duration_s != _INFINITE_S and not _MIN_DURATION_S <= duration_s <= _MAX_DURATION_S:
         raise Refused("InvalidHeaderValue", detail="x-ms-lease-duration")
     match state(lease, now_us):
@@ -70,34 +75,34 @@ def acquire(lease: Lease | None, asked: Mapping[str, str], new_id: str, now_us: 
             return _start_lease(lease_id, duration_s, now_us)
 
 
-def renew(lease: Lease | None, asked: Mapping[str, str], now_us: int) -> Lease:
-    mine = require_holder(lease, asked)
+def renew(lease: Lease | None, headers: Mapping[str, str], now_us: int) -> Lease:
+    mine = require_holder(lease, headers)
     if mine.broken_from_us:
         raise Refused("LeaseIsBrokenAndCannotBeRenewed")
     return _start_lease(mine.lease_id, mine.duration_s, now_us)
 
 
-def change(lease: Lease | None, asked: Mapping[str, str], now_us: int) -> Lease:
-    proposed = _parse_uuid(asked.get("x-ms-proposed-lease-id", ""))
+def change(lease: Lease | None, headers: Mapping[str, str], now_us: int) -> Lease:
+    proposed = _parse_uuid(headers.get("x-ms-proposed-lease-id", ""))
     if lease is None or state(lease, now_us) not in {"leased", "breaking"}:
         raise Refused("LeaseNotPresentWithLeaseOperation")
     if state(lease, now_us) == "breaking":
         raise Refused("LeaseIsBreakingAndCannotBeChanged")
-    if lease.lease_id != proposed:  # asked twice, as after a lost answer, it is done already
-        require_holder(lease, asked)
+    if lease.lease_id != proposed:  # a repeated request, as after a lost response, succeeds
+        require_holder(lease, headers)
     return msgspec.structs.replace(lease, lease_id=proposed)
 
 
-def break_lease(lease: Lease | None, asked: Mapping[str, str], now_us: int) -> Lease:
-    """The lease as it ends: at once, or after the period asked for, never later than it would by itself."""
+def break_lease(lease: Lease | None, headers: Mapping[str, str], now_us: int) -> Lease:
+    """End the lease now or after the requested period, but never later than it would expire."""
     if lease is None:
         raise Refused("LeaseNotPresentWithLeaseOperation")
-    period_s = _parse_integer(asked, "x-ms-lease-break-period", -1)
+    period_s = _parse_integer(headers, "x-ms-lease-break-period", -1)
     if not -1 <= period_s <= _MAX_BREAK_S:
         raise Refused("InvalidHeaderValue", detail="x-ms-lease-break-period")
     own_end_us = lease.broken_from_us or lease.expires_us
-    asked_end_us = now_us + period_s * 1_000_000 if period_s >= 0 else own_end_us or now_us
-    end_us = min(asked_end_us, own_end_us) if own_end_us else asked_end_us
+    requested_end_us = now_us + period_s * 1_000_000 if period_s >= 0 else own_end_us or now_us
+    end_us = min(requested_end_us, own_end_us) if own_end_us else requested_end_us
     return msgspec.structs.replace(lease, broken_from_us=max(end_us, 1))
 
 
@@ -110,9 +115,9 @@ def _start_lease(lease_id: str, duration_s: int, now_us: int) -> Lease:
     return Lease(lease_id, duration_s, expires_us)
 
 
-def require_holder(lease: Lease | None, asked: Mapping[str, str]) -> Lease:
-    """The lease, for whoever names its id."""
-    if lease is None or lease.lease_id != _parse_uuid(asked.get("x-ms-lease-id", "")):
+def require_holder(lease: Lease | None, headers: Mapping[str, str]) -> Lease:
+    """Return the lease if the request names its id. Raises LeaseIdMismatchWithLeaseOperation."""
+    if lease is None or lease.lease_id != _parse_uuid(headers.get("x-ms-lease-id", "")):
         raise Refused("LeaseIdMismatchWithLeaseOperation")
     return lease
 
@@ -124,8 +129,8 @@ def _parse_uuid(text: str) -> str:
         raise Refused("InvalidHeaderValue", detail="a lease id is a GUID") from exc
 
 
-def _parse_integer(asked: Mapping[str, str], name: str, default: int) -> int:
+def _parse_integer(headers: Mapping[str, str], name: str, default: int) -> int:
     try:
-        return int(asked.get(name, str(default)))
+        return int(headers.get(name, str(default)))
     except ValueError as exc:
         raise Refused("InvalidHeaderValue", detail=name) from exc

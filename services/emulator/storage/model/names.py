@@ -1,4 +1,4 @@
-"""Names of containers and paths: the ones that the service allows. Pure."""
+"""Rules for the names of containers and paths. Pure."""
 
 import re
 

@@ -1,6 +1,6 @@
-"""The tree of containers, directories and files in memory: what exists, in the order it is listed.
+"""The tree of containers, directories and files in memory, in listing order. Pure.
 
-Pure: it is built from records and changed by records, and touches no disk.
+It is built and changed by records alone.
 """
 
 from bisect import bisect_left, insort
@@ -19,7 +19,7 @@ from services.emulator.storage.model.records import (
 
 
 class Node:
-    """A file, or a directory whose children are kept in listing order: as full paths sort."""
+    """A file, or a directory with its children in listing order, which is the order of full paths."""
 
     __slots__ = ("_order", "children", "entry")
 
@@ -38,12 +38,14 @@ class Node:
             del self._order[bisect_left(self._order, _order_key(name, child))]
 
     def names_from(self, key: str) -> Iterator[str]:
-        """Keys of children from `key` on; a directory's ends in a slash."""
+        """Yield the keys of the children from `key` on. The key of a directory ends in a slash."""
         for index in range(bisect_left(self._order, key), len(self._order)):
             yield self._order[index]
 
 
 class Container:
+    """A container and the root of its tree."""
+
     __slots__ = ("entry", "root")
 
     def __init__(self, entry: ContainerEntry) -> None:
@@ -53,6 +55,8 @@ class Container:
 
 
 class Namespace:
+    """All containers of the account. Methods raise FilesystemNotFound for an unknown container."""
+
     def __init__(self) -> None:
         self.containers: dict[str, Container] = {}
         self.path_count = 0
@@ -63,11 +67,11 @@ class Namespace:
         return container
 
     def policies_of(self, name: str) -> tuple[StoredPolicy, ...]:
-        """The stored access policies of a container, none where there is none."""
+        """Return the container's stored access policies, or none if there is no such container."""
         return container.entry.policies if (container := self.containers.get(name)) is not None else ()
 
     def node(self, container: str, path: str) -> Node | None:
-        """The node at a path (the empty path is the container's root), None where there is none."""
+        """Return the node at a path, or None. The empty path is the container's root."""
         node: Node | None = self.container(container).root
         for segment in filter(None, path.split("/")):
             if node is None:
@@ -106,7 +110,7 @@ class Namespace:
                 self.path_count += _count_nodes(node)
 
     def records(self) -> Iterator[Record]:
-        """The records that build this tree, and nothing that came before."""
+        """Yield the records that build this tree, without its history."""
         for name, container in self.containers.items():
             yield ContainerSet(name, container.entry)
             yield PathSet(name, "", container.root.entry)
@@ -149,11 +153,11 @@ def walk(
     prefix: str = "",
     recursive: bool = True,
 ) -> Iterator[tuple[str, Node]]:
-    """Paths below a directory in listing order, each directory before what it holds.
+    """Yield the paths below a directory in listing order, each directory before its children.
 
-    `after` is the key of the path that ended the page before (a directory's ends in a slash) and need not
-    exist any more; with `inclusive` the file of that very path comes too. `prefix` limits the names directly
-    in `directory`.
+    `after` is the key of the last path of the previous page (a directory's ends in a slash), which may have
+    been deleted since; with `inclusive` a file of exactly that path is yielded too. `prefix` filters the
+    names directly in `directory`.
     """
     first, _, rest = after.partition("/")
     resumed = first + "/" if "/" in after else first
@@ -170,7 +174,7 @@ def walk(
 
 
 def list_key(path: str, node: Node) -> str:
-    """What `walk` takes as `after` to go on behind this path."""
+    """Return the `after` with which `walk` continues behind this path."""
     return path + "/" if node.entry.is_directory else path
 
 

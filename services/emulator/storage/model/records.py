@@ -1,4 +1,4 @@
-"""What the journal says happened: one record is one atomic change of the store."""
+"""Records of the journal: each is one atomic change of the store."""
 
 import msgspec
 
@@ -6,18 +6,20 @@ from services.emulator.storage.model.entries import ContainerEntry, Entry
 
 
 class ContainerSet(msgspec.Struct, frozen=True, tag="container", omit_defaults=True):
-    """A container was created, or its metadata changed."""
+    """Creation of a container, or a change of its entry."""
 
     container: str
     entry: ContainerEntry
 
 
 class ContainerRemoved(msgspec.Struct, frozen=True, tag="container_removed"):
+    """Removal of a container and everything in it."""
+
     container: str
 
 
 class PathSet(msgspec.Struct, frozen=True, tag="path", omit_defaults=True):
-    """A path was created, written or described anew; `staged` names the file that became its content."""
+    """Creation or change of a path. `staged` names the staged file that becomes its content."""
 
     container: str
     path: str
@@ -26,14 +28,14 @@ class PathSet(msgspec.Struct, frozen=True, tag="path", omit_defaults=True):
 
 
 class PathRemoved(msgspec.Struct, frozen=True, tag="removed"):
-    """A file, or a directory with all below it, is gone."""
+    """Removal of a file, or of a directory and everything below it."""
 
     container: str
     path: str
 
 
 class PathRenamed(msgspec.Struct, frozen=True, tag="renamed"):
-    """A file, or a directory with all below it, has a new name; whatever had that name is gone."""
+    """Rename of a file, or of a directory and everything below it, onto a name whose old path is replaced."""
 
     source_container: str
     source: str
@@ -42,7 +44,7 @@ class PathRenamed(msgspec.Struct, frozen=True, tag="renamed"):
 
 
 class Opened(msgspec.Struct, frozen=True, tag="opened"):
-    """The store was opened and every change before this line is on disk."""
+    """Opening of the store: every change before this line is on disk."""
 
 
 Record = Opened | ContainerSet | ContainerRemoved | PathSet | PathRemoved | PathRenamed

@@ -1,4 +1,4 @@
-"""Owner, rights and access control lists: kept and told, for one path or for all below it."""
+"""Owner, rights and access control lists, of one path or recursively. Stored and returned, not enforced."""
 
 import msgspec
 
@@ -26,14 +26,14 @@ async def set_access_control(request: StorageRequest, store: FileStore) -> Respo
 
 
 async def get_access_control(request: StorageRequest, store: FileStore) -> Response:
-    """The root of a file system has rights too: so clients learn that the account is hierarchical."""
+    """Get the rights of a path. The root has rights too: so clients detect a hierarchical account."""
     entry = store.namespace.require_entry(request.container, request.path)
     check_read(request, entry)
     return Response(200, entry_headers(entry, request.now_us))
 
 
 async def set_access_control_recursive(request: StorageRequest, store: FileStore) -> Response:
-    """A page of paths, the directory itself first; every caller may do this to every path, so none fails."""
+    """Change a page of paths, the directory itself first. No path fails, since rights are not enforced."""
     mode, entries = _parse_recursive_change(request)
     directory = store.namespace.node(request.container, request.path)
     if directory is None:
@@ -51,14 +51,14 @@ async def set_access_control_recursive(request: StorageRequest, store: FileStore
         changed.append(PathSet(request.container, path, store.new_version(entry, access=access)))
     store.commit(*changed)
     directories = sum(record.entry.is_directory for record in changed)
-    done = {
+    result = {
         "directoriesSuccessful": directories,
         "filesSuccessful": len(changed) - directories,
         "failureCount": 0,
         "failedEntries": [],
     }
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": token} if token else {})
-    return Response(200, headers, msgspec.json.encode(done))
+    return Response(200, headers, msgspec.json.encode(result))
 
 
 def _parse_recursive_change(request: StorageRequest) -> tuple[acls.Mode, dict[str, str]]:
@@ -72,13 +72,14 @@ def _parse_recursive_change(request: StorageRequest) -> tuple[acls.Mode, dict[st
 
 
 def read_access(request: StorageRequest, known: Access) -> Access:
+    """Read owner, rights and list from the headers; those it lacks keep their value in `known`."""
     header = request.headers.get
-    found = Access(
+    access = Access(
         owner=header("x-ms-owner", known.owner),
         group=header("x-ms-group", known.group),
         permissions=header("x-ms-permissions", known.permissions),
         acl=header("x-ms-acl", known.acl),
     )
-    for value in (found.owner, found.group, found.permissions, found.acl):
+    for value in (access.owner, access.group, access.permissions, access.acl):
         check_header_text(value, "x-ms-acl")
-    return found
+    return access

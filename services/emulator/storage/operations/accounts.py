@@ -1,4 +1,4 @@
-"""Operations on the account: what it is, and what containers it has."""
+"""Operations on the account: its properties and its containers."""
 
 from collections.abc import Iterable
 from itertools import islice

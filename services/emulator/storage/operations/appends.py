@@ -1,4 +1,4 @@
-"""Append and flush: how Data Lake clients write. Appends may come in any order; flush makes them the file."""
+"""Append and flush, with which Data Lake clients write. Appends come in any order; flush commits them."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,9 @@ async def append(request: StorageRequest, store: FileStore) -> Response:
     position = _parse_position(request)
     check_block_blob(require_file(request, store))
     async with receive(request, store) as upload:
-        entry = require_file(request, store)  # it may have been deleted or replaced while the body came in
+        entry = require_file(
+            request, store
+        )  # it may have been deleted or replaced while the body was received
         check_lease(request, entry)
         if upload.size_bytes:
             store.staging.add_chunk(entry.file_id, position, upload.part, upload.size_bytes)
@@ -44,7 +46,7 @@ async def flush(request: StorageRequest, store: FileStore) -> Response:
 
 @asynccontextmanager
 async def lock_file(request: StorageRequest, store: FileStore) -> AsyncIterator[Entry]:
-    """The file, while nobody else writes behind its end; raises PathNotFound where there is none."""
+    """Hold the file's append lock and yield its entry. Raises PathNotFound or ServerBusy."""
     for _ in range(_ATTEMPTS):
         file_id = require_file(request, store).file_id
         async with store.growth.lock(file_id):
@@ -56,7 +58,7 @@ async def lock_file(request: StorageRequest, store: FileStore) -> AsyncIterator[
 
 
 def recheck_file(request: StorageRequest, store: FileStore, entry: Entry) -> Entry:
-    """The file as it is by now, after a write that took time; raises Refused where another took its place."""
+    """Return the file's entry after an `await`. Raises ServerBusy if the file was replaced."""
     now = require_file(request, store)
     if now.file_id != entry.file_id:
         raise Refused("ServerBusy", detail="the file was replaced while it was written")
@@ -65,6 +67,7 @@ def recheck_file(request: StorageRequest, store: FileStore, entry: Entry) -> Ent
 
 
 def require_file(request: StorageRequest, store: FileStore) -> Entry:
+    """Return the entry of a file. Raises PathNotFound, or PathConflict for a directory."""
     entry = store.namespace.entry(request.container, request.path)
     if entry is None:
         raise Refused("PathNotFound")
@@ -74,7 +77,7 @@ def require_file(request: StorageRequest, store: FileStore) -> Entry:
 
 
 async def _flush(request: StorageRequest, store: FileStore, position: int) -> Entry:
-    """Put the appends behind the file's end, then let them be part of it at once."""
+    """Write the appends behind the file's end, then commit them as one change."""
     async with lock_file(request, store) as entry:
         check_block_blob(entry)
         check_write(request, entry)
@@ -96,7 +99,7 @@ async def _flush(request: StorageRequest, store: FileStore, position: int) -> En
 async def _stage_content(
     request: StorageRequest, store: FileStore, entry: Entry, chunks: list[Chunk]
 ) -> AsyncIterator[str]:
-    """The staged file to commit, empty where the file itself has grown, or nothing is new."""
+    """Yield the staged file to commit: empty if the file grew in place, or if nothing was appended."""
     slices = [Slice(store.disk.staged_path(chunk.name), 0, chunk.size_bytes) for chunk in chunks]
     try:
         if not chunks:
@@ -107,7 +110,7 @@ async def _stage_content(
             ):
                 yield ""
         elif len(chunks) == 1:
-            await store.sync_part(chunks[0].name)  # the first and only append is the file already
+            await store.sync_part(chunks[0].name)  # the only append is the complete file
             yield chunks[0].name
         else:
             with store.disk.new_part() as part:
@@ -121,7 +124,7 @@ async def _stage_content(
 
 
 def check_block_blob(entry: Entry) -> None:
-    """An append blob is written by appended blocks alone."""
+    """Raise InvalidBlobType for an append blob, which only appended blocks may change."""
     if entry.kind is not BlobKind.BLOCK:
         raise Refused("InvalidBlobType")
 

@@ -1,4 +1,4 @@
-"""Many requests in one body, as clients send them to delete many blobs: each is answered by itself."""
+"""Blob batches: many requests in one body, each with a response of its own."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,7 +23,7 @@ _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t -~]*)", re.ASCII
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One request of a batch, not yet understood."""
+    """One request of a batch, before it is routed."""
 
     content_id: str
     method: str
@@ -32,25 +32,25 @@ class Part:
 
 
 async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaitable[Response]]) -> Response:
-    """`perform` answers one part, its refusal included."""
+    """Perform each part of a batch with `perform`, which returns error responses too."""
     found = _BOUNDARY.fullmatch(request.headers.get("Content-Type", "").strip())
     if found is None:
         raise Refused("InvalidHeaderValue", detail="Content-Type")
     parts = parse_batch(await read_small_body(request, _MAX_BYTES), found[1])
     boundary = f"batchresponse_{found[1]}"
-    answers = [_encode_part(boundary, part, await perform(part)) for part in parts]
-    body = b"".join([*answers, f"--{boundary}--\r\n".encode()])
+    responses = [_encode_part(boundary, part, await perform(part)) for part in parts]
+    body = b"".join([*responses, f"--{boundary}--\r\n".encode()])
     return Response(202, {"Content-Type": f"multipart/mixed; boundary={boundary}"}, body)
 
 
 def check_batchable(operation: Operation) -> None:
-    """Raises Refused for what may not be part of a batch."""
+    """Raise InvalidInput for an operation that a batch may not contain."""
     if operation.name not in _BATCHABLE:
         raise Refused("InvalidInput", detail=f"{operation.name} in a batch")
 
 
 def parse_batch(raw: bytes, boundary: str) -> list[Part]:
-    """The requests of a batch's body; raises Refused where it is none."""
+    """Split a batch's body into requests. Raises Refused if it is not well formed."""
     try:
         text = raw.decode("ascii").replace("\r\n", "\n")
     except UnicodeDecodeError as exc:
@@ -82,10 +82,10 @@ def _parse_headers(lines: str) -> CIMultiDict[str]:
     return headers
 
 
-def _encode_part(boundary: str, part: Part, answer: Response) -> bytes:
+def _encode_part(boundary: str, part: Part, response: Response) -> bytes:
     lines = [f"--{boundary}", "Content-Type: application/http"]
     lines += [f"Content-ID: {part.content_id}"] if part.content_id else []
-    lines += ["", f"HTTP/1.1 {answer.status} {HTTPStatus(answer.status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in answer.headers.items()]
-    lines += [f"Content-Length: {len(answer.body)}"] if answer.body else []
-    return "\r\n".join([*lines, "", ""]).encode() + answer.body + b"\r\n"
+    lines += ["", f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}"]
+    lines += [f"{name}: {value}" for name, value in response.headers.items()]
+    lines += [f"Content-Length: {len(response.body)}"] if response.body else []
+    return "\r\n".join([*lines, "", ""]).encode() + response.body + b"\r\n"

@@ -1,7 +1,7 @@
 """List Blobs, flat and by hierarchy, as XML.
 
 The account is hierarchical, so directories are listed too: as zero-length blobs marked `hdi_isfolder`,
-or as prefixes where a delimiter is given.
+or as prefixes if a delimiter is given.
 """
 
 from collections.abc import Iterator
@@ -39,7 +39,7 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
 def _find_matching(
     request: StorageRequest, store: FileStore, *, recursive: bool
 ) -> Iterator[tuple[str, Node]]:
-    """Paths that begin with the prefix: only its own directory and what lies below is looked at."""
+    """Yield the paths that begin with the prefix, reading only the prefix's directory and those below it."""
     prefix = request.query.get("prefix", "")
     directory, slash, name_prefix = prefix.rpartition("/")
     node = store.namespace.node(request.container, directory)

@@ -1,4 +1,4 @@
-"""What a blob is labelled with beside its metadata: tags, and the tier it is billed as."""
+"""Blob tags and the access tier."""
 
 import re
 from typing import TypedDict
@@ -23,12 +23,14 @@ _TAG_TEXT = re.compile(r"[A-Za-z0-9 +\-./:=_]*", re.ASCII)
 
 
 class BlobTags(TypedDict):
+    """Fields of an entry that the headers of a write set."""
+
     tags: dict[str, str]
     tier: str
 
 
 def read_tags_and_tier(request: StorageRequest) -> BlobTags:
-    """The labels that a write gives a new blob: `x-ms-tags: a=1&b=2` and `x-ms-access-tier`."""
+    """Read tags and tier of a new blob: `x-ms-tags: a=1&b=2` and `x-ms-access-tier`."""
     tags: dict[str, str] = {}
     for pair in filter(None, request.headers.get("x-ms-tags", "").split("&")):
         name, _, value = pair.partition("=")
@@ -43,7 +45,7 @@ async def get_tags(request: StorageRequest, store: FileStore) -> Response:
 
 
 async def set_tags(request: StorageRequest, store: FileStore) -> Response:
-    """Tags change neither etag nor modification time."""
+    """Replace the tags. Etag and modification time stay."""
     root = parse_xml(await read_small_body(request, _MAX_TAGS_BYTES), "Tags")
     named = [(find_text(tag, "Key"), find_text(tag, "Value")) for tag in root.iter("Tag")]
     if len(dict(named)) < len(named):
@@ -56,7 +58,7 @@ async def set_tags(request: StorageRequest, store: FileStore) -> Response:
 
 
 async def set_tier(request: StorageRequest, store: FileStore) -> Response:
-    """The tier is told back and changes nothing else: what lies here costs the same and opens at once."""
+    """Set the tier, which is returned and has no other effect."""
     if "x-ms-access-tier" not in request.headers:
         raise Refused("MissingRequiredHeader", detail="x-ms-access-tier")
     tier = _check_tier(request.headers["x-ms-access-tier"])

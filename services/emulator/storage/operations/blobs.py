@@ -1,4 +1,4 @@
-"""Blob operations on one blob: put, get, describe, copy, delete."""
+"""Operations on one blob: put, get, properties, metadata, delete."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ async def put_blob(request: StorageRequest, store: FileStore) -> Response:
     metadata = read_metadata(request)
     async with receive(request, store) as upload:
         check_create(request, store.namespace.entry(request.container, request.path))
-        if metadata.pop("hdi_isfolder", "").lower() == "true":  # how blob clients make a directory
+        if metadata.pop("hdi_isfolder", "").lower() == "true":  # blob clients create directories this way
             entry = store.put_directory(request.container, request.path, metadata)
         else:
             entry = store.new_file(
@@ -59,14 +59,16 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Response:
     except FileNotFoundError as exc:
         raise Refused("PathNotFound", detail="deleted from the disk by hand") from exc
     try:
-        size_bytes = min(entry.size_bytes, os.fstat(fd).st_size)  # what lies behind is not part of it yet
-        asked = _parse_range(request, size_bytes)
+        size_bytes = min(
+            entry.size_bytes, os.fstat(fd).st_size
+        )  # bytes behind the recorded size are not committed
+        requested = _parse_range(request, size_bytes)
     except Refused:
         os.close(fd)
         raise
-    if asked is None:
+    if requested is None:
         return Response(200, headers, file=FileRange(fd, 0, size_bytes))
-    start, end = asked
+    start, end = requested
     if md5 := headers.pop("Content-MD5", ""):
         headers["x-ms-blob-content-md5"] = md5
     if request.headers.get("x-ms-range-get-content-md5", "").lower() == "true":
@@ -82,7 +84,7 @@ async def get_blob_properties(request: StorageRequest, store: FileStore) -> Resp
 
 
 async def set_metadata(request: StorageRequest, store: FileStore) -> Response:
-    """`If-None-Match: *` on a blob that exists is 412: a checkpoint store's first claim rests on it."""
+    """Replace the metadata. Checkpoint stores rely on 412 for `If-None-Match: *` on an existing blob."""
     entry = store.namespace.require_entry(request.container, request.path)
     check_write(request, entry)
     changed = store.new_version(entry, metadata=read_metadata(request))
@@ -109,7 +111,7 @@ async def delete_blob(request: StorageRequest, store: FileStore) -> Response:
 
 
 def read_blob_content(request: StorageRequest, md5: str) -> ContentHeaders:
-    """As the x-ms-blob- headers say; else the type and digest of the body sent."""
+    """Read the content headers: x-ms-blob-, else the Content-Type and the digest of the body."""
     sent = ContentHeaders(content_md5=md5)
     if "Content-Type" in request.headers and "comp" not in request.query:
         check_header_text(request.headers["Content-Type"], "Content-Type")
@@ -126,11 +128,11 @@ def _hash_range(fd: int, start: int, end: int) -> str:
 
 
 def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int] | None:
-    """Start and end (exclusive) of the range asked for, None for the whole file."""
-    asked = request.headers.get("x-ms-range") or request.headers.get("Range")
-    if asked is None:
+    """Return start and end (exclusive) of the requested range, or None for the whole file."""
+    header = request.headers.get("x-ms-range") or request.headers.get("Range")
+    if header is None:
         return None
-    if (found := _RANGE.fullmatch(asked.strip())) is None:
+    if (found := _RANGE.fullmatch(header.strip())) is None:
         raise Refused("InvalidHeaderValue", detail="range")
     start = int(found[1])
     end = min(int(found[2]) + 1, size_bytes) if found[2] else size_bytes

@@ -1,4 +1,4 @@
-"""Blocks: how blob clients upload what is too big for one request. The list makes the file."""
+"""Blocks, with which blob clients upload large blobs. Committing a block list creates the blob."""
 
 import base64
 import binascii
@@ -73,13 +73,13 @@ async def get_block_list(request: StorageRequest, store: FileStore) -> Response:
     uncommitted = store.staging.blocks(request.container, request.path)
     if entry is None and not uncommitted:
         raise Refused("PathNotFound")
-    asked = request.query.get("blocklisttype", "committed").lower()
-    if asked not in {"committed", "uncommitted", "all"}:
+    list_type = request.query.get("blocklisttype", "committed").lower()
+    if list_type not in {"committed", "uncommitted", "all"}:
         raise Refused("InvalidQueryParameterValue", detail="blocklisttype")
     committed_xml = (
-        _blocks_xml("CommittedBlocks", entry.blocks if entry else ()) if asked != "uncommitted" else ""
+        _blocks_xml("CommittedBlocks", entry.blocks if entry else ()) if list_type != "uncommitted" else ""
     )
-    uncommitted_xml = _blocks_xml("UncommittedBlocks", uncommitted) if asked != "committed" else ""
+    uncommitted_xml = _blocks_xml("UncommittedBlocks", uncommitted) if list_type != "committed" else ""
     body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{committed_xml}{uncommitted_xml}</BlockList>'
     headers = {"Content-Type": XML, "x-ms-blob-content-length": str(entry.size_bytes if entry else 0)}
     return Response(200, headers | (version_headers(entry) if entry else {}), body.encode())
@@ -88,7 +88,7 @@ async def get_block_list(request: StorageRequest, store: FileStore) -> Response:
 def _resolve_blocks(
     request: StorageRequest, store: FileStore, named: list[tuple[str, str]], entry: Entry | None
 ) -> tuple[list[Block], list[Slice]]:
-    """Each block of the list and where its bytes lie: in its staged file, or in the blob as it is."""
+    """Find the bytes of each block of the list: in its staged file, or in the current blob."""
     staged = {block.block_id: block for block in store.staging.blocks(request.container, request.path)}
     committed: dict[str, Slice] = {}
     position, path = 0, store.disk.path_of(request.container, request.path)
@@ -110,7 +110,7 @@ def _resolve_blocks(
 
 
 def _parse_list(raw: bytes) -> list[tuple[str, str]]:
-    """Source and id of each block."""
+    """Parse a block list into source and id of each block."""
     named = [(child.tag, (child.text or "").strip()) for child in parse_xml(raw, "BlockList")]
     if len(named) > MAX_BLOCKS or any(source not in _LISTS for source, _ in named):
         raise Refused("InvalidXmlDocument")

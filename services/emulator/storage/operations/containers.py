@@ -69,7 +69,7 @@ async def get_container_acl(request: StorageRequest, store: FileStore) -> Respon
 
 
 async def set_container_acl(request: StorageRequest, store: FileStore) -> Response:
-    """The stored access policies, all of them anew; nothing here is ever open to everybody."""
+    """Replace all stored access policies. Public access is refused."""
     if "x-ms-blob-public-access" in request.headers:
         raise Refused("PublicAccessNotPermitted")
     policies = stored_policies.parse_policies(await read_small_body(request, _MAX_POLICIES_BYTES))
@@ -78,7 +78,7 @@ async def set_container_acl(request: StorageRequest, store: FileStore) -> Respon
 
 def _change(request: StorageRequest, store: FileStore, **fields: object) -> Response:
     entry = store.namespace.container(request.container).entry
-    if given := request.headers.get("x-ms-lease-id"):  # a lease on a container keeps it from deletion alone
+    if given := request.headers.get("x-ms-lease-id"):  # a container lease protects only from deletion
         lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
     check_conditions(request, entry)
     fields |= {"etag": store.etag_clock.next_etag(), "modified_us": store.etag_clock.now_us()}

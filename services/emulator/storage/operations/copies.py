@@ -1,4 +1,4 @@
-"""Copies within the account: each is done by the time it is answered."""
+"""Copies within the account, each complete when its response is sent."""
 
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from services.emulator.storage.wire.response import Response
 
 
 async def copy_blob(request: StorageRequest, store: FileStore) -> Response:
-    """Copy Blob, and Copy Blob From URL, which asks for what this does anyway."""
+    """Copy a blob: Copy Blob, and Copy Blob From URL, both synchronous here."""
     source = find_source(request, store)
     known = source.entry
     labels = read_tags_and_tier(request)
@@ -40,7 +40,7 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Response:
 
 
 async def put_blob_from_url(request: StorageRequest, store: FileStore) -> Response:
-    """A new block blob of another's bytes, and of its properties unless that is declined."""
+    """Create a block blob with the source's bytes, and its properties unless declined."""
     source = find_source(request, store)
     labels = read_tags_and_tier(request)
     async with copy_to_part(request, store, source) as upload:

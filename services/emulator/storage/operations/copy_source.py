@@ -1,4 +1,4 @@
-"""Bytes that a request takes from another blob of the account instead of from its body."""
+"""Copy sources: another blob of the account in place of the request's body."""
 
 import re
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class CopySource:
-    """A blob as it is now, which may be another by the time it was read."""
+    """The source of a copy, which may change before it is read."""
 
     container: str
     path: str
@@ -28,7 +28,7 @@ class CopySource:
 
 
 def find_source(request: StorageRequest, store: FileStore) -> CopySource:
-    """Raises Refused where it is not there, not of this account, or not what the conditions ask for."""
+    """Return the copy source. Raises Refused if it is missing, of another account, or fails a condition."""
     raw = request.headers["x-ms-copy-source"]
     container, path, _ = parse_source(raw, request.account)
     _check_same_account(raw, request)
@@ -40,7 +40,7 @@ def find_source(request: StorageRequest, store: FileStore) -> CopySource:
 
 
 def receive_or_copy(request: StorageRequest, store: FileStore) -> AbstractAsyncContextManager[Upload]:
-    """The request's body, or what it names in its place."""
+    """Stage the request's body, or the copy source that the request names instead."""
     if "x-ms-copy-source" in request.headers:
         return copy_to_part(request, store, find_source(request, store))
     return receive(request, store)
@@ -50,7 +50,7 @@ def receive_or_copy(request: StorageRequest, store: FileStore) -> AbstractAsyncC
 async def copy_to_part(
     request: StorageRequest, store: FileStore, source: CopySource
 ) -> AsyncIterator[Upload]:
-    """The source, or its `x-ms-source-range`, as a staged file."""
+    """Copy the source, or its `x-ms-source-range`, into a staged file."""
     start, end = _parse_range(request, source.entry.size_bytes)
     if end - start > request.max_body_bytes:
         raise Refused("RequestBodyTooLarge")
@@ -71,10 +71,10 @@ async def copy_to_part(
 
 
 def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int]:
-    asked = request.headers.get("x-ms-source-range")
-    if asked is None:
+    header = request.headers.get("x-ms-source-range")
+    if header is None:
         return 0, size_bytes
-    if (found := _RANGE.fullmatch(asked)) is None:
+    if (found := _RANGE.fullmatch(header)) is None:
         raise Refused("InvalidHeaderValue", detail="x-ms-source-range")
     start, end = int(found[1]), min(int(found[2]) + 1, size_bytes) if found[2] else size_bytes
     if start >= end:
@@ -83,7 +83,7 @@ def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int]:
 
 
 def _check_same_account(raw: str, request: StorageRequest) -> None:
-    """A URL of another host is another account's, which cannot be asked from here."""
+    """Raise CannotVerifyCopySource for a URL of another account, which is not reachable from here."""
     url = urlsplit(raw)
     own = (request.headers.get("Host", ""), "")
     if url.netloc not in own and not url.netloc.startswith(f"{request.account}."):

@@ -1,4 +1,4 @@
-"""Files that go away by themselves at a time their owner set."""
+"""Expiry times: the store removes a file once its expiry time has passed."""
 
 from datetime import timedelta
 

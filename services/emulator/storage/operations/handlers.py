@@ -1,4 +1,4 @@
-"""Who carries out which operation."""
+"""The table of handlers, by the operation's name."""
 
 from collections.abc import Awaitable, Callable
 

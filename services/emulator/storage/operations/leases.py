@@ -34,20 +34,20 @@ async def lease_container(request: StorageRequest, store: FileStore) -> Response
 
 
 def _apply_action(request: StorageRequest, lease: Lease | None) -> Lease | None:
-    """The lease after what was asked for; None once it is released."""
-    asked, now_us = request.headers, request.now_us
+    """Return the lease after the requested action, or None after a release."""
+    headers, now_us = request.headers, request.now_us
     match _action(request):
         case "acquire":
-            return lease_terms.acquire(lease, asked, str(uuid4()), now_us)
+            return lease_terms.acquire(lease, headers, str(uuid4()), now_us)
         case "renew":
-            return lease_terms.renew(lease, asked, now_us)
+            return lease_terms.renew(lease, headers, now_us)
         case "change":
-            return lease_terms.change(lease, asked, now_us)
+            return lease_terms.change(lease, headers, now_us)
         case "release":
-            lease_terms.require_holder(lease, asked)
+            lease_terms.require_holder(lease, headers)
             return None
         case "break":
-            return lease_terms.break_lease(lease, asked, now_us)
+            return lease_terms.break_lease(lease, headers, now_us)
         case _:
             raise Refused("InvalidHeaderValue", detail="x-ms-lease-action")
 

@@ -25,7 +25,7 @@ from services.emulator.storage.wire.response import JSON, Response
 
 
 async def create_file(request: StorageRequest, store: FileStore) -> Response:
-    """A new, empty file in the place of whatever file was there; its parents are made."""
+    """Create an empty file, replacing a file there. Missing parents are created."""
     check_create(request, store.namespace.entry(request.container, request.path))
     entry = store.new_file(
         metadata=read_properties(request),
@@ -48,7 +48,7 @@ async def create_directory(request: StorageRequest, store: FileStore) -> Respons
 
 
 async def rename(request: StorageRequest, store: FileStore) -> Response:
-    """The path changes, its etag and metadata do not. The new parent must exist; this makes none."""
+    """Rename a path. Its etag and metadata stay. The new parent must exist."""
     source_container, source, _ = parse_source(request.headers["x-ms-rename-source"], request.account)
     if (entry := store.namespace.entry(source_container, source)) is None:
         raise Refused("SourcePathNotFound")
@@ -101,7 +101,7 @@ async def list_paths(request: StorageRequest, store: FileStore) -> Response:
     found = walk(
         node,
         base,
-        after=after if inclusive else after.removeprefix(base),  # a start is told relative to the directory
+        after=after if inclusive else after.removeprefix(base),  # a start is relative to the directory
         inclusive=inclusive,
         recursive=request.boolean_query("recursive"),
     )

@@ -1,9 +1,9 @@
-"""Files that grow in place: a flush or an appended block costs what is new, not what was there before.
+"""Growth of files in place: a flush or an appended block costs its own size, not the file's.
 
-The bytes go behind the file's end first, the record that makes them part of it comes after. Readers are
-given the recorded size only, and nothing below it ever changes, so that a read under way and the etag it
-began with go together. A marker in the staging folder says where the recorded end was: a start after a kill
-cuts off what no record speaks of.
+The bytes are written behind the file's end first, then a record makes them part of it. Readers are served
+the recorded size only, and the bytes below it never change, so that a read stays consistent with the etag
+with which it began. A marker in the staging folder holds the recorded end: the next start after a kill
+truncates the file to it.
 """
 
 import asyncio
@@ -20,22 +20,25 @@ from services.emulator.storage.store.staging import Slice, copy_slice
 from services.emulator.storage.store.threads import run_in_thread
 from shared.service import failpoints
 
-_INLINE_BYTES = 256 * 1024  # up to here a copy costs the event loop less than a thread would
+_INLINE_BYTES = 256 * 1024  # a copy up to this size costs the event loop less than a thread does
 
 
 class AppendGrowth:
+    """Extends files in place, one writer a file."""
+
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, file_id: str) -> asyncio.Lock:
-        """Held by whoever writes behind the end of this file."""
+        """Return the lock to hold while writing behind the end of this file."""
         return self._locks.setdefault(file_id, asyncio.Lock())
 
     @asynccontextmanager
     async def extend(self, path: Path, entry: Entry, pieces: list[Slice]) -> AsyncIterator[None]:
-        """For the body, the pieces lie behind the file's end; its commit makes them part of it, and without
-        one they are cut off again. Call with the lock held.
+        """Write the pieces behind the file's end for the body of the block, which commits the new size.
+
+        If the body raises, the file is truncated again. Call with the file's lock held.
         """
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         marker = self._disk.staged_path(f"growing/{entry.file_id}-{entry.size_bytes}")
@@ -55,7 +58,7 @@ class AppendGrowth:
             os.close(fd)
 
     def truncate_tails(self, files: Iterable[tuple[Path, Entry]]) -> None:
-        """Where a kill left bytes behind the end that was recorded, cut them off."""
+        """Truncate files that a kill left with bytes behind their recorded end."""
         ends = dict(marker.name.split("-") for marker in self._disk.staged_path("growing").iterdir())
         for path, entry in files if ends else ():
             is_tail = ends.get(entry.file_id) == str(entry.size_bytes)

@@ -1,14 +1,14 @@
-"""The tree of files as any tool sees it, and the places beside it where writes are prepared.
+"""The tree of files that any tool can read, and the folders beside it in which writes are prepared.
 
     storage/<account>/<container>/<path>   committed files, each under its own name
-    storage/.meta/journal                  what is known beside the bytes
-    storage/.staging/parts/<n>             bodies being received and files being put together
+    storage/.meta/journal                  entries of paths and containers
+    storage/.staging/parts/<n>             bodies being received and files being assembled
     storage/.staging/appends/<file id>/    uncommitted appends, one file each
     storage/.staging/blocks/<path hash>/   uncommitted blocks, one file each
-    storage/.staging/growing/<id>-<size>   a file that is being written behind its recorded end
-    storage/.staging/trash/<n>             directories and large files on their way out
+    storage/.staging/growing/<id>-<size>   markers of files being written behind their recorded end
+    storage/.staging/trash/<n>             directories and large files to be deleted
 
-All of it lies on one file system, so that a finished file takes its place by one atomic rename.
+All folders are on one file system, so that one atomic rename moves a finished file to its path.
 """
 
 import fcntl
@@ -31,6 +31,8 @@ from shared.service.errors import NeedsAttention
 
 
 class Disk:
+    """Applies records to the tree of one account. With `fsync` each change is synced."""
+
     def __init__(self, root: Path, account: str, *, fsync: bool) -> None:
         self.tree = root / account
         self.meta = root / ".meta"
@@ -41,7 +43,10 @@ class Disk:
         self._trash: list[Path] = []
 
     def open(self) -> None:
-        """Make the folders and lock them: two servers over one tree would each believe their own memory."""
+        """Create the folders and lock them: two servers over one tree would corrupt it.
+
+        Raises NeedsAttention if another process holds the lock.
+        """
         for folder in (self.tree, self.meta, *(self.staging / name for name in _STAGING_FOLDERS)):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock_fd = os.open(self.meta / "lock", os.O_RDWR | os.O_CREAT, 0o644)
@@ -55,7 +60,7 @@ class Disk:
         os.close(self._lock_fd)
 
     def clear_parts(self) -> None:
-        """Forget what an earlier life left half done; call only after the last record was completed."""
+        """Delete unfinished parts and trash of the previous run. Call after the last record was completed."""
         for name in ("parts", "trash"):
             shutil.rmtree(self.staging / name)
             (self.staging / name).mkdir()
@@ -65,9 +70,7 @@ class Disk:
 
     @contextmanager
     def new_part(self) -> Iterator[str]:
-        """The name, below the staging folder, of a file nobody else writes; gone at the end unless it took
-        its place in the tree.
-        """
+        """Yield the name of a new staged file, deleted at the end unless it was moved into the tree."""
         name = f"parts/{next(self._numbers)}"
         try:
             yield name
@@ -78,7 +81,7 @@ class Disk:
         return self.staging / name
 
     def apply(self, record: Record) -> None:
-        """Make the change on disk; doing it twice does no harm."""
+        """Apply a record to the tree. Idempotent."""
         match record:
             case ContainerSet(container, _):
                 self.path_of(container, "").mkdir(exist_ok=True)
@@ -98,20 +101,20 @@ class Disk:
 
     def _place(self, source: Path, target: Path) -> None:
         if not source.exists():
-            return  # the change was made before the process was killed
+            return  # the change was applied before the process was killed
         if target.is_file() and target.stat().st_size > _LARGE_BYTES:
             self._trash.append(self._trash_name())
-            os.link(target, self._trash[-1])  # so that replacing it does not free it here and now
+            os.link(target, self._trash[-1])  # so that the replacement does not free it on the event loop
         source.replace(target)
         self._sync(target.parent, source.parent)
 
     def create_marker(self, marker: Path) -> None:
-        """An empty file that is there before anything is done that it speaks of."""
+        """Create an empty file, durable before the change that it announces."""
         marker.touch()
         self._sync(marker.parent)
 
     def discard(self, path: Path) -> None:
-        """Take a path out of its place at once; what takes time is left to `take_trash`."""
+        """Remove a path from the tree now. Directories and large files are left to `pop_trash`."""
         if path.is_dir() or (path.is_file() and path.stat().st_size > _LARGE_BYTES):
             self._trash.append(self._trash_name())
             path.replace(self._trash[-1])
@@ -124,7 +127,7 @@ class Disk:
         return bool(self._trash)
 
     def pop_trash(self) -> list[Path]:
-        """What was discarded since and is still to be deleted with `delete`, off the event loop."""
+        """Return the paths discarded since the last call, to be deleted with `delete` in a thread."""
         trash, self._trash = self._trash, []
         return trash
 
@@ -137,7 +140,7 @@ class Disk:
 
 
 def delete(trash: list[Path]) -> None:
-    """Blocking, for a thread."""
+    """Delete files and directories. Blocking."""
     for path in trash:
         if path.is_dir():
             shutil.rmtree(path)
@@ -146,7 +149,7 @@ def delete(trash: list[Path]) -> None:
 
 
 def scan(folder: Path, base: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Every file and directory below a folder, directories first; links are not followed nor reported."""
+    """Yield every file and directory below a folder, each directory before its children. Skips links."""
     with os.scandir(folder) as found:
         children = sorted(found, key=lambda child: child.name)
     for child in children:
@@ -167,4 +170,4 @@ def sync(path: Path) -> None:
 
 
 _STAGING_FOLDERS = ("parts", "appends", "blocks", "growing", "trash")
-_LARGE_BYTES = 4 * 1024 * 1024  # to free more than this takes longer than the event loop should stand still
+_LARGE_BYTES = 4 * 1024 * 1024  # freeing more than this would block the event loop for too long

@@ -1,8 +1,8 @@
 """The store: memory, journal and disk, changed together.
 
-A change is one `commit`: the record is appended to the journal, then made on disk, then in memory. Killed
-between the first two, the change is completed at the next start; it was never acknowledged, but it is
-whole. Nothing awaits in between, so within the event loop each change is atomic, conditions included.
+A change is one `commit`: its record is appended to the journal, then applied on disk, then in memory. After
+a kill between the first two, the next start completes the change: it was never acknowledged, but it is
+complete. There is no `await` in between, so a change and the check of its conditions are atomic.
 """
 
 import asyncio
@@ -40,6 +40,8 @@ _MIN_RECORDS_TO_REWRITE = 20_000
 
 
 class FileStore:
+    """The containers and files of one account. Methods raise Refused, or OSError from the disk."""
+
     def __init__(
         self, root: Path, account: str, *, fsync: bool = False, clock: Callable[[], float] = time.time
     ) -> None:
@@ -49,11 +51,11 @@ class FileStore:
         self.staging = Staging(self.disk)
         self.growth = AppendGrowth(self.disk)
         self._fsync = fsync
-        self._expiries_us: list[int] = []  # a heap; those of files that are gone by then strike nothing
+        self._expiries_us: list[int] = []  # a heap; the entry of a deleted file has no effect
         self._journal = Journal(self.disk.meta / "journal", fsync=fsync)
 
     def open(self) -> None:
-        """Read the journal, complete what a kill interrupted, and take the disk's word for the rest."""
+        """Read the journal, complete an interrupted change, and reconcile the entries with the disk."""
         self.disk.open()
         try:
             self._recover()
@@ -66,14 +68,14 @@ class FileStore:
         self.disk.close()
 
     def commit(self, *records: Record) -> None:
-        """Make the changes durable, in order."""
+        """Apply the records durably, in order."""
         for record in records:
             self._apply(record)
         self._rewrite_if_long()
         failpoints.reach("storage_committed")
 
     def remove_expired(self, now_us: int) -> None:
-        """Remove the files whose time has come."""
+        """Remove the files whose expiry time has passed."""
         is_due = False
         while self._expiries_us and self._expiries_us[0] <= now_us:
             heappop(self._expiries_us)
@@ -86,7 +88,7 @@ class FileStore:
                 self.remove(name, path, node)
 
     def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:
-        """A file, whole, in the place of whatever file was there; its parents are made."""
+        """Put a complete file at a path, replacing a file there; create its parents."""
         existing = self.namespace.entry(container, path)
         if existing is not None and existing.is_directory:
             raise Refused("PathConflict")
@@ -96,7 +98,7 @@ class FileStore:
         self._drop_uncommitted(container, path, existing)
 
     def put_directory(self, container: str, path: str, metadata: dict[str, str]) -> Entry:
-        """A directory; one that exists keeps what it holds."""
+        """Create a directory, or set the metadata of an existing one. Raises PathConflict."""
         existing = self.namespace.entry(container, path)
         if existing is not None and not existing.is_directory:
             raise Refused("PathConflict")
@@ -106,7 +108,7 @@ class FileStore:
         return entry
 
     def rename(self, source_container: str, source: str, container: str, path: str) -> None:
-        """What moves keeps everything but its lease, which was on the old path."""
+        """Rename a path. The entry keeps everything but its lease, which belonged to the old path."""
         existing = self.namespace.entry(container, path)
         moved = self.namespace.entry(source_container, source)
         records: list[Record] = [PathRenamed(source_container, source, container, path)]
@@ -117,14 +119,14 @@ class FileStore:
         self._drop_uncommitted(container, path, existing)
 
     def remove(self, container: str, path: str, node: Node) -> None:
-        """A file, or a directory and all it holds."""
+        """Remove a file, or a directory and everything below it."""
         self.commit(PathRemoved(container, path))
         for _, child in walk(node):
             self.staging.drop_chunks(child.entry.file_id)
         self._drop_uncommitted(container, path, node.entry)
 
     def new_file(self, **fields: object) -> Entry:
-        """An entry for a file that begins now."""
+        """Return the entry of a new file."""
         now_us = self.etag_clock.now_us()
         fresh = Entry(self.etag_clock.next_etag(), now_us, now_us, file_id=uuid4().hex)
         return msgspec.structs.replace(fresh, **fields)
@@ -135,7 +137,7 @@ class FileStore:
         return msgspec.structs.replace(fresh, **fields)
 
     def new_version(self, entry: Entry, **fields: object) -> Entry:
-        """The same file after a change: a new etag and modification time."""
+        """Return the entry with changed fields, a new etag and a new modification time."""
         fields |= {"etag": self.etag_clock.next_etag(), "modified_us": self.etag_clock.now_us()}
         return msgspec.structs.replace(entry, **fields)
 
@@ -144,7 +146,7 @@ class FileStore:
         return ContainerEntry(self.etag_clock.next_etag(), now_us, now_us, metadata)
 
     def write_part(self, name: str, data: bytes) -> None:
-        """A small staged file written at once."""
+        """Write a small staged file."""
         with self.disk.staged_path(name).open("xb") as file:
             file.write(data)
             if self._fsync:
@@ -152,12 +154,15 @@ class FileStore:
                 os.fsync(file.fileno())
 
     async def sync_part(self, name: str) -> None:
-        """With `fsync`, bytes reach the disk before a record speaks of them."""
+        """With `fsync`, sync a staged file before a record refers to it."""
         if self._fsync:
             await asyncio.to_thread(sync, self.disk.staged_path(name))
 
     def _parent_records(self, container: str, path: str) -> list[Record]:
-        """Records that make the directories above a path; a file among them is a conflict."""
+        """Return the records that create the missing directories above a path.
+
+        Raises PathConflict if one of them is a file.
+        """
         records: list[Record] = []
         segments = path.split("/")[:-1]
         for depth in range(1, len(segments) + 1):
@@ -189,15 +194,15 @@ class FileStore:
         self._rewrite_if_long()
 
     def _complete_change(self, last: Record) -> None:
-        """Make the last change, which a kill may have kept from the disk."""
+        """Apply the last change on disk again, which a kill may have interrupted."""
         try:
             self.disk.apply(last)
         except OSError as exc:
-            # It was never acknowledged, and what the disk holds instead is taken up by `_reconcile`.
+            # It was never acknowledged, and `_reconcile` adopts what the disk holds instead.
             log.warning("change_not_completed", record=last, error=str(exc))
 
     def _reconcile(self) -> None:
-        """Records alone: the disk is right as it is."""
+        """Record the differences between entries and disk. The disk stays as it is."""
         for record in diff_containers(self.namespace, self.disk, self.etag_clock):
             self._record_only(record)
         for container in self.namespace.containers:

@@ -1,8 +1,8 @@
-"""The store's memory: one line per change, appended before the change is made on disk.
+"""The journal: one line per change, appended before the change is applied on disk.
 
-A line is the CRC-32 of a record and the record as JSON, so that a line half written when the process was
-killed is told from a whole one. A record is written *before* its change; after a kill at most the last
-record's change can be missing on disk, and it is made then (see `FileStore`).
+A line is the CRC-32 of a record and the record as JSON, so that a torn line is recognised. A record is
+written *before* its change: after a kill at most the last record's change is missing on disk, and the next
+start applies it (see `FileStore`).
 """
 
 import errno
@@ -20,7 +20,7 @@ _CRC_CHARS = 8
 
 
 class Journal:
-    """An append-only file of records; `rewrite` replaces it by a shorter one that says the same."""
+    """An append-only file of records. `rewrite` replaces it by a shorter equivalent."""
 
     def __init__(self, path: Path, *, fsync: bool) -> None:
         self._path = path
@@ -31,7 +31,7 @@ class Journal:
         self.record_count = 0
 
     def open(self) -> list[Record]:
-        """The records so far; a torn last line is cut off."""
+        """Return the records. A torn last line is cut off; other damage raises NeedsAttention."""
         raw = self._path.read_bytes() if self._path.exists() else b""
         whole = raw.rfind(b"\n") + 1
         records = list(_decode_lines(raw[:whole], self._path))
@@ -42,7 +42,7 @@ class Journal:
         return records
 
     def append(self, record: Record) -> int:
-        """Write one record; the answer is what `withdraw` needs to take it back."""
+        """Append one record. Returns the mark that `roll_back` needs to remove it again."""
         mark = self._size_bytes
         line = self._encode_line(record)
         try:
@@ -57,13 +57,13 @@ class Journal:
         return mark
 
     def roll_back(self, mark: int) -> None:
-        """Take back the last record: its change could not be made on disk."""
+        """Remove the last record, because its change failed on disk."""
         os.ftruncate(self._fd, mark)
         self._size_bytes = mark
         self.record_count -= 1
 
     def rewrite(self, records: Iterable[Record]) -> None:
-        """Replace the journal's lines by these, atomically: after a kill it is the old or the new one."""
+        """Replace all records atomically: after a kill the file holds either the old or the new ones."""
         lines = [self._encode_line(record) for record in records]
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:
@@ -92,7 +92,7 @@ def _decode_lines(raw: bytes, path: Path) -> Iterator[Record]:
         encoded = line[_CRC_CHARS + 1 :]
         if line[:_CRC_CHARS] != b"%08x" % zlib.crc32(encoded):
             raise NeedsAttention(
-                f"{path} is damaged at line {number}; remove it to have the files scanned anew"
+                f"{path} is damaged at line {number}; delete it to have the files scanned again"
             )
         yield decoder.decode(encoded)
 

@@ -1,7 +1,7 @@
-"""What a start finds on disk that the journal does not know, or misses: the disk's word is taken.
+"""Differences between the journal and the disk at a start, as records that make the entries match the disk.
 
-People copy files into the tree, delete some, or throw `.meta` away; a start adopts, forgets or re-measures
-them. It writes records only: nothing on disk is touched.
+People copy files into the tree, delete some, or delete `.meta`: a start adopts, forgets or measures them
+again. It changes nothing on disk.
 """
 
 import os
@@ -39,14 +39,14 @@ def diff_containers(namespace: Namespace, disk: Disk, etag_clock: EtagClock) -> 
 
 
 def diff_paths(namespace: Namespace, disk: Disk, etag_clock: EtagClock, container: str) -> Iterator[Record]:
-    """Removals first; call again for the next container only after these were applied."""
+    """Yield the records for one container, removals first. Apply them before the next container is read."""
     known = {path: node.entry for path, node in walk(namespace.container(container).root)}
     found: dict[str, Entry] = {}
     for path, child in scan(disk.path_of(container, "")):
         if _is_path(path):
             found[path] = _reconcile_entry(etag_clock, known.get(path), child)
     for path in known.keys() - found.keys():
-        if path.rpartition("/")[0] in found or "/" not in path:  # a missing folder takes its files along
+        if path.rpartition("/")[0] in found or "/" not in path:  # the removal of a folder includes its files
             yield PathRemoved(container, path)
     for path, entry in found.items():
         if known.get(path) is not entry:

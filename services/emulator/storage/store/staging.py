@@ -1,7 +1,7 @@
-"""Bytes that are not part of any file yet: bodies being received, appends and blocks waiting to be committed.
+"""Uncommitted bytes: appends and blocks that wait to become part of a file.
 
-An append or a block lands under a part's name and is renamed when whole, so what lies in `appends/` and
-`blocks/` is complete and survives a kill as an acknowledged upload must.
+An append or a block is received under a part's name and renamed when complete, so every file in `appends/`
+and `blocks/` is complete and survives a kill, as an acknowledged upload must.
 """
 
 import errno
@@ -27,7 +27,7 @@ _NOT_COPIED_BY_THE_KERNEL = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPN
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Bytes of one append, at its position in the file, in the staging file `name`."""
+    """One append: its position and size in the file, and the staged file `name` that holds it."""
 
     position: int
     size_bytes: int
@@ -40,7 +40,7 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A run of bytes of a file on disk."""
+    """A range of bytes of a file on disk."""
 
     path: Path
     start: int
@@ -48,13 +48,15 @@ class Slice:
 
 
 class Staging:
+    """Uncommitted appends by file id, and uncommitted blocks by path."""
+
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._chunks: dict[str, dict[int, Chunk]] = {}
         self._blocks: dict[str, dict[str, int]] = {}
 
     def open(self, file_ids: set[str]) -> None:
-        """Read what an earlier life left, but for files that are gone and what is a week old."""
+        """Load what the previous run left. Delete data of files that are gone, and data older than a week."""
         oldest_s = time.time() - STALE_AFTER_S
         for kind in ("appends", "blocks"):
             for folder in (self._disk.staging / kind).iterdir():
@@ -67,7 +69,7 @@ class Staging:
                     self._blocks[folder.name] = found
 
     def add_chunk(self, file_id: str, position: int, part: str, size_bytes: int) -> None:
-        """Keep a part as the append at `position`; a repeated append takes the place of the first."""
+        """Move a part to the appends of a file. A repeated append at a position replaces the earlier one."""
         number = part.rpartition("/")[2]
         chunk = Chunk(position, size_bytes, f"appends/{file_id}/{position:019d}-{size_bytes}-{number}")
         chunks = self._chunks.setdefault(file_id, {})
@@ -80,7 +82,7 @@ class Staging:
         chunks[position] = chunk
 
     def contiguous_chunks(self, file_id: str, start: int, end: int) -> list[Chunk]:
-        """The appends that fill start..end without a gap; raises InvalidFlushPosition where they do not."""
+        """Return the appends that fill start..end without a gap. Raises InvalidFlushPosition."""
         found, position = [], start
         chunks = self._chunks.get(file_id, {})
         while position < end and (chunk := chunks.get(position)) is not None and chunk.size_bytes:
@@ -91,7 +93,7 @@ class Staging:
         return found
 
     def drop_chunks(self, file_id: str, *, before: int | None = None) -> None:
-        """Forget the appends of a file: all, or those that begin before a position."""
+        """Discard the appends of a file: all, or those that begin before a position."""
         chunks = self._chunks.get(file_id, {})
         for position in [p for p in chunks if before is None or p < before]:
             self._disk.discard(self._disk.staged_path(chunks.pop(position).name))
@@ -121,7 +123,7 @@ class Staging:
 
 
 def assemble(slices: Sequence[Slice], target: Path) -> None:
-    """Write the slices one after the other into a new file; blocking, for a thread."""
+    """Concatenate the slices into a new file. Blocking."""
     out = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     try:
         for piece in slices:
@@ -131,7 +133,7 @@ def assemble(slices: Sequence[Slice], target: Path) -> None:
 
 
 def copy_slice(piece: Slice, out: int) -> None:
-    """Write a slice where the open file stands; blocking."""
+    """Write a slice at the current position of an open file. Blocking."""
     source = os.open(piece.path, os.O_RDONLY)
     try:
         position, left = piece.start, piece.size_bytes
@@ -145,7 +147,7 @@ def copy_slice(piece: Slice, out: int) -> None:
 
 
 def _copy(source: int, out: int, position: int, size_bytes: int) -> int:
-    """Some of the bytes, by the kernel where it can: file systems that share blocks then copy nothing."""
+    """Copy up to `size_bytes` and return how many. The kernel copies if it can, and may share blocks."""
     if sys.platform == "linux":
         try:
             return os.copy_file_range(source, out, size_bytes, position)
@@ -156,7 +158,7 @@ def _copy(source: int, out: int, position: int, size_bytes: int) -> int:
 
 
 def _newest_chunks(folder: Path) -> dict[int, Chunk]:
-    """The appends in a folder; a kill may have left two of one position, of which the later one counts."""
+    """Return the appends in a folder. Of two at one position, as a kill may leave, keep the later one."""
     chunks: dict[int, Chunk] = {}
     for file in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns):
         position, size_bytes, _ = file.name.split("-")

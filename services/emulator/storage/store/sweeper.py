@@ -1,4 +1,4 @@
-"""Deletes what was discarded, beside the requests: to free thousands of files takes longer than to answer."""
+"""Deletion of discarded files in the background: freeing thousands of files takes longer than a request."""
 
 import asyncio
 
@@ -10,14 +10,14 @@ log = EventLog(__name__)
 
 
 class Sweeper:
-    """One sweep at a time; what a kill leaves in the trash is deleted at the next start."""
+    """Runs one deletion at a time. The next start deletes what a kill leaves in the trash."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._sweep: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Begin to delete, where there is something to and it has not begun."""
+        """Start a deletion if there is trash and none is running."""
         if self._disk.has_trash and (self._sweep is None or self._sweep.done()):
             self._sweep = asyncio.create_task(self._delete())
 

@@ -1,4 +1,4 @@
-"""Blocking work off the event loop."""
+"""Blocking work in threads."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,8 +9,9 @@ T = TypeVar("T")
 
 
 async def run_in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """As `asyncio.to_thread`, but over when the thread is, even where the waiter was cancelled: what it
-    reads and writes belongs to the waiter, who cleans up next.
+    """Run blocking work like `asyncio.to_thread`, but on cancellation wait for the thread to end.
+
+    The work uses files that the cancelled caller closes and deletes next.
     """
     thread = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
     try:

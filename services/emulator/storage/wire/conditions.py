@@ -1,4 +1,4 @@
-"""Conditional requests: If-Match and its kin against what a path is now. Pure."""
+"""Conditional headers of a request (If-Match and the like), checked against a path's entry. Pure."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,10 @@ from services.emulator.storage.wire.request import StorageRequest
 
 
 def check_write(request: StorageRequest, entry: Entry | None, *, prefix: str = "") -> None:
-    """Whether a write may go on; `prefix` is x-ms-source- for the source of a rename or copy."""
+    """Check lease and conditions of a write. `prefix` is x-ms-source- for the source of a rename or copy.
+
+    Raises Refused: ConditionNotMet (412) or one of the lease errors.
+    """
     check_lease(request, entry, prefix=prefix or "x-ms-")
     check_conditions(request, entry, prefix=prefix)
 
@@ -17,6 +20,7 @@ def check_write(request: StorageRequest, entry: Entry | None, *, prefix: str = "
 def check_conditions(
     request: StorageRequest, entry: Entry | ContainerEntry | None, *, prefix: str = ""
 ) -> None:
+    """Raise ConditionNotMet (412) unless every conditional header holds."""
     if (match := request.headers.get(f"{prefix}If-Match")) is not None and not _matches(match, entry):
         raise Refused("ConditionNotMet")
     if (none_match := request.headers.get(f"{prefix}If-None-Match")) is not None and _matches(
@@ -30,7 +34,7 @@ def check_conditions(
 
 
 def check_lease(request: StorageRequest, entry: Entry | None, *, prefix: str = "x-ms-") -> None:
-    """A leased path is written by the holder of its lease alone."""
+    """Check that the request names the path's lease, if the path has one."""
     given = request.headers.get(f"{prefix}lease-id") or None  # the SDK's rename sends it empty
     if entry is not None:
         check_holder(entry.lease, given, request.now_us, kind="Blob")
@@ -39,14 +43,14 @@ def check_lease(request: StorageRequest, entry: Entry | None, *, prefix: str = "
 
 
 def check_create(request: StorageRequest, entry: Entry | None) -> None:
-    """As `check_write`, but an existing path that must not exist is `PathAlreadyExists` (409), not 412."""
+    """Like `check_write`, but `If-None-Match: *` on an existing path raises PathAlreadyExists (409)."""
     if entry is not None and request.headers.get("If-None-Match") == "*":
         raise Refused("PathAlreadyExists")
     check_write(request, entry)
 
 
 def check_read(request: StorageRequest, entry: Entry) -> None:
-    """As `check_write`, but a reader that already has what it asks for is told so (304)."""
+    """Check the conditions of a read. Raises ConditionNotMet as 304 if the reader has the current version."""
     if request.headers.get("x-ms-lease-id"):
         check_lease(request, entry)
     none_match, since = request.headers.get("If-None-Match"), request.date_header("If-Modified-Since")
@@ -67,7 +71,7 @@ def _check_unmodified(request: StorageRequest, entry: Entry | ContainerEntry | N
 
 
 def _matches(header: str, entry: Entry | ContainerEntry | None) -> bool:
-    """Listings give etags without quotes, and clients send them back so; both forms are one etag."""
+    """Compare etags with or without quotes: listings give them without, and clients send them back so."""
     if entry is None:
         return False
     if header.strip() == "*":

@@ -1,4 +1,4 @@
-"""Pages of a listing: both dialects walk the same tree and mark where they stopped."""
+"""Pages of listings and their continuation tokens, the same for both dialects."""
 
 import base64
 import binascii
@@ -13,15 +13,17 @@ MAX_PAGE_SIZE = 5000
 
 
 def page_size(request: StorageRequest) -> int:
-    asked = request.integer_query("maxresults")
-    if asked == 0:
+    """Return the requested page size, at most 5,000."""
+    requested = request.integer_query("maxresults")
+    if requested == 0:
         raise Refused("InvalidQueryParameterValue", detail="maxresults")
-    return min(asked or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
+    return min(requested or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
 
 
 def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bool]:
-    """Where the page begins, and whether that very path belongs to it: behind the page before, or at the
-    start asked for.
+    """Return the key at which the page begins, and whether the path with that key belongs to the page.
+
+    It does for a start given by the client (`start`), not for a continuation (`marker`).
     """
     if token_text := request.query.get(marker):
         return decode_token(token_text), False
@@ -29,7 +31,7 @@ def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bo
 
 
 def cut_page(paths: Iterable[tuple[str, Node]], size: int) -> tuple[list[tuple[str, Node]], str]:
-    """Up to `size` paths, and the token of the page after them: empty where there is none."""
+    """Return up to `size` paths, and the token of the next page (empty if this is the last)."""
     found = list(islice(paths, size + 1))
     page = found[:size]
     return page, encode_token(list_key(*page[-1])) if len(found) > size else ""

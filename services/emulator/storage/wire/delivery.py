@@ -1,4 +1,4 @@
-"""Answers on the wire: the headers every answer has, and bodies of any size in bounded memory."""
+"""Sending of responses: common headers, and bodies of any size in bounded memory."""
 
 import os
 
@@ -7,13 +7,14 @@ from aiohttp import web
 from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.response import FileRange, Response
 
-_INLINE_BYTES = 256 * 1024  # up to here a read costs the event loop less than a thread would
+_INLINE_BYTES = 256 * 1024  # a read up to this size costs the event loop less than a thread does
 _PIECE_BYTES = 1024 * 1024
 _DEFAULT_VERSION = "2021-12-02"
 
 
-async def send_response(raw: web.BaseRequest, answer: Response, request_id: str) -> web.StreamResponse:
-    headers = dict(answer.headers) | {
+async def send_response(raw: web.BaseRequest, response: Response, request_id: str) -> web.StreamResponse:
+    """Send the response and close its file, if it has one. Raises ConnectionError."""
+    headers = dict(response.headers) | {
         "Server": "fleetprice-storage",
         "x-ms-request-id": request_id,
         "x-ms-version": _DEFAULT_VERSION,
@@ -22,12 +23,12 @@ async def send_response(raw: web.BaseRequest, answer: Response, request_id: str)
         value = raw.headers.get(name, "")
         if value and value.isascii() and value.isprintable():
             headers[name] = value
-    if answer.file is None:
-        return web.Response(status=answer.status, headers=headers, body=answer.body)
+    if response.file is None:
+        return web.Response(status=response.status, headers=headers, body=response.body)
     try:
-        return await _send_file(raw, answer.status, headers, answer.file)
+        return await _send_file(raw, response.status, headers, response.file)
     finally:
-        os.close(answer.file.fd)
+        os.close(response.file.fd)
 
 
 async def _send_file(
@@ -37,14 +38,14 @@ async def _send_file(
         return web.Response(
             status=status, headers=headers, body=os.pread(file.fd, file.size_bytes, file.start)
         )
-    response = web.StreamResponse(status=status, headers=headers | {"Content-Length": str(file.size_bytes)})
-    await response.prepare(raw)
+    stream = web.StreamResponse(status=status, headers=headers | {"Content-Length": str(file.size_bytes)})
+    await stream.prepare(raw)
     position, end = file.start, file.start + file.size_bytes
     while position < end:
         data = await run_in_thread(os.pread, file.fd, min(_PIECE_BYTES, end - position), position)
         if not data:
             raise ConnectionResetError("the file became shorter while it was sent")
-        await response.write(data)
+        await stream.write(data)
         position += len(data)
-    await response.write_eof()
-    return response
+    await stream.write_eof()
+    return stream

@@ -1,4 +1,4 @@
-"""Properties of files as headers: read from requests, written to answers."""
+"""Properties of files as headers: read from requests, written to responses."""
 
 import base64
 import binascii
@@ -24,12 +24,12 @@ _META = "x-ms-meta-"
 _META_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)  # also a name in XML, where listings put it
 MAX_METADATA_BYTES = 8192
 
-# The Arrow C++ client ends the process where a write's answer lacks the first of these.
+# The Arrow C++ client aborts its process if the response to a write lacks this header.
 WRITE_HEADERS = {"x-ms-request-server-encrypted": "true"}
 
 
 def read_metadata(request: StorageRequest) -> dict[str, str]:
-    """User metadata of a blob request: one header each."""
+    """Read the user metadata of a Blob request: one header each."""
     found = {
         name[len(_META) :]: value for name, value in request.headers.items() if name.lower().startswith(_META)
     }
@@ -37,7 +37,7 @@ def read_metadata(request: StorageRequest) -> dict[str, str]:
 
 
 def read_properties(request: StorageRequest) -> dict[str, str]:
-    """User metadata of a Data Lake request: `x-ms-properties: name=base64,…`."""
+    """Read the user metadata of a Data Lake request: `x-ms-properties: name=base64,…`."""
     found: dict[str, str] = {}
     for pair in filter(None, request.headers.get("x-ms-properties", "").split(",")):
         name, _, encoded = pair.strip().partition("=")
@@ -51,19 +51,19 @@ def read_properties(request: StorageRequest) -> dict[str, str]:
 def read_content_headers(
     request: StorageRequest, *, prefix: str = "x-ms-", known: ContentHeaders | None = None
 ) -> ContentHeaders:
-    """What the request says of the content; what it does not say is as `known`.
+    """Read the content headers of a request; those it lacks keep their value in `known`.
 
     `prefix` is x-ms- in Data Lake's requests, x-ms-blob- in Blob's.
     """
     known = known or ContentHeaders()
-    said = {
+    given = {
         field: value
         for field in known.__struct_fields__
         if (value := request.headers.get(f"{prefix}{field.replace('_', '-')}")) is not None
     }
-    for field, value in said.items():
+    for field, value in given.items():
         check_header_text(value, field)
-    return msgspec.structs.replace(known, **said)
+    return msgspec.structs.replace(known, **given)
 
 
 def version_headers(entry: Entry | ContainerEntry) -> dict[str, str]:
@@ -71,7 +71,7 @@ def version_headers(entry: Entry | ContainerEntry) -> dict[str, str]:
 
 
 def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
-    """Everything about a file but its length, as Get Blob and Get Blob Properties tell it."""
+    """Return the headers of Get Blob and Get Blob Properties, except the content length."""
     kind = "directory" if entry.is_directory else "file"
     access = entry.access
     headers = version_headers(entry) | {
@@ -112,7 +112,7 @@ def copy_headers(entry: Entry) -> dict[str, str]:
 
 
 def tag_and_tier_headers(entry: Entry) -> dict[str, str]:
-    """Tier, tags, blocks and expiry of a file, where there are any."""
+    """Return tier, tag count, block count and expiry of a file, if set."""
     if entry.is_directory:
         return {}
     headers = {"x-ms-access-tier": entry.tier or DEFAULT_TIER}
@@ -132,7 +132,7 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def metadata_with_marker(entry: Entry) -> dict[str, str]:
-    """Blob clients know a directory by this mark, which is shown but not kept."""
+    """Return the metadata, with the marker by which blob clients recognise a directory; it is not stored."""
     return entry.metadata | {"hdi_isfolder": "true"} if entry.is_directory else entry.metadata
 
 
@@ -142,7 +142,7 @@ def encode_properties(metadata: Mapping[str, str]) -> str:
 
 
 def describe_path(name: str, entry: Entry) -> dict[str, str]:
-    """One path of a Data Lake listing: every value is text, as the service writes it."""
+    """Describe one path of a Data Lake listing. Every value is text, as in the service."""
     described = {
         "name": name,
         "contentLength": str(entry.size_bytes),

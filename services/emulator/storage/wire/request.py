@@ -1,4 +1,4 @@
-"""One request as the service understands it: account, container, path, and typed parameters."""
+"""Requests, parsed: account, container, path, and typed parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.emulator.storage.model.names import UNPRINTABLE, check_container_n
 
 @dataclass(frozen=True, slots=True)
 class StorageRequest:
-    """`raw_path` is the path as it was signed; `path` is decoded, without slashes at its ends."""
+    """A request. `raw_path` is the path as it was signed; `path` is decoded, without outer slashes."""
 
     method: str
     raw_path: str
@@ -45,7 +45,7 @@ class StorageRequest:
         return None if (value := self.headers.get(name)) is None else parse_http_date(value, name)
 
     def content_length(self) -> int:
-        """The length of the body; the service takes no chunked bodies."""
+        """Return the length of the body. Raises MissingContentLengthHeader: no chunked bodies."""
         length = self.integer_header("Content-Length")
         if length is None:
             raise Refused("MissingContentLengthHeader")
@@ -61,7 +61,7 @@ def parse_http_date(value: str, name: str) -> datetime:
 
 
 def parse_query(raw: str) -> dict[str, str]:
-    """Decoded parameters by lower-case name; a `+` is a plus, and doubles are joined as they are signed."""
+    """Decode parameters by lower-case name. A `+` stays a plus; repeated values are joined, as signed."""
     query: dict[str, str] = {}
     for pair in filter(None, raw.split("&")):
         name, _, value = pair.partition("=")
@@ -71,18 +71,18 @@ def parse_query(raw: str) -> dict[str, str]:
 
 
 def parse_resource(raw_path: str, account: str) -> tuple[str, str]:
-    """Container and path of a URL; `..` and the like are refused, however encoded.
+    """Return container and path of a URL's path, which may begin with the account (path style).
 
-    The account comes first (path style), or stands in the host's name and not here.
+    Raises Refused for `..` and the like, however encoded.
     """
     return _split_resource(decode_url_part(raw_path).removeprefix("/"), account)
 
 
 def parse_source(raw: str, account: str) -> tuple[str, str, dict[str, str]]:
-    """Container, path and token of what a rename or copy takes: a URL, or `/container/path?sas` of one.
+    """Return container, path and token of the source of a rename or copy: a URL, or `/container/path?sas`.
 
-    The C++ SDK, and so Arrow, takes a path-style URL's account for the container and sends it along here,
-    while it leaves it out of the request's own path.
+    The C++ SDK, and so Arrow, sends the account of a path-style URL here as if it were the container,
+    but omits it in the request's own path.
     """
     check_header_text(raw, "source")
     try:
@@ -105,7 +105,7 @@ def _split_resource(resource: str, account: str) -> tuple[str, str]:
 
 
 def decode_url_part(text: str) -> str:
-    """A part of a URL; what could not be written into XML or a header again is refused."""
+    """Decode a part of a URL. Raises InvalidUri for characters that XML or a header cannot carry back."""
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError as exc:
@@ -116,7 +116,7 @@ def decode_url_part(text: str) -> str:
 
 
 def check_header_text(value: str, name: str) -> None:
-    """What is kept of a header goes out in a header again, so it must be plain ASCII."""
+    """Raise InvalidHeaderValue unless the value is plain ASCII: stored values are sent as headers again."""
     if not (value.isascii() and value.isprintable()):
         raise Refused("InvalidHeaderValue", detail=name)
 

@@ -1,4 +1,4 @@
-"""What an operation answers, before it is put on the wire, and how refusals are written."""
+"""Responses of operations, and error responses in both dialects."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ XML, JSON = "application/xml", "application/json;charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class FileRange:
-    """Bytes of an open file; whoever sends them closes `fd`."""
+    """Bytes of an open file. The sender closes `fd`."""
 
     fd: int
     start: int
@@ -23,6 +23,8 @@ class FileRange:
 
 @dataclass(frozen=True, slots=True)
 class Response:
+    """A response: its body is either bytes or a range of a file."""
+
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -30,7 +32,7 @@ class Response:
 
 
 def error_response(refused: Refused, dialect: Dialect, *, request_id: str, now: str, head: bool) -> Response:
-    """The error as the SDKs read it: XML of Blob storage or JSON of Data Lake, its code in a header too."""
+    """Build an error response: Blob storage's XML or Data Lake's JSON, and the code in a header."""
     is_blob = dialect is Dialect.BLOB
     code = refused.code_for_blob() if is_blob else refused.code
     message = refused.message_for_blob() if is_blob else refused.message

@@ -1,6 +1,6 @@
-"""Which operation a request asks for: Blob storage and Data Lake share one port and one path.
+"""Routing of requests to operations: Blob storage and Data Lake share one port and the same URLs.
 
-The two are told apart by method, parameters and a few headers, as the SDKs send them.
+Method, parameters and a few headers tell the two apart, as the SDKs send them.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from services.emulator.storage.wire.request import StorageRequest
 
 
 class Dialect(StrEnum):
-    """How errors are written: Blob's XML or Data Lake's JSON."""
+    """Format of errors: Blob storage's XML or Data Lake's JSON."""
 
     BLOB = "blob"
     DFS = "dfs"
@@ -20,7 +20,10 @@ class Dialect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`level`: s(ervice), c(ontainer) or o(bject); `permissions`: any one of them in a SAS suffices."""
+    """An operation of the service.
+
+    `level` is s(ervice), c(ontainer) or o(bject). Any one of the letters in `permissions` allows it.
+    """
 
     name: str
     dialect: Dialect
@@ -100,8 +103,8 @@ OPERATIONS: dict[tuple[str, str, str], Operation] = {
 }
 
 
-# Left unread, these would have the wrong thing answered or done.
-_UNSERVED_PARAMETERS = {
+# Ignoring one of these would return or change the wrong data.
+_UNSUPPORTED_PARAMETERS = {
     "snapshot",
     "versionid",
     "showonly",
@@ -110,7 +113,7 @@ _UNSERVED_PARAMETERS = {
 }
 
 
-_UNSERVED_HEADERS = (
+_UNSUPPORTED_HEADERS = (
     "x-ms-if-tags",
     "x-ms-source-if-tags",
     "x-ms-encryption-key",
@@ -125,26 +128,26 @@ _UNSERVED_HEADERS = (
 
 
 def find_operation(request: StorageRequest) -> Operation:
-    """The operation asked for; raises Refused where there is none, so that nothing is half understood."""
-    if unserved := request.query.keys() & _UNSERVED_PARAMETERS:
-        raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unserved))}")
-    for name in _UNSERVED_HEADERS:
+    """Return the requested operation. Raises Refused if the request has parts that are not supported."""
+    if unsupported := request.query.keys() & _UNSUPPORTED_PARAMETERS:
+        raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unsupported))}")
+    for name in _UNSUPPORTED_HEADERS:
         if name in request.headers:
             raise Refused("UnsupportedHeader", detail=name)
     level = "o" if request.path else "c" if request.container else "s"
-    asked = _parse_action(request, level)
-    if (operation := OPERATIONS.get((level, request.method, asked))) is not None:
+    action = _parse_action(request, level)
+    if (operation := OPERATIONS.get((level, request.method, action))) is not None:
         return operation
-    if any(key[0] == level and key[2] == asked for key in OPERATIONS):
+    if any(key[0] == level and key[2] == action for key in OPERATIONS):
         raise Refused("UnsupportedHttpVerb")
-    raise Refused("NotImplemented", detail=f"{request.method} {asked or '(no comp)'}")
+    raise Refused("NotImplemented", detail=f"{request.method} {action or '(no comp)'}")
 
 
 def guess_dialect(request: StorageRequest) -> Dialect:
-    """The language of an error that comes before the operation is known."""
+    """Guess the dialect of a request from its form, for errors raised before the operation is known."""
     names = request.query.keys()
-    spoken_by_dfs = request.method in {"PATCH", "POST"} or "resource" in names or "action" in names
-    return Dialect.DFS if spoken_by_dfs or prefers_json(request) else Dialect.BLOB
+    is_dfs = request.method in {"PATCH", "POST"} or "resource" in names or "action" in names
+    return Dialect.DFS if is_dfs or prefers_json(request) else Dialect.BLOB
 
 
 def prefers_json(request: StorageRequest) -> bool:

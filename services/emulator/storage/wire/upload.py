@@ -1,4 +1,4 @@
-"""A request's body on its way to a staged file: bounded, checked, and never whole in memory."""
+"""Receiving of a request's body into a staged file: bounded, verified, never whole in memory."""
 
 import base64
 import hashlib
@@ -15,14 +15,15 @@ from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.crc64 import file_crc64
 from services.emulator.storage.wire.request import StorageRequest
 
-_INLINE_BYTES = 256 * 1024  # up to here a write costs the event loop less than a thread would
+_INLINE_BYTES = 256 * 1024  # a write up to this size costs the event loop less than a thread does
 _PIECE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """`part` is the staged file; `md5` and `crc64` are the digests of what was received, base64, the latter
-    only where the client gave its own.
+    """A received body. `part` is the staged file; the digests are base64.
+
+    `crc64` is empty unless the client sent one.
     """
 
     part: str
@@ -36,8 +37,9 @@ class Upload:
 
 @asynccontextmanager
 async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Upload]:
-    """The body as a staged file, gone at the end unless a commit took it; raises Refused where it is
-    too long, cut short, or not what its MD5 says.
+    """Receive the body into a staged file, which is deleted at the end unless a commit moved it.
+
+    Raises Refused if the body is too long, incomplete, or does not match its MD5 or CRC-64.
     """
     length = _read_length(request, request.max_body_bytes)
     digest = hashlib.md5(usedforsecurity=False)
@@ -55,7 +57,7 @@ async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Up
 
 
 def file_md5(path: Path) -> str:
-    """Of a staged file; blocking, for a thread."""
+    """Return a file's MD5 in base64. Blocking."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False))
     return base64.b64encode(digest.digest()).decode()
@@ -70,7 +72,7 @@ async def _verify_crc64(request: StorageRequest, store: FileStore, part: str) ->
 
 
 async def read_small_body(request: StorageRequest, max_bytes: int) -> bytes:
-    """A document such as a block list, in memory."""
+    """Read a small document, such as a block list, into memory. Raises Refused if it is too long."""
     return await _read_whole(request, _read_length(request, max_bytes))
 
 

@@ -1,4 +1,4 @@
-"""XML that clients send: block lists, tags, access policies."""
+"""Parsing of XML that clients send: block lists, tags, access policies."""
 
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -6,14 +6,15 @@ from services.emulator.storage.model.errors import Refused
 
 
 def parse_xml(raw: bytes, name: str) -> Element:
-    """The document's root, which must be called so. It is refused where it declares entities: a small
-    document can stand for gigabytes.
+    """Parse a document whose root element must be called `name`. Raises InvalidXmlDocument.
+
+    Entity declarations are refused: with them a small document can expand to gigabytes.
     """
     if b"<!" in raw:
         raise Refused("InvalidXmlDocument")
     try:
-        root = fromstring(raw)  # noqa: S314 - entities, which make XML dangerous, were refused above
-    except (ParseError, ValueError, LookupError) as exc:  # the last two: encodings nobody knows
+        root = fromstring(raw)  # noqa: S314 - entities were refused above
+    except (ParseError, ValueError, LookupError) as exc:  # the last two: unknown encodings
         raise Refused("InvalidXmlDocument") from exc
     if root.tag != name:
         raise Refused("InvalidXmlDocument", detail=f"{name} is expected")
@@ -21,5 +22,5 @@ def parse_xml(raw: bytes, name: str) -> Element:
 
 
 def find_text(element: Element, path: str) -> str:
-    """The text below an element, empty where there is none."""
+    """Return the text at a path below an element, or an empty string."""
     return (element.findtext(path) or "").strip()
