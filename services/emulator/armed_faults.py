@@ -144,11 +144,11 @@ class FaultBook(Generic[F]):
 
     def disarm(self, fault_id: str) -> bool:
         """Disarm a fault. Returns False if no fault has this id."""
-        found = next((armed for armed in self._armed if armed.id == fault_id), None)
-        if found is not None:
-            found.disarm()
+        fault = next((armed for armed in self._armed if armed.id == fault_id), None)
+        if fault is not None:
+            fault.disarm()
             self._retire_over()
-        return found is not None
+        return fault is not None
 
     def clear(self) -> None:
         """Disarm all faults and forget those that are over."""
@@ -182,5 +182,5 @@ def describe(armed: ArmedFault[Any]) -> dict[str, Any]:
     return {"id": armed.id, "service": armed.service, "struck": armed.struck, **fields}
 
 
-def _fault_number(described: dict[str, Any]) -> int:
-    return int(described["id"].rpartition("-")[2])
+def _fault_number(description: dict[str, Any]) -> int:
+    return int(description["id"].rpartition("-")[2])

@@ -50,9 +50,9 @@ class Listener:
     async def open(self, host: str, port: int) -> None:
         """Listen on every address of `host`. Raises OSError."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
-            for family, _, _, _, address in dict.fromkeys(found):
+            for family, _, _, _, address in dict.fromkeys(addresses):
                 self._sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
         except OSError:
             self._close_sockets()

@@ -34,11 +34,11 @@ class AdminClient:
         hub: dict[str, Any] = self._request("GET", f"/hubs/{quote(name, safe='')}")
         return hub
 
-    def create_hub(self, name: str, wanted: dict[str, Any]) -> dict[str, Any]:
-        """Create a hub with `wanted`, the body of PUT /hubs/{name}. Raises NeedsAttention if it exists."""
+    def create_hub(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """Create a hub with `options`, the body of PUT /hubs/{name}. Raises NeedsAttention if it exists."""
         if any(hub["name"].lower() == name.lower() for hub in self.hubs()):
             raise NeedsAttention(f"hub {name} exists already")
-        hub: dict[str, Any] = self._request("PUT", f"/hubs/{quote(name, safe='')}", wanted)
+        hub: dict[str, Any] = self._request("PUT", f"/hubs/{quote(name, safe='')}", options)
         return hub
 
     def delete_hub(self, name: str) -> None:

@@ -74,9 +74,9 @@ class FaultRoutes:
         )
 
     async def _set_units(self, request: web.Request) -> web.Response:
-        wanted = msgspec.json.decode(await request.read(), type=_UnitsRequest)
+        body = msgspec.json.decode(await request.read(), type=_UnitsRequest)
         try:
-            self._event_hubs.throughput.set_units(wanted.throughput_units)
+            self._event_hubs.throughput.set_units(body.throughput_units)
         except ValueError as refused:
             return web.json_response({"error": str(refused)}, status=400)
         return await self._get_units(request)

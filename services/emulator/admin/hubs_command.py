@@ -30,19 +30,19 @@ def main(
     as_json: bool = False,
 ) -> int:
     """Run the action and print the result. Returns the exit code. Raises NeedsAttention."""
-    wanted = {
+    options = {
         "partition_count": partitions,
         "consumer_groups": list(consumer_groups) or None,
         "retention_hours": retention_hours,
     }
-    wanted = {field: value for field, value in wanted.items() if value is not None}
-    _check_arguments(action, name, wanted)
+    options = {field: value for field, value in options.items() if value is not None}
+    _check_arguments(action, name, options)
     client = AdminClient(admin or admin_url(data))
     if action == "delete" and name is not None:
         client.delete_hub(name)
         _print_result({"deleted": name}, f"deleted {name}", as_json)
     elif action == "create" and name is not None:
-        hub = client.create_hub(name, wanted)
+        hub = client.create_hub(name, options)
         _print_result(hub, format_table([hub]), as_json)
     else:
         hubs = client.hubs() if name is None else [client.hub(name)]
@@ -89,12 +89,12 @@ def _format_row(hub: dict[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _check_arguments(action: Action, name: str | None, wanted: dict[str, Any]) -> None:
+def _check_arguments(action: Action, name: str | None, options: dict[str, Any]) -> None:
     if action != "list" and name is None:
         raise NeedsAttention(f"{action} needs the hub's name: fleetprice emulator hubs {action} NAME")
-    if action != "create" and wanted:
+    if action != "create" and options:
         raise NeedsAttention("--partitions, --consumer-group and --retention-hours are for create")
 
 
-def _print_result(found: object, text: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(found, separators=(",", ":")) if as_json else text) + "\n")
+def _print_result(result: object, text: str, as_json: bool) -> None:
+    sys.stdout.write((json.dumps(result, separators=(",", ":")) if as_json else text) + "\n")

@@ -98,11 +98,11 @@ class AdminServer:
         return web.json_response(_describe_hub(hub))
 
     async def _put_hub(self, request: web.Request) -> web.Response:
-        wanted = msgspec.json.decode(await request.read() or b"{}", type=HubRequest)
+        body = msgspec.json.decode(await request.read() or b"{}", type=HubRequest)
         name = request.match_info["name"]
         is_new = self._event_hubs.namespace.hubs.find(name) is None
         hub = self._event_hubs.create_hub(
-            name, wanted.partition_count, wanted.consumer_groups, wanted.retention_hours, wanted.keys
+            name, body.partition_count, body.consumer_groups, body.retention_hours, body.keys
         )
         return web.json_response(_describe_hub(hub), status=201 if is_new else 200)
 

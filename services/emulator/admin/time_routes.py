@@ -45,21 +45,21 @@ class TimeRoutes:
         return web.json_response(offsets)
 
     async def _set_clock(self, request: web.Request) -> web.Response:
-        wanted = msgspec.json.decode(await request.read(), type=_ClockRequest)
-        self._event_hubs.namespace.clock.offset_s = wanted.event_hubs_offset_s
-        self._storage.clock.offset_s = wanted.storage_offset_s
+        offsets = msgspec.json.decode(await request.read(), type=_ClockRequest)
+        self._event_hubs.namespace.clock.offset_s = offsets.event_hubs_offset_s
+        self._storage.clock.offset_s = offsets.storage_offset_s
         return await self._get_clock(request)
 
     async def _trim(self, request: web.Request) -> web.Response:
         """Delete whole segments, as retention does, and return the number of deleted events."""
-        wanted = msgspec.json.decode(await request.read(), type=_TrimRequest)
+        body = msgspec.json.decode(await request.read(), type=_TrimRequest)
         name = request.match_info["name"]
         hub = self._event_hubs.namespace.hubs.find(name)
         if hub is None:
             raise HubUnknown(f"there is no hub {name}")
-        if unknown := wanted.before.keys() - {str(number) for number in range(len(hub.logs))}:
+        if unknown := body.before.keys() - {str(number) for number in range(len(hub.logs))}:
             return web.json_response(
                 {"error": f"{name} has no partition {', '.join(sorted(unknown))}"}, status=400
             )
-        events = sum(hub.logs[int(partition)].trim(first) for partition, first in wanted.before.items())
+        events = sum(hub.logs[int(partition)].trim(first) for partition, first in body.before.items())
         return web.json_response({"events": events})

@@ -47,8 +47,8 @@ class IdentityEndpoint:
         """Require the issuer's secret, since any web page in a browser can send requests to loopback."""
 
         async def guarded(request: web.Request) -> web.StreamResponse:
-            given = request.headers.get("X-IDENTITY-HEADER", "").encode(errors="surrogateescape")
-            if not hmac.compare_digest(given, self._issuer.header.encode()):
+            secret = request.headers.get("X-IDENTITY-HEADER", "").encode(errors="surrogateescape")
+            if not hmac.compare_digest(secret, self._issuer.header.encode()):
                 return _respond_error(
                     401, "The X-IDENTITY-HEADER header is missing or is not IDENTITY_HEADER's."
                 )

@@ -59,10 +59,10 @@ def is_usable(chain: bytes, names: Iterable[str], now: datetime) -> bool:
     """Return whether the certificate covers `names` and expires no sooner than in `RENEWAL`."""
     try:
         leaf = x509.load_pem_x509_certificate(chain)
-        held = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        covered = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (ValueError, x509.ExtensionNotFound):
         return False
-    return leaf.not_valid_after_utc - now > RENEWAL and {*map(_general_name, names)} <= {*held}
+    return leaf.not_valid_after_utc - now > RENEWAL and {*map(_general_name, names)} <= {*covered}
 
 
 def _start_builder(

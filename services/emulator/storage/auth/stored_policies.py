@@ -17,16 +17,16 @@ def parse_policies(raw: bytes) -> tuple[StoredPolicy, ...]:
     if not raw:
         return ()
     root = parse_xml(raw, "SignedIdentifiers")
-    found = []
+    policies = []
     for identifier in root:
         policy_id = find_text(identifier, "Id")
         terms = [find_text(identifier, f"AccessPolicy/{name}") for name in ("Start", "Expiry", "Permission")]
         if not 0 < len(policy_id) <= _MAX_ID_CHARS or any(not term.isascii() for term in terms):
             raise Refused("InvalidXmlDocument", detail="SignedIdentifier")
-        found.append(StoredPolicy(policy_id, *terms))
-    if len(found) > MAX_POLICIES or len({policy.policy_id for policy in found}) < len(found):
+        policies.append(StoredPolicy(policy_id, *terms))
+    if len(policies) > MAX_POLICIES or len({policy.policy_id for policy in policies}) < len(policies):
         raise Refused("InvalidXmlDocument", detail=f"at most {MAX_POLICIES} policies, each with its own id")
-    return tuple(found)
+    return tuple(policies)
 
 
 def policies_xml(policies: Sequence[StoredPolicy]) -> bytes:

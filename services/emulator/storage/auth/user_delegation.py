@@ -63,12 +63,12 @@ class DelegationKeys:
     def find_signer_permissions(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
         """Return the permissions of the key that signed one of `texts`. Raises AuthenticationFailed."""
         fields = [token.get(name, "") for name in _KEY_FIELDS]
-        given = token["sig"].encode(errors="surrogateescape")
+        signature = token["sig"].encode(errors="surrogateescape")
         for permissions in bearer.PERMISSIONS.values():
             key = base64.b64decode(self._derive_key(fields, permissions))
             for text in texts:
                 signed = base64.b64encode(hmac.digest(key, text.encode(), hashlib.sha256))
-                if hmac.compare_digest(given, signed):
+                if hmac.compare_digest(signature, signed):
                     return permissions
         raise Refused("AuthenticationFailed", detail="Signature did not match")
 
@@ -110,12 +110,12 @@ def _parse_validity(document: bytes, now_s: float) -> tuple[str, str]:
         root = fromstring(document)  # noqa: S314 - entities were refused above
     except ParseError as exc:
         raise Refused("InvalidXmlDocument") from exc
-    given = {node.tag: (node.text or "").strip() for node in root}
-    if root.tag != "KeyInfo" or not given.keys() <= {"Start", "Expiry"}:
+    values = {node.tag: (node.text or "").strip() for node in root}
+    if root.tag != "KeyInfo" or not values.keys() <= {"Start", "Expiry"}:
         raise Refused("InvalidXmlDocument")
     now = datetime.fromtimestamp(now_s, UTC)
-    start = _parse_time(given["Start"]) if given.get("Start") else now
-    expiry = _parse_time(given.get("Expiry", ""))
+    start = _parse_time(values["Start"]) if values.get("Start") else now
+    expiry = _parse_time(values.get("Expiry", ""))
     if not (now < expiry <= now + MAX_LIFETIME and start < expiry):
         raise Refused("InvalidXmlNodeValue", detail="a key expires within seven days")
     return f"{start:%Y-%m-%dT%H:%M:%SZ}", f"{expiry:%Y-%m-%dT%H:%M:%SZ}"

@@ -24,13 +24,13 @@ def parse_entries(text: str, mode: Mode) -> dict[str, str]:
 
     Entries to remove carry no rights. Raises InvalidInput for an entry that is not well formed.
     """
-    found: dict[str, str] = {}
+    entries: dict[str, str] = {}
     for part in text.split(","):
         entry = _ENTRY.fullmatch(part.strip())
         if entry is None or (entry[2] is None) != (mode is Mode.REMOVE):
             raise Refused("InvalidInput", detail=f"x-ms-acl: {part[:80]!r}")
-        found[entry[1]] = entry[2] or ""
-    return found
+        entries[entry[1]] = entry[2] or ""
+    return entries
 
 
 def update_access(access: Access, mode: Mode, entries: dict[str, str], *, is_directory: bool) -> Access:

@@ -34,27 +34,27 @@ def is_locked(lease: Lease | None, now_us: int) -> bool:
 
 
 def lease_headers(lease: Lease | None, now_us: int) -> dict[str, str]:
-    described = {
+    headers = {
         "x-ms-lease-status": "locked" if is_locked(lease, now_us) else "unlocked",
         "x-ms-lease-state": state(lease, now_us),
     }
     if lease is not None and state(lease, now_us) == "leased":
-        described["x-ms-lease-duration"] = "infinite" if lease.duration_s == _INFINITE_S else "fixed"
-    return described
+        headers["x-ms-lease-duration"] = "infinite" if lease.duration_s == _INFINITE_S else "fixed"
+    return headers
 
 
-def check_holder(lease: Lease | None, given: str | None, now_us: int, *, kind: str) -> None:
+def check_holder(lease: Lease | None, lease_id: str | None, now_us: int, *, kind: str) -> None:
     """Check that a write gives the id of a lease in force. `kind` is Blob or Container.
 
     Raises Refused if the id is missing or wrong, or if there is no such lease.
     """
     if not is_locked(lease, now_us):
-        if given is not None:
+        if lease_id is not None:
             raise Refused("LeaseLost" if lease else f"LeaseNotPresentWith{kind}Operation")
         return
-    if given is None:
+    if lease_id is None:
         raise Refused("LeaseIdMissing")
-    if lease is not None and given.lower() != lease.lease_id:
+    if lease is not None and lease_id.lower() != lease.lease_id:
         raise Refused(f"LeaseIdMismatchWith{kind}Operation")
 
 

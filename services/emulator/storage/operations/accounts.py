@@ -41,21 +41,21 @@ async def get_service_properties(_request: StorageRequest, _store: FileStore) ->
 async def list_containers(request: StorageRequest, store: FileStore) -> Response:
     page, marker = _cut_page(request, store, request.query.get("marker", ""))
     with_metadata = "metadata" in request.query.get("include", "").split(",")
-    found = "".join(
+    containers_xml = "".join(
         _container_xml(name, container, request.now_us, with_metadata) for name, container in page
     )
     endpoint = quoteattr(f"http://{request.headers.get('Host', '')}/{request.account}/")
     body = (
         f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint={endpoint}>'
         f"<Prefix>{escape(request.query.get('prefix', ''))}</Prefix>"
-        f"<Containers>{found}</Containers><NextMarker>{marker}</NextMarker></EnumerationResults>"
+        f"<Containers>{containers_xml}</Containers><NextMarker>{marker}</NextMarker></EnumerationResults>"
     )
     return Response(200, {"Content-Type": XML}, body.encode())
 
 
 async def list_file_systems(request: StorageRequest, store: FileStore) -> Response:
     page, marker = _cut_page(request, store, request.query.get("continuation", ""))
-    found = [
+    file_systems = [
         {
             "name": name,
             "etag": format_etag(container.entry.etag),
@@ -64,7 +64,7 @@ async def list_file_systems(request: StorageRequest, store: FileStore) -> Respon
         for name, container in page
     ]
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": marker} if marker else {})
-    return Response(200, headers, msgspec.json.encode({"filesystems": found}))
+    return Response(200, headers, msgspec.json.encode({"filesystems": file_systems}))
 
 
 def _cut_page(
@@ -73,10 +73,10 @@ def _cut_page(
     prefix, after = request.query.get("prefix", ""), decode_token(marker)
     size = page_size(request)
     names = (name for name in sorted(store.namespace.containers) if name.startswith(prefix) and name > after)
-    found = list(islice(names, size + 1))
-    page = found[:size]
-    more = encode_token(page[-1]) if len(found) > size else ""
-    return [(name, store.namespace.containers[name]) for name in page], more
+    candidates = list(islice(names, size + 1))
+    page = candidates[:size]
+    token = encode_token(page[-1]) if len(candidates) > size else ""
+    return [(name, store.namespace.containers[name]) for name in page], token
 
 
 def _container_xml(name: str, container: Container, now_us: int, with_metadata: bool) -> str:

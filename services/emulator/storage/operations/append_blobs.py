@@ -52,11 +52,13 @@ async def append_block(request: StorageRequest, store: FileStore) -> Response:
                 appended_blocks=now.appended_blocks + 1,
             )
             store.commit(PathSet(request.container, request.path, changed))
-    described = {
+    position_headers = {
         "x-ms-blob-append-offset": str(entry.size_bytes),
         "x-ms-blob-committed-block-count": str(changed.appended_blocks),
     }
-    return Response(201, version_headers(changed) | WRITE_HEADERS | described | upload.checksum_headers())
+    return Response(
+        201, version_headers(changed) | WRITE_HEADERS | position_headers | upload.checksum_headers()
+    )
 
 
 def _check_appendable(entry: Entry) -> None:

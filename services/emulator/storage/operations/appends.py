@@ -26,9 +26,8 @@ async def append(request: StorageRequest, store: FileStore) -> Response:
     position = _parse_position(request)
     check_block_blob(require_file(request, store))
     async with receive(request, store) as upload:
-        entry = require_file(
-            request, store
-        )  # it may have been deleted or replaced while the body was received
+        # it may have been deleted or replaced while the body was received
+        entry = require_file(request, store)
         check_lease(request, entry)
         if upload.size_bytes:
             store.staging.add_chunk(entry.file_id, position, upload.part, upload.size_bytes)

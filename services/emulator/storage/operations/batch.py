@@ -33,11 +33,11 @@ class Part:
 
 async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaitable[Response]]) -> Response:
     """Perform each part of a batch with `perform`, which returns error responses too."""
-    found = _BOUNDARY.fullmatch(request.headers.get("Content-Type", "").strip())
-    if found is None:
+    content_type = _BOUNDARY.fullmatch(request.headers.get("Content-Type", "").strip())
+    if content_type is None:
         raise Refused("InvalidHeaderValue", detail="Content-Type")
-    parts = parse_batch(await read_small_body(request, _MAX_BYTES), found[1])
-    boundary = f"batchresponse_{found[1]}"
+    parts = parse_batch(await read_small_body(request, _MAX_BYTES), content_type[1])
+    boundary = f"batchresponse_{content_type[1]}"
     responses = [_encode_part(boundary, part, await perform(part)) for part in parts]
     body = b"".join([*responses, f"--{boundary}--\r\n".encode()])
     return Response(202, {"Content-Type": f"multipart/mixed; boundary={boundary}"}, body)
@@ -66,19 +66,19 @@ def parse_batch(raw: bytes, boundary: str) -> list[Part]:
 def _parse_part(piece: str) -> Part:
     outer, _, request = piece.lstrip("\n").partition("\n\n")
     line, _, fields = request.partition("\n")
-    found = _REQUEST_LINE.fullmatch(line)
-    if found is None:
+    request_line = _REQUEST_LINE.fullmatch(line)
+    if request_line is None:
         raise Refused("InvalidInput", detail="a part of the batch is no request")
     headers = _parse_headers(fields.partition("\n\n")[0])
-    return Part(_parse_headers(outer).get("Content-ID", ""), found[1], found[2], headers)
+    return Part(_parse_headers(outer).get("Content-ID", ""), request_line[1], request_line[2], headers)
 
 
 def _parse_headers(lines: str) -> CIMultiDict[str]:
     headers: CIMultiDict[str] = CIMultiDict()
     for line in filter(None, lines.split("\n")):
-        if (found := _HEADER.fullmatch(line)) is None:
+        if (header := _HEADER.fullmatch(line)) is None:
             raise Refused("InvalidInput", detail="a header in the batch is not in the correct format")
-        headers.add(found[1], found[2].strip())
+        headers.add(header[1], header[2].strip())
     return headers
 
 

@@ -24,8 +24,8 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
     if delimiter not in {"", "/"}:
         raise Refused("InvalidQueryParameterValue", detail="delimiter")
     store.namespace.container(request.container)
-    found = _find_matching(request, store, recursive=not delimiter)
-    page, marker = cut_page(found, page_size(request))
+    matching = _find_matching(request, store, recursive=not delimiter)
+    page, marker = cut_page(matching, page_size(request))
     included = set(request.query.get("include", "").split(","))
     items = [
         _prefix_xml(path, node.entry, request.now_us)
@@ -87,7 +87,7 @@ def _blob_xml(path: str, entry: Entry, now_us: int, included: set[str]) -> str:
 
 def _properties_xml(entry: Entry, now_us: int) -> str:
     content, lease = entry.content, lease_terms.lease_headers(entry.lease, now_us)
-    described = {
+    properties = {
         "Creation-Time": format_http_date(entry.created_us),
         "Last-Modified": format_http_date(entry.modified_us),
         "Etag": format_etag(entry.etag),
@@ -112,7 +112,7 @@ def _properties_xml(entry: Entry, now_us: int) -> str:
     return "".join(
         (
             "<Properties>",
-            *(f"<{name}>{escape(value)}</{name}>" for name, value in described.items() if value),
+            *(f"<{name}>{escape(value)}</{name}>" for name, value in properties.items() if value),
             "</Properties>",
         )
     )

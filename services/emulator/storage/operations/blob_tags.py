@@ -47,12 +47,12 @@ async def get_tags(request: StorageRequest, store: FileStore) -> Response:
 async def set_tags(request: StorageRequest, store: FileStore) -> Response:
     """Replace the tags. Etag and modification time stay."""
     root = parse_xml(await read_small_body(request, _MAX_TAGS_BYTES), "Tags")
-    named = [(find_text(tag, "Key"), find_text(tag, "Value")) for tag in root.iter("Tag")]
-    if len(dict(named)) < len(named):
+    pairs = [(find_text(tag, "Key"), find_text(tag, "Value")) for tag in root.iter("Tag")]
+    if len(dict(pairs)) < len(pairs):
         raise Refused("InvalidTag", detail="a key stands there twice")
     entry = store.namespace.require_entry(request.container, request.path)
     check_lease(request, entry)
-    changed = msgspec.structs.replace(entry, tags=_check_tags(dict(named)))
+    changed = msgspec.structs.replace(entry, tags=_check_tags(dict(pairs)))
     store.commit(PathSet(request.container, request.path, changed))
     return Response(204)
 
@@ -70,10 +70,10 @@ async def set_tier(request: StorageRequest, store: FileStore) -> Response:
 
 
 def tag_set_xml(tags: dict[str, str]) -> str:
-    found = "".join(
+    tags_xml = "".join(
         f"<Tag><Key>{escape(name)}</Key><Value>{escape(value)}</Value></Tag>" for name, value in tags.items()
     )
-    return f"<TagSet>{found}</TagSet>"
+    return f"<TagSet>{tags_xml}</TagSet>"
 
 
 def _check_tier(name: str) -> str:

@@ -59,9 +59,8 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Response:
     except FileNotFoundError as exc:
         raise Refused("PathNotFound", detail="deleted from the disk by hand") from exc
     try:
-        size_bytes = min(
-            entry.size_bytes, os.fstat(fd).st_size
-        )  # bytes behind the recorded size are not committed
+        # bytes behind the recorded size are not committed
+        size_bytes = min(entry.size_bytes, os.fstat(fd).st_size)
         requested = _parse_range(request, size_bytes)
     except Refused:
         os.close(fd)
@@ -132,10 +131,10 @@ def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int] | 
     header = request.headers.get("x-ms-range") or request.headers.get("Range")
     if header is None:
         return None
-    if (found := _RANGE.fullmatch(header.strip())) is None:
+    if (bounds := _RANGE.fullmatch(header.strip())) is None:
         raise Refused("InvalidHeaderValue", detail="range")
-    start = int(found[1])
-    end = min(int(found[2]) + 1, size_bytes) if found[2] else size_bytes
+    start = int(bounds[1])
+    end = min(int(bounds[2]) + 1, size_bytes) if bounds[2] else size_bytes
     if start >= size_bytes or end <= start:
         raise Refused("InvalidRange")
     return start, end

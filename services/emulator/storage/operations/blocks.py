@@ -118,11 +118,11 @@ def _parse_list(raw: bytes) -> list[tuple[str, str]]:
 
 
 def _blocks_xml(name: str, blocks: "list[Block] | tuple[Block, ...]") -> str:
-    found = "".join(
+    items = "".join(
         f"<Block><Name>{escape(block.block_id)}</Name><Size>{block.size_bytes}</Size></Block>"
         for block in blocks
     )
-    return f"<{name}>{found}</{name}>"
+    return f"<{name}>{items}</{name}>"
 
 
 def _check_block_id(block_id: str) -> None:

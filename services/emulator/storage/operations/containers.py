@@ -78,8 +78,8 @@ async def set_container_acl(request: StorageRequest, store: FileStore) -> Respon
 
 def _change(request: StorageRequest, store: FileStore, **fields: object) -> Response:
     entry = store.namespace.container(request.container).entry
-    if given := request.headers.get("x-ms-lease-id"):  # a container lease protects only from deletion
-        lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
+    if lease_id := request.headers.get("x-ms-lease-id"):  # a container lease protects only from deletion
+        lease_terms.check_holder(entry.lease, lease_id, request.now_us, kind="Container")
     check_conditions(request, entry)
     fields |= {"etag": store.etag_clock.next_etag(), "modified_us": store.etag_clock.now_us()}
     changed = msgspec.structs.replace(entry, **fields)
@@ -88,5 +88,5 @@ def _change(request: StorageRequest, store: FileStore, **fields: object) -> Resp
 
 
 def _check_lease(request: StorageRequest, entry: ContainerEntry) -> None:
-    given = request.headers.get("x-ms-lease-id") or None
-    lease_terms.check_holder(entry.lease, given, request.now_us, kind="Container")
+    lease_id = request.headers.get("x-ms-lease-id") or None
+    lease_terms.check_holder(entry.lease, lease_id, request.now_us, kind="Container")

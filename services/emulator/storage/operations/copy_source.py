@@ -74,9 +74,9 @@ def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int]:
     header = request.headers.get("x-ms-source-range")
     if header is None:
         return 0, size_bytes
-    if (found := _RANGE.fullmatch(header)) is None:
+    if (bounds := _RANGE.fullmatch(header)) is None:
         raise Refused("InvalidHeaderValue", detail="x-ms-source-range")
-    start, end = int(found[1]), min(int(found[2]) + 1, size_bytes) if found[2] else size_bytes
+    start, end = int(bounds[1]), min(int(bounds[2]) + 1, size_bytes) if bounds[2] else size_bytes
     if start >= end:
         raise Refused("InvalidRange")
     return start, end

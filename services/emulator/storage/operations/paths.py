@@ -98,14 +98,14 @@ async def list_paths(request: StorageRequest, store: FileStore) -> Response:
         raise Refused("PathNotFound")
     base = f"{directory}/" if directory else ""
     after, inclusive = first_key(request, "continuation", "beginfrom")
-    found = walk(
+    paths = walk(
         node,
         base,
         after=after if inclusive else after.removeprefix(base),  # a start is relative to the directory
         inclusive=inclusive,
         recursive=request.boolean_query("recursive"),
     )
-    page, token = cut_page(found, page_size(request))
+    page, token = cut_page(paths, page_size(request))
     headers = {"Content-Type": JSON} | ({"x-ms-continuation": token} if token else {})
     return Response(
         200, headers, msgspec.json.encode({"paths": [describe_path(p, n.entry) for p, n in page]})

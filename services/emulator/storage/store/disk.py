@@ -150,8 +150,8 @@ def delete(trash: list[Path]) -> None:
 
 def scan(folder: Path, base: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
     """Yield every file and directory below a folder, each directory before its children. Skips links."""
-    with os.scandir(folder) as found:
-        children = sorted(found, key=lambda child: child.name)
+    with os.scandir(folder) as items:
+        children = sorted(items, key=lambda child: child.name)
     for child in children:
         path = f"{base}{child.name}"
         if child.is_dir(follow_symlinks=False):

@@ -83,8 +83,8 @@ class FileStore:
         if not is_due:
             return
         for name, container in self.namespace.containers.items():
-            found = [(p, n) for p, n in walk(container.root) if 0 < n.entry.expires_us <= now_us]
-            for path, node in found:
+            expired = [(p, n) for p, n in walk(container.root) if 0 < n.entry.expires_us <= now_us]
+            for path, node in expired:
                 self.remove(name, path, node)
 
     def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:

@@ -28,12 +28,12 @@ log = EventLog(__name__)
 
 
 def diff_containers(namespace: Namespace, disk: Disk, etag_clock: EtagClock) -> Iterator[Record]:
-    found = {
+    on_disk = {
         folder.name for folder in disk.tree.iterdir() if folder.is_dir() and _is_container_name(folder.name)
     }
-    for name in namespace.containers.keys() - found:
+    for name in namespace.containers.keys() - on_disk:
         yield ContainerRemoved(name)
-    for name in sorted(found - namespace.containers.keys()):
+    for name in sorted(on_disk - namespace.containers.keys()):
         now_us = etag_clock.now_us()
         yield ContainerSet(name, ContainerEntry(etag_clock.next_etag(), now_us, now_us))
 
@@ -41,21 +41,23 @@ def diff_containers(namespace: Namespace, disk: Disk, etag_clock: EtagClock) -> 
 def diff_paths(namespace: Namespace, disk: Disk, etag_clock: EtagClock, container: str) -> Iterator[Record]:
     """Yield the records for one container, removals first. Apply them before the next container is read."""
     known = {path: node.entry for path, node in walk(namespace.container(container).root)}
-    found: dict[str, Entry] = {}
+    on_disk: dict[str, Entry] = {}
     for path, child in scan(disk.path_of(container, "")):
         if _is_path(path):
-            found[path] = _reconcile_entry(etag_clock, known.get(path), child)
-    for path in known.keys() - found.keys():
-        if path.rpartition("/")[0] in found or "/" not in path:  # the removal of a folder includes its files
+            on_disk[path] = _reconcile_entry(etag_clock, known.get(path), child)
+    for path in known.keys() - on_disk.keys():
+        if (
+            path.rpartition("/")[0] in on_disk or "/" not in path
+        ):  # the removal of a folder includes its files
             yield PathRemoved(container, path)
-    for path, entry in found.items():
+    for path, entry in on_disk.items():
         if known.get(path) is not entry:
             yield PathSet(container, path, entry)
 
 
-def _reconcile_entry(etag_clock: EtagClock, known: Entry | None, found: os.DirEntry[str]) -> Entry:
-    stat = found.stat(follow_symlinks=False)
-    is_directory = found.is_dir(follow_symlinks=False)
+def _reconcile_entry(etag_clock: EtagClock, known: Entry | None, item: os.DirEntry[str]) -> Entry:
+    stat = item.stat(follow_symlinks=False)
+    is_directory = item.is_dir(follow_symlinks=False)
     size_bytes, modified_us = 0 if is_directory else stat.st_size, stat.st_mtime_ns // 1000
     if known is None or known.is_directory != is_directory:
         access = DIRECTORY_ACCESS if is_directory else Access()

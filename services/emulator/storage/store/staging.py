@@ -65,8 +65,8 @@ class Staging:
                 elif kind == "appends":
                     self._chunks[folder.name] = _newest_chunks(folder)
                 else:
-                    found = {_block_id(file.name): file.stat().st_size for file in folder.iterdir()}
-                    self._blocks[folder.name] = found
+                    sizes = {_block_id(file.name): file.stat().st_size for file in folder.iterdir()}
+                    self._blocks[folder.name] = sizes
 
     def add_chunk(self, file_id: str, position: int, part: str, size_bytes: int) -> None:
         """Move a part to the appends of a file. A repeated append at a position replaces the earlier one."""
@@ -83,14 +83,14 @@ class Staging:
 
     def contiguous_chunks(self, file_id: str, start: int, end: int) -> list[Chunk]:
         """Return the appends that fill start..end without a gap. Raises InvalidFlushPosition."""
-        found, position = [], start
+        contiguous, position = [], start
         chunks = self._chunks.get(file_id, {})
         while position < end and (chunk := chunks.get(position)) is not None and chunk.size_bytes:
-            found.append(chunk)
+            contiguous.append(chunk)
             position = chunk.end
         if position != end:
             raise Refused("InvalidFlushPosition")
-        return found
+        return contiguous
 
     def drop_chunks(self, file_id: str, *, before: int | None = None) -> None:
         """Discard the appends of a file: all, or those that begin before a position."""
@@ -110,8 +110,8 @@ class Staging:
         blocks[block_id] = size_bytes
 
     def blocks(self, container: str, path: str) -> list[Block]:
-        found = self._blocks.get(_blocks_key(container, path), {})
-        return [Block(block_id, size_bytes) for block_id, size_bytes in sorted(found.items())]
+        sizes = self._blocks.get(_blocks_key(container, path), {})
+        return [Block(block_id, size_bytes) for block_id, size_bytes in sorted(sizes.items())]
 
     def block_path(self, container: str, path: str, block_id: str) -> Path:
         return self._disk.staged_path(f"blocks/{_blocks_key(container, path)}/{_file_name(block_id)}")

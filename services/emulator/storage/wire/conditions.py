@@ -35,10 +35,10 @@ def check_conditions(
 
 def check_lease(request: StorageRequest, entry: Entry | None, *, prefix: str = "x-ms-") -> None:
     """Check that the request names the path's lease, if the path has one."""
-    given = request.headers.get(f"{prefix}lease-id") or None  # the SDK's rename sends it empty
+    lease_id = request.headers.get(f"{prefix}lease-id") or None  # the SDK's rename sends it empty
     if entry is not None:
-        check_holder(entry.lease, given, request.now_us, kind="Blob")
-    elif given is not None:
+        check_holder(entry.lease, lease_id, request.now_us, kind="Blob")
+    elif lease_id is not None:
         raise Refused("LeaseNotPresentWithBlobOperation")
 
 

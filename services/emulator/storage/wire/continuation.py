@@ -32,9 +32,9 @@ def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bo
 
 def cut_page(paths: Iterable[tuple[str, Node]], size: int) -> tuple[list[tuple[str, Node]], str]:
     """Return up to `size` paths, and the token of the next page (empty if this is the last)."""
-    found = list(islice(paths, size + 1))
-    page = found[:size]
-    return page, encode_token(list_key(*page[-1])) if len(found) > size else ""
+    candidates = list(islice(paths, size + 1))
+    page = candidates[:size]
+    return page, encode_token(list_key(*page[-1])) if len(candidates) > size else ""
 
 
 def encode_token(key: str) -> str:

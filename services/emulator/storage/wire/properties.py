@@ -30,22 +30,22 @@ WRITE_HEADERS = {"x-ms-request-server-encrypted": "true"}
 
 def read_metadata(request: StorageRequest) -> dict[str, str]:
     """Read the user metadata of a Blob request: one header each."""
-    found = {
+    metadata = {
         name[len(_META) :]: value for name, value in request.headers.items() if name.lower().startswith(_META)
     }
-    return _check_metadata(found)
+    return _check_metadata(metadata)
 
 
 def read_properties(request: StorageRequest) -> dict[str, str]:
     """Read the user metadata of a Data Lake request: `x-ms-properties: name=base64,…`."""
-    found: dict[str, str] = {}
+    metadata: dict[str, str] = {}
     for pair in filter(None, request.headers.get("x-ms-properties", "").split(",")):
         name, _, encoded = pair.strip().partition("=")
         try:
-            found[name] = base64.b64decode(encoded, validate=True).decode("latin-1")
+            metadata[name] = base64.b64decode(encoded, validate=True).decode("latin-1")
         except (binascii.Error, ValueError) as exc:
             raise Refused("InvalidHeaderValue", detail="x-ms-properties") from exc
-    return _check_metadata(found)
+    return _check_metadata(metadata)
 
 
 def read_content_headers(
@@ -143,7 +143,7 @@ def encode_properties(metadata: Mapping[str, str]) -> str:
 
 def describe_path(name: str, entry: Entry) -> dict[str, str]:
     """Describe one path of a Data Lake listing. Every value is text, as in the service."""
-    described = {
+    description = {
         "name": name,
         "contentLength": str(entry.size_bytes),
         "etag": format_etag(entry.etag),
@@ -153,7 +153,7 @@ def describe_path(name: str, entry: Entry) -> dict[str, str]:
         "group": entry.access.group,
         "permissions": entry.access.permissions,
     }
-    return described | {"isDirectory": "true"} if entry.is_directory else described
+    return description | {"isDirectory": "true"} if entry.is_directory else description
 
 
 def _check_metadata(metadata: dict[str, str]) -> dict[str, str]:
