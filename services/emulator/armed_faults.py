@@ -20,7 +20,7 @@ MAX_DELAY_MS = 600_000
 class FaultSchedule(
     msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """When a fault strikes the operations that match it: once by default; with `seconds` alone, every time.
+    """Schedule of a fault: it strikes one matching operation; with `seconds` alone, every one.
 
     `times` "always" means until it is cleared. The first `after` matches are not struck; each later one is
     struck with `probability`, drawn from `seed`.
@@ -47,7 +47,7 @@ class FaultSchedule(
 
     @property
     def max_strikes(self) -> float:
-        """The most times it can strike."""
+        """The maximum number of strikes."""
         if self.times is None:
             return float("inf") if self.seconds else 1
         return float("inf") if self.times == "always" else self.times

@@ -21,7 +21,7 @@ _RETRY_S = 1.0
 
 
 class Listener:
-    """Hands each connection to a new protocol. Drops a connection that is silent for `patience_s`."""
+    """A listener that hands each connection to a new protocol, and drops those silent for `patience_s`."""
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ _TIMEOUT_S = 30.0  # creating a hub of 1,024 partitions takes a while
 
 
 class AdminClient:
-    """Methods raise NeedsAttention, in one line, if the emulator refuses or does not respond."""
+    """A client that raises NeedsAttention, in one line, if the emulator refuses or does not respond."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)

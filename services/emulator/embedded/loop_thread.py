@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class LoopThread(Generic[S]):
-    """Keeps the context manager `served()` open on its own loop between `start` and `stop`.
+    """A thread that keeps `served()` open on its own loop between `start` and `stop`.
 
     The caller's thread may run another loop, or none.
     """

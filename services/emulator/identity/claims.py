@@ -43,7 +43,7 @@ class Principal:
 
     @classmethod
     def from_name(cls, tenant_id: str, name: str) -> "Principal":
-        """`name` is the client id or another id of a user-assigned identity, or "system"."""
+        """Derive from the client id or another name of a user-assigned identity, or from "system"."""
         tenant = UUID(tenant_id)
         client_id = name if _is_uuid(name) else str(uuid5(tenant, f"client/{name}"))
         return cls(tenant_id, client_id, str(uuid5(tenant, f"object/{client_id.lower()}")))

@@ -28,7 +28,7 @@ class TokenRequest(Assignment, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class IdentityEndpoint:
-    """Issues tokens to callers that know the issuer's secret, and publishes its keys."""
+    """Routes that issue tokens to callers that know the issuer's secret, and publish its keys."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer

@@ -68,7 +68,7 @@ def jwk_thumbprint(e: str, n: str) -> str:
 
 
 def load_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
-    """Read the secret in `path`, or make it. Only the owner can read the file."""
+    """Read the secret in `path`, or create it with `make`. Only the owner can read the file."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -182,7 +182,7 @@ class StorageServer:
         now_s = self.clock.machine()
         caller = self._authorization.check(request, operation, now_s)
         resource = f"{request.container}/{request.path}"
-        if await self._drops_response("before", operation.name, resource):
+        if await self._apply_fault("before", operation.name, resource):
             return None
         if raw.body_exists and request.headers.get("Expect", "").lower() == "100-continue":
             # Only if there is a body to wait for: the C++ SDK asks for it without a body too, and cannot
@@ -199,7 +199,7 @@ class StorageServer:
         with ExitStack() as unsent:
             if response.file is not None:
                 unsent.callback(os.close, response.file.fd)
-            if await self._drops_response("after", operation.name, resource):
+            if await self._apply_fault("after", operation.name, resource):
                 return None
             unsent.pop_all()
         return response
@@ -210,7 +210,7 @@ class StorageServer:
             raise ConnectionResetError("a fault drops the response to a part, and so the whole response")
         return replace(response, headers={**response.headers, "x-ms-request-id": request_id})
 
-    async def _drops_response(self, at: At, operation: str, resource: str) -> bool:
+    async def _apply_fault(self, at: At, operation: str, resource: str) -> bool:
         """Apply the fault armed for this request. Return True if it drops the response. Raises Refused."""
         fault = self.faults.consume(at, operation, resource)
         if fault is None:

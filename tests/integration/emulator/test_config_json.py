@@ -13,7 +13,7 @@ from tests.support.embedded_stack import PATIENCE_S
 
 
 def write_config(path, *hubs):
-    """A Config.json with (name, partitions, groups) each."""
+    """Write a Config.json with a (name, partitions, groups) for each hub."""
     entities = [
         {"Name": name, "PartitionCount": partitions, "ConsumerGroups": [{"Name": group} for group in groups]}
         for name, partitions, groups in hubs
@@ -26,7 +26,7 @@ def write_config(path, *hubs):
 
 @pytest.fixture
 def start(tmp_path):
-    """`fleetprice emulator --config …` as a process on one directory of data; ended with the test."""
+    """Start `fleetprice emulator --config …` as a process on one data directory; it ends with the test."""
     started = []
 
     def start(config):
@@ -47,7 +47,7 @@ def start(tmp_path):
 
 
 def test_the_hubs_of_the_file_are_there(start, tmp_path):
-    """As soon as it is ready, with a Config.json that was written for Microsoft's emulator."""
+    """The hubs of a Config.json for Microsoft's emulator exist as soon as the emulator is ready."""
     running = start(write_config(tmp_path / "Config.json", ("eh1", "2", ["cg1"])))
     ready = json.loads(running.stdout.readline())
     hubs = {hub["name"]: hub for hub in AdminClient(ready["admin"]).hubs()}
@@ -65,7 +65,7 @@ def test_the_hubs_of_the_file_are_there(start, tmp_path):
 
 
 def test_a_file_that_is_not_there(start, tmp_path):
-    """Exit code 2 and the path, before anything listens."""
+    """A missing file ends the start with exit code 2 and names the path."""
     refused = start(tmp_path / "Config.json")
     out, err = refused.communicate(timeout=PATIENCE_S)
     assert (refused.returncode, out) == (2, "")
@@ -73,7 +73,7 @@ def test_a_file_that_is_not_there(start, tmp_path):
 
 
 def test_a_second_start_keeps_the_events(tmp_path):
-    """The same file again, with a group more: the events are there still, and the group is added."""
+    """Starting again with the same file and one more group keeps the events and adds the group."""
     config = write_config(tmp_path / "Config.json", ("eh1", "1", ["cg1"]))
     with (
         Emulator(tmp_path / "data", config=config) as emulator,
@@ -91,7 +91,7 @@ def test_a_second_start_keeps_the_events(tmp_path):
 
 
 def test_an_emulator_in_a_test_refuses_what_the_command_refuses(tmp_path):
-    """The exception says in one sentence what to change, and no folder or thread is left behind."""
+    """The exception states the remedy in one sentence, and leaves no folder or thread behind."""
     config = write_config(tmp_path / "Config.json", ("eh1", 0, []))
     with (
         pytest.raises(NeedsAttention, match="hub 'eh1': a hub has 1 to 1024 partitions"),

@@ -1,4 +1,4 @@
-"""The emulator inside a program of somebody's own, without pytest's help."""
+"""The emulator inside a program, without pytest."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ def send_many(producer):
 
 
 def test_it_leaves_nothing_behind():
-    """Its thread has ended and its temporary folder is gone; what is asked of it then is refused plainly."""
+    """Its thread has ended and its temporary folder is deleted; later calls are refused."""
     before = threading.active_count()
     with Emulator() as emulator:
         assert emulator.data.is_dir()
@@ -36,7 +36,7 @@ def test_it_leaves_nothing_behind():
 
 
 def test_data_that_is_to_be_kept(tmp_path):
-    """On a folder of one's own a later emulator goes on where the first one ended."""
+    """A later emulator on the same folder continues with its events."""
     with Emulator(tmp_path / "data") as emulator:
         send(emulator.event_hubs.create_hub("orders", partitions=1), "first")
     with Emulator(tmp_path / "data") as emulator:
@@ -49,7 +49,7 @@ def test_data_that_is_to_be_kept(tmp_path):
 
 
 def test_two_at_once():
-    """Each has its own ports and its own hubs."""
+    """Two emulators have their own ports and their own hubs."""
     with Emulator() as one, Emulator() as other:
         send(one.event_hubs.hub("telemetry"), "one")
         assert len(one.event_hubs.hub("telemetry").events(at_least=1)) == 1
@@ -57,7 +57,7 @@ def test_two_at_once():
 
 
 def test_threads_of_a_program_share_it():
-    """Hubs are made and read from many threads at a time."""
+    """Many threads can create and read hubs at the same time."""
     with Emulator() as emulator, ThreadPoolExecutor(8) as pool:
         names = {f"hub-{number}" for number in range(24)}
         made = pool.map(lambda name: emulator.event_hubs.create_hub(name, partitions=1), names)
@@ -66,7 +66,7 @@ def test_threads_of_a_program_share_it():
 
 
 def test_waiting_for_events_that_come_later():
-    """`events(at_least=…)` returns as soon as they are there."""
+    """`events(at_least=…)` returns as soon as that many events exist."""
     with Emulator() as emulator:
         hub = emulator.event_hubs.create_hub()
         sender = threading.Thread(target=send, args=(hub, "late"))
@@ -76,7 +76,7 @@ def test_waiting_for_events_that_come_later():
 
 
 def test_what_retention_takes_does_not_count():
-    """Only what the hub still holds is listed."""
+    """Only events that the hub still holds are listed."""
     with Emulator() as emulator:
         hub = emulator.event_hubs.create_hub(partitions=1, retention_hours=1e-6)
         send(hub, "short-lived")
@@ -88,7 +88,7 @@ def test_what_retention_takes_does_not_count():
 
 
 def test_throttling():
-    """A program that sends more than its throughput units carry is told so."""
+    """A program that exceeds its throughput units gets a server-busy error."""
     with Emulator() as emulator:
         hub = emulator.event_hubs.create_hub(partitions=1)
         emulator.event_hubs.throttle(0.001)
@@ -100,7 +100,7 @@ def test_throttling():
 
 
 def test_tls_and_tokens(monkeypatch):
-    """A program that signs in with a managed identity finds tokens, TLS and both services."""
+    """A program that signs in with a managed identity gets tokens and reaches both services over TLS."""
     with Emulator(tls=True) as emulator:
         for name, value in emulator.environment.items():
             monkeypatch.setenv(name, value)

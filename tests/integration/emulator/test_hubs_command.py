@@ -29,7 +29,7 @@ def run(capsys, tmp_path, monkeypatch):
 
 
 def test_a_hub_is_made_listed_and_deleted(emulator, run):
-    """What is made is there for every client at once, and is gone once it is deleted."""
+    """A created hub exists for every client immediately, and a deleted one is gone."""
     here = ("--admin", emulator.admin_url)
     code, out, _ = run("create", "orders", "--partitions", "2", "--consumer-group", "audit", *here)
     assert code == 0
@@ -51,7 +51,7 @@ def test_a_hub_is_made_listed_and_deleted(emulator, run):
 
 
 def test_machines_read_json(emulator, run):
-    """With --json there is one JSON document on stdout and nothing else."""
+    """With --json stdout holds one JSON document and nothing else."""
     here = ("--json", "--admin", emulator.admin_url)
     code, out, err = run("create", "metrics", "--retention-hours", "1.5", *here)
     made = json.loads(out)
@@ -80,7 +80,7 @@ def test_machines_read_json(emulator, run):
     ],
 )
 def test_what_cannot_be_done_is_one_line(emulator, run, arguments, sentence):
-    """Exit code 2 and a sentence that says what to change."""
+    """An action that fails exits with 2 and one sentence that states the remedy."""
     code, out, err = run(*arguments, "--admin", emulator.admin_url)
     assert (code, out) == (2, "")
     assert sentence in err
@@ -88,7 +88,7 @@ def test_what_cannot_be_done_is_one_line(emulator, run, arguments, sentence):
 
 
 def test_the_emulator_of_a_directory_is_found(emulator, run, tmp_path):
-    """Where an emulator runs on the directory, its own port is asked; where none does, it is said."""
+    """The command uses the port of the emulator on the directory, and fails if none runs there."""
     there = tmp_path / "there"
     world = {"event_hubs": "x", "storage": "x", "admin": emulator.admin_url}
     with occupied(there, "emulator"):
@@ -103,7 +103,7 @@ def test_the_emulator_of_a_directory_is_found(emulator, run, tmp_path):
 
 
 def test_without_an_emulator_it_says_where_it_asked(emulator, run, monkeypatch):
-    """The port of the settings is asked last; what answers there may be something else."""
+    """Without an emulator the error names the URL, also if another server responds there."""
     storage_port = emulator.storage.account_url.split(":")[2].split("/")[0]
     monkeypatch.setenv("FLEETPRICE_EMULATOR_ADMIN_PORT", storage_port)
     code, _, err = run()
@@ -120,6 +120,6 @@ def test_without_an_emulator_it_says_where_it_asked(emulator, run, monkeypatch):
 
 
 def test_flags_belong_behind_hubs(capsys):
-    """A flag of the start that would do nothing is not passed over in silence."""
+    """A flag before `hubs`, where it would have no effect, is refused."""
     assert cli.main(["emulator", "--data", "elsewhere", "hubs"]) == 2
     assert "flags of hubs come behind it" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def strikes(faults, count, place=HERE, at="send"):
 
 
 def test_a_fault_strikes_once_unless_told_otherwise(faults):
-    """Without times or seconds it is over after the first, and then costs nothing."""
+    """Without times or seconds a fault is over after its first strike, and then costs nothing."""
     armed = faults.inject(Fault("reject"))
     assert strikes(faults, 3) == [True, False, False]
     assert armed.struck == 1
@@ -42,7 +42,7 @@ def test_a_fault_strikes_once_unless_told_otherwise(faults):
 
 
 def test_times_seconds_after(faults, clock):
-    """So many times, for so long, not before the n-th: alone or together."""
+    """Number, duration and start of the strikes can be set alone or together."""
     faults.inject(Fault("reject", times=2, after=1))
     assert strikes(faults, 5) == [False, True, True, False, False]
     faults.inject(Fault("reject", seconds=10))
@@ -56,7 +56,7 @@ def test_times_seconds_after(faults, clock):
 
 
 def test_chance_can_be_repeated(clock):
-    """The same seed strikes the same ones; half of many are about a half."""
+    """The same seed strikes the same operations; probability 0.5 strikes about half."""
     runs = []
     for seed in (1, 1, 2):
         faults = Faults(clock)
@@ -76,14 +76,14 @@ def test_chance_can_be_repeated(clock):
     ],
 )
 def test_only_what_fits_is_struck_and_counted(faults, fault, place, is_struck):
-    """What a fault does not name goes unharmed and does not use it up."""
+    """Operations that a fault does not match are not struck and not counted."""
     faults.inject(fault)
     assert strikes(faults, 1, place) == [is_struck]
     assert faults.is_armed is not is_struck
 
 
 def test_places_groups_and_roles(faults):
-    """Attaching readers and senders, deliveries to a group: each is met by its own fault alone."""
+    """Attaches and deliveries are each struck only by faults for their place, group and role."""
     reader = Place("telemetry", 0, "ingest")
     faults.inject(Fault("reject", at="attach", role="sender"))
     faults.inject(Fault("delay", at="delivery", group="INGEST", delay_ms=5))
@@ -97,7 +97,7 @@ def test_places_groups_and_roles(faults):
 
 
 def test_faults_are_listed_with_what_they_struck(faults):
-    """Those that are over stay on the list, so that a test can ask whether its fault struck at all."""
+    """Faults that are over stay listed, so that a test can check whether they struck."""
     faults.inject(Fault("reject", hub="telemetry"))
     waiting = faults.inject(Fault("lose_answer", times=3))
     strikes(faults, 1)
@@ -130,7 +130,7 @@ def test_faults_are_listed_with_what_they_struck(faults):
 
 
 def test_a_block_takes_its_fault_back(faults):
-    """`with faults.inject(…)` strikes within the block only."""
+    """A fault injected by `with faults.inject(…)` strikes only within the block."""
     with faults.inject(Fault("reject", times="always")) as armed:
         assert strikes(faults, 2) == [True, True]
     assert strikes(faults, 1) == [False]
@@ -174,14 +174,14 @@ NONSENSE = [
 
 @pytest.mark.parametrize(("asked", "sentence"), NONSENSE, ids=lambda value: str(value)[:60])
 def test_nonsense_is_refused_with_a_sentence(asked, sentence):
-    """A fault that could never do what was meant is refused, and the answer says why."""
+    """Fields that contradict each other are refused, with the reason."""
     fault = StorageFault if asked.get("service") == "storage" else Fault
     with pytest.raises(msgspec.ValidationError, match=sentence):
         msgspec.json.decode(msgspec.json.encode(asked), type=fault)
 
 
 def test_the_examples_of_the_docs_are_faults():
-    """Whoever copies a fault from docs/emulator-faults.md gets it armed."""
+    """Every fault in docs/emulator-faults.md can be armed."""
     examples = [line for line in DOCS.read_text().splitlines() if line.startswith(('{"kind"', '{"service"'))]
     assert len(examples) > 5
     for line in examples:
@@ -189,7 +189,7 @@ def test_the_examples_of_the_docs_are_faults():
 
 
 def test_python_is_checked_like_json():
-    """What JSON may not say, Python may not either."""
+    """Python code is validated like JSON."""
     with pytest.raises(ValueError, match="needs delay_ms"):
         Fault("delay")
     with pytest.raises(ValueError, match="times is 1 or more"):
@@ -197,7 +197,7 @@ def test_python_is_checked_like_json():
 
 
 def test_storage_faults_by_operation_and_path(clock):
-    """Only requests of that operation below that path are struck, before or after the work."""
+    """A storage fault strikes its operation below its path, before or after the work."""
     faults = StorageFaults(clock)
     faults.inject(StorageFault("drop_answer", "rename", "lake/raw/"))
     faults.inject(StorageFault("fail", path_prefix="lake/", code="InternalError"))

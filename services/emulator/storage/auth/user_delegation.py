@@ -29,7 +29,7 @@ _UNSUPPORTED = {"si", "srh", "srq", "sduoid", "skdutid"}
 
 
 class DelegationKeys:
-    """Issues and verifies keys without storing any.
+    """Issuer and verifier of keys, which stores none.
 
     A key derives from the account's key, its owner and its validity. It also derives from its owner's
     permissions, so that a SAS never allows more than its signer was allowed.

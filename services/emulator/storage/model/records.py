@@ -35,7 +35,7 @@ class PathRemoved(msgspec.Struct, frozen=True, tag="removed"):
 
 
 class PathRenamed(msgspec.Struct, frozen=True, tag="renamed"):
-    """Rename of a file, or of a directory and everything below it, onto a name whose old path is replaced."""
+    """Rename of a file, or of a directory and everything below it. A path with the new name is replaced."""
 
     source_container: str
     source: str

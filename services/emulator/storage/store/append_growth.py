@@ -24,7 +24,7 @@ _INLINE_BYTES = 256 * 1024  # a copy up to this size costs the event loop less t
 
 
 class AppendGrowth:
-    """Extends files in place, one writer a file."""
+    """Extension of files in place, by one writer per file at a time."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk

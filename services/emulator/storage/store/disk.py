@@ -31,7 +31,7 @@ from shared.service.errors import NeedsAttention
 
 
 class Disk:
-    """Applies records to the tree of one account. With `fsync` each change is synced."""
+    """The files of one account, to which records are applied. With `fsync` each change is synced."""
 
     def __init__(self, root: Path, account: str, *, fsync: bool) -> None:
         self.tree = root / account

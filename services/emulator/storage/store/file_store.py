@@ -88,7 +88,7 @@ class FileStore:
                 self.remove(name, path, node)
 
     def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:
-        """Put a complete file at a path, replacing a file there; create its parents."""
+        """Put a complete file at a path, replacing a file there, and create its parents."""
         existing = self.namespace.entry(container, path)
         if existing is not None and existing.is_directory:
             raise Refused("PathConflict")

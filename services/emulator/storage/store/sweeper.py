@@ -10,7 +10,7 @@ log = EventLog(__name__)
 
 
 class Sweeper:
-    """Runs one deletion at a time. The next start deletes what a kill leaves in the trash."""
+    """One background deletion at a time. The next start deletes what a kill leaves in the trash."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk

@@ -1,4 +1,4 @@
-"""The embedded Azure with TLS and identities, and DefaultAzureCredential pointed at it by the environment."""
+"""The embedded Azure with TLS and identities, and the environment for DefaultAzureCredential."""
 
 import gc
 import warnings
@@ -18,7 +18,7 @@ from services.emulator.tls.certificate import own_certificate
 
 @dataclass(frozen=True)
 class Azure:
-    """What a program is told, and the issuer behind it."""
+    """The environment of a program, and the issuer behind it."""
 
     hub: EventHubsServer
     tls_port: int
@@ -32,11 +32,11 @@ class Azure:
 
     @property
     def environment(self):
-        """What App Service sets."""
+        """The variables that App Service sets."""
         return {"IDENTITY_ENDPOINT": self.issuer.endpoint, "IDENTITY_HEADER": self.issuer.header}
 
     def namespace(self, **options):
-        """How the Event Hubs SDK is told of a port other than 5671 and a certificate of our own."""
+        """Arguments that give the Event Hubs SDK another port than 5671 and our certificate."""
         return {
             "fully_qualified_namespace": "127.0.0.1",
             "custom_endpoint_address": f"sb://127.0.0.1:{self.tls_port}",
@@ -45,19 +45,19 @@ class Azure:
         }
 
     async def ask(self, method, path, *, header=None, **options):
-        """An HTTP request to the admin listener with the secret, or another one; its status and JSON."""
+        """Send a request with the secret, or another one, to the admin listener. Returns status and JSON."""
         headers = {"X-IDENTITY-HEADER": self.issuer.header if header is None else header}
         url = f"{self.issuer.name}{path}"
         async with (
             aiohttp.ClientSession() as session,
-            session.request(method, url, headers=headers, **options) as answer,
+            session.request(method, url, headers=headers, **options) as response,
         ):
-            return answer.status, (await answer.json() if answer.content_length else None)
+            return response.status, (await response.json() if response.content_length else None)
 
 
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory):
-    """Keys and certificates are made once: that is what takes long."""
+    """Keys and certificates, generated once because that is slow."""
     return tmp_path_factory.mktemp("kept")
 
 

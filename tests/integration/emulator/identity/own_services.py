@@ -1,4 +1,4 @@
-"""What our services do with their settings, where these name a namespace and an account and no key."""
+"""Our services with settings that name a namespace and an account, and no key."""
 
 import asyncio
 import sys

@@ -15,23 +15,23 @@ def claims_of(token):
     return jwt.decode(token, options={"verify_signature": False})
 
 
-async def test_the_answer_is_app_services(azure):
-    """Any SDK's managed identity reads it: text for the time, and the identity's client id."""
+async def test_the_response_is_app_services(azure):
+    """The response has App Service's form, with the time as text and the identity's client id."""
     params = {"resource": "https://vault.azure.net", "api-version": "2019-08-01", "client_id": CLIENT_ID}
-    status, answer = await azure.ask("GET", "/token", params=params)
+    status, response = await azure.ask("GET", "/token", params=params)
     assert status == 200
-    assert answer.keys() == {"access_token", "expires_on", "resource", "client_id", "token_type"}
-    assert isinstance(answer["expires_on"], str)
-    assert (answer["resource"], answer["client_id"], answer["token_type"]) == (
+    assert response.keys() == {"access_token", "expires_on", "resource", "client_id", "token_type"}
+    assert isinstance(response["expires_on"], str)
+    assert (response["resource"], response["client_id"], response["token_type"]) == (
         "https://vault.azure.net",
         CLIENT_ID,
         "Bearer",
     )
-    assert claims_of(answer["access_token"])["aud"] == "https://vault.azure.net"
+    assert claims_of(response["access_token"])["aud"] == "https://vault.azure.net"
 
 
 async def test_the_default_credential_finds_it(azure):
-    """Nothing but the two variables is needed."""
+    """DefaultAzureCredential needs only the two variables."""
     async with DefaultAzureCredential() as credential:
         token = await credential.get_token(SCOPE)
     assert token.expires_on > time.time() + 3600
@@ -39,7 +39,7 @@ async def test_the_default_credential_finds_it(azure):
 
 
 async def test_a_user_assigned_identity_is_asked_for_by_client_id(azure, monkeypatch):
-    """AZURE_CLIENT_ID chooses the identity, and each one can have less than everything."""
+    """AZURE_CLIENT_ID selects the identity, and each can have fewer roles."""
     restricted = {"roles": ["Azure Event Hubs Data Receiver"], "expires_in_s": 900}
     assert await azure.ask("PUT", f"/principals/{CLIENT_ID}", json=restricted) == (200, restricted)
     monkeypatch.setenv("AZURE_CLIENT_ID", CLIENT_ID)
@@ -54,21 +54,21 @@ async def test_a_user_assigned_identity_is_asked_for_by_client_id(azure, monkeyp
 
 @pytest.mark.parametrize("header", ["", "wrong", "\u00e9"])
 async def test_without_the_secret_there_is_no_token(azure, header):
-    """A page in a browser, or a request that a service was tricked into, gets nothing."""
+    """A request without the secret, such as a browser's, gets no token."""
     for method, path in (
         ("GET", "/token?resource=a&api-version=2019-08-01"),
         ("POST", "/tokens"),
         ("PUT", "/principals/a"),
         ("DELETE", "/principals/a"),
     ):
-        status, answer = await azure.ask(method, path, header=header)
+        status, response = await azure.ask(method, path, header=header)
         assert status == 401
-        assert answer["statusCode"] == 401
-        assert "access_token" not in answer
+        assert response["statusCode"] == 401
+        assert "access_token" not in response
 
 
 async def test_a_wrong_secret_is_the_credentials_error(azure, monkeypatch):
-    """The SDK says that the identity is not to be had, and why."""
+    """With a wrong secret the SDK reports that the identity is unavailable, and why."""
     monkeypatch.setenv("IDENTITY_HEADER", "wrong")
     with ManagedIdentityCredential() as credential, pytest.raises(ClientAuthenticationError) as refused:
         await asyncio.to_thread(credential.get_token, SCOPE)
@@ -86,9 +86,9 @@ async def test_a_wrong_secret_is_the_credentials_error(azure, monkeypatch):
     ],
 )
 async def test_what_is_asked_wrongly_is_refused(azure, query):
-    """An older protocol, or a token for nothing, is a bad request."""
-    status, answer = await azure.ask("GET", f"/token?{query}")
-    assert (status, answer["statusCode"]) == (400, 400)
+    """Another API version, or a missing resource, is a bad request."""
+    status, response = await azure.ask("GET", f"/token?{query}")
+    assert (status, response["statusCode"]) == (400, 400)
 
 
 @pytest.mark.parametrize("body", ["", "{}", '{"resource":"a","roles":["Emperor"]}', '{"resource":"a","x":1}'])
@@ -99,7 +99,7 @@ async def test_a_wrong_wish_is_refused(azure, body):
 
 
 async def test_others_verify_tokens_by_discovery(azure):
-    """A service that verifies Entra ID's tokens verifies these: it is told another issuer, no more."""
+    """A service that verifies Entra ID's tokens verifies these with another issuer URL."""
     _, described = await azure.ask("GET", "/.well-known/openid-configuration", header="")
     assert described["issuer"] == azure.issuer.name
     _, published = await azure.ask("GET", "/keys", header="")

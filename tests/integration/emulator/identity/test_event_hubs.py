@@ -17,7 +17,7 @@ RESOURCE = "https://eventhubs.azure.net/"
 
 
 class OneToken:
-    """A credential whose token is what it is."""
+    """A credential that always returns the same token."""
 
     def __init__(self, text):
         self.text = text
@@ -35,7 +35,7 @@ def producer(azure, credential):
 
 
 async def test_the_default_credential_sends_and_receives(azure):
-    """A program that signs in with DefaultAzureCredential works as it does against Azure."""
+    """A program that signs in with DefaultAzureCredential works as with Azure."""
     received = asyncio.Queue()
 
     async def on_event(_context, event):
@@ -58,7 +58,7 @@ async def test_the_default_credential_sends_and_receives(azure):
 
 
 async def test_the_synchronous_clients_do_too(azure):
-    """The same without asyncio."""
+    """So does one that uses the synchronous clients."""
 
     def tour():
         got = threading.Event()
@@ -90,7 +90,7 @@ async def test_the_synchronous_clients_do_too(azure):
 
 
 async def test_an_expired_token_opens_nothing(azure):
-    """What was refused is said in the service's words."""
+    """An expired token is refused with the service's message."""
     expired = azure.issuer.issue(RESOURCE, assignment=Assignment(expires_in_s=-60))
     async with producer(azure, OneToken(expired.access_token)) as sender:
         with pytest.raises(AuthenticationError, match=r"(?s)401.*ExpiredToken"):
@@ -98,7 +98,7 @@ async def test_an_expired_token_opens_nothing(azure):
 
 
 async def test_a_token_for_storage_opens_nothing(azure):
-    """A token is for the service it was asked for."""
+    """A token for another service is refused."""
     other = azure.issuer.issue("https://storage.azure.com/")
     async with producer(azure, OneToken(other.access_token)) as sender:
         with pytest.raises(AuthenticationError, match=r"(?s)401.*InvalidAudience"):
@@ -106,7 +106,7 @@ async def test_a_token_for_storage_opens_nothing(azure):
 
 
 async def test_a_receiver_cannot_send(azure):
-    """The roles of the identity are what it may do, as the service's own role assignments."""
+    """An identity may do only what its roles allow."""
     azure.issuer.assign("system", Assignment(roles=(Role.EVENT_HUBS_RECEIVER,)))
     async with identity_aio.DefaultAzureCredential() as credential, producer(azure, credential) as sender:
         assert (await sender.get_eventhub_properties())["eventhub_name"] == "telemetry"
@@ -115,7 +115,7 @@ async def test_a_receiver_cannot_send(azure):
 
 
 async def test_an_identity_without_a_role_learns_nothing(azure):
-    """A token alone is no permission."""
+    """A token without a role gives no access."""
     azure.issuer.assign("system", Assignment(roles=(Role.STORAGE_OWNER,)))
     async with identity_aio.DefaultAzureCredential() as credential, producer(azure, credential) as sender:
         with pytest.raises(AuthenticationError):

@@ -15,7 +15,7 @@ ROOT = HERE.parents[3]
 
 
 async def output_of(program, environment):
-    """What the program printed, after it ended well."""
+    """Run the program to its successful end and return its output."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -36,7 +36,7 @@ async def output_of(program, environment):
 
 
 async def test_a_program_runs_unchanged(azure):
-    """Only its environment differs from the one in Azure: who signs it in, and whom it trusts."""
+    """A program for Azure runs here with a different environment only."""
     environment = {
         **azure.environment,
         "ACCOUNT_URL": azure.account_url,
@@ -46,7 +46,7 @@ async def test_a_program_runs_unchanged(azure):
 
 
 async def test_our_services_sign_in_as_they_do_in_azure(azure):
-    """A namespace and an account's URL in the settings, no key anywhere: sent, read, landed, checkpointed."""
+    """With a namespace and an account URL and no key, our services send, read, land and checkpoint."""
     environment = {
         **azure.environment,
         "SSL_CERT_FILE": azure.ca,
@@ -58,6 +58,6 @@ async def test_our_services_sign_in_as_they_do_in_azure(azure):
 
 @pytest.mark.parametrize("namespace", ["127.0.0.1:port", "sb://", "127.0.0.1:99999"])
 def test_a_namespace_that_is_none_is_named(namespace):
-    """A slip of the pen in the settings is said at once, and not by a connection that never opens."""
+    """A malformed namespace in the settings is an error at the start."""
     with pytest.raises(SettingsError, match="is no Event Hubs namespace"):
         consumer_client(HubConnection(namespace), "telemetry", "ingest")

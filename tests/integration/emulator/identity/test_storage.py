@@ -17,7 +17,7 @@ RESOURCE = "https://storage.azure.com/"
 
 
 class OneToken:
-    """A credential whose token is what it is, however often it is asked."""
+    """A credential that always returns the same token."""
 
     def __init__(self, text):
         self.text = text
@@ -47,7 +47,7 @@ async def refusal_of(request):
 
 
 async def test_the_default_credential_reads_and_writes(azure):
-    """Blob and Data Lake clients that sign in with DefaultAzureCredential work as they do against Azure."""
+    """Clients that sign in with DefaultAzureCredential work as with Azure."""
     async with identity_aio.DefaultAzureCredential() as credential:
         async with blobs(azure, credential) as service:
             await service.get_blob_client("lake", "a").upload_blob(b"abc")
@@ -59,7 +59,7 @@ async def test_the_default_credential_reads_and_writes(azure):
 
 
 async def test_the_synchronous_client_does_too(azure):
-    """The same without asyncio."""
+    """So does the synchronous client."""
 
     def tour():
         with (
@@ -76,35 +76,35 @@ async def test_the_synchronous_client_does_too(azure):
 
 
 async def test_a_token_over_plain_http_is_refused(azure):
-    """A token that anybody could have read on the way proves nothing."""
+    """A token over plain http is refused."""
     token = azure.issuer.issue(RESOURCE).access_token
     url = azure.account_url.replace("https:", "http:")
     headers = {"Authorization": f"Bearer {token}", "x-ms-version": "2023-11-03"}
-    async with aiohttp.ClientSession() as session, session.get(f"{url}/lake/a", headers=headers) as answer:
-        assert (answer.status, answer.headers["x-ms-error-code"]) == (403, "AuthenticationFailed")
-        assert "over http" in await answer.text()
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/lake/a", headers=headers) as response:
+        assert (response.status, response.headers["x-ms-error-code"]) == (403, "AuthenticationFailed")
+        assert "over http" in await response.text()
 
 
 @pytest.mark.parametrize(
-    ("resource", "expires_in_s", "said"),
+    ("resource", "expires_in_s", "detail"),
     [
         (RESOURCE, -60, "Lifetime validation failed. The token is expired."),
         ("https://eventhubs.azure.net/", 60, "Audience validation failed. Audience did not match."),
     ],
 )
-async def test_a_token_that_will_not_do_is_challenged(azure, resource, expires_in_s, said):
-    """The SDK reads the challenge, asks for a token for the resource it names, and tries once more."""
+async def test_an_invalid_token_is_challenged(azure, resource, expires_in_s, detail):
+    """The SDK reads the challenge, gets a token for the resource in it, and retries once."""
     issued = azure.issuer.issue(resource, assignment=Assignment(expires_in_s=expires_in_s))
     credential = OneToken(issued.access_token)
     async with blobs(azure, credential) as service:
         refused = await refusal_of(service.get_blob_client("lake", "a").upload_blob(b""))
     assert (refused.status_code, refused.error_code) == (401, "InvalidAuthenticationInfo")
-    assert said in str(refused)
+    assert detail in str(refused)
     assert credential.scopes == [("https://storage.azure.com/.default",)] * 2
 
 
 async def test_a_signature_is_not_believed_unseen(azure):
-    """A token that was changed by one letter is nobody's."""
+    """A token with one changed letter is refused."""
     token = azure.issuer.issue(RESOURCE).access_token
     changed = "B" if token[-9] == "A" else "A"
     async with blobs(azure, OneToken(f"{token[:-9]}{changed}{token[-8:]}")) as service:

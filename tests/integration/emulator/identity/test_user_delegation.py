@@ -16,7 +16,7 @@ HOUR = timedelta(hours=1)
 
 
 class OneToken:
-    """A credential whose token is what it is."""
+    """A credential that always returns the same token."""
 
     def __init__(self, text):
         self.text = text
@@ -55,7 +55,7 @@ async def refusal_of(request):
 
 
 async def test_an_identity_delegates_what_it_has(azure):
-    """Whoever gets the SAS reads and writes, with neither key nor token."""
+    """A user delegation SAS reads and writes without key or token."""
     token = sas(await key_of(azure, Role.STORAGE_CONTRIBUTOR), protocol="https")
     async with service(azure, token) as blobs:
         blob = blobs.get_blob_client("lake", "a")
@@ -66,7 +66,7 @@ async def test_an_identity_delegates_what_it_has(azure):
 
 
 async def test_a_directory_is_delegated(azure):
-    """A folder of the lake can be lent out."""
+    """A user delegation SAS can be restricted to a folder."""
     key = await key_of(azure, Role.STORAGE_OWNER)
     expiry = datetime.now(UTC) + HOUR
     token = generate_directory_sas(ACCOUNT, "lake", "mine", key, permission="racwdlm", expiry=expiry)
@@ -78,8 +78,8 @@ async def test_a_directory_is_delegated(azure):
         assert (await refusal_of(lake.get_file_client("theirs/a").create_file()))[0] == 403
 
 
-async def test_nobody_delegates_more_than_they_have(azure):
-    """A reader's SAS reads, whatever it says; one who may only delegate lends nothing."""
+async def test_an_identity_delegates_no_more_than_it_has(azure):
+    """A SAS allows no more than its signer's roles; a delegator's allows nothing."""
     async with service(azure, sas(await key_of(azure, Role.STORAGE_OWNER))) as blobs:
         await blobs.get_blob_client("lake", "a").upload_blob(b"abc")
     async with service(azure, sas(await key_of(azure, Role.STORAGE_READER))) as blobs:
@@ -92,7 +92,7 @@ async def test_nobody_delegates_more_than_they_have(azure):
 
 
 async def test_a_key_is_for_its_time_and_for_what_it_says(azure):
-    """A SAS ends with its key at the latest, and a key that was changed signs nothing."""
+    """A SAS ends with its key at the latest, and a changed key signs nothing."""
     key = await key_of(azure, Role.STORAGE_OWNER)
     later = await key_of(azure, Role.STORAGE_OWNER, start=datetime.now(UTC) + HOUR / 2)
     key_of_another = await key_of(azure, Role.STORAGE_OWNER)
@@ -104,7 +104,7 @@ async def test_a_key_is_for_its_time_and_for_what_it_says(azure):
 
 
 async def test_only_an_identity_gets_a_key(azure):
-    """Whoever has the account's key needs none; and an identity without a role gets none."""
+    """A key needs a bearer token and a storage role."""
     now = datetime.now(UTC)
     async with BlobServiceClient.from_connection_string(azure.storage.connection_string) as blobs:
         refused = await refusal_of(blobs.get_user_delegation_key(now, now + HOUR))
@@ -115,7 +115,7 @@ async def test_only_an_identity_gets_a_key(azure):
 
 @pytest.mark.parametrize("days", [-1, 8])
 async def test_a_key_lasts_a_week_at_most(azure, days):
-    """A time that has passed, or is too far away, is refused."""
+    """A validity that has ended, or exceeds seven days, is refused."""
     expiry = datetime.now(UTC) + timedelta(days=days)
     refused = await refusal_of(
         key_of(azure, Role.STORAGE_OWNER, start=expiry - timedelta(days=9), expiry=expiry)
@@ -124,7 +124,7 @@ async def test_a_key_lasts_a_week_at_most(azure, days):
 
 
 async def test_signatures_bound_to_more_are_refused(azure):
-    """What cannot be checked here is not taken on trust: a SAS that holds only for one user's token."""
+    """A SAS bound to another user's token, which is not supported, is refused."""
     key = await key_of(azure, Role.STORAGE_OWNER)
     token = generate_blob_sas(
         ACCOUNT,

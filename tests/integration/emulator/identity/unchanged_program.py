@@ -1,6 +1,6 @@
-"""A program as it would run in Azure: it knows names, and signs in with DefaultAzureCredential.
+"""A program as it would run in Azure: it signs in with DefaultAzureCredential.
 
-Started with the environment alone as its configuration; prints what it read back.
+Its only configuration is the environment. It prints what it read back.
 """
 
 import os

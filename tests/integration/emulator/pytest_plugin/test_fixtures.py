@@ -1,4 +1,4 @@
-"""The plugin as another project's tests have it: a pytest of their own, in a process of its own."""
+"""The plugin as another project's tests use it: with their own pytest, in its own process."""
 
 import os
 import re
@@ -16,7 +16,7 @@ LEAKY_SDK = ["-W", "ignore:unclosed:ResourceWarning", "-W", "ignore:loop is clos
 
 @pytest.fixture
 def project(pytester, monkeypatch):
-    """Runs a project's tests, warnings being errors, with our plugin and with others where they are named."""
+    """Run a project's tests, warnings as errors, with our plugin and other named ones."""
     # Named rather than found: the same whether or not our entry point is installed beside this checkout.
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[4])]))
@@ -32,7 +32,7 @@ def project(pytester, monkeypatch):
 
 
 def test_the_ten_lines_of_the_newcomers_page(project):
-    """The example that the documentation begins with runs as it stands there."""
+    """The first example of the documentation runs unchanged."""
     example = re.search(r"```python\n(.*?)```", DOCS.read_text(), re.DOTALL).group(1)
     assert len([line for line in example.splitlines() if line.strip()]) <= 10
     project(example).assert_outcomes(passed=1)
@@ -121,7 +121,7 @@ SYNC = """
 
 
 def test_sync_tests(project):
-    """Plain tests with the sync SDK: sending, files, faults, and nothing left over between two tests."""
+    """Synchronous tests can send, use files and faults, and leave nothing for the next test."""
     project(SYNC).assert_outcomes(passed=9)
 
 
@@ -171,13 +171,13 @@ ASYNC = """
 
 
 def test_async_tests(project):
-    """Under pytest-asyncio, with the async SDK, in the loop of each test."""
+    """Under pytest-asyncio the async SDK works in the loop of each test."""
     settings = ("-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function")
     project(ASYNC, *settings, plugins=["pytest_asyncio.plugin"]).assert_outcomes(passed=2)
 
 
 def test_one_emulator_for_the_session_in_each_worker(project):
-    """Under pytest-xdist every worker has an emulator of its own; its tests keep apart by their hubs."""
+    """Each pytest-xdist worker has one emulator, in which tests use separate hubs."""
     source = """
         import pytest
         from azure.eventhub import EventData, EventHubProducerClient
@@ -193,7 +193,7 @@ def test_one_emulator_for_the_session_in_each_worker(project):
 
 
 def test_hubs_of_a_config_json(project, pytester):
-    """With the setting, every emulator begins with the hubs that the project's Config.json declares."""
+    """With the setting, every emulator starts with the hubs of the project's Config.json."""
     pytester.makefile(
         ".json",
         Config='{"UserConfig": {"NamespaceConfig": [{"Type": "EventHub", "Name": "emulatorNs1", "Entities": '
@@ -211,7 +211,7 @@ def test_hubs_of_a_config_json(project, pytester):
 
 
 def test_who_asks_for_nothing_pays_nothing(project):
-    """Where fleetprice is installed and not used, no server, SDK or event loop is imported."""
+    """A project that does not use the fixtures imports no server, SDK or event loop."""
     source = """
         import sys
 

@@ -1,4 +1,4 @@
-"""What people do with adlfs, alone, under pyarrow and under DuckDB: `python adlfs_tour.py PORT KEY`."""
+"""Typical uses of adlfs, alone, under pyarrow and under DuckDB: `python adlfs_tour.py PORT KEY`."""
 
 import sys
 

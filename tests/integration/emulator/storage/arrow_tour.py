@@ -1,6 +1,6 @@
-"""What people do with pyarrow's own Azure file system: `python arrow_tour.py PORT KEY`.
+"""Typical uses of pyarrow's own Azure file system: `python arrow_tour.py PORT KEY`.
 
-A process of its own, because the C++ client ends it where an answer lacks what it expects.
+It runs in its own process, because the C++ client aborts on an unexpected response.
 """
 
 import sys

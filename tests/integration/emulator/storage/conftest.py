@@ -13,7 +13,7 @@ from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_K
 
 
 class RawClient:
-    """A client that signs correctly whatever it is told to send, sane or not."""
+    """A client that signs any request correctly, well formed or not."""
 
     def __init__(self, port):
         self.port = port
@@ -21,11 +21,11 @@ class RawClient:
     async def send(self, method, target, headers=(), body=b"", length=None, hang_up=False):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(self.head(method, target, headers, len(body) if length is None else length) + body)
-        answer = b"" if hang_up else await reader.read(-1)
+        response = b"" if hang_up else await reader.read(-1)
         writer.close()
         await writer.wait_closed()
-        status = int(answer.split(b" ", 2)[1]) if answer else 0
-        return status, answer
+        status = int(response.split(b" ", 2)[1]) if response else 0
+        return status, response
 
     def head(self, method, target, headers, length):
         path, _, query = target.partition("?")
@@ -57,7 +57,7 @@ class RawClient:
 
 @pytest.fixture
 def raw_to():
-    """Make a raw client of the server at a port."""
+    """Build a raw client of the server at a port."""
     return RawClient
 
 
@@ -86,7 +86,7 @@ async def blobs(storage):
 
 @pytest.fixture
 def tree(tmp_path):
-    """Where the account's files lie on disk."""
+    """The folder of the account's files on disk."""
     return tmp_path / "storage" / "devstoreaccount1"
 
 

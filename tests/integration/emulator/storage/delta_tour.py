@@ -1,4 +1,4 @@
-"""What people do with the Rust readers, polars, deltalake and obstore: `python delta_tour.py PORT KEY`."""
+"""Typical uses of the Rust readers, polars, deltalake and obstore: `python delta_tour.py PORT KEY`."""
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -60,7 +60,7 @@ for uri in ("az://lake/delta/one", "abfss://lake@devstoreaccount1.dfs.core.windo
 
 
 def append(writer):
-    """Four commits that race with everybody else's."""
+    """Commit four times, racing with the other writers."""
     for turn in range(4):
         row = pa.table({"id": [writer], "part": [turn]})
         write_deltalake("az://lake/delta/race", row, mode="append", storage_options=options)

@@ -1,4 +1,4 @@
-"""A storage server in a process of its own, to be killed: `python serve.py DIR PORT [fsync]`."""
+"""A storage server in its own process, for tests that kill it: `python serve.py DIR PORT [fsync]`."""
 
 import asyncio
 import os

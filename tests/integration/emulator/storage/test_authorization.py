@@ -40,7 +40,7 @@ async def code_of(request):
 
 
 async def test_another_key_is_refused(storage):
-    """Knowing the account's name is not enough."""
+    """A request signed with another key is refused."""
     key = base64.b64encode(b"not the key").decode()
     credential = {"account_name": WELL_KNOWN_ACCOUNT, "account_key": key}
     async with DataLakeServiceClient(account_url(storage), credential) as service:
@@ -53,7 +53,7 @@ async def test_another_key_is_refused(storage):
 
 
 async def test_another_account_is_refused(storage):
-    """The one account that is served is the one that signs."""
+    """A request that names another account is refused."""
     credential = {"account_name": "somebody", "account_key": WELL_KNOWN_KEY}
     async with BlobServiceClient(account_url(storage), credential) as service:
         blob = service.get_blob_client("checkpoints", "a")
@@ -61,7 +61,7 @@ async def test_another_account_is_refused(storage):
 
 
 async def test_no_key_at_all_is_refused(storage):
-    """There is no public access."""
+    """A request without authorization is refused: there is no public access."""
     async with BlobServiceClient(account_url(storage)) as service:
         blob = service.get_blob_client("checkpoints", "a")
         assert (await code_of(blob.upload_blob(b"")))[0] == 401
@@ -69,7 +69,7 @@ async def test_no_key_at_all_is_refused(storage):
 
 @pytest.mark.parametrize("ahead", [-20, 20])
 async def test_a_clock_off_by_twenty_minutes_is_refused(tmp_path, ahead):
-    """A request signed too long ago, or too far ahead, may be a replay."""
+    """A request signed 20 minutes in the past or future is refused as a possible replay."""
     now_s = datetime.now(UTC).timestamp() - ahead * 60
     async with StorageServer(tmp_path, clock=lambda: now_s) as storage, client(storage) as service:
         blob = service.get_blob_client("checkpoints", "a")
@@ -77,14 +77,14 @@ async def test_a_clock_off_by_twenty_minutes_is_refused(tmp_path, ahead):
 
 
 async def test_a_clock_off_by_ten_minutes_is_accepted(tmp_path):
-    """Clocks drift; the service forgives a quarter of an hour."""
+    """A clock that is off by less than 15 minutes is accepted."""
     now_s = datetime.now(UTC).timestamp() - 600
     async with StorageServer(tmp_path, clock=lambda: now_s) as storage, client(storage) as service:
         await service.get_blob_client("checkpoints", "a").upload_blob(b"")
 
 
 async def test_account_sas(storage, write):
-    """A token for the account does what it says, and nothing else."""
+    """An account SAS allows its permissions and nothing else."""
     await write("a", b"abc")
     token = generate_account_sas(
         WELL_KNOWN_ACCOUNT,
@@ -104,7 +104,7 @@ async def test_account_sas(storage, write):
 
 
 async def test_container_sas(storage, write):
-    """A token for one container opens no other."""
+    """A container SAS gives no access to another container."""
     await write("a", b"abc")
     permission = ContainerSasPermissions(read=True, write=True, list=True)
     token = generate_container_sas(
@@ -117,7 +117,7 @@ async def test_container_sas(storage, write):
 
 
 async def test_sas_of_one_blob(storage, write):
-    """A token for one file reads that file until it expires."""
+    """A blob SAS gives access to its blob until it expires."""
     await write("a b/c=d", b"abc")
     await write("other", b"abc")
 
@@ -147,7 +147,7 @@ async def test_sas_of_one_blob(storage, write):
 
 
 async def test_directory_sas(storage, write):
-    """A token for a folder opens what lies below it, and renames within it."""
+    """A directory SAS gives access to everything below it, renames included."""
     await write("mine/a", b"abc")
     await write("theirs/a", b"abc")
     token = generate_directory_sas(
@@ -162,7 +162,7 @@ async def test_directory_sas(storage, write):
 
 
 async def test_a_sas_covers_the_source_of_a_rename(storage, write):
-    """A token for one folder cannot pull a file out of another."""
+    """A directory SAS cannot rename a file out of another directory."""
     await write("mine/a", b"abc")
     await write("theirs/secret", b"abc")
     token = generate_directory_sas(

@@ -18,7 +18,7 @@ LARGE_BODIES = pytest.mark.filterwarnings("ignore:Sending a large body:ResourceW
 
 
 async def test_a_blob_and_its_properties(blobs):
-    """What was put comes back, byte for byte and header for header."""
+    """A blob is returned with the bytes and headers with which it was put."""
     settings = ContentSettings(content_type="text/csv", content_encoding="gzip", content_disposition="x")
     blob = await blobs.upload_blob("a/b.csv", b"1,2,3", metadata={"k": "v"}, content_settings=settings)
     properties = await blob.get_blob_properties()
@@ -35,7 +35,7 @@ async def test_a_blob_and_its_properties(blobs):
 
 
 async def test_put_if_absent(blobs):
-    """`overwrite=False` puts once; the second is told the blob exists."""
+    """With `overwrite=False` the second put is refused because the blob exists."""
     await blobs.upload_blob("once", b"1")
     with pytest.raises(ResourceExistsError) as refused:
         await blobs.upload_blob("once", b"2")
@@ -45,7 +45,7 @@ async def test_put_if_absent(blobs):
 
 
 async def test_put_with_a_stale_etag_is_refused(blobs):
-    """Optimistic concurrency: only who saw the newest version replaces it."""
+    """A put with If-Match is refused unless the etag is current."""
     blob = blobs.get_blob_client("etag")
     first = await blob.upload_blob(b"1")
     matching = {"overwrite": True, "match_condition": MatchConditions.IfNotModified}
@@ -57,7 +57,7 @@ async def test_put_with_a_stale_etag_is_refused(blobs):
 
 
 async def test_metadata_if_none_match_of_an_existing_blob_is_412(blobs):
-    """A first claim of a partition must fail where another has claimed it (Azurite lets it steal)."""
+    """The first claim of a partition fails if another processor holds it (Azurite lets it steal)."""
     blob = blobs.get_blob_client("claimed")
     await blob.upload_blob(b"", metadata={"ownerid": "one"})
     with pytest.raises(HttpResponseError) as refused:
@@ -67,7 +67,7 @@ async def test_metadata_if_none_match_of_an_existing_blob_is_412(blobs):
 
 
 async def test_a_reader_with_the_newest_version_is_told_so(blobs):
-    """304 costs no body."""
+    """A reader with the current etag gets 304 without a body."""
     blob = blobs.get_blob_client("cached")
     etag = (await blob.upload_blob(b"abc"))["etag"]
     with pytest.raises(HttpResponseError) as unchanged:
@@ -76,7 +76,7 @@ async def test_a_reader_with_the_newest_version_is_told_so(blobs):
 
 
 async def test_listing_flat_and_by_hierarchy(blobs):
-    """Both listings tell the same tree; folders are marked as the hierarchical service marks them."""
+    """Flat and hierarchical listings agree and mark folders as the hierarchical service does."""
     for name in ("a/1", "a/2", "b", "a-b/3"):
         await blobs.upload_blob(name, name.encode(), metadata={"n": name.replace("/", ".")})
     flat = {blob.name: blob.metadata async for blob in blobs.list_blobs(include=["metadata"])}
@@ -91,7 +91,7 @@ async def test_listing_flat_and_by_hierarchy(blobs):
 
 
 async def test_listing_in_pages(blobs):
-    """Pages join without a gap or a double, whatever their size."""
+    """Pages of any size join without gaps or duplicates."""
     names = [f"p/{index:03d}" for index in range(25)]
     await asyncio.gather(*(blobs.upload_blob(name, b"") for name in names))
     for size in (1, 7, 25, 100):
@@ -100,7 +100,7 @@ async def test_listing_in_pages(blobs):
 
 
 async def test_blocks_in_any_order(blobs):
-    """A block list names the order; blocks of the committed blob may stand in the next list too."""
+    """The block list defines the order, and may reuse blocks of the committed blob."""
     blob = blobs.get_blob_client("blocks")
     ids = [base64.b64encode(b"%03d" % index).decode() for index in range(4)]
     for index in (3, 1, 0, 2):
@@ -122,7 +122,7 @@ async def test_blocks_in_any_order(blobs):
 
 @LARGE_BODIES
 async def test_a_large_upload_goes_in_blocks(blobs):
-    """The SDK splits what is big, in parallel; it comes back whole."""
+    """A large upload, which the SDK splits into parallel blocks, is stored completely."""
     body = bytes(range(256)) * 4096 * 20
     options = {"max_concurrency": 4, "length": len(body)}
     blob = await blobs.upload_blob("big", body, **options)
@@ -130,7 +130,7 @@ async def test_a_large_upload_goes_in_blocks(blobs):
 
 
 async def test_copy_within_the_account(blobs):
-    """A copy is done by the time it is answered."""
+    """A copy is complete when its response is sent."""
     source = await blobs.upload_blob("source", b"abc", metadata={"k": "v"})
     target = blobs.get_blob_client("folder/target")
     assert (await target.start_copy_from_url(source.url))["copy_status"] == "success"
@@ -140,7 +140,7 @@ async def test_copy_within_the_account(blobs):
 
 
 async def test_leases_keep_others_out(blobs):
-    """Only the holder of a lease writes, until it is released, broken or over."""
+    """Only the holder of a lease can write, until it is released, broken or expired."""
     blob = blobs.get_blob_client("leased")
     await blob.upload_blob(b"1")
     lease = await blob.acquire_lease(15)
@@ -167,7 +167,7 @@ async def test_leases_keep_others_out(blobs):
 
 
 async def test_content_checked_by_md5(blobs):
-    """A body that was damaged on its way is refused."""
+    """A body that does not match its MD5 is refused."""
     blob = blobs.get_blob_client("checked")
     await blob.upload_blob(b"abc", validate_content=True)
     with pytest.raises(HttpResponseError) as refused:
@@ -177,7 +177,7 @@ async def test_content_checked_by_md5(blobs):
 
 
 async def test_the_account_says_it_is_hierarchical(storage):
-    """Services that rely on atomic rename ask this before they start."""
+    """The account is reported as hierarchical, which services that rely on atomic rename require."""
     with BlobServiceClient.from_connection_string(storage.connection_string) as service:
         information = await asyncio.to_thread(service.get_account_information)
         container = service.get_container_client("checkpoints")
@@ -187,7 +187,7 @@ async def test_the_account_says_it_is_hierarchical(storage):
 
 
 async def test_blob_and_file_are_one(storage, lake, write):
-    """What Data Lake wrote, Blob reads, and the other way round."""
+    """Files written by Data Lake are readable as blobs, and vice versa."""
     await write("shared", b"abc", metadata={"k": "v"})
     async with BlobClient.from_connection_string(storage.connection_string, "lake", "shared") as blob:
         assert (await blob.get_blob_properties()).metadata == {"k": "v"}

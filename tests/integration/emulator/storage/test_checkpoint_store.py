@@ -17,7 +17,7 @@ def claim(owner, partition="0", **ownership):
 
 
 async def test_a_partition_is_claimed_once(store):
-    """Two processors that start at once do not both own a partition."""
+    """Of two processors that claim a partition at the same time, one succeeds."""
     results = await asyncio.gather(*(store.claim_ownership(claim(f"owner-{index}")) for index in range(8)))
     winners = [claimed for claimed in results if claimed]
     assert len(winners) == 1
@@ -27,7 +27,7 @@ async def test_a_partition_is_claimed_once(store):
 
 
 async def test_an_owner_renews_and_another_steals_by_etag(store):
-    """A steal works with the etag last listed, and the former owner's renewal then fails."""
+    """A steal with the listed etag succeeds, and the former owner's renewal then fails."""
     (mine,) = await store.claim_ownership(claim("one"))
     (renewed,) = await store.claim_ownership([mine])
     assert renewed["etag"] != mine["etag"]
@@ -38,7 +38,7 @@ async def test_an_owner_renews_and_another_steals_by_etag(store):
 
 
 async def test_checkpoints_are_kept(store):
-    """The newest checkpoint of each partition is what is listed."""
+    """The newest checkpoint of each partition is listed."""
     for sequence_number in range(20):
         checkpoint = {"partition_id": "1", "offset": str(sequence_number * 100)}
         await store.update_checkpoint(WHERE | checkpoint | {"sequence_number": sequence_number})

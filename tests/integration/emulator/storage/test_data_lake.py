@@ -22,7 +22,7 @@ async def read(file):
 
 
 async def test_a_file_written_through_the_sdk_lies_under_its_own_name(lake, write, tree):
-    """Any tool on the laptop reads a committed file without the server."""
+    """Any tool on the laptop can read a committed file without the server."""
     file = await write("raw/telemetry/date=2024-01-01/hour=00/p00-0.parquet", b"PAR1 and more")
     assert await read(file) == b"PAR1 and more"
     assert (
@@ -31,7 +31,7 @@ async def test_a_file_written_through_the_sdk_lies_under_its_own_name(lake, writ
 
 
 async def test_names_with_spaces_and_letters_of_any_language(lake, write):
-    """A name comes back from a listing as it was given."""
+    """Listings return names unchanged."""
     names = {"a b", "ümläut/日本", "100%", "a+b", "q?x", "semi;colon,comma", "hash#tag", "quo'te\"s&<xml>"}
     for name in names:
         await write(name, name.encode())
@@ -41,7 +41,7 @@ async def test_names_with_spaces_and_letters_of_any_language(lake, write):
 
 
 async def test_appends_in_any_order_make_one_file(lake):
-    """Parallel uploads may arrive out of order; flush puts them in place."""
+    """Appends of a parallel upload may arrive out of order; flush puts them in order."""
     file = lake.get_file_client("out/of/order")
     await file.create_file()
     pieces = [bytes([index]) * 1000 for index in range(10)]
@@ -53,7 +53,7 @@ async def test_appends_in_any_order_make_one_file(lake):
 
 
 async def test_a_gap_or_a_wrong_length_is_not_flushed(lake):
-    """Flushing what was never appended is refused, and what was appended stays."""
+    """A flush across a gap is refused, and the appends stay."""
     file = lake.get_file_client("gap")
     await file.create_file()
     await file.append_data(b"abc", 0)
@@ -69,7 +69,7 @@ async def test_a_gap_or_a_wrong_length_is_not_flushed(lake):
 
 
 async def test_a_file_grows_flush_by_flush(lake):
-    """Later appends go behind what is committed already."""
+    """Later appends extend the committed file."""
     file = lake.get_file_client("grows")
     await file.create_file()
     for index in range(5):
@@ -81,7 +81,7 @@ async def test_a_file_grows_flush_by_flush(lake):
 
 
 async def test_an_append_sent_twice_counts_once(lake):
-    """A retry after a lost answer does not double the bytes."""
+    """An append repeated after a lost response does not double the bytes."""
     file = lake.get_file_client("twice")
     await file.create_file()
     for _ in range(3):
@@ -91,7 +91,7 @@ async def test_an_append_sent_twice_counts_once(lake):
 
 
 async def test_rename_keeps_etag_and_metadata(lake, write):
-    """A renamed file is the same file: readers that hold its etag go on reading."""
+    """A renamed file keeps its etag, so readers with that etag can continue."""
     settings = ContentSettings(content_type="application/vnd.apache.parquet", cache_control="no-store")
     file = await write("_staging/a", b"abc", metadata={"attempt": "7"}, content_settings=settings)
     before = await file.get_file_properties()
@@ -106,7 +106,7 @@ async def test_rename_keeps_etag_and_metadata(lake, write):
 
 
 async def test_rename_takes_uncommitted_appends_along(lake):
-    """What was appended but not flushed belongs to the file, not to its name."""
+    """Uncommitted appends belong to the file and follow its rename."""
     file = lake.get_file_client("a")
     await file.create_file()
     await file.append_data(b"abc", 0)
@@ -116,7 +116,7 @@ async def test_rename_takes_uncommitted_appends_along(lake):
 
 
 async def test_rename_makes_no_parent(lake, write):
-    """The folder of a commit must be there before the commit."""
+    """A rename into a missing folder is refused."""
     file = await write("_staging/a", b"abc")
     with pytest.raises(ResourceNotFoundError) as refused:
         await file.rename_file("lake/raw/a", **IF_MISSING)
@@ -125,7 +125,7 @@ async def test_rename_makes_no_parent(lake, write):
 
 
 async def test_rename_if_missing_never_replaces(lake, write):
-    """Of two commits of one slot the second is told that it lost, and changes nothing."""
+    """Of two renames to one slot the second is refused and changes nothing."""
     await write("slot", b"first")
     late = await write("_staging/late", b"late")
     with pytest.raises(ResourceExistsError) as refused:
@@ -136,7 +136,7 @@ async def test_rename_if_missing_never_replaces(lake, write):
 
 
 async def test_eight_writers_racing_for_a_slot_have_one_winner(lake, write):
-    """However many writers aim at one path, exactly one commits."""
+    """Of eight writers that race for one path, exactly one commits."""
     files = [await write(f"_staging/{index}", b"%d" % index) for index in range(8)]
     await lake.create_directory("raw")
     for slot in range(20):
@@ -153,7 +153,7 @@ async def test_eight_writers_racing_for_a_slot_have_one_winner(lake, write):
 
 
 async def test_rename_without_condition_replaces(lake, write):
-    """A plain rename takes the place of the file that had the name."""
+    """An unconditional rename replaces the file at the target."""
     await write("target", b"old")
     file = await write("source", b"new")
     await file.rename_file("lake/target")
@@ -161,14 +161,14 @@ async def test_rename_without_condition_replaces(lake, write):
 
 
 async def test_a_source_that_is_gone_is_said_to_be(lake):
-    """After a lost answer the retry finds no source: callers must look whether the target is theirs."""
+    """A rename repeated after a lost response finds no source: callers must check the target."""
     with pytest.raises(ResourceNotFoundError) as refused:
         await lake.get_file_client("nothing").rename_file("lake/anything")
     assert refused.value.error_code == "SourcePathNotFound"
 
 
 async def test_a_directory_moves_with_all_it_holds(lake, write, tree):
-    """Renaming a folder is one step, not one per file."""
+    """Renaming a folder is one atomic change."""
     for name in ("a", "b/c", "b/d"):
         await write(f"old/{name}", name.encode())
     await lake.get_directory_client("old").rename_directory("lake/new")
@@ -181,7 +181,7 @@ async def test_a_directory_moves_with_all_it_holds(lake, write, tree):
 
 
 async def test_create_if_missing_tells_the_loser(lake, write):
-    """The root of a chain is made once."""
+    """Of two conditional creates the second is refused."""
     await write("chain", b"mine")
     with pytest.raises(ResourceExistsError) as refused:
         await lake.get_file_client("chain").create_file(**IF_MISSING)
@@ -191,7 +191,7 @@ async def test_create_if_missing_tells_the_loser(lake, write):
 
 
 async def test_conditions_on_etags(lake, write):
-    """A write that names an etag goes through only while the file is that one."""
+    """A write with If-Match succeeds only while the etag is current."""
     file = await write("conditional", b"abc")
     etag = (await file.get_file_properties()).etag
     await file.set_metadata({"a": "1"}, etag=etag, match_condition=MatchConditions.IfNotModified)
@@ -203,7 +203,7 @@ async def test_conditions_on_etags(lake, write):
 
 
 async def test_delete(lake, write, tree):
-    """Files go at once; a folder that holds something needs to be told so."""
+    """A file is deleted once, and a folder with everything in it."""
     file = await write("folder/file", b"abc")
     await file.delete_file()
     with pytest.raises(ResourceNotFoundError) as missing:
@@ -216,7 +216,7 @@ async def test_delete(lake, write, tree):
 
 
 async def test_a_file_is_no_folder(lake, write):
-    """Nothing can be put below a file, nor a file in a folder's place."""
+    """Nothing can be put below a file, nor a file in place of a folder."""
     await write("file", b"abc")
     with pytest.raises(ResourceExistsError):
         await lake.get_file_client("file/below").create_file()
@@ -229,7 +229,7 @@ async def test_a_file_is_no_folder(lake, write):
 
 @LARGE_BODIES
 async def test_download_of_a_large_file_in_parallel_ranges(lake, write):
-    """Files bigger than one request's worth come back whole."""
+    """A file larger than one request downloads completely."""
     body = bytes(range(256)) * 4096 * 40
     file = lake.get_file_client("large")
     await file.upload_data(body, overwrite=True, chunk_size=8 * 1024 * 1024, max_concurrency=4)
@@ -239,12 +239,12 @@ async def test_download_of_a_large_file_in_parallel_ranges(lake, write):
 
 
 async def test_an_empty_file_downloads(lake, write):
-    """Zero bytes are a file like any other."""
+    """An empty file downloads as zero bytes."""
     assert await read(await write("empty", b"")) == b""
 
 
 async def test_paths_page_past_five_thousand(tree, tmp_path):
-    """A listing of any length is complete, ordered, and comes in pages; files put there by hand are in it."""
+    """A long listing is complete and ordered, in pages, and includes files put there by hand."""
     names = [f"f{index:05d}" for index in range(5_300)]
     (tree / "lake").mkdir(parents=True)
     for name in names:
@@ -261,7 +261,7 @@ async def test_paths_page_past_five_thousand(tree, tmp_path):
 
 
 async def test_listing_a_folder(lake, write):
-    """One level, all levels, and no folder at all."""
+    """A listing covers one level or all levels; a missing folder is an error."""
     for name in ("x/a", "x/y/b", "x-side/c", "z"):
         await write(name, b"")
     top = [(path.name, path.is_directory) async for path in lake.get_paths(recursive=False)]
@@ -272,7 +272,7 @@ async def test_listing_a_folder(lake, write):
 
 
 async def test_rights_are_kept(lake, write):
-    """Rights are stored and shown; the account's key is what opens doors here."""
+    """Rights are stored and returned, but not enforced."""
     file = await write("file", b"")
     assert (await file.get_access_control())["owner"] == "$superuser"
     await file.set_access_control(owner="someone", permissions="rwx------")
@@ -281,7 +281,7 @@ async def test_rights_are_kept(lake, write):
 
 
 async def test_file_systems_come_and_go(storage, tree):
-    """A file system is a folder beside `lake`."""
+    """A file system is a folder next to `lake`."""
     with DataLakeServiceClient.from_connection_string(storage.connection_string) as service:
 
         def life():
@@ -309,7 +309,7 @@ async def test_file_systems_come_and_go(storage, tree):
 
 
 async def test_a_file_created_with_a_lease(lake):
-    """Who creates a file under a lease is the only one to write it."""
+    """Only the holder can write a file that was created with a lease."""
     file = lake.get_file_client("leased")
     lease_id = "11111111-1111-1111-1111-111111111111"
     await file.create_file(lease_id=lease_id, lease_duration=30)

@@ -18,14 +18,14 @@ IF_MISSING = {"match_condition": MatchConditions.IfMissing}
 
 @pytest.fixture
 async def impatient(storage):
-    """A client that does not try again by itself."""
+    """A client that does not retry."""
     service = DataLakeServiceClient.from_connection_string(storage.connection_string, retry_total=0)
     async with service:
         yield service.get_file_system_client("lake")
 
 
-async def test_a_renames_answer_is_lost_but_the_rename_is_not(storage, impatient, write):
-    """The commit stands although its writer never heard: asking again finds the name taken."""
+async def test_a_renames_response_is_lost_but_the_rename_is_not(storage, impatient, write):
+    """A rename whose response is lost is durable; repeating it finds the target."""
     await write("_staging/a", b"abc")
     storage.faults.drop_answer(operation="rename")
     # Even without retries of the SDK's own, aiohttp sends a PUT again where a kept connection broke.
@@ -38,7 +38,7 @@ async def test_a_renames_answer_is_lost_but_the_rename_is_not(storage, impatient
 
 
 async def test_the_sdk_retries_a_lost_rename_and_finds_no_source(storage, lake, write):
-    """What the real service does too: success looks like SourcePathNotFound to the retry."""
+    """The SDK's retry of a successful rename gets SourcePathNotFound, as with the real service."""
     file = await write("_staging/a", b"abc")
     storage.faults.drop_answer(operation="rename")
     with pytest.raises(HttpResponseError) as refused:
@@ -48,7 +48,7 @@ async def test_the_sdk_retries_a_lost_rename_and_finds_no_source(storage, lake, 
 
 
 async def test_a_failure_on_request_changes_nothing(storage, impatient, write):
-    """The operation is refused with the code asked for, as often as asked for."""
+    """A `fail` fault refuses the operation with its code, as many times as requested."""
     await write("raw/a", b"abc")
     storage.faults.fail(status=500, code="InternalError", count=2, operation="flush", path_prefix="lake/raw/")
     file = impatient.get_file_client("raw/a")
@@ -63,7 +63,7 @@ async def test_a_failure_on_request_changes_nothing(storage, impatient, write):
 
 
 async def test_a_fault_hits_only_what_it_was_armed_for(storage, impatient, write):
-    """Other paths and other operations go on."""
+    """A fault does not affect other paths or operations."""
     storage.faults.fail(operation="rename", path_prefix="lake/raw/")
     file = await write("_staging/a", b"abc")
     moved = await file.rename_file("lake/elsewhere")
@@ -75,21 +75,21 @@ async def test_a_fault_hits_only_what_it_was_armed_for(storage, impatient, write
 
 
 async def test_the_sdks_retry_sees_it_through(storage, lake):
-    """A service that is busy for a moment costs a moment."""
+    """The SDK's retry succeeds after a short ServerBusy."""
     storage.faults.fail(count=2)
     await lake.get_file_client("a").create_file()
     assert await lake.get_file_client("a").exists()
 
 
 async def test_faults_are_cleared(storage, impatient):
-    """What was armed and not used is forgotten on request."""
+    """Cleared faults strike no more."""
     storage.faults.fail(count=100)
     storage.faults.clear()
     await impatient.get_file_client("a").create_file()
 
 
 async def test_a_failure_after_the_work_leaves_it_done(storage, impatient, write):
-    """The client reads an error, and the file has its new length all the same."""
+    """A `fail` fault after the work returns an error, but the file has its new length."""
     file = await write("raw/a", b"abc")
     storage.faults.inject(Fault("fail", "flush", "lake/raw/", at="after", status=500))
     file = impatient.get_file_client("raw/a")
@@ -101,7 +101,7 @@ async def test_a_failure_after_the_work_leaves_it_done(storage, impatient, write
 
 
 async def test_a_request_that_never_arrived_changes_nothing(storage, impatient, write):
-    """The connection breaks before anything is done: trying again is safe."""
+    """If the connection breaks before the work, a retry is safe."""
     file = impatient.get_file_client("raw/a")
     # aiohttp sends a PUT again by itself where a kept connection broke.
     armed = storage.faults.inject(Fault("drop_answer", "create_file", at="before", times="always"))
@@ -114,8 +114,8 @@ async def test_a_request_that_never_arrived_changes_nothing(storage, impatient, 
 
 
 @pytest.mark.parametrize("at", ["before", "after"])
-async def test_slow_storage_answers_late(storage, impatient, at):
-    """A request takes as long as it was told to; the next does not."""
+async def test_slow_storage_responds_late(storage, impatient, at):
+    """A `slow` fault delays its request and not the next one."""
     storage.faults.inject(Fault("slow", "create_file", at=at, delay_ms=300))
     began_s = time.monotonic()
     await impatient.get_file_client("a").create_file()
@@ -124,7 +124,7 @@ async def test_slow_storage_answers_late(storage, impatient, at):
 
 
 async def test_a_client_that_gives_up_on_slow_storage_can_go_on(storage, impatient, write):
-    """A read time-out is the client's own error; the download that it tries again is whole."""
+    """After a read time-out the client's repeated download is complete."""
     await write("a", b"abc")
     with storage.faults.inject(Fault("slow", "get_blob", delay_ms=60_000, times="always")) as armed:
         with pytest.raises(ServiceResponseError):
@@ -133,8 +133,8 @@ async def test_a_client_that_gives_up_on_slow_storage_can_go_on(storage, impatie
     assert await (await impatient.get_file_client("a").download_file()).readall() == b"abc"
 
 
-async def test_a_download_whose_answer_is_dropped_is_repeated_by_the_sdk(storage, lake, write):
-    """Files are closed, connections broken, and the SDK's own retry delivers the bytes."""
+async def test_a_download_whose_response_is_dropped_is_repeated_by_the_sdk(storage, lake, write):
+    """The SDK's retry of a dropped download delivers the bytes, and the server closes its files."""
     await write("a", b"x" * 300_000)
     armed = storage.faults.inject(Fault("drop_answer", "get_blob", times=2))
     assert await (await lake.get_file_client("a").download_file()).readall() == b"x" * 300_000

@@ -24,7 +24,7 @@ async def read(file):
 
 
 async def test_a_flush_writes_only_what_is_new(lake, write, tree):
-    """However long the file, a flush adds its bytes to it and moves nothing."""
+    """A flush appends its bytes and rewrites nothing, however long the file is."""
     file = await write("log", PIECE)
     inode = (tree / "lake/log").stat().st_ino
     for turn in range(1, 40):
@@ -37,7 +37,7 @@ async def test_a_flush_writes_only_what_is_new(lake, write, tree):
 
 @LARGE_BODIES
 async def test_a_reader_in_the_middle_sees_the_version_it_began_with(storage, lake, write):
-    """What was flushed after a download began is not in it; going on by the old etag is refused."""
+    """A download excludes bytes flushed after it began, and the old etag is refused afterwards."""
     body = os.urandom(6_000_000)
     file = await write("read", body)
     etag = (await file.get_file_properties()).etag
@@ -57,7 +57,7 @@ async def test_a_reader_in_the_middle_sees_the_version_it_began_with(storage, la
 
 
 async def test_what_is_described_while_it_grows_keeps_both(lake, write):
-    """Metadata set while a flush is under way is not lost, and neither are the bytes."""
+    """Metadata set during a flush is kept, and so are the flushed bytes."""
     file = await write("both", b"0")
     for turn in range(1, 6):
         await file.append_data(b"x" * 400_000, 1 + (turn - 1) * 400_000)
@@ -67,7 +67,7 @@ async def test_what_is_described_while_it_grows_keeps_both(lake, write):
 
 
 async def test_flushes_at_once_make_one_file(lake, write):
-    """The first of several flushes decides, and drops what it leaves out; those of as many bytes agree."""
+    """Of concurrent flushes the first wins; the others succeed only at the same length."""
     file = await write("race", b"0" * 10)
     for index in range(8):
         await file.append_data(b"%d" % index * 100_000, 10 + index * 100_000)
@@ -80,7 +80,7 @@ async def test_flushes_at_once_make_one_file(lake, write):
 
 
 async def test_replaced_renamed_and_deleted_while_it_grows(lake, write, tree):
-    """Whoever takes a file's place, name or life while it is flushed: nothing of both is mixed."""
+    """A file that is replaced, renamed or deleted during a flush is never a mix of both."""
     await lake.create_directory("moved")
     for turn in range(6):
         file = await write(f"busy-{turn}", b"old")
@@ -100,7 +100,7 @@ async def test_replaced_renamed_and_deleted_while_it_grows(lake, write, tree):
 
 @LARGE_BODIES
 async def test_a_full_disk_leaves_the_file_as_it_was(lake, write, tree):
-    """A flush that finds no room is refused and leaves no half; it succeeds once there is room."""
+    """A flush on a full disk is refused without effect, and succeeds once there is space."""
     body = os.urandom(2_000_000)
     file = await write("full", body)
     await file.append_data(b"x" * 1_000_000, 2_000_000)
@@ -123,21 +123,23 @@ async def test_a_full_disk_leaves_the_file_as_it_was(lake, write, tree):
 
 
 async def test_an_append_blob_is_a_log_of_many_writers(blobs):
-    """Blocks of many writers stand one behind the other, none lost, none torn, none twice."""
+    """Blocks of many writers are stored one after the other: none lost, torn or doubled."""
     log = blobs.get_blob_client("log")
     await log.create_append_blob(metadata={"k": "v"})
     lines = [b"%03d-" % index + b"." * 995 + b"\n" for index in range(40)]
-    answers = await asyncio.gather(*(log.append_block(line) for line in lines))
+    responses = await asyncio.gather(*(log.append_block(line) for line in lines))
     body = await (await log.download_blob()).readall()
     assert sorted(body.splitlines(keepends=True)) == lines
-    assert sorted(int(answer["blob_append_offset"]) for answer in answers) == list(range(0, 40_000, 1000))
+    assert sorted(int(response["blob_append_offset"]) for response in responses) == list(
+        range(0, 40_000, 1000)
+    )
     properties = await log.get_blob_properties()
     assert (properties.blob_type, properties.append_blob_committed_block_count) == ("AppendBlob", 40)
     assert [found.blob_type async for found in blobs.list_blobs()] == ["AppendBlob"]
 
 
 async def test_conditions_of_an_append(blobs, lake):
-    """A writer that is not where it thinks, would go too far, or takes one kind for another, is told so."""
+    """An append with a wrong position, beyond the maximum size or on another blob type is refused."""
     log = blobs.get_blob_client("log")
     with pytest.raises(ResourceNotFoundError):
         await log.append_block(b"x")

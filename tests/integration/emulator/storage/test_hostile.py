@@ -62,7 +62,7 @@ METHODS = st.sampled_from(["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"])
 
 
 async def test_no_request_is_the_servers_fault(raw, tree):
-    """Whatever is asked for, however it is spelt, the answer is the service's own and stays in the tree."""
+    """Any request gets one of the service's responses and changes nothing outside the tree."""
     loop = asyncio.get_running_loop()
 
     @settings(max_examples=200, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -72,8 +72,8 @@ async def test_no_request_is_the_servers_fault(raw, tree):
         asked = asyncio.run_coroutine_threadsafe(
             raw.send(method, f"/lake/{path}?{query}", headers, sent), loop
         )
-        status, answer = asked.result(30)
-        assert 200 <= status < 500 or status == 501, answer
+        status, response = asked.result(30)
+        assert 200 <= status < 500 or status == 501, response
         assert {found.name for found in tree.iterdir()} <= {"lake", "checkpoints"}
         assert {found.name for found in tree.parent.iterdir()} == {WELL_KNOWN_ACCOUNT, ".meta", ".staging"}
 
@@ -84,7 +84,7 @@ async def test_no_request_is_the_servers_fault(raw, tree):
     "path", ["/lake/" + "a/" * 10_000 + "b", "/lake/" + "%61" * 5_000, "/" + "x" * 100_000]
 )
 async def test_endless_paths_are_refused(raw, path):
-    """Paths and headers are bounded before they are understood."""
+    """Paths and headers are limited in length."""
     status, _ = await raw.send("GET", path)
     assert status == 400
     status, _ = await raw.send("GET", "/lake/a", {f"x-junk-{index}": "x" * 8_000 for index in range(100)})
@@ -93,7 +93,7 @@ async def test_endless_paths_are_refused(raw, path):
 
 
 async def test_names_that_differ_in_case_or_form_are_different_names(lake, write):
-    """As in the service: nothing is folded."""
+    """Names are neither case-folded nor normalised, as in the service."""
     names = {"readme", "README", "caf\u00e9", "cafe\u0301", ".meta", ".staging", "journal"}
     for name in names:
         await write(name, name.encode())
@@ -102,8 +102,8 @@ async def test_names_that_differ_in_case_or_form_are_different_names(lake, write
         assert await (await lake.get_file_client(name).download_file()).readall() == name.encode()
 
 
-async def test_a_slow_body_holds_up_nobody(storage, raw):
-    """A client that dribbles its body costs the others nothing, and is served in the end."""
+async def test_a_slow_body_delays_no_other_client(storage, raw):
+    """A client that sends its body slowly does not delay others, and is served in the end."""
     reader, writer = await asyncio.open_connection("127.0.0.1", storage.port)
     writer.write(raw.head("PUT", "/lake/slow", {"x-ms-blob-type": "BlockBlob"}, 1_000_000) + b"x" * 300_000)
     await writer.drain()
@@ -117,7 +117,7 @@ async def test_a_slow_body_holds_up_nobody(storage, raw):
 
 
 async def test_malformed_batches(raw):
-    """A batch that is none, has too many parts, or hides something else in a part changes nothing."""
+    """A batch that is malformed, too long, or nests other operations changes nothing."""
     part = b"--b\r\nContent-Type: application/http\r\n\r\nDELETE /devstoreaccount1/lake/a HTTP/1.1\r\n\r\n"
     hidden = part.replace(b"DELETE", b"GET")
     target, kind = "/lake?restype=container&comp=batch", {"Content-Type": "multipart/mixed; boundary=b"}
@@ -131,8 +131,8 @@ async def test_malformed_batches(raw):
         (hidden + b"--b--", 202),
         (part + b"--b--", 202),
     ):
-        found, answer = await raw.send("POST", target, kind, body)
-        assert found == status, answer
-        assert status == 400 or b"HTTP/1.1 40" in answer
+        found, response = await raw.send("POST", target, kind, body)
+        assert found == status, response
+        assert status == 400 or b"HTTP/1.1 40" in response
     assert (await raw.send("POST", target, {"Content-Type": "text/plain"}, part))[0] == 400
     assert (await raw.send("HEAD", "/lake/a"))[0] == 200

@@ -25,8 +25,8 @@ def account_url(storage):
     return f"https://127.0.0.1:{storage.port}/devstoreaccount1"
 
 
-async def test_http_and_https_are_answered_on_one_port(secured):
-    """What was written over https by the Data Lake SDK is read over http, large files whole."""
+async def test_http_and_https_share_one_port(secured):
+    """Files written over https are read over http on the same port, large ones completely."""
     storage, certificate = secured
     body = bytes(range(256)) * 4096
     async with DataLakeServiceClient(
@@ -40,7 +40,7 @@ async def test_http_and_https_are_answered_on_one_port(secured):
 
 
 async def test_the_threaded_blob_sdk_comes_over_https(secured):
-    """The SDK without asyncio writes and reads, too."""
+    """The synchronous SDK writes and reads over https."""
     storage, certificate = secured
 
     def write_and_read():
@@ -55,7 +55,7 @@ async def test_the_threaded_blob_sdk_comes_over_https(secured):
 
 
 async def test_who_trusts_another_authority_sends_nothing(secured, tmp_path):
-    """A client that was not given this emulator's ca.pem refuses."""
+    """A client that does not trust this emulator's ca.pem refuses the connection."""
     storage, _ = secured
     other = own_certificate(tmp_path / "other", "127.0.0.1")
     async with DataLakeServiceClient(
@@ -66,7 +66,7 @@ async def test_who_trusts_another_authority_sends_nothing(secured, tmp_path):
 
 
 async def test_without_a_certificate_https_is_hung_up_on(tmp_path):
-    """Where no TLS is served, a client that tries is not left waiting."""
+    """Without TLS, the connection of a TLS client is closed immediately."""
     async with StorageServer(tmp_path) as storage:
         with pytest.raises((ConnectionError, ssl.SSLError)):
             async with asyncio.timeout(PATIENCE_S):
@@ -74,7 +74,7 @@ async def test_without_a_certificate_https_is_hung_up_on(tmp_path):
 
 
 async def test_who_says_nothing_is_dropped_and_forgotten():
-    """A connection without a first byte ends after the listener's patience; others are served meanwhile."""
+    """A silent connection is closed after `patience_s`, without delaying other clients."""
     listener = Listener(asyncio.Protocol, patience_s=0.2)
     await listener.open("127.0.0.1", 0)
     try:
@@ -89,7 +89,7 @@ async def test_who_says_nothing_is_dropped_and_forgotten():
 
 
 async def test_what_has_not_spoken_yet_ends_with_the_server(tmp_path):
-    """A silent connection, or half a TLS handshake, does not keep the server from ending."""
+    """A silent connection, or half a TLS handshake, does not delay the server's end."""
     certificate = own_certificate(tmp_path / "tls", "127.0.0.1")
     async with asyncio.timeout(PATIENCE_S):
         async with StorageServer(tmp_path, tls=certificate.server_context()) as storage:

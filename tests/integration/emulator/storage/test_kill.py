@@ -61,13 +61,13 @@ async def victim(tmp_path):
 
 
 def body_of(name):
-    """What the file of this name holds; its length differs from name to name."""
+    """The content of the file of this name; its length differs from name to name."""
     seed = hashlib.sha256(name.encode()).digest()
     return seed * (500 + seed[0] * 40)
 
 
 async def write_files(lake, writer, acknowledged):
-    """Commit files as ingest does, noting each acknowledged one, until the server goes away."""
+    """Commit files as ingest does, recording each acknowledged one, until the server is gone."""
     for number in range(10_000):
         name = f"{writer}-{number}"
         body = body_of(name)
@@ -82,7 +82,7 @@ async def write_files(lake, writer, acknowledged):
 
 
 def check_files(folder, acknowledged):
-    """Nothing acknowledged is lost; whatever has its final name is whole."""
+    """Check that no acknowledged file is lost, and that every committed file is complete."""
     raw = folder / "storage/devstoreaccount1/lake/raw"
     found = {file.name for file in raw.iterdir()}
     assert set(acknowledged) <= found
@@ -92,7 +92,7 @@ def check_files(folder, acknowledged):
 
 
 async def test_killed_at_any_moment_files_are_whole(victim, tmp_path):
-    """kill -9 in the middle of a stream of commits leaves complete files only, before and after a restart."""
+    """kill -9 during a stream of commits leaves complete files only, before and after a restart."""
     chance = random.Random(7)
     acknowledged = []
     for life in range(6):
@@ -119,8 +119,8 @@ async def test_killed_at_any_moment_files_are_whole(victim, tmp_path):
 
 
 @pytest.mark.parametrize("every", [37, 38, 39, 40], ids=["put blob", "create", "flush", "rename"])
-async def test_killed_after_the_commit_and_before_the_answer(victim, tmp_path, every):
-    """What was durable when the process was killed is there afterwards, answered or not."""
+async def test_killed_after_the_commit_and_before_the_response(victim, tmp_path, every):
+    """A change that was durable at the kill is there after the restart, acknowledged or not."""
     kills = 3
     await victim.kill()
     acknowledged, attempted, checkpoint = [], [], 0
@@ -143,7 +143,7 @@ async def test_killed_after_the_commit_and_before_the_answer(victim, tmp_path, e
     check_files(tmp_path, acknowledged)
     async with victim.clients() as (lake, blobs):
         names = [path.name async for path in lake.get_paths() if not path.is_directory]
-        for name in names:  # answered or not, what is there is there with all that belongs to it
+        for name in names:  # acknowledged or not, a blob that exists has its complete entry
             properties = await lake.get_file_client(name).get_file_properties()
             assert properties.metadata == {"name": name.rpartition("/")[2]}
         mark = await blobs.get_blob_client("mark").get_blob_properties()
@@ -161,7 +161,7 @@ async def write_one(lake, name):
 
 
 async def test_uncommitted_appends_outlive_a_kill(victim):
-    """An acknowledged append can be flushed after the server was killed and started again."""
+    """An acknowledged append can be flushed after a kill and a restart."""
     async with victim.clients() as (lake, blobs):
         file = lake.get_file_client("file")
         await file.create_file()
@@ -180,7 +180,7 @@ async def test_uncommitted_appends_outlive_a_kill(victim):
 
 
 async def test_an_append_sent_again_after_a_kill(victim):
-    """A client that never heard of its append sends it again to the next life of the server."""
+    """An unacknowledged append can be repeated after a kill and a restart."""
     for _ in range(3):
         async with victim.clients() as (lake, _):
             file = lake.get_file_client("file")
@@ -197,7 +197,7 @@ async def test_an_append_sent_again_after_a_kill(victim):
 
 
 async def test_etags_never_come_back(victim):
-    """A version seen before a kill is never given to other content after it."""
+    """An etag from before a kill is never reused for other content."""
     seen = set()
     for _ in range(3):
         async with victim.clients() as (_, blobs):
@@ -211,7 +211,7 @@ async def test_etags_never_come_back(victim):
 
 @pytest.mark.parametrize("point", ["storage_grown", "storage_recorded", "storage_committed"])
 async def test_killed_at_every_step_of_a_growing_file(victim, tmp_path, point):
-    """A log ends, after any kill, where one of its flushes ended: nothing is torn, lost or there twice."""
+    """After any kill a log ends where one of its flushes ended: nothing is torn, lost or doubled."""
     await victim.kill()
     line, kills, acknowledged = b"." * 999 + b"\n", 2, 0
     on_disk = tmp_path / "storage/devstoreaccount1/lake/log"
@@ -245,7 +245,7 @@ async def test_killed_at_every_step_of_a_growing_file(victim, tmp_path, point):
 
 @pytest.mark.parametrize("point", ["storage_recorded", "storage_committed"])
 async def test_killed_at_every_step_of_copies_and_block_lists(victim, tmp_path, point):
-    """After any kill a copied or listed blob is there whole, with what belongs to it, or not at all."""
+    """After any kill a copied or block-listed blob is complete with its entry, or absent."""
     await victim.kill()
     kills, whole = 2, b"0123456789" * 1000
     for life in range(40):

@@ -17,7 +17,7 @@ TOURS = Path(__file__).parent
 
 @pytest.mark.parametrize("tour", ["arrow", "adlfs", "delta"])
 async def test_readers_read_and_write_the_lake(storage, tour):
-    """pyarrow, adlfs, polars, deltalake, obstore and DuckDB work on it as on the real service."""
+    """pyarrow, adlfs, polars, deltalake, obstore and DuckDB work as on the real service."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(TOURS / f"{tour}_tour.py"),
@@ -31,7 +31,7 @@ async def test_readers_read_and_write_the_lake(storage, tour):
 
 
 async def test_duckdb_reads_the_files_themselves(lake, tree):
-    """No server is needed to query the lake on the laptop."""
+    """The lake on the laptop can be queried without a server."""
     table = io.BytesIO()
     pq.write_table(pa.table({"price": [1, 2, 3]}), table)
     await lake.get_file_client("raw/date=2024-01-01/a.parquet").upload_data(table.getvalue(), overwrite=True)
@@ -41,7 +41,7 @@ async def test_duckdb_reads_the_files_themselves(lake, tree):
 
 
 async def test_duckdbs_azure_extension(storage, lake):
-    """Where the extension is installed, DuckDB reads through the server."""
+    """If the extension is installed, DuckDB reads through the server."""
     table = io.BytesIO()
     pq.write_table(pa.table({"price": [1, 2, 3]}), table)
     await lake.get_file_client("raw/a.parquet").upload_data(table.getvalue(), overwrite=True)
@@ -61,7 +61,7 @@ async def test_duckdbs_azure_extension(storage, lake):
 
 
 async def test_the_synchronous_client(storage):
-    """The other transport writes and signs URLs its own way."""
+    """The synchronous client, which signs URLs in another way, writes and reads."""
     names = ["plain", "a b/c+d", "100%", "ümläut/日本", "x=1/y;z", "tilde~(and)!star*'"]
 
     def round_trip():

@@ -30,10 +30,10 @@ PUT_BLOB = {"x-ms-blob-type": "BlockBlob"}
     ],
 )
 async def test_no_path_leads_out_of_the_tree(raw, path, tmp_path):
-    """Traversal is refused however it is written, and nothing is made anywhere."""
+    """Path traversal is refused in every encoding, and creates nothing."""
     before = sorted(file.name for file in tmp_path.rglob("*") if file.is_file())
-    status, answer = await raw.send("PUT", path, PUT_BLOB, b"owned")
-    assert status == 400, answer
+    status, response = await raw.send("PUT", path, PUT_BLOB, b"owned")
+    assert status == 400, response
     status, _ = await raw.send("GET", path)
     assert status == 400
     assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == before
@@ -80,11 +80,11 @@ async def test_no_path_leads_out_of_the_tree(raw, path, tmp_path):
     ],
 )
 async def test_what_makes_no_sense_is_the_clients_fault(raw, method, target, headers):
-    """A malformed request is answered 400 with a code, and the server goes on."""
+    """A malformed request gets 400 and a code, and the server continues."""
     assert (await raw.send("PUT", "/lake/f?resource=file"))[0] == 201
-    status, answer = await raw.send(method, target, headers)
-    assert status == 400, answer
-    assert b"x-ms-error-code" in answer
+    status, response = await raw.send(method, target, headers)
+    assert status == 400, response
+    assert b"x-ms-error-code" in response
     assert (await raw.send("HEAD", "/lake/f"))[0] == 200
 
 
@@ -108,21 +108,21 @@ async def test_what_makes_no_sense_is_the_clients_fault(raw, method, target, hea
     ],
 )
 async def test_what_is_not_served_says_so(raw, method, target, status):
-    """An operation that is not implemented is refused by name, never half done."""
+    """An operation that is not implemented is refused by name, with no effect."""
     assert (await raw.send(method, target))[0] == status
 
 
 async def test_a_list_of_blocks_cannot_declare_entities(raw):
-    """The billion laughs stay unlaughed."""
+    """A block list with entity declarations is refused (billion laughs)."""
     bomb = (
         b'<?xml version="1.0"?><!DOCTYPE b [<!ENTITY a "aaaa">]><BlockList><Latest>&a;</Latest></BlockList>'
     )
-    status, answer = await raw.send("PUT", "/lake/f?comp=blocklist", body=bomb)
-    assert (status, b"InvalidXmlDocument" in answer) == (400, True)
+    status, response = await raw.send("PUT", "/lake/f?comp=blocklist", body=bomb)
+    assert (status, b"InvalidXmlDocument" in response) == (400, True)
 
 
 async def test_chunked_bodies_need_a_length(raw):
-    """As the service: a write says how long it is."""
+    """A body without Content-Length is refused, as in the service."""
     headers = PUT_BLOB | {"Transfer-Encoding": "chunked", "Content-Length": ""}
     del headers["Content-Length"]
     reader, writer = await asyncio.open_connection("127.0.0.1", raw.port)
@@ -135,16 +135,16 @@ async def test_chunked_bodies_need_a_length(raw):
 
 
 async def test_a_body_beyond_the_limit_is_refused_unread(tmp_path, raw_to):
-    """What one request may carry is bounded, before it is read."""
+    """A body above the limit is refused before it is read."""
     async with StorageServer(tmp_path, max_body_bytes=1_000_000) as storage:
         raw = raw_to(storage.port)
         assert (await raw.send("PUT", "/lake/f", PUT_BLOB, b"x" * 1_000_000))[0] == 201
-        status, answer = await raw.send("PUT", "/lake/g", PUT_BLOB, b"", length=10**15)
-        assert (status, b"RequestBodyTooLarge" in answer) == (413, True)
+        status, response = await raw.send("PUT", "/lake/g", PUT_BLOB, b"", length=10**15)
+        assert (status, b"RequestBodyTooLarge" in response) == (413, True)
 
 
 async def test_a_connection_lost_in_the_middle_of_a_body_leaves_nothing(raw, tmp_path):
-    """Half an upload is no upload, and no litter."""
+    """An interrupted upload leaves no file and no staged bytes."""
     for length in (1_000, 3_000_000):
         await raw.send("PUT", "/lake/half", PUT_BLOB, b"x" * (length // 2), length=length, hang_up=True)
     assert (await raw.send("HEAD", "/lake/half"))[0] == 404
@@ -153,7 +153,7 @@ async def test_a_connection_lost_in_the_middle_of_a_body_leaves_nothing(raw, tmp
 
 
 async def test_errors_speak_the_clients_language(raw):
-    """Data Lake's errors are JSON, Blob's are XML; both carry the code in a header."""
+    """Errors of Data Lake are JSON, of Blob XML; both carry the code in a header."""
     _, dfs = await raw.send("PATCH", "/lake/none?action=flush&position=0")
     assert b"x-ms-error-code: PathNotFound" in dfs
     assert b'{"error":{"code":"PathNotFound"' in dfs
@@ -163,7 +163,7 @@ async def test_errors_speak_the_clients_language(raw):
 
 
 async def test_every_write_says_it_is_encrypted(raw):
-    """The Arrow C++ client ends the process where a write's answer lacks this header."""
+    """Every write returns the header without which the Arrow C++ client aborts its process."""
     writes = [
         ("PUT", "/lake/f?resource=file", {}, b""),
         ("PUT", "/lake/d?resource=directory", {}, b""),
@@ -176,32 +176,32 @@ async def test_every_write_says_it_is_encrypted(raw):
         ("PUT", "/lake/b?comp=blocklist", {}, b"<BlockList><Latest>YQ==</Latest></BlockList>"),
     ]
     for method, target, headers, body in writes:
-        status, answer = await raw.send(method, target, headers, body)
-        assert status in {200, 201, 202}, answer
-        assert b"x-ms-request-server-encrypted: true" in answer, target
+        status, response = await raw.send(method, target, headers, body)
+        assert status in {200, 201, 202}, response
+        assert b"x-ms-request-server-encrypted: true" in response, target
 
 
 async def test_a_client_that_asks_before_it_sends(storage, raw_to):
-    """`Expect: 100-continue` is answered before the body is sent, and not where there is none."""
+    """`Expect: 100-continue` gets 100 before the body, and nothing if there is no body."""
     raw = raw_to(storage.port)
-    _, answer = await raw.send("PUT", "/lake/f", PUT_BLOB | {"Expect": "100-continue"}, b"abc")
-    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
-    _, answer = await raw.send("PUT", "/lake/g", PUT_BLOB | {"Expect": "100-continue"}, b"")
-    assert answer.startswith(b"HTTP/1.1 201 ")
+    _, response = await raw.send("PUT", "/lake/f", PUT_BLOB | {"Expect": "100-continue"}, b"abc")
+    assert response.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 ")
+    _, response = await raw.send("PUT", "/lake/g", PUT_BLOB | {"Expect": "100-continue"}, b"")
+    assert response.startswith(b"HTTP/1.1 201 ")
 
 
 async def test_content_checked_by_crc64(raw):
-    """A body is taken only where it has the checksum that was sent with it."""
+    """A body that does not match its CRC-64 is refused."""
     checked = PUT_BLOB | {"x-ms-content-crc64": "iJh5CoYUi64="}
-    status, answer = await raw.send("PUT", "/lake/f", checked, b"123456789")
-    assert (status, b"x-ms-content-crc64: iJh5CoYUi64=" in answer) == (201, True)
-    status, answer = await raw.send("PUT", "/lake/f", checked, b"12345678X")
-    assert (status, b"Crc64Mismatch" in answer) == (400, True)
+    status, response = await raw.send("PUT", "/lake/f", checked, b"123456789")
+    assert (status, b"x-ms-content-crc64: iJh5CoYUi64=" in response) == (201, True)
+    status, response = await raw.send("PUT", "/lake/f", checked, b"12345678X")
+    assert (status, b"Crc64Mismatch" in response) == (400, True)
     assert (await raw.send("GET", "/lake/f"))[1].endswith(b"123456789")
 
 
 @pytest.mark.parametrize("header", ["x-ms-encryption-key", "x-ms-if-tags", "x-ms-encryption-scope"])
 async def test_what_would_be_left_unread_is_refused(raw, header):
-    """Better no answer than one that passes over what was asked for."""
-    status, answer = await raw.send("PUT", "/lake/f", PUT_BLOB | {header: "x"}, b"abc")
-    assert (status, b"UnsupportedHeader" in answer, header.encode() in answer) == (400, True, True)
+    """Parameters and headers that are not supported are refused, not ignored."""
+    status, response = await raw.send("PUT", "/lake/f", PUT_BLOB | {header: "x"}, b"abc")
+    assert (status, b"UnsupportedHeader" in response, header.encode() in response) == (400, True, True)

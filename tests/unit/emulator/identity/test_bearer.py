@@ -37,7 +37,7 @@ def grant(issuer, *roles, **assignment):
     ],
 )
 def test_roles_become_claims(issuer, roles, claims):
-    """A sender sends and a receiver listens, on the hub that the token was shown for."""
+    """A sender may send and a receiver may listen, on the hub for which the token was put."""
     given = grant(issuer, *roles)
     assert given.claims == claims
     assert given.scope == "telemetry"
@@ -45,7 +45,7 @@ def test_roles_become_claims(issuer, roles, claims):
 
 
 def test_a_grant_ends_with_its_token(issuer):
-    """Links are cut when the token has expired, as with signatures."""
+    """An authorization expires with its token, as with signatures."""
     given = grant(issuer, Role.EVENT_HUBS_OWNER, expires_in_s=600)
     assert given.expires_at_s == NOW_S + 600 + SKEW_S
     assert given.covers("telemetry", SEND, NOW_S + 600)
@@ -54,13 +54,13 @@ def test_a_grant_ends_with_its_token(issuer):
 
 @pytest.mark.parametrize("token", ["", "a.b.c", "x" * 60_000])
 def test_nonsense_is_refused_in_the_services_words(issuer, token):
-    """What is no token at all is a malformed one."""
+    """Text that is no token is refused as malformed."""
     with pytest.raises(TokenRefused, match="MalformedToken"):
         event_hubs.grant_of(issuer, token, HUB)
 
 
 def test_without_an_issuer_there_are_no_tokens(issuer):
-    """A server that knows no issuer takes nobody's token."""
+    """A server without an issuer accepts no token."""
     token = issuer.issue(EVENT_HUBS).access_token
     with pytest.raises(TokenRefused, match="InvalidIssuer"):
         event_hubs.grant_of(None, token, HUB)
@@ -89,11 +89,11 @@ def test_each_role_may_do_what_the_lesser_one_may():
 
 @pytest.mark.parametrize("name", ["put_blob", "append", "flush", "rename", "delete_path", "create_container"])
 def test_a_reader_changes_nothing(name):
-    """What writes or deletes is not for readers."""
+    """A reader may neither write nor delete."""
     assert not may(Role.STORAGE_READER, named(name))
     assert may(Role.STORAGE_CONTRIBUTOR, named(name))
 
 
 def test_the_accounts_key_alone_does_some_things():
-    """What no permission covers, no role covers either."""
+    """Operations that no permission covers are refused for every role."""
     assert not may(Role.STORAGE_OWNER, Operation("anything", Dialect.BLOB, "c", ""))

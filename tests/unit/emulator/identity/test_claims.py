@@ -41,7 +41,7 @@ def flaw_of(claims, now_s=1200):
 
 
 def test_a_token_says_what_a_managed_identitys_says():
-    """A verifier written for Entra ID finds every claim where it looks for it."""
+    """The claims are those that a verifier of Entra ID's tokens reads."""
     made = claims()
     assert made["iss"] == ISSUER
     assert made["aud"] == f"{RESOURCE}/"
@@ -52,7 +52,7 @@ def test_a_token_says_what_a_managed_identitys_says():
 
 
 def test_a_caller_has_the_roles_of_its_token():
-    """What the token names is what the caller may do."""
+    """The caller has the roles in the token."""
     caller = judged(claims())
     assert caller.roles == {"Azure Event Hubs Data Sender"}
     assert caller.tenant_id == TENANT
@@ -60,29 +60,29 @@ def test_a_caller_has_the_roles_of_its_token():
 
 @pytest.mark.parametrize("audience", [RESOURCE, f"{RESOURCE}/", ["https://other", RESOURCE]])
 def test_an_audience_may_end_with_a_slash(audience):
-    """SDKs disagree on the slash, and the standard allows several audiences."""
+    """The audience may end with a slash, or be a list: SDKs differ."""
     assert judged(claims(aud=audience))
 
 
 @pytest.mark.parametrize("audience", ["https://storage.azure.com", "", None, [], 1])
 def test_another_audience_is_refused(audience):
-    """A token for storage does not open Event Hubs."""
+    """A token for storage is refused by Event Hubs."""
     assert flaw_of(claims(aud=audience)) is Flaw.AUDIENCE
 
 
 def test_another_issuer_is_refused():
-    """A token of Entra ID itself is not ours."""
+    """A token of another issuer, such as Entra ID itself, is refused."""
     assert flaw_of(claims(iss=f"https://sts.windows.net/{TENANT}/")) is Flaw.ISSUER
 
 
 def test_a_token_ends_when_it_says():
-    """After its time, and the few seconds that clocks may differ by, a token is worth nothing."""
+    """A token is refused after its expiry and the tolerated clock skew."""
     assert judged(claims(), now_s=1600).expires_at_s == 1600 + SKEW_S
     assert flaw_of(claims(), now_s=1600 + SKEW_S) is Flaw.EXPIRED
 
 
 def test_a_token_begins_when_it_says():
-    """A token from the future is refused, but not for the few seconds that clocks may differ by."""
+    """A token from the future is refused, beyond the tolerated clock skew."""
     assert judged(claims(), now_s=1000 - SKEW_S)
     assert flaw_of(claims(), now_s=999 - SKEW_S) is Flaw.NOT_YET_VALID
 
@@ -91,12 +91,12 @@ def test_a_token_begins_when_it_says():
     "broken", [{"exp": None}, {"exp": "1600"}, {"nbf": True}, {"oid": 1}, {"tid": None}, {"roles": "Owner"}]
 )
 def test_claims_of_the_wrong_kind_are_refused(broken):
-    """A signature does not make sense of nonsense."""
+    """Claims of the wrong type are refused, even if they are signed."""
     assert flaw_of(claims(**broken)) is Flaw.MALFORMED
 
 
 def test_a_user_assigned_identity_keeps_its_client_id():
-    """A client id goes into the token as it was asked for; other names get one, always the same."""
+    """A requested client id is in the token; other names get one that stays the same."""
     assert Principal.from_name(TENANT, CLIENT).client_id == CLIENT
     by_resource = Principal.from_name(TENANT, "/subscriptions/1/identity")
     assert by_resource == Principal.from_name(TENANT, "/subscriptions/1/identity")

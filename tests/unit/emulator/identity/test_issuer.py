@@ -31,7 +31,7 @@ def clock():
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    """One directory, and so one key: making keys is what takes long."""
+    """One directory for all tests, because generating its key is slow."""
     return tmp_path_factory.mktemp("issuer")
 
 
@@ -57,7 +57,7 @@ def encoded(part):
 
 
 def test_a_token_comes_back_as_its_owner(issuer):
-    """Whoever got a token is known by it."""
+    """Verifying a token returns the identity to which it was issued."""
     issued = issuer.issue(RESOURCE)
     caller = issuer.verify(issued.access_token, {RESOURCE})
     assert caller.object_id == claims_of(issued.access_token)["oid"]
@@ -65,7 +65,7 @@ def test_a_token_comes_back_as_its_owner(issuer):
 
 
 def test_others_can_verify_with_the_published_key(issuer):
-    """A service of your own verifies our tokens as it verifies Entra ID's: by discovery and the key set."""
+    """A service can verify our tokens by discovery and the key set, as with Entra ID's."""
     assert issuer.discovery()["issuer"] == issuer.name
     key = jwt.PyJWK(issuer.key().jwk)
     token = issuer.issue(RESOURCE, assignment=Assignment(expires_in_s=2**31)).access_token
@@ -82,7 +82,7 @@ def test_others_can_verify_with_the_published_key(issuer):
 
 
 def test_a_token_outlives_a_restart(issuer, directory, clock):
-    """The key is kept, so that tokens still hold after the emulator ended and came back."""
+    """The key is stored, so tokens stay valid after a restart of the emulator."""
     token = issuer.issue(RESOURCE).access_token
     again = Issuer(directory, clock=clock)
     again.serve_at(URL)
@@ -91,7 +91,7 @@ def test_a_token_outlives_a_restart(issuer, directory, clock):
 
 
 def test_secrets_are_for_their_owner_alone(issuer, directory):
-    """Nobody else on the machine reads the key or the secret."""
+    """Only the owner of the files can read the key and the secret."""
     issuer.key(), issuer.header
     for name in ("signing-key.pem", "header"):
         assert stat.S_IMODE((directory / "identity" / name).stat().st_mode) == 0o600
@@ -99,7 +99,7 @@ def test_secrets_are_for_their_owner_alone(issuer, directory):
 
 
 def test_a_remembered_token_expires_all_the_same(issuer, clock):
-    """That a signature was good an hour ago says nothing about now."""
+    """A token with a cached signature still expires."""
     token = issuer.issue(RESOURCE, assignment=Assignment(expires_in_s=60)).access_token
     assert issuer.verify(token, {RESOURCE})
     assert flaw_of(issuer, issuer.issue("https://eventhubs.azure.net").access_token) is Flaw.AUDIENCE
@@ -108,13 +108,13 @@ def test_a_remembered_token_expires_all_the_same(issuer, clock):
 
 
 def test_an_expired_token_can_be_asked_for(issuer):
-    """A program's handling of expiry is tested without waiting for it."""
+    """A token can be issued expired, to test how programs handle expiry."""
     token = issuer.issue(RESOURCE, assignment=Assignment(expires_in_s=-60)).access_token
     assert flaw_of(issuer, token) is Flaw.EXPIRED
 
 
 def test_an_identity_gets_what_is_assigned_to_it(issuer):
-    """One identity may only read; all others keep everything, and so does it once that is withdrawn."""
+    """An assignment restricts one identity only, until it is removed."""
     issuer.assign("Reader-App", Assignment(roles=(Role.STORAGE_READER,), expires_in_s=300))
     restricted = claims_of(issuer.issue(RESOURCE, "reader-app").access_token)
     assert restricted["roles"] == ["Storage Blob Data Reader"]
@@ -125,7 +125,7 @@ def test_an_identity_gets_what_is_assigned_to_it(issuer):
 
 
 def test_a_token_of_another_key_is_refused(issuer):
-    """Whoever signs with a key of their own is nobody here, whatever key they claim."""
+    """A token signed with another key is refused, even if it claims our key id."""
     stranger = rsa.generate_private_key(65_537, 2048)
     claims = claims_of(issuer.issue(RESOURCE).access_token)
     for kid in (issuer.key().kid, "another"):
@@ -135,21 +135,21 @@ def test_a_token_of_another_key_is_refused(issuer):
 
 
 def test_a_tampered_token_is_refused(issuer):
-    """Claims that were changed after they were signed are nobody's."""
+    """Claims that were changed after signing are refused."""
     header, _, signature = issuer.issue(RESOURCE).access_token.split(".")
     claims = claims_of(issuer.issue(RESOURCE).access_token) | {"exp": 2**40}
     assert flaw_of(issuer, f"{header}.{encoded(claims)}.{signature}") is Flaw.SIGNATURE
 
 
 def test_a_token_without_a_signature_is_refused(issuer):
-    """alg=none is no algorithm."""
+    """A token with alg=none is refused."""
     claims = claims_of(issuer.issue(RESOURCE).access_token)
     header = {"alg": "none", "typ": "JWT", "kid": issuer.key().kid}
     assert flaw_of(issuer, f"{encoded(header)}.{encoded(claims)}.") is Flaw.SIGNATURE
 
 
 def test_the_public_key_is_no_secret_to_sign_with(issuer):
-    """A token signed with HMAC, the published key as its secret, is refused."""
+    """A token signed by HMAC with the published key as its secret is refused."""
     public = issuer.key().public.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -162,12 +162,12 @@ def test_the_public_key_is_no_secret_to_sign_with(issuer):
 
 @pytest.mark.parametrize("text", ["", "a", "a.b", "a.b.c", "....", "\u00e9.b.c", "x" * 60_000])
 def test_what_is_no_token_is_refused(issuer, text):
-    """Any text may come where a token is expected."""
+    """Any text that is no token is refused."""
     assert flaw_of(issuer, text) is Flaw.MALFORMED
 
 
 def test_a_key_that_is_none_is_named(tmp_path):
-    """A damaged key is a matter for a person: which file, and what to do."""
+    """A damaged key file is an error that names the file and the remedy."""
     issuer = Issuer(tmp_path)
     path = tmp_path / "identity" / "signing-key.pem"
     path.parent.mkdir()

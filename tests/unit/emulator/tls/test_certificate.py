@@ -8,7 +8,7 @@ from shared.service.errors import SettingsError
 
 
 def shaken_hands(certificate, name, ca=None):
-    """Raises ssl.SSLError where a client that trusts `ca` does not accept the certificate for `name`."""
+    """Raise ssl.SSLError if a client that trusts `ca` does not accept the certificate for `name`."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     trusting = ssl.create_default_context(cafile=ca or certificate.ca)
     client = trusting.wrap_bio(to_client, to_server, server_hostname=name)
@@ -25,24 +25,24 @@ def shaken_hands(certificate, name, ca=None):
 
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", "10.1.2.3"])
 def test_a_client_that_trusts_the_ca_accepts_every_name(tmp_path, name):
-    """Loopback's names and the address listened on are covered."""
+    """The certificate covers loopback's names and the address listened on."""
     shaken_hands(own_certificate(tmp_path / "tls", "10.1.2.3"), name)
 
 
 def test_another_name_is_not_accepted(tmp_path):
-    """The certificate is good for nothing but the emulator's own addresses."""
+    """The certificate is refused for any other name."""
     with pytest.raises(ssl.SSLCertVerificationError):
         shaken_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "example.com")
 
 
 def test_it_is_kept_between_starts(tmp_path):
-    """What clients were told to trust stays what it is."""
+    """A later start reuses the certificate, so clients can keep trusting it."""
     first = own_certificate(tmp_path / "tls", "127.0.0.1").ca.read_bytes()
     assert own_certificate(tmp_path / "tls", "localhost").ca.read_bytes() == first
 
 
 def test_only_its_owner_reads_the_key(tmp_path):
-    """The key's file is for nobody else, and the authority's key is in no file."""
+    """Only the owner can read the server's key, and the authority's key is in no file."""
     certificate = own_certificate(tmp_path / "tls", "127.0.0.1")
     assert certificate.key.stat().st_mode & 0o777 == 0o600
     holding_keys = [path.name for path in (tmp_path / "tls").iterdir() if b"PRIVATE KEY" in path.read_bytes()]
@@ -50,7 +50,7 @@ def test_only_its_owner_reads_the_key(tmp_path):
 
 
 def test_it_is_renewed_a_month_before_its_end(tmp_path):
-    """Two years on the same files hold a new certificate; a month and a day before the end, still the old."""
+    """The certificate is renewed less than a month before its expiry, and not earlier."""
     issued_at = datetime.now(UTC)
     first = own_certificate(tmp_path / "tls", "127.0.0.1", now=issued_at).ca.read_bytes()
     late = issued_at + timedelta(days=825 - 32)
@@ -62,7 +62,7 @@ def test_it_is_renewed_a_month_before_its_end(tmp_path):
 
 @pytest.mark.parametrize("lost", ["ca.pem", "server.pem", "server.key"])
 def test_what_is_lost_or_broken_is_made_again(tmp_path, lost):
-    """Without one of its files, or for another host, the whole is made anew and fits together."""
+    """If a file is missing or damaged, or the host changes, all files are generated again."""
     own_certificate(tmp_path / "tls", "127.0.0.1")
     (tmp_path / "tls" / lost).unlink()
     shaken_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "127.0.0.1")
@@ -72,7 +72,7 @@ def test_what_is_lost_or_broken_is_made_again(tmp_path, lost):
 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path):
-    """Files of the person's own that do not fit together are said to be so, in one line."""
+    """The user's own files are refused, in one line, if they do not belong together."""
     one, two = (own_certificate(tmp_path / name, "127.0.0.1") for name in ("one", "two"))
     with pytest.raises(SettingsError, match="no certificate with its key"):
         Certificate(one.ca, one.chain, two.key).server_context()

@@ -15,7 +15,7 @@ WHO = st.sampled_from(["user:", "user:a", "group:", "mask:", "other:", "default:
 @settings(deadline=None)
 @given(st.dictionaries(WHO, RIGHTS, min_size=1))
 def test_what_is_set_is_what_was_asked_for(entries):
-    """On a directory every entry is kept, in order; on a file, those for what is made in it are left out."""
+    """A directory keeps every entry in order; a file drops the default entries."""
     text = ",".join(f"{who}:{rights}" for who, rights in entries.items())
     assert (
         update_access(DIRECTORY_ACCESS, Mode.SET, parse_entries(text, Mode.SET), is_directory=True).acl
@@ -28,7 +28,7 @@ def test_what_is_set_is_what_was_asked_for(entries):
 @settings(deadline=None)
 @given(st.dictionaries(WHO, RIGHTS, min_size=1))
 def test_what_was_added_is_taken_away_again(entries):
-    """Removing what was modified in leaves the rest as it was."""
+    """Removing added entries leaves the others unchanged."""
     added = update_access(DIRECTORY_ACCESS, Mode.MODIFY, entries, is_directory=True)
     removed = update_access(added, Mode.REMOVE, dict.fromkeys(entries, ""), is_directory=True)
     kept = [part for part in DIRECTORY_ACCESS.acl.split(",") if part.rpartition(":")[0] not in entries]
@@ -38,13 +38,13 @@ def test_what_was_added_is_taken_away_again(entries):
 @settings(deadline=None)
 @given(st.text(max_size=30), st.sampled_from(Mode))
 def test_nonsense_is_refused(text, mode):
-    """Whatever is sent is either understood or the client's fault."""
+    """Any text is either parsed or refused as the client's error."""
     with suppress(Refused):
         assert parse_entries(text, mode)
 
 
 @pytest.mark.parametrize("text", ["user::rwx", "user:a"])
 def test_entries_to_remove_have_no_rights(text):
-    """`user:a` names an entry, `user::rwx` gives one."""
+    """`user:a` removes an entry; with rights it is refused, as is a new entry without rights."""
     with pytest.raises(Refused):
         parse_entries(text, Mode.REMOVE if "rwx" in text else Mode.SET)

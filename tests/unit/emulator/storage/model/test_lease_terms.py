@@ -19,7 +19,7 @@ def code_of(call, *args, **kwargs):
 
 
 def test_a_lease_ends_by_itself():
-    """After its time anyone may take it, and its id opens nothing."""
+    """After a lease expires, anyone may acquire another, and the old id is refused."""
     lease = acquire(seconds=15)
     assert [lease_terms.state(lease, second * S) for second in (0, 14, 15)] == ["leased", "leased", "expired"]
     assert code_of(lease_terms.check_holder, lease, MINE, 15 * S, kind="Blob") == "LeaseLost"
@@ -28,14 +28,14 @@ def test_a_lease_ends_by_itself():
 
 
 def test_only_the_holder_takes_it_again():
-    """Acquiring anew under the same id renews; under another it is refused."""
+    """Acquiring again under the same id renews the lease; under another id it is refused."""
     lease = acquire()
     assert acquire(lease, MINE, now_us=10 * S).expires_us == 25 * S
     assert code_of(acquire, lease, OTHER) == "LeaseAlreadyPresent"
 
 
 def test_only_the_holder_writes():
-    """No id, or another, is refused while the lease holds."""
+    """While the lease is in force, a write without its id, or with another, is refused."""
     lease = acquire(seconds=-1)
     lease_terms.check_holder(lease, MINE.upper(), 10**15, kind="Blob")
     assert code_of(lease_terms.check_holder, lease, None, 0, kind="Blob") == "LeaseIdMissing"
@@ -58,7 +58,7 @@ def test_breaking_takes_the_shorter_of_what_is_asked_and_what_is_left():
 
 
 def test_an_id_changes_hands():
-    """The holder gives the lease a new id; doing it twice is no error."""
+    """The holder changes the id of the lease; repeating the change is no error."""
     asked = {"x-ms-lease-id": MINE, "x-ms-proposed-lease-id": OTHER}
     changed = lease_terms.change(acquire(), asked, 0)
     assert changed.lease_id == OTHER

@@ -12,7 +12,7 @@ PATHS = st.sets(st.lists(NAMES, min_size=1, max_size=3).map("/".join), max_size=
 
 
 def build(files):
-    """A tree of these files, leaving out those whose parent is one of them."""
+    """Build a tree of these files, without files whose parent is one of them."""
     namespace = Namespace()
     namespace.apply(ContainerSet("lake", ContainerEntry(1, 1, 1)))
     kept = {
@@ -29,7 +29,7 @@ def build(files):
 
 
 def pages(namespace, size, *, forget=False):
-    """Every path, page by page; with `forget`, the last path of each page is deleted before the next."""
+    """Return every path, page by page; with `forget`, delete the last path of each page before the next."""
     after, found = "", []
     while page := list(islice(walk(namespace.container("lake").root, after=after), size)):
         found += [path for path, _ in page]
@@ -41,7 +41,7 @@ def pages(namespace, size, *, forget=False):
 
 @given(PATHS)
 def test_files_are_listed_as_their_full_paths_sort(files):
-    """The flat order of files is that of the service, whatever the folders are called."""
+    """The flat listing is in the service's order, whatever the folder names."""
     namespace, kept = build(files)
     listed = [path for path, node in walk(namespace.container("lake").root) if not node.entry.is_directory]
     assert listed == sorted(kept)
@@ -49,21 +49,21 @@ def test_files_are_listed_as_their_full_paths_sort(files):
 
 @given(PATHS, st.integers(1, 7))
 def test_pages_join_without_gap_or_double(files, size):
-    """A listing in pages is the listing."""
+    """The pages of a listing together are the whole listing."""
     namespace, _ = build(files)
     assert pages(namespace, size) == [path for path, _ in walk(namespace.container("lake").root)]
 
 
 @given(PATHS, st.integers(1, 7))
 def test_a_page_goes_on_where_the_last_path_was_deleted(files, size):
-    """Deleting what was listed, page by page, misses nothing: so do clean-ups work."""
+    """A clean-up that deletes what it lists, page by page, misses nothing."""
     namespace, kept = build(files)
     assert set(pages(namespace, size, forget=True)) >= kept
 
 
 @given(PATHS)
 def test_the_records_of_a_tree_build_it_again(files):
-    """A rewritten journal says the same as the one it replaces."""
+    """The records of a rewritten journal build the same tree."""
     namespace, _ = build(files)
     again = Namespace()
     for record in namespace.records():
@@ -73,7 +73,7 @@ def test_the_records_of_a_tree_build_it_again(files):
 
 
 def test_a_renamed_folder_takes_its_files_along():
-    """One record moves any number of paths, and counts stay right."""
+    """One record moves any number of paths, and the path count stays right."""
     namespace, _ = build({"a/b/c", "a/d", "x/y"})
     namespace.apply(PathRenamed("lake", "a", "lake", "x/a"))
     listed = [path for path, _ in walk(namespace.container("lake").root)]
@@ -85,7 +85,7 @@ def test_a_renamed_folder_takes_its_files_along():
 
 @given(PATHS, st.lists(NAMES, min_size=1, max_size=3).map("/".join))
 def test_a_listing_begins_at_any_path(files, start):
-    """Log readers ask for what comes from a version on, which need not exist, and get that and the rest."""
+    """A listing can begin at a path that does not exist, as log readers request it."""
     namespace, kept = build(files)
     found = walk(namespace.container("lake").root, after=start, inclusive=True)
     listed = [path for path, node in found if not node.entry.is_directory]

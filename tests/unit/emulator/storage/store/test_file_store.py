@@ -33,7 +33,7 @@ def listed(store):
 
 
 def test_everything_outlives_a_restart(store, open_store):
-    """Entries come back as they were: etag, times, metadata."""
+    """After a restart entries are the same: etag, times, metadata."""
     put(store, "a/b", b"abc", metadata={"k": "v"})
     store.put_directory("lake", "d", {"x": "y"})
     before = listed(store)
@@ -41,7 +41,7 @@ def test_everything_outlives_a_restart(store, open_store):
 
 
 def test_a_file_takes_its_place_in_one_step(store, tree):
-    """The staged file itself becomes the file: at no moment is there half of it under its name."""
+    """The staged file itself becomes the file, so no incomplete file is ever visible."""
     put(store, "a", b"old")
     with (tree / "a").open("rb") as reader, store.disk.new_part() as part:
         store.write_part(part, b"newer")
@@ -52,7 +52,7 @@ def test_a_file_takes_its_place_in_one_step(store, tree):
 
 
 def test_killed_before_a_file_took_its_place(store, open_store, tree, tmp_path):
-    """The journal has the record, the disk not yet the file: the next start puts it there."""
+    """A kill after the journal and before the disk: the next start puts the file in place."""
     entry = put(store, "a/b", b"abc", metadata={"k": "v"})
     staged = tmp_path / ".staging" / "parts" / "1"
     (tree / "a/b").rename(staged)
@@ -63,7 +63,7 @@ def test_killed_before_a_file_took_its_place(store, open_store, tree, tmp_path):
 
 
 def test_killed_before_a_replacement_took_its_place(store, open_store, tree, tmp_path):
-    """An overwritten file is the new one after the start, with the new one's metadata."""
+    """After the next start a replaced file has the new content and metadata."""
     put(store, "a", b"old")
     entry = put(store, "a", b"newer", metadata={"k": "v"})
     (tree / "a").rename(tmp_path / ".staging/parts/2")
@@ -73,7 +73,7 @@ def test_killed_before_a_replacement_took_its_place(store, open_store, tree, tmp
 
 
 def test_killed_before_a_rename_was_made(store, open_store, tree):
-    """A rename that the journal has is made at the next start."""
+    """The next start completes a rename that the journal holds."""
     entry = put(store, "a", b"abc")
     store.commit(PathRenamed("lake", "a", "lake", "b"))
     (tree / "b").rename(tree / "a")
@@ -82,7 +82,7 @@ def test_killed_before_a_rename_was_made(store, open_store, tree):
 
 
 def test_killed_before_a_deletion_was_made(store, open_store, tree):
-    """A deletion that the journal has is made at the next start."""
+    """The next start completes a deletion that the journal holds."""
     put(store, "a", b"abc")
     store.commit(PathRemoved("lake", "a"))
     (tree / "a").write_bytes(b"abc")
@@ -91,7 +91,7 @@ def test_killed_before_a_deletion_was_made(store, open_store, tree):
 
 
 def test_killed_before_a_folder_was_made(store, open_store, tree):
-    """A folder that the journal has is made at the next start."""
+    """The next start creates a folder that the journal holds."""
     store.put_directory("lake", "d", {})
     (tree / "d").rmdir()
     assert list(listed(open_store())) == ["d"]
@@ -99,7 +99,7 @@ def test_killed_before_a_folder_was_made(store, open_store, tree):
 
 
 def test_only_the_last_change_is_completed(store, open_store, tree, tmp_path):
-    """An older record never moves a file that a later life staged under the same name."""
+    """An older record never moves a file that a later run staged under the same name."""
     put(store, "a", b"abc")
     open_store()
     (tmp_path / ".staging/parts/1").write_bytes(b"half an upload of the next life")
@@ -109,7 +109,7 @@ def test_only_the_last_change_is_completed(store, open_store, tree, tmp_path):
 
 
 def test_files_put_there_by_hand_are_adopted(store, open_store, tree):
-    """Copying a folder into the lake on disk makes it part of the lake at the next start."""
+    """A folder copied into the tree on disk is served after the next start."""
     (tree / "by/hand").mkdir(parents=True)
     (tree / "by/hand/file").write_bytes(b"abc")
     (tree / "link").symlink_to("/etc/passwd")
@@ -118,7 +118,7 @@ def test_files_put_there_by_hand_are_adopted(store, open_store, tree):
 
 
 def test_files_deleted_or_changed_by_hand(store, open_store, tree):
-    """The disk is right: what is gone is gone, and what was changed is a new version."""
+    """The next start forgets files deleted by hand and gives changed ones a new version."""
     put(store, "d/gone", b"abc")
     before = put(store, "changed", b"abc", metadata={"k": "v"})
     (tree / "d/gone").unlink()
@@ -131,14 +131,14 @@ def test_files_deleted_or_changed_by_hand(store, open_store, tree):
 
 
 def test_without_its_journal_the_tree_is_scanned(store, open_store, tmp_path):
-    """Throwing `.meta` away costs metadata, not files."""
+    """Deleting `.meta` loses metadata, but no files."""
     put(store, "a/b", b"abc")
     (tmp_path / ".meta/journal").unlink()
     assert list(listed(open_store())) == ["a", "a/b"]
 
 
 def test_what_the_disk_refuses_did_not_happen(store, open_store, tree):
-    """A write that fails on disk is neither in memory nor in the journal, then or later."""
+    """A write that fails on disk is neither in memory nor in the journal, now or after a restart."""
     put(store, "a", b"abc")
     (tree / "blocked").mkdir()
     (tree / "blocked/by hand").write_bytes(b"")
@@ -150,7 +150,7 @@ def test_what_the_disk_refuses_did_not_happen(store, open_store, tree):
 
 
 def test_a_full_disk_changes_nothing(store, open_store, tree, tmp_path):
-    """Where the journal cannot grow, the file is not replaced either: the old one stands, whole."""
+    """If the journal cannot grow, the existing file is not replaced."""
     entry = put(store, "a", b"old")
     for index in range(20):
         put(store, f"filler-{index}", b"")
@@ -167,14 +167,14 @@ def test_a_full_disk_changes_nothing(store, open_store, tree, tmp_path):
 
 
 def test_a_second_server_on_one_folder_is_refused(store, tmp_path):
-    """Two servers over one tree would each believe their own memory."""
+    """A second server over the same tree would corrupt it, so it does not start."""
     second = type(store)(tmp_path, "account")
     with pytest.raises(NeedsAttention, match="in use"):
         second.open()
 
 
 def test_a_long_history_is_cut_down(store, open_store, tmp_path):
-    """The journal holds what is, not all that ever was."""
+    """The journal is rewritten to the current entries once its history is long."""
     entry = put(store, "a", b"abc")
     for index in range(25_000):
         store.commit(PathSet("lake", "a", store.new_version(entry, metadata={"n": str(index)})))
@@ -183,7 +183,7 @@ def test_a_long_history_is_cut_down(store, open_store, tmp_path):
 
 
 def test_with_fsync_the_same_is_true(open_store):
-    """Durability is a switch, not another path through the code."""
+    """With fsync the store behaves the same."""
     store = open_store(fsync=True)
     store.commit(ContainerSet("lake", store.new_container({})))
     entry = put(store, "a/b", b"abc")
@@ -192,7 +192,7 @@ def test_with_fsync_the_same_is_true(open_store):
 
 
 def test_etags_grow_though_the_clock_stands_still(store, open_store):
-    """A later version has a higher etag, over restarts too."""
+    """A later version has a higher etag, also after a restart and with a stopped clock."""
     first = put(store, "a", b"")
     second = put(store, "a", b"")
     again = open_store()
@@ -200,7 +200,7 @@ def test_etags_grow_though_the_clock_stands_still(store, open_store):
 
 
 def test_a_file_is_no_folder(store):
-    """Nothing is put below a file, nor in the place of a folder."""
+    """Nothing can be put below a file, nor in place of a folder."""
     put(store, "a/b", b"")
     for path in ("a", "a/b/c"):
         with pytest.raises(Refused, match="PathConflict"):

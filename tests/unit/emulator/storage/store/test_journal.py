@@ -23,14 +23,14 @@ def write(path, records):
 
 
 def test_what_was_appended_is_read_again(path):
-    """Every record outlives the process."""
+    """Every appended record is read after a restart."""
     assert write(path, RECORDS) == []
     assert write(path, [PathRemoved("lake", "p0")]) == RECORDS
     assert write(path, []) == [*RECORDS, PathRemoved("lake", "p0")]
 
 
 def test_a_torn_last_line_is_cut_off(path):
-    """Wherever the last write was cut, the records before it are there, and the next ones follow them."""
+    """Wherever the last write was cut, the records before it are read and later ones follow them."""
     write(path, RECORDS)
     whole = path.read_bytes()
     last_line = whole.rstrip(b"\n").rfind(b"\n") + 1
@@ -41,7 +41,7 @@ def test_a_torn_last_line_is_cut_off(path):
 
 
 def test_damage_in_the_middle_is_not_passed_over(path):
-    """A journal that was changed by other hands is refused with the remedy, not half believed."""
+    """A journal that is damaged in the middle is refused, with the remedy."""
     write(path, RECORDS)
     damaged = path.read_bytes().replace(b"p1", b"q1")
     path.write_bytes(damaged)
@@ -50,7 +50,7 @@ def test_damage_in_the_middle_is_not_passed_over(path):
 
 
 def test_a_record_can_be_withdrawn(path):
-    """What could not be done on disk is not said to have been done."""
+    """A record whose change failed on disk is removed again."""
     journal = Journal(path, fsync=True)
     journal.open()
     journal.append(RECORDS[0])
@@ -62,7 +62,7 @@ def test_a_record_can_be_withdrawn(path):
 
 
 def test_a_rewritten_journal_goes_on(path):
-    """Rewriting keeps what is given, and appends go behind it."""
+    """After a rewrite the journal holds the given records, and appends follow them."""
     journal = Journal(path, fsync=False)
     journal.open()
     for record in RECORDS:

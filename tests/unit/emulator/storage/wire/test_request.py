@@ -23,7 +23,7 @@ from services.emulator.storage.wire.request import parse_http_date, parse_query,
     ],
 )
 def test_path_style_and_host_style(raw, found):
-    """The account stands in the path, or in the host's name."""
+    """The account is the first segment of the path, or part of the host name."""
     assert parse_resource(raw, "account") == found
 
 
@@ -31,13 +31,13 @@ def test_path_style_and_host_style(raw, found):
     "raw", ["/lake/a", "/lake/a?sv=2020&sig=x%3D", "/account/lake/a", "http://127.0.0.1:1/account/lake/a"]
 )
 def test_sources_as_each_sdk_names_them(raw):
-    """A rename's or copy's source is a path or a URL, with or without account and token."""
+    """The source of a rename or copy is a path or a URL, with or without account and token."""
     container, path, _ = parse_source(raw, "account")
     assert (container, path) == ("lake", "a")
 
 
 def test_a_query_is_decoded_as_it_is_signed():
-    """A plus is a plus, names have no case, and doubles are joined."""
+    """A plus stays a plus, names are case-insensitive, and repeated values are joined."""
     assert parse_query("Comp=list&sig=a%2Bb+c&x=1&X=2&flag") == {
         "comp": "list",
         "sig": "a+b+c",
@@ -48,7 +48,7 @@ def test_a_query_is_decoded_as_it_is_signed():
 
 @given(st.text())
 def test_no_url_ends_the_server(raw):
-    """Whatever stands in a URL, it is understood or refused."""
+    """Any URL is either parsed or refused."""
     with suppress(Refused):
         parse_resource(f"/{raw}", "account")
     with suppress(Refused):
@@ -59,6 +59,6 @@ def test_no_url_ends_the_server(raw):
 
 @given(st.text())
 def test_no_date_ends_the_server(raw):
-    """Whatever stands in a date, it is understood or refused."""
+    """Any date is either parsed or refused."""
     with suppress(Refused):
         assert parse_http_date(raw, "Date").tzinfo is not None

@@ -6,5 +6,5 @@ BEYOND_THE_STORE = {"submit_batch", "get_user_delegation_key"}
 
 
 def test_every_operation_is_served():
-    """What is recognised is done: no request falls between the table and the handlers."""
+    """Every operation in the routing table has a handler."""
     assert {operation.name for operation in OPERATIONS.values()} == HANDLERS.keys() | BEYOND_THE_STORE

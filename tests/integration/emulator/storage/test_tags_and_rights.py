@@ -19,7 +19,7 @@ from services.emulator.storage.server import StorageServer
 
 
 async def test_tags_and_tier_are_kept(blobs):
-    """Labels come back as they were given; they change neither etag nor content."""
+    """Tags and tier are returned unchanged; they change neither etag nor content."""
     blob = await blobs.upload_blob(
         "a", b"abc", tags={"team": "pricing"}, standard_blob_tier=StandardBlobTier.COOL
     )
@@ -41,11 +41,11 @@ async def test_tags_and_tier_are_kept(blobs):
 
 
 async def test_many_blobs_are_deleted_in_one_request(blobs):
-    """Each part of a batch is answered by itself: what is not there does not keep the rest."""
+    """Each part of a batch has its own response: a missing blob does not affect the others."""
     for name in ("a", "b/c d", "ü"):
         await blobs.upload_blob(name, b"")
-    answers = await blobs.delete_blobs("a", "none", "b/c d", "ü", raise_on_any_failure=False)
-    assert [answer.status_code async for answer in answers] == [202, 404, 202, 202]
+    responses = await blobs.delete_blobs("a", "none", "b/c d", "ü", raise_on_any_failure=False)
+    assert [response.status_code async for response in responses] == [202, 404, 202, 202]
     assert [blob.name async for blob in blobs.list_blobs()] == ["b"]
     await blobs.upload_blob("a", b"")
     await blobs.set_standard_blob_tier_blobs("Cool", "a")
@@ -53,7 +53,7 @@ async def test_many_blobs_are_deleted_in_one_request(blobs):
 
 
 async def test_a_batch_needs_a_key_for_every_part(storage, blobs):
-    """Who may delete one blob cannot smuggle another into the batch."""
+    """Every part of a batch needs authorization of its own."""
     await blobs.upload_blob("mine", b"")
     await blobs.upload_blob("theirs", b"")
     expiry = datetime.now(UTC) + timedelta(hours=1)
@@ -67,13 +67,13 @@ async def test_a_batch_needs_a_key_for_every_part(storage, blobs):
     url = f"http://127.0.0.1:{storage.port}/{WELL_KNOWN_ACCOUNT}"
     async with BlobServiceClient(url, credential=token) as service:
         container = service.get_container_client("checkpoints")
-        answers = await container.delete_blobs("mine", "theirs", raise_on_any_failure=False)
-        assert [answer.status_code async for answer in answers] == [403, 403]
+        responses = await container.delete_blobs("mine", "theirs", raise_on_any_failure=False)
+        assert [response.status_code async for response in responses] == [403, 403]
     assert [blob.name async for blob in blobs.list_blobs()] == ["mine", "theirs"]
 
 
 async def test_copies_from_urls(blobs):
-    """Bytes are taken from another blob of the account, whole or in part, its conditions kept."""
+    """Bytes are copied from another blob of the account, whole or in part, under its conditions."""
     source = await blobs.upload_blob("source", b"0123456789", metadata={"k": "v"}, tags={"t": "1"})
     put = blobs.get_blob_client("put")
     await put.upload_blob_from_url(source.url)
@@ -99,7 +99,7 @@ async def test_copies_from_urls(blobs):
 
 
 async def test_a_file_goes_when_its_time_has_come(tmp_path):
-    """An expiry is kept over a restart, and strikes no file but its own."""
+    """An expiry survives a restart, and removes only its file."""
     time_s = [datetime.now(UTC).timestamp()]
 
     @asynccontextmanager
@@ -124,7 +124,7 @@ async def test_a_file_goes_when_its_time_has_come(tmp_path):
 
 
 async def test_rights_are_set_for_all_that_lies_below(lake, write):
-    """A recursive change reaches every file and folder, in as many pages as it takes."""
+    """A recursive change reaches every file and folder, in several pages if needed."""
     for name in ("d/a", "d/sub/b", "d/sub/c", "other"):
         await write(name, b"")
     directory = lake.get_directory_client("d")
@@ -146,7 +146,7 @@ async def test_rights_are_set_for_all_that_lies_below(lake, write):
 
 
 async def test_a_stored_policy_is_withdrawn(storage, blobs):
-    """Tokens that name a policy end when the policy does; those without one go on."""
+    """Tokens that reference a policy end with it; others stay valid."""
     await blobs.upload_blob("a", b"abc")
     in_an_hour = datetime.now(UTC) + timedelta(hours=1)
     policy = AccessPolicy(permission=ContainerSasPermissions(read=True), expiry=in_an_hour)
@@ -183,7 +183,7 @@ async def test_a_stored_policy_is_withdrawn(storage, blobs):
 
 
 async def test_conditions_on_containers_and_leases(blobs, lake):
-    """What was changed since is not deleted, nor leased by who does not know it."""
+    """A container or blob changed since the given time is neither deleted nor leased."""
     long_ago = datetime(2020, 1, 1, tzinfo=UTC)
     with pytest.raises(HttpResponseError) as refused:
         await blobs.delete_container(if_unmodified_since=long_ago)
@@ -196,7 +196,7 @@ async def test_conditions_on_containers_and_leases(blobs, lake):
 
 
 async def test_listings_begin_where_they_are_asked_to(blobs, lake):
-    """A log's reader asks for what comes from a version on; both dialects answer."""
+    """Listings of both dialects can begin at a path, as log readers need."""
     for name in ("log/1", "log/2", "log/3", "z"):
         await blobs.upload_blob(name, b"")
         await lake.get_file_client(name).create_file()
