@@ -38,9 +38,13 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
         issuer = Issuer(settings.data)
         event_hubs = _build_event_hubs(settings, issuer)
         storage = _build_storage(settings, issuer, context)
-        admin = AdminServer(event_hubs, storage, port=settings.port_of("admin"), issuer=issuer)
-        websockets = WebSocketEndpoint(event_hubs, context, port=settings.port_of("event_hubs_ws"))
-        tls = TlsEndpoint(event_hubs, context, port=settings.port_of("event_hubs_tls")) if context else None
+        admin = AdminServer(event_hubs, storage, port=settings.resolve_port("admin"), issuer=issuer)
+        websockets = WebSocketEndpoint(event_hubs, context, port=settings.resolve_port("event_hubs_ws"))
+        tls = (
+            TlsEndpoint(event_hubs, context, port=settings.resolve_port("event_hubs_tls"))
+            if context
+            else None
+        )
         for server, flag in (
             (event_hubs, "--event-hubs-port"),
             (tls, "--event-hubs-tls-port"),
@@ -68,7 +72,7 @@ def _build_event_hubs(settings: EmulatorSettings, issuer: Issuer) -> EventHubsSe
     return EventHubsServer(
         settings.data,
         host=settings.host,
-        port=settings.port_of("event_hubs"),
+        port=settings.resolve_port("event_hubs"),
         keys=[SharedKey(settings.key_name, settings.key.get_secret_value())],
         durability=settings.durability,
         sync_interval_s=settings.sync_interval_s,
@@ -84,7 +88,7 @@ def _build_storage(settings: EmulatorSettings, issuer: Issuer, tls: SSLContext |
     return StorageServer(
         settings.data,
         host=settings.host,
-        port=settings.port_of("storage"),
+        port=settings.resolve_port("storage"),
         account=settings.storage_account,
         account_key=settings.storage_key.get_secret_value(),
         issuer=issuer,

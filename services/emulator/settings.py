@@ -71,7 +71,7 @@ class EmulatorSettings(ConnectionSettings):
         None, gt=0, description="Throttle to this many units of 1 MB/s or 1,000 events/s; none: no limit"
     )
 
-    def port_of(self, listener: str) -> int:
+    def resolve_port(self, listener: str) -> int:
         """Return the port of a listener (`event_hubs`, `storage`, …), counted from the base if one is set."""
         if self.port_base is None:
             port: int = getattr(self, f"{listener}_port")

@@ -60,7 +60,7 @@ def admin_url(data: Path | None) -> str:
         raise NeedsAttention(
             f"no emulator runs on {data}: start one with `fleetprice emulator --data {data}`"
         )
-    return f"http://127.0.0.1:{settings.port_of('admin') or _DEFAULT_ADMIN_PORT}"
+    return f"http://127.0.0.1:{settings.resolve_port('admin') or _DEFAULT_ADMIN_PORT}"
 
 
 def format_table(hubs: Sequence[dict[str, Any]]) -> str:

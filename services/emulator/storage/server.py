@@ -74,8 +74,8 @@ class StorageServer:
         self._max_body_bytes = max_body_bytes
         self.clock = Clock(clock)
         self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=self.clock)
-        policies_of = self._store.namespace.policies_of
-        self._authorization = Authorization(account, account_key, issuer, policies_of)
+        find_policies = self._store.namespace.find_policies
+        self._authorization = Authorization(account, account_key, issuer, find_policies)
         self._sweeper = Sweeper(self._store.disk)
         server = web.Server(
             self._serve,

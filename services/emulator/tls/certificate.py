@@ -45,7 +45,7 @@ def own_certificate(directory: Path, host: str, *, now: datetime | None = None) 
 
     now = now or datetime.now(UTC)
     certificate = Certificate(directory / "ca.pem", directory / "server.pem", directory / "server.key")
-    names = names_of(host)
+    names = list_names(host)
     if not (_is_complete(certificate) and authority.is_usable(certificate.chain.read_bytes(), names, now)):
         signed = authority.issue_certificate(names, now)
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -58,7 +58,7 @@ def own_certificate(directory: Path, host: str, *, now: datetime | None = None) 
     return certificate
 
 
-def names_of(host: str) -> Iterable[str]:
+def list_names(host: str) -> Iterable[str]:
     """Return the names under which clients reach `host`; for all addresses, the machine's name too."""
     return dict.fromkeys((*_LOCAL_NAMES, gethostname() if host in _WILDCARDS else host))
 

@@ -51,12 +51,12 @@ def authenticate(issuer: Issuer | None, request: StorageRequest, token: str) -> 
 
 def check_roles(caller: Caller, operation: Operation) -> None:
     """Raise AuthorizationPermissionMismatch unless one of the caller's roles allows the operation."""
-    held = permissions_of(caller)
+    held = collect_permissions(caller)
     if held is None or not set(operation.permissions) & (held | {DELEGATE}):
         raise Refused("AuthorizationPermissionMismatch")
 
 
-def permissions_of(caller: Caller) -> frozenset[str] | None:
+def collect_permissions(caller: Caller) -> frozenset[str] | None:
     """Return the permissions of all the caller's roles, or None if the caller has no storage role."""
     held = [allowed for role, allowed in PERMISSIONS.items() if role in caller.roles]
     return frozenset().union(*held) if held else None

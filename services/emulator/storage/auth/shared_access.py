@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from services.emulator.storage.auth.stored_policies import apply_policy
 from services.emulator.storage.auth.user_delegation import (
+    ENCRYPTION_SCOPE_SINCE,
     RESPONSE_HEADERS,
     DelegationKeys,
     delegated_strings_to_sign,
@@ -16,9 +17,8 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.routing import Operation
 
-# Versions that added a line to the signed text.
+# Version that added lines to the signed text.
 _SIGNED_RESOURCE_SINCE = "2018-11-09"
-_ENCRYPTION_SCOPE_SINCE = "2020-12-06"
 
 
 def check_shared_access(
@@ -57,7 +57,7 @@ def check_shared_access(
 
 def _account_string_to_sign(token: Mapping[str, str], account: str) -> str:
     names = ["sp", "ss", "srt", "st", "se", "sip", "spr", "sv"]
-    if token.get("sv", "") >= _ENCRYPTION_SCOPE_SINCE:
+    if token.get("sv", "") >= ENCRYPTION_SCOPE_SINCE:
         names.append("ses")
     return "".join(f"{line}\n" for line in (account, *(token.get(name, "") for name in names)))
 
@@ -68,7 +68,7 @@ def _service_string_to_sign(token: Mapping[str, str], resource: str) -> str:
     lines += [token.get("sip", ""), token.get("spr", ""), version]
     if version >= _SIGNED_RESOURCE_SINCE:
         lines += [token.get("sr", ""), token.get("snapshot", "")]
-    if version >= _ENCRYPTION_SCOPE_SINCE:
+    if version >= ENCRYPTION_SCOPE_SINCE:
         lines.append(token.get("ses", ""))
     return "\n".join(lines + [token.get(name, "") for name in RESPONSE_HEADERS])
 

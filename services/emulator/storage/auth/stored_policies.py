@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape
 
 from services.emulator.storage.model.entries import StoredPolicy
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.xml import find_text, parse_xml
+from services.emulator.storage.wire.xml import encode_xml, find_text, parse_xml
 
 MAX_POLICIES = 5
 _MAX_ID_CHARS = 64
@@ -36,9 +36,7 @@ def policies_xml(policies: Sequence[StoredPolicy]) -> bytes:
         f"<Permission>{escape(policy.permissions)}</Permission></AccessPolicy></SignedIdentifier>"
         for policy in policies
     )
-    return (
-        f'<?xml version="1.0" encoding="utf-8"?><SignedIdentifiers>{identifiers}</SignedIdentifiers>'
-    ).encode()
+    return encode_xml(f"<SignedIdentifiers>{identifiers}</SignedIdentifiers>")
 
 
 def apply_policy(token: Mapping[str, str], policies: Sequence[StoredPolicy]) -> Mapping[str, str]:

@@ -14,6 +14,7 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import read_small_body
+from services.emulator.storage.wire.xml import encode_xml
 
 MAX_LIFETIME = timedelta(days=7)
 _MAX_BODY_BYTES = 4096
@@ -23,7 +24,7 @@ _KEY_FIELDS = ("skoid", "sktid", "skt", "ske", "sks", "skv")
 RESPONSE_HEADERS = ("rscc", "rscd", "rsce", "rscl", "rsct")
 # Versions that added lines to the signed text.
 _AUTHORIZED_USERS_SINCE = "2020-02-10"
-_ENCRYPTION_SCOPE_SINCE = "2020-12-06"
+ENCRYPTION_SCOPE_SINCE = "2020-12-06"
 _DELEGATED_USERS_SINCE = "2025-07-05"
 _UNSUPPORTED = {"si", "srh", "srq", "sduoid", "skdutid"}
 
@@ -43,7 +44,7 @@ class DelegationKeys:
         self, request: StorageRequest, caller: Caller | None, now_s: float
     ) -> Response:
         """Issue a key to `caller`. Raises AuthenticationFailed without a caller or a storage role."""
-        permissions = None if caller is None else bearer.permissions_of(caller)
+        permissions = None if caller is None else bearer.collect_permissions(caller)
         if caller is None or permissions is None:
             raise Refused("AuthenticationFailed", detail="Only authentication scheme Bearer is supported.")
         start, expiry = _parse_validity(await read_small_body(request, _MAX_BODY_BYTES), now_s)
@@ -57,8 +58,8 @@ class DelegationKeys:
         }
         about["Value"] = self._derive_key(list(about.values()), permissions)
         nodes = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in about.items())
-        body = f'<?xml version="1.0" encoding="utf-8"?><UserDelegationKey>{nodes}</UserDelegationKey>'
-        return Response(200, {"Content-Type": XML}, body.encode())
+        body = encode_xml(f"<UserDelegationKey>{nodes}</UserDelegationKey>")
+        return Response(200, {"Content-Type": XML}, body)
 
     def find_signer_permissions(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
         """Return the permissions of the key that signed one of `texts`. Raises AuthenticationFailed."""
@@ -93,7 +94,7 @@ def delegated_strings_to_sign(token: Mapping[str, str], resource: str) -> list[s
     if version >= _DELEGATED_USERS_SINCE:
         names += ["skdutid", "sduoid"]
     names += ["sip", "spr", "sv", "sr", "snapshot"]
-    if version >= _ENCRYPTION_SCOPE_SINCE:
+    if version >= ENCRYPTION_SCOPE_SINCE:
         names.append("ses")
     lines = [token.get(name, "") for name in ("sp", "st", "se")] + [resource]
     lines += [token.get(name, "") for name in names]

@@ -66,7 +66,7 @@ class Namespace:
             raise Refused("FilesystemNotFound")
         return container
 
-    def policies_of(self, name: str) -> tuple[StoredPolicy, ...]:
+    def find_policies(self, name: str) -> tuple[StoredPolicy, ...]:
         """Return the container's stored access policies, or none if there is no such container."""
         return container.entry.policies if (container := self.containers.get(name)) is not None else ()
 

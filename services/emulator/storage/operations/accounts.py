@@ -13,13 +13,14 @@ from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.wire.continuation import decode_token, encode_token, page_size
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import JSON, XML, Response
+from services.emulator.storage.wire.xml import encode_xml
 
-_SERVICE_PROPERTIES = (
-    b'<?xml version="1.0" encoding="utf-8"?><StorageServiceProperties>'
-    b"<Logging><Version>1.0</Version><Delete>false</Delete><Read>false</Read><Write>false</Write>"
-    b"<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy></Logging>"
-    b"<Cors /><DeleteRetentionPolicy><Enabled>false</Enabled></DeleteRetentionPolicy>"
-    b"<StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>"
+_SERVICE_PROPERTIES = encode_xml(
+    "<StorageServiceProperties>"
+    "<Logging><Version>1.0</Version><Delete>false</Delete><Read>false</Read><Write>false</Write>"
+    "<RetentionPolicy><Enabled>false</Enabled></RetentionPolicy></Logging>"
+    "<Cors /><DeleteRetentionPolicy><Enabled>false</Enabled></DeleteRetentionPolicy>"
+    "<StaticWebsite><Enabled>false</Enabled></StaticWebsite></StorageServiceProperties>"
 )
 
 
@@ -45,12 +46,12 @@ async def list_containers(request: StorageRequest, store: FileStore) -> Response
         _container_xml(name, container, request.now_us, with_metadata) for name, container in page
     )
     endpoint = quoteattr(f"http://{request.headers.get('Host', '')}/{request.account}/")
-    body = (
-        f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint={endpoint}>'
+    body = encode_xml(
+        f"<EnumerationResults ServiceEndpoint={endpoint}>"
         f"<Prefix>{escape(request.query.get('prefix', ''))}</Prefix>"
         f"<Containers>{containers_xml}</Containers><NextMarker>{marker}</NextMarker></EnumerationResults>"
     )
-    return Response(200, {"Content-Type": XML}, body.encode())
+    return Response(200, {"Content-Type": XML}, body)
 
 
 async def list_file_systems(request: StorageRequest, store: FileStore) -> Response:

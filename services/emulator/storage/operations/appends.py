@@ -104,9 +104,7 @@ async def _stage_content(
         if not chunks:
             yield ""
         elif entry.size_bytes:
-            async with store.growth.extend(
-                store.disk.path_of(request.container, request.path), entry, slices
-            ):
+            async with store.growth.extend(store.disk.locate(request.container, request.path), entry, slices):
                 yield ""
         elif len(chunks) == 1:
             await store.sync_part(chunks[0].name)  # the only append is the complete file

@@ -17,6 +17,7 @@ from services.emulator.storage.wire.continuation import cut_page, first_key, pag
 from services.emulator.storage.wire.properties import metadata_with_marker
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
+from services.emulator.storage.wire.xml import encode_xml
 
 
 async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
@@ -33,7 +34,7 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
         else _blob_xml(path, node.entry, request.now_us, included)
         for path, node in page
     ]
-    return Response(200, {"Content-Type": XML}, _document(request, "".join(items), marker).encode())
+    return Response(200, {"Content-Type": XML}, _document(request, "".join(items), marker))
 
 
 def _find_matching(
@@ -56,7 +57,7 @@ def _find_matching(
     return walk(node, base, after=after, inclusive=inclusive, prefix=name_prefix, recursive=recursive)
 
 
-def _document(request: StorageRequest, items: str, marker: str) -> str:
+def _document(request: StorageRequest, items: str, marker: str) -> bytes:
     query = request.query
     endpoint = quoteattr(f"http://{request.headers.get('Host', '')}/{request.account}/")
     echoed = "".join(
@@ -64,8 +65,8 @@ def _document(request: StorageRequest, items: str, marker: str) -> str:
         for element, name in (("Prefix", "prefix"), ("Marker", "marker"), ("Delimiter", "delimiter"))
         if name in query
     )
-    return (
-        f'<?xml version="1.0" encoding="utf-8"?><EnumerationResults ServiceEndpoint={endpoint}'
+    return encode_xml(
+        f"<EnumerationResults ServiceEndpoint={endpoint}"
         f" ContainerName={quoteattr(request.container)}>{echoed}<MaxResults>{page_size(request)}</MaxResults>"
         f"<Blobs>{items}</Blobs><NextMarker>{marker}</NextMarker></EnumerationResults>"
     )

@@ -14,7 +14,7 @@ from services.emulator.storage.wire.conditions import check_lease
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import read_small_body
-from services.emulator.storage.wire.xml import find_text, parse_xml
+from services.emulator.storage.wire.xml import encode_xml, find_text, parse_xml
 
 _TIERS = ("Hot", "Cool", "Cold")
 _MAX_TAGS, _MAX_KEY_CHARS, _MAX_VALUE_CHARS = 10, 128, 256
@@ -40,8 +40,7 @@ def read_tags_and_tier(request: StorageRequest) -> BlobTags:
 
 async def get_tags(request: StorageRequest, store: FileStore) -> Response:
     tags = store.namespace.require_entry(request.container, request.path).tags
-    body = f'<?xml version="1.0" encoding="utf-8"?><Tags>{tag_set_xml(tags)}</Tags>'
-    return Response(200, {"Content-Type": XML}, body.encode())
+    return Response(200, {"Content-Type": XML}, encode_xml(f"<Tags>{tag_set_xml(tags)}</Tags>"))
 
 
 async def set_tags(request: StorageRequest, store: FileStore) -> Response:

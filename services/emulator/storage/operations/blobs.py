@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import os
-import re
 
 import msgspec
 
@@ -20,12 +19,11 @@ from services.emulator.storage.wire.properties import (
     read_metadata,
     version_headers,
 )
-from services.emulator.storage.wire.request import StorageRequest, check_header_text
+from services.emulator.storage.wire.request import StorageRequest, check_header_text, parse_byte_range
 from services.emulator.storage.wire.response import FileRange, Response
 from services.emulator.storage.wire.upload import receive
 
 _MAX_CHECKED_RANGE_BYTES = 4 * 1024 * 1024
-_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 
 async def put_blob(request: StorageRequest, store: FileStore) -> Response:
@@ -55,13 +53,14 @@ async def get_blob(request: StorageRequest, store: FileStore) -> Response:
     if entry.is_directory:
         return Response(200, headers)
     try:
-        fd = os.open(store.disk.path_of(request.container, request.path), os.O_RDONLY | os.O_NOFOLLOW)
+        fd = os.open(store.disk.locate(request.container, request.path), os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError as exc:
         raise Refused("PathNotFound", detail="deleted from the disk by hand") from exc
+    header = request.headers.get("x-ms-range") or request.headers.get("Range")
     try:
         # bytes behind the recorded size are not committed
         size_bytes = min(entry.size_bytes, os.fstat(fd).st_size)
-        requested = _parse_range(request, size_bytes)
+        requested = None if header is None else parse_byte_range(header, size_bytes, "range")
     except Refused:
         os.close(fd)
         raise
@@ -124,17 +123,3 @@ def _hash_range(fd: int, start: int, end: int) -> str:
         raise Refused("OutOfRangeInput", detail="x-ms-range-get-content-md5 goes with ranges up to 4 MiB")
     digest = hashlib.md5(os.pread(fd, end - start, start), usedforsecurity=False).digest()
     return base64.b64encode(digest).decode()
-
-
-def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int] | None:
-    """Return start and end (exclusive) of the requested range, or None for the whole file."""
-    header = request.headers.get("x-ms-range") or request.headers.get("Range")
-    if header is None:
-        return None
-    if (bounds := _RANGE.fullmatch(header.strip())) is None:
-        raise Refused("InvalidHeaderValue", detail="range")
-    start = int(bounds[1])
-    end = min(int(bounds[2]) + 1, size_bytes) if bounds[2] else size_bytes
-    if start >= size_bytes or end <= start:
-        raise Refused("InvalidRange")
-    return start, end

@@ -18,7 +18,7 @@ from services.emulator.storage.wire.properties import WRITE_HEADERS, read_metada
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.response import XML, Response
 from services.emulator.storage.wire.upload import read_small_body
-from services.emulator.storage.wire.xml import parse_xml
+from services.emulator.storage.wire.xml import encode_xml, parse_xml
 
 _MAX_ID_BYTES = 64
 _MAX_LIST_BYTES = MAX_BLOCKS * 128
@@ -44,7 +44,7 @@ async def put_block_list(request: StorageRequest, store: FileStore) -> Response:
     if before is not None and not before.is_directory:
         check_block_blob(before)
     blocks, slices = _resolve_blocks(request, store, named, before)
-    path = store.disk.path_of(request.container, request.path)
+    path = store.disk.locate(request.container, request.path)
     with store.disk.new_part() as part:
         try:
             await run_in_thread(assemble, slices, store.disk.staged_path(part))
@@ -80,9 +80,9 @@ async def get_block_list(request: StorageRequest, store: FileStore) -> Response:
         _blocks_xml("CommittedBlocks", entry.blocks if entry else ()) if list_type != "uncommitted" else ""
     )
     uncommitted_xml = _blocks_xml("UncommittedBlocks", uncommitted) if list_type != "committed" else ""
-    body = f'<?xml version="1.0" encoding="utf-8"?><BlockList>{committed_xml}{uncommitted_xml}</BlockList>'
+    body = encode_xml(f"<BlockList>{committed_xml}{uncommitted_xml}</BlockList>")
     headers = {"Content-Type": XML, "x-ms-blob-content-length": str(entry.size_bytes if entry else 0)}
-    return Response(200, headers | (version_headers(entry) if entry else {}), body.encode())
+    return Response(200, headers | (version_headers(entry) if entry else {}), body)
 
 
 def _resolve_blocks(
@@ -91,7 +91,7 @@ def _resolve_blocks(
     """Find the bytes of each block of the list: in its staged file, or in the current blob."""
     staged = {block.block_id: block for block in store.staging.blocks(request.container, request.path)}
     committed: dict[str, Slice] = {}
-    position, path = 0, store.disk.path_of(request.container, request.path)
+    position, path = 0, store.disk.locate(request.container, request.path)
     for block in entry.blocks if entry else ():
         committed[block.block_id] = Slice(path, position, block.size_bytes)
         position += block.size_bytes

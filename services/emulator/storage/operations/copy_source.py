@@ -1,6 +1,5 @@
 """Copy sources: another blob of the account in place of the request's body."""
 
-import re
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -12,10 +11,8 @@ from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.staging import Slice, assemble
 from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.conditions import check_write
-from services.emulator.storage.wire.request import StorageRequest, parse_source
+from services.emulator.storage.wire.request import StorageRequest, parse_byte_range, parse_source
 from services.emulator.storage.wire.upload import Upload, file_md5, receive
-
-_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +48,12 @@ async def copy_to_part(
     request: StorageRequest, store: FileStore, source: CopySource
 ) -> AsyncIterator[Upload]:
     """Copy the source, or its `x-ms-source-range`, into a staged file."""
-    start, end = _parse_range(request, source.entry.size_bytes)
+    start, end = 0, source.entry.size_bytes
+    if (header := request.headers.get("x-ms-source-range")) is not None:
+        start, end = parse_byte_range(header, end, "x-ms-source-range")
     if end - start > request.max_body_bytes:
         raise Refused("RequestBodyTooLarge")
-    path = store.disk.path_of(source.container, source.path)
+    path = store.disk.locate(source.container, source.path)
     with store.disk.new_part() as part:
         staged = store.disk.staged_path(part)
         try:
@@ -68,18 +67,6 @@ async def copy_to_part(
         if (claimed := request.headers.get("x-ms-source-content-md5")) is not None and claimed != md5:
             raise Refused("Md5Mismatch")
         yield Upload(part, end - start, md5)
-
-
-def _parse_range(request: StorageRequest, size_bytes: int) -> tuple[int, int]:
-    header = request.headers.get("x-ms-source-range")
-    if header is None:
-        return 0, size_bytes
-    if (bounds := _RANGE.fullmatch(header)) is None:
-        raise Refused("InvalidHeaderValue", detail="x-ms-source-range")
-    start, end = int(bounds[1]), min(int(bounds[2]) + 1, size_bytes) if bounds[2] else size_bytes
-    if start >= end:
-        raise Refused("InvalidRange")
-    return start, end
 
 
 def _check_same_account(raw: str, request: StorageRequest) -> None:

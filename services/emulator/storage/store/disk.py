@@ -65,7 +65,7 @@ class Disk:
             shutil.rmtree(self.staging / name)
             (self.staging / name).mkdir()
 
-    def path_of(self, container: str, path: str) -> Path:
+    def locate(self, container: str, path: str) -> Path:
         return self.tree / container / path if path else self.tree / container
 
     @contextmanager
@@ -84,20 +84,20 @@ class Disk:
         """Apply a record to the tree. Idempotent."""
         match record:
             case ContainerSet(container, _):
-                self.path_of(container, "").mkdir(exist_ok=True)
+                self.locate(container, "").mkdir(exist_ok=True)
             case ContainerRemoved(container):
-                self.discard(self.path_of(container, ""))
+                self.discard(self.locate(container, ""))
             case PathSet(container, path, entry, staged):
-                target = self.path_of(container, path)
+                target = self.locate(container, path)
                 if entry.is_directory:
                     target.mkdir(exist_ok=True)
                     self._sync(target.parent)
                 elif staged:
                     self._place(self.staged_path(staged), target)
             case PathRemoved(container, path):
-                self.discard(self.path_of(container, path))
+                self.discard(self.locate(container, path))
             case PathRenamed(source_container, source, container, path):
-                self._place(self.path_of(source_container, source), self.path_of(container, path))
+                self._place(self.locate(source_container, source), self.locate(container, path))
 
     def _place(self, source: Path, target: Path) -> None:
         if not source.exists():

@@ -217,7 +217,7 @@ class FileStore:
         for name, container in self.namespace.containers.items():
             for path, node in walk(container.root):
                 if not node.entry.is_directory:
-                    yield self.disk.path_of(name, path), node.entry
+                    yield self.disk.locate(name, path), node.entry
 
     def _apply(self, record: Record) -> None:
         mark = self._journal.append(record)

@@ -42,7 +42,7 @@ def diff_paths(namespace: Namespace, disk: Disk, etag_clock: EtagClock, containe
     """Yield the records for one container, removals first. Apply them before the next container is read."""
     known = {path: node.entry for path, node in walk(namespace.container(container).root)}
     on_disk: dict[str, Entry] = {}
-    for path, child in scan(disk.path_of(container, "")):
+    for path, child in scan(disk.locate(container, "")):
         if _is_path(path):
             on_disk[path] = _reconcile_entry(etag_clock, known.get(path), child)
     for path in known.keys() - on_disk.keys():

@@ -1,5 +1,6 @@
 """Requests, parsed: account, container, path, and typed parameters."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from aiohttp import StreamReader
 
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.names import UNPRINTABLE, check_container_name, normalize_path
+
+_BYTE_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,20 @@ def decode_url_part(text: str) -> str:
     if UNPRINTABLE.search(decoded):
         raise Refused("InvalidUri")
     return decoded
+
+
+def parse_byte_range(value: str, size_bytes: int, name: str) -> tuple[int, int]:
+    """Parse `bytes=first-last` into start and end (exclusive), bounded by the size.
+
+    Raises InvalidHeaderValue, or InvalidRange for a range that begins behind the end or is empty.
+    """
+    if (bounds := _BYTE_RANGE.fullmatch(value.strip())) is None:
+        raise Refused("InvalidHeaderValue", detail=name)
+    start = int(bounds[1])
+    end = min(int(bounds[2]) + 1, size_bytes) if bounds[2] else size_bytes
+    if start >= end:
+        raise Refused("InvalidRange")
+    return start, end
 
 
 def check_header_text(value: str, name: str) -> None:

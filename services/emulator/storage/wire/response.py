@@ -8,6 +8,7 @@ import msgspec
 
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.routing import Dialect
+from services.emulator.storage.wire.xml import encode_xml
 
 XML, JSON = "application/xml", "application/json;charset=utf-8"
 
@@ -47,10 +48,7 @@ def error_response(refused: Refused, dialect: Dialect, *, request_id: str, now: 
         return Response(refused.status, headers)
     if is_blob:
         detail = f"<Detail>{escape(refused.detail)}</Detail>" if refused.detail else ""
-        body = (
-            f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code>'
-            f"<Message>{escape(text)}</Message>{detail}</Error>"
-        ).encode()
+        body = encode_xml(f"<Error><Code>{code}</Code><Message>{escape(text)}</Message>{detail}</Error>")
         return Response(refused.status, headers | {"Content-Type": XML}, body)
     error = {"code": code, "message": text} | ({"detail": refused.detail} if refused.detail else {})
     return Response(refused.status, headers | {"Content-Type": JSON}, msgspec.json.encode({"error": error}))

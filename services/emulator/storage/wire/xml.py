@@ -1,4 +1,4 @@
-"""Parsing of XML that clients send: block lists, tags, access policies."""
+"""XML documents: parsing of those that clients send, and encoding of responses."""
 
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -19,6 +19,11 @@ def parse_xml(raw: bytes, name: str) -> Element:
     if root.tag != name:
         raise Refused("InvalidXmlDocument", detail=f"{name} is expected")
     return root
+
+
+def encode_xml(root: str) -> bytes:
+    """Encode a document of this root element."""
+    return f'<?xml version="1.0" encoding="utf-8"?>{root}'.encode()
 
 
 def find_text(element: Element, path: str) -> str:

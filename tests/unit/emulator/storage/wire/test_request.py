@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.request import parse_http_date, parse_query, parse_resource, parse_source
+from services.emulator.storage.wire.request import (
+    parse_byte_range,
+    parse_http_date,
+    parse_query,
+    parse_resource,
+    parse_source,
+)
 
 
 @pytest.mark.parametrize(
@@ -62,3 +68,29 @@ def test_no_date_ends_the_server(raw):
     """Any date is either parsed or refused."""
     with suppress(Refused):
         assert parse_http_date(raw, "Date").tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    ("header", "bounds"),
+    [("bytes=0-0", (0, 1)), ("bytes=2-", (2, 10)), ("bytes=2-99", (2, 10)), (" bytes=9-9 ", (9, 10))],
+)
+def test_a_byte_range_is_bounded_by_the_size(header, bounds):
+    """A range without an end, or with one behind the file's, ends with the file."""
+    assert parse_byte_range(header, 10, "range") == bounds
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("bytes=10-", "InvalidRange"),
+        ("bytes=5-4", "InvalidRange"),
+        ("bytes=-5", "InvalidHeaderValue"),
+        ("bytes=0-1,4-5", "InvalidHeaderValue"),
+        ("0-1", "InvalidHeaderValue"),
+    ],
+)
+def test_a_byte_range_that_is_empty_or_malformed_is_refused(header, code):
+    """A range behind the end is 416; a suffix or several ranges are not supported."""
+    with pytest.raises(Refused) as refused:
+        parse_byte_range(header, 10, "range")
+    assert refused.value.code == code
