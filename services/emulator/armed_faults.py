@@ -42,7 +42,7 @@ class FaultSchedule(
         demand(0 < self.probability <= 1, "probability is above 0 and at most 1")
 
     @property
-    def are_default(self) -> bool:
+    def is_default(self) -> bool:
         return (self.times, self.seconds, self.after, self.probability) == (None, None, 0, 1.0)
 
     @property

@@ -59,7 +59,7 @@ class Listener:
             raise
         for listening in self._sockets:
             listening.setblocking(False)
-            self._accepting.append(asyncio.create_task(self._accept_for_ever(listening)))
+            self._accepting.append(asyncio.create_task(self._accept_connections(listening)))
 
     async def close(self) -> None:
         """Accept no more connections. Those handed over stay open."""
@@ -73,7 +73,7 @@ class Listener:
         for listening in self._sockets:
             listening.close()
 
-    async def _accept_for_ever(self, listening: socket.socket) -> None:
+    async def _accept_connections(self, listening: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
             try:

@@ -76,7 +76,7 @@ class AdminServer:
             raise PortInUse(f"admin cannot listen on {LOOPBACK}:{self.port}: {exc.strerror}") from exc
         self.port = self._runner.addresses[0][1]
         if self._issuer is not None:
-            self._issuer.serve_at(self.url)
+            self._issuer.set_base_url(self.url)
         return self
 
     async def __aexit__(

@@ -91,7 +91,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
 
     def _check_match(self) -> None:
         demand(
-            self.at != "now" or self.are_default,
+            self.at != "now" or self.is_default,
             f"{self.kind} happens now, to the links that are there: times, seconds, after and probability "
             "are for faults that lie in wait",
         )

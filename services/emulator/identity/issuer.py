@@ -62,7 +62,7 @@ class Issuer:
         self._assignments: dict[str, Assignment] = {}
         self._verified: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
-    def serve_at(self, url: str) -> None:
+    def set_base_url(self, url: str) -> None:
         """Set the base URL, which names the issuer in every token."""
         self._url = f"{url}/identity"
 

@@ -89,7 +89,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
         code = self.code or _DEFAULT_CODES[self.status]
         return Refused(code, status=self.status, detail="a fault that was asked for")
 
-    def fits(self, operation: str, resource: str) -> bool:
+    def matches(self, operation: str, resource: str) -> bool:
         return self.operation in {None, operation} and resource.startswith(self.path_prefix)
 
 
@@ -128,4 +128,4 @@ class Faults:
 
     def consume(self, at: At, operation: str, resource: str) -> Fault | None:
         """Return the next armed fault for this request, or None, and decrement its count."""
-        return self.book.consume(lambda fault: fault.at == at and fault.fits(operation, resource))
+        return self.book.consume(lambda fault: fault.at == at and fault.matches(operation, resource))

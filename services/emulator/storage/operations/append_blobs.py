@@ -44,7 +44,7 @@ async def append_block(request: StorageRequest, store: FileStore) -> Response:
         _check_position(request, entry, upload.size_bytes)
         pieces = [Slice(store.disk.staged_path(upload.part), 0, upload.size_bytes)]
         path = store.disk.locate(request.container, request.path)
-        async with store.growth.extend(path, entry, pieces):
+        async with store.append_growth.extend(path, entry, pieces):
             now = recheck_file(request, store, entry)
             changed = store.new_version(
                 now,

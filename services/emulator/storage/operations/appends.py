@@ -48,7 +48,7 @@ async def lock_file(request: StorageRequest, store: FileStore) -> AsyncIterator[
     """Hold the file's append lock and yield its entry. Raises PathNotFound or ServerBusy."""
     for _ in range(_ATTEMPTS):
         file_id = require_file(request, store).file_id
-        async with store.growth.lock(file_id):
+        async with store.append_growth.lock(file_id):
             entry = require_file(request, store)
             if entry.file_id == file_id:
                 yield entry
@@ -104,7 +104,9 @@ async def _stage_content(
         if not chunks:
             yield ""
         elif entry.size_bytes:
-            async with store.growth.extend(store.disk.locate(request.container, request.path), entry, slices):
+            async with store.append_growth.extend(
+                store.disk.locate(request.container, request.path), entry, slices
+            ):
                 yield ""
         elif len(chunks) == 1:
             await store.sync_part(chunks[0].name)  # the only append is the complete file

@@ -49,7 +49,7 @@ class FileStore:
         self.etag_clock = EtagClock(clock)
         self.disk = Disk(root, account, fsync=fsync)
         self.staging = Staging(self.disk)
-        self.growth = AppendGrowth(self.disk)
+        self.append_growth = AppendGrowth(self.disk)
         self._fsync = fsync
         self._expiries_us: list[int] = []  # a heap; the entry of a deleted file has no effect
         self._journal = Journal(self.disk.meta / "journal", fsync=fsync)
@@ -187,7 +187,7 @@ class FileStore:
             self._complete_change(records[-1])
         self._journal.append(Opened())
         self.disk.clear_parts()
-        self.growth.truncate_tails(self._files())
+        self.append_growth.truncate_tails(self._files())
         self._reconcile()
         self.staging.open({entry.file_id for _, entry in self._files()})
         self._expiries_us = sorted(entry.expires_us for _, entry in self._files() if entry.expires_us)

@@ -17,7 +17,7 @@ EVENT_HUBS = "https://eventhubs.azure.net/"
 @pytest.fixture(scope="module")
 def issuer(tmp_path_factory):
     issuer = Issuer(tmp_path_factory.mktemp("issuer"), clock=lambda: NOW_S)
-    issuer.serve_at("http://127.0.0.1:5300")
+    issuer.set_base_url("http://127.0.0.1:5300")
     return issuer
 
 

@@ -30,13 +30,13 @@ def claims(**other):
     return made | other
 
 
-def judged(claims, now_s=1200):
+def check(claims, now_s=1200):
     return check_claims(claims, issuer=ISSUER, audiences={RESOURCE}, now_s=now_s)
 
 
 def flaw_of(claims, now_s=1200):
     with pytest.raises(TokenInvalid) as invalid:
-        judged(claims, now_s)
+        check(claims, now_s)
     return invalid.value.flaw
 
 
@@ -53,7 +53,7 @@ def test_a_token_says_what_a_managed_identitys_says():
 
 def test_a_caller_has_the_roles_of_its_token():
     """The caller has the roles in the token."""
-    caller = judged(claims())
+    caller = check(claims())
     assert caller.roles == {"Azure Event Hubs Data Sender"}
     assert caller.tenant_id == TENANT
 
@@ -61,7 +61,7 @@ def test_a_caller_has_the_roles_of_its_token():
 @pytest.mark.parametrize("audience", [RESOURCE, f"{RESOURCE}/", ["https://other", RESOURCE]])
 def test_an_audience_may_end_with_a_slash(audience):
     """The audience may end with a slash, or be a list: SDKs differ."""
-    assert judged(claims(aud=audience))
+    assert check(claims(aud=audience))
 
 
 @pytest.mark.parametrize("audience", ["https://storage.azure.com", "", None, [], 1])
@@ -77,13 +77,13 @@ def test_another_issuer_is_refused():
 
 def test_a_token_ends_when_it_says():
     """A token is refused after its expiry and the tolerated clock skew."""
-    assert judged(claims(), now_s=1600).expires_at_s == 1600 + SKEW_S
+    assert check(claims(), now_s=1600).expires_at_s == 1600 + SKEW_S
     assert flaw_of(claims(), now_s=1600 + SKEW_S) is Flaw.EXPIRED
 
 
 def test_a_token_begins_when_it_says():
     """A token from the future is refused, beyond the tolerated clock skew."""
-    assert judged(claims(), now_s=1000 - SKEW_S)
+    assert check(claims(), now_s=1000 - SKEW_S)
     assert flaw_of(claims(), now_s=999 - SKEW_S) is Flaw.NOT_YET_VALID
 
 

@@ -38,7 +38,7 @@ def directory(tmp_path_factory):
 @pytest.fixture
 def issuer(directory, clock):
     issuer = Issuer(directory, clock=clock)
-    issuer.serve_at(URL)
+    issuer.set_base_url(URL)
     return issuer
 
 
@@ -85,7 +85,7 @@ def test_a_token_outlives_a_restart(issuer, directory, clock):
     """The key is stored, so tokens stay valid after a restart of the emulator."""
     token = issuer.issue(RESOURCE).access_token
     again = Issuer(directory, clock=clock)
-    again.serve_at(URL)
+    again.set_base_url(URL)
     assert again.verify(token, {RESOURCE})
     assert again.header == issuer.header
 

@@ -7,7 +7,7 @@ from services.emulator.tls.certificate import Certificate, own_certificate
 from shared.service.errors import SettingsError
 
 
-def shaken_hands(certificate, name, ca=None):
+def shake_hands(certificate, name, ca=None):
     """Raise ssl.SSLError if a client that trusts `ca` does not accept the certificate for `name`."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     trusting = ssl.create_default_context(cafile=ca or certificate.ca)
@@ -26,13 +26,13 @@ def shaken_hands(certificate, name, ca=None):
 @pytest.mark.parametrize("name", ["localhost", "127.0.0.1", "::1", "10.1.2.3"])
 def test_a_client_that_trusts_the_ca_accepts_every_name(tmp_path, name):
     """The certificate covers loopback's names and the address listened on."""
-    shaken_hands(own_certificate(tmp_path / "tls", "10.1.2.3"), name)
+    shake_hands(own_certificate(tmp_path / "tls", "10.1.2.3"), name)
 
 
 def test_another_name_is_not_accepted(tmp_path):
     """The certificate is refused for any other name."""
     with pytest.raises(ssl.SSLCertVerificationError):
-        shaken_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "example.com")
+        shake_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "example.com")
 
 
 def test_it_is_kept_between_starts(tmp_path):
@@ -65,10 +65,10 @@ def test_what_is_lost_or_broken_is_made_again(tmp_path, lost):
     """If a file is missing or damaged, or the host changes, all files are generated again."""
     own_certificate(tmp_path / "tls", "127.0.0.1")
     (tmp_path / "tls" / lost).unlink()
-    shaken_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "127.0.0.1")
+    shake_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "127.0.0.1")
     (tmp_path / "tls" / "server.pem").write_text("broken")
-    shaken_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "127.0.0.1")
-    shaken_hands(own_certificate(tmp_path / "tls", "10.9.8.7"), "10.9.8.7")
+    shake_hands(own_certificate(tmp_path / "tls", "127.0.0.1"), "127.0.0.1")
+    shake_hands(own_certificate(tmp_path / "tls", "10.9.8.7"), "10.9.8.7")
 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path):
