@@ -28,7 +28,7 @@ async def test_a_renames_response_is_lost_but_the_rename_is_not(storage, impatie
     """A rename whose response is lost is durable; repeating it finds the target."""
     await write("_staging/a", b"abc")
     storage.faults.drop_answer(operation="rename")
-    # Even without retries of the SDK's own, aiohttp sends a PUT again where a kept connection broke.
+    # Even without the SDK's retries, aiohttp repeats a PUT if a kept-alive connection broke.
     with pytest.raises((ServiceResponseError, ResourceNotFoundError, ResourceExistsError)):
         await impatient.get_file_client("_staging/a").rename_file("lake/slot", **IF_MISSING)
     assert await (await impatient.get_file_client("slot").download_file()).readall() == b"abc"
@@ -103,7 +103,7 @@ async def test_a_failure_after_the_work_leaves_it_done(storage, impatient, write
 async def test_a_request_that_never_arrived_changes_nothing(storage, impatient, write):
     """If the connection breaks before the work, a retry is safe."""
     file = impatient.get_file_client("raw/a")
-    # aiohttp sends a PUT again by itself where a kept connection broke.
+    # aiohttp itself repeats a PUT if a kept-alive connection broke.
     armed = storage.faults.inject(Fault("drop_answer", "create_file", at="before", times="always"))
     with pytest.raises((ServiceRequestError, ServiceResponseError)):
         await file.create_file()
