@@ -10,10 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from services.scorer.rest.app import make_app
+from services.scorer.rest.http_settings import http_settings
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.telemetry import GROUP, TelemetryStream
 from services.scorer.workers import score_by_workers
-from shared.http.auth.key_sources import accepted_keys
+from shared.http.auth.key_sources import read_keys
 from shared.http.listener import serve_http
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.pricing.loading import automobile_pricer, price_pricer
@@ -54,7 +55,7 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
             if lake is not None:
                 watches.append(_watch(settings, lake, automobile, automobile_pricer))
             app = make_app(settings, served, partial(_is_ready, stop, stream), stop.is_set, automobile)
-            port = await stack.enter_async_context(serve_http(settings, app))
+            port = await stack.enter_async_context(serve_http(http_settings(settings), app))
             log.info("http_listening", host=settings.host, port=port)
         if settings.metrics_port is not None:
             await stack.enter_async_context(_serve_metrics(settings, partial(_is_ready, stop, stream)))
@@ -68,7 +69,7 @@ def _refuse_what_is_not_set(settings: ScorerSettings) -> None:
         HubConnection.from_settings(settings)
         CheckpointConnection.from_settings(settings)
     if settings.http:
-        accepted_keys(settings)
+        read_keys(http_settings(settings))
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:

@@ -8,8 +8,6 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.service.settings import ConnectionSettings
 
-DEVELOPMENT_API_KEY = "fleetprice-dev-key"
-
 # As many are priced together at most.
 MAX_ROWS_LIMIT = 4_000
 

@@ -1,4 +1,4 @@
-"""One caller's connection: what it has sent, what it has taken, and by when it must have."""
+"""One caller's connection, and its deadlines for sending a request and receiving an answer."""
 
 import asyncio
 import fcntl
@@ -11,28 +11,29 @@ from typing import Any, cast
 
 from aiohttp import StreamReader, web
 
-from shared.http.deadlines import DrainProgress, Limits
+from shared.http.deadlines import DrainProgress
+from shared.http.limits import ConnectionLimits
 
-# Where Linux's tcp_info has the bytes that the other side has acknowledged, and how much of it that takes.
+# The place of tcpi_bytes_acked in Linux's tcp_info, and how much of tcp_info must be read for it.
 _ACKNOWLEDGED, _INFO_BYTES = 120, 128
 _INT = struct.Struct("i")
 _COUNT = struct.Struct("Q")
-# close() then drops what waits to be sent, instead of sending on without us.
+# SO_LINGER on, 0 s: close() drops the bytes that wait to be sent, instead of sending them afterwards.
 _RESETTING = struct.pack("ii", 1, 0)
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's, with a clock: a request has so long to arrive, head and body, an answer so long to be taken.
+    """aiohttp's connection with two deadlines: a request must arrive, head and body, an answer be received.
 
-    An extra connection, one more than there may be, is there for probes alone.
+    An extra connection, one above the limit, answers probes only.
     """
 
-    __slots__ = ("_body", "_limits", "_since_s", "_taken", "_wire", "ended", "is_extra")
+    __slots__ = ("_body", "_drain", "_limits", "_since_s", "_wire", "ended", "is_extra")
 
     def __init__(
-        self, server: web.Server, limits: Limits, options: Mapping[str, Any], *, is_extra: bool
+        self, server: web.Server, limits: ConnectionLimits, options: Mapping[str, Any], *, is_extra: bool
     ) -> None:
-        """`options` are aiohttp's."""
+        """Make the connection; `options` are aiohttp's."""
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self.is_extra = is_extra
         self.ended = asyncio.Event()
@@ -40,12 +41,12 @@ class Connection(web.RequestHandler):
         self._wire: asyncio.Transport | None = None
         self._since_s: float | None = None  # since when a request has been arriving
         self._body: StreamReader | None = None  # of the request that is served
-        self._taken = DrainProgress()
+        self._drain = DrainProgress()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # aiohttp forgets the transport when it closes it, which may be long before all is sent.
         self._wire = cast(asyncio.Transport, transport)
-        self._since_s = self._loop.time()  # who connects has something to ask
+        self._since_s = self._loop.time()  # a new connection has as long to begin as a request to arrive
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -64,8 +65,8 @@ class Connection(web.RequestHandler):
             if body.is_eof():
                 self._since_s = None
 
-    def head_read(self, body: StreamReader) -> None:
-        """A request begins to be served; its body may still be arriving."""
+    def start_request(self, body: StreamReader) -> None:
+        """Note that a request's head is read and its handler starts; its body may still be arriving."""
         self._body = body
         if body.is_eof():
             self._since_s = None
@@ -78,57 +79,57 @@ class Connection(web.RequestHandler):
 
     @property
     def body_due_s(self) -> float:
-        """By when, on the loop's clock, the body must have arrived."""
+        """The time on the loop's clock by which the body must have arrived."""
         since_s = self._loop.time() if self._since_s is None else self._since_s
         return since_s + self._limits.request_s
 
-    def overdue(self, now_s: float) -> str:
-        """What is: `answer`, `request` or nothing. A body is waited for by who reads it."""
+    def find_overdue(self, now_s: float) -> str:
+        """Return `answer` or `request` if one is overdue, else "". A body's deadline is its reader's."""
         if self._wire is None:
             return ""
         is_between_bodies = self._body is None or self._body.is_eof()
         if self._waiting_bytes(self._wire):
             if self._since_s is not None and is_between_bodies:
-                self._since_s = now_s  # what is asked meanwhile may stand behind the answer
+                self._since_s = now_s  # a request that arrives meanwhile may have to wait for the answer
             return "answer" if self._is_answer_late(self._wire, now_s) else ""
         if self._since_s is None or not is_between_bodies:
             return ""
         return "request" if now_s - self._since_s >= self._limits.request_s else ""
 
     def end(self) -> None:
-        """What the kernel has of an answer is still sent."""
+        """Close the connection; the kernel still sends what it has of an answer."""
         if self._wire is not None:
             self._wire.abort()
 
     def cut_off(self) -> None:
-        """End it, and drop what waits to be sent."""
+        """Reset the connection and drop what waits to be sent."""
         if self._wire is not None:
-            with suppress(OSError):  # closed, but not told so yet
+            with suppress(OSError):  # closed, but connection_lost was not called yet
                 self._wire.get_extra_info("socket").setsockopt(
                     socket.SOL_SOCKET, socket.SO_LINGER, _RESETTING
                 )
             self.end()
 
     def _is_answer_late(self, wire: asyncio.Transport, now_s: float) -> bool:
-        """Only Linux tells how much was taken."""
+        """Return True if an answer is overdue. Only Linux reports how much was received."""
         if not hasattr(socket, "TCP_INFO"):
             return False
         info = wire.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
-        (taken,) = _COUNT.unpack_from(info, _ACKNOWLEDGED)
-        # In this order: what is acknowledged between the two looks must not count twice.
-        return self._taken.is_late(taken, self._waiting_bytes(wire), now_s, self._limits.answer_s)
+        (received,) = _COUNT.unpack_from(info, _ACKNOWLEDGED)
+        # In this order: bytes acknowledged between the two calls must not count twice.
+        return self._drain.is_late(received, self._waiting_bytes(wire), now_s, self._limits.answer_s)
 
     @staticmethod
     def _waiting_bytes(wire: asyncio.Transport) -> int:
-        """What was answered and not yet taken, here and in the kernel."""
+        """Return how much was answered and not yet received, in the transport and in the kernel."""
         descriptor = wire.get_extra_info("socket").fileno()
-        if descriptor < 0:  # closed, but not told so yet
+        if descriptor < 0:  # closed, but connection_lost was not called yet
             return 0
         (queued,) = _INT.unpack(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size)))
         return int(queued) + wire.get_write_buffer_size()
 
 
 def connection_of(request: web.BaseRequest) -> Connection:
-    """Whose protocol is never another: see the listener."""
+    """Return the connection of a request that the listener of this library serves."""
     connection: Connection = request.protocol  # type: ignore[assignment]
     return connection

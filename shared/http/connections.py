@@ -1,8 +1,8 @@
-"""All connections: how many may be open, and who is cut off.
+"""All connections of a listener: how many may be open, and which are cut off.
 
-Beyond the number that is allowed a connection is an extra one: probes are answered there, all others get
-503, and it ends with its answer. There are only so many, and a new one takes the place of the oldest: whoever
-opens connections without end, or opens them and says nothing, cannot keep a probe out.
+A connection above the limit is an extra one: it answers probes, anything else gets 503, and it ends with its
+answer. The number of extra connections is limited too; a new one replaces the oldest. So callers that open
+connections without end, or open them and send nothing, cannot keep a probe out.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ from typing import Protocol
 from prometheus_client import Gauge
 
 from shared.http.connection import Connection
-from shared.http.deadlines import Limits
-from shared.http.fast_metrics import Counts
+from shared.http.limits import ConnectionLimits
+from shared.http.metrics import Counts
 from shared.service.logs import log
 from shared.service.tasks import cancel_until_done
 
@@ -27,40 +27,44 @@ CUT_OFF = Counts(
     "and extra ones for a newer one",
     ("overdue",),
 )
-# Several times as many as are accepted at once: whoever asks as it connects is answered before it gives way.
-EXTRA = 256
-_ACCEPTED_AT_ONCE = 64
+# Several times as many as are accepted together, so that a probe is answered before newer ones replace it.
+MAX_EXTRA = 256
+_ACCEPTED_TOGETHER = 64
 _PAUSE_S = 0.1
 
-Held = dict[asyncio.Task[None], Connection]
+Open = dict[asyncio.Task[None], Connection]
 
 
-class Make(Protocol):
-    """A connection that is about to be made."""
+class ConnectionFactory(Protocol):
+    """A maker of connections."""
 
     def __call__(self, *, is_extra: bool) -> Connection: ...
 
 
 class Connections:
-    """Accepts, counts from then on, and looks at each now and then."""
+    """Acceptor of connections; counts them from then on and checks each at an interval."""
 
     def __init__(
-        self, listening: socket.socket, make: Make, tls: ssl.SSLContext | None, limits: Limits
+        self,
+        listening: socket.socket,
+        make: ConnectionFactory,
+        tls: ssl.SSLContext | None,
+        limits: ConnectionLimits,
     ) -> None:
         self._listening = listening
         self._make = make
         self._tls = tls
         self._limits = limits
         self._loop = asyncio.get_running_loop()
-        self._open: Held = {}
-        self._extra: Held = {}  # the oldest first
+        self._open: Open = {}
+        self._extra: Open = {}  # the oldest first
         self._resuming: asyncio.TimerHandle | None = None
         listening.setblocking(False)
         self._resume()
-        self._watching = asyncio.create_task(self._watch())
+        self._checking = asyncio.create_task(self._check_forever())
 
-    def accept_no_more(self) -> None:
-        """Those that are open go on."""
+    def stop_accepting(self) -> None:
+        """Close the listening socket; open connections go on."""
         if self._listening.fileno() < 0:
             return
         if self._resuming is not None:
@@ -68,57 +72,57 @@ class Connections:
         self._loop.remove_reader(self._listening)
         self._listening.close()
 
-    async def end(self) -> None:
-        """Nothing is accepted, and nobody is left."""
-        self.accept_no_more()
-        await cancel_until_done(self._watching)
+    async def close(self) -> None:
+        """Stop accepting and end every connection."""
+        self.stop_accepting()
+        await cancel_until_done(self._checking)
         for task in [*self._open, *self._extra]:
             await cancel_until_done(task)
 
     def _accept(self) -> None:
-        for _ in range(_ACCEPTED_AT_ONCE):
+        for _ in range(_ACCEPTED_TOGETHER):
             try:
                 accepted, _address = self._listening.accept()
             except BlockingIOError:
                 return
             except ConnectionError:
-                continue  # it has hung up already
-            except OSError as error:  # the process or the machine has no room for another
+                continue  # the caller has hung up already
+            except OSError as error:  # the process or the machine has no descriptor left
                 log.warning("connection_not_accepted", reason=str(error))
                 self._loop.remove_reader(self._listening)
                 self._resuming = self._loop.call_later(_PAUSE_S, self._resume)
                 return
             accepted.setblocking(False)
-            self._hold(accepted)
+            self._add(accepted)
 
     def _resume(self) -> None:
         self._loop.add_reader(self._listening, self._accept)
 
-    def _hold(self, accepted: socket.socket) -> None:
+    def _add(self, accepted: socket.socket) -> None:
         is_extra = len(self._open) >= self._limits.connections
-        held = self._extra if is_extra else self._open
-        if is_extra and len(held) >= EXTRA:
-            oldest = next(iter(held))
-            del held[oldest]
+        group = self._extra if is_extra else self._open
+        if is_extra and len(group) >= MAX_EXTRA:
+            oldest = next(iter(group))
+            del group[oldest]
             oldest.cancel()
             CUT_OFF.add(("extra",))
         connection = self._make(is_extra=is_extra)
         task = self._loop.create_task(self._serve(accepted, connection))
-        held[task] = connection
+        group[task] = connection
         OPEN.inc()
-        task.add_done_callback(partial(self._let_go, held, accepted))
+        task.add_done_callback(partial(self._remove, group, accepted))
 
     @staticmethod
-    def _let_go(held: Held, accepted: socket.socket, task: asyncio.Task[None]) -> None:
-        held.pop(task, None)
+    def _remove(group: Open, accepted: socket.socket, task: asyncio.Task[None]) -> None:
+        group.pop(task, None)
         OPEN.dec()
-        accepted.close()  # where it came to no transport; one of a transport's is the transport's to close
+        accepted.close()  # if no transport was made; otherwise it is the transport's to close
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
-        """From its handshake to its end."""
+        """Serve a connection from its handshake to its end."""
         timeout_s = None if self._tls is None else self._limits.request_s
         try:
-            with suppress(OSError):  # no TLS, or not in time: there is nobody to be told
+            with suppress(OSError):  # no TLS, or not in time: there is no caller to answer
                 await self._loop.connect_accepted_socket(
                     lambda: connection, accepted, ssl=self._tls, ssl_handshake_timeout=timeout_s
                 )
@@ -126,11 +130,11 @@ class Connections:
         finally:
             connection.end()
 
-    async def _watch(self) -> None:
+    async def _check_forever(self) -> None:
         while True:
-            await asyncio.sleep(self._limits.look_s)
+            await asyncio.sleep(self._limits.check_interval_s)
             now_s = self._loop.time()
             for connection in [*self._open.values(), *self._extra.values()]:
-                if overdue := connection.overdue(now_s):
+                if overdue := connection.find_overdue(now_s):
                     CUT_OFF.add((overdue,))
                     connection.cut_off()

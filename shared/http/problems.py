@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): what went wrong with a request, or with one of its items."""
+"""Problem documents (RFC 9457), and the exception that a handler raises to refuse a request."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -27,7 +27,7 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(Exception):
-    """The request as a whole cannot be served; raised by handlers, answered by the middleware."""
+    """A request that cannot be served as a whole; raised by handlers, answered by the middleware."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Refusal(Exception):
         headers: Mapping[str, str] | None = None,
         closes: bool = False,
     ) -> None:
-        """`closes`: the connection cannot be used further, since part of the body was not read."""
+        """Make the refusal; `closes` ends the connection, because part of the body was not read."""
         super().__init__(detail)
         self.status = status
         self.kind = kind
@@ -50,7 +50,7 @@ class Refusal(Exception):
 
 
 def overloaded(*, closes: bool = False) -> Refusal:
-    """Too much is waiting already: quickly refused, so that what was accepted stays quick."""
+    """Return the refusal of a request that would have to wait: 503 at once keeps accepted requests quick."""
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "overloaded",
@@ -65,7 +65,7 @@ def kind_uri(kind: str) -> str:
 
 
 def problem_response(refusal: Refusal) -> Answer:
-    """The answer to a refused request."""
+    """Return the problem document of a refused request."""
     problem = Problem(
         type=kind_uri(refusal.kind),
         title=refusal.status.phrase,
@@ -73,15 +73,11 @@ def problem_response(refusal: Refusal) -> Answer:
         status=refusal.status.value,
         pointer=refusal.pointer,
     )
-    return _response(refusal, msgspec.json.encode(problem), CONTENT_TYPE)
+    return refusal_response(refusal, msgspec.json.encode(problem), CONTENT_TYPE)
 
 
-def inference_error_response(refusal: Refusal) -> Answer:
-    """The same in the one form that the Open Inference Protocol has for errors."""
-    return _response(refusal, msgspec.json.encode({"error": refusal.detail}), "application/json")
-
-
-def _response(refusal: Refusal, body: bytes, content_type: str) -> Answer:
+def refusal_response(refusal: Refusal, body: bytes, content_type: str) -> Answer:
+    """Return the answer to a refused request in another form: its status and headers, with `body`."""
     response = Answer(body, content_type, refusal.status, refusal.headers)
     if refusal.closes:
         response.force_close()

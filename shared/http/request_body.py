@@ -1,4 +1,4 @@
-"""Request bodies, read within bounds of size and time."""
+"""Request bodies, read within limits of size and time."""
 
 import asyncio
 from collections.abc import Collection
@@ -12,8 +12,8 @@ from shared.http.problems import Refusal
 JSON = "application/json"
 
 
-def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
-    """Raises Refusal (415) for another content type, or for a compressed body."""
+def require_content_type(request: web.Request, accepted: Collection[str]) -> None:
+    """Raise Refusal (415) for another content type, or for a compressed body."""
     given = request.headers.get(hdrs.CONTENT_TYPE)
     if given and given not in accepted and request.content_type not in accepted:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-type", f"send {' or '.join(accepted)}")
@@ -27,9 +27,9 @@ def refuse_unless(request: web.Request, accepted: Collection[str]) -> None:
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The whole body. Raises Refusal: 413 too large, 408 too slow, 400 broken off or badly framed."""
+    """Return the whole body. Raises Refusal: 413 too large, 408 too slow, 400 broken off or badly framed."""
     try:
-        if request.content.is_eof():  # it came with its head, as nearly all do: nothing to wait for
+        if request.content.is_eof():  # it came with its head, as nearly all do
             body = request.content.read_nowait()
             if len(body) > request.client_max_size:
                 raise web.HTTPRequestEntityTooLarge(request.client_max_size)

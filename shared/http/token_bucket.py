@@ -1,11 +1,11 @@
-"""How much a caller may ask for: a token bucket, counted in vehicles (pure)."""
+"""Token bucket: a limit on how much one caller may ask for. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class TokenBucket:
-    """`per_s` vehicles a second in the long run, `burst` at once."""
+    """A bucket of `burst` tokens, refilled with `per_s` tokens a second."""
 
     per_s: float
     burst: float
@@ -16,11 +16,11 @@ class TokenBucket:
     def full(cls, per_s: float, burst: float, now_s: float) -> "TokenBucket":
         return cls(per_s, burst, burst, now_s)
 
-    def wait_s(self, vehicles: int, now_s: float) -> float:
-        """0 where they are granted, and taken; else in how many seconds they will be, and none is taken."""
+    def try_acquire(self, tokens: int, now_s: float) -> float:
+        """Take the tokens and return 0, or take none and return the seconds until there will be as many."""
         left = min(self.burst, self._left + (now_s - self._at_s) * self.per_s)
         self._left, self._at_s = left, now_s
-        if vehicles <= left:
-            self._left = left - vehicles
+        if tokens <= left:
+            self._left = left - tokens
             return 0.0
-        return (vehicles - left) / self.per_s
+        return (tokens - left) / self.per_s

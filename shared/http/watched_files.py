@@ -1,4 +1,4 @@
-"""Files that others renew while we run: keys, certificates."""
+"""Files that are renewed while the process runs: keys, certificates."""
 
 import asyncio
 import os
@@ -8,15 +8,13 @@ from pathlib import Path
 from shared.service.errors import SettingsError
 from shared.service.logs import log
 
-INTERVAL_S = 1.0
-
 _Signature = tuple[tuple[int, ...] | None, ...]
 
 
 async def apply_changes(paths: Sequence[Path], apply: Callable[[], None], interval_s: float) -> None:
-    """Call `apply` after each change, for ever; what it refuses (SettingsError) is logged, the old stays.
+    """Call `apply` after each change, for ever. If it raises SettingsError, that is logged and the old stays.
 
-    Asked for rather than announced: Kubernetes swaps a link above the file, which no watch of it notices.
+    The files are polled: Kubernetes swaps a link above the file, which a watch of the file does not notice.
     """
     seen = _signature(paths)
     while True:
@@ -24,7 +22,7 @@ async def apply_changes(paths: Sequence[Path], apply: Callable[[], None], interv
         now = _signature(paths)
         if now == seen:
             continue
-        seen = now  # before it is read: what is written meanwhile is another change
+        seen = now  # before the files are read: what is written meanwhile is another change
         try:
             apply()
         except SettingsError as error:

@@ -1,6 +1,6 @@
-"""API keys: of each only the digest is kept, beside the name of the caller that has it.
+"""API keys, kept as digests beside the names of their callers.
 
-A key is a random secret, so that one SHA-256 of it is as good as a slow hash: there is nothing to guess.
+A key is a random secret, so one SHA-256 keeps it as well as a slow hash would: there is nothing to guess.
 """
 
 import hmac
@@ -13,28 +13,28 @@ from shared.service.errors import SettingsError
 Digests = Mapping[bytes, str]
 
 _HASHED = re.compile(r"(?P<name>[A-Za-z0-9._@-]{1,64}):sha256:(?P<digest>[0-9A-Fa-f]{64})")
-_NOBODY = bytes(32)
+_NO_DIGEST = bytes(32)
 
 
 class ApiKeys:
-    """Who a key belongs to."""
+    """The accepted keys."""
 
     def __init__(self, digests: Digests) -> None:
         self._names = dict(digests)
 
     def replace(self, digests: Digests) -> None:
-        """From now on these and no others."""
+        """Accept these keys from now on, and no others."""
         self._names = dict(digests)
 
     def name_of(self, key: str) -> str | None:
-        """The caller whose key it is; None for a stranger.
+        """Return the caller whose key it is, or None.
 
-        What is looked up is the digest of what was sent, which nobody can steer byte by byte: neither the
-        lookup nor the comparison, whose time does not depend on its outcome, tells anything of the keys.
+        The digest of what was sent is looked up. A sender cannot choose its bytes, and the comparison takes
+        the same time whatever its outcome, so timing reveals nothing about the keys.
         """
         offered = sha256(key.encode(errors="surrogateescape")).digest()
         is_known = offered in self._names
-        matches = hmac.compare_digest(offered, offered if is_known else _NOBODY)
+        matches = hmac.compare_digest(offered, offered if is_known else _NO_DIGEST)
         return self._names[offered] if matches else None
 
 
@@ -42,10 +42,11 @@ def digest_of(key: str) -> bytes:
     return sha256(key.encode()).digest()
 
 
-def hashed_keys(lines: Iterable[str], source: str) -> dict[bytes, str]:
-    """`NAME:sha256:HEX` lines; blank ones and those that start with # are passed over.
+def parse_hashed_keys(lines: Iterable[str], source: str) -> dict[bytes, str]:
+    """Parse `NAME:sha256:HEX` lines to digest → name; blank lines and those that start with # are skipped.
 
-    One caller may have several keys, so that a new one works before the old one ends. Raises SettingsError.
+    One caller may have several keys, so that a new one works before the old one is withdrawn. Raises
+    SettingsError for another line, and for a key of two callers; it names `source` and the line.
     """
     found: dict[bytes, str] = {}
     for number, line in enumerate(lines, start=1):

@@ -1,4 +1,4 @@
-"""Who calls: by an API key or by a token of Entra ID, each with an allowance of its own."""
+"""Callers, identified by an API key or a token of Entra ID, each with a rate limit of its own."""
 
 import math
 import time
@@ -8,47 +8,51 @@ from http import HTTPStatus
 
 from shared.http.auth.api_keys import ApiKeys
 from shared.http.auth.tokens import EntraTokens, looks_like_token
+from shared.http.limits import RateLimit
 from shared.http.problems import Refusal
 from shared.http.token_bucket import TokenBucket
 
-# Token holders come and go: beyond this many the one that was silent longest starts with a full allowance.
+# Token holders come and go: above this many, the one silent longest is forgotten, and its bucket full again.
 _MAX_CALLERS = 10_000
 _REALM = 'Bearer realm="fleetprice"'
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    name: str
-    allowance: TokenBucket
+    """A caller and what is left of its rate limit."""
 
-    def charge(self, vehicles: int) -> None:
-        """Raises Refusal (429) where that is more than the caller may ask for now."""
-        if wait_s := self.allowance.wait_s(vehicles, time.monotonic()):
+    name: str
+    limit: RateLimit
+    bucket: TokenBucket
+
+    def charge(self, units: int) -> None:
+        """Take units from the caller's limit. Raises Refusal (429) if it has fewer."""
+        if wait_s := self.bucket.try_acquire(units, time.monotonic()):
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
-                "too-many-vehicles",
-                f"this caller may price {self.allowance.per_s:g} vehicles a second: try again later",
+                self.limit.kind,
+                self.limit.detail,
                 headers={"Retry-After": str(math.ceil(wait_s))},
             )
 
 
 class Callers:
-    """Tells callers apart."""
+    """All callers that were seen lately."""
 
-    def __init__(self, keys: ApiKeys, tokens: EntraTokens | None, per_s: float, burst: float) -> None:
+    def __init__(self, keys: ApiKeys, tokens: EntraTokens | None, limit: RateLimit) -> None:
         self._keys = keys
         self._tokens = tokens
-        self._per_s, self._burst = per_s, burst
-        self._met: OrderedDict[str, Caller] = OrderedDict()
+        self._limit = limit
+        self._seen: OrderedDict[str, Caller] = OrderedDict()
 
     def with_key(self, authorization: str | None) -> Caller | None:
-        """The caller whose key this is; None where it is none."""
+        """Return the caller whose key the header holds, or None."""
         credential = _bearer(authorization)
         name = None if credential is None else self._keys.name_of(credential)
         return None if name is None else self._caller(name)
 
     async def identify(self, authorization: str | None) -> Caller:
-        """Who has no key. Raises Refusal: 401 without an accepted token, 403 for one without the role."""
+        """Return the caller whose token the header holds. Raises Refusal: 401, or 403 without the role."""
         credential = _bearer(authorization)
         if credential is None:
             raise _unauthorized("send `Authorization: Bearer KEY`", _REALM)
@@ -60,19 +64,19 @@ class Callers:
         return self._caller(name)
 
     def _caller(self, name: str) -> Caller:
-        caller = self._met.get(name)
+        caller = self._seen.get(name)
         if caller is None:
-            caller = Caller(name, TokenBucket.full(self._per_s, self._burst, time.monotonic()))
-            self._met[name] = caller
-            if len(self._met) > _MAX_CALLERS:
-                self._met.popitem(last=False)
+            bucket = TokenBucket.full(self._limit.per_s, self._limit.burst, time.monotonic())
+            caller = self._seen[name] = Caller(name, self._limit, bucket)
+            if len(self._seen) > _MAX_CALLERS:
+                self._seen.popitem(last=False)
         else:
-            self._met.move_to_end(name)
+            self._seen.move_to_end(name)
         return caller
 
 
 def _bearer(authorization: str | None) -> str | None:
-    """The key or token that is sent; None where the header is missing or of another scheme."""
+    """Return the key or token of the header, or None if it is missing or of another scheme."""
     scheme, _, credential = (authorization or "").partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else None
 

@@ -1,4 +1,4 @@
-"""The keys that an issuer signs with: fetched once, kept, and fetched again when it has a new one."""
+"""The keys that an issuer signs tokens with: fetched at the start, every hour, and for a new key id."""
 
 import asyncio
 import math
@@ -33,33 +33,36 @@ class _Keys(Struct):
     keys: list[dict[str, Any]]
 
 
-class IssuerSilent(Exception):
-    """The issuer cannot be reached, or what it answers is no set of keys."""
+class IssuerUnavailable(Exception):
+    """The issuer cannot be reached, or does not answer with a set of keys."""
 
 
 class SigningKeys:
-    """Of one issuer, by OpenID Connect's discovery."""
+    """The signing keys of one issuer, found by OpenID Connect's discovery."""
 
-    def __init__(self, issuer: str, interval_s: float) -> None:
-        """For unknown key ids the issuer is asked every `interval_s` at most: anybody can make one up.
+    def __init__(self, issuer: str, interval_s: float, setting: str) -> None:
+        """Make an empty set; unknown key ids, which anyone can invent, fetch it every `interval_s` at most.
 
-        Raises SettingsError for an issuer beyond loopback that is not asked over TLS.
+        Raises SettingsError, naming `setting`, for an issuer beyond loopback without TLS.
         """
         if not _is_trusted(issuer):
-            raise SettingsError(f"FLEETPRICE_SCORER_TOKEN_ISSUER: {issuer} is no https URL")
+            raise SettingsError(f"{setting}: {issuer} is no https URL")
         self._issuer = issuer
         self._interval_s = interval_s
         self._keys: Mapping[str, jwt.PyJWK] = {}
-        self._asked_at_s = float("-inf")
-        self._asking = asyncio.Lock()
+        self._fetched_at_s = float("-inf")
+        self._fetching = asyncio.Lock()
 
     async def get(self, kid: str) -> jwt.PyJWK | None:
-        """None where the issuer has no such key. Raises Refusal (503) where it was never reached."""
+        """Return the key, or None if the issuer has none of this id.
+
+        Raises Refusal (503) as long as the issuer was never reached.
+        """
         key = self._keys.get(kid)
         if key is not None:
             return key
-        async with self._asking:  # many may ask for the same new key: one of them asks the issuer
-            if kid not in self._keys and time.monotonic() - self._asked_at_s >= self._interval_s:
+        async with self._fetching:  # many requests may need the same new key: one of them fetches it
+            if kid not in self._keys and time.monotonic() - self._fetched_at_s >= self._interval_s:
                 await self._refresh()
         if not self._keys:
             raise Refusal(
@@ -71,18 +74,18 @@ class SigningKeys:
         return self._keys.get(kid)
 
     async def refresh_forever(self) -> None:
-        """Keys that the issuer withdraws are accepted for an hour more at most."""
+        """Fetch the keys every hour; a key that the issuer withdraws is accepted that long at most."""
         while True:
-            async with self._asking:
+            async with self._fetching:
                 await self._refresh()
             await asyncio.sleep(REFRESH_INTERVAL_S)
 
     async def _refresh(self) -> None:
-        """The old keys are kept where the issuer cannot be asked."""
-        self._asked_at_s = time.monotonic()
+        """Fetch the keys; keep the old ones if the issuer is unavailable."""
+        self._fetched_at_s = time.monotonic()
         try:
             self._keys = await _fetch(self._issuer)
-        except IssuerSilent as error:
+        except IssuerUnavailable as error:
             log.warning("signing_keys_not_fetched", issuer=self._issuer, error=str(error))
 
 
@@ -92,11 +95,11 @@ async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:
         async with aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as session:
             discovery = msgspec.json.decode(await _read(session, url), type=_Discovery)
             if discovery.issuer != issuer or not _is_trusted(discovery.jwks_uri):
-                raise IssuerSilent(f"{url} speaks of another issuer, or of keys without TLS")
+                raise IssuerUnavailable(f"{url} names another issuer, or keys without TLS")
             keys = msgspec.json.decode(await _read(session, discovery.jwks_uri), type=_Keys).keys
     except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
-        raise IssuerSilent(repr(error)) from error
-    return {key["kid"]: made for key in keys if (made := _signing_key(key)) is not None}
+        raise IssuerUnavailable(repr(error)) from error
+    return {key["kid"]: made for key in keys if (made := _parse_key(key)) is not None}
 
 
 async def _read(session: aiohttp.ClientSession, url: str) -> bytes:
@@ -105,12 +108,12 @@ async def _read(session: aiohttp.ClientSession, url: str) -> bytes:
         while len(body) <= _MAX_BYTES and (more := await response.content.readany()):
             body += more
         if len(body) > _MAX_BYTES:
-            raise IssuerSilent(f"{url} answers more than {_MAX_BYTES} bytes")
+            raise IssuerUnavailable(f"{url} answers more than {_MAX_BYTES} bytes")
         return body
 
 
-def _signing_key(published: Mapping[str, Any]) -> jwt.PyJWK | None:
-    """None for keys of other kinds, which an issuer may have as well."""
+def _parse_key(published: Mapping[str, Any]) -> jwt.PyJWK | None:
+    """Return the key, or None for one of another kind, which an issuer may publish as well."""
     if published.get("kty") != "RSA" or published.get("use", "sig") != "sig" or "kid" not in published:
         return None
     try:

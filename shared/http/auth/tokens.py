@@ -1,4 +1,4 @@
-"""Tokens of Entra ID: who holds one that is in force, for this service and with the role that it asks for."""
+"""Tokens of Entra ID: their signature, issuer, audience, times, and role or scope."""
 
 import time
 from collections import OrderedDict
@@ -13,17 +13,17 @@ import jwt
 from shared.http.auth.signing_keys import ALGORITHM, SigningKeys
 from shared.http.problems import Refusal
 
-# Clocks of different machines judge and issue.
+# The issuer's clock and ours may differ.
 LEEWAY_S = 60
 # Callers send the same token for an hour; its signature is checked once.
-_REMEMBERED = 1_024
+_MAX_KNOWN = 1_024
 _MAX_CHARS = 8_192
 _PARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class TokenRequirements:
-    """What a token must say. With neither role nor scope, any token for the audience will do."""
+    """The claims that a token must have; with neither role nor scope, any token for an audience will do."""
 
     issuer: str
     audiences: tuple[str, ...]
@@ -31,7 +31,7 @@ class TokenRequirements:
     scope: str | None = None
 
     def are_met_by(self, claims: Mapping[str, Any]) -> bool:
-        """Programs carry roles, people's programs scopes: one of the two is enough."""
+        """Return True if the claims hold the role (of programs) or the scope (of people's programs)."""
         if self.role is None and self.scope is None:
             return True
         roles, scopes = claims.get("roles"), claims.get("scp")
@@ -51,17 +51,17 @@ def looks_like_token(credential: str) -> bool:
 
 
 class EntraTokens:
-    """Judges tokens; the keys come from the issuer."""
+    """Checker of tokens against the requirements and the issuer's keys."""
 
-    def __init__(self, demands: TokenRequirements, keys: SigningKeys) -> None:
-        self._demands = demands
+    def __init__(self, requirements: TokenRequirements, keys: SigningKeys) -> None:
+        self._requirements = requirements
         self._keys = keys
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def name_of(self, token: str) -> str | None:
-        """Who holds it; None for a token that proves nothing.
+        """Return the token holder's name, or None for a token that is not valid.
 
-        Raises Refusal: 403 without the role or scope, 503 while the issuer's keys cannot be had.
+        Raises Refusal: 403 without the role or scope, 503 while the issuer's keys are unavailable.
         """
         if len(token) > _MAX_CHARS:
             return None
@@ -73,14 +73,10 @@ class EntraTokens:
         name = None if claims is None else _name_of(claims)
         if claims is None or name is None:
             return None
-        if not self._demands.are_met_by(claims):
+        if not self._requirements.are_met_by(claims):
             raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "the token lacks the role or scope for this")
         self._remember(digest, _Known(name, claims["exp"] + LEEWAY_S))
         return name
-
-    def forget(self) -> None:
-        """Check every signature anew: the keys have changed."""
-        self._known.clear()
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
         try:
@@ -93,8 +89,8 @@ class EntraTokens:
                 token,
                 key,
                 algorithms=[ALGORITHM],
-                audience=list(self._demands.audiences),
-                issuer=self._demands.issuer,
+                audience=list(self._requirements.audiences),
+                issuer=self._requirements.issuer,
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud"]},
             )
@@ -104,12 +100,12 @@ class EntraTokens:
 
     def _remember(self, digest: bytes, known: _Known) -> None:
         self._known[digest] = known
-        if len(self._known) > _REMEMBERED:
+        if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
 
 
 def _name_of(claims: Mapping[str, Any]) -> str | None:
-    """The object id of whoever holds it: unlike names, it is never given to another."""
+    """Return the holder's object id, which unlike a name is never reused, or its subject."""
     for claim in ("oid", "sub"):
         value = claims.get(claim)
         if isinstance(value, str) and value:

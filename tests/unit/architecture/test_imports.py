@@ -55,7 +55,6 @@ PENDING = {
     "services.emulator.event_hubs.messages",
     "services.emulator.event_hubs.refusals",
     "services.emulator.event_hubs.sas",
-    "services.scorer.settings",
 }
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|common|managers?|base|misc)(_|$)")
 SOURCES = sorted(path for top in ("services", "shared") for path in (ROOT / top).rglob("*.py"))
@@ -126,6 +125,17 @@ def test_every_library_has_its_place():
         "__init__.py",
         *LIBRARIES,
     }
+
+
+def test_the_http_library_knows_no_application():
+    """Another service serves HTTP with it: paths, limits and error forms are handed in."""
+    of_an_application = re.compile(r"/v\d|vehicle|scorer|(?<!fleet)price", re.IGNORECASE)
+    for path in sources_of("shared/http"):
+        assert not of_an_application.search(path.read_text()), path
+        assert not {".".join(name.split(".")[:2]) for name in imports_of(path)} & {
+            "shared.pricing",
+            "shared.registry",
+        }, path
 
 
 def effects_of(path):

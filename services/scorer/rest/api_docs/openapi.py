@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 
-from services.scorer.rest.inference.endpoint import BINARY, HEADER_LENGTH, InferenceError
+from services.scorer.rest.inference.endpoint import BINARY, HEADER_LENGTH
+from services.scorer.rest.inference.errors import INFERENCE, InferenceError
 from services.scorer.rest.inference.models import about_inputs, request_example, request_name, request_schemas
 from services.scorer.rest.operations import MODEL_NAME, OPERATIONS, Health, Operation, Parameter
 from services.scorer.rest.prices.endpoint import Price, Prices, Unpriced
 from shared import __version__
-from shared.http.middleware import INFERENCE, REQUEST_ID
+from shared.http.middleware import REQUEST_ID
 from shared.http.problems import CONTENT_TYPE, Problem
 from shared.http.request_body import JSON
 from shared.registry.manifest import Manifest

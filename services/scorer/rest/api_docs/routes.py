@@ -13,7 +13,7 @@ from shared.http.request_body import JSON
 from shared.http.responses import Answer
 
 
-def reference_routes(served: Sequence[str], models: Sequence[ServedInference]) -> list[web.RouteDef]:
+def docs_routes(served: Sequence[str], models: Sequence[ServedInference]) -> list[web.RouteDef]:
     """Of the operations whose ids are `served`; made anew when another version of a model serves."""
 
     @lru_cache(maxsize=1)

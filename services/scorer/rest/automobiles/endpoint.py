@@ -4,7 +4,7 @@ from aiohttp import web
 
 from services.scorer.rest.automobiles.requests import decode_automobiles, encode_scores
 from shared.http.middleware import CALLER
-from shared.http.request_body import JSON, read_body, refuse_unless
+from shared.http.request_body import JSON, read_body, require_content_type
 from shared.http.responses import Answer
 from shared.pricing.automobile import ActiveAutomobileModel
 
@@ -15,7 +15,7 @@ class AutomobileEndpoint:
 
     async def handle(self, request: web.Request) -> Answer:
         """Raises Refusal where a row cannot be priced: the app knows no errors beside results."""
-        refuse_unless(request, (JSON,))
+        require_content_type(request, (JSON,))
         sent, given = decode_automobiles(await read_body(request))
         if len(sent) > 1:
             request[CALLER].charge(len(sent) - 1)  # one was charged at the entrance

@@ -10,7 +10,7 @@ from aiohttp import web
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
-from services.scorer.rest.adaptive_batching import AdaptiveBatcher
+from services.scorer.rest.batching.adaptive_batching import AdaptiveBatcher
 from services.scorer.rest.inference.models import metadata_of
 from services.scorer.rest.inference.requests import Rows, decode_rows, encode_answer
 from services.scorer.rest.inference.tensors import TensorRefused
@@ -18,7 +18,7 @@ from services.scorer.rest.prices.vehicles import PRICING_FIELDS, VEHICLE
 from shared import __version__
 from shared.http.middleware import CALLER
 from shared.http.problems import Refusal
-from shared.http.request_body import JSON, read_body, refuse_unless
+from shared.http.request_body import JSON, read_body, require_content_type
 from shared.http.responses import Answer
 from shared.pricing.automobile import ActiveAutomobileModel
 from shared.pricing.pricer import ActivePriceModel
@@ -32,12 +32,6 @@ class ServerMetadata(Struct, frozen=True):
     name: str
     version: str
     extensions: Annotated[list[str], Meta(description="binary_tensor_data")]
-
-
-class InferenceError(Struct, frozen=True):
-    """The one form that the protocol has for errors."""
-
-    error: str
 
 
 class ServedInference(Protocol):
@@ -108,7 +102,7 @@ class InferenceEndpoint:
 
     async def infer(self, request: web.Request) -> web.StreamResponse:
         """Raises Refusal where the request as a whole cannot be served."""
-        refuse_unless(request, (JSON, BINARY))
+        require_content_type(request, (JSON, BINARY))
         body = await read_body(request)
         model = self._named(request)
         # From this look to the run there is no await: they are of one version.

@@ -8,12 +8,12 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from services.scorer.rest.adaptive_batching import AdaptiveBatcher
+from services.scorer.rest.batching.adaptive_batching import AdaptiveBatcher
 from services.scorer.rest.prices.explanations import Explanations, is_asked_for, refuse_if_too_many
 from services.scorer.rest.prices.vehicles import Id, Item, decode_vehicles
 from shared.http.middleware import CALLER
 from shared.http.problems import Problem
-from shared.http.request_body import JSON, read_body, refuse_unless
+from shared.http.request_body import JSON, read_body, require_content_type
 from shared.http.responses import Answer
 from shared.pricing.explanation import Explanation
 from shared.pricing.pricer import PricedOne
@@ -62,7 +62,7 @@ class PricesEndpoint:
 
     async def handle(self, request: web.Request) -> Answer:
         """Raises Refusal where the request as a whole cannot be served."""
-        refuse_unless(request, (JSON,))
+        require_content_type(request, (JSON,))
         is_explained = bool(request.rel_url.raw_query_string) and is_asked_for(request.query)
         body = await read_body(request)
         self._runs.refuse_if_full()

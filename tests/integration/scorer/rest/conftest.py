@@ -4,6 +4,7 @@ import aiohttp
 import pytest
 
 from services.scorer.rest.app import make_app
+from services.scorer.rest.http_settings import http_settings
 from services.scorer.settings import ScorerSettings
 from shared.http.listener import serve_http
 from shared.pricing.automobile import ActiveAutomobileModel, AutomobilePricer
@@ -54,7 +55,7 @@ def serving(served):
         settings = ScorerSettings(http_port=0, watch_interval_s=0.01, **settings)
         app = make_app(settings, served, is_ready, is_draining, automobile)
         async with (
-            serve_http(settings, app) as port,
+            serve_http(http_settings(settings), app) as port,
             aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=key) as session,
         ):
             yield Http(session, port)

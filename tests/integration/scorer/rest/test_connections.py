@@ -10,7 +10,7 @@ import pytest
 from services.emulator.tls.certificate import own_certificate
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
-from shared.http.connections import CUT_OFF, EXTRA
+from shared.http.connections import CUT_OFF, MAX_EXTRA
 from shared.service.errors import SettingsError
 from tests.integration.scorer.rest.connections import ALIVE, answer_on, connected, ended
 from tests.support.scorer_http import HEAD
@@ -44,14 +44,14 @@ async def test_one_connection_more_than_there_may_be(serving, focus):
 
 async def test_probes_are_answered_among_too_many_connections(serving):
     """Health and metrics are answered at once though far more connect and say nothing than may."""
-    before = CUT_OFF.of("extra")
+    before = CUT_OFF.count("extra")
     async with serving(max_connections=1, key={}) as http:
-        silent = [await asyncio.open_connection("127.0.0.1", http.port) for _ in range(EXTRA + 9)]
+        silent = [await asyncio.open_connection("127.0.0.1", http.port) for _ in range(MAX_EXTRA + 9)]
         for path, status in (("/healthz", 200), ("/readyz", 200), ("/v2/health/ready", 200), ("/x", 503)):
             assert (await http.ask("GET", path)).status == status
         assert (await http.ask("GET", "/metrics")).status == 200
         assert await ended(silent[1][0]) == b""  # the oldest of the extra ones
-        assert CUT_OFF.of("extra") >= before + 8
+        assert CUT_OFF.count("extra") >= before + 8
         for _, writer in silent:
             writer.close()
             with suppress(OSError):

@@ -22,14 +22,14 @@ async def test_more_requests_than_may_be_served_get_503(serving, focus):
     """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
     async with serving(max_requests=1, request_timeout_s=60) as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
-        answered = REQUESTS.of("/v1/prices", "503")
+        answered = REQUESTS.count("/v1/prices", "503")
         writer.write(HEAD + b"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n" % SIZE)
         assert b"100 Continue" in await reader.readline()  # it is in progress now
         problem = await http.refused(focus, 503)
         response, _ = await http.post(focus)
         assert problem["type"].endswith(":overloaded")
         assert response.headers["Retry-After"] == "1"
-        assert REQUESTS.of("/v1/prices", "503") == answered + 2
+        assert REQUESTS.count("/v1/prices", "503") == answered + 2
         await reader.readline()
         writer.write(json.dumps(focus).encode().ljust(SIZE))
         assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")

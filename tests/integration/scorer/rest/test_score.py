@@ -1,16 +1,11 @@
 """`POST /score` as the published Car Price Predictor app calls it."""
 
-import aiohttp
 import pytest
 
-from services.scorer.rest.app import make_app
-from services.scorer.settings import ScorerSettings
-from shared.http.listener import serve_http
 from shared.pricing.automobile import AutomobilePricer
 from shared.pricing.model import load_model
 from shared.registry.active_model import ActiveModel
 from shared.registry.store import read_shipped
-from tests.support.scorer_http import KEY, Http
 
 # The app's own request, word for word.
 AUDI = {
@@ -53,14 +48,9 @@ def automobile():
 
 
 @pytest.fixture
-async def http(served, automobile):
-    settings = ScorerSettings(http_port=0, max_body_bytes=800_000)
-    app = make_app(settings, served, lambda: True, automobile=ActiveModel(automobile))
-    async with (
-        serve_http(settings, app) as port,
-        aiohttp.ClientSession(f"http://127.0.0.1:{port}", headers=KEY) as session,
-    ):
-        yield Http(session, port)
+async def http(serving, automobile):
+    async with serving(automobile=ActiveModel(automobile), max_body_bytes=800_000) as http:
+        yield http
 
 
 async def labels(http, *rows):

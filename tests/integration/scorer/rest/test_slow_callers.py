@@ -44,7 +44,7 @@ def _send_until_refused(caller):
 
 async def test_a_head_that_drips_is_cut_off(serving, focus):
     """A head has one time to arrive in, however steadily it drips; others are served meanwhile."""
-    before = CUT_OFF.of("request")
+    before = CUT_OFF.count("request")
     async with serving(request_timeout_s=0.3) as http, connected(http.port) as (reader, writer):
         over = asyncio.create_task(ended(reader))
         writer.write(HEAD)
@@ -53,7 +53,7 @@ async def test_a_head_that_drips_is_cut_off(serving, focus):
             assert (await http.post(focus))[0].status == 200
             await asyncio.wait([over], timeout=0.02)
         assert await over == b""
-        assert CUT_OFF.of("request") == before + 1
+        assert CUT_OFF.count("request") == before + 1
 
 
 @pytest.mark.parametrize("limit", ["request_timeout_s", "idle_timeout_s"])
@@ -85,7 +85,7 @@ async def test_a_body_that_drips_is_cut_off(serving, focus):
 
 async def test_whoever_takes_its_answers_in_drops_is_cut_off(serving, focus):
     """Taking a little of an answer now and then buys no time; others are served meanwhile."""
-    before = CUT_OFF.of("answer")
+    before = CUT_OFF.count("answer")
     async with serving(answer_timeout_s=0.4) as http:
         with socket.socket() as caller:
             caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -96,7 +96,7 @@ async def test_whoever_takes_its_answers_in_drops_is_cut_off(serving, focus):
             with suppress(ConnectionError):
                 while await loop.sock_recv(caller, 1_024):
                     assert (await http.post(focus))[0].status == 200
-    assert CUT_OFF.of("answer") == before + 1
+    assert CUT_OFF.count("answer") == before + 1
 
 
 @pytest.mark.parametrize("sent", [b"", b"POST /v1/prices HT", HEAD])

@@ -2,14 +2,15 @@
 
 import pytest
 
-from shared.http.deadlines import DrainProgress, Limits
+from shared.http.deadlines import DrainProgress
+from shared.http.limits import ConnectionLimits
 
 
 def test_who_takes_all_that_waits_in_time_is_kept():
     """A connection that is never empty, but takes what waited at each look in time, may go on for ever."""
     taken = DrainProgress()
     for second in range(1_000):
-        assert not taken.is_late(taken=second * 1_000, waiting=1_000, now_s=float(second), within_s=1.0)
+        assert not taken.is_late(received=second * 1_000, waiting=1_000, now_s=float(second), within_s=1.0)
 
 
 def test_a_few_bytes_now_and_then_buy_no_time():
@@ -41,4 +42,4 @@ def test_the_next_answer_has_a_time_of_its_own():
 )
 def test_connections_are_looked_at_often_enough(request_s, answer_s, look_s):
     """A slow caller lasts a quarter longer than it may at most, and never more than a second."""
-    assert Limits(request_s, answer_s, 1).look_s == look_s
+    assert ConnectionLimits(1, request_s, answer_s, 75).check_interval_s == look_s

@@ -2,7 +2,7 @@ from hashlib import sha256
 
 import pytest
 
-from shared.http.auth.api_keys import ApiKeys, hashed_keys
+from shared.http.auth.api_keys import ApiKeys, parse_hashed_keys
 from shared.service.errors import SettingsError
 
 
@@ -19,7 +19,7 @@ def test_a_key_names_its_caller():
         line("fleet", "b"),
         line("partner", "c").upper().lower(),
     ]
-    keys = ApiKeys(hashed_keys(lines, "file"))
+    keys = ApiKeys(parse_hashed_keys(lines, "file"))
     assert [keys.name_of(key) for key in "abcd"] == ["fleet", "fleet", "partner", None]
     assert keys.name_of("") is None
     assert keys.name_of("\udcff") is None
@@ -27,7 +27,7 @@ def test_a_key_names_its_caller():
 
 def test_what_is_kept_holds_no_key():
     """Whoever reads the process's memory or the file finds digests, never a key."""
-    keys = ApiKeys(hashed_keys([line("fleet", "a-secret-key")], "file"))
+    keys = ApiKeys(parse_hashed_keys([line("fleet", "a-secret-key")], "file"))
     assert "a-secret-key" not in repr(vars(keys))
 
 
@@ -45,10 +45,10 @@ def test_what_is_kept_holds_no_key():
 def test_a_line_that_is_no_hashed_key_is_named(text):
     """A key in clear text, or cut short, is refused with the file and the line."""
     with pytest.raises(SettingsError, match=r"keys\.txt, line 2"):
-        hashed_keys(["# comment", text], "keys.txt")
+        parse_hashed_keys(["# comment", text], "keys.txt")
 
 
 def test_one_key_has_one_owner():
     """Two callers with the same key could not be told apart."""
     with pytest.raises(SettingsError, match="same key"):
-        hashed_keys([line("fleet", "a"), line("partner", "a")], "keys.txt")
+        parse_hashed_keys([line("fleet", "a"), line("partner", "a")], "keys.txt")

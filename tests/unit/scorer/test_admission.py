@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.http.admission import Admission, Pace
+from services.scorer.rest.batching.admission import Admission, Pace
 
 
 @pytest.fixture

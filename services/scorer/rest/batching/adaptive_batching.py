@@ -9,8 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from shared.http.admission import Admission, Pace
-from shared.http.fast_metrics import Distributions
+from services.scorer.rest.batching.admission import Admission, Pace
+from shared.http.metrics import Distributions
 from shared.http.problems import overloaded
 from shared.pricing.pricer import ActivePriceModel, PricedOne, Pricer
 
@@ -19,7 +19,7 @@ ROWS_PER_RUN = Distributions(
     "Vehicles priced over HTTP in one run of the model",
     (),
     (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096),
-).of()
+).labelled()
 
 
 class Run:

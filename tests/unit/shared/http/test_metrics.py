@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import REGISTRY, generate_latest
 
-from shared.http.fast_metrics import Counts, Distributions
+from shared.http.metrics import Counts, Distributions
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def test_counts_are_counters(registered):
     assert "# TYPE test_asked_total counter" in page
     assert 'test_asked_total{route="/a",status="200"} 2.0' in page
     assert 'test_asked_total{route="/b",status="404"} 1.0' in page
-    assert counts.of("/b", "200") == 0
+    assert counts.count("/b", "200") == 0
 
 
 def test_distributions_are_histograms(registered):
     """What is at a bucket's end is within it; buckets add up and the sum is whole."""
     seconds = registered(Distributions("test_seconds", "Took", ("route",), (0.5, 1.0)))
     for value in (0.25, 0.5, 0.75, 8.0):
-        seconds.of("/a").observe(value)
+        seconds.labelled("/a").observe(value)
     page = generate_latest().decode()
     assert "# TYPE test_seconds histogram" in page
     for end, count in (("0.5", 2), ("1.0", 3), ("+Inf", 4)):

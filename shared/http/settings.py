@@ -1,0 +1,47 @@
+"""Settings of an HTTP listener and its application; the service builds them from its own settings."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from shared.http.auth.tokens import TokenRequirements
+from shared.http.limits import ConnectionLimits, RateLimit
+
+
+@dataclass(frozen=True, slots=True)
+class KeySources:
+    """Where the accepted API keys are: given ones and a file of hashed ones.
+
+    Without either, `development` is accepted, on loopback only.
+    """
+
+    given: str | None = field(repr=False)  # keys or NAME:sha256:HEX, separated by commas
+    file: Path | None
+    development: str
+
+
+@dataclass(frozen=True, slots=True)
+class HttpSettings:
+    """What the listener, authentication and middleware need.
+
+    `prefix` starts the names of the service's environment variables: errors name the one to change.
+    """
+
+    prefix: str
+    host: str
+    port: int  # 0: any free one
+    limits: ConnectionLimits
+    rate_limit: RateLimit
+    max_requests: int
+    max_body_bytes: int
+    drain_s: float
+    keys: KeySources
+    tokens: TokenRequirements | None = None
+    key_interval_s: float = 5.0
+    shares_port: bool = False
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    watch_interval_s: float = 1.0
+
+    def variable(self, name: str) -> str:
+        """Return the environment variable of the setting `name`."""
+        return f"{self.prefix}{name}"
