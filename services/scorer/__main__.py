@@ -17,12 +17,12 @@ from services.scorer.workers import score_by_workers
 from shared.http.auth.key_sources import read_keys
 from shared.http.listener import serve_http
 from shared.lake.client import Lake, LakeConnection, open_lake
-from shared.pricing.loading import automobile_pricer, price_pricer
-from shared.pricing.pricer import ActivePriceModel
+from shared.pricing.automobile import AutomobilePricer
+from shared.pricing.pricer import ActivePriceModel, Pricer
 from shared.pricing.version_cache import VersionCache
 from shared.registry.active_model import ActiveModel
-from shared.registry.champion import ChampionFollower, Load, P
-from shared.registry.shipped import AUTOMOBILE, PRICE
+from shared.registry.champion_follower import ChampionFollower, Load, P
+from shared.registry.layout import AUTOMOBILE, PRICE
 from shared.registry.store import read_from_lake, read_shipped
 from shared.service.errors import ModelUnusable, NeedsAttention, SettingsError
 from shared.service.logs import log
@@ -45,15 +45,15 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     _refuse_what_is_not_set(settings)
     async with AsyncExitStack() as stack:
         lake = await _open_lake(settings, stack)
-        served = await _first(lake, PRICE, price_pricer, settings.version)
+        served = await _first(lake, PRICE, Pricer.from_files, settings.version)
         watches: list[ChampionFollower[Any]] = []
         if lake is not None and settings.version is None:
-            watches.append(_watch(settings, lake, served, price_pricer))
+            watches.append(_watch(settings, lake, served, Pricer.from_files))
         stream = await _open_stream(settings, served, VersionCache(lake), stack) if settings.stream else None
         if settings.http:
-            automobile = await _first(lake, AUTOMOBILE, automobile_pricer, None)
+            automobile = await _first(lake, AUTOMOBILE, AutomobilePricer.from_files, None)
             if lake is not None:
-                watches.append(_watch(settings, lake, automobile, automobile_pricer))
+                watches.append(_watch(settings, lake, automobile, AutomobilePricer.from_files))
             app = make_app(settings, served, partial(_is_ready, stop, stream), stop.is_set, automobile)
             port = await stack.enter_async_context(serve_http(http_settings(settings), app))
             log.info("http_listening", host=settings.host, port=port)

@@ -28,16 +28,9 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.split import Parts, divide
 from services.trainer.trees import encode_trees
 from services.trainer.version import Version, metadata, parity_or_refuse
-from services.trainer.version_folder import version_of, write_version
-from shared.registry.manifest import (
-    GRAPH_FILE,
-    TREES_FILE,
-    CategoricalInput,
-    Inputs,
-    Manifest,
-    NumericInput,
-    Training,
-)
+from shared.registry.layout import GRAPH_FILE, TREES_FILE
+from shared.registry.manifest import CategoricalInput, Inputs, Manifest, NumericInput, Training
+from shared.registry.version_folder import name_new_version, write_version_folder
 
 NAME, CURRENCY, COVERAGE = "price", "GBP", 0.9
 SOURCE = "100,000 UK Used Car Data set (Kaggle, adityadesai13), cleaned; asking prices around 2020"
@@ -49,7 +42,7 @@ def train(settings: TrainerSettings) -> Manifest:
     """Write the version folder `settings.out`. Raises NeedsAttention where data or folder do not do, and
     ModelUnusable where the graph does not say what the ensembles say.
     """
-    version = version_of(settings.out)
+    version = name_new_version(settings.out)
     created_at = datetime.now(UTC).replace(microsecond=0)
     options: Any = {"created_at": created_at, "seed": settings.seed, "threads": settings.threads}
     if settings.model == "automobile":
@@ -57,7 +50,7 @@ def train(settings: TrainerSettings) -> Manifest:
         built = build_automobile(read_automobiles(settings.data), version, **(options | {"threads": 1}))
     else:
         built = build(read_listings(settings.data), version, **options)
-    write_version(settings.out, built.files)
+    write_version_folder(settings.out, built.files)
     return built.manifest
 
 

@@ -1,5 +1,6 @@
 """A version as it is written: its manifest, its files, and the proof that graph and ensembles agree."""
 
+import hashlib
 from dataclasses import dataclass
 
 import msgspec
@@ -8,8 +9,8 @@ import numpy as np
 from services.trainer.accuracy import relative_difference
 from services.trainer.datasets.used_cars import Floats
 from services.trainer.session import Priced
-from services.trainer.version_folder import sha256
-from shared.registry.manifest import CARD_FILE, MANIFEST_FILE, Inputs, Manifest, encode_manifest
+from shared.registry.layout import CARD_FILE, MANIFEST_FILE
+from shared.registry.manifest import Inputs, Manifest, encode_manifest
 from shared.service.errors import ModelUnusable
 
 PARITY_RELATIVE_TOLERANCE = 1e-4
@@ -24,7 +25,7 @@ class Version:
     def of(cls, manifest: Manifest, files: dict[str, bytes], card: str) -> "Version":
         """The manifest then holds the digest of every other file."""
         files = {**files, CARD_FILE: card.encode()}
-        digests = {name: sha256(content) for name, content in files.items()}
+        digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         manifest = msgspec.structs.replace(manifest, files=digests)
         return cls(manifest, files | {MANIFEST_FILE: encode_manifest(manifest)})
 

@@ -138,6 +138,26 @@ class Lake:
                 return False
         return True
 
+    async def replace_if_unchanged(self, path: str, data: bytes, etag: str) -> bool:
+        """Replace a file atomically; False if it no longer has this etag.
+
+        Raises SinkUnavailable if the outcome is unknown, as `rename_if_absent` does.
+        """
+        staging = f"_staging/{uuid4().hex}"
+        await self.write(staging, data)
+        client = self._files.get_file_client(staging)
+        with _mapped(f"replace {path}"):
+            try:
+                await client.rename_file(
+                    f"{self._files.file_system_name}/{path}",
+                    etag=etag,
+                    match_condition=MatchConditions.IfNotModified,
+                )
+            except ResourceModifiedError:
+                await self.delete(staging)
+                return False
+        return True
+
     async def make_directory(self, path: str) -> None:
         """Make a directory and its parents; fine where it is there."""
         with _mapped(f"make directory {path}"):

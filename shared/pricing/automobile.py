@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.contract.automobile import NUMBERS, WORDS
-from shared.pricing.model import PriceModel
+from shared.pricing.model import PriceModel, load_model
 from shared.pricing.pricer import ROWS_PRICED
 from shared.registry.active_model import ActiveModel
 from shared.registry.manifest import canonical
@@ -28,6 +28,11 @@ class AutomobilePricer:
         self._numbers = tuple(one.name for one in inputs.num)
         if not (set(self._words) <= set(WORDS) and set(self._numbers) <= set(NUMBERS)):
             raise ModelUnusable("the model takes inputs that an automobile of 1985 does not have")
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> "AutomobilePricer":
+        """Load a version's files, by name. Raises ModelUnusable if they break a promise of its manifest."""
+        return cls(load_model(files))
 
     def price(self, automobiles: Sequence[Automobile]) -> list[float]:
         """To the hundredth of the currency. Values by the app's names; None and what is absent is missing.

@@ -11,7 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from numpy.typing import NDArray
 
 from shared.pricing.attributions import Attributions
-from shared.registry.manifest import TREES_FILE, canonical
+from shared.registry.layout import TREES_FILE
+from shared.registry.manifest import canonical
 from shared.service.errors import ModelUnusable
 
 Note = Literal["missing", "unknown", "out_of_range"]

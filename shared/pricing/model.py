@@ -12,15 +12,8 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from shared.pricing.explanation import Explainer
 from shared.pricing.graph_thresholds import Thresholds, thresholds_of
-from shared.registry.manifest import (
-    GOLDEN_RELATIVE_TOLERANCE,
-    GRAPH_FILE,
-    MANIFEST_FILE,
-    TREES_FILE,
-    GoldenRow,
-    Manifest,
-    decode_manifest,
-)
+from shared.registry.layout import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
+from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, GoldenRow, Manifest, decode_manifest
 from shared.service.errors import ModelUnusable
 
 OUTPUTS = ("price", "lower", "upper")

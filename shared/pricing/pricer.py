@@ -19,7 +19,7 @@ from prometheus_client import Counter, Histogram
 
 from shared.contract.reading import Reading
 from shared.pricing.category_encoder import CategoryEncoder, Codes
-from shared.pricing.model import Outputs, PriceModel
+from shared.pricing.model import Outputs, PriceModel, load_model
 from shared.pricing.price_cache import Known, PriceCache, ThresholdGrid
 from shared.pricing.small_batch import MAX_ROWS, SmallBatch
 from shared.registry.active_model import ActiveModel
@@ -95,6 +95,11 @@ class Pricer:
         self._few_rows = SmallBatch(self._words, self._numbers, bounds, self._pairs)
         self._cells = self._cells_of(model)
         self._known_prices = PriceCache()
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> "Pricer":
+        """Load a version's files, by name. Raises ModelUnusable if they break a promise of its manifest."""
+        return cls(load_model(files))
 
     def _cells_of(self, model: PriceModel) -> ThresholdGrid | None:
         if model.thresholds is None:

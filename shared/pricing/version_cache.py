@@ -3,10 +3,9 @@
 import asyncio
 
 from shared.lake.client import Lake
-from shared.pricing.loading import price_pricer
 from shared.pricing.pricer import Pricer
-from shared.registry.champion import UNREADABLE
-from shared.registry.shipped import PRICE
+from shared.registry.champion_follower import UNREADABLE
+from shared.registry.layout import PRICE
 from shared.registry.store import read_shipped, read_version
 from shared.service.errors import ModelUnusable, SettingsError, SinkUnavailable
 from shared.service.logs import log
@@ -26,7 +25,7 @@ class VersionCache:
                 if self._lake is None
                 else await read_version(self._lake, version, PRICE)
             )
-            return await asyncio.to_thread(price_pricer, files)
+            return await asyncio.to_thread(Pricer.from_files, files)
         except (ModelUnusable, SinkUnavailable, SettingsError, *UNREADABLE) as error:
             log.warning("former_version_not_loaded", version=version, reason=str(error))
             return None

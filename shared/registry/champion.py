@@ -1,100 +1,24 @@
-"""The champion's pointer in the lake, watched: a new version is loaded beside the old, checked, swapped."""
+"""The champion's pointer: which version of a model is in service."""
 
-import asyncio
-import time
-from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+import msgspec
 
-from prometheus_client import Counter, Gauge
-
-from shared.lake.client import Lake, Snapshot
-from shared.registry.active_model import ActiveModel, Versioned
-from shared.registry.manifest import decode_champion
-from shared.registry.store import pointer_of, read_version
-from shared.service.errors import ModelUnusable, SettingsError, SinkUnavailable
-from shared.service.logs import log
-
-SWAPS = Counter("fleetprice_model_swaps_total", "Versions swapped in while serving", ["model"])
-REFUSALS = Counter("fleetprice_model_refusals_total", "Champions refused while serving", ["model"])
-REFUSED = Gauge(
-    "fleetprice_model_champion_refused",
-    "1 while the pointer names a version that was refused, so that the one before it serves on",
-    ["model"],
-)
-
-P = TypeVar("P", bound=Versioned)
-Load = Callable[[Mapping[str, bytes]], P]
-
-# What files that keep no promise at all make the libraries that read them say.
-UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
+from shared.registry.layout import CHAMPION_FILE
+from shared.service.errors import ModelUnusable
 
 
-class ChampionFollower(Generic[P]):
-    """Has `served` follow the pointer of model `name`."""
+class Champion(msgspec.Struct, frozen=True):
+    """The content of the pointer."""
 
-    def __init__(
-        self, lake: Lake, name: str, served: ActiveModel[P], load: Load[P], interval_s: float
-    ) -> None:
-        """`load` makes what prices of a version's files; it runs in a thread."""
-        self._lake = lake
-        self._name = name
-        self._served = served
-        self._load = load
-        self._interval_s = interval_s
-        self._followed_etag: str | None = None
-        self._empty_etag: str | None = None
-        self._is_unreachable = False
-        REFUSED.labels(name).set(0)
+    version: str
 
-    async def run(self) -> None:
-        """Look for ever."""
-        while True:
-            await self.look()
-            await asyncio.sleep(self._interval_s)
 
-    async def look(self) -> None:
-        """Once; a pointer that cannot be read, or its version, is looked for again at the next look."""
-        try:
-            pointer = await self._lake.read_if_changed(pointer_of(self._name), self._followed_etag)
-            if pointer is not None and not self._is_being_written(pointer):
-                await self._follow(pointer)
-                self._followed_etag = pointer.etag
-        except (SinkUnavailable, SettingsError) as error:
-            if not self._is_unreachable:
-                log.warning("registry_unreachable", model=self._name, reason=str(error))
-            self._is_unreachable = True
-        else:
-            self._is_unreachable = False
+def encode_champion(version: str) -> bytes:
+    return msgspec.json.encode(Champion(version))
 
-    def _is_being_written(self, pointer: Snapshot) -> bool:
-        """A lake's file is empty between its creation and its first flush; one that stays so is broken."""
-        is_new = not pointer.data and pointer.etag != self._empty_etag
-        self._empty_etag = pointer.etag
-        return is_new
 
-    async def _follow(self, pointer: Snapshot) -> None:
-        """Swap, or refuse once for each time that the pointer is set."""
-        started_s = time.monotonic()
-        before = self._served.pricer.manifest.version
-        version = None
-        try:
-            version = decode_champion(pointer.data).version
-            if version != before:
-                self._served.replace(await self._loaded(version))
-        except ModelUnusable as error:
-            REFUSALS.labels(self._name).inc()
-            REFUSED.labels(self._name).set(1)
-            log.error("model_refused", model=self._name, version=version, serving=before, reason=str(error))
-            return
-        REFUSED.labels(self._name).set(0)
-        if version != before:
-            SWAPS.labels(self._name).inc()
-            took_s = round(time.monotonic() - started_s, 3)
-            log.info("model_swapped", model=self._name, version=version, before=before, took_s=took_s)
-
-    async def _loaded(self, version: str) -> P:
-        files = await read_version(self._lake, version, self._name)
-        try:
-            return await asyncio.to_thread(self._load, files)
-        except UNREADABLE as error:
-            raise ModelUnusable(f"version {version} cannot be loaded: {error!r}") from error
+def decode_champion(body: bytes) -> Champion:
+    """Raises ModelUnusable if `body` is no pointer."""
+    try:
+        return msgspec.json.decode(body, type=Champion)
+    except msgspec.MsgspecError as exc:
+        raise ModelUnusable(f"{CHAMPION_FILE}: {exc}") from exc

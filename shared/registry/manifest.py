@@ -9,13 +9,8 @@ from datetime import datetime
 
 import msgspec
 
+from shared.registry.layout import MANIFEST_FILE
 from shared.service.errors import ModelUnusable
-
-MANIFEST_FILE = "manifest.json"
-GRAPH_FILE = "model.onnx"
-TREES_FILE = "trees.npz"
-CARD_FILE = "card.md"
-CHAMPION_FILE = "champion.json"
 
 Parameter = str | int | float | bool
 
@@ -124,12 +119,6 @@ class Manifest(msgspec.Struct, frozen=True):
     files: dict[str, str]
 
 
-class Champion(msgspec.Struct, frozen=True):
-    """The pointer to the version that is served."""
-
-    version: str
-
-
 def encode_manifest(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=1) + b"\n"
 
@@ -140,11 +129,3 @@ def decode_manifest(body: bytes) -> Manifest:
         return msgspec.json.decode(body, type=Manifest)
     except msgspec.MsgspecError as exc:
         raise ModelUnusable(f"{MANIFEST_FILE}: {exc}") from exc
-
-
-def decode_champion(body: bytes) -> Champion:
-    """Raises ModelUnusable where `body` is no pointer."""
-    try:
-        return msgspec.json.decode(body, type=Champion)
-    except msgspec.MsgspecError as exc:
-        raise ModelUnusable(f"{CHAMPION_FILE}: {exc}") from exc

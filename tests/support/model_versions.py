@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from shared.registry.manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
+from shared.registry.champion import encode_champion
+from shared.registry.layout import GRAPH_FILE, MANIFEST_FILE, PRICE, TREES_FILE, champion_path, version_path
 from shared.registry.store import read_shipped
 
 SHIPPED = read_shipped(None)
@@ -42,13 +43,13 @@ def digest(body):
 
 async def store(lake, version, files):
     for name, body in files.items():
-        await lake.write(f"models/price/{version}/{name}", body)
+        await lake.write(f"{version_path(PRICE, version)}/{name}", body)
 
 
 async def point(lake, version):
     """Set the champion's pointer."""
-    body = version if isinstance(version, bytes) else json.dumps({"version": version}).encode()
-    await lake.write("models/price/champion.json", body)
+    body = version if isinstance(version, bytes) else encode_champion(version)
+    await lake.write(champion_path(PRICE), body)
 
 
 def _graph(factor):

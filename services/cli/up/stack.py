@@ -15,13 +15,13 @@ from services.cli.up.checkpoints import Checkpoints
 from services.cli.up.live_prices import LivePrices
 from services.cli.up.ports import Ports
 from services.cli.up.programs import Environment
-from services.cli.up.registry_seed import seed_registry
 from services.cli.up.settings import UpSettings
 from services.cli.up.stack_monitor import Addresses, StackMonitor
 from services.cli.up.status import Status, price_of
 from services.cli.up.verifier import Verifier
 from services.cli.up.views import View
 from shared.lake.client import LakeConnection, open_lake
+from shared.registry.seed import seed_registry
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
 from shared.service.processes.racing import first_completed

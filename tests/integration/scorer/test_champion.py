@@ -7,10 +7,10 @@ import structlog
 from prometheus_client import REGISTRY
 
 from shared.lake.client import LakeConnection, open_lake
-from shared.pricing.loading import price_pricer
+from shared.pricing.pricer import Pricer
 from shared.registry.active_model import ActiveModel
-from shared.registry.champion import ChampionFollower
-from shared.registry.manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
+from shared.registry.champion_follower import ChampionFollower
+from shared.registry.layout import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
 from tests.support import model_versions
 
 FOCUS = {
@@ -32,12 +32,12 @@ def second():
 
 @pytest.fixture
 def served():
-    return ActiveModel(price_pricer(model_versions.SHIPPED))
+    return ActiveModel(Pricer.from_files(model_versions.SHIPPED))
 
 
 @pytest.fixture
 def watch(lake, served):
-    return ChampionFollower(lake, "price", served, price_pricer, 0.01)
+    return ChampionFollower(lake, "price", served, Pricer.from_files, 0.01)
 
 
 def figure(name, **labels):
@@ -195,7 +195,7 @@ async def test_an_unreachable_registry_changes_nothing(tmp_path, served):
     )
     before = served.now
     async with open_lake(LakeConnection(storage)) as lake:
-        watch = ChampionFollower(lake, "price", served, price_pricer, 0.01)
+        watch = ChampionFollower(lake, "price", served, Pricer.from_files, 0.01)
         (alarm,) = await alarms_of(watch, looks=2)
     assert (alarm["event"], alarm["log_level"]) == ("registry_unreachable", "warning")
     assert served.now is before

@@ -9,7 +9,9 @@ import pytest
 
 from services.scorer.settings import ScorerSettings
 from shared.lake.client import LakeConnection, open_lake
-from shared.pricing.loading import price_pricer
+from shared.pricing.pricer import Pricer
+from shared.registry.layout import PRICE
+from shared.registry.promotion import promote
 from shared.service.processes.free_ports import free_port
 from tests.support import model_versions
 from tests.support.embedded_stack import PATIENCE_S
@@ -33,7 +35,7 @@ def settings(world):
 @pytest.fixture(scope="module")
 def prices():
     """What a focus costs by each version, to the penny."""
-    pricer = price_pricer(model_versions.SHIPPED)
+    pricer = Pricer.from_files(model_versions.SHIPPED)
     columns = {field: [FOCUS.get(field)] for field in pricer.fields}
     (price,) = pricer.price(columns).price
     return {name: price * model_versions.factor_of(name) for name in NAMES}
@@ -77,8 +79,8 @@ async def served_version(http):
 
 
 async def swap(lake, http, callers, fleet, version):
-    """Point to `version`; returns once it serves and has been asked, with events sent meanwhile."""
-    await model_versions.point(lake, version)
+    """Promote `version`; returns once it serves and has been asked, with events sent meanwhile."""
+    await promote(lake, PRICE, version, by="a test", reason="a swap")
     before = callers.answered[version]
     sent = 0
     while await served_version(http) != version or callers.answered[version] < before + 2:

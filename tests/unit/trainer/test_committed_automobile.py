@@ -10,7 +10,8 @@ from services.trainer.automobile.cross_validation import judge
 from services.trainer.automobile.ensemble import Recipe
 from services.trainer.datasets.automobiles import read_automobiles
 from services.trainer.session import Session
-from shared.registry.manifest import decode_champion, decode_manifest
+from shared.registry.champion import decode_champion
+from shared.registry.manifest import decode_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "automobile"

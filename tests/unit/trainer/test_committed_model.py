@@ -12,7 +12,8 @@ from services.trainer.datasets.used_cars import CATEGORICAL, NUMERIC, read_listi
 from services.trainer.session import Session
 from services.trainer.split import divide
 from services.trainer.trees import decode_trees
-from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, decode_champion, decode_manifest
+from shared.registry.champion import decode_champion
+from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, decode_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "price"

@@ -5,11 +5,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from services.trainer import version_folder
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
 from shared.registry.manifest import decode_manifest, encode_manifest
+from shared.registry.version_folder import write_version_folder
 from shared.service.errors import ModelUnusable, NeedsAttention
 
 
@@ -116,15 +116,15 @@ def test_a_version_needs_a_name(settings):
 def test_a_version_appears_whole_or_not_at_all(tmp_path):
     """Where a file cannot be written, neither a version nor its remains are left behind."""
     with pytest.raises(NeedsAttention, match="cannot be written"):
-        version_folder.write_version(tmp_path / "3", {"good": b"1", "no/such/folder": b"2"})
+        write_version_folder(tmp_path / "3", {"good": b"1", "no/such/folder": b"2"})
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_version_that_came_up_meanwhile_stays(tmp_path):
     """Of two trainings of one version the first wins; the second says so."""
-    version_folder.write_version(tmp_path / "3", {"card.md": b"first"})
+    write_version_folder(tmp_path / "3", {"card.md": b"first"})
     with pytest.raises(NeedsAttention, match="cannot be written"):
-        version_folder.write_version(tmp_path / "3", {"card.md": b"second"})
+        write_version_folder(tmp_path / "3", {"card.md": b"second"})
     assert (tmp_path / "3" / "card.md").read_bytes() == b"first"
 
 

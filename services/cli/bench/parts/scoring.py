@@ -9,7 +9,7 @@ from services.cli.bench.parts.decoding import readings
 from services.cli.bench.parts.figures import Figure, measure
 from shared.pricing.model import load_model
 from shared.pricing.pricer import Pricer
-from shared.registry.manifest import GRAPH_FILE
+from shared.registry.layout import GRAPH_FILE
 from shared.registry.store import read_shipped
 
 BATCHES, REPEATS = (64, 512, 4096), 20

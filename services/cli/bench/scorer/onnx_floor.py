@@ -15,14 +15,9 @@ import numpy as np
 import onnxruntime
 
 from services.cli.bench.bodies import readings
-from shared.registry.manifest import (
-    CHAMPION_FILE,
-    GRAPH_FILE,
-    MANIFEST_FILE,
-    canonical,
-    decode_champion,
-    decode_manifest,
-)
+from shared.registry.champion import decode_champion
+from shared.registry.layout import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE
+from shared.registry.manifest import canonical, decode_manifest
 from shared.registry.shipped import shipped_models
 
 BATCHES = (64, 128, 256, 512, 1_024, 2_048, 4_096)

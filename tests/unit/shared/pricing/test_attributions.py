@@ -10,7 +10,7 @@ import pytest
 from services.trainer.trees import Trees, encode_trees
 from shared.pricing.attributions import Attributions
 from shared.pricing.explanation import Explainer, _in_currency
-from shared.registry.manifest import TREES_FILE
+from shared.registry.layout import TREES_FILE
 from shared.service.errors import ModelUnusable
 
 FEATURES = 12

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.pricing.model import load_model
-from shared.registry.manifest import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
+from shared.registry.layout import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
 from shared.registry.store import read_from_lake, read_shipped
 from shared.service.errors import ModelUnusable
 

@@ -10,7 +10,7 @@ import pytest
 from shared.pricing.graph_thresholds import thresholds_of
 from shared.pricing.model import load_model
 from shared.pricing.pricer import Pricer
-from shared.registry.manifest import GRAPH_FILE
+from shared.registry.layout import GRAPH_FILE
 
 NUMBERS = ("year", "odometer_km", "engine_l", "rated_consumption_l_100km")
 WORDS = ("ford", " FORD ", "Bmw", "bmw", "straße", "İstanbul", "\u0000", "", "  ", None, "nothing of ours")

@@ -9,9 +9,9 @@ from services.scorer.stream.decoding import ROWS_TOGETHER
 from services.scorer.stream.pipeline import PartitionPipeline, Start
 from shared.codec.bodies import NDJSON
 from shared.contract.reading import Reading
-from shared.pricing.loading import price_pricer
+from shared.pricing.pricer import Pricer
 from shared.registry.active_model import ActiveModel
-from shared.registry.manifest import MANIFEST_FILE
+from shared.registry.layout import MANIFEST_FILE
 from shared.streams.event import Event
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -20,7 +20,7 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 def second(shipped):
     """The shipped version under another name: its predictions say so."""
     manifest = msgspec.json.decode(shipped[MANIFEST_FILE]) | {"version": "2"}
-    return price_pricer({**shipped, MANIFEST_FILE: msgspec.json.encode(manifest)})
+    return Pricer.from_files({**shipped, MANIFEST_FILE: msgspec.json.encode(manifest)})
 
 
 def large_event(sequence):
