@@ -1,11 +1,12 @@
-"""Exact tree SHAP: what each feature adds to an ensemble's output, in numpy alone (pure).
+"""Exact tree SHAP: the contribution of each feature to an ensemble's output, in numpy only. Pure.
 
-A leaf counts for a vehicle by the features on its path: one whose every split the vehicle passes counts 1,
-one that is not told counts the share z of training rows that passed them. So with features told at random,
-each with chance t, the leaf counts Π (z + t·(o - z)), o = 1 where the vehicle passes, else 0; a feature's
-Shapley value is the integral over t of that product without it, times its own o - z, times the leaf's value
-(Owen's multilinear extension). The product is a polynomial of degree k - 1 for k features on the path, which
-Gauss-Legendre quadrature with ⌈k/2⌉ points integrates exactly. Sums as LightGBM's `pred_contrib`.
+A leaf's weight for a vehicle is a product over the features on its path. A known feature has the factor o: 1
+if the vehicle passes all of its splits, else 0. An unknown feature has the factor z: the share of training
+rows that pass them. If each feature is known with probability t, the expected weight is Π (z + t·(o - z)).
+The Shapley value of a feature is the integral over t of that product without the feature, times its own
+o - z, times the leaf's value (Owen's multilinear extension). For k features on the path the product is a
+polynomial of degree k - 1, which Gauss-Legendre quadrature with ⌈k/2⌉ points integrates exactly. The sums are
+those of LightGBM's `pred_contrib`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-# So many leaves at a time: their numbers stay in the processor's cache.
+# Leaves computed together: their numbers fit into the processor's cache.
 _BLOCK_LEAVES = 8_192
 
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """Leaves [n] with as many features on their paths [k, n] each: on the way to it a number must be above
-    `low` and at most `high` (NaN: no such split), a missing one be let pass (`takes_nan`).
+    """Leaves [n] that have the same number k of features on their paths [k, n].
+
+    A number passes the splits of its feature if it is above `low` and at most `high` (NaN: no such split), a
+    missing number if `takes_nan`.
     """
 
     feature: NDArray[np.intp]
@@ -34,42 +37,43 @@ class Leaves:
     value: Floats
 
     def contributions(self, features: NDArray[np.float32], count: int) -> Floats:
+        """Return what these leaves add to the contribution of each of `count` features."""
         x = features[self.feature]
         passes = ~((x <= self.low) | (x > self.high))
         np.copyto(passes, self.takes_nan, where=np.isnan(x))
-        told = passes - self.share
-        weight = np.zeros_like(told)
+        difference = passes - self.share
+        weight = np.zeros_like(difference)
         for point, share in _quadrature((len(x) + 1) // 2):
-            terms = told * point
+            terms = difference * point
             terms += self.share
             product = terms[0] * share
             for term in terms[1:]:
                 product *= term
             np.divide(product, terms, out=terms)
             weight += terms
-        weight *= told
+        weight *= difference
         weight *= self.value
         total: Floats = np.bincount(self.feature.ravel(), weight.ravel(), count).astype(np.float64)
         return total
 
 
 class Attributions:
-    """Of one ensemble, given as the arrays of `trees.npz` (docs/model.md)."""
+    """Contributions by one ensemble, given as the arrays of `trees.npz` (docs/model.md)."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Raises KeyError, ValueError or IndexError for arrays that are no ensemble."""
+        """Read the arrays. Raises KeyError, ValueError or IndexError if they are no ensemble."""
         self._count = len(arrays["feature_inputs"])
         root = arrays["starts"][:-1]
         leaf = np.flatnonzero(arrays["feature"] < 0)
         roots = root[np.searchsorted(root, leaf, side="right") - 1]
         value = arrays["value"][leaf].astype(np.float64)
-        # A lone leaf counts no rows; whatever comes, reaches it.
+        # A tree of one leaf counts no rows: every row reaches it.
         reach = np.where(leaf == roots, 1.0, arrays["count"][leaf] / np.maximum(arrays["count"][roots], 1))
         self.expected = float(arrays["base"]) + float(value @ reach)
         self._leaves = list(_blocks(_Paths(arrays, self._count), leaf, value))
 
     def contributions(self, features: NDArray[np.float32]) -> Floats:
-        """Of each of a vehicle's features; `expected` and their sum make the ensemble's output."""
+        """Return the contribution of each feature; their sum and `expected` are the ensemble's output."""
         total = np.zeros(self._count)
         for leaves in self._leaves:
             total += leaves.contributions(features, self._count)
@@ -77,7 +81,7 @@ class Attributions:
 
 
 class _Paths:
-    """What is asked of each feature [node, feature] on the way to every node."""
+    """The splits of each feature on the path to every node, [node, feature]."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], count: int) -> None:
         shape = (len(arrays["feature"]), count)
@@ -105,13 +109,14 @@ class _Paths:
 
 
 def _blocks(paths: _Paths, leaf: NDArray[np.intp], value: Floats) -> Iterator[Leaves]:
-    is_asked = ~(np.isnan(paths.low[leaf]) & np.isnan(paths.high[leaf]))
-    asked = is_asked.sum(axis=1)
-    for k in np.unique(asked[asked > 0]).tolist():
-        alike = np.flatnonzero(asked == k)
+    """Yield the leaves in blocks with as many features on their paths each."""
+    has_split = ~(np.isnan(paths.low[leaf]) & np.isnan(paths.high[leaf]))
+    splits = has_split.sum(axis=1)
+    for k in np.unique(splits[splits > 0]).tolist():
+        alike = np.flatnonzero(splits == k)
         for start in range(0, len(alike), _BLOCK_LEAVES):
             part = alike[start : start + _BLOCK_LEAVES]
-            feature = np.nonzero(is_asked[part])[1].reshape(-1, k).T
+            feature = np.nonzero(has_split[part])[1].reshape(-1, k).T
             at = (leaf[part], np.ascontiguousarray(feature))
             yield Leaves(
                 at[1], paths.low[at], paths.high[at], paths.takes_nan[at], paths.share[at], value[part]
@@ -119,6 +124,6 @@ def _blocks(paths: _Paths, leaf: NDArray[np.intp], value: Floats) -> Iterator[Le
 
 
 def _quadrature(points: int) -> Iterator[tuple[float, float]]:
-    """Gauss-Legendre points and weights on [0, 1]."""
+    """Return the Gauss-Legendre points and weights on [0, 1]."""
     at, weight = np.polynomial.legendre.leggauss(points)
     return zip(((at + 1) / 2).tolist(), (weight / 2).tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Prices of 1985 automobiles, by the model behind the published Car Price Predictor app."""
+"""Prices of automobiles of 1985, which the published Car Price Predictor app asks for."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -17,10 +17,10 @@ Automobile = Mapping[str, Any]
 
 
 class AutomobilePricer:
-    """Prices with one version of the model."""
+    """A pricer with one version of the model."""
 
     def __init__(self, model: PriceModel) -> None:
-        """Raises ModelUnusable for a model that takes what automobiles do not have."""
+        """Raises ModelUnusable for a model with inputs that automobiles do not have."""
         self.manifest = model.manifest
         self._model = model
         inputs = model.manifest.inputs
@@ -35,9 +35,10 @@ class AutomobilePricer:
         return cls(load_model(files))
 
     def price(self, automobiles: Sequence[Automobile]) -> list[float]:
-        """To the hundredth of the currency. Values by the app's names; None and what is absent is missing.
+        """Return prices to the hundredth of the currency; None and absent fields are missing values.
 
-        The graph knows the app's own spellings; numbers of doors and cylinders may be words or digits.
+        Fields have the app's names. The graph knows the app's own spellings; numbers of doors and cylinders
+        may be words or digits.
         """
         cat = [[_word(each.get(name)) for name in self._words] for each in automobiles]
         num = [[each.get(name) for name in self._numbers] for each in automobiles]
@@ -45,7 +46,7 @@ class AutomobilePricer:
         return prices
 
     def amounts(self, words: Sequence[Sequence[str]], numbers: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Price, lower, upper [3, N] of rows as the manifest orders them; "" and NaN are missing."""
+        """Return price, lower, upper [3, N] of rows in the manifest's order; "" and NaN are missing."""
         cat = np.array([[canonical(word) for word in row] for row in words], dtype=np.object_)
         outputs = self._model.run(cat, numbers)
         ROWS_PRICED.inc(len(numbers))

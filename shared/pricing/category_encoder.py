@@ -1,4 +1,4 @@
-"""Words as senders spell them → codes of the categories that training saw (pure)."""
+"""Encoding of words, however they are spelt, as codes of the categories seen in training. Pure."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from shared.registry.manifest import canonical
 
 Codes = NDArray[np.intp]
 
-# What the graph is given for a word that training never saw: any word that is no category will do.
+# Stands for a word never seen in training: the graph treats every word that is no category alike.
 _UNKNOWN_WORD = "<unknown>"
-# Senders choose the words: beyond this many spellings they are looked up anew each time.
+# Senders choose the words, so the number of spellings kept is limited; others are looked up each time.
 _MAX_SPELLINGS = 65_536
 
 
 class _Spellings(dict[str | None, int]):
-    """Spelling → code, filled as spellings are met."""
+    """Spelling → code, filled as spellings are looked up."""
 
     def __init__(self, categories: Sequence[str]) -> None:
         super().__init__({None: len(categories) + 1})
@@ -44,17 +44,17 @@ class CategoryEncoder:
         self.code: Callable[[str | None], int] = self._spellings.__getitem__
 
     def codes(self, column: pa.Array | Sequence[str | None]) -> Codes:
-        """The code of every row, whatever the case and outer spaces."""
+        """Return the code of every row; case and outer spaces do not matter."""
         if isinstance(column, pa.Array):
-            return self._codes_of_arrow(column)
-        return self._codes_of(column, len(column))
+            return self._encode_arrow(column)
+        return self._encode(column, len(column))
 
-    def _codes_of_arrow(self, column: pa.Array) -> Codes:
-        """Each distinct spelling is looked up once."""
+    def _encode_arrow(self, column: pa.Array) -> Codes:
+        """Return the codes of an Arrow array, whose distinct spellings are looked up once each."""
         encoded = column.dictionary_encode(null_encoding="encode")
         spellings: list[Any] = encoded.dictionary.to_pylist()
-        codes: Codes = self._codes_of(spellings, len(spellings))[encoded.indices.to_numpy()]
+        codes: Codes = self._encode(spellings, len(spellings))[encoded.indices.to_numpy()]
         return codes
 
-    def _codes_of(self, spellings: Iterable[str | None], count: int) -> Codes:
+    def _encode(self, spellings: Iterable[str | None], count: int) -> Codes:
         return np.fromiter(map(self._spellings.__getitem__, spellings), np.intp, count)

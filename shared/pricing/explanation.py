@@ -1,4 +1,4 @@
-"""Why a price is what it is: what each field adds to it, in log price and in currency."""
+"""Explanations of a price: the contribution of each field, in log price and in currency."""
 
 import io
 import math
@@ -41,10 +41,10 @@ class Explanation(Struct, frozen=True):
 
 
 class Explainer:
-    """Explains prices of one version of a model."""
+    """An explainer of the prices of one version of a model."""
 
     def __init__(self, trees: bytes) -> None:
-        """`trees` is the version's `trees.npz`; raises ModelUnusable where it cannot be read."""
+        """Read the version's `trees.npz`. Raises ModelUnusable if it cannot be read."""
         try:
             with np.load(io.BytesIO(trees), allow_pickle=False) as file:
                 arrays = dict(file)
@@ -55,11 +55,11 @@ class Explainer:
             raise ModelUnusable(f"{TREES_FILE} cannot be read: {error}") from error
 
     def log_price(self, vehicle: Mapping[str, Any]) -> float:
-        """As the trees have it."""
+        """Return the logarithm of the price that the trees give."""
         return self._attributions.expected + float(self._contributions(vehicle).sum())
 
     def explain(self, vehicle: Mapping[str, Any], price: float, flagged: Collection[str]) -> Explanation:
-        """Of `price`, which the model gave for `vehicle`, with the fields that it flagged. Milliseconds."""
+        """Explain the `price` of `vehicle`, with the fields `flagged` by the model. Takes milliseconds."""
         of_feature = self._contributions(vehicle)
         # Several features may stand for one field.
         of_field = dict.fromkeys(self._inputs, 0.0)
@@ -85,7 +85,7 @@ class Explainer:
 
 
 def _codes(arrays: Mapping[str, NDArray[Any]], count: int) -> list[dict[str, float] | None]:
-    """Of each feature that is a code, the code of every canonical word."""
+    """Return the code of every canonical word, for each feature that is a code; None for a number."""
     return [
         dict(zip(arrays[f"words_{k}"].tolist(), arrays[f"codes_{k}"].tolist(), strict=True))
         if f"words_{k}" in arrays
@@ -95,9 +95,10 @@ def _codes(arrays: Mapping[str, NDArray[Any]], count: int) -> list[dict[str, flo
 
 
 def _in_currency(shares: Sequence[float], base_price: float, hundredths: int) -> list[float]:
-    """Contributions in log price times (price - base) / (log price - log base): `hundredths` altogether.
+    """Convert contributions in log price to currency, so that they add up to `hundredths`.
 
-    What the price's rounding leaves over goes where it weighs least, then to the largest remainders.
+    Each is multiplied by (price - base) / (log price - log base). What the price's rounding leaves over is
+    distributed in proportion, then hundredth by hundredth to the largest remainders.
     """
     total = math.fsum(shares)
     factor = 100 * base_price * (math.expm1(total) / total if total else 1.0)

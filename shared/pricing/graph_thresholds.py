@@ -1,8 +1,8 @@
-"""Where a graph's prices can change: the numbers that its trees compare with (pure).
+"""The thresholds at which a graph's prices can change: the numbers that its trees compare with. Pure.
 
-Between two neighbouring thresholds a number may be anything: every tree takes the same way, so the price is
-the same to the last bit. That holds for graphs that put their numbers into trees of `<=` and nothing else;
-of any other graph nothing is said here.
+All numbers between two neighbouring thresholds take the same path through every tree, so the price is the
+same to the last bit. That holds for graphs that use their numbers in trees of `<=` only; any other graph
+has no thresholds here.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _MODES = {b"BRANCH_LEQ", b"LEAF"}
 
 _OPTIONAL, _REPEATED = 1, 3
 _FLOAT, _INT, _TEXT, _MESSAGE, _BYTES = 2, 3, 9, 11, 12
-# What is looked at of onnx.proto (ONNX IR version 9): message → field, its number, label and type.
+# The part of onnx.proto (ONNX IR version 9) that is read: message → field, its number, label and type.
 _MESSAGES: dict[str, Sequence[tuple[str, int, int, int | str]]] = {
     "Tensor": [("dims", 1, _REPEATED, _INT), ("name", 8, _OPTIONAL, _TEXT)],
     "Attribute": [
@@ -64,7 +64,10 @@ _Model = _model_type()
 
 
 def thresholds_of(graph: bytes, numbers: int) -> Thresholds | None:
-    """Of each of the `numbers` columns of the input `num`, ascending; None for a graph of another form."""
+    """Return the thresholds of each of the `numbers` columns of input `num`, ascending.
+
+    None for a graph of another form.
+    """
     try:
         nodes = _Model.FromString(graph).graph
     except DecodeError:
@@ -82,13 +85,13 @@ def thresholds_of(graph: bytes, numbers: int) -> Thresholds | None:
         compared.append((features_compared, np.array(values["nodes_values"].floats, dtype=np.float32)))
     if not compared:
         return None
-    # A leaf's value is among them, which no tree compares with: one more threshold does no harm.
+    # The leaves' values are among them, which no tree compares with: a threshold too many does no harm.
     columns, thresholds = map(np.concatenate, zip(*compared, strict=True))
     return tuple(np.unique(thresholds[columns == first + number]) for number in range(numbers))
 
 
 def _first_number(graph: Any, concat: Any) -> int | None:
-    """Which feature the first number is, where a Concat puts them behind encoded words, one column each."""
+    """Return the index of the first number, if a Concat puts the numbers behind one column for each word."""
     sizes = {one.name: tuple(one.dims) for one in graph.initializer}
     made_by = {output: node for node in graph.node for output in node.output}
     *words, last = concat.input

@@ -1,4 +1,4 @@
-"""A loaded version of the price model that keeps its manifest's promises, or ModelUnusable."""
+"""A version of a model, loaded and checked against its manifest."""
 
 import hashlib
 import math
@@ -32,9 +32,9 @@ _CANNOT_LOAD = (
 
 @dataclass(frozen=True, slots=True)
 class PriceModel:
-    """The graph of one version, checked, and its manifest.
+    """The checked graph of one version, and its manifest.
 
-    `thresholds`: where each number's steps are; None where the graph does not tell.
+    `thresholds`: where the price can change with each number; None if the graph does not show it.
     """
 
     manifest: Manifest
@@ -43,13 +43,13 @@ class PriceModel:
     thresholds: Thresholds | None = None
 
     def run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> tuple[Outputs, Outputs, Outputs]:
-        """`price`, `lower`, `upper` [N] of `cat` [N, k] and `num` [N, m], columns as in the manifest."""
+        """Return price, lower, upper [N] of `cat` [N, k] and `num` [N, m], columns as in the manifest."""
         price, lower, upper = self.session.run(OUTPUTS, {"cat": cat, "num": num})
         return price, lower, upper
 
 
 def load_model(files: Mapping[str, bytes]) -> PriceModel:
-    """The model in a version's folder, file name → bytes; raises ModelUnusable where a promise is broken."""
+    """Load a version's files, by name. Raises ModelUnusable if they break a promise of the manifest."""
     if MANIFEST_FILE not in files or GRAPH_FILE not in files:
         raise ModelUnusable(f"the version's folder lacks {MANIFEST_FILE} or {GRAPH_FILE}")
     manifest = decode_manifest(files[MANIFEST_FILE])
@@ -77,12 +77,12 @@ def _read_explainer(manifest: Manifest, files: Mapping[str, bytes]) -> Explainer
 
 
 def _open_session(graph: bytes) -> ort.InferenceSession:
-    """One thread: a worker process is the unit of scale, and a spinning pool would starve the loop."""
+    """Open the graph on one thread: processes are what scales, and a spinning pool would starve the loop."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 3  # what it warns of, the checks below find
+    options.log_severity_level = 3  # errors only: the checks below find what it warns of
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except _CANNOT_LOAD as error:
@@ -128,7 +128,7 @@ def _check_golden_row(row: GoldenRow, answer: Outputs) -> None:
 
 
 def _check_explained(explainer: Explainer, manifest: Manifest) -> None:
-    """The trees that explain are those of the graph: one row tells, as each sums over all of them."""
+    """Check that the trees are those of the graph; one row is enough, because it sums over all of them."""
     row = manifest.golden[0]
     names = [*(one.name for one in manifest.inputs.cat), *(one.name for one in manifest.inputs.num)]
     vehicle = dict(zip(names, (*row.cat, *row.num), strict=True))

@@ -1,8 +1,8 @@
-"""Prices that were computed before: vehicles that the model cannot tell apart are priced once.
+"""A cache of prices: vehicles that the model cannot tell apart are priced once.
 
-A price is a step function of a vehicle's numbers. As a vehicle drives, its odometer passes one of the model's
-thresholds every few hundred kilometres, so nearly every reading of a fleet has a price that is known already,
-to the last bit.
+A price is a step function of a vehicle's numbers. A driving vehicle's odometer passes one of the model's
+thresholds every few hundred kilometres, so nearly every reading of a fleet has a price that was computed
+before, to the last bit.
 """
 
 import math
@@ -16,82 +16,86 @@ from numpy.typing import NDArray
 from shared.pricing.category_encoder import Codes
 from shared.pricing.graph_thresholds import Thresholds
 
-Keys = NDArray[np.int64]
+Cells = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Flags = NDArray[np.intp]
 Rows = NDArray[np.intp]
 
-# About 150 bytes each; where they are full, all are forgotten.
-_MAX_KNOWN = 65_536
+# Prices of about 150 bytes each; a full cache is emptied.
+_MAX_PRICES = 65_536
 
 
 class ThresholdGrid:
-    """Numbers vehicles by what the model can tell apart: words by code, numbers by the thresholds between."""
+    """The grid of vehicles that the model can tell apart: by the codes of words and between thresholds."""
 
     def __init__(
         self, words: Mapping[str, int], thresholds: Thresholds, ranges: Sequence[NDArray[np.float32]]
     ) -> None:
-        """`words`: how many codes each has; `ranges`: least and most seen in training, which flags tell."""
+        """Make the grid; `words` is the number of codes of each, `ranges` the minima and maxima in training.
+
+        A number outside its range is flagged, so the ends of the range are thresholds too.
+        """
         self._words = dict(words)
         self._thresholds = tuple(
-            np.unique(np.array([*steps, np.nextafter(least, np.float32(-np.inf)), most], dtype=np.float32))
-            for steps, least, most in zip(thresholds, *ranges, strict=True)
+            np.unique(np.array([*steps, np.nextafter(low, np.float32(-np.inf)), high], dtype=np.float32))
+            for steps, low, high in zip(thresholds, *ranges, strict=True)
         )
 
     @property
     def count(self) -> int:
-        """How many there are: they are numbers of 63 bits only where these do."""
+        """The number of cells, which may be more than an int64 can count."""
         return math.prod([*self._words.values(), *(len(one) + 2 for one in self._thresholds)])
 
-    def of(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> Keys:
-        """The cell of every row of codes and numbers [N, m]."""
-        keys: Keys = np.zeros(len(num), dtype=np.int64)
+    def cells(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> Cells:
+        """Return the cell of every row of codes and numbers [N, m]."""
+        cells: Cells = np.zeros(len(num), dtype=np.int64)
         for name, count in self._words.items():
-            keys *= count
-            keys += codes[name]
+            cells *= count
+            cells += codes[name]
         for thresholds, column in zip(self._thresholds, num.T, strict=True):
-            keys *= len(thresholds) + 2
-            keys += np.searchsorted(thresholds, column)
-            keys += np.isnan(column)  # a missing number is sorted as the largest are, but priced by itself
-        return keys
+            cells *= len(thresholds) + 2
+            cells += np.searchsorted(thresholds, column)
+            cells += np.isnan(column)  # NaN is sorted with the largest numbers, but has a cell of its own
+        return cells
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """Price, lower and upper [3, N] and flags [N] of so many vehicles."""
+class RowPrices:
+    """Price, lower and upper [3, N] and flags [N] of N vehicles."""
 
     money: Floats
     flags: Flags
 
 
 class PriceCache:
-    """Of one version of the model: what one vehicle of a cell was priced at is the price of all in it."""
+    """Prices of one version of the model by cell: all vehicles of a cell have the same price."""
 
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
-        self._money = np.empty((3, _MAX_KNOWN), dtype=np.float64)
-        self._flags = np.empty(_MAX_KNOWN, dtype=np.intp)
+        self._money = np.empty((3, _MAX_PRICES), dtype=np.float64)
+        self._flags = np.empty(_MAX_PRICES, dtype=np.intp)
 
-    def of(self, keys: Keys, price: Callable[[Rows], Known]) -> Known:
-        """Of a vehicle in each cell of `keys`; `price` is asked for the rows of those not known yet."""
-        encoded = pa.array(keys).dictionary_encode()
-        cells, kinds = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
-        if len(self._places) + len(cells) > _MAX_KNOWN:
+    def get_or_price(self, cells: Cells, price: Callable[[Rows], RowPrices]) -> RowPrices:
+        """Return the prices of the vehicles in `cells`; `price` computes those of rows in unknown cells."""
+        encoded = pa.array(cells).dictionary_encode()
+        distinct, index = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
+        if len(self._places) + len(distinct) > _MAX_PRICES:
             self._places.clear()
-            if len(cells) > _MAX_KNOWN:
-                return price(np.arange(len(keys)))
-        places = np.fromiter((self._places.get(cell, -1) for cell in cells), np.intp, len(cells))
+            if len(distinct) > _MAX_PRICES:
+                return price(np.arange(len(cells)))
+        places = np.fromiter((self._places.get(cell, -1) for cell in distinct), np.intp, len(distinct))
         new = np.flatnonzero(places < 0)
         if len(new):
-            row_of = np.empty(len(cells), dtype=np.intp)
-            row_of[kinds] = np.arange(len(keys))
-            places[new] = self._added([cells[one] for one in new.tolist()], price(row_of[new]))
-        rows = places[kinds]
-        return Known(self._money[:, rows], self._flags[rows])
+            row_of = np.empty(len(distinct), dtype=np.intp)
+            row_of[index] = np.arange(len(cells))
+            places[new] = self._add([distinct[one] for one in new.tolist()], price(row_of[new]))
+        rows = places[index]
+        return RowPrices(self._money[:, rows], self._flags[rows])
 
-    def _added(self, cells: Sequence[int], known: Known) -> Rows:
+    def _add(self, cells: Sequence[int], prices: RowPrices) -> Rows:
+        """Keep the prices of new cells and return their places."""
         start = len(self._places)
         rows = np.arange(start, start + len(cells))
-        self._money[:, rows], self._flags[rows] = known.money, known.flags
+        self._money[:, rows], self._flags[rows] = prices.money, prices.flags
         self._places.update(zip(cells, rows.tolist(), strict=True))
         return rows

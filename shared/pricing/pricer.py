@@ -1,7 +1,6 @@
-"""The one scoring code: columns of vehicles → prices, intervals, and what the model never saw.
+"""The scoring code of stream, REST and backfill: columns of vehicles → prices, intervals and flags.
 
-Stream, REST and backfill price through it. Canonical words and float32 numbers are made here; everything
-else that the model needs is inside the graph.
+It makes canonical words and float32 numbers; the graph does everything else.
 """
 
 import time
@@ -20,7 +19,7 @@ from prometheus_client import Counter, Histogram
 from shared.contract.reading import Reading
 from shared.pricing.category_encoder import CategoryEncoder, Codes
 from shared.pricing.model import Outputs, PriceModel, load_model
-from shared.pricing.price_cache import Known, PriceCache, ThresholdGrid
+from shared.pricing.price_cache import PriceCache, RowPrices, ThresholdGrid
 from shared.pricing.small_batch import MAX_ROWS, SmallBatch
 from shared.registry.active_model import ActiveModel
 from shared.service.errors import ModelUnusable
@@ -32,7 +31,7 @@ MODEL_RUN_SECONDS = Histogram(
 )
 ROWS_PRICED = Counter("fleetprice_rows_priced_total", "Vehicles priced, over stream and HTTP")
 
-# Cells are numbered by int64.
+# Cells of the price cache are numbered by int64.
 _MAX_CELLS = 2**63
 
 Column: TypeAlias = pa.Array | Sequence[Any]
@@ -44,9 +43,9 @@ PricedOne: TypeAlias = tuple[float, float, float, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """One element a vehicle; money to the hundredth of the currency.
+    """Prices of vehicles, one element each, rounded to the hundredth of the currency.
 
-    Bit k of `flags` says that the k-th of `fields` is missing or was never seen in training.
+    Bit k of `flags` is set if field k of `fields` is missing or was never seen in training.
     """
 
     price: Floats
@@ -56,25 +55,26 @@ class Priced:
     fields: tuple[str, ...]
 
     def extrapolated(self) -> list[tuple[str, ...]]:
-        """The flagged fields of every vehicle."""
+        """Return the flagged fields of every vehicle."""
         rows = self.flags.tolist()
         names = {flags: self.names_of(flags) for flags in set(rows)}
         return [names[flags] for flags in rows]
 
     def names_of(self, flags: int) -> tuple[str, ...]:
-        """The fields that one vehicle's flags stand for."""
+        """Return the fields whose bits are set in one vehicle's `flags`."""
         return _names_of(self.fields, flags)
 
     def rows(self) -> list[PricedOne]:
-        """Row by row."""
+        """Return the prices row by row."""
         amounts = (self.price.tolist(), self.lower.tolist(), self.upper.tolist())
         return list(zip(*amounts, self.extrapolated(), strict=True))
 
 
 class Pricer:
-    """Prices with one version of the model."""
+    """A pricer with one version of the model."""
 
     def __init__(self, model: PriceModel) -> None:
+        """Raises ModelUnusable for a model with inputs that readings do not have."""
         self.manifest = model.manifest
         self.explainer = model.explainer
         self._model = model
@@ -87,49 +87,49 @@ class Pricer:
         self._bits = np.left_shift(1, np.arange(len(self.fields)))
         if not {"make", "model"} <= self._words.keys():
             raise ModelUnusable("the model does not take make and model")
-        if strange := set(self.fields) - set(Reading.__struct_fields__):
-            raise ModelUnusable(f"the model takes what no reading has: {', '.join(sorted(strange))}")
-        self._pairs = self._known_pairs(model.manifest.models_of_make)
+        if unknown := set(self.fields) - set(Reading.__struct_fields__):
+            raise ModelUnusable(f"the model takes what no reading has: {', '.join(sorted(unknown))}")
+        self._pairs = self._seen_pairs(model.manifest.models_of_make)
         bounds = tuple(zip(self._minimum.tolist(), self._maximum.tolist(), strict=True))
         self._names_of = lru_cache(maxsize=1024)(partial(_names_of, self.fields))
-        self._few_rows = SmallBatch(self._words, self._numbers, bounds, self._pairs)
-        self._cells = self._cells_of(model)
-        self._known_prices = PriceCache()
+        self._small_batch = SmallBatch(self._words, self._numbers, bounds, self._pairs)
+        self._grid = self._make_grid(model)
+        self._cache = PriceCache()
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "Pricer":
         """Load a version's files, by name. Raises ModelUnusable if they break a promise of its manifest."""
         return cls(load_model(files))
 
-    def _cells_of(self, model: PriceModel) -> ThresholdGrid | None:
+    def _make_grid(self, model: PriceModel) -> ThresholdGrid | None:
         if model.thresholds is None:
             return None
         words = {name: len(one.words) for name, one in self._words.items()}
-        cells = ThresholdGrid(words, model.thresholds, (self._minimum, self._maximum))
-        return cells if cells.count < _MAX_CELLS else None
+        grid = ThresholdGrid(words, model.thresholds, (self._minimum, self._maximum))
+        return grid if grid.count < _MAX_CELLS else None
 
     def columns_of(self, records: Sequence[Struct]) -> Columns:
-        """The model's inputs of records that carry the contract's fields."""
+        """Return the model's inputs of records that have the contract's fields."""
         return {field: [getattr(record, field) for record in records] for field in self.fields}
 
     def price(self, columns: Columns) -> Priced:
         """Price rows given by input name, all of one length; None and null are missing values."""
         makes = columns["make"]
         if not isinstance(makes, pa.Array) and len(makes) <= MAX_ROWS:
-            cat, num, flags = self._few_rows.inputs(columns)
-            known = Known(self._run(cat, num), flags)
+            cat, num, flags = self._small_batch.inputs(columns)
+            prices = RowPrices(self._run(cat, num), flags)
         else:
-            known = self._known(columns)
+            prices = self._price_columns(columns)
         ROWS_PRICED.inc(len(makes))
-        price, lower, upper = known.money
-        return Priced(price, lower, upper, known.flags, self.fields)
+        price, lower, upper = prices.money
+        return Priced(price, lower, upper, prices.flags, self.fields)
 
     def price_one(self, record: Struct) -> PricedOne:
-        """The same of one record that carries the contract's fields, without whole columns' fixed costs."""
-        cat, num, flags = self._few_rows.one(record)
+        """Price one record that has the contract's fields, without the fixed costs of columns."""
+        cat, num, flags = self._small_batch.one(record)
         price, lower, upper = self._outputs(cat, num)
         ROWS_PRICED.inc()
-        return _cents(price), _cents(lower), _cents(upper), self._names_of(flags)
+        return _round_cents(price), _round_cents(lower), _round_cents(upper), self._names_of(flags)
 
     def _run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Floats:
         money: Floats = np.array(self._outputs(cat, num), dtype=np.float64).round(2)
@@ -143,22 +143,22 @@ class Pricer:
         MODEL_RUN_SECONDS.observe(time.perf_counter() - started_s)
         return outputs
 
-    def _known(self, columns: Columns) -> Known:
-        """Of many rows: only those are run whose price is not known."""
+    def _price_columns(self, columns: Columns) -> RowPrices:
+        """Price many rows; the model runs only for those whose price is not in the cache."""
         codes = {name: words.codes(columns[name]) for name, words in self._words.items()}
-        num = np.column_stack([_floats(columns[name]) for name in self._numbers])
+        num = np.column_stack([_to_float32(columns[name]) for name in self._numbers])
 
-        def computed(rows: NDArray[np.intp]) -> Known:
+        def compute(rows: NDArray[np.intp]) -> RowPrices:
             chosen = {name: one[rows] for name, one in codes.items()}
             numbers = num[rows]
             cat = np.empty((len(rows), len(codes)), dtype=np.object_)
             for k, (name, words) in enumerate(self._words.items()):
                 cat[:, k] = words.words[chosen[name]]
-            return Known(self._run(cat, numbers), self._flags(chosen, numbers))
+            return RowPrices(self._run(cat, numbers), self._flags(chosen, numbers))
 
-        if self._cells is None:
-            return computed(np.arange(len(num)))
-        return self._known_prices.of(self._cells.of(codes, num), computed)
+        if self._grid is None:
+            return compute(np.arange(len(num)))
+        return self._cache.get_or_price(self._grid.cells(codes, num), compute)
 
     def _flags(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> NDArray[np.intp]:
         is_unseen = np.empty((len(num), len(self.fields)), dtype=np.bool_)
@@ -169,8 +169,8 @@ class Pricer:
         is_unseen[:, len(codes) :] = ~((num >= self._minimum) & (num <= self._maximum))
         return is_unseen.astype(np.intp) @ self._bits
 
-    def _known_pairs(self, models_of_make: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
-        """Whether training saw this make (code) with this model (code)."""
+    def _seen_pairs(self, models_of_make: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
+        """Return whether training saw each make (code) with each model (code)."""
         makes, models = self._words["make"], self._words["model"]
         pairs = np.zeros((len(makes.words), len(models.words)), dtype=np.bool_)
         for make, names in models_of_make.items():
@@ -184,13 +184,13 @@ def _names_of(fields: tuple[str, ...], flags: int) -> tuple[str, ...]:
     return tuple(field for bit, field in enumerate(fields) if flags >> bit & 1)
 
 
-def _cents(amount: Outputs) -> float:
-    """Of one row, to the hundredth, as numpy rounds."""
+def _round_cents(amount: Outputs) -> float:
+    """Round the amount of one row to the hundredth, as numpy rounds."""
     return round(amount.item() * 100) / 100
 
 
-def _floats(column: Column) -> NDArray[np.float32]:
-    """float32 with NaN for what is missing."""
+def _to_float32(column: Column) -> NDArray[np.float32]:
+    """Convert to float32, with NaN for missing values."""
     if isinstance(column, pa.Array):
         floats: NDArray[np.float32] = pc.cast(column, pa.float32(), safe=False).to_numpy(zero_copy_only=False)
         return floats

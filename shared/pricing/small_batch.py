@@ -1,7 +1,7 @@
-"""The model's inputs of a handful of rows, made one by one (pure).
+"""The model's inputs of a few rows, made row by row. Pure.
 
-The same words, numbers and flags as `Pricer` makes of whole columns; there numpy's fixed costs, paid once a
-call, are five times those of the model, which a lone vehicle over HTTP would notice.
+They are the same words, numbers and flags as `Pricer` makes of columns. With columns, numpy's fixed costs of
+each call are five times the model's own, which would slow down a single vehicle over HTTP.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from shared.pricing.category_encoder import CategoryEncoder
 
-# Above as many, whole columns are cheaper.
+# With more rows, columns are cheaper.
 MAX_ROWS = 32
 
 Inputs = tuple[NDArray[np.object_], NDArray[np.float32], NDArray[np.intp]]
 
 
 class SmallBatch:
-    """Makes inputs of rows; `pairs` says which make (code) training saw with which model (code)."""
+    """A maker of inputs from rows."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class SmallBatch:
         bounds: Sequence[tuple[float, float]],
         pairs: NDArray[np.bool_],
     ) -> None:
-        """`bounds` are the float32 range of each number, ends included."""
+        """`bounds`: the float32 range of each number, ends included; `pairs`: makes and models seen."""
         self._words = tuple((name, one.code, one.words.tolist(), one.known) for name, one in words.items())
         self._numbers = tuple(numbers)
         self._bounds = tuple(bounds)
@@ -37,7 +37,7 @@ class SmallBatch:
         self._pairs = {(int(make), int(model)) for make, model in np.argwhere(pairs)}
 
     def inputs(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
-        """`cat`, `num` and the flags of every row; None is a missing value."""
+        """Return `cat`, `num` and flags of every row; None is a missing value."""
         num = np.array([columns[name] for name in self._numbers], dtype=np.float32).T
         cat = np.empty((len(num), len(self._words)), dtype=np.object_)
         flags = [0] * len(num)
@@ -57,7 +57,7 @@ class SmallBatch:
         return cat, np.ascontiguousarray(num), np.array(flags, dtype=np.intp)
 
     def one(self, record: Struct) -> tuple[NDArray[np.object_], NDArray[np.float32], int]:
-        """The same of one record that carries the contract's fields."""
+        """Return `cat`, `num` and flags of one record that has the contract's fields."""
         flags, codes, cat = 0, [], []
         for k, (name, code_of, words, known) in enumerate(self._words):
             code = code_of(getattr(record, name))
@@ -73,10 +73,10 @@ class SmallBatch:
 
     def _unseen_numbers(self, values: Sequence[float]) -> int:
         flags = 0
-        for bit, (value, (least, most)) in enumerate(
+        for bit, (value, (low, high)) in enumerate(
             zip(values, self._bounds, strict=True), start=len(self._words)
         ):
             # A comparison with NaN is false, so that a missing number counts as unseen.
-            if not least <= value <= most:
+            if not low <= value <= high:
                 flags |= 1 << bit
         return flags

@@ -1,4 +1,4 @@
-"""Versions of the price model that are not in service any more: what one of them began, it finishes."""
+"""Former versions of the price model, which finish the events that they began."""
 
 import asyncio
 
@@ -12,13 +12,13 @@ from shared.service.logs import log
 
 
 class VersionCache:
-    """Loads them from the lake's registry, or, without a lake, from those shipped."""
+    """A loader of former versions, from the lake's registry or, without a lake, from those shipped."""
 
     def __init__(self, lake: Lake | None) -> None:
         self._lake = lake
 
     async def pricer(self, version: str) -> Pricer | None:
-        """What prices with `version`; None where it cannot be loaded any more."""
+        """Return a pricer with `version`, or None if it cannot be loaded any more."""
         try:
             files = (
                 read_shipped(version)

@@ -1,4 +1,4 @@
-"""The version in service: whoever prices a batch takes it once, so that a swap falls between two batches."""
+"""The version in service; each batch reads it once, so that a swap happens between two batches."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ IN_SERVICE = Gauge("fleetprice_model_in_service", "1 for the version that serves
 
 
 class Versioned(Protocol):
-    """What prices with one version of a model."""
+    """A pricer with one version of a model."""
 
     manifest: Manifest
 
@@ -22,31 +22,31 @@ P = TypeVar("P", bound=Versioned)
 
 @dataclass(frozen=True, slots=True)
 class InService(Generic[P]):
-    """One version, and since when it serves."""
+    """One version and when its service started."""
 
     pricer: P
     since: datetime
 
 
 class ActiveModel(Generic[P]):
-    """What stream and HTTP price with; replaced on the event loop alone, as it is read."""
+    """The pricer of stream and HTTP; read and replaced on the event loop only."""
 
     def __init__(self, pricer: P) -> None:
         self.now = InService(pricer, datetime.now(UTC))
-        _show(pricer.manifest)
+        _set_in_service(pricer.manifest)
 
     @property
     def pricer(self) -> P:
-        """Take it once per batch: the next look may give another version."""
+        """The pricer in service. Read it once per batch: the next read may return another version."""
         return self.now.pricer
 
     def replace(self, pricer: P) -> None:
-        """What is under way ends with the version that it began with."""
+        """Put another version into service; a batch in progress ends with the version that it began with."""
         before = self.now.pricer.manifest
         self.now = InService(pricer, datetime.now(UTC))
         IN_SERVICE.remove(before.name, before.version)
-        _show(pricer.manifest)
+        _set_in_service(pricer.manifest)
 
 
-def _show(manifest: Manifest) -> None:
+def _set_in_service(manifest: Manifest) -> None:
     IN_SERVICE.labels(manifest.name, manifest.version).set(1)

@@ -1,4 +1,4 @@
-"""The champion's pointer in the lake, watched: a new version is loaded beside the old, checked, swapped."""
+"""Following the champion: a new version is loaded beside the old one, checked and swapped in."""
 
 import asyncio
 import time
@@ -26,17 +26,17 @@ REFUSED = Gauge(
 P = TypeVar("P", bound=Versioned)
 Load = Callable[[Mapping[str, bytes]], P]
 
-# What files that keep no promise at all make the libraries that read them say.
+# What the libraries raise that read files of a version which are not what they should be.
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
 
 
 class ChampionFollower(Generic[P]):
-    """Has `served` follow the pointer of model `name`."""
+    """A poller of the pointer of model `name`; `served` follows it."""
 
     def __init__(
         self, lake: Lake, name: str, served: ActiveModel[P], load: Load[P], interval_s: float
     ) -> None:
-        """`load` makes what prices of a version's files; it runs in a thread."""
+        """Make the follower; `load` makes a pricer of a version's files and runs in a thread."""
         self._lake = lake
         self._name = name
         self._served = served
@@ -48,13 +48,13 @@ class ChampionFollower(Generic[P]):
         REFUSED.labels(name).set(0)
 
     async def run(self) -> None:
-        """Look for ever."""
+        """Check the pointer at every interval, for ever."""
         while True:
-            await self.look()
+            await self.check()
             await asyncio.sleep(self._interval_s)
 
-    async def look(self) -> None:
-        """Once; a pointer that cannot be read, or its version, is looked for again at the next look."""
+    async def check(self) -> None:
+        """Check the pointer once; if it or its version cannot be read, the next check tries again."""
         try:
             pointer = await self._lake.read_if_changed(champion_path(self._name), self._followed_etag)
             if pointer is not None and not self._is_being_written(pointer):
@@ -68,20 +68,23 @@ class ChampionFollower(Generic[P]):
             self._is_unreachable = False
 
     def _is_being_written(self, pointer: Snapshot) -> bool:
-        """A lake's file is empty between its creation and its first flush; one that stays so is broken."""
+        """Return True for an empty pointer that was not empty before.
+
+        A file in the lake is empty between its creation and its first flush; one that stays empty is broken.
+        """
         is_new = not pointer.data and pointer.etag != self._empty_etag
         self._empty_etag = pointer.etag
         return is_new
 
     async def _follow(self, pointer: Snapshot) -> None:
-        """Swap, or refuse once for each time that the pointer is set."""
+        """Swap the pointer's version in, or refuse it once for each time that the pointer is written."""
         started_s = time.monotonic()
         before = self._served.pricer.manifest.version
         version = None
         try:
             version = decode_champion(pointer.data).version
             if version != before:
-                self._served.replace(await self._loaded(version))
+                self._served.replace(await self._load_version(version))
         except ModelUnusable as error:
             REFUSALS.labels(self._name).inc()
             REFUSED.labels(self._name).set(1)
@@ -93,7 +96,7 @@ class ChampionFollower(Generic[P]):
             took_s = round(time.monotonic() - started_s, 3)
             log.info("model_swapped", model=self._name, version=version, before=before, took_s=took_s)
 
-    async def _loaded(self, version: str) -> P:
+    async def _load_version(self, version: str) -> P:
         files = await read_version(self._lake, version, self._name)
         try:
             return await asyncio.to_thread(self._load, files)

@@ -1,8 +1,8 @@
-"""What the folder of a model version promises: the trainer writes it, whoever loads the model checks it.
+"""The manifest of a model version: the trainer writes it, and every load of the model checks it.
 
 The graph takes `cat` string[N, len(inputs.cat)] and `num` float32[N, len(inputs.num)], columns in the order
-listed here, and gives `price`, `lower`, `upper`, each float32[N], in `currency`. A missing category is "",
-a missing number NaN; both, and what training never saw, are legal: the answer is finite, and to be flagged.
+listed here, and returns `price`, `lower`, `upper`, each float32[N], in `currency`. A missing category is "",
+a missing number NaN. Both are legal, as are values never seen in training: prices are finite, and flagged.
 """
 
 from datetime import datetime
@@ -16,19 +16,19 @@ Parameter = str | int | float | bool
 
 
 def canonical(word: str) -> str:
-    """The one spelling by which categories are compared: without outer spaces, case folded."""
+    """Return the spelling by which categories are compared: without outer spaces, case folded."""
     return word.strip().casefold()
 
 
 class CategoricalInput(msgspec.Struct, frozen=True):
-    """A column of `cat`; `categories` are canonical and those seen in training."""
+    """A column of `cat`; `categories` are those seen in training, canonical."""
 
     name: str
     categories: tuple[str, ...]
 
 
 class NumericInput(msgspec.Struct, frozen=True):
-    """A column of `num`; the range, ends included, is that seen in training."""
+    """A column of `num`; the range, ends included, is the one seen in training."""
 
     name: str
     unit: str
@@ -42,7 +42,7 @@ class Inputs(msgspec.Struct, frozen=True):
 
 
 class Training(msgspec.Struct, frozen=True):
-    """Where the model comes from; `digest` is the SHA-256 of the data file."""
+    """The training of a model; `digest` is the SHA-256 of the data file."""
 
     source: str
     licence: str
@@ -66,7 +66,7 @@ class Band(msgspec.Struct, frozen=True):
 
 
 class Blind(msgspec.Struct, frozen=True):
-    """The held-out rows once more, with the one input `name` withheld."""
+    """Accuracy on the held-out rows with the input `name` withheld."""
 
     name: str
     coverage: float
@@ -75,8 +75,9 @@ class Blind(msgspec.Struct, frozen=True):
 
 
 class Metrics(msgspec.Struct, frozen=True):
-    """Measured with the graph itself on rows used neither to train nor to calibrate, or, where a set is too
-    small to hold any out (`held_out_rows` 0), by cross-validation; parity on every row.
+    """Accuracy of the graph on rows used neither to train nor to calibrate; parity on every row.
+
+    A set too small to hold rows out (`held_out_rows` 0) is measured by cross-validation.
     """
 
     r2: float
@@ -90,7 +91,7 @@ class Metrics(msgspec.Struct, frozen=True):
 
 
 class GoldenRow(msgspec.Struct, frozen=True):
-    """A made-up vehicle and what the graph must answer for it, within `GOLDEN_RELATIVE_TOLERANCE`."""
+    """A made-up vehicle and the graph's prices of it, within `GOLDEN_RELATIVE_TOLERANCE`."""
 
     title: str
     cat: tuple[str, ...]
@@ -104,7 +105,7 @@ GOLDEN_RELATIVE_TOLERANCE = 1e-4
 
 
 class Manifest(msgspec.Struct, frozen=True):
-    """`models_of_make` holds every (make, model) seen in training; `files` the SHA-256 of each other file."""
+    """The manifest; `models_of_make` holds every (make, model) seen in training, `files` SHA-256 digests."""
 
     name: str
     version: str
@@ -124,7 +125,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(body: bytes) -> Manifest:
-    """Raises ModelUnusable where `body` is no manifest."""
+    """Raises ModelUnusable if `body` is no manifest."""
     try:
         return msgspec.json.decode(body, type=Manifest)
     except msgspec.MsgspecError as exc:

@@ -51,7 +51,7 @@ def version_of(served):
 async def alarms_of(watch, looks=3):
     with structlog.testing.capture_logs() as events:
         for _ in range(looks):
-            await watch.look()
+            await watch.check()
     return [event for event in events if event["log_level"] in ("error", "warning")]
 
 
@@ -61,10 +61,10 @@ async def test_a_new_champion_is_swapped_in(lake, watch, served, second):
     price = before.pricer.price(FOCUS).price[0]
     await model_versions.store(lake, "2", second)
     await model_versions.store(lake, "1", model_versions.SHIPPED)
-    await watch.look()
+    await watch.check()
     assert served.now is before
     await model_versions.point(lake, "2")
-    await watch.look()
+    await watch.check()
     assert version_of(served) == "2"
     assert served.now.since > before.since
     assert served.pricer.price(FOCUS).price[0] == pytest.approx(1.2 * price, rel=1e-5)
@@ -72,7 +72,7 @@ async def test_a_new_champion_is_swapped_in(lake, watch, served, second):
     assert figure("fleetprice_model_in_service", version="2") == 1
     assert figure("fleetprice_model_in_service", version="1") is None
     await model_versions.point(lake, "1")
-    await watch.look()
+    await watch.check()
     assert version_of(served) == "1"
 
 

@@ -60,7 +60,7 @@ def test_a_known_price_is_the_models_own_to_the_last_bit(shipped, monkeypatch, r
     """At every threshold and beside it, for odd words and numbers, in batches of any size."""
     model = load_model(shipped)
     remembering, forgetting = Pricer(model), Pricer(model)
-    monkeypatch.setattr(forgetting, "_cells", None)
+    monkeypatch.setattr(forgetting, "_grid", None)
     for seed in range(4):
         columns = odd_vehicles(model, rows, seed)
         expected = forgetting.price(columns)
@@ -90,14 +90,14 @@ def test_a_fleet_that_drives_on_is_not_priced_again(fresh, monkeypatch):
 
 def test_what_is_known_is_bounded(fresh, monkeypatch):
     """However many kinds of vehicles come, memory holds so many; prices stay right."""
-    monkeypatch.setattr("shared.pricing.price_cache._MAX_KNOWN", 200)
+    monkeypatch.setattr("shared.pricing.price_cache._MAX_PRICES", 200)
     model = fresh._model
     again = Pricer(model)
-    monkeypatch.setattr(again, "_cells", None)
+    monkeypatch.setattr(again, "_grid", None)
     for seed, rows in enumerate((150, 150, 150, 1_000, 150)):
         columns = odd_vehicles(model, rows, seed)
         assert_same(fresh.price(columns), again.price(columns))
-        assert len(fresh._known_prices._places) <= 200
+        assert len(fresh._cache._places) <= 200
 
 
 def test_of_a_graph_of_another_form_nothing_is_assumed(shipped):
