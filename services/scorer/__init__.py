@@ -1,1 +1,1 @@
-"""A price for every reading, from hub to hub, and over HTTP: the same scoring code for both."""
+"""The scorer: prices every reading from hub to hub, and vehicles over HTTP, with the same code."""

@@ -1,4 +1,4 @@
-"""The scorer's process: settings, clients, wiring."""
+"""The scorer's process: it reads settings, opens clients and wires stream and HTTP."""
 
 import asyncio
 import sys
@@ -33,7 +33,7 @@ from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 
-# The SDK's own back-off would take 13 s to say that a key is wrong or a hub is not there.
+# With the SDK's own back-off a wrong key or a missing hub is reported only after 13 s.
 _RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
 _LOOPBACK = "127.0.0.1"
 
@@ -42,29 +42,29 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     """Score the stream and serve prices until `stop` is set, then drain."""
     if not (settings.stream or settings.http):
         raise SettingsError("neither stream nor HTTP is on: there is nothing to do")
-    _refuse_what_is_not_set(settings)
+    _check_settings(settings)
     async with AsyncExitStack() as stack:
         lake = await _open_lake(settings, stack)
-        served = await _first(lake, PRICE, Pricer.from_files, settings.version)
-        watches: list[ChampionFollower[Any]] = []
+        served = await _load_first(lake, PRICE, Pricer.from_files, settings.version)
+        followers: list[ChampionFollower[Any]] = []
         if lake is not None and settings.version is None:
-            watches.append(_watch(settings, lake, served, Pricer.from_files))
+            followers.append(_follow(settings, lake, served, Pricer.from_files))
         stream = await _open_stream(settings, served, VersionCache(lake), stack) if settings.stream else None
         if settings.http:
-            automobile = await _first(lake, AUTOMOBILE, AutomobilePricer.from_files, None)
+            automobile = await _load_first(lake, AUTOMOBILE, AutomobilePricer.from_files, None)
             if lake is not None:
-                watches.append(_watch(settings, lake, automobile, AutomobilePricer.from_files))
+                followers.append(_follow(settings, lake, automobile, AutomobilePricer.from_files))
             app = make_app(settings, served, partial(_is_ready, stop, stream), stop.is_set, automobile)
             port = await stack.enter_async_context(serve_http(http_settings(settings), app))
             log.info("http_listening", host=settings.host, port=port)
         if settings.metrics_port is not None:
             await stack.enter_async_context(_serve_metrics(settings, partial(_is_ready, stop, stream)))
-        await _work(stream.run(stop) if stream else stop.wait(), watches, stop)
+        await _run_beside(stream.run(stop) if stream else stop.wait(), followers, stop)
     return None
 
 
-def _refuse_what_is_not_set(settings: ScorerSettings) -> None:
-    """Raises SettingsError at once: a lake that does not answer yet, or a slow model, would hide it."""
+def _check_settings(settings: ScorerSettings) -> None:
+    """Raise SettingsError for missing settings before the lake or a slow model can delay it."""
     if settings.stream:
         HubConnection.from_settings(settings)
         CheckpointConnection.from_settings(settings)
@@ -73,12 +73,12 @@ def _refuse_what_is_not_set(settings: ScorerSettings) -> None:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run the scorer; returns its exit code."""
+    """Run the scorer and return its exit code."""
     return run_service(ScorerSettings, overrides, partial(_run, overrides or {}))
 
 
 async def _run(overrides: Mapping[str, Any], settings: ScorerSettings, stop: asyncio.Event) -> int | None:
-    """Score in this process, or in as many as the settings say."""
+    """Score in this process, or in several if the settings ask for workers."""
     if settings.workers == 1:
         return await serve(settings, stop)
     await score_by_workers(overrides, settings, stop)
@@ -87,7 +87,7 @@ async def _run(overrides: Mapping[str, Any], settings: ScorerSettings, stop: asy
 
 @asynccontextmanager
 async def _serve_metrics(settings: ScorerSettings, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Health and metrics of this process by themselves; a worker's are asked for by its parent alone."""
+    """Serve health and metrics on a port of their own; a worker's are for its parent only."""
     app = web.Application()
     app.add_routes(health_routes(is_ready))
     host = _LOOPBACK if settings.shares_port else settings.host
@@ -107,8 +107,8 @@ async def _open_lake(settings: ScorerSettings, stack: AsyncExitStack) -> Lake | 
     return await stack.enter_async_context(open_lake(LakeConnection.from_settings(settings)))
 
 
-async def _first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> ActiveModel[P]:
-    """The version to begin with; there is none before it to keep: an unusable one ends the process."""
+async def _load_first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> ActiveModel[P]:
+    """Load the version to start with. Raises NeedsAttention if it is unusable."""
     try:
         files = None if lake is None else await read_from_lake(lake, version, name)
         served = ActiveModel(load(read_shipped(version, name) if files is None else files))
@@ -118,17 +118,19 @@ async def _first(lake: Lake | None, name: str, load: Load[P], version: str | Non
     return served
 
 
-def _watch(
+def _follow(
     settings: ScorerSettings, lake: Lake, served: ActiveModel[P], load: Load[P]
 ) -> ChampionFollower[P]:
     name = served.pricer.manifest.name
     return ChampionFollower(lake, name, served, load, settings.model_interval_s)
 
 
-async def _work(work: Awaitable[object], watches: list[ChampionFollower[Any]], stop: asyncio.Event) -> None:
-    """Returns or raises as `work` does; a watch that fails has it drain, and is raised then."""
+async def _run_beside(
+    work: Awaitable[object], followers: list[ChampionFollower[Any]], stop: asyncio.Event
+) -> None:
+    """Return or raise as `work` does; if a follower fails, let `work` drain, then raise its error."""
     working = asyncio.ensure_future(work)
-    watching = [asyncio.create_task(one.run()) for one in watches]
+    watching = [asyncio.create_task(one.run()) for one in followers]
     try:
         await asyncio.wait([working, *watching], return_when=asyncio.FIRST_COMPLETED)
         stop.set()

@@ -1,4 +1,4 @@
-"""`--workers N`: as many scorers as processes, which share the partitions and HTTP's port."""
+"""`--workers N`: scorer processes that share the partitions and HTTP's port."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,19 +15,19 @@ from shared.service.settings import environment_of, variable_of
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
 
-# After HTTP's last answer a worker still ends its sends, gives back its partitions and closes its links.
+# After HTTP's last answer a worker finishes its sends, releases its partitions and closes its links.
 _RELEASE_GRACE_S = 15.0
 
 
 async def score_by_workers(
     overrides: Mapping[str, Any], settings: ScorerSettings, stop: asyncio.Event
 ) -> None:
-    """Run the workers until `stop`; all of them listen on one HTTP port, and the kernel shares callers out.
+    """Run the workers until `stop`; all listen on one HTTP port, and the kernel distributes connections.
 
-    Raises SettingsError where a worker would find no partition left for it.
+    Raises SettingsError if there are more workers than partitions.
     """
     if settings.stream:
-        await _refuse_idle(settings)
+        await _check_partitions(settings)
     own: dict[str, Any] = {"workers": 1, "shares_port": True}
     if settings.http:
         own["http_port"] = settings.http_port or free_port()
@@ -38,7 +38,7 @@ async def score_by_workers(
     await run_workers(workers, settings.host, settings.metrics_port or 0, port_variable, stop)
 
 
-async def _refuse_idle(settings: ScorerSettings) -> None:
+async def _check_partitions(settings: ScorerSettings) -> None:
     client = consumer_client(
         HubConnection.from_settings(settings), settings.telemetry_hub, GROUP, retry_total=0
     )

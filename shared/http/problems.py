@@ -14,7 +14,7 @@ OVERLOADED_RETRY_S = 1
 
 
 class Problem(Struct, frozen=True, omit_defaults=True):
-    """What went wrong with a request, or with one of its items (RFC 9457)."""
+    """A fault of a request or of one of its items (RFC 9457)."""
 
     type: Annotated[str, Meta(description="The kind, for programs: urn:fleetprice:problem:…")]
     title: str

@@ -42,10 +42,10 @@ class AutomobilePricer:
         """
         cat = [[_word(each.get(name)) for name in self._words] for each in automobiles]
         num = [[each.get(name) for name in self._numbers] for each in automobiles]
-        prices: list[float] = self.amounts(cat, np.array(num, dtype=np.float32))[0].tolist()
+        prices: list[float] = self.price_rows(cat, np.array(num, dtype=np.float32))[0].tolist()
         return prices
 
-    def amounts(self, words: Sequence[Sequence[str]], numbers: NDArray[np.float32]) -> NDArray[np.float64]:
+    def price_rows(self, words: Sequence[Sequence[str]], numbers: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return price, lower, upper [3, N] of rows in the manifest's order; "" and NaN are missing."""
         cat = np.array([[canonical(word) for word in row] for row in words], dtype=np.object_)
         outputs = self._model.run(cat, numbers)

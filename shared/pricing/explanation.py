@@ -20,13 +20,13 @@ _UNREADABLE = (KeyError, IndexError, ValueError, TypeError, OSError, EOFError, z
 
 
 class Contribution(Struct, frozen=True):
-    """What one field adds to the price of a typical vehicle."""
+    """The amount that one field adds to the price of a typical vehicle."""
 
     feature: str
     value: Annotated[str | float | None, Meta(description="As it was given")]
     log_price: Annotated[float, Meta(description="Its exact SHAP value")]
     currency: Annotated[float, Meta(description="Its share of the difference from `base_price`")]
-    note: Annotated[Note, Meta(description="Why training says little of it")] | UnsetType = UNSET
+    note: Annotated[Note, Meta(description="Why the model knows little of this value")] | UnsetType = UNSET
 
 
 class Explanation(Struct, frozen=True):
@@ -34,7 +34,7 @@ class Explanation(Struct, frozen=True):
     and their `log_price` to `log_price`. Largest contribution first.
     """
 
-    base_price: Annotated[float, Meta(description="What the model says of nothing in particular")]
+    base_price: Annotated[float, Meta(description="The model's price of a typical vehicle")]
     base_log_price: float
     log_price: float
     contributions: list[Contribution]

@@ -1,1 +1,1 @@
-"""What makers of Power Platform import, generated from the operations that the scorer serves."""
+"""The Power Platform connector and flow, generated from the operations that the scorer serves."""

@@ -1,4 +1,4 @@
-"""`python -m services.scorer.power_platform`: writes what stands under `deploy/power-platform`."""
+"""`python -m services.scorer.power_platform`: writes the files under `deploy/power-platform`."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ FOLDER = Path("deploy/power-platform")
 
 
 def files() -> dict[str, str]:
-    """Every generated file's text by its path below the folder."""
+    """Return the text of every generated file, by its path below the folder."""
     documents: dict[str, dict[str, Any]] = {
         "apiDefinition.swagger.json": api_definition(),
         "apiProperties.json": api_properties(),

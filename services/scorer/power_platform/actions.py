@@ -1,4 +1,4 @@
-"""What a maker can do with the custom connector: the one table behind both of its files."""
+"""The actions of the custom connector: the table from which both of its files are generated."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ PRICES = "/v1/prices"
 class Action:
     """An operation of the scorer as the connector offers it.
 
-    `served` is its id in the OpenAPI 3.1 document, `body` the type of its body, `about` what is said of it
-    where that document says too much. Two actions cannot share a path in OpenAPI 2.0: a `path` other than
-    the served one is sent to that by a policy.
+    `served` is its id in the OpenAPI 3.1 document, `body` the type of its body, `about` a description shorter
+    than that document's. Two actions cannot share a path in OpenAPI 2.0: a policy routes a `path` of its own
+    to the one that is served.
     """
 
     id: str

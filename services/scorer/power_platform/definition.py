@@ -1,15 +1,15 @@
-"""`apiDefinition.swagger.json`: OpenAPI 2.0, as custom connectors want it, made from our 3.1 (pure)."""
+"""`apiDefinition.swagger.json`: OpenAPI 2.0 for custom connectors, made from the 3.1 document. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.scorer.power_platform.actions import ACTIONS, Action
-from services.scorer.power_platform.definitions import Definitions, sentence, spoken
+from services.scorer.power_platform.definitions import Definitions, display_name, sentence
 from services.scorer.rest.api_docs.openapi import openapi_document
 from shared import __version__
 from shared.http.request_body import JSON
 
-# The address is the connection's, by a policy: a definition must name one all the same.
+# A policy sets the connection's own address; a definition must name one nevertheless.
 HOST = "prices.example.com"
 KEY = "api_key"
 
@@ -18,15 +18,14 @@ _KEY_HEADER = {"type": "apiKey", "in": "header", "name": "Authorization"}
 
 
 def api_definition() -> dict[str, Any]:
-    """The whole document."""
+    """Return the whole document."""
     served = openapi_document({action.served for action in ACTIONS})
     operations = dict(_operations(served))
     definitions = Definitions(served["components"]["schemas"])
     paths: dict[str, dict[str, Any]] = {}
     for action in ACTIONS:
         path, method, operation = operations[action.served]
-        described = _described(action, operation, definitions)
-        paths.setdefault(action.path or path, {})[method] = described
+        paths.setdefault(action.path or path, {})[method] = _describe(action, operation, definitions)
     return {
         "swagger": "2.0",
         "info": {"title": "fleetprice", "description": _ABOUT, "version": __version__},
@@ -36,10 +35,10 @@ def api_definition() -> dict[str, Any]:
         "consumes": [JSON],
         "produces": [JSON],
         "paths": paths,
-        "definitions": definitions.made(),
+        "definitions": definitions.collected(),
         "securityDefinitions": {KEY: _KEY_HEADER},
         "security": [{KEY: []}],
-        # A wrong address or key is told when the connection is made, not when a flow fails at night.
+        # A wrong address or key is reported when the connection is made, not when a flow fails at night.
         "x-ms-capabilities": {"testConnection": {"operationId": "ListModels"}},
     }
 
@@ -50,7 +49,7 @@ def _operations(document: Mapping[str, Any]) -> Iterable[tuple[str, tuple[str, s
             yield operation["operationId"], (path, method, operation)
 
 
-def _described(action: Action, operation: Mapping[str, Any], definitions: Definitions) -> dict[str, Any]:
+def _describe(action: Action, operation: Mapping[str, Any], definitions: Definitions) -> dict[str, Any]:
     parameters = [_parameter(one) for one in operation.get("parameters", ())]
     if action.body is not None:
         parameters.insert(0, _body(definitions.request(action.body)))
@@ -85,15 +84,15 @@ def _parameter(parameter: Mapping[str, Any]) -> dict[str, Any]:
         "required": parameter["required"],
         "type": kind,
         "description": sentence(parameter["description"]),
-        "x-ms-summary": spoken(parameter["name"]),
+        "x-ms-summary": display_name(parameter["name"]),
         "x-ms-visibility": "advanced",
     }
-    # What is left out is false: the designer shows it, so that nobody wonders.
+    # The designer shows the default of a parameter that is left out.
     return described | ({"default": False} if kind == "boolean" else {})
 
 
 def _answer(status: str, answer: Mapping[str, Any], definitions: Definitions) -> dict[str, Any]:
-    """Only what succeeds has a shape: a flow that meets a refusal fails with its text."""
+    """Describe an answer; only a 200 has a schema, because a flow fails with the text of a refusal."""
     if status != "200":
         return {"description": sentence(answer["description"])}
     reference = answer["content"][JSON]["schema"]

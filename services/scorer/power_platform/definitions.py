@@ -1,4 +1,4 @@
-"""Types of OpenAPI 3.1 as OpenAPI 2.0 has them: no `anyOf`, no null, names and texts for people (pure)."""
+"""Types of OpenAPI 3.1 converted to 2.0: without `anyOf` and null, with display names. Pure."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ _EXAMPLES: dict[str, Mapping[str, Any]] = {
     "Vehicle": VEHICLES["vehicles"][0],
     "Automobile": AUTOMOBILES["Inputs"]["WebServiceInput0"][0],
 }
-# Names of VSS signals describe fields to programs; makers have the field's own name.
+# The contract describes fields by VSS signals, for programs; makers see the field's own name.
 _SIGNAL = "Vehicle."
 _SELDOM_GIVEN = frozenset({"id", "rated_consumption_l_100km"})
 
@@ -20,28 +20,28 @@ Schema = Mapping[str, Any]
 
 
 class Definitions:
-    """Collects what the operations refer to."""
+    """The collector of the types that the operations refer to."""
 
     def __init__(self, schemas: Mapping[str, Schema]) -> None:
         self._schemas = schemas
-        self._made: dict[str, dict[str, Any]] = {}
+        self._collected: dict[str, dict[str, Any]] = {}
 
     def request(self, name: str) -> dict[str, Any]:
-        """A reference to a type that is sent."""
+        """Return a reference to a type of a request."""
         return self._reference(name, is_answer=False)
 
     def answer(self, schema: Schema) -> dict[str, Any]:
-        """An answer's schema."""
-        return self._converted(schema, is_answer=True)
+        """Return the schema of an answer."""
+        return self._convert(schema, is_answer=True)
 
-    def made(self) -> dict[str, dict[str, Any]]:
-        """All that were referred to."""
-        return dict(sorted(self._made.items()))
+    def collected(self) -> dict[str, dict[str, Any]]:
+        """Return all types that were referred to, by name."""
+        return dict(sorted(self._collected.items()))
 
     def _reference(self, name: str, *, is_answer: bool) -> dict[str, Any]:
-        if name not in self._made:
-            self._made[name] = {}  # a type that holds itself ends here
-            self._made[name] = self._object(name, self._schemas[name], is_answer=is_answer)
+        if name not in self._collected:
+            self._collected[name] = {}  # a type that contains itself ends here
+            self._collected[name] = self._object(name, self._schemas[name], is_answer=is_answer)
         return {"$ref": f"#/definitions/{name}"}
 
     def _object(self, name: str, schema: Schema, *, is_answer: bool) -> dict[str, Any]:
@@ -60,10 +60,10 @@ class Definitions:
     def _property(
         self, owner: str, field: str, schema: Schema, *, is_answer: bool, is_required: bool
     ) -> dict[str, Any]:
-        converted = self._converted(schema, is_answer=is_answer)
+        converted = self._convert(schema, is_answer=is_answer)
         if "$ref" in converted:
             return converted  # nothing may stand beside a reference
-        converted["x-ms-summary"] = spoken(field)
+        converted["x-ms-summary"] = display_name(field)
         example = _EXAMPLES.get(owner, {})
         if field in example:
             converted["example"] = example[field]
@@ -72,7 +72,7 @@ class Definitions:
             converted["x-ms-visibility"] = "important" if is_usual else "advanced"
         return converted
 
-    def _converted(self, schema: Schema, *, is_answer: bool) -> dict[str, Any]:
+    def _convert(self, schema: Schema, *, is_answer: bool) -> dict[str, Any]:
         if "$ref" in schema:
             return self._reference(_name(schema), is_answer=is_answer)
         if "anyOf" in schema:
@@ -81,7 +81,7 @@ class Definitions:
         if "enum" in schema:
             converted["type"] = "string"
         if "items" in schema:
-            converted["items"] = self._converted(schema["items"], is_answer=is_answer)
+            converted["items"] = self._convert(schema["items"], is_answer=is_answer)
         if not (about := schema.get("description", _SIGNAL)).startswith(_SIGNAL):
             converted["description"] = sentence(about)
         if "examples" in schema:
@@ -89,21 +89,21 @@ class Definitions:
         return converted
 
     def _one_of(self, schema: Schema, *, is_answer: bool) -> dict[str, Any]:
-        """2.0 has no alternatives: null is leaving it out, objects are merged, the first of others stands."""
+        """Convert alternatives, which 2.0 lacks: drop null, merge objects, else keep the first."""
         alternatives = [one for one in schema["anyOf"] if one.get("type") != "null"]
         if all("$ref" in one for one in alternatives):
             return self._merged(alternatives, is_answer=is_answer)
         # A description may stand beside the alternatives or within them.
         outer = {key: value for key, value in schema.items() if key == "description"}
-        converted = self._converted(outer | alternatives[0], is_answer=is_answer)
+        converted = self._convert(outer | alternatives[0], is_answer=is_answer)
         if is_answer and any(one["type"] == "number" for one in alternatives[1:]):
-            # Words or a number come back: a declared type would break on the other. (An id comes back as
+            # Text or a number comes back, and a declared type would fail for the other. (An id comes back as
             # it was sent, and the connector sends text.)
             del converted["type"]
         return converted
 
     def _merged(self, references: Sequence[Schema], *, is_answer: bool) -> dict[str, Any]:
-        """One object that has the fields of all, and must have those that all must have."""
+        """Return an object with the fields of all; those that all require are required."""
         names = [_name(reference) for reference in references]
         name = "Or".join(names)
         schemas = [self._schemas[one] for one in names]
@@ -113,21 +113,21 @@ class Definitions:
         required = set.intersection(*(set(schema.get("required", ())) for schema in schemas))
         about = " Or: ".join(schema["description"] for schema in schemas if "description" in schema)
         merged = {"properties": properties, "required": sorted(required), "description": about}
-        self._made[name] = self._object(name, merged, is_answer=is_answer)
+        self._collected[name] = self._object(name, merged, is_answer=is_answer)
         return {"$ref": f"#/definitions/{name}"}
 
 
 def sentence(text: str) -> str:
-    """Plain words on one line that end in a full stop."""
+    """Return the text on one line without code marks, ending in a full stop."""
     plain = " ".join(text.replace("`", "").split())
     return plain if plain.endswith((".", "!", "?", "…")) else f"{plain}."
 
 
-def spoken(name: str) -> str:
-    """A field's name for people, with its unit: `odometer_km` is "Odometer (km)"."""
+def display_name(name: str) -> str:
+    """Return a field's name for people, with its unit: `odometer_km` is "Odometer (km)"."""
     for suffix, unit in _UNITS.items():
         if name.endswith(suffix):
-            return f"{spoken(name.removesuffix(suffix))} ({unit})"
+            return f"{display_name(name.removesuffix(suffix))} ({unit})"
     words = name.replace("_", " ").replace("-", " ").split(" ")
     shown = " ".join(word.upper() if word in _INITIALS else word for word in words)
     return shown[:1].upper() + shown[1:]

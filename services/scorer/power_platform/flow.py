@@ -1,4 +1,4 @@
-"""A Power Automate flow that asks `/score` as the published app's does, as an exported package (pure)."""
+"""A Power Automate flow that calls `/score` as the published app does, as an exported package. Pure."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _PRICE = f"@body('Score')?['Results']?['WebServiceOutput0']?[0]?['{SCORED_LABELS
 
 
 def flow_package() -> dict[str, dict[str, Any]]:
-    """The package's files by their paths, as "Export package (.zip)" lays them out."""
+    """Return the package's files by path, in the layout of "Export package (.zip)"."""
     flows = "Microsoft.Flow/flows"
     return {
         "manifest.json": _package_manifest(),
@@ -76,7 +76,7 @@ def _flow() -> dict[str, Any]:
 
 
 def _inputs() -> dict[str, str]:
-    """Each field of an automobile by the name that Power Automate gives an input: type and number."""
+    """Return each field of an automobile by its input's name in Power Automate: type and number."""
     texts = {("text" if not place else f"text_{place}"): name for place, name in enumerate(WORDS)}
     return texts | {
         ("number" if not place else f"number_{place}"): name for place, name in enumerate(NUMBERS)
@@ -84,7 +84,7 @@ def _inputs() -> dict[str, str]:
 
 
 def _trigger() -> dict[str, Any]:
-    """No input is required: the model prices what it is told."""
+    """Return the trigger; no input is required, because the model takes missing values."""
     properties = {
         key: {
             "title": name,

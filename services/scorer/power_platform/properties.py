@@ -1,4 +1,4 @@
-"""`apiProperties.json`: what a connection asks its maker for, and what happens to each request (pure)."""
+"""`apiProperties.json`: the parameters of a connection and the policies for its requests. Pure."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ def api_properties() -> dict[str, Any]:
     return {
         "properties": {
             "connectionParameters": {
-                ADDRESS: _asked(
+                ADDRESS: _parameter(
                     "string", "Host", "Where the scorer answers over HTTPS, such as prices.example.com", 1
                 ),
-                KEY: _asked("securestring", "Key", "A key of the scorer's, without the word Bearer", 2),
+                KEY: _parameter("securestring", "Key", "A key of the scorer's, without the word Bearer", 2),
             },
             "iconBrandColor": "#1f6f5c",
             "capabilities": ["actions"],
@@ -47,7 +47,7 @@ def api_properties() -> dict[str, Any]:
     }
 
 
-def _asked(kind: str, name: str, about: str, place: int) -> dict[str, Any]:
+def _parameter(kind: str, name: str, about: str, place: int) -> dict[str, Any]:
     constraints = {"required": "true", "tabIndex": place}
     if kind == "securestring":
         constraints["clearText"] = False

@@ -1,4 +1,4 @@
-"""`GET /v1/models`: what is served, and what it promises."""
+"""`GET /v1/models`: the versions in service, their inputs and accuracy."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ from shared.registry.active_model import ActiveModel, InService
 
 
 class ModelWords(Struct, frozen=True):
-    """A field of words; others than those of training are priced and flagged."""
+    """A field of words; words never seen in training are priced and flagged."""
 
     name: str
     known: Annotated[int, Meta(description="Words seen in training")]
@@ -29,12 +29,12 @@ class ModelNumber(Struct, frozen=True):
 
 
 class Model(Struct, frozen=True):
-    """One model as it is served now."""
+    """A model and its version in service."""
 
     name: str
     version: str
     created_at: Annotated[datetime, Meta(description="When it was trained")]
-    loaded_at: Annotated[datetime, Meta(description="Since when this process serves it")]
+    loaded_at: Annotated[datetime, Meta(description="When this process put it into service")]
     currency: str
     coverage: float
     mae: Annotated[float, Meta(description="Mean absolute error on rows held out, in `currency`")]
@@ -48,15 +48,17 @@ class Models(Struct, frozen=True):
 
 
 class ModelsEndpoint:
+    """The endpoint of the served models."""
+
     def __init__(self, served: Sequence[ActiveModel[Any]]) -> None:
         self._served = served
 
     async def handle(self, _request: web.Request) -> web.Response:
-        body = msgspec.json.encode(Models([_shown(one.now) for one in self._served]))
+        body = msgspec.json.encode(Models([_describe(one.now) for one in self._served]))
         return web.Response(body=body, content_type=JSON)
 
 
-def _shown(in_service: InService[Any]) -> Model:
+def _describe(in_service: InService[Any]) -> Model:
     manifest = in_service.pricer.manifest
     return Model(
         manifest.name,

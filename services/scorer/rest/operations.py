@@ -1,4 +1,4 @@
-"""What can be asked over HTTP: the one table that routes, OpenAPI and the reference page are made from."""
+"""The table of HTTP operations, from which the routes, the OpenAPI document and its page are made."""
 
 from collections.abc import Sequence
 from http import HTTPMethod, HTTPStatus
@@ -9,14 +9,14 @@ from msgspec import Meta, Struct, field
 from services.scorer.rest.api_docs.examples import AUTOMOBILES, VEHICLES
 from services.scorer.rest.automobiles.requests import AUTOMOBILE, MAX_AUTOMOBILES, SCORED_LABELS
 from services.scorer.rest.inference.endpoint import ServerMetadata
-from services.scorer.rest.inference.models import ModelMetadata
+from services.scorer.rest.inference.metadata import ModelMetadata
 from services.scorer.rest.inference.requests import InferenceRequest, InferenceResponse
 from services.scorer.rest.models import Models
 from services.scorer.rest.prices.endpoint import Prices
 from services.scorer.rest.prices.explanations import MAX_EXPLAINED
 from services.scorer.rest.prices.vehicles import MAX_VEHICLES, VEHICLE
 
-# What decodes a request takes its items one by one; these say what each of them is.
+# The decoders take the items of a request one by one; these types describe the whole list.
 Vehicles = Annotated[list[VEHICLE], Meta(min_length=1, max_length=MAX_VEHICLES)]  # type: ignore[valid-type]
 Automobiles = Annotated[list[AUTOMOBILE], Meta(min_length=1, max_length=MAX_AUTOMOBILES)]  # type: ignore[valid-type]
 
@@ -52,7 +52,7 @@ class Health(Struct, frozen=True):
 
 
 class Parameter(Struct, frozen=True):
-    """In the path, or with `is_query` in the query; `kind` is its type."""
+    """A parameter of type `kind` in the path, or in the query if `is_query`."""
 
     name: str
     about: str
@@ -62,9 +62,9 @@ class Parameter(Struct, frozen=True):
 
 
 class Operation(Struct, frozen=True, kw_only=True):
-    """`request` lists the types of which a body is one; `answer` is a type, a media type, or none.
+    """An operation. `request` lists the types that a body may have; `answer` is a type, a media type or None.
 
-    What `takes_tensors`, in JSON or binary, takes those of the models that are served.
+    An operation that `takes_tensors`, in JSON or binary, takes those of the models in service.
     """
 
     id: str
@@ -240,5 +240,5 @@ OPERATIONS = (
     ),
 )
 
-# These the health routes that every service has answer.
+# Answered by the health routes that every service has.
 HEALTH = ("healthz", "readyz", "metrics")

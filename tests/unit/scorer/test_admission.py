@@ -9,8 +9,8 @@ from services.scorer.rest.batching.admission import Admission, Pace
 def admission():
     """50 ms; a vehicle takes 20 µs to price, a request 80 µs to answer."""
     one = Admission(0.05, 2_000)
-    one.pricing.took(0.002, 100)
-    one.answering.took(0.008, 100)
+    one.pricing.record(0.002, 100)
+    one.answering.record(0.008, 100)
     return one
 
 
@@ -51,7 +51,7 @@ def test_a_slower_machine_lets_fewer_in(admission):
     """When answers take three times as long for a while, a third as many are let in; and back again."""
     for spent_s, limit in ((0.024, 192), (0.008, 499)):
         for _ in range(1_000):
-            admission.answering.took(spent_s, 100)
+            admission.answering.record(spent_s, 100)
         assert admission.admits(0.0, limit - 2, limit - 2)
         assert not admission.admits(0.0, limit + 2, limit + 2)
 
@@ -60,6 +60,6 @@ def test_a_pace_is_of_late():
     """The mean weighs by how many there were, and forgets."""
     pace = Pace()
     assert pace.each_s == 0
-    pace.took(1.0, 1)
-    pace.took(1.0, 99)
+    pace.record(1.0, 1)
+    pace.record(1.0, 99)
     assert pace.each_s == pytest.approx(1.99 / 99.99)

@@ -8,7 +8,7 @@ import pytest
 
 from services.scorer.power_platform.__main__ import files
 from services.scorer.power_platform.actions import ACTIONS
-from services.scorer.power_platform.definitions import Definitions, sentence, spoken
+from services.scorer.power_platform.definitions import Definitions, display_name, sentence
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "deploy/power-platform"
@@ -161,7 +161,7 @@ def test_alternatives_become_what_20_can_say():
     definitions = Definitions(schemas)
     reference = definitions.answer({"anyOf": [{"$ref": "#/c/One"}, {"$ref": "#/c/Other"}]})
     definitions.request("Sent")
-    made = definitions.made()
+    made = definitions.collected()
     assert reference == {"$ref": "#/definitions/OneOrOther"}
     assert made["OneOrOther"]["required"] == ["both"]
     assert made["OneOrOther"]["properties"]["b"] == {"description": "A.", "x-ms-summary": "B"}
@@ -170,6 +170,6 @@ def test_alternatives_become_what_20_can_say():
 
 def test_texts_are_for_people():
     """Units stand in brackets, code marks and line breaks go, sentences end."""
-    assert spoken("rated_consumption_l_100km") == "Rated consumption (l/100 km)"
-    assert spoken("peak-rpm") == "Peak RPM"
+    assert display_name("rated_consumption_l_100km") == "Rated consumption (l/100 km)"
+    assert display_name("peak-rpm") == "Peak RPM"
     assert sentence("`a` and\n  b") == "a and b."

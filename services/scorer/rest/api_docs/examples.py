@@ -1,4 +1,4 @@
-"""Requests to begin with, shown in the reference."""
+"""Example requests of the API's documents."""
 
 VEHICLES = {
     "vehicles": [

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the operations (pure)."""
+"""The OpenAPI 3.1 document of the operations. Pure."""
 
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -8,7 +8,12 @@ import msgspec
 
 from services.scorer.rest.inference.endpoint import BINARY, HEADER_LENGTH
 from services.scorer.rest.inference.errors import INFERENCE, InferenceError
-from services.scorer.rest.inference.models import about_inputs, request_example, request_name, request_schemas
+from services.scorer.rest.inference.metadata import (
+    about_inputs,
+    request_example,
+    request_name,
+    request_schemas,
+)
 from services.scorer.rest.operations import MODEL_NAME, OPERATIONS, Health, Operation, Parameter
 from services.scorer.rest.prices.endpoint import Price, Prices, Unpriced
 from shared import __version__
@@ -31,12 +36,12 @@ _ABOUT = """Market values of vehicles with their interval. Everything that price
 
 
 def openapi_document(served: Iterable[str], models: Sequence[Manifest] = ()) -> dict[str, Any]:
-    """Of those operations whose ids are `served`; `models` are what takes tensors."""
+    """Describe the operations with the ids `served`; `models` are those that take tensors."""
     ids = set(served)
     operations = [operation for operation in OPERATIONS if operation.id in ids]
-    described: dict[str, dict[str, Any]] = {}
+    paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
-        described.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, models)
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, models)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -47,7 +52,7 @@ def openapi_document(served: Iterable[str], models: Sequence[Manifest] = ()) -> 
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in operations)],
-        "paths": described,
+        "paths": paths,
         "components": {
             "schemas": _schemas(operations, models),
             "securitySchemes": {
@@ -58,14 +63,14 @@ def openapi_document(served: Iterable[str], models: Sequence[Manifest] = ()) -> 
 
 
 def _schemas(operations: Sequence[Operation], models: Sequence[Manifest]) -> dict[str, Any]:
-    """Every type that the operations name, as msgspec sees it: what decodes requests describes them too."""
+    """Return the schemas of the operations' types: msgspec derives them from what decodes the requests."""
     types = {kind for operation in operations for kind in (*operation.request, operation.answer)}
     named = sorted(
         (kind for kind in types if _is_type(kind) and kind is not Prices), key=lambda one: one.__name__
     )
     wanted = [*named, Price, Unpriced, Problem, InferenceError]
     _, components = msgspec.json.schema_components(wanted, ref_template=f"{_SCHEMAS}{{name}}")
-    # msgspec has no schema of two kinds of objects in one list, which it only writes and never reads.
+    # msgspec has no schema for a list of two types of objects, which it can write but not read.
     components["Prices"] = {
         "title": "Prices",
         "description": Prices.__doc__,
@@ -107,14 +112,14 @@ def _body(operation: Operation) -> dict[str, Any]:
 
 
 def _tensors(models: Sequence[Manifest]) -> dict[str, Any]:
-    """A request to any of the models, with an example for each by its name."""
+    """Describe a request to any of the models, with an example for each."""
     schema = {"anyOf": [{"$ref": f"{_SCHEMAS}{request_name(model)}"} for model in models]}
     examples = {model.name: request_example(model) for model in models}
     return {JSON: {"schema": schema, "examples": examples}, BINARY: {}}
 
 
 def _parameter(parameter: Parameter, models: Sequence[Manifest]) -> dict[str, Any]:
-    """The name of a model is one of those that are served."""
+    """Describe a parameter; a model's name is one of the `models`."""
     schema: dict[str, Any] = {"type": "boolean" if parameter.kind is bool else "string"}
     if parameter is MODEL_NAME:
         schema["enum"] = [model.name for model in models]

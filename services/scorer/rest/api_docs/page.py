@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page: no script, nothing fetched, so that it works without a network (pure)."""
+"""The OpenAPI document as a page without scripts or fetched files, so that it works offline. Pure."""
 
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -16,12 +16,12 @@ th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px s
 section{margin:2rem 0;padding-top:.5rem;border-top:1px solid #8886}
 .method{font-weight:700;margin-right:.5rem}
 """
-# The page's own promise, kept by the browser.
+# The browser enforces that the page fetches and runs nothing.
 CONTENT_SECURITY_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def reference_page(document: Mapping[str, Any]) -> str:
-    """HTML of an OpenAPI document of ours."""
+def docs_page(document: Mapping[str, Any]) -> str:
+    """Return the HTML page of an OpenAPI document that `openapi_document` made."""
     info = document["info"]
     operations = [
         (path, method, operation)
@@ -113,7 +113,7 @@ def _schema(name: str, schema: Mapping[str, Any]) -> str:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """A schema in a few words, with links to the types it names."""
+    """Describe a schema in a few words, with links to the types that it names."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rsplit("/", 1)[1])
         return f'<a href="#type-{name}">{name}</a>'
@@ -137,7 +137,7 @@ def _call(path: str, method: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Words between backticks as code."""
+    """Escape text and mark words between backticks as code."""
     return "".join(
         f"<code>{escape(part)}</code>" if index % 2 else escape(part)
         for index, part in enumerate(text.split("`"))

@@ -1,4 +1,4 @@
-"""`GET /openapi.json` and `GET /docs`: what can be asked, for programs and for people, without a key."""
+"""`GET /openapi.json` and `GET /docs`: the API's documents for programs and for people, without a key."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -7,30 +7,30 @@ import msgspec
 from aiohttp import web
 
 from services.scorer.rest.api_docs.openapi import openapi_document
-from services.scorer.rest.api_docs.page import CONTENT_SECURITY_POLICY, reference_page
+from services.scorer.rest.api_docs.page import CONTENT_SECURITY_POLICY, docs_page
 from services.scorer.rest.inference.endpoint import ServedInference
 from shared.http.request_body import JSON
 from shared.http.responses import Answer
 
 
 def docs_routes(served: Sequence[str], models: Sequence[ServedInference]) -> list[web.RouteDef]:
-    """Of the operations whose ids are `served`; made anew when another version of a model serves."""
+    """Return routes of the documents of operations `served`, by id; a swap of a model rebuilds them."""
 
     @lru_cache(maxsize=1)
-    def made(*_versions: tuple[str, str]) -> tuple[bytes, bytes]:
+    def build(*_versions: tuple[str, str]) -> tuple[bytes, bytes]:
         document = openapi_document(served, [one.manifest for one in models])
-        return msgspec.json.encode(document), reference_page(document).encode()
+        return msgspec.json.encode(document), docs_page(document).encode()
 
-    def now() -> tuple[bytes, bytes]:
-        return made(*((one.manifest.name, one.manifest.version) for one in models))
+    def current() -> tuple[bytes, bytes]:
+        return build(*((one.manifest.name, one.manifest.version) for one in models))
 
     async def openapi(_request: web.Request) -> Answer:
-        return Answer(now()[0], JSON)
+        return Answer(current()[0], JSON)
 
     async def docs(_request: web.Request) -> Answer:
-        answer = Answer(now()[1], "text/html; charset=utf-8")
+        answer = Answer(current()[1], "text/html; charset=utf-8")
         answer.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
         return answer
 
-    now()
+    current()  # a fault in them stops the start, not a request
     return [web.get("/openapi.json", openapi), web.get("/docs", docs)]

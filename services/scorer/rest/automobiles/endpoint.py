@@ -10,14 +10,16 @@ from shared.pricing.automobile import ActiveAutomobileModel
 
 
 class AutomobileEndpoint:
+    """The endpoint of the served automobile model."""
+
     def __init__(self, served: ActiveAutomobileModel) -> None:
         self._served = served
 
     async def handle(self, request: web.Request) -> Answer:
-        """Raises Refusal where a row cannot be priced: the app knows no errors beside results."""
+        """Price every row. Raises Refusal if one cannot be priced: the app has no errors beside results."""
         require_content_type(request, (JSON,))
         sent, given = decode_automobiles(await read_body(request))
         if len(sent) > 1:
-            request[CALLER].charge(len(sent) - 1)  # one was charged at the entrance
+            request[CALLER].charge(len(sent) - 1)  # the middleware charged one
         prices = self._served.pricer.price(given)
         return Answer(encode_scores(sent, prices), JSON)

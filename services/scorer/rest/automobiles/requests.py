@@ -1,4 +1,4 @@
-"""Requests and answers of `POST /score`, as Azure ML's designer made them and apps were built on them."""
+"""Requests and answers of `POST /score`, in the form of Azure ML's designer that apps were built for."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ _COUNTED = ("num-of-doors", "num-of-cylinders")
 
 
 def _automobile_type() -> type[Struct]:
-    """Every field by the app's name; others, such as its `price`, are echoed and not looked at."""
+    """Return the type of an automobile by the app's names; other fields, such as `price`, are only echoed."""
     words = [(name, _Word | _Number if name in _COUNTED else _Word) for name in WORDS]
     fields: list[Any] = [
         (name.replace("-", "_"), kind | None, msgspec.field(default=None, name=name))
@@ -49,14 +49,14 @@ _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
 def decode_automobiles(body: bytes) -> tuple[list[dict[str, Raw]], list[dict[str, Any]]]:
-    """Each row as it was sent, and the values to price. Raises Refusal: 400 no JSON, 422 not the shape."""
+    """Return each row as sent, and its values to price. Raises Refusal: 400 no JSON, 422 another shape."""
     try:
-        body.decode()  # msgspec skips over the bytes of what it does not need
+        body.decode()  # msgspec does not check the encoding of fields that it skips
         rows = _REQUEST.decode(body).inputs.rows
         if not 1 <= len(rows) <= MAX_AUTOMOBILES:
             raise _refusal(f"a request holds 1 to {MAX_AUTOMOBILES} automobiles, not {len(rows)}", _ROWS)
-        sent = [_row(_FIELDS, row, place) for place, row in enumerate(rows)]
-        given = [_row(_AUTOMOBILE, row, place) for place, row in enumerate(rows)]
+        sent = [_decode_row(_FIELDS, row, place) for place, row in enumerate(rows)]
+        given = [_decode_row(_AUTOMOBILE, row, place) for place, row in enumerate(rows)]
     except msgspec.ValidationError as error:
         raise _refusal(str(error), pointer_to(str(error))) from error
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -67,12 +67,12 @@ def decode_automobiles(body: bytes) -> tuple[list[dict[str, Raw]], list[dict[str
 
 
 def encode_scores(sent: list[dict[str, Raw]], prices: list[float]) -> bytes:
-    """The input of every row and its price, in the order of the request."""
+    """Return the answer: every row as sent with its price, in the order of the request."""
     rows = [row | {SCORED_LABELS: price} for row, price in zip(sent, prices, strict=True)]
     return msgspec.json.encode({"Results": {"WebServiceOutput0": rows}})
 
 
-def _row(decoder: msgspec.json.Decoder[Any], row: Raw, place: int) -> Any:
+def _decode_row(decoder: msgspec.json.Decoder[Any], row: Raw, place: int) -> Any:
     try:
         return decoder.decode(row)
     except msgspec.ValidationError as error:

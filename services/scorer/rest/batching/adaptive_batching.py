@@ -1,7 +1,8 @@
-"""Requests that are here at the same time are priced in one run of the model.
+"""Adaptive batching: requests that arrive together are priced in one run of the model.
 
-Nobody waits for others to come: a request gives way once to whatever the loop has ready, and the first to be
-woken runs the model for all that have joined by then. Alone, that is one empty turn of the loop.
+No request waits for others to arrive: each yields once to whatever the event loop has ready, and the first to
+continue runs the model for all that have joined by then. For a single request that is one empty turn of the
+loop.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ ROWS_PER_RUN = Distributions(
 
 
 class Run:
-    """One run of one version of the model, for several requests."""
+    """One run of one version of the model, for one or more requests."""
 
     def __init__(self, pricer: Pricer) -> None:
         self.pricer = pricer
@@ -33,8 +34,8 @@ class Run:
         self.opened_at_s = self.priced_at_s = time.perf_counter()
         self._priced: list[PricedOne] = []
 
-    def priced(self, pace: Pace) -> list[PricedOne]:
-        """All priced, by whoever asks first."""
+    def price_once(self, pace: Pace) -> list[PricedOne]:
+        """Return the prices of all records; the first call runs the model."""
         if not self._priced:
             started_s = time.perf_counter()
             if len(self.records) == 1:
@@ -42,22 +43,22 @@ class Run:
             else:
                 self._priced = self.pricer.price(self.pricer.columns_of(self.records)).rows()
             self.priced_at_s = time.perf_counter()
-            pace.took(self.priced_at_s - started_s, len(self.records))
+            pace.record(self.priced_at_s - started_s, len(self.records))
             ROWS_PER_RUN.observe(len(self.records))
         return self._priced
 
 
 class AdaptiveBatcher:
-    """Prices what HTTP asks for."""
+    """A batcher of the vehicles that HTTP requests ask for."""
 
     def __init__(self, served: ActivePriceModel, admission: Admission) -> None:
-        """`admission` says how much may wait for a run; what one request adds may exceed it."""
+        """`admission` limits what may wait for a run; the vehicles of the last request may exceed it."""
         self._served = served
         self._admission = admission
         self._open: Run | None = None
 
     def refuse_if_full(self) -> None:
-        """Raises Refusal (503); to be asked before a body is decoded."""
+        """Raise Refusal (503) if too much waits; called before a body is decoded."""
         run = self._open
         if run is None:
             return
@@ -66,7 +67,7 @@ class AdaptiveBatcher:
             raise overloaded()
 
     async def price(self, records: Sequence[Any]) -> tuple[Pricer, list[PricedOne]]:
-        """Prices of records that carry the contract's fields, all by one version."""
+        """Price records that have the contract's fields, all by one version, and return its pricer too."""
         pricer = self._served.pricer
         run = self._open
         if run is None or run.pricer is not pricer:
@@ -77,12 +78,12 @@ class AdaptiveBatcher:
         await asyncio.sleep(0)
         if self._open is run:
             self._open = None
-        priced = run.priced(self._admission.pricing)
-        self._learn(run)
+        priced = run.price_once(self._admission.pricing)
+        self._measure_answers(run)
         return pricer, priced[start : start + len(records)]
 
-    def _learn(self, run: Run) -> None:
-        """The last to be answered knows how long those before it took."""
+    def _measure_answers(self, run: Run) -> None:
+        """Record, at the last answer of a run, how long the answers before it took."""
         run.answered += 1
         if run.answered == run.requests > 1:
-            self._admission.answering.took(time.perf_counter() - run.priced_at_s, run.requests - 1)
+            self._admission.answering.record(time.perf_counter() - run.priced_at_s, run.requests - 1)

@@ -1,36 +1,36 @@
-"""Who is still let in while others wait: only who can be answered within a stated time (pure)."""
+"""Admission: whether another request can be answered within the time limit, given those that wait. Pure."""
 
 from dataclasses import dataclass, field
 
-# Of late: what was measured a hundred times ago counts a third of what was measured just now.
-_KEPT = 0.99
-# So few are let in whatever the clock says: a machine that stood still for a moment is not overloaded.
-_FEW_VEHICLES = 64
+# A measurement of a hundred measurements ago weighs a third of the newest.
+_DECAY = 0.99
+# Always admitted, whatever the time: a machine that stood still for a moment is not overloaded.
+_MIN_VEHICLES = 64
 
 
 @dataclass(slots=True)
 class Pace:
-    """How long one of something takes, of late, in seconds."""
+    """A decaying mean of the seconds that one unit of work takes."""
 
     _spent_s: float = 0.0
     _count: float = 0.0
 
-    def took(self, spent_s: float, count: int) -> None:
-        self._spent_s = self._spent_s * _KEPT + spent_s
-        self._count = self._count * _KEPT + count
+    def record(self, spent_s: float, count: int) -> None:
+        self._spent_s = self._spent_s * _DECAY + spent_s
+        self._count = self._count * _DECAY + count
 
     @property
     def each_s(self) -> float:
-        """0 where nothing was measured yet."""
+        """The mean; 0 before the first measurement."""
         return self._spent_s / self._count if self._count else 0.0
 
 
 @dataclass(slots=True)
 class Admission:
-    """`max_wait_s` bounds what the last of those who wait for one run has to wait, from its opening on.
+    """A limit on waiting: the last request of a run is answered within `max_wait_s` of the run's opening.
 
-    What has gone by since then is known; what is still to come is reckoned from what pricing a vehicle and
-    answering a request took of late, so that the bound holds on a slow machine as on a fast one.
+    The time since the opening is known. The time to come is estimated from what pricing a vehicle and
+    answering a request took recently, so that the limit holds on slow machines and fast ones.
     """
 
     max_wait_s: float
@@ -39,8 +39,8 @@ class Admission:
     answering: Pace = field(default_factory=Pace)
 
     def admits(self, waited_s: float, requests: int, vehicles: int) -> bool:
-        """Whether one more may join `requests` with `vehicles`, whose run was opened `waited_s` ago."""
-        if vehicles < _FEW_VEHICLES:
+        """Return True if another request may join these in a run that was opened `waited_s` ago."""
+        if vehicles < _MIN_VEHICLES:
             return vehicles < self.max_vehicles
         ahead_s = vehicles * self.pricing.each_s + requests * self.answering.each_s
         return vehicles < self.max_vehicles and waited_s + ahead_s < self.max_wait_s

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, version 2: what ML tooling speaks."""
+"""The Open Inference Protocol, version 2, which ML tooling speaks."""
 
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from numpy.typing import NDArray
 
 from services.scorer.rest.batching.adaptive_batching import AdaptiveBatcher
-from services.scorer.rest.inference.models import metadata_of
+from services.scorer.rest.inference.metadata import describe_model
 from services.scorer.rest.inference.requests import Rows, decode_rows, encode_answer
 from services.scorer.rest.inference.tensors import TensorRefused
 from services.scorer.rest.prices.vehicles import PRICING_FIELDS, VEHICLE
@@ -35,30 +35,30 @@ class ServerMetadata(Struct, frozen=True):
 
 
 class ServedInference(Protocol):
-    """A model as the protocol serves it."""
+    """A model that the protocol serves."""
 
     @property
     def manifest(self) -> Manifest:
-        """Of the version that is served now."""
+        """The manifest of the version in service."""
 
-    async def amounts(self, rows: Rows) -> NDArray[np.float64]:
-        """Price, lower, upper [3, N]. Raises Refusal."""
+    async def price(self, rows: Rows) -> NDArray[np.float64]:
+        """Return price, lower, upper [3, N]. Raises Refusal."""
 
 
 class PriceInference:
-    """The price model: its rows are priced together with those of other requests."""
+    """The price model; its rows are priced together with those of other requests."""
 
-    def __init__(self, served: ActivePriceModel, runs: AdaptiveBatcher) -> None:
+    def __init__(self, served: ActivePriceModel, batcher: AdaptiveBatcher) -> None:
         self._served = served
-        self._runs = runs
+        self._batcher = batcher
 
     @property
     def manifest(self) -> Manifest:
         return self._served.pricer.manifest
 
-    async def amounts(self, rows: Rows) -> NDArray[np.float64]:
-        self._runs.refuse_if_full()
-        _, priced = await self._runs.price(_records(self._served.pricer.fields, rows))
+    async def price(self, rows: Rows) -> NDArray[np.float64]:
+        self._batcher.refuse_if_full()
+        _, priced = await self._batcher.price(_make_vehicles(self._served.pricer.fields, rows))
         return np.array([amounts for *amounts, _ in priced]).T
 
 
@@ -72,8 +72,8 @@ class AutomobileInference:
     def manifest(self) -> Manifest:
         return self._served.pricer.manifest
 
-    async def amounts(self, rows: Rows) -> NDArray[np.float64]:
-        return self._served.pricer.amounts(rows.words, rows.numbers)
+    async def price(self, rows: Rows) -> NDArray[np.float64]:
+        return self._served.pricer.price_rows(rows.words, rows.numbers)
 
 
 class InferenceEndpoint:
@@ -90,29 +90,29 @@ class InferenceEndpoint:
         return web.Response()
 
     async def ready(self, _request: web.Request) -> web.Response:
-        """The protocol's "no" is a 4xx without a body."""
+        """Answer 200, or 400 without a body, which is the protocol's "not ready"."""
         return web.Response(status=HTTPStatus.OK if self._is_ready() else HTTPStatus.BAD_REQUEST)
 
     async def model(self, request: web.Request) -> web.Response:
-        return _json(metadata_of(self._named(request).manifest))
+        return _json(describe_model(self._find_model(request).manifest))
 
     async def model_ready(self, request: web.Request) -> web.Response:
-        self._named(request)
+        self._find_model(request)
         return web.Response()
 
     async def infer(self, request: web.Request) -> web.StreamResponse:
-        """Raises Refusal where the request as a whole cannot be served."""
+        """Price the request's tensors. Raises Refusal if it cannot be served as a whole."""
         require_content_type(request, (JSON, BINARY))
         body = await read_body(request)
-        model = self._named(request)
-        # From this look to the run there is no await: they are of one version.
+        model = self._find_model(request)
+        # No await from here to the run: manifest and prices are of one version.
         manifest = model.manifest
         try:
-            rows = decode_rows(body, _json_size(request, body), manifest.inputs)
+            rows = decode_rows(body, _read_json_size(request, body), manifest.inputs)
         except TensorRefused as error:
             raise Refusal(HTTPStatus.BAD_REQUEST, "invalid-tensor", str(error)) from error
-        request[CALLER].charge(len(rows.words) - 1)  # one was charged at the entrance
-        amounts = await model.amounts(rows)
+        request[CALLER].charge(len(rows.words) - 1)  # the middleware charged one
+        amounts = await model.price(rows)
         answer, json_size = encode_answer((manifest.name, manifest.version), rows, list(amounts))
         if json_size is None:
             return Answer(answer, JSON)
@@ -120,8 +120,8 @@ class InferenceEndpoint:
         response.headers[HEADER_LENGTH] = str(json_size)
         return response
 
-    def _named(self, request: web.Request) -> ServedInference:
-        """The model that the path names, if it is one that is served. Raises Refusal (404)."""
+    def _find_model(self, request: web.Request) -> ServedInference:
+        """Return the served model that the path names. Raises Refusal (404) if there is none."""
         model = self._models.get(request.match_info["name"])
         version = request.match_info.get("version", "")
         if model is None or version not in ("", model.manifest.version):
@@ -130,7 +130,8 @@ class InferenceEndpoint:
         return model
 
 
-def _json_size(request: web.Request, body: bytes) -> int:
+def _read_json_size(request: web.Request, body: bytes) -> int:
+    """Return the length of the JSON that starts the body. Raises TensorRefused for an invalid header."""
     given = request.headers.get(HEADER_LENGTH)
     if given is None:
         return len(body)
@@ -139,12 +140,12 @@ def _json_size(request: web.Request, body: bytes) -> int:
     return int(given)
 
 
-def _records(fields: Sequence[str], rows: Rows) -> list[Struct]:
-    """A vehicle of each row; `fields` are those that the model takes, in its order."""
-    unnamed = dict.fromkeys(PRICING_FIELDS)
+def _make_vehicles(fields: Sequence[str], rows: Rows) -> list[Struct]:
+    """Return a vehicle for each row; `fields` are those that the model takes, in its order."""
+    missing = dict.fromkeys(PRICING_FIELDS)
     values = zip(rows.words, rows.numbers.tolist(), strict=True)
     return [
-        VEHICLE(**{**unnamed, **dict(zip(fields, (*words, *numbers), strict=True))})
+        VEHICLE(**{**missing, **dict(zip(fields, (*words, *numbers), strict=True))})
         for words, numbers in values
     ]
 

@@ -1,4 +1,4 @@
-"""What a caller asks for by the Open Inference Protocol, and what it is answered (pure)."""
+"""Requests and answers of the Open Inference Protocol. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ from services.scorer.rest.inference.tensors import (
     InputTensor,
     Parameters,
     TensorRefused,
-    rows_of_numbers,
-    rows_of_words,
+    read_numbers,
+    read_words,
     split_binary,
 )
 from services.scorer.rest.prices.vehicles import MAX_VEHICLES
@@ -25,14 +25,14 @@ _OUTPUTS = ("price", "lower", "upper")
 
 
 class WantedOutput(Struct, frozen=True):
-    """An output that the caller wants, in binary where `binary_data` is true."""
+    """An output that the caller wants, in binary if `binary_data` is true."""
 
     name: Annotated[str, Meta(examples=list(_OUTPUTS))]
     parameters: Parameters | UnsetType = UNSET
 
 
 class InferenceRequest(Struct, frozen=True):
-    """Rows to price; without `outputs`, all of them are given."""
+    """Rows to price; without `outputs`, all are returned."""
 
     inputs: Annotated[list[InputTensor], Meta(description="`cat` and `num`, in any order")]
     id: str | UnsetType = UNSET
@@ -60,7 +60,7 @@ _REQUEST = msgspec.json.Decoder(InferenceRequest)
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The two tensors of a request, and how it wants its answer."""
+    """The two tensors of a request, and the outputs that it wants: name and whether in binary."""
 
     id: str | UnsetType
     words: list[list[str]]
@@ -69,22 +69,22 @@ class Rows:
 
 
 def decode_rows(body: bytes, json_size: int, inputs: Inputs) -> Rows:
-    """The JSON is the first `json_size` bytes. Raises TensorRefused."""
+    """Decode a body whose first `json_size` bytes are JSON. Raises TensorRefused."""
     if not 0 <= json_size <= len(body):
         raise TensorRefused("Inference-Header-Content-Length is more than the body has")
     try:
         request = _REQUEST.decode(body[:json_size])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise TensorRefused(f"the request cannot be read: {error}") from error
-    outputs = _wanted(request)
+    outputs = _wanted_outputs(request)
     binaries = split_binary(request.inputs, memoryview(body)[json_size:])
     given = {tensor.name: (tensor, part) for tensor, part in zip(request.inputs, binaries, strict=True)}
     if given.keys() != {"cat", "num"} or len(request.inputs) != len(given):
         raise TensorRefused("the model takes the inputs cat and num, each once")
     if not all(1 <= (tensor.shape or [0])[0] <= MAX_VEHICLES for tensor in request.inputs):
         raise TensorRefused(f"a request holds 1 to {MAX_VEHICLES} rows")
-    words = rows_of_words(*given["cat"], len(inputs.cat))
-    numbers = rows_of_numbers(*given["num"], len(inputs.num))
+    words = read_words(*given["cat"], len(inputs.cat))
+    numbers = read_numbers(*given["num"], len(inputs.num))
     if len(words) != len(numbers):
         raise TensorRefused(f"cat has {len(words)} rows, num {len(numbers)}")
     return Rows(request.id, words, numbers, outputs)
@@ -93,7 +93,10 @@ def decode_rows(body: bytes, json_size: int, inputs: Inputs) -> Rows:
 def encode_answer(
     model: tuple[str, str], rows: Rows, amounts: Sequence[NDArray[np.floating[Any]]]
 ) -> tuple[bytes, int | None]:
-    """The body, and the length of its JSON where binary tensors follow; `amounts` are price, lower, upper."""
+    """Return the body, and the length of its JSON if binary tensors follow it.
+
+    `amounts` are price, lower, upper.
+    """
     by_name = dict(zip(_OUTPUTS, amounts, strict=True))
     outputs: list[OutputTensor] = []
     binaries: list[bytes] = []
@@ -109,8 +112,8 @@ def encode_answer(
     return (b"".join([head, *binaries]), len(head)) if binaries else (head, None)
 
 
-def _wanted(request: InferenceRequest) -> tuple[tuple[str, bool], ...]:
-    """Each output that is wanted, and whether in binary."""
+def _wanted_outputs(request: InferenceRequest) -> tuple[tuple[str, bool], ...]:
+    """Return the name of each output that is wanted, and whether in binary. Raises TensorRefused."""
     parameters = {} if request.parameters is UNSET else request.parameters
     all_binary = parameters.get("binary_data_output") is True
     if not request.outputs:  # none named, or an empty list

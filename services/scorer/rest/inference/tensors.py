@@ -1,7 +1,7 @@
-"""Tensors as the Open Inference Protocol writes them, in JSON and in its binary extension (pure).
+"""Tensors of the Open Inference Protocol, in JSON and in its binary extension. Pure.
 
-Binary tensors follow the JSON in the order of their inputs: FP32 little-endian, each element of BYTES after
-its length in four bytes, little-endian.
+Binary tensors follow the JSON in the order of their inputs. FP32 is little-endian; each element of BYTES
+follows its length, which is four bytes, little-endian.
 """
 
 import struct
@@ -25,7 +25,7 @@ Parameters = dict[str, Any]
 
 
 class TensorRefused(Exception):
-    """A tensor is not what it says, or not what the model takes."""
+    """A tensor that does not match its own header, or that the model does not take."""
 
 
 class InputTensor(Struct, frozen=True):
@@ -39,7 +39,7 @@ class InputTensor(Struct, frozen=True):
 
     @property
     def binary_size(self) -> int | None:
-        """Bytes of it that follow the JSON; None where it stands in the JSON. Raises TensorRefused."""
+        """The bytes of the tensor after the JSON; None if its data is in the JSON. Raises TensorRefused."""
         size = None if self.parameters is UNSET else self.parameters.get("binary_data_size")
         if size is None:
             return None
@@ -48,21 +48,21 @@ class InputTensor(Struct, frozen=True):
         return size
 
 
-def rows_of_words(tensor: InputTensor, binary: memoryview | None, columns: int) -> list[list[str]]:
-    """BYTES [N, columns]. Raises TensorRefused."""
-    rows = _checked_rows(tensor, BYTES, columns)
-    flat = _decoded_words(tensor) if binary is None else list(_binary_words(tensor.name, binary))
+def read_words(tensor: InputTensor, binary: memoryview | None, columns: int) -> list[list[str]]:
+    """Read a tensor BYTES [N, columns]. Raises TensorRefused."""
+    rows = _check_shape(tensor, BYTES, columns)
+    flat = _decode_words(tensor) if binary is None else list(_split_words(tensor.name, binary))
     _check_count(tensor, len(flat), rows * columns)
     if any(len(word) > MAX_WORD_CHARS for word in flat):
         raise TensorRefused(f"input {tensor.name}: an element holds at most {MAX_WORD_CHARS} characters")
     return [flat[start : start + columns] for start in range(0, len(flat), columns)]
 
 
-def rows_of_numbers(tensor: InputTensor, binary: memoryview | None, columns: int) -> NDArray[np.float32]:
-    """FP32 [N, columns]; null and NaN are missing values. Raises TensorRefused."""
-    rows = _checked_rows(tensor, FP32, columns)
+def read_numbers(tensor: InputTensor, binary: memoryview | None, columns: int) -> NDArray[np.float32]:
+    """Read a tensor FP32 [N, columns]; null and NaN are missing values. Raises TensorRefused."""
+    rows = _check_shape(tensor, FP32, columns)
     if binary is None:
-        flat = _decoded_numbers(tensor)
+        flat = _decode_numbers(tensor)
     elif len(binary) % 4:
         raise TensorRefused(f"input {tensor.name}: {len(binary)} bytes are no FP32")
     else:
@@ -72,7 +72,7 @@ def rows_of_numbers(tensor: InputTensor, binary: memoryview | None, columns: int
 
 
 def split_binary(inputs: Sequence[InputTensor], body: memoryview) -> list[memoryview | None]:
-    """Each input's part of what follows the JSON. Raises TensorRefused unless they fit exactly."""
+    """Return each input's part of the bytes after the JSON. Raises TensorRefused unless they fit exactly."""
     parts: list[memoryview | None] = []
     start = 0
     for size in (tensor.binary_size for tensor in inputs):
@@ -83,7 +83,7 @@ def split_binary(inputs: Sequence[InputTensor], body: memoryview) -> list[memory
     return parts
 
 
-def _checked_rows(tensor: InputTensor, datatype: str, columns: int) -> int:
+def _check_shape(tensor: InputTensor, datatype: str, columns: int) -> int:
     if tensor.datatype != datatype:
         raise TensorRefused(f"input {tensor.name} is {datatype}, not {tensor.datatype[:16]}")
     if len(tensor.shape) != 2 or tensor.shape[0] < 0 or tensor.shape[1] != columns:  # noqa: PLR2004 - rows, columns
@@ -102,16 +102,16 @@ def _data_of(tensor: InputTensor) -> Raw:
     return tensor.data
 
 
-def _decoded_words(tensor: InputTensor) -> list[str]:
+def _decode_words(tensor: InputTensor) -> list[str]:
     try:
-        return list(_flattened(_WORDS.decode(_data_of(tensor))))
+        return list(_flatten(_WORDS.decode(_data_of(tensor))))
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TensorRefused(f"input {tensor.name}: {error}") from error
 
 
-def _decoded_numbers(tensor: InputTensor) -> NDArray[np.float32]:
+def _decode_numbers(tensor: InputTensor) -> NDArray[np.float32]:
     try:
-        numbers = np.array(list(_flattened(_NUMBERS.decode(_data_of(tensor)))), dtype=np.float64)
+        numbers = np.array(list(_flatten(_NUMBERS.decode(_data_of(tensor)))), dtype=np.float64)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise TensorRefused(f"input {tensor.name}: {error}") from error
     if (np.abs(numbers) > _MAX_FLOAT32).any():
@@ -119,8 +119,8 @@ def _decoded_numbers(tensor: InputTensor) -> NDArray[np.float32]:
     return numbers.astype(np.float32)
 
 
-def _flattened(nested: Iterable[Any]) -> Iterable[Any]:
-    """Row by row, whether the rows were lists of their own or not."""
+def _flatten(nested: Iterable[Any]) -> Iterable[Any]:
+    """Yield the elements row by row, whether the rows are nested lists or not."""
     for one in nested:
         if isinstance(one, list):
             yield from one
@@ -128,7 +128,7 @@ def _flattened(nested: Iterable[Any]) -> Iterable[Any]:
             yield one
 
 
-def _binary_words(name: str, body: memoryview) -> Iterable[str]:
+def _split_words(name: str, body: memoryview) -> Iterable[str]:
     place = 0
     try:
         while place < len(body):

@@ -9,7 +9,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from services.scorer.rest.batching.adaptive_batching import AdaptiveBatcher
-from services.scorer.rest.prices.explanations import Explanations, is_asked_for, refuse_if_too_many
+from services.scorer.rest.prices.explanations import ExplanationQueue, check_count, wants_explanation
 from services.scorer.rest.prices.vehicles import Id, Item, decode_vehicles
 from shared.http.middleware import CALLER
 from shared.http.problems import Problem
@@ -32,7 +32,7 @@ class Price(Struct, frozen=True, kw_only=True):
     model: str
     version: str
     extrapolated: Annotated[
-        tuple[str, ...], Meta(description="Fields that were missing or that training never saw")
+        tuple[str, ...], Meta(description="Fields that are missing or were never seen in training")
     ]
     explanation: Annotated[Explanation, Meta(description="With `explain=true`")] | UnsetType = UNSET
 
@@ -54,34 +54,34 @@ _ENCODER = msgspec.json.Encoder()
 
 
 class PricesEndpoint:
-    """Reads the request, prices what can be priced, answers item by item."""
+    """The endpoint of the price model; each vehicle has its answer in its place."""
 
-    def __init__(self, runs: AdaptiveBatcher) -> None:
-        self._runs = runs
-        self._explanations = Explanations()
+    def __init__(self, batcher: AdaptiveBatcher) -> None:
+        self._batcher = batcher
+        self._explanations = ExplanationQueue()
 
     async def handle(self, request: web.Request) -> Answer:
-        """Raises Refusal where the request as a whole cannot be served."""
+        """Price every vehicle that can be. Raises Refusal if the request cannot be served as a whole."""
         require_content_type(request, (JSON,))
-        is_explained = bool(request.rel_url.raw_query_string) and is_asked_for(request.query)
+        is_explained = bool(request.rel_url.raw_query_string) and wants_explanation(request.query)
         body = await read_body(request)
-        self._runs.refuse_if_full()
+        self._batcher.refuse_if_full()
         items = decode_vehicles(body)
         if len(items) > 1:
-            request[CALLER].charge(len(items) - 1)  # one was charged at the entrance
+            request[CALLER].charge(len(items) - 1)  # the middleware charged one
         if is_explained:
-            refuse_if_too_many(len(items))
-        answers = await self._answers(items, is_explained=is_explained)
+            check_count(len(items))
+        answers = await self._price_items(items, is_explained=is_explained)
         return Answer(_ENCODER.encode(Prices(answers)), JSON)
 
-    async def _answers(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
+    async def _price_items(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
         vehicles = [item.vehicle for item in items if item.vehicle is not None]
         if not vehicles:
             return [_unpriced(item.id, item.error) for item in items if item.error]
-        pricer, priced = await self._runs.price(vehicles)
+        pricer, priced = await self._batcher.price(vehicles)
         explanations: Iterable[Explanation | UnsetType] = repeat(UNSET)
         if is_explained:
-            explanations = await self._explanations.of(pricer, vehicles, priced)
+            explanations = await self._explanations.explain(pricer, vehicles, priced)
         answers = zip(priced, explanations)  # noqa: B905 - one of them may be endless
         return [
             _unpriced(item.id, item.error) if item.error else _price(pricer.manifest, item.id, *next(answers))

@@ -1,4 +1,4 @@
-"""`?explain=true`: bounded, since a vehicle's explanation takes a hundred times as long as its price."""
+"""Explanations for `?explain=true`, limited because one takes a hundred times as long as a price."""
 
 import asyncio
 from collections.abc import Sequence
@@ -16,33 +16,33 @@ _MAX_WAITING_REQUESTS = 10
 _ANSWERS = {"true": True, "false": False}
 
 
-def is_asked_for(query: MultiMapping[str]) -> bool:
-    """Raises Refusal (422) for anything but `true` and `false`."""
+def wants_explanation(query: MultiMapping[str]) -> bool:
+    """Return the value of `explain`. Raises Refusal (422) for anything but `true` and `false`."""
     answer = _ANSWERS.get(query.get("explain", "false"))
     if answer is None:
         raise _refusal("invalid-query", "`explain` is true or false")
     return answer
 
 
-def refuse_if_too_many(vehicles: int) -> None:
-    """Raises Refusal (422) for more vehicles than are explained at once."""
+def check_count(vehicles: int) -> None:
+    """Raise Refusal (422) for more vehicles than are explained in one request."""
     if vehicles > MAX_EXPLAINED:
         raise _refusal(
             "vehicle-count", f"at most {MAX_EXPLAINED} vehicles are explained at once, not {vehicles}"
         )
 
 
-class Explanations:
-    """Made beside the event loop, one request at a time: prices go on being answered meanwhile."""
+class ExplanationQueue:
+    """A queue of requests that are explained in a thread, one at a time; prices are answered meanwhile."""
 
     def __init__(self) -> None:
         self._turn = asyncio.Semaphore(1)
         self._requests = 0
 
-    async def of(
+    async def explain(
         self, pricer: Pricer, vehicles: Sequence[msgspec.Struct], priced: Sequence[PricedOne]
     ) -> list[Explanation]:
-        """One a vehicle. Raises Refusal: 503 while too many wait, 501 for a version without its trees."""
+        """Explain each vehicle. Raises Refusal: 503 while too many wait, 501 for a version without trees."""
         explainer = pricer.explainer
         if explainer is None:
             detail = f"version {pricer.manifest.version} was written without what explains it"
@@ -52,12 +52,12 @@ class Explanations:
         self._requests += 1
         try:
             async with self._turn:
-                return await asyncio.to_thread(_explained, explainer, vehicles, priced)
+                return await asyncio.to_thread(_explain_all, explainer, vehicles, priced)
         finally:
             self._requests -= 1
 
 
-def _explained(
+def _explain_all(
     explainer: Explainer, vehicles: Sequence[msgspec.Struct], priced: Sequence[PricedOne]
 ) -> list[Explanation]:
     rows = zip(vehicles, priced, strict=True)

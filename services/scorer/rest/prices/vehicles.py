@@ -1,4 +1,4 @@
-"""The vehicles of a request, decoded one by one: a bad one is an error in its place, the rest are priced."""
+"""The vehicles of a request, decoded one by one, so that a bad one is an error in its place only."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,7 +28,7 @@ _DeclaredId = Annotated[str, Meta(max_length=128)] | int | None
 
 
 def _vehicle_type() -> type[Struct]:
-    """What prices a vehicle, each field with the type and bounds that it has in the telemetry contract."""
+    """Return the type of a vehicle to price; types and bounds of its fields are the telemetry contract's."""
     declared = {field.name: field for field in msgspec.structs.fields(Reading)}
     fields: list[Any] = [("id", _DeclaredId, None)]
     for name in PRICING_FIELDS:
@@ -44,7 +44,7 @@ class _Request(Struct):
     vehicles: list[Raw] | UnsetType = UNSET
 
 
-# What a sound lone vehicle decodes to at one go; all else is looked at step by step.
+# The type of a valid vehicle alone, decoded in one step; anything else is decoded step by step.
 _Lone = msgspec.defstruct(
     "_Lone",
     [("vehicles", UnsetType | Any, UNSET)],
@@ -67,7 +67,7 @@ _TOO_DEEP = "the body is nested too deep"
 
 
 class Item(Struct, frozen=True):
-    """One vehicle of a request, or what is wrong with it."""
+    """One vehicle of a request, or its error."""
 
     id: Id
     vehicle: Struct | None = None
@@ -75,15 +75,15 @@ class Item(Struct, frozen=True):
 
 
 def decode_vehicles(body: bytes) -> list[Item]:
-    """`{"vehicles": [...]}` or one vehicle's object alone; raises Refusal where the body is neither."""
+    """Decode `{"vehicles": [...]}` or one vehicle's object alone. Raises Refusal if the body is neither."""
     try:
-        body.decode()  # msgspec skips over the bytes of what it does not need
-        if (lone := _lone(body)) is not None:
+        body.decode()  # msgspec does not check the encoding of fields that it skips
+        if (lone := _decode_lone(body)) is not None:
             return [Item(lone.id, lone)]
         vehicles = _REQUEST.decode(body).vehicles
         if isinstance(vehicles, UnsetType):
-            _refuse_unless_vehicle(body)
-            return [_item(body, "")]
+            _check_fields(body)
+            return [_decode_item(body, "")]
     except msgspec.ValidationError as error:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-body", str(error), pointer_to(str(error))
@@ -92,12 +92,12 @@ def decode_vehicles(body: bytes) -> list[Item]:
         raise Refusal(HTTPStatus.BAD_REQUEST, "malformed-json", f"the body is no JSON: {error}") from error
     except RecursionError as error:
         raise Refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "too-deep", _TOO_DEEP) from error
-    _refuse_unless_counted(vehicles)
-    return [_item(raw, f"/vehicles/{index}") for index, raw in enumerate(vehicles)]
+    _check_count(vehicles)
+    return [_decode_item(raw, f"/vehicles/{index}") for index, raw in enumerate(vehicles)]
 
 
-def _lone(body: bytes) -> Any:
-    """The vehicle that the body is, if it is a sound one."""
+def _decode_lone(body: bytes) -> Any:
+    """Return the vehicle if the body is a valid one alone, else None."""
     try:
         lone = _LONE.decode(body)
     except msgspec.ValidationError:
@@ -105,7 +105,7 @@ def _lone(body: bytes) -> Any:
     return lone if lone.vehicles is UNSET else None
 
 
-def _refuse_unless_vehicle(body: bytes) -> None:
+def _check_fields(body: bytes) -> None:
     if not _FIELDS.decode(body).keys() & set(PRICING_FIELDS):
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -115,7 +115,7 @@ def _refuse_unless_vehicle(body: bytes) -> None:
         )
 
 
-def _refuse_unless_counted(vehicles: Sequence[Raw]) -> None:
+def _check_count(vehicles: Sequence[Raw]) -> None:
     if not 1 <= len(vehicles) <= MAX_VEHICLES:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -125,7 +125,7 @@ def _refuse_unless_counted(vehicles: Sequence[Raw]) -> None:
         )
 
 
-def _item(raw: Raw | bytes, place: str) -> Item:
+def _decode_item(raw: Raw | bytes, place: str) -> Item:
     try:
         vehicle = _VEHICLE.decode(raw)
     except msgspec.MsgspecError as error:
@@ -133,14 +133,14 @@ def _item(raw: Raw | bytes, place: str) -> Item:
         problem = Problem(
             kind_uri("invalid-vehicle"), "Invalid vehicle", detail, pointer=place + pointer_to(detail)
         )
-        return Item(_id_of(raw), error=problem)
+        return Item(_decode_id(raw), error=problem)
     except RecursionError:
         return Item(None, error=Problem(kind_uri("too-deep"), "Too deep", _TOO_DEEP, pointer=place))
     return Item(vehicle.id, vehicle)
 
 
-def _id_of(raw: Raw | bytes) -> Id:
-    """The id of a vehicle that is wrong otherwise, so that its sender can tell which."""
+def _decode_id(raw: Raw | bytes) -> Id:
+    """Return the id of a vehicle that has another fault, so that its sender can find it."""
     with suppress(msgspec.MsgspecError, RecursionError):
         return _IDENTIFIED.decode(raw).id
     return None

@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol tells of a model: its metadata, its requests as OpenAPI schemas (pure)."""
+"""The Open Inference Protocol's metadata of a model, and the OpenAPI schemas of its requests. Pure."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -27,7 +27,7 @@ class ModelMetadata(Struct, frozen=True):
     outputs: list[TensorMetadata]
 
 
-def metadata_of(manifest: Manifest) -> ModelMetadata:
+def describe_model(manifest: Manifest) -> ModelMetadata:
     widths = (("cat", BYTES, len(manifest.inputs.cat)), ("num", FP32, len(manifest.inputs.num)))
     inputs = [TensorMetadata(name, datatype, [-1, width]) for name, datatype, width in widths]
     outputs = [TensorMetadata(name, FP32, [-1]) for name in OUTPUTS]
@@ -35,16 +35,16 @@ def metadata_of(manifest: Manifest) -> ModelMetadata:
 
 
 def request_name(manifest: Manifest) -> str:
-    """Of the schema of a request to it."""
+    """Return the name of the schema of a request to the model."""
     return f"{manifest.name.title()}InferenceRequest"
 
 
 def request_schemas(manifest: Manifest) -> dict[str, Any]:
-    """By name: a request to this model, and each of its tensors."""
+    """Return schemas by name: of a request to the model, and of each of its tensors."""
     columns = ([one.name for one in manifest.inputs.cat], [one.name for one in manifest.inputs.num])
     tensors = {
         f"{manifest.name.title()}{one.name.title()}": _tensor_schema(one, names)
-        for one, names in zip(metadata_of(manifest).inputs, columns, strict=True)
+        for one, names in zip(describe_model(manifest).inputs, columns, strict=True)
     }
     name = request_name(manifest)
     request = {
@@ -65,21 +65,21 @@ def request_schemas(manifest: Manifest) -> dict[str, Any]:
 
 
 def request_example(manifest: Manifest) -> dict[str, Any]:
-    """One of the rows that every load of this version is checked with, as OpenAPI writes an example."""
+    """Return an OpenAPI example of a request, made from one of the version's golden rows."""
     golden = manifest.golden[0]
     inputs = [
         {"name": one.name, "datatype": one.datatype, "shape": [1, one.shape[1]], "data": list(row)}
-        for one, row in zip(metadata_of(manifest).inputs, (golden.cat, golden.num), strict=True)
+        for one, row in zip(describe_model(manifest).inputs, (golden.cat, golden.num), strict=True)
     ]
     return {"summary": f"To `{manifest.name}`: {golden.title}", "value": {"inputs": inputs}}
 
 
 def about_inputs(manifests: Sequence[Manifest]) -> str:
-    """Which tensors each takes, in a sentence."""
+    """Return a sentence that says which tensors each model takes."""
     return "; ".join(
         f"`{manifest.name}` takes "
         + " and ".join(
-            f"`{one.name}` {one.datatype} [N, {one.shape[1]}]" for one in metadata_of(manifest).inputs
+            f"`{one.name}` {one.datatype} [N, {one.shape[1]}]" for one in describe_model(manifest).inputs
         )
         for manifest in manifests
     )
