@@ -2,8 +2,15 @@
 
 import asyncio
 import json
+from contextlib import suppress
 
+import pytest
+
+from services.scorer.__main__ import serve
+from services.scorer.settings import ScorerSettings
+from shared.http.connections import MAX_EXTRA
 from shared.http.middleware import REQUESTS
+from shared.service.errors import SettingsError
 from tests.support.scorer_http import HEAD
 
 SIZE = 300
@@ -46,3 +53,23 @@ async def test_vehicles_that_wait_are_bounded(serving, focus):
     assert set(statuses) <= {200, 503}
     assert 200 in statuses
     assert all(len(answer["prices"]) == 100 for response, answer in answers if response.status == 200)
+
+
+async def test_probes_are_answered_among_too_many_connections(serving):
+    """The scorer's own probes and the inference protocol's are answered whatever connects."""
+    async with serving(max_connections=1, key={}) as http:
+        silent = [await asyncio.open_connection("127.0.0.1", http.port) for _ in range(MAX_EXTRA + 9)]
+        for path in ("/healthz", "/readyz", "/metrics", "/v2/health/ready", "/v2/health/live"):
+            assert (await http.ask("GET", path)).status == 200
+        assert (await http.ask("GET", "/docs")).status == 503
+        for _, writer in silent:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+
+
+async def test_more_connections_than_descriptors_are_refused_at_the_start():
+    """A number of connections that the process cannot hold is one line that names the setting."""
+    settings = ScorerSettings(stream=False, http_port=0, max_connections=2**40)
+    with pytest.raises(SettingsError, match="FLEETPRICE_SCORER_MAX_CONNECTIONS"):
+        await serve(settings, asyncio.Event())

@@ -1,4 +1,4 @@
-"""Tokens of the emulator's own issuer, which signs as Entra ID does."""
+"""Tokens of the emulator's issuer, which signs like Entra ID."""
 
 import asyncio
 import time
@@ -10,6 +10,8 @@ from services.emulator.admin.server import AdminServer
 from services.emulator.identity.issuer import Assignment, Issuer
 from services.emulator.identity.keys import ALGORITHM
 from services.emulator.identity.roles import Role
+from shared.http.auth.tokens import TokenRequirements
+from tests.support.notes_app import NOTE, bearer
 
 AUDIENCE = "api://fleetprice"
 CLIENT = "0b9fb2a5-73c9-4dd3-9f5c-1d6c6c6e1a2b"
@@ -18,7 +20,7 @@ ROLE = Role.STORAGE_READER
 
 @pytest.fixture(scope="session")
 def key_dirs(tmp_path_factory):
-    """Two signing keys, each made once: that takes long."""
+    """Two signing keys, each made once, because that takes long."""
     return [tmp_path_factory.mktemp("issuer") for _ in range(2)]
 
 
@@ -35,12 +37,8 @@ def issuer(admin):
 
 @pytest.fixture
 async def guarded(serving, issuer):
-    async with serving(token_issuer=issuer.name, token_audience=f"other, {AUDIENCE}", key={}) as http:
+    async with serving(tokens=TokenRequirements(issuer.name, ("other", AUDIENCE)), key=None) as http:
         yield http
-
-
-def bearer(token):
-    return {"Authorization": f"Bearer {token}"}
 
 
 def token_of(issuer, audience=AUDIENCE, name=CLIENT, **assignment):
@@ -48,21 +46,21 @@ def token_of(issuer, audience=AUDIENCE, name=CLIENT, **assignment):
 
 
 def forged(issuer, key, **claims):
-    """A token of the issuer's usual kind but for `claims`, signed with `key`."""
+    """Return a token with other `claims` than the issuer gives, signed with `key`."""
     usual = jwt.decode(token_of(issuer), options={"verify_signature": False})
     changed = {name: value for name, value in {**usual, **claims}.items() if value is not None}
     return jwt.encode(changed, key, ALGORITHM, headers={"kid": issuer.key().kid})
 
 
-async def test_a_token_for_this_service_is_accepted(guarded, issuer, focus):
-    """Whoever has a token of the issuer for our audience gets prices, with an allowance of its own."""
+async def test_a_token_for_this_service_is_accepted(guarded, issuer):
+    """A caller with a token of the issuer for one of our audiences is served; a key still works."""
     for _ in range(2):
-        assert (await guarded.post(focus, **bearer(token_of(issuer))))[0].status == 200
-    assert (await guarded.post(focus, **bearer("fleetprice-dev-key")))[0].status == 200
+        assert (await guarded.post(NOTE, **bearer(token_of(issuer)))).status == 200
+    assert (await guarded.post(NOTE, **bearer("a-key"))).status == 200
 
 
-async def test_tokens_that_prove_nothing_are_refused(guarded, issuer, key_dirs, focus):
-    """Another audience, issuer or key, a token that has expired or not begun or that nobody signed: 401."""
+async def test_tokens_that_prove_nothing_are_refused(guarded, issuer, key_dirs):
+    """A token of another audience, issuer or key, expired, not valid yet or unsigned is 401."""
     stranger = Issuer(key_dirs[1]).key().private
     own = issuer.key().private
     good = token_of(issuer)
@@ -82,29 +80,29 @@ async def test_tokens_that_prove_nothing_are_refused(guarded, issuer, key_dirs, 
         good + "." + signature,
         "eyJ." + "x" * 7_000 + ".",
     ):
-        response, _ = await guarded.post(focus, **bearer(token))
+        response = await guarded.post(NOTE, **bearer(token))
         assert response.status == 401, token
         assert 'error="invalid_token"' in response.headers["WWW-Authenticate"]
-    assert (await guarded.post(focus, **bearer(good)))[0].status == 200
+    assert (await guarded.post(NOTE, **bearer(good))).status == 200
 
 
-async def test_an_expired_token_is_not_remembered_as_good(guarded, issuer, focus):
-    """A token that was accepted before is refused once it has expired, its minute of grace included."""
+async def test_an_expired_token_is_not_remembered_as_good(guarded, issuer):
+    """A token that was accepted before is refused one minute after it has expired."""
     for left_s in (2, 10, 30):  # a slow machine needs more to get it accepted first
         short = token_of(issuer, expires_in_s=left_s - 60)
-        if (await guarded.post(focus, **bearer(short)))[0].status == 200:
+        if (await guarded.post(NOTE, **bearer(short))).status == 200:
             break
     else:
         pytest.fail("a token in force was not accepted")
     async with asyncio.timeout(60):
-        while (await guarded.post(focus, **bearer(short)))[0].status != 401:
+        while (await guarded.post(NOTE, **bearer(short))).status != 401:
             pass
 
 
-async def test_a_role_is_asked_for(serving, issuer, focus):
-    """Where a role is set, a token without it is 403, and one with it or with the scope is served."""
-    settings = {"token_role": ROLE, "token_scope": "price"}
-    async with serving(token_issuer=issuer.name, token_audience=AUDIENCE, key={}, **settings) as http:
+async def test_a_role_is_asked_for(serving, issuer):
+    """If a role is set, a token without it is 403, and one with it or with the scope is served."""
+    required = TokenRequirements(issuer.name, (AUDIENCE,), ROLE, "price")
+    async with serving(tokens=required, key=None) as http:
         own = issuer.key().private
         for token, status in (
             (token_of(issuer, roles=[ROLE]), 200),
@@ -113,29 +111,29 @@ async def test_a_role_is_asked_for(serving, issuer, focus):
             (forged(issuer, own, roles=None, scp="pricelist"), 403),
             (forged(issuer, own, roles=ROLE), 403),
         ):
-            assert (await http.post(focus, **bearer(token)))[0].status == status
+            assert (await http.post(NOTE, **bearer(token))).status == status
 
 
-async def test_the_issuers_new_key_is_fetched(serving, world, key_dirs, focus):
-    """A token signed with a key that the issuer made since is accepted without a restart."""
+async def test_the_issuers_new_key_is_fetched(serving, world, key_dirs):
+    """A token signed with a new key of the issuer is accepted without a restart."""
     issuer = Issuer(key_dirs[0])
     async with AdminServer(world.hub, world.storage, issuer=issuer) as admin:
-        settings = {"token_issuer": issuer.name, "token_audience": AUDIENCE, "key_interval_s": 0.01}
-        async with serving(key={}, **settings) as http:
-            assert (await http.post(focus, **bearer(token_of(issuer))))[0].status == 200
+        required = TokenRequirements(issuer.name, (AUDIENCE,))
+        async with serving(tokens=required, key_interval_s=0.01, key=None) as http:
+            assert (await http.post(NOTE, **bearer(token_of(issuer)))).status == 200
             fresh = Issuer(key_dirs[1])
             issuer._key = fresh.key()  # as a restart with another data directory would
             async with asyncio.timeout(60):
-                while (await http.post(focus, **bearer(token_of(issuer))))[0].status != 200:
+                while (await http.post(NOTE, **bearer(token_of(issuer)))).status != 200:
                     pass
             del admin
 
 
-async def test_a_silent_issuer_is_no_strangers_fault(serving, focus, issuer, admin):
-    """While the issuer's keys were never had, its tokens are 503, not 401; keys of ours work on."""
+async def test_an_unavailable_issuer_is_no_fault_of_the_caller(serving, issuer, admin):
+    """Until the issuer's keys were fetched once, its tokens are 503, not 401; API keys work."""
     token = token_of(issuer)
     await admin._runner.cleanup()
-    async with serving(token_issuer=issuer.name, token_audience=AUDIENCE, key={}) as http:
-        response, _ = await http.post(focus, **bearer(token))
+    async with serving(tokens=TokenRequirements(issuer.name, (AUDIENCE,)), key=None) as http:
+        response = await http.post(NOTE, **bearer(token))
         assert (response.status, response.headers["Retry-After"]) == (503, "5")
-        assert (await http.post(focus, **bearer("fleetprice-dev-key")))[0].status == 200
+        assert (await http.post(NOTE, **bearer("a-key"))).status == 200

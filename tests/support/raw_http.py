@@ -1,4 +1,4 @@
-"""Connections of callers that are watched to their ends."""
+"""HTTP written to sockets by hand, for connections that are watched to their ends."""
 
 import asyncio
 from contextlib import asynccontextmanager, suppress
@@ -7,8 +7,9 @@ ALIVE = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @asynccontextmanager
-async def connected(port, **how):
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, **how)
+async def connected(port, **options):
+    """Open a connection for the time of a block."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, **options)
     try:
         yield reader, writer
     finally:
@@ -17,19 +18,19 @@ async def connected(port, **how):
             await writer.wait_closed()
 
 
-async def answer_on(reader, writer, asked):
-    """Status and headers, their names in lower case, of the answer to one request."""
-    writer.write(asked)
+async def request_on(reader, writer, request):
+    """Send a request; return its answer's status and headers, their names in lower case."""
+    writer.write(request)
     status, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
     headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
     await reader.readexactly(int(headers["content-length"]))
     return int(status.split()[1]), headers
 
 
-async def ended(reader):
-    """What is still heard until the connection's end, a reset included."""
-    heard = b""
+async def read_to_end(reader):
+    """Return what is received until the connection's end, a reset included."""
+    received = b""
     with suppress(ConnectionError):
         while some := await reader.read(65_536):
-            heard += some
-    return heard
+            received += some
+    return received
