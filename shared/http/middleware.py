@@ -1,4 +1,4 @@
-"""What every request goes through: an id, a caller if the path needs one, a problem on refusal, a count."""
+"""Middleware of every request: an id, a caller if the path needs one, a problem on refusal, a count."""
 
 import asyncio
 import re

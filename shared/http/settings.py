@@ -21,7 +21,7 @@ class KeySources:
 
 @dataclass(frozen=True, slots=True)
 class HttpSettings:
-    """What the listener, authentication and middleware need.
+    """Settings of the listener, authentication and middleware.
 
     `prefix` starts the names of the service's environment variables: errors name the one to change.
     """

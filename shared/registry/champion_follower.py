@@ -26,7 +26,7 @@ REFUSED = Gauge(
 P = TypeVar("P", bound=Versioned)
 Load = Callable[[Mapping[str, bytes]], P]
 
-# What the libraries raise that read files of a version which are not what they should be.
+# Raised by the libraries that read the files of a version, if a file is not what it should be.
 UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError, MemoryError)
 
 

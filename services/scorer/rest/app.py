@@ -86,7 +86,7 @@ def _handlers(
 
 
 def _routes(handlers: Mapping[str, Handler]) -> list[web.RouteDef]:
-    """Return a route for each handler, where the table of operations has it."""
+    """Return a route for each handler, by the table of operations."""
     return [
         (web.post if operation.method == "POST" else web.get)(operation.path, handlers[operation.id])
         for operation in OPERATIONS

@@ -1,4 +1,4 @@
-"""What makers of Power Platform import, as it stands in deploy/power-platform."""
+"""The connector and flow in deploy/power-platform."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def operations(definition):
     return [one for methods in definition["paths"].values() for one in methods.values()]
 
 
-def test_it_is_what_the_scorer_serves_now():
+def test_the_files_match_the_scorer():
     """The committed files are what `make connector` writes, byte for byte, and no other lies beside them."""
     made = files()
     found = {str(path.relative_to(FOLDER)): path.read_text() for path in FOLDER.rglob("*") if path.is_file()}
@@ -70,7 +70,7 @@ def test_nothing_in_it_is_refused_on_import(definition):
 
 
 def test_every_reference_leads_somewhere(definition):
-    """Each type that is named is there, and none is there for nothing."""
+    """Each type that is referred to exists, and each type is referred to."""
     named = {node["$ref"].removeprefix("#/definitions/") for node in nodes(definition) if "$ref" in node}
     assert named == definition["definitions"].keys()
 
@@ -144,8 +144,8 @@ def test_the_power_bi_queries_name_what_there_is():
     assert taken | {one.strip(' "') for one in selected.split(",")} <= columns
 
 
-def test_alternatives_become_what_20_can_say():
-    """Null is left out, a number beside words loses its type in an answer, objects are merged."""
+def test_alternatives_are_converted_to_2_0():
+    """Null is dropped, text or number has no type in an answer, objects are merged."""
     number_or_words = {
         "anyOf": [{"type": "string"}, {"type": "number"}, {"type": "null"}],
         "description": "A",
@@ -169,7 +169,7 @@ def test_alternatives_become_what_20_can_say():
 
 
 def test_texts_are_for_people():
-    """Units stand in brackets, code marks and line breaks go, sentences end."""
+    """Units are in brackets, code marks and line breaks are removed, sentences end in a full stop."""
     assert display_name("rated_consumption_l_100km") == "Rated consumption (l/100 km)"
     assert display_name("peak-rpm") == "Peak RPM"
     assert sentence("`a` and\n  b") == "a and b."

@@ -7,7 +7,7 @@ from services.scorer.settings import ScorerSettings
 from shared.service.errors import SettingsError
 
 HUBS = "Endpoint=sb://hubs.example;SharedAccessKeyName=one;SharedAccessKey=own;"
-# Nothing listens there: who asks the lake first never comes to the setting.
+# Nothing listens there: a start that reads the lake first never reports the setting.
 LAKE = "DefaultEndpointsProtocol=http;AccountName=one;AccountKey=b3du;BlobEndpoint=http://127.0.0.1:1/one;"
 
 
@@ -24,7 +24,7 @@ LAKE = "DefaultEndpointsProtocol=http;AccountName=one;AccountKey=b3du;BlobEndpoi
         ({"stream": False, "storage": LAKE, "host": "0.0.0.0"}, "give keys of your own"),
     ],
 )
-async def test_what_is_not_set_is_said_before_anything_is_asked_for(settings, said):
-    """Who forgot a setting reads which one, even while the lake cannot be reached."""
+async def test_a_missing_setting_is_reported_first(settings, said):
+    """A missing setting is named even while the lake cannot be reached."""
     with pytest.raises(SettingsError, match=said):
         await serve(ScorerSettings(**settings), asyncio.Event())

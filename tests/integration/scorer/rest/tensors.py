@@ -1,4 +1,4 @@
-"""Two vehicles as the Open Inference Protocol's tensors, and what it says to those that it refuses."""
+"""Two vehicles as tensors of the Open Inference Protocol, and its refusals."""
 
 import json
 import struct
@@ -25,7 +25,7 @@ def as_bytes(words):
 
 
 def binary(words=WORDS, numbers=NUMBERS, **more):
-    """A request whose tensors follow its JSON; the body and the JSON's length."""
+    """Return the body of a request whose tensors follow its JSON, and the JSON's length."""
     cat = as_bytes(words)
     num = np.array(numbers, dtype="<f4").tobytes()
     inputs = [

@@ -1,4 +1,4 @@
-"""Who may ask, and for how much."""
+"""API keys, settings that protect nothing, and the limit of each caller."""
 
 import asyncio
 from hashlib import sha256
@@ -20,7 +20,7 @@ def line(name, key):
 
 
 async def eventually(asked, status):
-    """Ask until it is answered so: nothing tells when a watched file was read."""
+    """Repeat a request until its status is this: nothing shows when a watched file was read."""
     async with asyncio.timeout(60):
         while (await asked()).status != status:
             pass
@@ -39,13 +39,13 @@ async def test_a_wrong_key_is_refused(http, focus, authorization):
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER "])
-async def test_the_schemes_name_may_be_written_any_way(http, focus, scheme):
-    """Clients write it in small letters too, or leave more room than they need."""
+async def test_the_schemes_case_and_spaces_do_not_matter(http, focus, scheme):
+    """`Bearer` is accepted in any case, with more than one space after it."""
     assert (await http.post(focus, Authorization=f"{scheme} fleetprice-dev-key"))[0].status == 200
 
 
 async def test_every_caller_has_a_key_of_its_own(serving, focus, tmp_path):
-    """Keys stand hashed in a file, several a caller if need be; the development key is then none."""
+    """A file holds hashed keys, one or more a caller; the development key is then refused."""
     path = tmp_path / "keys"
     path.write_text(
         f"# partners\n{line('partner', 'one')}\n\n{line('partner', 'two')}\n{line('fleet', 'three')}"
@@ -91,14 +91,14 @@ async def test_keys_are_rotated_without_a_restart(serving, focus, tmp_path):
         ({"tls_key": "key.pem", "tls_certificate": "c.pem"}, "TLS_CERTIFICATE"),
     ],
 )
-async def test_settings_that_would_let_in_strangers_are_refused(settings, message):
+async def test_settings_that_protect_nothing_are_refused(settings, message):
     """The scorer does not start with keys, an issuer or a certificate that protect nothing."""
     with pytest.raises(SettingsError, match=message):
         await serve(ScorerSettings(stream=False, http_port=0, **settings), asyncio.Event())
 
 
-async def test_who_asks_for_too_much_waits(serving, focus):
-    """Beyond its allowance of vehicles a caller gets 429 and when to come again; others are served."""
+async def test_a_caller_above_its_limit_waits(serving, focus):
+    """Above its limit of vehicles a caller gets 429 with Retry-After; others are served."""
     keys = {"api_keys": "one,two"}
     async with serving(vehicles_per_s=0.01, vehicles_burst=1_000, key={}, **keys) as http:
         body = {"vehicles": [focus] * 600}

@@ -1,4 +1,4 @@
-"""`POST /v1/prices?explain=true`: why a price is what it is."""
+"""`POST /v1/prices?explain=true`: the contribution of each field to a price."""
 
 import math
 
@@ -14,7 +14,7 @@ async def explained(http, body):
 
 
 async def test_a_price_is_explained(http, focus):
-    """Every field's contribution is told, largest first, beside the same price as without."""
+    """Every field's contribution is given, largest first; the price is the same as without."""
     (price,) = await explained(http, focus)
     explanation = price.pop("explanation")
     _, plain = await http.post(focus)
@@ -41,7 +41,7 @@ async def test_contributions_add_up(http, focus):
         assert math.exp(explanation["base_log_price"]) == pytest.approx(explanation["base_price"], abs=0.006)
 
 
-async def test_what_training_never_saw_is_noted(http, focus):
+async def test_values_never_seen_in_training_are_noted(http, focus):
     """Missing, unknown and out-of-range fields are noted as such, and they are those that are flagged."""
     strange = {**focus, "model": "Quattro Concept", "year": 2031, "engine_l": None}
     del strange["fuel_type"]
@@ -57,7 +57,7 @@ async def test_what_training_never_saw_is_noted(http, focus):
 
 
 async def test_a_bad_vehicle_is_not_explained(http, focus):
-    """Where one vehicle cannot be priced, the explanations of the others stay with their vehicles."""
+    """If one vehicle cannot be priced, the explanations of the others stay with their vehicles."""
     first, error, last = await explained(http, {"vehicles": [focus, {}, {**focus, "model": "fiesta"}]})
     assert error.keys() == {"error"}
     values = [
@@ -69,7 +69,7 @@ async def test_a_bad_vehicle_is_not_explained(http, focus):
 
 
 async def test_explaining_is_bounded(http, focus):
-    """At most 20 vehicles are explained at once: more are 422, and the limit is named."""
+    """At most 20 vehicles are explained in one request: more are 422, and the limit is named."""
     assert len(await explained(http, {"vehicles": [focus] * 20})) == 20
     problem = await http.refused({"vehicles": [focus] * 21}, 422, PATH)
     assert "at most 20" in problem["detail"]

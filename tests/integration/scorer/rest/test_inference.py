@@ -1,4 +1,4 @@
-"""The Open Inference Protocol, over real HTTP and by a client that others wrote."""
+"""The Open Inference Protocol, over real HTTP and by an unmodified client."""
 
 import json
 import math
@@ -22,13 +22,13 @@ FLAT_WORDS, FLAT_NUMBERS = ([one for row in rows for one in row] for rows in (WO
 
 @pytest.fixture
 async def prices(http, focus):
-    """What /v1/prices says of the same two vehicles."""
+    """The prices of the same two vehicles by /v1/prices."""
     other = {"make": "bmw", "model": "5 Series", "year": 2015, "odometer_km": 90_000}
     _, answer = await http.post({"vehicles": [{**focus, "rated_consumption_l_100km": 4.65}, other]})
     return [[one[name] for one in answer["prices"]] for name in ("price", "lower", "upper")]
 
 
-async def test_the_server_says_who_it_is(http):
+async def test_the_server_describes_itself(http):
     """Tools find the server, its extensions, the model, its versions, inputs and outputs."""
     server = await (await http.ask("GET", "/v2")).json()
     assert server["name"] == "fleetprice"
@@ -49,7 +49,7 @@ SIZES = [1, 117, 97.3, 172.2, 65.7, 54.1, 2310, 112, 3.27, 3.31, 8.8, 87, 4900, 
 
 
 async def test_every_served_model_is_there(serving, automobile):
-    """The automobile model is described and priced with by its own name, and as /score prices it."""
+    """The automobile model is served under its own name, with the prices of /score."""
     names = (automobile.pricer.manifest.inputs.cat, automobile.pricer.manifest.inputs.num)
     saloon = {one.name: value for one, value in zip([*names[0], *names[1]], [*SALOON, *SIZES], strict=True)}
     inputs = [
@@ -75,7 +75,7 @@ async def test_every_served_model_is_there(serving, automobile):
 
 
 async def test_health_needs_no_key(serving):
-    """Probes ask without a key; not ready is a 4xx without a body, as the protocol has it."""
+    """Probes need no key; not ready is a 4xx without a body, as the protocol requires."""
     async with serving(key={}, is_ready=lambda: False) as http:
         for path, status in (("/v2/health/live", 200), ("/v2/health/ready", 400)):
             response = await http.ask("GET", path)
@@ -84,7 +84,7 @@ async def test_health_needs_no_key(serving):
 
 
 async def test_tensors_in_json_are_priced(http, prices):
-    """The tensors' rows get the prices of /v1/prices, nested or flat, null and empty for what is missing."""
+    """Rows, nested or flat, get the prices of /v1/prices; null and "" are missing values."""
     flat = [tensor("num", "FP32", FLAT_NUMBERS), tensor("cat", "BYTES", FLAT_WORDS)]
     for body in (request(id="a-1"), {"inputs": flat, "id": "a-1", "outputs": []}):
         response, answer = await http.post(body, INFER)
@@ -96,8 +96,8 @@ async def test_tensors_in_json_are_priced(http, prices):
         np.testing.assert_allclose([one["data"] for one in answer["outputs"]], prices, rtol=1e-6)
 
 
-async def test_wanted_outputs_alone_are_given(http, prices):
-    """Only the outputs that were asked for come back, in the order asked, and no id where none was given."""
+async def test_only_wanted_outputs_are_returned(http, prices):
+    """Only the requested outputs are returned, in the request's order, without an id if none was sent."""
     wanted = [{"name": "upper"}, {"name": "price"}]
     _, answer = await http.post(request(outputs=wanted), "/v2/models/price/versions/1/infer")
     assert "id" not in answer
@@ -112,7 +112,7 @@ async def test_wanted_outputs_alone_are_given(http, prices):
         {"outputs": [{"name": n, "parameters": {"binary_data": True}} for n in ("price", "lower", "upper")]},
     ],
 )
-async def test_binary_tensors_come_and_go(http, prices, asked):
+async def test_binary_tensors_both_ways(http, prices, asked):
     """Tensors may follow the JSON both ways, with the length of the JSON in a header."""
     body, size = binary(numbers=[NUMBERS[0], [2015, 90_000, math.nan, math.nan]], **asked)
     headers = {"Content_Type": OCTETS, "Inference_Header_Content_Length": str(size)}
@@ -126,7 +126,7 @@ async def test_binary_tensors_come_and_go(http, prices, asked):
 
 
 async def test_some_outputs_may_be_binary(http, prices):
-    """One output in JSON and another in binary, as asked of each."""
+    """One output is in JSON and another in binary, as requested for each."""
     wanted = [{"name": "price"}, {"name": "lower", "parameters": {"binary_data": True}}]
     response = await http.ask("POST", INFER, request(outputs=wanted))
     answer, size = response._body, int(response.headers["Inference-Header-Content-Length"])
@@ -137,7 +137,7 @@ async def test_some_outputs_may_be_binary(http, prices):
 
 
 async def test_triton_client_prices_through_it(http, prices):
-    """An unmodified Open Inference client, NVIDIA's, finds the model and prices with it."""
+    """NVIDIA's unmodified Open Inference client finds the model and prices with it."""
     client = pytest.importorskip("tritonclient.http.aio", reason="tritonclient[http] is not installed")
     headers = {"Authorization": "Bearer fleetprice-dev-key"}
     async with client.InferenceServerClient(f"127.0.0.1:{http.port}") as triton:

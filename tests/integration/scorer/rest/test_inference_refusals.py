@@ -1,4 +1,4 @@
-"""What the Open Inference Protocol's routes refuse, in the protocol's own form."""
+"""Refusals of the Open Inference Protocol's routes, in the protocol's own form."""
 
 import struct
 
@@ -50,13 +50,13 @@ CAT, NUM = request()["inputs"]
     ],
 )
 async def test_requests_that_are_no_tensors(http, body):
-    """What does not fit the model is 400 in the protocol's own form, and says which tensor."""
+    """A tensor that does not fit the model is 400 in the protocol's own form and is named."""
     await refused(http, body)
 
 
 @pytest.mark.parametrize("spoil", ["short", "long", "length", "text", "negative", "header", "beyond", "word"])
 async def test_binary_tensors_that_do_not_fit(http, spoil):
-    """A binary body that is cut, too long, wrongly measured or no text is 400, never a crash."""
+    """A binary body that is cut off, too long, of wrong sizes or no text is 400, never a crash."""
     body, size = binary()
     header = str(size)
     if spoil == "short":
@@ -87,7 +87,7 @@ async def test_other_models_and_versions_are_not_found(http):
 
 
 async def test_rows_are_bounded_and_counted(serving):
-    """More than 1,000 rows are 400, and every row counts against the caller's allowance."""
+    """More than 1,000 rows are 400, and every row counts against the caller's limit."""
     async with serving(vehicles_per_s=0.01, vehicles_burst=1_000, max_body_bytes=2**21) as http:
 
         def rows(count):

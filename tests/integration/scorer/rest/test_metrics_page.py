@@ -1,4 +1,4 @@
-"""The scorer's metrics as Prometheus reads them."""
+"""The scorer's metrics in Prometheus' format."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.promtool import assert_promtool_passes
 
 
 async def test_promtool_finds_no_fault(http, focus):
-    """Prometheus's own check has nothing to say of the scorer's metrics, refusals counted too."""
+    """promtool finds no fault with the scorer's metrics, refusals included."""
     assert (await http.post(focus))[0].status == 200
     await http.refused(focus, 415, Content_Type="text/plain")
     page = (await (await http.ask("GET", "/metrics")).text()).encode()
@@ -17,7 +17,7 @@ async def test_promtool_finds_no_fault(http, focus):
 
 
 async def test_promtool_finds_what_is_wrong():
-    """The check can fail: a counter without its suffix is told."""
+    """The check can fail: it reports a counter without its suffix."""
     page = b"# HELP fleetprice_things Things\n# TYPE fleetprice_things counter\nfleetprice_things 1\n"
     with pytest.raises(pytest.fail.Exception, match="_total"):
         await assert_promtool_passes(page)

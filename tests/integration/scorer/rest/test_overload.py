@@ -1,4 +1,4 @@
-"""More than can be served: refused at once, and what was accepted is answered."""
+"""Overload: requests above a limit are refused at once, accepted ones are answered."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ SIZE = 300
 
 
 async def test_a_huge_body_is_refused_before_it_is_sent(serving):
-    """What declares itself too large is 413 at once, not when it is all there."""
+    """A body that is declared too large is 413 before it arrives."""
     async with serving() as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
         writer.write(HEAD + b"Content-Length: 9999999999\r\n\r\n")
@@ -26,7 +26,7 @@ async def test_a_huge_body_is_refused_before_it_is_sent(serving):
 
 
 async def test_more_requests_than_may_be_served_get_503(serving, focus):
-    """Overload is answered at once with 503 and when to come again; what was accepted is answered."""
+    """Overload is answered at once with 503 and Retry-After; the accepted request is answered."""
     async with serving(max_requests=1, request_timeout_s=60) as http:
         reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
         answered = REQUESTS.count("/v1/prices", "503")
@@ -45,7 +45,7 @@ async def test_more_requests_than_may_be_served_get_503(serving, focus):
 
 
 async def test_vehicles_that_wait_are_bounded(serving, focus):
-    """Of many large requests at once, some are priced whole and the others refused whole: none is lost."""
+    """Of many large requests together, some are priced and the others refused as a whole; none is lost."""
     async with serving(max_waiting_vehicles=100) as http:
         body = {"vehicles": [focus] * 100}
         answers = await asyncio.gather(*(http.post(body) for _ in range(20)))

@@ -1,4 +1,4 @@
-"""The Power Platform files against a running scorer: what is imported there is what works here."""
+"""The Power Platform files against a running scorer: every imported action works."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def example(definition, schema):
 
 
 def assert_fits(definition, operation, answer):
-    """Raises where the answer is not what the connector promises of it."""
+    """Raise if the answer does not match the connector's definition."""
     jsonschema = pytest.importorskip("jsonschema", reason="openapi-spec-validator is not installed")
     schema = {**operation["responses"]["200"]["schema"], "definitions": definition["definitions"]}
     jsonschema.Draft4Validator(schema).validate(answer)
@@ -88,7 +88,7 @@ def assert_fits(definition, operation, answer):
     ],
 )
 async def test_every_action_works_as_it_is_described(http, definition, policies, operation_id, query, key):
-    """Each action, with the examples that it shows and the connection's key, gets an answer of its shape."""
+    """Each action, with its own examples and the connection's key, gets an answer of its schema."""
     method, path, headers, operation = sent(definition, policies, operation_id)
     body = next(
         (
@@ -116,7 +116,7 @@ async def test_an_error_in_a_vehicles_place_fits_too(http, definition, policies,
 
 
 async def test_a_wrong_key_fails_the_test_of_the_connection(http, definition, policies):
-    """The operation that tests a connection is 401 with another key, so that a maker is told at once."""
+    """The operation that tests a connection is 401 with another key, so that a maker learns it at once."""
     tested = definition["x-ms-capabilities"]["testConnection"]["operationId"]
     for key, status in ((KEY, 200), ("another", 401)):
         method, path, headers, _ = sent(definition, policies, tested, key)
@@ -124,7 +124,7 @@ async def test_a_wrong_key_fails_the_test_of_the_connection(http, definition, po
 
 
 def evaluated(template, inputs):
-    """The template with its expressions evaluated as the flow's engine would, by the inputs of one run."""
+    """Return the template with its expressions evaluated for one run's inputs, as the flow's engine does."""
     if isinstance(template, dict):
         return {name: evaluated(one, inputs) for name, one in template.items()}
     if isinstance(template, list):
@@ -134,7 +134,7 @@ def evaluated(template, inputs):
 
 
 def found(expression, answer):
-    """What an expression such as `@body('Score')?['a']?[0]` finds in the answer."""
+    """Return the value of an expression such as `@body('Score')?['a']?[0]` in the answer."""
     assert expression.startswith("@body('Score')")
     for name, index in re.findall(r"\?\[(?:'([^']+)'|(\d+))\]", expression):
         answer = answer[name] if name else answer[int(index)]
@@ -142,7 +142,7 @@ def found(expression, answer):
 
 
 async def run(http, flow, inputs):
-    """What the flow answers to the app that calls it; its key is the one thing that its maker sets."""
+    """The flow's answer to the app that calls it; its maker sets only the key."""
     call = flow["actions"]["Score"]["inputs"]
     path = "/" + call["uri"].split("/", 3)[3]
     headers = {name: value.replace("YOUR-KEY", KEY) for name, value in call["headers"].items()}
@@ -154,7 +154,7 @@ async def run(http, flow, inputs):
 
 
 async def test_the_flow_gets_the_price_that_the_app_gets(http, flow):
-    """The flow, given the published app's values, answers the price that its own request has."""
+    """The flow, given the published app's values, returns the price of the app's own request."""
     declared = flow["triggers"]["manual"]["inputs"]["schema"]["properties"]
     inputs = {key: AUDI[one["title"]] for key, one in declared.items()}
     kinds = {"string": str, "number": (int, float)}
@@ -168,5 +168,5 @@ async def test_the_flow_gets_the_price_that_the_app_gets(http, flow):
 
 
 async def test_the_flow_needs_no_input(http, flow):
-    """Inputs that are left empty are missing values: the flow answers a price all the same."""
+    """Inputs that are left empty are missing values, which the flow gets a price for."""
     assert 3_000 < (await run(http, flow, {}))["price"] < 50_000

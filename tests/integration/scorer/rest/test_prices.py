@@ -29,7 +29,7 @@ async def test_one_vehicle_alone_is_accepted(http, focus):
 
 
 async def test_case_and_spaces_do_not_matter(http, focus):
-    """Make, model, fuel and transmission match whatever their case and outer spaces."""
+    """Make, model, fuel and transmission match in any case and with outer spaces."""
     spelt = {
         **focus,
         "make": " FORD",
@@ -43,7 +43,7 @@ async def test_case_and_spaces_do_not_matter(http, focus):
 
 
 async def test_make_model_and_year_are_enough(http, focus):
-    """Every other field may be absent: the price is given and what is missing is flagged."""
+    """Every other field may be absent: the vehicle is priced and the missing fields are flagged."""
     _, answer = await http.post({"make": "ford", "model": "focus", "year": 2017, "fuel_type": None})
     (price,) = answer["prices"]
     assert set(price["extrapolated"]) == set(focus) - {"make", "model", "year"}
@@ -106,8 +106,8 @@ async def test_bodies_that_cannot_be_served(http, body, status):
     await http.refused(body, status)
 
 
-async def test_requests_that_come_together_share_a_run(http, focus):
-    """Each of many callers at once gets the prices of its own vehicles, those with errors included."""
+async def test_requests_that_arrive_together_share_a_run(http, focus):
+    """Each of many concurrent callers gets the prices of its own vehicles, and their errors."""
     cars = [{**focus, "id": f"car-{n}", "odometer_km": 1_000 * n} for n in range(40)]
     alone = [(await http.post({"vehicles": [car]}))[1]["prices"][0] for car in cars]
     bodies = [{"vehicles": [car, {"make": "ford"}]} for car in cars]
@@ -117,7 +117,7 @@ async def test_requests_that_come_together_share_a_run(http, focus):
 
 
 async def test_the_served_models_are_listed(http):
-    """A caller sees which version answers, since when, what it takes and how good it is."""
+    """The answer names the version in service, since when, its inputs and its accuracy."""
     response = await http.ask("GET", "/v1/models")
     (model,) = (await response.json())["models"]
     assert response.status == 200

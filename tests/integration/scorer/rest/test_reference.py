@@ -35,7 +35,7 @@ def references_of(value):
 
 
 async def test_every_route_is_described(document, served, automobile):
-    """What is served and what the document says are the same, and every operation has a name of its own."""
+    """The document describes exactly the served routes, and every operation has an id of its own."""
     app = make_app(ScorerSettings(), served, lambda: True, automobile=automobile)
     routes = {
         (route.resource.canonical, route.method.lower())
@@ -48,8 +48,8 @@ async def test_every_route_is_described(document, served, automobile):
     assert len(set(ids)) == len(ids)
 
 
-async def test_the_document_holds_together(document):
-    """It is OpenAPI 3.1, every reference leads somewhere, and fields carry the contract's bounds."""
+async def test_the_document_is_consistent(document):
+    """It is OpenAPI 3.1, every reference has a target, and fields have the contract's bounds."""
     assert document["openapi"] == "3.1.0"
     schemas = document["components"]["schemas"]
     assert {one.rsplit("/", 1)[1] for one in references_of(document)} <= schemas.keys()
@@ -61,7 +61,7 @@ async def test_the_document_holds_together(document):
 
 
 async def test_the_examples_work(http, document):
-    """Every example of the document, sent as it stands, is answered with 200; each model has its own."""
+    """Every example of the document, sent unchanged, is answered with 200; each model has its own."""
     tried = []
     for path, methods in document["paths"].items():
         for operation in methods.values():
@@ -78,7 +78,7 @@ async def test_the_examples_work(http, document):
 
 
 async def test_the_tensors_of_every_model_are_described(http, document):
-    """The document and each model's own metadata tell the same names, types and shapes, no other model's."""
+    """The document and each model's metadata give the same names, types and shapes."""
     jsonschema = pytest.importorskip("jsonschema", reason="openapi-spec-validator is not installed")
     infer = document["paths"]["/v2/models/{name}/infer"]["post"]
     content = infer["requestBody"]["content"]["application/json"]
@@ -106,7 +106,7 @@ async def test_the_tensors_of_every_model_are_described(http, document):
 
 
 async def test_the_document_follows_the_models(http, served):
-    """A version that takes other columns is described as soon as it serves."""
+    """A version that takes other columns is described as soon as it is in service."""
     sound = served.pricer
 
     class Narrower:
@@ -127,7 +127,7 @@ async def test_the_document_follows_the_models(http, served):
 
 
 async def test_the_page_works_offline(http, document):
-    """People read it in a browser without a network: every operation, nothing fetched, no script."""
+    """The page shows every operation in a browser, fetches nothing and has no script."""
     response = await http.ask("GET", "/docs", Authorization="")
     page = await response.text()
     assert (response.status, response.content_type) == (200, "text/html")
@@ -140,13 +140,13 @@ async def test_the_page_works_offline(http, document):
 
 
 async def test_an_openapi_validator_accepts_it(document, tmp_path):
-    """A validator that others wrote finds no fault."""
+    """An independent validator finds no fault."""
     module = pytest.importorskip("openapi_spec_validator", reason="openapi-spec-validator is not installed")
     module.validate(document)
 
 
 async def test_promtool_accepts_the_metrics(http, focus, tmp_path):
-    """Prometheus's own linter finds no fault with what /metrics says after some traffic."""
+    """promtool finds no fault with /metrics after some traffic."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool (Debian's package prometheus) is not installed")

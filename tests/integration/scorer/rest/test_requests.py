@@ -1,4 +1,4 @@
-"""What every request meets, whatever it asks for."""
+"""Behaviour common to every request: content types, methods, ids, logs, drain."""
 
 import asyncio
 import gzip
@@ -18,7 +18,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 async def test_compressed_bodies_are_refused(http, focus):
-    """A compressed body is 415 and never decompressed, a bomb and a broken one included."""
+    """A compressed body is 415 and never decompressed, even a bomb or a broken one."""
     for body in (gzip.compress(b" " * 5_000_000), b"no gzip", gzip.compress(json.dumps(focus).encode())):
         await http.refused(body, 415, Content_Encoding="gzip")
 
@@ -29,7 +29,7 @@ async def test_only_json_is_accepted(http, focus):
 
 
 async def test_unknown_paths_and_methods(http):
-    """An unknown path is 404, a wrong method 405 with those that are allowed: problem documents both."""
+    """An unknown path is 404, a wrong method 405 with the allowed ones; both are problem documents."""
     for method, path, status in (("GET", "/v1/prices", 405), ("GET", "/nowhere", 404)):
         response = await http.ask(method, path)
         assert (response.status, response.content_type) == (status, "application/problem+json")
@@ -37,7 +37,7 @@ async def test_unknown_paths_and_methods(http):
 
 
 async def test_old_and_closing_callers_are_answered(http, focus):
-    """A caller of HTTP/1.0, and one that wants no more, gets its whole answer and the connection's end."""
+    """A caller of HTTP/1.0, and one that closes, gets its whole answer and the connection's end."""
     body = json.dumps(focus).encode()
     head = HEAD + b"Content-Length: %d\r\n" % len(body)
     for asked in (head.replace(b"HTTP/1.1", b"HTTP/1.0"), head + b"Connection: close\r\n"):
@@ -52,7 +52,7 @@ async def test_old_and_closing_callers_are_answered(http, focus):
 
 
 async def test_a_head_request_has_no_body(http):
-    """HEAD tells what GET would, without a body, and the connection serves on."""
+    """HEAD has the headers of GET without a body, and the connection stays usable."""
     for _ in range(2):
         response = await http.ask("HEAD", "/openapi.json")
         assert (response.status, response._body) == (200, b"")
@@ -61,7 +61,7 @@ async def test_a_head_request_has_no_body(http):
 
 
 async def test_request_ids_are_echoed(http, focus):
-    """A caller's request id comes back; one is given where there is none or it is not printable."""
+    """A caller's request id is echoed; without one, or with an invalid one, a new id is given."""
     response, _ = await http.post(focus, X_Request_Id="abc-1")
     assert response.headers["X-Request-Id"] == "abc-1"
     given = [(await http.post(b"{", X_Request_Id="x" * 500))[0].headers["X-Request-Id"] for _ in range(2)]
@@ -70,7 +70,7 @@ async def test_request_ids_are_echoed(http, focus):
 
 
 async def test_a_request_that_fails_can_be_found_in_the_log(http, served, focus):
-    """A fault of ours is a 500 whose id stands in the log, and the next request is served."""
+    """A fault of ours is a 500 whose id is in the log, and the next request is served."""
     sound = served.pricer
 
     class Broken:
@@ -89,8 +89,8 @@ async def test_a_request_that_fails_can_be_found_in_the_log(http, served, focus)
     assert (await http.post(focus))[0].status == 200
 
 
-async def test_requests_are_logged_at_debug_alone(http, focus):
-    """One access line a request, at debug; in production there is none."""
+async def test_requests_are_logged_at_debug_only(http, focus):
+    """Each request has one access line, at debug; in production there is none."""
     with structlog.testing.capture_logs([structlog.contextvars.merge_contextvars]) as events:
         await http.post(focus, X_Request_Id="abc-2")
     (line,) = events
@@ -109,8 +109,8 @@ async def test_health_and_metrics_need_no_key(serving):
     assert 'fleetprice_http_request_seconds_count{route="/readyz",status_class="5xx"}' in text
 
 
-async def test_a_body_that_breaks_off_is_nobodys_error(serving, focus, caplog):
-    """A caller that hangs up in the middle of its body leaves a scorer that serves the next."""
+async def test_a_body_that_breaks_off_is_no_error(serving, focus, caplog):
+    """A caller that hangs up in the middle of its body does not affect the next request."""
     async with serving() as http:
         _, writer = await asyncio.open_connection("127.0.0.1", http.port)
         writer.write(HEAD + b"Content-Length: 100\r\n\r\n{")
@@ -131,7 +131,7 @@ async def test_a_draining_scorer_finishes_and_sends_callers_elsewhere(serving, f
     assert (response.status, response.headers["Connection"]) == (200, "close")
 
 
-async def test_what_is_in_progress_at_the_end_is_answered(serving, focus):
+async def test_requests_in_progress_at_the_end_are_answered(serving, focus):
     """A request whose body is still arriving when the scorer ends gets its prices."""
     body = json.dumps(focus).encode()
     async with serving(http_drain_s=60) as http:

@@ -60,7 +60,7 @@ async def labels(http, *rows):
 
 
 async def test_the_apps_request_is_answered_unchanged(http):
-    """The app's request gets its input back with a plausible price, where its flow looks for it."""
+    """The app's request gets its input back with a plausible price, where the app's flow reads it."""
     response, answer = await http.post(asked(AUDI), "/score")
     assert response.status == 200
     assert answer.keys() == {"Results"}
@@ -94,7 +94,7 @@ async def test_the_apps_spelling(http, field, canonical, spellings):
 
 
 async def test_several_rows_in_order(http):
-    """Several automobiles are priced in the order in which they were asked for."""
+    """Several automobiles are priced in the order of the request."""
     light, heavy = {**AUDI, "curb-weight": 1_600}, {**AUDI, "curb-weight": 3_900, "horsepower": 180}
     prices = await labels(http, light, heavy, AUDI)
     assert prices[0] < prices[2] < prices[1]
@@ -103,7 +103,7 @@ async def test_several_rows_in_order(http):
 
 
 async def test_missing_values_are_priced(http):
-    """Any field may be absent or null; what the app adds beyond the model's fields is echoed."""
+    """Any field may be absent or null; fields that the model does not have are echoed."""
     (price,) = await labels(http, {})
     assert 3_000 < price < 50_000
     for name in set(AUDI) - {"price"}:
@@ -129,7 +129,7 @@ async def test_missing_values_are_priced(http):
     ],
 )
 async def test_a_wrong_typed_field_is_named(http, field, value):
-    """A field of the wrong type is 422, and the problem points at it in the row it is in."""
+    """A field of the wrong type is 422, and the problem points to it in its row."""
     problem = await http.refused(asked(AUDI, {**AUDI, field: value}), 422, "/score")
     assert problem["pointer"] == f"/Inputs/WebServiceInput0/1/{field}"
 
@@ -156,7 +156,7 @@ async def test_requests_of_another_shape_are_refused(http, body, status, pointer
     assert problem.get("pointer") == pointer
 
 
-async def test_the_key_is_asked_for(http):
+async def test_a_key_is_needed(http):
     """`/score` takes the same keys as `/v1/prices`: without one it is 401."""
     await http.refused(asked(AUDI), 401, "/score", Authorization="Bearer wrong")
     response = await http.ask("POST", "/score", asked(AUDI), X_Request_Id="app-1")

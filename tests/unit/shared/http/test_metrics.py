@@ -1,4 +1,4 @@
-"""What HTTP counts stands on the metrics page as Prometheus wants it."""
+"""Counters and histograms of HTTP appear on the metrics page in Prometheus' format."""
 
 import pytest
 from prometheus_client import REGISTRY, generate_latest
@@ -8,7 +8,7 @@ from shared.http.metrics import Counts, Distributions
 
 @pytest.fixture
 def registered():
-    """Metrics made in a test are gone after it."""
+    """Register metrics for the time of a test."""
     made = []
     yield lambda one: made.append(one) or one
     for one in made:
@@ -16,7 +16,7 @@ def registered():
 
 
 def test_counts_are_counters(registered):
-    """Each set of labels has a count of its own, from nought."""
+    """Each set of labels has its own count, which starts at 0."""
     counts = registered(Counts("test_asked", "Asked", ("route", "status")))
     counts.add(("/a", "200"))
     counts.add(("/a", "200"))
@@ -29,7 +29,7 @@ def test_counts_are_counters(registered):
 
 
 def test_distributions_are_histograms(registered):
-    """What is at a bucket's end is within it; buckets add up and the sum is whole."""
+    """A value at a bucket's end is within it; buckets are cumulative, and the sum is exact."""
     seconds = registered(Distributions("test_seconds", "Took", ("route",), (0.5, 1.0)))
     for value in (0.25, 0.5, 0.75, 8.0):
         seconds.labelled("/a").observe(value)

@@ -1,4 +1,4 @@
-"""Explanations in numpy against LightGBM's own, and against what they promise of themselves."""
+"""Contributions in numpy equal LightGBM's own, and add up."""
 
 import io
 import math
@@ -18,7 +18,7 @@ FEATURES = 12
 
 @pytest.fixture(scope="module")
 def grown():
-    """Deep trees over few features, so that paths ask the same one many times; some values missing."""
+    """Deep trees over few features, so that paths split by the same one many times; some values missing."""
     rng = np.random.default_rng(3)
     features = rng.normal(size=(4_000, FEATURES)).astype(np.float32)
     features[rng.random(features.shape) < 0.1] = np.nan
@@ -48,7 +48,7 @@ def test_contributions_are_lightgbms_own(grown):
 
 
 def test_contributions_and_expectation_make_the_output(grown):
-    """With what is expected of nothing in particular they add up to the ensemble's output, infinities too."""
+    """Contributions and the expected output add up to the ensemble's output, for infinities too."""
     booster, features = grown
     trees = Trees.from_lightgbm(booster.dump_model(), 9.5)
     attributions = Attributions(arrays_of(trees, FEATURES))
@@ -58,15 +58,15 @@ def test_contributions_and_expectation_make_the_output(grown):
     assert ours == pytest.approx(trees.predict(rows), abs=1e-10)
 
 
-def test_a_feature_that_is_never_asked_contributes_nothing():
-    """What no tree asks has no share, and a lone leaf no contributions at all."""
+def test_a_feature_without_splits_contributes_nothing():
+    """A feature that no tree splits by contributes 0; in a tree of one leaf that is every feature."""
     attributions = Attributions(arrays_of(Trees.constant(2.5), 3))
     assert attributions.expected == 2.5
     assert attributions.contributions(np.zeros(3, dtype=np.float32)).tolist() == [0, 0, 0]
 
 
 def test_hundredths_add_up():
-    """Whatever rounding leaves over, the amounts add up to the difference in hundredths."""
+    """The rounded amounts add up to the difference in hundredths."""
     rng = np.random.default_rng(5)
     for size in (1e-9, 1e-3, 0.2, 2.0):
         shares = (rng.normal(size=8) * size).tolist()
@@ -80,7 +80,7 @@ def test_hundredths_add_up():
 
 
 def test_golden_vehicles_are_explained_as_the_graph_prices_them(pricer, shipped):
-    """The shipped trees say of every made-up vehicle what the shipped graph says."""
+    """The shipped trees and the shipped graph give every golden row the same price."""
     explainer = Explainer(shipped[TREES_FILE])
     for row in pricer.manifest.golden:
         vehicle = dict(zip(pricer.fields, (*row.cat, *row.num), strict=True))
@@ -92,7 +92,7 @@ def test_golden_vehicles_are_explained_as_the_graph_prices_them(pricer, shipped)
 
 @pytest.mark.parametrize("body", [b"", b"no archive", b"PK\x03\x04cut"])
 def test_trees_that_cannot_be_read_are_refused(body):
-    """A file that is no ensemble is refused, not explained by."""
+    """A file that is no ensemble is refused."""
     with pytest.raises(ModelUnusable, match=r"trees\.npz"):
         Explainer(body)
     without = io.BytesIO()

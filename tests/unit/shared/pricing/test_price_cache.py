@@ -1,4 +1,4 @@
-"""Vehicles that the model cannot tell apart are priced once, and nobody can tell from the prices."""
+"""Vehicles that the model cannot tell apart are priced once, and cached prices equal computed ones."""
 
 import math
 import random
@@ -23,7 +23,7 @@ def fresh(shipped):
 
 
 def odd_number(steps, rng):
-    """A threshold, what is next to it on either side, something between, or something odd."""
+    """Return a threshold, a number next to it, one between thresholds, or a special value."""
     step = np.float32(rng.choice(steps))
     with np.errstate(over="ignore"):
         beside = [float(np.nextafter(step, np.float32(side))) for side in (-np.inf, np.inf)]
@@ -56,20 +56,20 @@ def assert_same(ours, theirs):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 33, 1_500])
-def test_a_known_price_is_the_models_own_to_the_last_bit(shipped, monkeypatch, rows):
-    """At every threshold and beside it, for odd words and numbers, in batches of any size."""
+def test_a_cached_price_is_the_models_own_to_the_last_bit(shipped, monkeypatch, rows):
+    """Cached prices are exact at and beside every threshold, for odd values, in batches of any size."""
     model = load_model(shipped)
-    remembering, forgetting = Pricer(model), Pricer(model)
-    monkeypatch.setattr(forgetting, "_grid", None)
+    cached, uncached = Pricer(model), Pricer(model)
+    monkeypatch.setattr(uncached, "_grid", None)
     for seed in range(4):
         columns = odd_vehicles(model, rows, seed)
-        expected = forgetting.price(columns)
-        assert_same(remembering.price(columns), expected)
-        assert_same(remembering.price(columns), expected)
+        expected = uncached.price(columns)
+        assert_same(cached.price(columns), expected)
+        assert_same(cached.price(columns), expected)
 
 
-def test_a_fleet_that_drives_on_is_not_priced_again(fresh, monkeypatch):
-    """Readings a few metres apart cost no run of the model; a new threshold's does."""
+def test_a_driving_fleet_is_not_priced_again(fresh, monkeypatch):
+    """Readings a few metres apart cost no run of the model; crossing a threshold does."""
     runs = []
     run = fresh._run
     monkeypatch.setattr(fresh, "_run", lambda cat, num: runs.append(len(num)) or run(cat, num))
@@ -88,8 +88,8 @@ def test_a_fleet_that_drives_on_is_not_priced_again(fresh, monkeypatch):
     assert runs == [1, 1]
 
 
-def test_what_is_known_is_bounded(fresh, monkeypatch):
-    """However many kinds of vehicles come, memory holds so many; prices stay right."""
+def test_the_cache_is_bounded(fresh, monkeypatch):
+    """However many different vehicles come, the cache keeps a limited number; prices stay right."""
     monkeypatch.setattr("shared.pricing.price_cache._MAX_PRICES", 200)
     model = fresh._model
     again = Pricer(model)
@@ -100,8 +100,8 @@ def test_what_is_known_is_bounded(fresh, monkeypatch):
         assert len(fresh._cache._places) <= 200
 
 
-def test_of_a_graph_of_another_form_nothing_is_assumed(shipped):
-    """Trees that compare otherwise than by `<=` may tell more vehicles apart: each is priced by itself."""
+def test_a_graph_of_another_form_has_no_thresholds(shipped):
+    """Trees that compare other than by `<=` may tell more vehicles apart, so nothing is cached."""
     graph = shipped[GRAPH_FILE]
     assert thresholds_of(graph, 4) is not None
     assert thresholds_of(graph.replace(b"BRANCH_LEQ", b"BRANCH_GTE"), 4) is None

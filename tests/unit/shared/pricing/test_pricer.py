@@ -35,7 +35,7 @@ def as_arrow(given):
 
 
 def both(pricer, *vehicles):
-    """Priced from lists; the same from Arrow, and of each vehicle by itself, is checked on the way."""
+    """Price from lists, and check that Arrow columns and single vehicles give the same."""
     priced = pricer.price(columns(*vehicles))
     assert [pricer.price_one(SimpleNamespace(**vehicle)) for vehicle in vehicles] == priced.rows()
     again = pricer.price(as_arrow(columns(*vehicles)))
@@ -63,24 +63,24 @@ def test_spelling_does_not_matter(pricer):
 
 @pytest.mark.parametrize("name", FOCUS)
 def test_what_is_missing_is_flagged(pricer, name):
-    """A missing value is priced around and flagged by its name; without its make a model is unknown too."""
+    """A missing value is flagged by its name; without its make a model is unknown too."""
     (flags,) = both(pricer, {**FOCUS, name: None}).extrapolated()
     assert set(flags) == ({name} if name != "make" else {"make", "model"})
 
 
 def test_unknown_words_are_flagged(pricer):
-    """A word that training never saw is flagged, and so is an empty one."""
+    """A word never seen in training is flagged, and so is an empty one."""
     strange = {**FOCUS, "model": "Quattro Concept", "fuel_type": "plutonium", "transmission": "  "}
     assert both(pricer, strange).extrapolated() == [("model", "transmission", "fuel_type")]
 
 
 def test_a_model_of_another_make_is_unknown(pricer):
-    """Make and model known each, but never seen together: the model is flagged."""
+    """If make and model are known but were never seen together, the model is flagged."""
     assert both(pricer, {**FOCUS, "make": "audi"}).extrapolated() == [("model",)]
 
 
 def test_numbers_outside_the_training_range_are_flagged(pricer):
-    """A number beyond what training saw is flagged; at the very end of the range it is not."""
+    """A number outside the training range is flagged; at the end of the range it is not."""
     for one in pricer.manifest.inputs.num:
         ends = [{**FOCUS, one.name: end} for end in (one.minimum, one.maximum)]
         beyond = [{**FOCUS, one.name: end} for end in (one.minimum - 1, one.maximum + 1, math.nan, math.inf)]
@@ -89,7 +89,7 @@ def test_numbers_outside_the_training_range_are_flagged(pricer):
 
 
 def test_every_answer_is_finite(pricer):
-    """Whatever is missing or unknown, price and interval are finite and in order."""
+    """Price and interval are finite and in order, whatever is missing or unknown."""
     draw = random.Random(7)
     vehicles = [
         {
@@ -106,7 +106,7 @@ def test_every_answer_is_finite(pricer):
 
 
 def test_prices_are_the_graphs_own(pricer, shipped):
-    """Through the columns come the golden rows' prices, to the hundredth of the currency."""
+    """Golden rows given as columns get the manifest's prices, to the hundredth of the currency."""
     golden = load_model(shipped).manifest.golden
     vehicles = [dict(zip(pricer.fields, (*row.cat, *row.num), strict=True)) for row in golden]
     priced = pricer.price(columns(*vehicles))
@@ -114,8 +114,8 @@ def test_prices_are_the_graphs_own(pricer, shipped):
     assert np.allclose(priced.upper, [row.upper for row in golden], rtol=1e-4)
 
 
-def test_spellings_held_are_bounded():
-    """Senders choose the words: millions of spellings do not grow the vocabulary's memory without end."""
+def test_the_number_of_spellings_kept_is_bounded():
+    """Senders choose the words: millions of spellings do not grow the encoder's memory without end."""
     vocabulary = CategoryEncoder(["ford"])
     codes = vocabulary.codes([f"x{n}" for n in range(100_000)] + ["FORD"])
     assert set(codes[:-1].tolist()) == {1}

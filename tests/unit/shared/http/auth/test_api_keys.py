@@ -11,7 +11,7 @@ def line(name, key):
 
 
 def test_a_key_names_its_caller():
-    """Each key belongs to one caller, who may have several; whatever else is sent belongs to nobody."""
+    """Each key has one caller, who may have several; any other text has none."""
     lines = [
         "# ours",
         "",
@@ -25,8 +25,8 @@ def test_a_key_names_its_caller():
     assert keys.name_of("\udcff") is None
 
 
-def test_what_is_kept_holds_no_key():
-    """Whoever reads the process's memory or the file finds digests, never a key."""
+def test_no_key_is_kept():
+    """The process's memory and the file hold digests, never a key."""
     keys = ApiKeys(parse_hashed_keys([line("fleet", "a-secret-key")], "file"))
     assert "a-secret-key" not in repr(vars(keys))
 
@@ -48,7 +48,7 @@ def test_a_line_that_is_no_hashed_key_is_named(text):
         parse_hashed_keys(["# comment", text], "keys.txt")
 
 
-def test_one_key_has_one_owner():
-    """Two callers with the same key could not be told apart."""
+def test_a_key_of_two_callers_is_refused():
+    """Two callers with the same key cannot be distinguished."""
     with pytest.raises(SettingsError, match="same key"):
         parse_hashed_keys([line("fleet", "a"), line("partner", "a")], "keys.txt")

@@ -1,4 +1,4 @@
-"""A swap falls between two batches, whatever is under way."""
+"""A swap of the model happens between two events, whatever is in progress."""
 
 from datetime import UTC, datetime
 
@@ -18,13 +18,13 @@ AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def second(shipped):
-    """The shipped version under another name: its predictions say so."""
+    """Return a pricer with the shipped version under another name, which its predictions carry."""
     manifest = msgspec.json.decode(shipped[MANIFEST_FILE]) | {"version": "2"}
     return Pricer.from_files({**shipped, MANIFEST_FILE: msgspec.json.encode(manifest)})
 
 
 def large_event(sequence):
-    """More readings than are priced at one go."""
+    """Return an event with more readings than are priced together."""
     readings = [
         Reading(vehicle_id="v", reading_no=number, reading_at=AT, make="ford", model="focus", year=2017)
         for number in range(1, ROWS_TOGETHER + 200)
@@ -39,7 +39,7 @@ def versions_in(output):
 
 
 def test_an_event_is_priced_by_one_version(pricer, shipped):
-    """A swap while an event's predictions are being sent waits for its end; the next is by the new one."""
+    """An event in progress is finished by the version that began it; the next one gets the new version."""
     served = ActiveModel(pricer)
     settings = ScorerSettings(max_rows=500, _env_file=None)
     pipeline = PartitionPipeline(settings, "0", AT, Start(0), served)
