@@ -1,4 +1,4 @@
-"""Versions of the price model for tests: the shipped one, its prices times a factor that tells them apart."""
+"""Versions of the price model for tests: the shipped one with its prices times a factor of each version."""
 
 import io
 import json
@@ -17,12 +17,12 @@ AMOUNTS = ("price", "lower", "upper")
 
 
 def factor_of(version):
-    """Version 3 prices at 1.3 of what version 1 does."""
+    """Return the factor of a version: version 3 prices at 1.3 times version 1."""
     return 1.0 if version == "1" else 1 + int(version) / 10
 
 
 def made(version):
-    """The files of a version."""
+    """Return the files of a version."""
     factor = factor_of(version)
     graph, trees = _graph(factor), _trees(factor)
     manifest = json.loads(SHIPPED[MANIFEST_FILE]) | {"version": version}

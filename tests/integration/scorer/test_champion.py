@@ -1,4 +1,4 @@
-"""The champion's pointer, set by hand, and what a scorer makes of it."""
+"""A scorer that follows the champion's pointer, which is set by hand."""
 
 import json
 
@@ -36,7 +36,7 @@ def served():
 
 
 @pytest.fixture
-def watch(lake, served):
+def follower(lake, served):
     return ChampionFollower(lake, "price", served, Pricer.from_files, 0.01)
 
 
@@ -48,23 +48,23 @@ def version_of(served):
     return served.pricer.manifest.version
 
 
-async def alarms_of(watch, looks=3):
+async def alarms_of(follower, looks=3):
     with structlog.testing.capture_logs() as events:
         for _ in range(looks):
-            await watch.check()
+            await follower.check()
     return [event for event in events if event["log_level"] in ("error", "warning")]
 
 
-async def test_a_new_champion_is_swapped_in(lake, watch, served, second):
-    """The pointer set, the new version prices, and the pointer set back is the rollback."""
+async def test_a_new_champion_is_swapped_in(lake, follower, served, second):
+    """When the pointer is set, the new version prices; setting it back is the rollback."""
     before = served.now
     price = before.pricer.price(FOCUS).price[0]
     await model_versions.store(lake, "2", second)
     await model_versions.store(lake, "1", model_versions.SHIPPED)
-    await watch.check()
+    await follower.check()
     assert served.now is before
     await model_versions.point(lake, "2")
-    await watch.check()
+    await follower.check()
     assert version_of(served) == "2"
     assert served.now.since > before.since
     assert served.pricer.price(FOCUS).price[0] == pytest.approx(1.2 * price, rel=1e-5)
@@ -72,15 +72,15 @@ async def test_a_new_champion_is_swapped_in(lake, watch, served, second):
     assert figure("fleetprice_model_in_service", version="2") == 1
     assert figure("fleetprice_model_in_service", version="1") is None
     await model_versions.point(lake, "1")
-    await watch.check()
+    await follower.check()
     assert version_of(served) == "1"
 
 
-async def test_an_unchanged_pointer_is_not_read_again(lake, watch, served):
-    """A pointer that stays as it is costs a question and no download, and nothing is loaded anew."""
+async def test_an_unchanged_pointer_is_not_read_again(lake, follower, served):
+    """An unchanged pointer costs one request and no download, and nothing is loaded again."""
     await model_versions.point(lake, "1")
     before = served.now
-    assert await alarms_of(watch) == []
+    assert await alarms_of(follower) == []
     assert served.now is before
     snapshot = await lake.read_if_changed("models/price/champion.json", None)
     assert json.loads(snapshot.data) == {"version": "1"}
@@ -147,12 +147,12 @@ def truncated_with_digest(name):
         ),
     ],
 )
-async def test_a_broken_champion_is_refused(lake, watch, served, second, change, reason):
-    """A version that breaks a promise never serves: the old one stays, and one alarm says so."""
+async def test_a_broken_champion_is_refused(lake, follower, served, second, change, reason):
+    """A version that breaks a promise of its manifest is never served: the old one stays, with one alarm."""
     before, refusals = served.now, figure("fleetprice_model_refusals_total") or 0
     await model_versions.store(lake, "2", change(second))
     await model_versions.point(lake, "2")
-    (alarm,) = await alarms_of(watch)
+    (alarm,) = await alarms_of(follower)
     assert (alarm["event"], alarm["log_level"]) == ("model_refused", "error")
     assert (alarm["model"], alarm["version"], alarm["serving"]) == ("price", "2", "1")
     assert reason in alarm["reason"]
@@ -162,40 +162,40 @@ async def test_a_broken_champion_is_refused(lake, watch, served, second, change,
 
 
 @pytest.mark.parametrize("pointer", [b"{", b"[]", b'{"version":2}', b'{"version":"../../x"}', b""])
-async def test_a_broken_pointer_is_refused(lake, watch, served, pointer):
-    """A pointer that is none, stays empty or leads elsewhere leaves the old version in service."""
+async def test_a_broken_pointer_is_refused(lake, follower, served, pointer):
+    """A pointer that is invalid, stays empty or leads elsewhere leaves the old version in service."""
     before = served.now
     await model_versions.point(lake, pointer)
-    (alarm,) = await alarms_of(watch)
+    (alarm,) = await alarms_of(follower)
     assert alarm["event"] == "model_refused"
     assert served.now is before
 
 
-async def test_setting_the_pointer_again_is_another_try(lake, watch, served, second):
-    """Once its files are mended the pointer is set again; the alarm ends, as it does with a rollback."""
+async def test_setting_the_pointer_again_is_another_try(lake, follower, served, second):
+    """After its files are repaired the pointer is set again and the alarm ends, as after a rollback."""
     await model_versions.store(lake, "2", without(TREES_FILE)(second))
     await model_versions.point(lake, "2")
-    assert len(await alarms_of(watch)) == 1
+    assert len(await alarms_of(follower)) == 1
     await model_versions.point(lake, "2")
-    assert len(await alarms_of(watch)) == 1
+    assert len(await alarms_of(follower)) == 1
     await model_versions.point(lake, "1")
-    assert await alarms_of(watch) == []
+    assert await alarms_of(follower) == []
     assert figure("fleetprice_model_champion_refused") == 0
     await model_versions.store(lake, "2", second)
     await model_versions.point(lake, "2")
-    assert await alarms_of(watch) == []
+    assert await alarms_of(follower) == []
     assert version_of(served) == "2"
 
 
 async def test_an_unreachable_registry_changes_nothing(tmp_path, served):
-    """While the lake does not answer the version in service serves on: one warning, and no refusal."""
+    """While the lake does not answer, the version in service stays: one warning, and no refusal."""
     storage = (
         "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=c2VjcmV0;"
         "BlobEndpoint=http://127.0.0.1:9/devstoreaccount1;"
     )
     before = served.now
     async with open_lake(LakeConnection(storage)) as lake:
-        watch = ChampionFollower(lake, "price", served, Pricer.from_files, 0.01)
-        (alarm,) = await alarms_of(watch, looks=2)
+        follower = ChampionFollower(lake, "price", served, Pricer.from_files, 0.01)
+        (alarm,) = await alarms_of(follower, looks=2)
     assert (alarm["event"], alarm["log_level"]) == ("registry_unreachable", "warning")
     assert served.now is before
