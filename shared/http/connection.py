@@ -28,7 +28,7 @@ class Connection(web.RequestHandler):
     An extra connection, one above the limit, answers probes only.
     """
 
-    __slots__ = ("_body", "_drain", "_limits", "_since_s", "_wire", "ended", "is_extra")
+    __slots__ = ("_body", "_drain", "_is_upgraded", "_limits", "_since_s", "_wire", "ended", "is_extra")
 
     def __init__(
         self, server: web.Server, limits: ConnectionLimits, options: Mapping[str, Any], *, is_extra: bool
@@ -42,6 +42,7 @@ class Connection(web.RequestHandler):
         self._since_s: float | None = None  # since when a request has been arriving
         self._body: StreamReader | None = None  # of the request that is served
         self._drain = DrainProgress()
+        self._is_upgraded = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # aiohttp forgets the transport when it closes it, which may be long before all is sent.
@@ -53,6 +54,11 @@ class Connection(web.RequestHandler):
         self._wire = None
         super().connection_lost(exc)
         self.ended.set()
+
+    def set_parser(self, *args: Any, **options: Any) -> None:
+        """Hand the connection to a WebSocket (aiohttp 3.14): there is no further request to wait for."""
+        self._is_upgraded = True
+        super().set_parser(*args, **options)
 
     def data_received(self, data: bytes) -> None:
         body = self._body
@@ -92,7 +98,7 @@ class Connection(web.RequestHandler):
             if self._since_s is not None and is_between_bodies:
                 self._since_s = now_s  # a request that arrives meanwhile may have to wait for the answer
             return "answer" if self._is_answer_late(self._wire, now_s) else ""
-        if self._since_s is None or not is_between_bodies:
+        if self._since_s is None or self._is_upgraded or not is_between_bodies:
             return ""
         return "request" if now_s - self._since_s >= self._limits.request_s else ""
 
