@@ -43,7 +43,7 @@ class ScorerSettings(ConnectionSettings):
         50_000, gt=0, description="Vehicles that one caller may have priced per second; above it: 429"
     )
     vehicles_burst: float = Field(
-        100_000, ge=1_000, description="Vehicles that one caller may have priced at once"
+        100_000, ge=1_000, description="Vehicles that one caller may have priced in one burst"
     )
     max_requests: int = Field(256, ge=1, description="HTTP requests served at the same time; above it: 503")
     max_waiting_vehicles: int = Field(

@@ -14,7 +14,7 @@ class ConnectionLimits:
 
     @property
     def check_interval_s(self) -> float:
-        """The interval at which connections are checked: a slow one lasts at most so much over its limit."""
+        """The interval between two checks of a connection, which may exceed its limit by that much."""
         return min(1.0, self.request_s / 4, self.answer_s / 4)
 
 

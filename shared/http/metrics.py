@@ -47,7 +47,7 @@ class Distributions(Collector):
         self._by_labels: dict[Labels, Distribution] = {}
         REGISTRY.register(self)
 
-    def labelled(self, *labels: str) -> Distribution:
+    def with_labels(self, *labels: str) -> Distribution:
         """Return the distribution of these labels; a new one is empty."""
         return self._by_labels.setdefault(labels, Distribution(self._limits))
 

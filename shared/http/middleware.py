@@ -95,7 +95,7 @@ class RequestMiddleware:
         """Return a handler for requests of `route` that lets `handler` answer them."""
         needs_caller, is_probe = self._rules.needs_caller, route in self._rules.probes
         is_guarded = needs_caller(route)
-        seconds = {str(number): REQUEST_SECONDS.labelled(route, f"{number}xx") for number in range(1, 6)}
+        seconds = {str(number): REQUEST_SECONDS.with_labels(route, f"{number}xx") for number in range(1, 6)}
 
         async def serve(request: web.Request) -> web.StreamResponse:
             started_s = time.perf_counter()

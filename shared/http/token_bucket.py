@@ -17,7 +17,7 @@ class TokenBucket:
         return cls(per_s, burst, burst, now_s)
 
     def try_acquire(self, tokens: int, now_s: float) -> float:
-        """Take the tokens and return 0, or take none and return the seconds until there will be as many."""
+        """Take the tokens and return 0, or take none and return the seconds until there will be enough."""
         left = min(self.burst, self._left + (now_s - self._at_s) * self.per_s)
         self._left, self._at_s = left, now_s
         if tokens <= left:

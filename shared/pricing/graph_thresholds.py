@@ -63,7 +63,7 @@ def _model_type() -> Any:
 _Model = _model_type()
 
 
-def thresholds_of(graph: bytes, numbers: int) -> Thresholds | None:
+def find_thresholds(graph: bytes, numbers: int) -> Thresholds | None:
     """Return the thresholds of each of the `numbers` columns of input `num`, ascending.
 
     None for a graph of another form.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from shared.pricing.explanation import Explainer
-from shared.pricing.graph_thresholds import Thresholds, thresholds_of
+from shared.pricing.graph_thresholds import Thresholds, find_thresholds
 from shared.registry.layout import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
 from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, GoldenRow, Manifest, decode_manifest
 from shared.service.errors import ModelUnusable
@@ -56,7 +56,7 @@ def load_model(files: Mapping[str, bytes]) -> PriceModel:
     _check_digests(manifest, files)
     session = _open_session(files[GRAPH_FILE])
     _check_signature(manifest, session)
-    thresholds = thresholds_of(files[GRAPH_FILE], len(manifest.inputs.num))
+    thresholds = find_thresholds(files[GRAPH_FILE], len(manifest.inputs.num))
     model = PriceModel(manifest, session, _read_explainer(manifest, files), thresholds)
     _check_golden_rows(model)
     return model

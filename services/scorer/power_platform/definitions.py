@@ -76,7 +76,7 @@ class Definitions:
         if "$ref" in schema:
             return self._reference(_name(schema), is_answer=is_answer)
         if "anyOf" in schema:
-            return self._one_of(schema, is_answer=is_answer)
+            return self._convert_alternatives(schema, is_answer=is_answer)
         converted = {key: schema[key] for key in _KEPT if key in schema}
         if "enum" in schema:
             converted["type"] = "string"
@@ -88,11 +88,11 @@ class Definitions:
             converted["example"] = schema["examples"][0]
         return converted
 
-    def _one_of(self, schema: Schema, *, is_answer: bool) -> dict[str, Any]:
+    def _convert_alternatives(self, schema: Schema, *, is_answer: bool) -> dict[str, Any]:
         """Convert alternatives, which 2.0 lacks: drop null, merge objects, else keep the first."""
         alternatives = [one for one in schema["anyOf"] if one.get("type") != "null"]
         if all("$ref" in one for one in alternatives):
-            return self._merged(alternatives, is_answer=is_answer)
+            return self._merge(alternatives, is_answer=is_answer)
         # A description may stand beside the alternatives or within them.
         outer = {key: value for key, value in schema.items() if key == "description"}
         converted = self._convert(outer | alternatives[0], is_answer=is_answer)
@@ -102,7 +102,7 @@ class Definitions:
             del converted["type"]
         return converted
 
-    def _merged(self, references: Sequence[Schema], *, is_answer: bool) -> dict[str, Any]:
+    def _merge(self, references: Sequence[Schema], *, is_answer: bool) -> dict[str, Any]:
         """Return an object with the fields of all; those that all require are required."""
         names = [_name(reference) for reference in references]
         name = "Or".join(names)

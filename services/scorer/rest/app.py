@@ -1,4 +1,4 @@
-"""The scorer's HTTP application: who answers each operation, and which paths take a key."""
+"""The scorer's HTTP application: the handler of each operation, and which paths take a key."""
 
 from collections.abc import Callable, Mapping
 

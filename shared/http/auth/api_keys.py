@@ -26,7 +26,7 @@ class ApiKeys:
         """Accept these keys from now on, and no others."""
         self._names = dict(digests)
 
-    def name_of(self, key: str) -> str | None:
+    def find_caller(self, key: str) -> str | None:
         """Return the caller whose key it is, or None.
 
         The digest of what was sent is looked up. A sender cannot choose its bytes, and the comparison takes
@@ -38,7 +38,7 @@ class ApiKeys:
         return self._names[offered] if matches else None
 
 
-def digest_of(key: str) -> bytes:
+def digest_key(key: str) -> bytes:
     return sha256(key.encode()).digest()
 
 

@@ -48,7 +48,7 @@ class Callers:
     def with_key(self, authorization: str | None) -> Caller | None:
         """Return the caller whose key the header holds, or None."""
         credential = _bearer(authorization)
-        name = None if credential is None else self._keys.name_of(credential)
+        name = None if credential is None else self._keys.find_caller(credential)
         return None if name is None else self._caller(name)
 
     async def identify(self, authorization: str | None) -> Caller:
@@ -58,7 +58,7 @@ class Callers:
             raise _unauthorized("send `Authorization: Bearer KEY`", _REALM)
         if self._tokens is None or not looks_like_token(credential):
             raise _unauthorized("the key is not accepted", f'{_REALM}, error="invalid_token"')
-        name = await self._tokens.name_of(credential)
+        name = await self._tokens.verify(credential)
         if name is None:
             raise _unauthorized("the token is not accepted", f'{_REALM}, error="invalid_token"')
         return self._caller(name)

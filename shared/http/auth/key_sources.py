@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shared.http.auth.api_keys import digest_of, parse_hashed_keys
+from shared.http.auth.api_keys import digest_key, parse_hashed_keys
 from shared.http.settings import HttpSettings
 from shared.service.errors import SettingsError
 
@@ -13,7 +13,7 @@ def read_keys(settings: HttpSettings) -> dict[bytes, str]:
     """Return digest → caller. Raises SettingsError for no key, or for the development key beyond loopback."""
     keys = settings.keys
     setting, file_setting = settings.variable("API_KEYS"), settings.variable("API_KEYS_FILE")
-    development = digest_of(keys.development)
+    development = digest_key(keys.development)
     digests = {development: "development"} if keys.given is None and keys.file is None else {}
     if keys.given is not None:
         digests |= _parse_given(keys.given, setting)
@@ -36,7 +36,7 @@ def _parse_given(given: str, setting: str) -> dict[bytes, str]:
         if ":sha256:" in key:
             digests |= parse_hashed_keys([key], setting)
         else:
-            digests[digest_of(key)] = f"key-{number}"
+            digests[digest_key(key)] = f"key-{number}"
     return digests
 
 

@@ -58,7 +58,7 @@ class EntraTokens:
         self._keys = keys
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
-    async def name_of(self, token: str) -> str | None:
+    async def verify(self, token: str) -> str | None:
         """Return the token holder's name, or None for a token that is not valid.
 
         Raises Refusal: 403 without the role or scope, 503 while the issuer's keys are unavailable.
@@ -70,7 +70,7 @@ class EntraTokens:
         if known is not None and time.time() < known.expires_at_s:
             return known.name
         claims = await self._claims(token)
-        name = None if claims is None else _name_of(claims)
+        name = None if claims is None else _holder_name(claims)
         if claims is None or name is None:
             return None
         if not self._requirements.are_met_by(claims):
@@ -104,7 +104,7 @@ class EntraTokens:
             self._known.popitem(last=False)
 
 
-def _name_of(claims: Mapping[str, Any]) -> str | None:
+def _holder_name(claims: Mapping[str, Any]) -> str | None:
     """Return the holder's object id, which unlike a name is never reused, or its subject."""
     for claim in ("oid", "sub"):
         value = claims.get(claim)

@@ -20,7 +20,7 @@ ROWS_PER_RUN = Distributions(
     "Vehicles priced over HTTP in one run of the model",
     (),
     (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096),
-).labelled()
+).with_labels()
 
 
 class Run:

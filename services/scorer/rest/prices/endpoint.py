@@ -77,19 +77,23 @@ class PricesEndpoint:
     async def _price_items(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
         vehicles = [item.vehicle for item in items if item.vehicle is not None]
         if not vehicles:
-            return [_unpriced(item.id, item.error) for item in items if item.error]
+            return [_make_error(item.id, item.error) for item in items if item.error]
         pricer, priced = await self._batcher.price(vehicles)
         explanations: Iterable[Explanation | UnsetType] = repeat(UNSET)
         if is_explained:
             explanations = await self._explanations.explain(pricer, vehicles, priced)
         answers = zip(priced, explanations)  # noqa: B905 - one of them may be endless
         return [
-            _unpriced(item.id, item.error) if item.error else _price(pricer.manifest, item.id, *next(answers))
+            _make_error(item.id, item.error)
+            if item.error
+            else _make_price(pricer.manifest, item.id, *next(answers))
             for item in items
         ]
 
 
-def _price(manifest: Manifest, given: Id, priced: PricedOne, explanation: Explanation | UnsetType) -> Price:
+def _make_price(
+    manifest: Manifest, given: Id, priced: PricedOne, explanation: Explanation | UnsetType
+) -> Price:
     price, lower, upper, extrapolated = priced
     return Price(
         id=UNSET if given is None else given,
@@ -105,5 +109,5 @@ def _price(manifest: Manifest, given: Id, priced: PricedOne, explanation: Explan
     )
 
 
-def _unpriced(given: Id, error: Problem) -> Unpriced:
+def _make_error(given: Id, error: Problem) -> Unpriced:
     return Unpriced(id=UNSET if given is None else given, error=error)

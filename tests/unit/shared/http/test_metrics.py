@@ -32,7 +32,7 @@ def test_distributions_are_histograms(registered):
     """A value at a bucket's end is within it; buckets are cumulative, and the sum is exact."""
     seconds = registered(Distributions("test_seconds", "Took", ("route",), (0.5, 1.0)))
     for value in (0.25, 0.5, 0.75, 8.0):
-        seconds.labelled("/a").observe(value)
+        seconds.with_labels("/a").observe(value)
     page = generate_latest().decode()
     assert "# TYPE test_seconds histogram" in page
     for end, count in (("0.5", 2), ("1.0", 3), ("+Inf", 4)):

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from shared.pricing.graph_thresholds import thresholds_of
+from shared.pricing.graph_thresholds import find_thresholds
 from shared.pricing.model import load_model
 from shared.pricing.pricer import Pricer
 from shared.registry.layout import GRAPH_FILE
@@ -103,8 +103,8 @@ def test_the_cache_is_bounded(fresh, monkeypatch):
 def test_a_graph_of_another_form_has_no_thresholds(shipped):
     """Trees that compare other than by `<=` may tell more vehicles apart, so nothing is cached."""
     graph = shipped[GRAPH_FILE]
-    assert thresholds_of(graph, 4) is not None
-    assert thresholds_of(graph.replace(b"BRANCH_LEQ", b"BRANCH_GTE"), 4) is None
-    assert thresholds_of(graph.replace(b"Concat", b"Concet"), 4) is None
-    assert thresholds_of(b"no graph", 4) is None
-    assert thresholds_of(b"", 4) is None
+    assert find_thresholds(graph, 4) is not None
+    assert find_thresholds(graph.replace(b"BRANCH_LEQ", b"BRANCH_GTE"), 4) is None
+    assert find_thresholds(graph.replace(b"Concat", b"Concet"), 4) is None
+    assert find_thresholds(b"no graph", 4) is None
+    assert find_thresholds(b"", 4) is None

@@ -20,9 +20,9 @@ def test_a_key_names_its_caller():
         line("partner", "c").upper().lower(),
     ]
     keys = ApiKeys(parse_hashed_keys(lines, "file"))
-    assert [keys.name_of(key) for key in "abcd"] == ["fleet", "fleet", "partner", None]
-    assert keys.name_of("") is None
-    assert keys.name_of("\udcff") is None
+    assert [keys.find_caller(key) for key in "abcd"] == ["fleet", "fleet", "partner", None]
+    assert keys.find_caller("") is None
+    assert keys.find_caller("\udcff") is None
 
 
 def test_no_key_is_kept():
