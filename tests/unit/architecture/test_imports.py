@@ -123,6 +123,7 @@ def test_every_library_has_its_place():
     """A new library is put into the order of imports, and no module lies outside a library."""
     assert {path.name for path in (ROOT / "shared").iterdir() if path.suffix != ".pyc"} - {"__pycache__"} == {
         "__init__.py",
+        "py.typed",
         *LIBRARIES,
     }
 
