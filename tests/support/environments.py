@@ -1,0 +1,55 @@
+"""Virtual environments that lend the packages of this one, and projects whose programs run in them."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Where the packages lie that this environment has; ours is not among those that are lent.
+INSTALLED = Path(pytest.__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment and a project's folder, in which its programs run."""
+
+    folder: Path
+    project: Path
+
+    @property
+    def bin(self):
+        return self.folder / "bin"
+
+    @property
+    def packages(self):
+        (found,) = self.folder.glob("lib/python*/site-packages")
+        return found
+
+    def run(self, *command, **variables):
+        """Run a program of the environment in the project's folder; nothing of this checkout is on its path."""
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FLEETPRICE_", "PYTHONPATH", "PYTEST_", "VIRTUAL_ENV"))
+        }
+        return subprocess.run(
+            [self.bin / command[0], *command[1:]],
+            cwd=self.project,
+            env={**clean, **variables},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+
+
+def lend(environment, names):
+    """Make installed packages importable in the environment, without installing them."""
+    lent = environment.folder / "lent"
+    lent.mkdir()
+    for name in names:
+        (lent / name).symlink_to(INSTALLED / name)
+    (environment.packages / "lent.pth").write_text(f"{lent}\n")
