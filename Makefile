@@ -14,7 +14,7 @@ help: ## Show the targets
 	$(PYTHON) -m venv .venv
 	@touch $@
 
-.venv/.local: .venv/.python requirements.lock pyproject.toml
+.venv/.local: .venv/.python requirements.lock pyproject.toml $(wildcard deploy/wheel/*.py)
 	$(PIP) --require-hashes -r requirements.lock
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +28,7 @@ class Environment:
         return found
 
     def run(self, *command, **variables):
-        """Run a program of the environment in the project's folder; nothing of this checkout is on its path."""
+        """Run a program of the environment in the project's folder, without this checkout on its path."""
         clean = {
             name: value
             for name, value in os.environ.items()

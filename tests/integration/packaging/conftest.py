@@ -13,15 +13,23 @@ ROOT = Path(__file__).parents[3]
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
+def image_build_files():
+    """The files and folders that services/Dockerfile copies to build the wheel."""
+    build = (ROOT / "services" / "Dockerfile").read_text().partition(" wheel ")[0]
+    copied = [line.split()[1:-1] for line in build.splitlines() if line.startswith("COPY ")]
+    return [name for names in copied for name in names if not name.startswith("deploy/images/locks")]
+
+
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory):
-    """The wheel as `pip wheel` builds it from a copy of the checkout, offline."""
+    """The wheel as `pip wheel` builds it offline, from just the files that an image's build has."""
     source, dist = tmp_path_factory.mktemp("source") / "fleetprice", tmp_path_factory.mktemp("dist")
     source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    for name in ("services", "shared", "models", "deploy/wheel"):
-        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in image_build_files():
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source)
     command = [
         *PIP,
         "wheel",

@@ -139,7 +139,7 @@ def test_health_checks_ask_where_services_listen():
 def test_entry_points():
     """Each image starts its service's own module, without a shell between."""
     for service in OURS:
-        assert f'ENTRYPOINT ["/opt/fleetprice/bin/python3", "-m", "services.{service}"]' in DOCKERFILE
+        assert f'ENTRYPOINT ["/opt/fleetprice/bin/python3", "-m", "fleetprice.{service}"]' in DOCKERFILE
         assert (ROOT / "services" / service / "__main__.py").is_file()
 
 

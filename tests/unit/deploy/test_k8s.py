@@ -96,7 +96,7 @@ def test_what_a_container_runs_is_there(overlay, name):
     python, flag, module = container["command"]
     assert (python, flag) == ("python", "-m")
     assert importlib.util.find_spec(f"{module}.__main__")
-    service = module.removeprefix("services.")
+    service = module.removeprefix("fleetprice.")
     assert (
         container["image"].partition("@")[0].rpartition("/")[2].partition(":")[0] == f"fleetprice-{service}"
     )
