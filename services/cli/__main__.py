@@ -1,4 +1,4 @@
-"""`fleetprice …`: one command for people. The only place that knows every service, and it imports them late.
+"""`fleetprice …`: one command for every service, each imported only when its verb runs.
 
 Exit codes: 0 done, 1 ran and found something wrong, 2 a person must change something (one line on stderr).
 """
@@ -24,7 +24,7 @@ app.add_typer(dead_letters_app, name="dead-letters", help="List, show and replay
 @app.callback(invoke_without_command=True)
 def fleetprice(
     context: typer.Context,
-    version: Annotated[bool, Option("--version", help="Show the version and end")] = False,
+    version: Annotated[bool, Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Vehicle telemetry in, live market values out."""
     if version:
@@ -43,13 +43,13 @@ def up(
     rate_hz: Rate = None,
     pack: Pack = None,
     seconds: Annotated[
-        float | None, Option(help="Send for so long, then drain, verify and end, seconds")
+        float | None, Option(help="Send for this time, then drain, verify and exit, seconds")
     ] = None,
     seed: Seed = None,
     port_base: PortBase = None,
     as_json: Json = None,
 ) -> None:
-    """Run and watch the whole stack with a simulated fleet."""
+    """Run the whole stack with a simulated fleet, and watch it."""
     run_verb("up", locals())
 
 
@@ -58,14 +58,12 @@ def simulate(
     vehicles: Vehicles = None,
     rate_hz: Rate = None,
     pack: Pack = None,
-    seconds: Annotated[
-        float | None, Option(help="How long the fleet sends, seconds; 0: until stopped")
-    ] = None,
+    seconds: Annotated[float | None, Option(help="Send for this time, seconds; 0: until stopped")] = None,
     seed: Seed = None,
-    bad_share: Annotated[float | None, Option(help="Bad bodies sent on purpose, per reading")] = None,
-    data: Annotated[Path | None, Option(help="Where the record of what was sent is kept")] = None,
+    bad_share: Annotated[float | None, Option(help="Bad bodies to send on purpose, per reading")] = None,
+    data: Annotated[Path | None, Option(help="Directory of the record of what was sent")] = None,
 ) -> None:
-    """Send a simulated fleet's telemetry to a hub."""
+    """Send the telemetry of a simulated fleet to a hub."""
     run_verb("simulate", locals())
 
 
@@ -84,20 +82,21 @@ def ingest(
 
 @app.command(cls=VerbCommand)
 def compact(
-    stream: Annotated[str | None, Option(help="This stream alone (default: every one that landed)")] = None,
+    stream: Annotated[str | None, Option(help="Compact this stream only (default: all that landed)")] = None,
     older_than_s: Annotated[
         float | None,
-        Option("--older-than", help="Take unfinished hours too once they rest so long, seconds (3600)"),
+        Option(
+            "--older-than",
+            help="Also compact unfinished hours without a new file for this time, seconds (3600)",
+        ),
     ] = None,
     every_s: Annotated[
-        float | None, Option("--every", help="Go on, with a pass so often, seconds; 0: one pass")
+        float | None, Option("--every", help="Repeat at this interval, seconds; 0: one pass")
     ] = None,
-    data: Annotated[
-        Path | None, Option(help="Directory of a running stack, where no storage is named")
-    ] = None,
+    data: Annotated[Path | None, Option(help="Directory of a running stack, if no storage is set")] = None,
     as_json: Json = None,
 ) -> None:
-    """Make larger files of small ones, beside them, as a Delta table."""
+    """Copy small files into larger ones, as a Delta table."""
     run_verb("compact", locals())
 
 
@@ -113,7 +112,7 @@ def score(
     workers: Annotated[int | None, Option(help="Processes that share the partitions and the port")] = None,
     version: Annotated[str | None, Option("--model-version", help="Version of the price model")] = None,
 ) -> None:
-    """Price every reading of the stream, and over HTTP."""
+    """Price readings, from the stream and over HTTP."""
     run_verb("score", locals())
 
 
@@ -122,48 +121,48 @@ def train(
     data: Annotated[
         Path | None, Option(help="Asking prices (Parquet), or the 1985 automobile set (CSV)")
     ] = None,
-    out: Annotated[Path | None, Option(help="Folder of the new version; it must not exist")] = None,
+    out: Annotated[Path | None, Option(help="Folder to make for the new version")] = None,
     model: Annotated[
         Literal["price", "automobile"] | None, Option(help="The model to train (default price)")
     ] = None,
     seed: Seed = None,
     as_json: Json = None,
 ) -> None:
-    """Train a version of a model; its accuracy is told and written on its card."""
+    """Train a version of a model."""
     run_verb("train", locals())
 
 
 @app.command(cls=VerbCommand)
 def tail(
-    stream: Annotated[str, typer.Argument(metavar="telemetry|predictions", help="What to watch")],
+    stream: Annotated[str, typer.Argument(metavar="telemetry|predictions", help="The stream to watch")],
     start: Annotated[
         str | None, Option("--from", help="earliest, latest, an RFC 3339 time or PARTITION:OFFSET")
     ] = None,
-    vehicle: Annotated[str | None, Option(help="This vehicle alone")] = None,
+    vehicle: Annotated[str | None, Option(help="Show this vehicle only")] = None,
     resume: Annotated[
-        Path | None, Option(metavar="FILE", help="Keep how far predictions were shown, and go on from there")
+        Path | None, Option(metavar="FILE", help="Resume predictions from this file, and keep it up to date")
     ] = None,
-    data: Annotated[Path | None, Option(help="Directory of the stack to watch, where none is named")] = None,
+    data: Annotated[Path | None, Option(help="Directory of the stack to watch, if no hub is set")] = None,
     as_json: Json = None,
 ) -> None:
-    """Watch a stream."""
+    """Show the records of a stream as they come."""
     run_verb("tail", locals())
 
 
 @app.command(cls=VerbCommand)
 def bench(
     only: Annotated[str | None, Option(help="Figures to measure, separated by commas")] = None,
-    rounds: Annotated[int | None, Option(help="Laps of ours and of the floor, in turn")] = None,
-    scale: Annotated[float | None, Option(help="Times the usual load")] = None,
+    rounds: Annotated[int | None, Option(help="Runs of ours and of the bare SDK, in turn")] = None,
+    scale: Annotated[float | None, Option(help="Multiple of the usual load")] = None,
     as_json: Json = None,
 ) -> None:
-    """Measure ours beside the bare SDK in the same run."""
+    """Measure the services against the bare SDK in the same run."""
     run_verb("bench", locals())
 
 
 @app.command(cls=VerbCommand)
 def verify(data: Data = None, as_json: Json = None) -> None:
-    """Hold what was sent against what landed and was priced."""
+    """Compare what was sent with what landed and what was priced."""
     run_verb("verify", locals())
 
 
@@ -171,28 +170,38 @@ def verify(data: Data = None, as_json: Json = None) -> None:
 def chaos(
     seed: Annotated[int | None, Option(help="The same seed gives the same faults at the same times")] = None,
     seconds: Annotated[
-        float | None, Option(help="How long the fleet sends under faults, seconds (default 20)")
+        float | None, Option(help="Send under faults for this time, seconds (default 20)")
     ] = None,
     data: Annotated[
         Path | None,
-        Option(help="Where the run is kept (default a temporary directory, removed after a clean run)"),
+        Option(help="Directory of the run (default: a temporary one, removed after a clean run)"),
     ] = None,
-    rate: Annotated[int | None, Option(help="Readings a second, over all vehicles (default 1000)")] = None,
-    schedules: Annotated[int | None, Option(help="So many runs, seeds from --seed upwards")] = None,
-    at_once: Annotated[int | None, Option(help="How many of these runs go on at a time")] = None,
+    rate: Annotated[
+        int | None, Option(help="Readings a second of all vehicles together (default 1000)")
+    ] = None,
+    schedules: Annotated[int | None, Option(help="Number of runs, with seeds from --seed upwards")] = None,
+    at_once: Annotated[int | None, Option(help="Number of these runs at a time")] = None,
     as_json: Json = None,
 ) -> None:
-    """Run the stack under faults at seeded moments; the last line counts what was lost or doubled."""
+    """Run the stack under faults, and count what is lost or doubled."""
     run_verb("chaos", locals())
 
 
+@app.command()
+def settings() -> None:
+    """Show the settings of every verb: connections, logs."""
+    from shared.service.help import common_settings_help  # noqa: PLC0415 - only this needs it
+
+    typer.echo(common_settings_help(), nl=False)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code. Whatever a person must change is said in one line on stderr."""
+    """Run one command and return its exit code; 2 comes with one line on stderr."""
     try:
         return int(app(arguments, prog_name="fleetprice", standalone_mode=False) or 0)
     except typer.TyperException as error:
         sentence = error.format_message().replace("\n", " ").rstrip(". ")
-        return _refuse(f"{sentence} (--help shows what there is)")
+        return _refuse(f"{sentence} (--help lists commands and flags)")
     except NeedsAttention as error:
         return _refuse(str(error))
     except typer.Abort:

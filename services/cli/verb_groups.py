@@ -1,4 +1,4 @@
-"""The verbs of `fleetprice` that have others below them."""
+"""The verbs of `fleetprice` that have commands below them."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Option
 
-from services.cli.verbs import VERBS, Data, Json, Port, PortBase, VerbGroup, part_of, run_verb
+from services.cli.verbs import VERBS, Data, FlagCommand, Json, Port, PortBase, VerbGroup, part_of, run_verb
 from shared.service.errors import NeedsAttention
 
 emulator_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None)
@@ -18,9 +18,11 @@ def emulator(
     context: typer.Context,
     data: Data = None,
     config: Annotated[
-        Path | None, Option(help="Config.json of Microsoft's Event Hubs emulator, to make its hubs")
+        Path | None, Option(help="Config.json of Microsoft's Event Hubs emulator, whose hubs are made")
     ] = None,
-    host: Annotated[str | None, Option(help="Address to listen on; beyond loopback with own keys")] = None,
+    host: Annotated[
+        str | None, Option(help="Address to listen on; beyond loopback it needs keys of your own")
+    ] = None,
     event_hubs_port: Port = None,
     event_hubs_tls_port: Port = None,
     event_hubs_ws_port: Port = None,
@@ -28,12 +30,12 @@ def emulator(
     admin_port: Port = None,
     throughput_units: Annotated[
         float | None,
-        Option(help="Throttle at so many, 1 MB or 1,000 events a second each (default: no limit)"),
+        Option(help="Throttle to this many, 1 MB or 1,000 events a second each (default: no limit)"),
     ] = None,
     port_base: PortBase = None,
-    tls: Annotated[bool | None, Option("--tls/--no-tls", help="Answer TLS, wss, https (default on)")] = None,
+    tls: Annotated[bool | None, Option("--tls/--no-tls", help="Serve TLS, wss, https (default on)")] = None,
     tls_certificate: Annotated[
-        Path | None, Option(help="Certificate chain to show, PEM (default: one of its own, in DIR/tls)")
+        Path | None, Option(help="Certificate chain to serve, PEM (default: one that it makes, in DIR/tls)")
     ] = None,
     tls_key: Annotated[Path | None, Option(help="Key of that certificate, PEM")] = None,
     as_json: Json = None,
@@ -43,28 +45,29 @@ def emulator(
     if context.invoked_subcommand is None:
         run_verb("emulator", flags)
     elif flags:
-        raise NeedsAttention(f"flags of {context.invoked_subcommand} come behind it")
+        raise NeedsAttention(f"put flags of {context.invoked_subcommand} after it")
 
 
 @emulator_app.command()
 def hubs(
     action: Annotated[Literal["list", "create", "delete"], typer.Argument(help="What to do")] = "list",
     name: Annotated[str | None, typer.Argument(help="Name of the hub")] = None,
-    partitions: Annotated[int | None, Option(help="Of a new hub (default 4)")] = None,
+    partitions: Annotated[int | None, Option(help="Partitions of a new hub (default 4)")] = None,
     consumer_group: Annotated[
         list[str] | None,
-        Option(help="Of a new hub, beside $Default; may be repeated (default: any name is one)"),
+        Option(help="A consumer group of a new hub, besides $Default; repeatable (default: any name)"),
     ] = None,
     retention_hours: Annotated[
-        float | None, Option(help="How long a new hub keeps its events, hours (default 24)")
+        float | None, Option(help="Time that a new hub keeps its events, hours (default 24)")
     ] = None,
     admin: Annotated[
-        str | None, Option(help="URL of the emulator's admin listener (default: that on DIR, or port 5300)")
+        str | None,
+        Option(help="URL of the emulator's admin listener (default: the one on DIR, or port 5300)"),
     ] = None,
     data: Annotated[Path | None, Option(help="Directory of a running emulator (default .fleetprice)")] = None,
     as_json: Json = None,
 ) -> None:
-    """List, make and delete the hubs of a running emulator."""
+    """List, create and delete the hubs of a running emulator."""
     main_of = part_of(VERBS["emulator"], "admin.hubs_command", "main")
     code = main_of(
         action,
@@ -82,15 +85,18 @@ def hubs(
 dead_letters_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None)
 
 Ids = Annotated[
-    list[str] | None, typer.Argument(metavar="[PARTITION:SEQUENCE[:LINE] ...]", help="These alone")
+    list[str] | None, typer.Argument(metavar="[PARTITION:SEQUENCE[:LINE] ...]", help="Only these")
 ]
-Stream = Annotated[str | None, Option(help="The stream that is meant (default telemetry)")]
-Partition = Annotated[int | None, Option(help="Those of this partition alone")]
-Reason = Annotated[str | None, Option(help="empty, malformed, invalid, too-large or named-by-operator")]
-Since = Annotated[str | None, Option(help="Those enqueued at this RFC 3339 time or later")]
+Stream = Annotated[str | None, Option(help="Stream of the dead letters (default telemetry)")]
+Partition = Annotated[int | None, Option(help="Only those of this partition")]
+Reason = Annotated[
+    str | None,
+    Option(help="Only those for this reason: empty, malformed, invalid, too-large or named-by-operator"),
+]
+Since = Annotated[str | None, Option(help="Only those enqueued at this RFC 3339 time or later")]
 
 
-@dead_letters_app.command(name="list")
+@dead_letters_app.command(name="list", cls=FlagCommand)
 def list_letters(
     ids: Ids = None,
     stream: Stream = None,
@@ -100,46 +106,48 @@ def list_letters(
     data: Data = None,
     as_json: Json = None,
 ) -> None:
-    """List them: where each stood, why it is one, whether it was replayed."""
+    """List dead letters: position, reason, whether each was replayed."""
     _run_letters("list", locals())
 
 
-@dead_letters_app.command(name="show")
+@dead_letters_app.command(name="show", cls=FlagCommand)
 def show_letters(
     ids: Ids = None,
     stream: Stream = None,
     partition: Partition = None,
     reason: Reason = None,
     since: Since = None,
-    raw: Annotated[bool | None, Option("--raw", help="The body's bytes alone")] = None,
+    raw: Annotated[bool | None, Option("--raw", help="Write the bytes of the body, and nothing else")] = None,
     data: Data = None,
     as_json: Json = None,
 ) -> None:
-    """Show them whole; with --json as `replay --from` takes them once they are mended."""
+    """Show dead letters whole; `replay --from` takes what --json writes, once repaired."""
     _run_letters("show", locals())
 
 
-@dead_letters_app.command(name="replay")
+@dead_letters_app.command(name="replay", cls=FlagCommand)
 def replay_letters(
     ids: Ids = None,
     stream: Stream = None,
     partition: Partition = None,
     reason: Reason = None,
     since: Since = None,
-    everything: Annotated[bool | None, Option("--all", help="Every one not replayed before")] = None,
-    body: Annotated[Path | None, Option(help="Send this file's bytes in the one letter's stead")] = None,
+    everything: Annotated[bool | None, Option("--all", help="All that were not replayed before")] = None,
+    body: Annotated[Path | None, Option(help="Send this file's bytes instead of the one letter's")] = None,
     content_type: Annotated[str | None, Option(help="Send with this content type")] = None,
     letters: Annotated[
-        Path | None, Option("--from", help="Send what this file of `show --json` lines holds")
+        Path | None, Option("--from", help="Send the letters in this file of `show --json` lines")
     ] = None,
-    dry_run: Annotated[bool | None, Option("--dry-run", help="Send nothing, say what would be sent")] = None,
+    dry_run: Annotated[
+        bool | None, Option("--dry-run", help="Show what would be sent, and send nothing")
+    ] = None,
     force: Annotated[
-        bool | None, Option("--force", help="Send also what would be a dead letter again")
+        bool | None, Option("--force", help="Also send what would become a dead letter again")
     ] = None,
     data: Data = None,
     as_json: Json = None,
 ) -> None:
-    """Send them to their hub again, each once."""
+    """Send dead letters to their hub again, each once."""
     _run_letters("replay", locals())
 
 

@@ -1,6 +1,7 @@
-"""What each verb of `fleetprice` runs, and how: its service is imported only then."""
+"""The verbs of `fleetprice`: the service of each, which is imported only when the verb runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -9,14 +10,15 @@ from typing import Annotated, Any
 
 import typer
 from typer import Option
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
 
-from shared.service.errors import MissingExtra
+from shared.service.errors import InvalidOverride, SettingsError
+from shared.service.extras import missing_extra, needs_extra
 
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """What a command runs, and the extra that brings the packages it needs."""
+    """The package that a verb runs, and the extra that brings what the package imports."""
 
     package: str
     settings: str
@@ -44,18 +46,42 @@ VERBS = {
 }
 
 
-class VerbCommand(TyperCommand):
-    """A command whose help ends with every setting of its service."""
+class FlagCommand(TyperCommand):
+    """A command whose errors name the flag that gave a value, not the setting that the flag is over."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with _naming_flags(self):
+            return super().invoke(ctx)
+
+
+class VerbCommand(FlagCommand):
+    """A verb: its help ends with the settings of its service."""
 
     def format_epilog(self, _ctx: Any, formatter: Any) -> None:
         _write_settings(str(self.name), formatter)
 
 
 class VerbGroup(TyperGroup):
-    """The same for a command that has others below it."""
+    """A verb that has commands below it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with _naming_flags(self):
+            return super().invoke(ctx)
 
     def format_epilog(self, _ctx: Any, formatter: Any) -> None:
         _write_settings(str(self.name), formatter)
+
+
+@contextmanager
+def _naming_flags(command: TyperCommand | TyperGroup) -> Iterator[None]:
+    try:
+        yield
+    except InvalidOverride as error:
+        parameter = next((one for one in command.params if one.name == error.field), None)
+        if parameter is None:
+            raise
+        flag = parameter.metavar if isinstance(parameter, TyperArgument) else parameter.opts[0]
+        raise SettingsError(f"{flag}: {error.reason}") from error
 
 
 def _write_settings(name: str, formatter: Any) -> None:
@@ -65,40 +91,41 @@ def _write_settings(name: str, formatter: Any) -> None:
     formatter.write("\n" + settings_help(part_of(verb, "settings", verb.settings)))
 
 
-Data = Annotated[Path | None, Option(help="Where everything is kept (default .fleetprice)")]
-Json = Annotated[bool | None, Option("--json", help="For machines: JSON on stdout, nothing else there")]
-Port = Annotated[int | None, Option(help="0: any free one")]
-PortBase = Annotated[int | None, Option(help="Lay all ports out from this one; 0: any free ones")]
+Data = Annotated[Path | None, Option(help="Directory of the stack's state (default .fleetprice)")]
+Json = Annotated[bool | None, Option("--json", help="Write JSON to stdout, and nothing else")]
+Port = Annotated[int | None, Option(help="0: any free port")]
+PortBase = Annotated[int | None, Option(help="First of the ports, the others follow it; 0: any free ports")]
 Vehicles = Annotated[int | None, Option(help="Vehicles in the fleet")]
-Rate = Annotated[float | None, Option("--rate", help="Readings a vehicle sends, hertz")]
+Rate = Annotated[float | None, Option("--rate", help="Readings of each vehicle, hertz")]
 Pack = Annotated[int | None, Option(help="Readings in one event; 1: single JSON")]
 Seed = Annotated[int | None, Option(help="The same seed gives the same result")]
 
 
 def run_verb(name: str, flags: Mapping[str, object]) -> None:
-    """Run the verb with the flags that were given, each named like the setting that it is over."""
+    """Run a verb; each flag that was given wins over the setting of the same name.
+
+    Raises NeedsAttention before anything runs if a package is missing or a setting is wrong, also one of the
+    services that the verb starts.
+    """
     from shared.service.settings import read_settings  # noqa: PLC0415 - `fleetprice --help` does without
 
     verb = VERBS[name]
+    given = {flag: value for flag, value in flags.items() if value is not None}
     for package in verb.also_needs:
         if find_spec(package) is None:
-            raise _missing(name, verb)
-    for started in verb.starts:  # a mistake in their settings is told before anything runs
+            raise missing_extra(name, verb.extra, package)
+    main = part_of(verb, "__main__", "main")
+    read_settings(part_of(verb, "settings", verb.settings), given)
+    for started in verb.starts:
         read_settings(part_of(VERBS[started], "settings", VERBS[started].settings))
-    main_of = part_of(verb, "__main__", "main")
-    raise typer.Exit(main_of({flag: value for flag, value in flags.items() if value is not None}))
+    raise typer.Exit(main(given))
 
 
 def part_of(verb: Verb, module: str, attribute: str) -> Any:
-    """Something of a service, imported now. Raises MissingExtra where a package is not installed."""
-    try:
+    """Import a module of a verb's package and return one of its attributes.
+
+    Raises MissingExtra if a package that it imports is not installed.
+    """
+    name = next(name for name, one in VERBS.items() if one is verb)
+    with needs_extra(name, verb.extra):
         return getattr(import_module(f"{verb.package}.{module}"), attribute)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] in ("services", "shared"):
-            raise
-        name = next(name for name, one in VERBS.items() if one is verb)
-        raise _missing(name, verb) from error
-
-
-def _missing(name: str, verb: Verb) -> MissingExtra:
-    return MissingExtra(f"{name} needs the extra {verb.extra}: pip install 'fleetprice[{verb.extra}]'")

@@ -3,6 +3,7 @@
 - `FleetpriceError`
     - `NeedsAttention`: a person must change something (exit code 2)
         - `SettingsError`: a setting is missing, misspelt or contradicts another
+            - `InvalidOverride`: a value given over the environment is out of bounds
         - `PortInUse`: a listener could not be opened
         - `MissingExtra`: a package of an optional extra is not installed
         - `HubRecreated`: the hub is not the one the lake was filled from
@@ -23,6 +24,15 @@ class NeedsAttention(FleetpriceError):
 
 class SettingsError(NeedsAttention):
     """A setting is missing, misspelt or contradicts another."""
+
+
+class InvalidOverride(SettingsError):
+    """A value given over the environment is out of bounds: a flag's, on the command line."""
+
+    def __init__(self, variable: str, field: str, reason: str) -> None:
+        super().__init__(f"{variable}: {reason}")
+        self.field = field
+        self.reason = reason
 
 
 class PortInUse(NeedsAttention):

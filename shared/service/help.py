@@ -1,6 +1,7 @@
-"""What `--help` says of a service's settings: every variable with its default and unit."""
+"""Help on settings, generated from where they are declared: variable, default, meaning with its unit."""
 
 import textwrap
+from collections.abc import Iterable
 from enum import Enum
 from typing import Any
 
@@ -15,11 +16,26 @@ _INDENT = "      "
 
 
 def settings_help(kind: type[ConnectionSettings]) -> str:
-    """All settings of `kind`, the service's own first, as a paragraph of text."""
+    """Return the settings that `kind` adds to those of every service, as a paragraph of text."""
     own = [name for name in kind.model_fields if name not in ConnectionSettings.model_fields]
-    world = [name for name in ConnectionSettings.model_fields if name in kind.model_fields]
-    lines = ["Settings (environment variables or a .env file; a flag wins over both):"]
-    for name in [*own, *world]:
+    return (
+        "Settings (environment variables or a .env file; a flag wins over both):\n"
+        f"{_list_settings(kind, own)}"
+        "Settings of every verb (connections, balancing, logs): `fleetprice settings` shows them.\n"
+    )
+
+
+def common_settings_help() -> str:
+    """Return the settings that every service has, as a paragraph of text."""
+    return (
+        "Settings of every verb (environment variables or a .env file):\n"
+        f"{_list_settings(ConnectionSettings, ConnectionSettings.model_fields)}"
+    )
+
+
+def _list_settings(kind: type[ConnectionSettings], names: Iterable[str]) -> str:
+    lines = []
+    for name in names:
         field = kind.model_fields[name]
         lines.append(f"  {variable_of(kind, name)} [{_default_of(field)}]")
         lines += textwrap.wrap(

@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 
+from shared import OWN_PACKAGES
 from shared.service.log_events import LogEvent
 from shared.service.settings import ConnectionSettings
 
@@ -44,8 +45,8 @@ def set_up_logs(settings: ConnectionSettings, service: str) -> None:
         structlog.stdlib.ProcessorFormatter(processors=steps, foreign_pre_chain=foreign_steps)
     )
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
-    for kind in (type(settings), ConnectionSettings):  # in a checkout of two packages, in a wheel of one
-        logging.getLogger(kind.__module__.partition(".")[0]).setLevel(level)
+    for package in OWN_PACKAGES:
+        logging.getLogger(package).setLevel(level)
     # The SDK warns of every reconnect on its own; ours say what it means.
     logging.getLogger("azure").setLevel(logging.ERROR)
 

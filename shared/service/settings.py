@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.service.errors import SettingsError
+from shared.service.errors import InvalidOverride, SettingsError
 
 PREFIX = "FLEETPRICE_"
 # A variable with another service's prefix is that service's business; any other unknown one is a mistake.
@@ -120,7 +120,8 @@ S = TypeVar("S", bound=ConnectionSettings)
 def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> S:
     """Settings of `kind` from the environment and `.env`; `overrides` (flags that were given) win.
 
-    Raises SettingsError, in one line, for a misspelt variable or a value out of bounds.
+    Raises SettingsError, in one line, for a misspelt variable or a value out of bounds; InvalidOverride if
+    the value is one of `overrides`.
     """
     given = {**_env_file(), **{k: v for k, v in os.environ.items() if k.upper().startswith(PREFIX)}}
     _refuse_misspelt(kind, given)
@@ -130,7 +131,10 @@ def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> 
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
-        raise SettingsError(f"{variable_of(kind, place)}: {first['msg']}") from error
+        variable = variable_of(kind, place)
+        if place in values:
+            raise InvalidOverride(variable, place, first["msg"]) from error
+        raise SettingsError(f"{variable}: {first['msg']}") from error
 
 
 def require_address(settings: ConnectionSettings, field: str) -> str:
@@ -172,4 +176,4 @@ def _refuse_misspelt(kind: type[ConnectionSettings], given: Mapping[str, object]
             continue
         close = difflib.get_close_matches(name.upper(), known, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        raise SettingsError(f"{name} is not a setting{hint} (--help shows every one)")
+        raise SettingsError(f"{name} is not a setting{hint} (--help and `fleetprice settings` list them)")

@@ -1,6 +1,7 @@
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import structlog
@@ -8,7 +9,9 @@ import structlog
 from services.cli import __main__ as cli
 from services.cli import verbs
 from shared import __version__
-from shared.service.settings import variable_of
+from shared.service.settings import ConnectionSettings, variable_of
+
+ROOT = Path(__file__).parents[3]
 
 
 def run(capsys, *arguments):
@@ -46,7 +49,11 @@ def test_without_a_command_the_commands_are_shown(capsys, arguments):
         (("--bogus",), "--bogus"),
         (("up", "--vehicels", "3"), "--vehicels"),
         (("up", "--vehicles", "many"), "--vehicles"),
-        (("up", "--vehicles", "0"), "VEHICLES"),
+        (("up", "--vehicles", "0"), "--vehicles: "),
+        (("up", "--rate", "0"), "--rate: "),
+        (("emulator", "--storage-port", "99999"), "--storage-port: "),
+        (("dead-letters", "list", "--partition", "-1"), "--partition: "),
+        (("tail", "bogus"), "telemetry|predictions: "),
         (("up", "--vehicles"), "--vehicles"),
         (("up", "extra"), "extra"),
         (("tail",), "telemetry|predictions"),
@@ -75,15 +82,36 @@ def test_a_misspelt_setting_is_refused(capsys, monkeypatch, verb):
     assert err.count("\n") == 1
 
 
+def test_a_variable_out_of_bounds_is_named(capsys, monkeypatch):
+    """A value that came from the environment is blamed on its variable, not on a flag."""
+    monkeypatch.setenv("FLEETPRICE_UP_RATE_HZ", "0")
+    code, _, err = run(capsys, "up", "--vehicles", "3")
+    assert code == 2
+    assert err.startswith("fleetprice: FLEETPRICE_UP_RATE_HZ: ")
+
+
+def is_shown(kind, name, out):
+    """Whether help shows a setting's variable, default and description."""
+    described = " ".join(kind.model_fields[name].description.split())
+    return f"  {variable_of(kind, name)} [" in out and described in " ".join(out.split())
+
+
 @pytest.mark.parametrize(("verb", "entry"), verbs.VERBS.items())
-def test_help_shows_every_setting_with_its_default(capsys, verb, entry):
-    """Variable, default and unit stand in --help, generated from where they are declared."""
+def test_help_shows_a_verbs_own_settings(capsys, verb, entry):
+    """Variable, default and unit are in --help; a line says where those of every verb are."""
     kind = verbs.part_of(entry, "settings", entry.settings)
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0
-    for name, field in kind.model_fields.items():
-        assert f"{variable_of(kind, name)} [" in out
-        assert " ".join(field.description.split()) in " ".join(out.split())
+    for name in kind.model_fields:
+        assert is_shown(kind, name, out) == (name not in ConnectionSettings.model_fields), name
+    assert out.count("`fleetprice settings` shows them") == 1
+
+
+def test_settings_of_every_verb_are_shown_once(capsys):
+    """`fleetprice settings` shows connections, balancing and logs, which every --help leaves out."""
+    code, out, _ = run(capsys, "settings")
+    assert code == 0
+    assert all(is_shown(ConnectionSettings, name, out) for name in ConnectionSettings.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -104,8 +132,11 @@ def test_a_missing_extra_is_named_with_its_remedy(verb, package, extra):
         f"from services.cli.__main__ import main; sys.exit(main([{verb!r}]))"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    expected = f"fleetprice: {verb} needs the extra {extra}: pip install 'fleetprice[{extra}]'\n"
-    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", expected)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"fleetprice: {verb} needs the extra {extra} ({package}")
+    remedy = f" is not installed): {sys.executable} -m pip install -e '{ROOT}[{extra}]'\n"
+    assert ended.stderr.endswith(remedy)
+    assert ended.stderr.count("\n") == 1
 
 
 def test_help_needs_no_service():

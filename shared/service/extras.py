@@ -1,0 +1,53 @@
+"""Packages of an optional extra that are not installed: an error that names the command to install them."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from shared import OWN_PACKAGES
+from shared.service.errors import MissingExtra
+
+_CHECKOUT = Path(__file__).parents[2]
+
+
+@contextmanager
+def needs_extra(user: str, extra: str) -> Iterator[None]:
+    """Turn the import of a package that is not installed into MissingExtra; `user` is what needs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = error.name or ""
+        if package.partition(".")[0] in OWN_PACKAGES:
+            raise
+        raise missing_extra(user, extra, package) from error
+
+
+def missing_extra(user: str, extra: str, package: str) -> MissingExtra:
+    """Return the error that names the package, its extra and the command that installs it."""
+    command = f"{sys.executable} -m pip install {_requirement(extra)}"
+    return MissingExtra(f"{user} needs the extra {extra} ({package} is not installed): {command}")
+
+
+def _requirement(extra: str) -> str:
+    if (_CHECKOUT / "pyproject.toml").is_file():
+        return f"-e '{_CHECKOUT}[{extra}]'"
+    distribution = metadata.distribution("fleetprice")
+    origin = distribution.read_text("direct_url.json")
+    return requirement_of(extra, distribution.version, json.loads(origin) if origin else None)
+
+
+def requirement_of(extra: str, version: str, origin: Mapping[str, Any] | None) -> str:
+    """Return what pip installs again, with the extra, from where it came.
+
+    `origin` is the distribution's direct_url.json (PEP 610); None if pip found it by its name, with options
+    that are not recorded: an index or a folder of wheels.
+    """
+    if origin is None:
+        return f"'fleetprice[{extra}]=={version}' (with the --index-url or --find-links that it came by)"
+    vcs = origin.get("vcs_info")
+    address = f"{vcs['vcs']}+{origin['url']}@{vcs['commit_id']}" if vcs else origin["url"]
+    return f"'fleetprice[{extra}] @ {address}'"
