@@ -24,7 +24,7 @@ class Verb:
     settings: str
     extra: str
     starts: tuple[str, ...] = ()  # verbs that it runs as processes of their own
-    also_needs: tuple[str, ...] = ()  # packages that only those import
+    also_needs: tuple[str, ...] = ()  # packages that only those import, or that it imports late
 
 
 _STARTED_BY_UP = ("emulator", "ingest", "score", "simulate", "verify")
@@ -32,7 +32,7 @@ _STARTED_BY_CHAOS = (*_STARTED_BY_UP, "compact")
 
 VERBS = {
     "up": Verb("services.cli.up", "UpSettings", "local", _STARTED_BY_UP, ("onnxruntime",)),
-    "emulator": Verb("services.emulator", "EmulatorSettings", "emulator"),
+    "emulator": Verb("services.emulator", "EmulatorSettings", "emulator", also_needs=("cryptography", "jwt")),
     "simulate": Verb("services.simulator", "SimulatorSettings", "simulator"),
     "ingest": Verb("services.ingest", "IngestSettings", "ingest"),
     "compact": Verb("services.compaction", "CompactionSettings", "compaction"),

@@ -3,9 +3,12 @@
 import os
 import subprocess
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 # Where the packages lie that this environment has; ours is not among those that are lent.
 INSTALLED = Path(pytest.__file__).parents[1]
@@ -52,3 +55,17 @@ def lend(environment, names):
     for name in names:
         (lent / name).symlink_to(INSTALLED / name)
     (environment.packages / "lent.pth").write_text(f"{lent}\n")
+
+
+def required_packages(*names):
+    """The names below site-packages of what these distributions need without an extra."""
+    found, pending = {}, [Requirement(one) for name in names for one in metadata.requires(name)]
+    while pending:
+        requirement = pending.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        found[name] = metadata.distribution(name)
+        pending += [Requirement(one) for one in found[name].requires or ()]
+    files = (file for distribution in found.values() for file in distribution.files)
+    return {file.parts[0] for file in files} - {".."}

@@ -13,6 +13,7 @@ from pathlib import Path
 from socket import gethostname
 
 from shared.service.errors import SettingsError
+from shared.service.extras import needs_extra
 
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
@@ -41,7 +42,8 @@ class Certificate:
 
 def own_certificate(directory: Path, host: str, *, now: datetime | None = None) -> Certificate:
     """Load the certificate in `directory`. Generate it if it is missing, expires soon or excludes `host`."""
-    from services.emulator.tls import authority  # noqa: PLC0415 - slow to import, and only TLS needs it
+    with needs_extra("TLS of the emulator", "emulator"):
+        from services.emulator.tls import authority  # noqa: PLC0415 - slow to import, and only TLS needs it
 
     now = now or datetime.now(UTC)
     certificate = Certificate(directory / "ca.pem", directory / "server.pem", directory / "server.key")
