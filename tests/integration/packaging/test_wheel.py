@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -118,3 +119,16 @@ def test_a_traceback_is_inside_the_package(installed):
     file = environment.packages / "fleetprice" / "service" / "settings.py"
     line = int(re.search(rf'File "{file}", line (\d+)', ended.stderr).group(1))
     assert file.read_text().splitlines()[line - 1].strip() in ended.stderr
+
+
+def test_the_remedy_for_a_missing_extra_works(installed, wheel):
+    """The command that a hint names installs the extra (here its packages are there already)."""
+    environment, _ = installed
+    code = "from fleetprice.service.extras import missing_extra as m; print(m('ingest', 'ingest', 'pyarrow'))"
+    hint = environment.run("python", "-c", code).stdout
+    command = shlex.split(hint.partition("): ")[2])
+    assert command[-1] == f"fleetprice[ingest] @ {wheel.as_uri()}"
+    ended = environment.run(
+        command[0], *command[1:], "--no-index", "--quiet", PIP_DISABLE_PIP_VERSION_CHECK="1"
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
