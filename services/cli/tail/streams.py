@@ -10,13 +10,13 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
 from services.cli.tail.record_view import Place, TailRecord
-from services.cli.tail.resume_file import ResumeFile
 from services.cli.tail.settings import TailSettings
 from services.cli.tail.start_position import Start
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.predictions.reader import PredictionReader
+from shared.predictions.resume_file import ResumeFile
 from shared.service.errors import NeedsAttention
 from shared.service.logs import log
 from shared.service.tasks import cancel_until_done
@@ -61,13 +61,13 @@ async def tail_records(settings: TailSettings, start: Start) -> AsyncGenerator[T
 async def _predictions(
     settings: TailSettings, partitions: list[str], start: Start
 ) -> AsyncGenerator[TailRecord, None]:
-    kept = None if settings.resume is None else ResumeFile(settings.resume)
+    resume_file = None if settings.resume is None else ResumeFile(settings.resume)
     reader = PredictionReader(
         HubConnection.from_settings(settings),
         settings.predictions_hub,
         start=start.position,
         until=dict.fromkeys(partitions, _FOR_EVER),  # and nothing of the other partitions
-        token=kept.token() if kept else None,
+        token=resume_file.load() if resume_file else None,
     )
     doubles = 0
     try:
@@ -76,11 +76,11 @@ async def _predictions(
                 place = Place(int(one.partition), one.sequence_number, one.offset, one.line, one.enqueued_at)
                 before, doubles = reader.doubles - doubles, reader.doubles
                 yield TailRecord(place, one.prediction, doubles_dropped=doubles, doubles_before=before)
-                if kept:
-                    kept.keep(reader.token)
+                if resume_file:
+                    resume_file.save_if_due(reader.token)
     finally:
-        if kept:
-            kept.write(reader.token)
+        if resume_file:
+            resume_file.save(reader.token)
 
 
 async def _readings(

@@ -12,6 +12,8 @@ from tests.support.environments import INSTALLED
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "emulator.md").read_text(), re.DOTALL).group(1)
+API_PAGE = (ROOT / "docs" / "python-api.md").read_text()
+API_EXAMPLES = re.findall(r"```python\n(.*?)```", API_PAGE, re.DOTALL)
 THEIRS = """
 import services.orders
 import shared
@@ -83,6 +85,15 @@ def test_the_emulator_in_a_project_with_its_own_services(installed):
     ended = environment.run("python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "2 passed" in ended.stdout
+
+
+@pytest.mark.parametrize("example", API_EXAMPLES)
+def test_the_examples_of_the_api(installed, tmp_path, example):
+    """What docs/python-api.md shows runs as it stands there, and is short."""
+    environment, _ = installed
+    assert len([line for line in example.splitlines() if line.strip()]) <= 10
+    ended = environment.run("python", "-c", f"import os; os.chdir({str(tmp_path)!r})\n{example}")
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_the_whole_stack(installed, tmp_path):

@@ -23,6 +23,8 @@ JAVASCRIPT = ROOT / "tests" / "integration" / "emulator" / "conformance_js"
 LAST = b'"sequence_number":1,"line":1'
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 PAGE = (ROOT / "docs" / "predictions.md").read_text()
+# A checkout, and `fleetprice` as another name of its modules.
+SOURCES = os.pathsep.join([str(ROOT), str(ROOT / "deploy" / "wheel" / "checkout")])
 BLOCKS = re.findall(r"```(python|javascript)\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -61,7 +63,7 @@ async def running(hub, language, code, folder):
     process = await asyncio.create_subprocess_exec(
         *arguments,
         cwd=where or folder,
-        env=os.environ | {"FLEETPRICE_EVENT_HUBS": hub.connection_string, "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"FLEETPRICE_EVENT_HUBS": hub.connection_string, "PYTHONPATH": SOURCES},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

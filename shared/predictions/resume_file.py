@@ -1,0 +1,48 @@
+"""A file that keeps the place of a reader of predictions from one run to the next."""
+
+import os
+import time
+from pathlib import Path
+
+import msgspec
+
+from shared.predictions.reader import ResumeToken
+from shared.service.errors import NeedsAttention
+
+_INTERVAL_S = 1.0
+
+
+class ResumeFileError(NeedsAttention):
+    """A resume file cannot be read or written, or holds no token."""
+
+
+class ResumeFile:
+    """A ResumeToken as JSON in a file, replaced whole: after a kill it holds the old token or the new one."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = Path(path)
+        self._due_s = 0.0
+
+    def load(self) -> ResumeToken | None:
+        """Return the token of an earlier run, None if there is no file. Raises ResumeFileError."""
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=ResumeToken)
+        except FileNotFoundError:
+            return None
+        except (msgspec.MsgspecError, OSError) as error:
+            raise ResumeFileError(f"resume file {self._path} cannot be read: {error}") from error
+
+    def save(self, token: ResumeToken) -> None:
+        """Replace the file. Raises ResumeFileError."""
+        staged = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+        try:
+            staged.write_bytes(msgspec.json.encode(token))
+            staged.replace(self._path)
+        except OSError as error:
+            raise ResumeFileError(f"resume file {self._path} cannot be written: {error.strerror}") from error
+        self._due_s = time.monotonic() + _INTERVAL_S
+
+    def save_if_due(self, token: ResumeToken) -> None:
+        """Save, but not more than once a second: after a kill the last second is read again."""
+        if time.monotonic() >= self._due_s:
+            self.save(token)
