@@ -58,8 +58,8 @@ def lend(environment, names):
 
 
 def required_packages(*names):
-    """The names below site-packages of what these distributions need without an extra."""
-    found, pending = {}, [Requirement(one) for name in names for one in metadata.requires(name)]
+    """The names below site-packages of these distributions and what they need without an extra; not ours."""
+    found, pending = {}, [Requirement(name) for name in names]
     while pending:
         requirement = pending.pop()
         name = canonicalize_name(requirement.name)
@@ -67,5 +67,6 @@ def required_packages(*names):
             continue
         found[name] = metadata.distribution(name)
         pending += [Requirement(one) for one in found[name].requires or ()]
+    del found["fleetprice"]
     files = (file for distribution in found.values() for file in distribution.files)
     return {file.parts[0] for file in files} - {".."}

@@ -47,18 +47,26 @@ def wheel(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def install(wheel, tmp_path_factory):
-    """Makes an environment with the wheel and these installed packages, and a project beside it."""
+def install(tmp_path_factory):
+    """Makes an environment with what pip installs and these lent packages, and a project beside it."""
 
-    def make(names):
+    def make(names, *installed):
         folder, project = tmp_path_factory.mktemp("environment"), tmp_path_factory.mktemp("project")
         environment = Environment(folder, project)
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-        before = set(environment.packages.iterdir())
-        target = ("--python", environment.bin / "python")
-        subprocess.run([*PIP, *target, "install", "--quiet", "--no-deps", "--no-index", wheel], check=True)
-        added = {path.name for path in set(environment.packages.iterdir()) - before}
         lend(environment, names)
+        before = set(environment.packages.iterdir())
+        command = [
+            *PIP,
+            "--python",
+            environment.bin / "python",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-index",
+        ]
+        subprocess.run([*command, *installed], check=True)
+        added = {path.name for path in set(environment.packages.iterdir()) - before}
         return environment, added
 
     return make

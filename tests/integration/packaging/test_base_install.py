@@ -1,7 +1,6 @@
 """The wheel with its base dependencies alone: what works, and what names the extra that it needs."""
 
 import shlex
-from importlib import metadata
 
 import pytest
 
@@ -29,9 +28,8 @@ def test_tls(with_tls):
 
 
 @pytest.fixture(scope="module")
-def installed(install):
-    pytest_itself = {path.parts[0] for path in metadata.distribution("pytest").files} - {".."}
-    environment, _ = install(pytest_itself | required_packages("fleetprice", "pytest"))
+def installed(install, wheel):
+    environment, _ = install(required_packages("fleetprice", "pytest"), wheel)
     (environment.project / "test_theirs.py").write_text(PLUGIN_TEST)
     return environment
 

@@ -29,9 +29,9 @@ def is_ours(name):
 
 
 @pytest.fixture(scope="module")
-def installed(install):
+def installed(install, wheel):
     """The wheel with every dependency, in a project with packages of the names that a checkout uses."""
-    environment, added = install([path.name for path in INSTALLED.iterdir() if not is_ours(path.name)])
+    environment, added = install([path.name for path in INSTALLED.iterdir() if not is_ours(path.name)], wheel)
     for name, text in {
         "services/__init__.py": "",
         "services/orders.py": 'OURS = "orders"\n',
