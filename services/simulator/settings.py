@@ -18,7 +18,7 @@ class SimulatorSettings(ConnectionSettings):
     service: ClassVar[str] = "SIMULATOR"
 
     vehicles: int = Field(100, ge=1, le=1_000_000, description="Vehicles in the fleet")
-    rate_hz: float = Field(1.0, gt=0, le=1_000, description="Readings a vehicle sends, per second")
+    rate_hz: float = Field(1.0, gt=0, le=1_000, description="Readings of each vehicle, hertz")
     seed: int = Field(7, ge=0, le=2**31 - 1, description="Same seed: same fleet, same readings")
     seconds: float = Field(0.0, ge=0, description="How long the fleet sends, seconds; 0: until stopped")
     run_id: str = Field(

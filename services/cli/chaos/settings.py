@@ -22,7 +22,9 @@ class ChaosSettings(ConnectionSettings):
     rate: int = Field(1_000, ge=500, le=20_000, description="Readings a second, over all vehicles")
     writers: int = Field(3, ge=2, le=16, description="Ingest processes; the last one shares nothing")
     stall_limit_s: float = Field(
-        60.0, gt=0, description="The drain goes on until nothing more has landed or been priced for so long"
+        60.0,
+        gt=0,
+        description="The drain ends when nothing more has landed or been priced for this long, seconds",
     )
     extra_fleets: int = Field(
         3, ge=0, description="Fleets at most that send on for 8 s, while a kind has had nothing to strike"

@@ -12,6 +12,7 @@ from shared import __version__
 from shared.service.settings import ConnectionSettings, variable_of
 
 ROOT = Path(__file__).parents[3]
+UNITS = {"_s": "second", "_hz": "hertz", "_bytes": "byte"}
 
 
 def run(capsys, *arguments):
@@ -104,6 +105,8 @@ def test_help_shows_a_verbs_own_settings(capsys, verb, entry):
     assert code == 0
     for name in kind.model_fields:
         assert is_shown(kind, name, out) == (name not in ConnectionSettings.model_fields), name
+        unit = next((word for suffix, word in UNITS.items() if name.endswith(suffix)), "")
+        assert unit in kind.model_fields[name].description.lower(), name
     assert out.count("`fleetprice settings` shows them") == 1
 
 
