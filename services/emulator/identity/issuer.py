@@ -104,9 +104,9 @@ class Issuer:
         self, resource: str, name: str = SYSTEM_ASSIGNED, assignment: Assignment | None = None
     ) -> IssuedToken:
         """Issue a token for `resource`, by default with the assignment of the identity `name`."""
+        key = self.key()  # first: without its packages, its error names their extra
         import jwt  # noqa: PLC0415 - slow to import, and most emulators never issue a token
 
-        key = self.key()
         assigned = assignment or self._assignments.get(name.lower(), Assignment())
         principal = Principal.from_name(key.tenant_id, name)
         claims = build_claims(
@@ -143,9 +143,9 @@ class Issuer:
         }
 
     def _decode_signed(self, token: str) -> dict[str, Any]:
+        key = self.key()  # first: without its packages, its error names their extra
         import jwt  # noqa: PLC0415 - slow to import, and most emulators never see a token
 
-        key = self.key()
         try:
             if jwt.get_unverified_header(token).get("kid") != key.kid:
                 raise TokenInvalid(Flaw.SIGNATURE)

@@ -11,6 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 import msgspec
 
 from shared.service.errors import NeedsAttention
+from shared.service.extras import needs_extra
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -38,9 +39,10 @@ class SigningKey:
 def load_or_create_signing_key(path: Path) -> SigningKey:
     """Load the key in `path`, or generate it. Raises NeedsAttention if the file holds no RSA key."""
     # Slow to import, and most emulators never issue a token.
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
-    from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415
+    with needs_extra("a token of the emulator", "emulator"):
+        from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+        from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+        from jwt.algorithms import RSAAlgorithm  # noqa: PLC0415
 
     def make() -> bytes:
         return rsa.generate_private_key(_PUBLIC_EXPONENT, _KEY_BITS).private_bytes(

@@ -1,10 +1,12 @@
 import base64
 import hashlib
 import zipfile
+from pathlib import Path
 
 import pytest
-from relocation import RelocationError, relocate_wheel
+from relocation import ROOTS, RelocationError, relocate_wheel
 
+ROOT = Path(__file__).parents[4]
 INFO = "fleetprice-1.dist-info"
 FILES = {
     "services/__init__.py": "",
@@ -76,3 +78,11 @@ def test_two_of_one_name_are_refused(relocate, added):
     """A service and a library of one name cannot both be in the package: the build fails."""
     with pytest.raises(RelocationError, match="would be fleetprice/"):
         relocate({**FILES, added: "x = 1\n"})
+
+
+def test_services_and_libraries_have_names_of_their_own():
+    """In a wheel they are neighbours."""
+    services, libraries = (
+        {path.stem for path in (ROOT / root).iterdir()} - {"__init__", "__pycache__"} for root in ROOTS
+    )
+    assert not services & libraries
