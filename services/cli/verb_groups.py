@@ -7,7 +7,17 @@ from typing import Annotated, Any, Literal
 import typer
 from typer import Option
 
-from services.cli.verbs import VERBS, Data, FlagCommand, Json, Port, PortBase, VerbGroup, part_of, run_verb
+from services.cli.verbs import (
+    VERBS,
+    Data,
+    FlagCommand,
+    Json,
+    Port,
+    PortBase,
+    VerbGroup,
+    import_part,
+    run_verb,
+)
 from shared.service.errors import NeedsAttention
 
 emulator_app = typer.Typer(cls=VerbGroup, rich_markup_mode=None)
@@ -68,8 +78,8 @@ def hubs(
     as_json: Json = None,
 ) -> None:
     """List, create and delete the hubs of a running emulator."""
-    main_of = part_of(VERBS["emulator"], "admin.hubs_command", "main")
-    code = main_of(
+    main = import_part(VERBS["emulator"], "admin.hubs_command", "main")
+    code = main(
         action,
         name,
         partitions=partitions,

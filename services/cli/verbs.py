@@ -50,7 +50,7 @@ class FlagCommand(TyperCommand):
     """A command whose errors name the flag that gave a value, not the setting that the flag is over."""
 
     def invoke(self, ctx: Any) -> Any:
-        with _naming_flags(self):
+        with _name_flags(self):
             return super().invoke(ctx)
 
 
@@ -65,7 +65,7 @@ class VerbGroup(TyperGroup):
     """A verb that has commands below it."""
 
     def invoke(self, ctx: Any) -> Any:
-        with _naming_flags(self):
+        with _name_flags(self):
             return super().invoke(ctx)
 
     def format_epilog(self, _ctx: Any, formatter: Any) -> None:
@@ -73,7 +73,7 @@ class VerbGroup(TyperGroup):
 
 
 @contextmanager
-def _naming_flags(command: TyperCommand | TyperGroup) -> Iterator[None]:
+def _name_flags(command: TyperCommand | TyperGroup) -> Iterator[None]:
     try:
         yield
     except InvalidOverride as error:
@@ -88,7 +88,7 @@ def _write_settings(name: str, formatter: Any) -> None:
     from shared.service.help import settings_help  # noqa: PLC0415 - only help needs it
 
     verb = VERBS[name]
-    formatter.write("\n" + settings_help(part_of(verb, "settings", verb.settings)))
+    formatter.write("\n" + settings_help(import_part(verb, "settings", verb.settings)))
 
 
 Data = Annotated[Path | None, Option(help="Directory of the stack's state (default .fleetprice)")]
@@ -114,14 +114,14 @@ def run_verb(name: str, flags: Mapping[str, object]) -> None:
     for package in verb.also_needs:
         if find_spec(package) is None:
             raise missing_extra(name, verb.extra, package)
-    main = part_of(verb, "__main__", "main")
-    read_settings(part_of(verb, "settings", verb.settings), given)
+    main = import_part(verb, "__main__", "main")
+    read_settings(import_part(verb, "settings", verb.settings), given)
     for started in verb.starts:
-        read_settings(part_of(VERBS[started], "settings", VERBS[started].settings))
+        read_settings(import_part(VERBS[started], "settings", VERBS[started].settings))
     raise typer.Exit(main(given))
 
 
-def part_of(verb: Verb, module: str, attribute: str) -> Any:
+def import_part(verb: Verb, module: str, attribute: str) -> Any:
     """Import a module of a verb's package and return one of its attributes.
 
     Raises MissingExtra if a package that it imports is not installed.

@@ -100,7 +100,7 @@ def is_shown(kind, name, out):
 @pytest.mark.parametrize(("verb", "entry"), verbs.VERBS.items())
 def test_help_shows_a_verbs_own_settings(capsys, verb, entry):
     """Variable, default and unit are in --help; a line says where those of every verb are."""
-    kind = verbs.part_of(entry, "settings", entry.settings)
+    kind = verbs.import_part(entry, "settings", entry.settings)
     code, out, _ = run(capsys, verb, "--help")
     assert code == 0
     for name in kind.model_fields:
