@@ -122,4 +122,4 @@ def test_without_an_emulator_it_says_where_it_asked(emulator, run, monkeypatch):
 def test_flags_belong_behind_hubs(capsys):
     """A flag before `hubs`, where it would have no effect, is refused."""
     assert cli.main(["emulator", "--data", "elsewhere", "hubs"]) == 2
-    assert "flags of hubs come behind it" in capsys.readouterr().err
+    assert "put flags of hubs after it" in capsys.readouterr().err
