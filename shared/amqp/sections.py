@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from services.emulator.event_hubs.annotations import Event
+from services.emulator.log.annotations import Event
 from shared.amqp.decoder import DecodeError, Described, decode, skip
 
 HEADER = 0x70

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.annotations import Event
+from services.emulator.event_hubs.event_cutter import EventCutter
 from services.emulator.event_hubs.faults import Fault, Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.link import Delivery, IncomingLink
-from services.emulator.event_hubs.messages import EventCutter
 from services.emulator.event_hubs.refusals import Refusal
+from services.emulator.log.annotations import Event
 from shared.amqp.decoder import DecodeError
+from shared.amqp.link import Delivery, IncomingLink
 from shared.service import failpoints
 from shared.streams.partition_key import partition_of
 

@@ -8,11 +8,11 @@ import time
 
 from services.emulator.event_hubs.faults import Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.link import OutgoingLink
 from services.emulator.event_hubs.refusals import Refusal
 from services.emulator.event_hubs.start_positions import resolved, start_position
 from services.emulator.event_hubs.transfers import TransferRenderer
 from shared.amqp import encoder as amqp
+from shared.amqp.link import OutgoingLink
 from shared.amqp.performatives import Attach
 
 EPOCH = "com.microsoft:epoch"

@@ -1,7 +1,7 @@
 """What is said before a connection is open: protocol headers, and who the client says it is."""
 
 from services.emulator.event_hubs.sas import Grant, KeyRing, TokenRefused
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
 from shared.amqp.frames import AMQP_HEADER, SASL_FRAME, SASL_HEADER, frame
 from shared.amqp.performatives import SaslInit
 
@@ -10,14 +10,14 @@ SPOKEN = (AMQP_HEADER, SASL_HEADER)
 _MECHANISMS = ("ANONYMOUS", "MSSBCBS", "PLAIN", "EXTERNAL")
 _OK, _AUTH = 0, 1
 
-ADMITTED = frame(0, performative_frames.sasl_outcome(_OK), SASL_FRAME)
-NOT_ADMITTED = frame(0, performative_frames.sasl_outcome(_AUTH), SASL_FRAME)
+ADMITTED = frame(0, performative_encoder.sasl_outcome(_OK), SASL_FRAME)
+NOT_ADMITTED = frame(0, performative_encoder.sasl_outcome(_AUTH), SASL_FRAME)
 
 
 def answer_to(header: bytes) -> list[bytes]:
     """To a protocol that is not spoken the standard's answer is the one that is."""
     if header == SASL_HEADER:
-        return [SASL_HEADER, frame(0, performative_frames.sasl_mechanisms(_MECHANISMS), SASL_FRAME)]
+        return [SASL_HEADER, frame(0, performative_encoder.sasl_mechanisms(_MECHANISMS), SASL_FRAME)]
     return [AMQP_HEADER]
 
 

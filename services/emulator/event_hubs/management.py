@@ -2,13 +2,14 @@
 
 from functools import partial
 
-from services.emulator.event_hubs import messages, refusals
+from services.emulator.event_hubs import event_cutter as messages
+from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.faults import Fault, Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.link import Delivery
 from services.emulator.event_hubs.refusals import Refusal
-from services.emulator.event_hubs.request_node import RequestNode
 from shared.amqp import encoder as amqp
+from shared.amqp.link import Delivery
+from shared.amqp.request_node import RequestNode
 
 HUB_TYPE = "com.microsoft:eventhub"
 PARTITION_TYPE = "com.microsoft:partition"

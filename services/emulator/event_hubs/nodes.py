@@ -3,16 +3,16 @@
 import re
 
 from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.cbs import TokenNode
 from services.emulator.event_hubs.event_sink import EventSink
 from services.emulator.event_hubs.event_source import EventSource
 from services.emulator.event_hubs.faults import Place
 from services.emulator.event_hubs.hubs import Hub
-from services.emulator.event_hubs.link import IncomingLink, Link, OutgoingLink, Sink, Source
 from services.emulator.event_hubs.management import ManagementNode
-from services.emulator.event_hubs.request_node import AnswerSource
 from services.emulator.event_hubs.sas import LISTEN, SEND
+from shared.amqp.link import IncomingLink, Link, OutgoingLink, Sink, Source
 from shared.amqp.performatives import Attach
+from shared.amqp.request_node import AnswerSource
+from shared.amqp.token_node import TokenNode
 
 CBS = "$cbs"
 MANAGEMENT = "$management"

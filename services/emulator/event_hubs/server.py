@@ -7,7 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from services.emulator.event_hubs.connection import HANDSHAKE_TIMEOUT_S, Connection
 from services.emulator.event_hubs.declared_hubs import DeclaredHub, declare
 from services.emulator.event_hubs.faults import Faults
 from services.emulator.event_hubs.hub_description import HubKey
@@ -19,6 +18,7 @@ from services.emulator.identity.issuer import Issuer
 from services.emulator.log.durability import Durability, GroupCommit
 from services.emulator.log.files import OpenFiles
 from services.emulator.log.partition_log import SEGMENT_BYTES, PartitionLog
+from shared.amqp.connection import HANDSHAKE_TIMEOUT_S, Connection
 from shared.service.errors import PortInUse
 from shared.service.log_events import EventLog
 

@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple
 
-from services.emulator.event_hubs import annotations
 from services.emulator.event_hubs.refusals import ARGUMENT_ERROR, INVALID_FIELD, Refusal
+from services.emulator.log import annotations
 from services.emulator.log.partition_log import PartitionLog
 from shared.amqp.decoder import Described
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from services.emulator.event_hubs.annotations import PARTITION_KEY
+from services.emulator.log.annotations import PARTITION_KEY
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import HEADER_BYTES, marks
 from shared.amqp.sections import sections

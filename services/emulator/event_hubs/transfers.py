@@ -5,11 +5,11 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from services.emulator.event_hubs.messages import HEADER_SECTION
+from services.emulator.event_hubs.event_cutter import HEADER_SECTION
 from services.emulator.log.partition_log import Chunk
 from services.emulator.log.records import HEADER_BYTES
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
 from shared.amqp.decoder import skip
 from shared.amqp.frames import frame
 from shared.amqp.performatives import UINT_MAX
@@ -102,7 +102,7 @@ def message_frames(
     """One message in as many frames as it needs."""
     for start in range(0, len(message), max_payload_bytes):
         end = start + max_payload_bytes
-        body = performative_frames.transfer(handle, delivery_id, DELIVERY_TAG, more=end < len(message))
+        body = performative_encoder.transfer(handle, delivery_id, DELIVERY_TAG, more=end < len(message))
         yield frame(channel, body + message[start:end])
 
 

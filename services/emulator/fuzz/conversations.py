@@ -2,9 +2,9 @@
 
 import random
 
-from services.emulator.event_hubs.messages import BATCH_FORMAT
+from services.emulator.event_hubs.event_cutter import BATCH_FORMAT
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, frame
 
 PLAIN = b"\0RootManageSharedAccessKey\0SAS_KEY_VALUE"
@@ -182,7 +182,7 @@ class Talker:
 
     def _flow(self) -> bytes:
         pick = self.random.choice
-        return performative_frames.flow(
+        return performative_encoder.flow(
             next_incoming_id=pick(_NUMBERS),
             incoming_window=pick(_NUMBERS),
             next_outgoing_id=pick(_NUMBERS),
@@ -190,10 +190,10 @@ class Talker:
         )
 
     def _detach(self) -> bytes:
-        return performative_frames.detach(self.random.choice([0, 1, 7]))
+        return performative_encoder.detach(self.random.choice([0, 1, 7]))
 
     def _end(self) -> bytes:
-        return performative_frames.end()
+        return performative_encoder.end()
 
     def _begin(self) -> bytes:
         return performative(0x11, amqp.NULL, *[amqp.uint(self.random.choice(_NUMBERS)) for _ in range(3)])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from services.emulator.event_hubs.annotations import Event, encoded_records
+from services.emulator.log.annotations import Event, encoded_records
 from services.emulator.log.files import OpenFiles
 from services.emulator.log.marks import Reservation, Tail, TailFile
 from services.emulator.log.records import RecordMark

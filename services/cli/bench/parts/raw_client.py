@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from struct import Struct
 
-from services.emulator.event_hubs.messages import BATCH_FORMAT
+from services.emulator.event_hubs.event_cutter import BATCH_FORMAT
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import decode

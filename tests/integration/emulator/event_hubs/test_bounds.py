@@ -6,14 +6,14 @@ import gc
 
 import psutil
 
-from services.emulator.event_hubs.connection import WRITE_BUFFER_BYTES
 from services.emulator.event_hubs.event_source import CHUNK_BYTES
-from services.emulator.event_hubs.memory_quota import KNOWN_BYTES, SESSION_BYTES, STRANGER_BYTES
 from services.emulator.event_hubs.namespace import IDLE_S
 from services.emulator.event_hubs.server import EventHubsServer
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
+from shared.amqp.connection import WRITE_BUFFER_BYTES
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, frame
+from shared.amqp.memory_quota import KNOWN_BYTES, SESSION_BYTES, STRANGER_BYTES
 from tests.integration.emulator.event_hubs.wire import (
     BEGIN,
     OPENING,
@@ -191,10 +191,10 @@ async def test_sessions_that_end_are_given_back(server):
             frame(channel, BEGIN)
             + attach(0, receiver=True, address="$cbs", channel=channel)
             + attach(1, receiver=False, address="$cbs", channel=channel)
-            + frame(channel, performative_frames.detach(0))
-            + frame(channel, performative_frames.end())
+            + frame(channel, performative_encoder.detach(0))
+            + frame(channel, performative_encoder.end())
         )
-    writer.write(frame(0, performative_frames.close()))
+    writer.write(frame(0, performative_encoder.close()))
     await frames_until(reader, 0x18)
     assert all(connection.allowance.held_bytes <= SESSION_BYTES for connection in server._connections)
     writer.transport.abort()

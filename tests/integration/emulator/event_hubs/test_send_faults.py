@@ -10,7 +10,7 @@ from azure.eventhub.exceptions import ConnectError, EventDataSendError, EventHub
 
 from services.emulator.event_hubs.faults import Fault
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, Frame, FrameReader, frame
 from tests.support.embedded_stack import PATIENCE_S
 
@@ -158,7 +158,7 @@ async def test_what_follows_a_delayed_send_waits_for_it(server, client):
         frame(0, performative(0x11, amqp.NULL, *[amqp.uint(number) for number in (0, 2**31 - 1, 2**31 - 1)])),
         frame(0, sender_attach("telemetry/Partitions/0")),
     ]
-    accepted = performative_frames.disposition(0, None)[:3]
+    accepted = performative_encoder.disposition(0, None)[:3]
     frames, dispositions = FrameReader(1 << 20), 0
     try:
         writer.write(b"".join([*opening, *map(event, range(6))]))

@@ -8,7 +8,7 @@ from azure.eventhub._pyamqp.utils import generate_sas_token
 
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME, TOKEN_TYPE
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
 from shared.amqp.frames import frame
 from tests.integration.emulator.event_hubs.wire import (
     OPENING_OF_A_STRANGER,
@@ -58,7 +58,7 @@ async def test_a_reader_is_detached_when_its_token_is_over(server):
     assert b"amqp:unauthorized-access" in detached.body
     assert b"ExpiredToken" in detached.body
     assert b"'Listen' claim(s) are required" in detached.body
-    writer.write(frame(0, performative_frames.detach(2)) + attach(2, receiver=True, address=SOURCE))
+    writer.write(frame(0, performative_encoder.detach(2)) + attach(2, receiver=True, address=SOURCE))
     frames = await frames_until(reader, 0x16)
     assert b"amqp:unauthorized-access" in frames[-1].body
     writer.transport.abort()

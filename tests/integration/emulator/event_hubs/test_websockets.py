@@ -10,14 +10,14 @@ from contextlib import AsyncExitStack
 import aiohttp
 import pytest
 
-from services.emulator.event_hubs.connection import WRITE_BUFFER_BYTES
 from services.emulator.event_hubs.endpoints import WebSocketEndpoint
 from services.emulator.event_hubs.event_source import CHUNK_BYTES
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.websocket.frames import MAX_FRAME_BYTES, unmasked
 from services.emulator.websocket.handshake import MAX_HEAD_BYTES
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
+from shared.amqp.connection import WRITE_BUFFER_BYTES
 from shared.amqp.frames import AMQP_HEADER, EMPTY_FRAME, SASL_HEADER, frame
 from tests.support.embedded_stack import PATIENCE_S
 
@@ -61,7 +61,7 @@ def reading_everything():
     source = amqp.described(0x28, amqp.sequence([amqp.string(SOURCE), *[amqp.NULL] * 6, filters]))
     target = amqp.described(0x29, amqp.sequence([amqp.string("me")]))
     attach = [amqp.string("link"), amqp.uint(0), amqp.boolean(True), amqp.NULL, amqp.NULL, source, target]
-    flow = performative_frames.flow(
+    flow = performative_encoder.flow(
         next_incoming_id=1, incoming_window=2**31 - 1, next_outgoing_id=0, link=(0, 0, 2**30)
     )
     return frame(0, performative(0x11, *begin)) + frame(0, performative(0x12, *attach)) + frame(0, flow)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
 from shared.amqp.frames import AMQP_HEADER, frame
 from tests.integration.emulator.event_hubs.wire import (
     BEGIN,
@@ -34,9 +34,9 @@ async def test_frames_have_all_their_fields(server):
     writer.write(transfer(0, EVENT) + attach(1, receiver=True, address=SOURCE) + credit(1, 1))
     frames = await frames_until(reader, 0x14)
     writer.write(
-        frame(0, performative_frames.detach(0))
-        + frame(0, performative_frames.end())
-        + frame(0, performative_frames.close())
+        frame(0, performative_encoder.detach(0))
+        + frame(0, performative_encoder.end())
+        + frame(0, performative_encoder.close())
     )
     frames += await frames_until(reader, 0x18)
     counts = {item.body[2]: len(fields(item)) for item in frames}
@@ -76,7 +76,7 @@ async def test_a_refused_link_is_attached_to_nothing_and_detached(server):
     assert kinds(frames)[-2:] == [0x12, 0x16]
     assert fields(frames[-2])[5:7] == [None, None]
     assert b"The messaging entity 'nobody' could not be found" in frames[-1].body
-    writer.write(frame(0, performative_frames.detach(0)) + attach(0, receiver=False, address="telemetry"))
+    writer.write(frame(0, performative_encoder.detach(0)) + attach(0, receiver=False, address="telemetry"))
     frames = await frames_until(reader, 0x13)
     assert kinds(frames)[-2:] == [0x12, 0x13]
     writer.transport.abort()
@@ -150,7 +150,7 @@ async def test_events_are_settled_and_share_one_tag(server, client):
 async def test_what_comes_after_the_end_is_ignored(server):
     """The Python SDK detaches the links of sessions that it has ended: that is no reason to hang up."""
     reader, writer = await connected(
-        server, OPENING + frame(0, performative_frames.end()) + frame(0, performative_frames.detach(3))
+        server, OPENING + frame(0, performative_encoder.end()) + frame(0, performative_encoder.detach(3))
     )
     writer.write(frame(0, BEGIN) + attach(0, receiver=False, address="telemetry"))
     frames = await frames_until(reader, 0x12)

@@ -3,9 +3,9 @@
 import asyncio
 from weakref import WeakKeyDictionary
 
-from services.emulator.event_hubs.connection import MAX_FRAME_BYTES
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
+from shared.amqp.connection import MAX_FRAME_BYTES
 from shared.amqp.decoder import decode
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, Frame, FrameReader, frame
 
@@ -71,7 +71,7 @@ def attach(handle, *, receiver, address, channel=0, capabilities=amqp.NULL, prop
 def credit(handle, count, window=2**31 - 1):
     return frame(
         0,
-        performative_frames.flow(
+        performative_encoder.flow(
             next_incoming_id=1, incoming_window=window, next_outgoing_id=0, link=(handle, 0, count)
         ),
     )

@@ -3,7 +3,7 @@ import resource
 import msgspec
 import pytest
 
-from services.emulator.event_hubs.annotations import ENQUEUED_TIME, OFFSET, SEQUENCE_NUMBER
+from services.emulator.log.annotations import ENQUEUED_TIME, OFFSET, SEQUENCE_NUMBER
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import HEADER_BYTES, marks
 from shared.amqp import encoder as amqp

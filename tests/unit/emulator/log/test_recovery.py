@@ -2,9 +2,9 @@ import shutil
 
 import pytest
 
-from services.emulator.event_hubs.annotations import OFFSET, SEQUENCE_NUMBER, encoded_records
 from services.emulator.event_hubs.transfers import TransferRenderer
 from services.emulator.log import marks as log_marks
+from services.emulator.log.annotations import OFFSET, SEQUENCE_NUMBER, encoded_records
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import marks
 from shared.amqp import encoder as amqp

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from struct import Struct
 from typing import Any, NamedTuple
 
-from services.emulator.event_hubs import annotations
-from services.emulator.event_hubs.annotations import Event
+from services.emulator.log import annotations
+from services.emulator.log.annotations import Event
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import DecodeError, decode, skip
 from shared.amqp.sections import check_bodies, check_section, sections

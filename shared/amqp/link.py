@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.memory_quota import LINK_BYTES
 from services.emulator.event_hubs.refusals import Refusal
 from services.emulator.event_hubs.transfers import message_frames
-from shared.amqp import performative_frames
+from shared.amqp import performative_encoder
+from shared.amqp.memory_quota import LINK_BYTES
 from shared.amqp.performatives import Attach, Flow, Transfer
 
 if TYPE_CHECKING:
-    from services.emulator.event_hubs.session import Session
+    from shared.amqp.session import Session
 
 CREDIT = 1000
 MAX_MESSAGE_BYTES = 1024 * 1024
@@ -78,7 +78,7 @@ class Link:
     def detach(self, refusal: Refusal | None = None) -> None:
         """Tell the client and stop; its own detach is awaited before the handle is free again."""
         if self.is_open:
-            self.session.send(performative_frames.detach(self.handle, refusal))
+            self.session.send(performative_encoder.detach(self.handle, refusal))
             self.end()
 
     def end(self) -> None:
@@ -155,7 +155,7 @@ class IncomingLink(Link):
     def settle(self, delivery: Delivery, refusal: Refusal | None = None) -> None:
         """Accept the delivery, or reject it; a client that settled it beforehand hears nothing."""
         if not delivery.is_settled:
-            self.session.send(performative_frames.disposition(delivery.delivery_id, refusal))
+            self.session.send(performative_encoder.disposition(delivery.delivery_id, refusal))
 
 
 class OutgoingLink(Link):

@@ -9,8 +9,8 @@ from azure.eventhub._pyamqp._decode import decode_payload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.emulator.event_hubs.annotations import encoded_records
-from services.emulator.event_hubs.messages import BATCH_FORMAT, EventCutter
+from services.emulator.event_hubs.event_cutter import BATCH_FORMAT, EventCutter
+from services.emulator.log.annotations import encoded_records
 from services.emulator.log.records import HEADER_BYTES
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import MAX_DEPTH, DecodeError

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from services.emulator.event_hubs.heartbeat import Heartbeat
+from shared.amqp.heartbeat import Heartbeat
 
 
 class Clock(asyncio.SelectorEventLoop):

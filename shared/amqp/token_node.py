@@ -1,9 +1,10 @@
 """`$cbs`: a client proves who it is before anything else works on its connection."""
 
-from services.emulator.event_hubs import bearer, messages
-from services.emulator.event_hubs.request_node import RequestNode
+from services.emulator.event_hubs import bearer
+from services.emulator.event_hubs import event_cutter as messages
 from services.emulator.event_hubs.sas import TOKEN_TYPE, Grant, TokenRefused
 from shared.amqp import encoder as amqp
+from shared.amqp.request_node import RequestNode
 
 _ACCEPTED = 202
 _BAD_REQUEST = 400

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from services.emulator.event_hubs import nodes
-from services.emulator.event_hubs.link import IncomingLink, Link, OutgoingLink, serial_difference
 from services.emulator.event_hubs.refusals import Refusal
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_frames, performatives
+from shared.amqp import performative_encoder, performatives
+from shared.amqp.link import IncomingLink, Link, OutgoingLink, serial_difference
 from shared.amqp.performatives import Attach, Begin, Detach, Flow, Transfer
 
 if TYPE_CHECKING:
-    from services.emulator.event_hubs.connection import Connection
+    from shared.amqp.connection import Connection
 
 INCOMING_WINDOW = 0x7FFFFFFF
 HANDLE_MAX = 255
@@ -30,7 +30,7 @@ class Session:
         self._links: dict[int, Link] = {}
         self._next_incoming_id = begin.next_outgoing_id
         self._next_outgoing_id = 1
-        self.send(performative_frames.begin(channel, INCOMING_WINDOW, HANDLE_MAX))
+        self.send(performative_encoder.begin(channel, INCOMING_WINDOW, HANDLE_MAX))
 
     @property
     def links(self) -> list[Link]:
@@ -41,7 +41,7 @@ class Session:
 
     def send_flow(self, link: Sequence[int] | None = None) -> None:
         self.send(
-            performative_frames.flow(
+            performative_encoder.flow(
                 next_incoming_id=self._next_incoming_id,
                 incoming_window=INCOMING_WINDOW,
                 next_outgoing_id=self._next_outgoing_id,
@@ -101,16 +101,16 @@ class Session:
         try:
             link.node = nodes.opened(link, attach)
         except Refusal as refusal:
-            self.send(performative_frames.attach(attach, amqp.NULL, amqp.NULL, link.max_message_bytes))
+            self.send(performative_encoder.attach(attach, amqp.NULL, amqp.NULL, link.max_message_bytes))
             link.detach(refusal)
             return
         raw = performatives.raw_fields(body)
-        source = _or_empty(raw, 5, performative_frames.empty_source())
-        target = _or_empty(raw, 6, performative_frames.empty_target())
+        source = _or_empty(raw, 5, performative_encoder.empty_source())
+        target = _or_empty(raw, 6, performative_encoder.empty_target())
         wanted = attach.desired_capabilities
         wanted = wanted if isinstance(wanted, list) else [wanted]
         offered = [name for name in _CAPABILITIES if name in wanted]
-        self.send(performative_frames.attach(attach, source, target, link.max_message_bytes, offered))
+        self.send(performative_encoder.attach(attach, source, target, link.max_message_bytes, offered))
         if isinstance(link, IncomingLink):
             link.grant_credit()
 
@@ -120,7 +120,7 @@ class Session:
             return
         self.connection.allowance.let_go(link.held_bytes)
         if link.is_open:
-            self.send(performative_frames.detach(detach.handle))
+            self.send(performative_encoder.detach(detach.handle))
             link.end()
 
     def end(self) -> None:

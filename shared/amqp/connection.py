@@ -8,13 +8,9 @@ import msgspec
 
 from services.emulator.event_hubs import handshake, refusals
 from services.emulator.event_hubs.authorizations import Authorizations
-from services.emulator.event_hubs.heartbeat import Heartbeat
-from services.emulator.event_hubs.memory_quota import SESSION_BYTES, MemoryQuota
-from services.emulator.event_hubs.outbox import Outbox
 from services.emulator.event_hubs.refusals import Refusal
 from services.emulator.event_hubs.sas import Grant, TokenRefused
-from services.emulator.event_hubs.session import Session
-from shared.amqp import performative_frames, performatives
+from shared.amqp import performative_encoder, performatives
 from shared.amqp.decoder import DecodeError
 from shared.amqp.frames import (
     AMQP_FRAME,
@@ -26,7 +22,11 @@ from shared.amqp.frames import (
     FramingError,
     ProtocolHeader,
 )
+from shared.amqp.heartbeat import Heartbeat
+from shared.amqp.memory_quota import SESSION_BYTES, MemoryQuota
+from shared.amqp.peer import Outbox
 from shared.amqp.performatives import Begin, Close, End, Open, SaslInit
+from shared.amqp.session import Session
 
 if TYPE_CHECKING:
     from services.emulator.event_hubs.namespace import Namespace
@@ -141,7 +141,7 @@ class Connection(asyncio.Protocol):
         if not self.transport.is_closing():
             if refusal is not None:
                 log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
-            self.outbox.send(0, performative_frames.close(refusal))
+            self.outbox.send(0, performative_encoder.close(refusal))
             self.outbox.flush()
             self._hang_up()
 
@@ -212,7 +212,7 @@ class Connection(asyncio.Protocol):
         self._is_open = True
         self.max_frame_bytes = min(asked, MAX_FRAME_BYTES)
         self.outbox.send(
-            0, performative_frames.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS)
+            0, performative_encoder.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS)
         )
         if self._timer is not None:
             self._timer.cancel()
@@ -240,4 +240,4 @@ class Connection(asyncio.Protocol):
         if session := self._sessions.pop(channel, None):
             session.end()
             self.allowance.let_go(SESSION_BYTES)
-            self.outbox.send(channel, performative_frames.end())
+            self.outbox.send(channel, performative_encoder.end())

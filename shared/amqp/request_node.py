@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 
-from services.emulator.event_hubs import messages, refusals
-from services.emulator.event_hubs.link import Delivery, IncomingLink, OutgoingLink
+from services.emulator.event_hubs import event_cutter as messages
+from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.refusals import Refusal
 from shared.amqp.decoder import DecodeError
+from shared.amqp.link import Delivery, IncomingLink, OutgoingLink
 
 # Requests come before anyone has proved who they are; no token is longer.
 MAX_REQUEST_BYTES = 64 * 1024
