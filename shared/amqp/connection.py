@@ -1,176 +1,130 @@
-"""One client's connection: headers, SASL, then frames to its sessions; a few buffers of memory at most."""
+"""One AMQP connection as a state machine: bytes go in, frames go out to the peer. Pure."""
 
-import asyncio
-import socket
-from typing import TYPE_CHECKING, cast
+import contextlib
+from collections.abc import Callable
 
 import msgspec
 
-from services.emulator.event_hubs import handshake, refusals
-from services.emulator.event_hubs.authorizations import Authorizations
-from services.emulator.event_hubs.refusals import Refusal
-from services.emulator.event_hubs.sas import Grant, TokenRefused
 from shared.amqp import performative_encoder, performatives
+from shared.amqp.application import Application, AuthenticationFailed
 from shared.amqp.decoder import DecodeError
 from shared.amqp.frames import (
     AMQP_FRAME,
-    EMPTY_FRAME,
+    AMQP_HEADER,
     MIN_MAX_FRAME_BYTES,
     SASL_FRAME,
+    SASL_HEADER,
     Frame,
     FrameReader,
     FramingError,
     ProtocolHeader,
+    frame,
 )
-from shared.amqp.heartbeat import Heartbeat
+from shared.amqp.link import Link
 from shared.amqp.memory_quota import SESSION_BYTES, MemoryQuota
-from shared.amqp.peer import Outbox
+from shared.amqp.peer import Peer, Transport
 from shared.amqp.performatives import Begin, Close, End, Open, SaslInit
+from shared.amqp.refusal import DECODE_ERROR, FRAMING_ERROR, INVALID_FIELD, NOT_ALLOWED, Refusal
 from shared.amqp.session import Session
 
-if TYPE_CHECKING:
-    from services.emulator.event_hubs.namespace import Namespace
-
-from shared.service.log_events import EventLog
-
-log = EventLog(__name__)
-
-CONTAINER_ID = "fleetprice-event-hubs"
 MAX_FRAME_BYTES = 1024 * 1024
-# Until it has proved who it is a client has nothing large to say.
-STRANGERS_FRAME_BYTES = 64 * 1024
+# A peer that is not authenticated has nothing large to send.
+UNAUTHENTICATED_FRAME_BYTES = 64 * 1024
 CHANNEL_MAX = 4999
 IDLE_TIMEOUT_MS = 240_000
-HANDSHAKE_TIMEOUT_S = 30.0
-CLOSE_TIMEOUT_S = 5.0
-WRITE_BUFFER_BYTES = 1024 * 1024
+
+_SASL_OK, _SASL_AUTH = 0, 1
 
 
-class Connection(asyncio.Protocol):
-    transport: asyncio.Transport
-    outbox: Outbox
+class Connection:
+    """The accepting side of a connection.
+
+    `transport`, `call_soon` and `hang_up` are those of the `Peer`.
+    """
 
     def __init__(
         self,
-        namespace: "Namespace",
-        connections: "set[Connection]",
-        *,
-        patience_s: float = HANDSHAKE_TIMEOUT_S,
+        application: Application,
+        transport: Transport,
+        call_soon: Callable[[Callable[[], None]], object],
+        hang_up: Callable[[], None],
     ) -> None:
-        self.namespace = namespace
-        self.loop = asyncio.get_running_loop()
-        self.grants = Authorizations(namespace.keys, self.loop, namespace.now_s, self._lapsed)
-        self.is_writable = True
-        self.max_frame_bytes = MIN_MAX_FRAME_BYTES
-        self._connections = connections
-        self._patience_s = patience_s
-        self.allowance = MemoryQuota(lambda: bool(self.grants))
-        self._liveness = Heartbeat(self.loop, namespace.idle_s, self._is_in_use, self._close_as_idle)
-        self._reader = FrameReader(STRANGERS_FRAME_BYTES)
+        self._application = application
+        self._authenticator = application.authenticator
+        quota = MemoryQuota(lambda: self._authenticator.is_authenticated)
+        self.peer = Peer(transport, call_soon, hang_up, quota, application.refusals)
+        self.is_open = False
+        # How often the peer wants to receive something, in seconds; 0 if it does not mind.
+        self.peer_idle_timeout_s = 0.0
+        self._reader = FrameReader(UNAUTHENTICATED_FRAME_BYTES)
         self._sessions: dict[int, Session] = {}
-        self._is_open = False
-        self._timer: asyncio.TimerHandle | None = None
 
-    # What the transport calls.
+    @property
+    def links(self) -> list[Link]:
+        return [link for session in self._sessions.values() for link in session.links]
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports do not say so, but are that.
-        self.transport = cast("asyncio.Transport", transport)
-        self.outbox = Outbox(self.loop, self.transport)
-        self.transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        # A peer that vanished without a word is noticed by the kernel, not by its silence: the SDK sends no
-        # heartbeats while nobody calls it.
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._connections.add(self)
-        self._timer = self.loop.call_later(self._patience_s, self.abort)
+    @property
+    def is_in_use(self) -> bool:
+        """Whether a link allows the peer to be silent."""
+        return any(link.keeps_connection_open for link in self.links)
 
-    def data_received(self, data: bytes) -> None:
-        self._liveness.heard()
+    def receive(self, data: bytes) -> None:
+        """Act on received bytes; a protocol error or refusal closes the connection."""
         try:
             for received in self._reader.feed(data):
-                if self.transport.is_closing():
+                if self.peer.is_closing:
                     return
                 if isinstance(received, ProtocolHeader):
-                    self._header(received.raw)
+                    self._receive_header(received.raw)
                 else:
-                    self._frame(received)
+                    self._receive_frame(received)
         except FramingError as exc:
-            self.close(Refusal(refusals.FRAMING_ERROR, str(exc)))
+            self.close(Refusal(FRAMING_ERROR, str(exc)))
         except DecodeError as exc:
-            self.close(Refusal(refusals.DECODE_ERROR, str(exc)))
+            self.close(Refusal(DECODE_ERROR, str(exc)))
         except Refusal as refusal:
             self.close(refusal)
 
-    def pause_writing(self) -> None:
-        # Whoever does not read is not heard either: its answers would pile up here.
-        self.is_writable = False
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
+    def allow_large_frames(self) -> None:
+        """Read frames of the full size from now on: the peer is authenticated."""
+        self._reader.max_frame_bytes = MAX_FRAME_BYTES
 
-    def resume_writing(self) -> None:
-        self.is_writable = True
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+    def resume(self) -> None:
+        """Let every source send: the transport has room again."""
         for session in self._sessions.values():
             session.resume()
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # a lost peer is nobody's error
-        if self._timer is not None:
-            self._timer.cancel()
-        self._connections.discard(self)
-        self.grants.stop()
-        self._liveness.stop()
+    def close_idle(self, idle_s: float) -> None:
+        """Close after `idle_s` without a byte."""
+        self.close(self._application.refusals.idle(idle_s, self._application.container_id))
+
+    def close(self, refusal: Refusal | None = None) -> None:
+        """Send CLOSE and hang up."""
+        self.peer.close(refusal)
+
+    def end(self) -> None:
+        """End every session; the transport is gone."""
         for session in self._sessions.values():
             session.end()
         self._sessions.clear()
 
-    # What sessions and nodes call.
+    def _receive_header(self, raw: bytes) -> None:
+        if raw == SASL_HEADER:
+            offered = performative_encoder.sasl_mechanisms(self._authenticator.sasl_mechanisms)
+            self.peer.write([SASL_HEADER, frame(0, offered, SASL_FRAME)])
+            return
+        # The answer to another protocol is the one that we speak (AMQP 1.0, 2.2).
+        self.peer.write([AMQP_HEADER])
+        if raw != AMQP_HEADER:
+            self.peer.hang_up()
 
-    def admit(self, grant: Grant) -> None:
-        """The client has proved that it may do this. Raises Refusal for too many proofs."""
-        self.grants.put(grant)
-        self._reader.max_frame_bytes = MAX_FRAME_BYTES
-
-    def _lapsed(self, reason: str) -> None:
-        for session in list(self._sessions.values()):
-            for link in session.links:
-                link.lapse(reason)
-
-    def close(self, refusal: Refusal | None = None) -> None:
-        """Say why, then hang up without waiting: the SDK does not wait either."""
-        if not self.transport.is_closing():
-            if refusal is not None:
-                log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
-            self.outbox.send(0, performative_encoder.close(refusal))
-            self.outbox.flush()
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Close once all that was written has left, or soon: who does not read holds nothing open."""
-        self.transport.close()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
-
-    def abort(self) -> None:
-        """Hang up at once; what was queued is lost."""
-        self.outbox.clear()
-        self.transport.abort()
-
-    # The handshake, and what concerns the whole connection.
-
-    def _header(self, raw: bytes) -> None:
-        self.outbox.write(handshake.answer_to(raw))
-        if raw not in handshake.SPOKEN:
-            self._hang_up()
-
-    def _frame(self, received: Frame) -> None:
+    def _receive_frame(self, received: Frame) -> None:
         if not received.body:
             return
         performative, payload_at = performatives.decode_performative(received.body)
         if received.kind == SASL_FRAME:
             if isinstance(performative, SaslInit):
-                self._sasl(performative)
+                self._authenticate(performative)
             return
         if received.kind != AMQP_FRAME:
             raise FramingError(f"no frame has the type {received.kind}")
@@ -179,65 +133,52 @@ class Connection(asyncio.Protocol):
                 self._open(performative)
             case Close():
                 self.close()
-            case _ if not self._is_open:
-                raise Refusal(refusals.NOT_ALLOWED, "The connection is not open.")
+            case _ if not self.is_open:
+                raise Refusal(NOT_ALLOWED, "The connection is not open.")
             case Begin():
                 self._begin(received.channel, performative)
             case End():
                 self._end(received.channel)
             case _:
-                self._deliver(received, performative, payload_at)
+                self._dispatch(received, performative, payload_at)
 
-    def _deliver(self, received: Frame, performative: msgspec.Struct, payload_at: int) -> None:
-        # pyamqp detaches links of sessions that have ended: what is addressed to nobody is dropped.
+    def _dispatch(self, received: Frame, performative: msgspec.Struct, payload_at: int) -> None:
+        # pyamqp (5.15.1) detaches links of sessions that have ended: frames for unknown channels are dropped.
         if session := self._sessions.get(received.channel):
             session.receive(performative, received.body, payload_at)
 
-    def _sasl(self, init: SaslInit) -> None:
-        try:
-            if grant := handshake.proved(init, self.namespace.keys):
-                self.admit(grant)
-        except TokenRefused:
-            self.outbox.write([handshake.NOT_ADMITTED])
-            self._hang_up()
-        else:
-            self.outbox.write([handshake.ADMITTED])
+    def _authenticate(self, init: SaslInit) -> None:
+        outcome = _SASL_AUTH
+        if init.mechanism in self._authenticator.sasl_mechanisms:
+            with contextlib.suppress(AuthenticationFailed):
+                self._authenticator.authenticate(init.mechanism, init.initial_response or b"")
+                outcome = _SASL_OK
+        self.peer.write([frame(0, performative_encoder.sasl_outcome(outcome), SASL_FRAME)])
+        if outcome != _SASL_OK:
+            self.peer.hang_up()
 
     def _open(self, opened: Open) -> None:
-        if self._is_open:
-            raise Refusal(refusals.NOT_ALLOWED, "The connection is open already.")
-        asked = MAX_FRAME_BYTES if opened.max_frame_size is None else opened.max_frame_size
-        if asked < MIN_MAX_FRAME_BYTES:
-            raise Refusal(refusals.INVALID_FIELD, f"Frames of {MIN_MAX_FRAME_BYTES} bytes must be accepted.")
-        self._is_open = True
-        self.max_frame_bytes = min(asked, MAX_FRAME_BYTES)
-        self.outbox.send(
-            0, performative_encoder.open_(CONTAINER_ID, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS)
+        if self.is_open:
+            raise Refusal(NOT_ALLOWED, "The connection is open already.")
+        accepted = MAX_FRAME_BYTES if opened.max_frame_size is None else opened.max_frame_size
+        if accepted < MIN_MAX_FRAME_BYTES:
+            raise Refusal(INVALID_FIELD, f"Frames of {MIN_MAX_FRAME_BYTES} bytes must be accepted.")
+        self.is_open = True
+        self.peer.max_frame_bytes = min(accepted, MAX_FRAME_BYTES)
+        self.peer_idle_timeout_s = (opened.idle_timeout_ms or 0) / 1000
+        container_id = self._application.container_id
+        self.peer.send(
+            0, performative_encoder.open_(container_id, MAX_FRAME_BYTES, CHANNEL_MAX, IDLE_TIMEOUT_MS)
         )
-        if self._timer is not None:
-            self._timer.cancel()
-        self._liveness.watch()
-        if opened.idle_timeout_ms:
-            self._liveness.beat(opened.idle_timeout_ms / 2000, self._send_heartbeat)
-
-    def _send_heartbeat(self) -> None:
-        if self.is_writable:
-            self.outbox.write([EMPTY_FRAME])
-
-    def _is_in_use(self) -> bool:
-        return any(link.carries_events for session in self._sessions.values() for link in session.links)
-
-    def _close_as_idle(self) -> None:
-        self.close(refusals.idle(self.namespace.idle_s, CONTAINER_ID))
 
     def _begin(self, channel: int, begin: Begin) -> None:
         if channel > CHANNEL_MAX or channel in self._sessions:
-            raise Refusal(refusals.NOT_ALLOWED, f"The channel {channel} is in use or above the maximum.")
-        self.allowance.hold(SESSION_BYTES)
-        self._sessions[channel] = Session(self, channel, begin)
+            raise Refusal(NOT_ALLOWED, f"The channel {channel} is in use or above the maximum.")
+        self.peer.quota.hold(SESSION_BYTES)
+        self._sessions[channel] = Session(self.peer, channel, begin, self._application.open_node)
 
     def _end(self, channel: int) -> None:
         if session := self._sessions.pop(channel, None):
             session.end()
-            self.allowance.let_go(SESSION_BYTES)
-            self.outbox.send(channel, performative_encoder.end())
+            self.peer.quota.release(SESSION_BYTES)
+            self.peer.send(channel, performative_encoder.end())

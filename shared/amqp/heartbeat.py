@@ -1,16 +1,16 @@
-"""Silence on a connection: empty frames for a client that minds it, and the end of one that is of no use."""
+"""Idle connections: empty frames for a peer that requires them, and the end of a connection without use."""
 
 import asyncio
 from collections.abc import Callable
 
-_SHORTEST_INTERVAL_S = 0.1
+_MIN_INTERVAL_S = 0.1
 
 
 class Heartbeat:
-    """`give_up` is called after `idle_s` without a word from a client whose connection is not in use.
+    """Timers of one connection.
 
-    A reader or sender with a link may be silent for as long as it likes: the Python SDK sends heartbeats only
-    while somebody calls it.
+    `on_idle` is called if nothing is received for `idle_s` while the connection is not in use. A peer with a
+    link may be silent for as long as it likes: the Python SDK (5.15.1) sends heartbeats only inside calls.
     """
 
     def __init__(
@@ -18,35 +18,38 @@ class Heartbeat:
         loop: asyncio.AbstractEventLoop,
         idle_s: float,
         is_in_use: Callable[[], bool],
-        give_up: Callable[[], None],
+        on_idle: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._idle_s = idle_s
         self._is_in_use = is_in_use
-        self._give_up = give_up
-        self._was_heard = True
-        self._idle: asyncio.TimerHandle | None = None
-        self._beat: asyncio.TimerHandle | None = None
+        self._on_idle = on_idle
+        self._has_received = True
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
 
     def watch(self) -> None:
-        self._idle = self._loop.call_later(self._idle_s, self._look)
+        """Start to look for idleness."""
+        self._idle_timer = self._loop.call_later(self._idle_s, self._check_idle)
 
-    def heard(self) -> None:
-        self._was_heard = True
+    def note_received(self) -> None:
+        self._has_received = True
 
-    def beat(self, interval_s: float, send: Callable[[], None]) -> None:
-        """Call `send` at once and at every interval."""
+    def send_every(self, interval_s: float, send: Callable[[], None]) -> None:
+        """Call `send` now and at every interval."""
         send()
-        self._beat = self._loop.call_later(max(interval_s, _SHORTEST_INTERVAL_S), self.beat, interval_s, send)
+        self._send_timer = self._loop.call_later(
+            max(interval_s, _MIN_INTERVAL_S), self.send_every, interval_s, send
+        )
 
     def stop(self) -> None:
-        for timer in (self._idle, self._beat):
+        for timer in (self._idle_timer, self._send_timer):
             if timer is not None:
                 timer.cancel()
 
-    def _look(self) -> None:
-        if not self._was_heard and not self._is_in_use():
-            self._give_up()
+    def _check_idle(self) -> None:
+        if not self._has_received and not self._is_in_use():
+            self._on_idle()
             return
-        self._was_heard = False
+        self._has_received = False
         self.watch()

@@ -1,27 +1,19 @@
-"""The two kinds of link on a session: one on which the client sends, one on which it receives."""
+"""The two kinds of link on a session: incoming, on which the peer sends, and outgoing, on which it receives.
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+Pure.
+"""
 
-from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.refusals import Refusal
-from services.emulator.event_hubs.transfers import message_frames
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
 from shared.amqp import performative_encoder
+from shared.amqp.channel import Channel, serial_difference
 from shared.amqp.memory_quota import LINK_BYTES
-from shared.amqp.performatives import Attach, Flow, Transfer
-
-if TYPE_CHECKING:
-    from shared.amqp.session import Session
+from shared.amqp.performatives import UINT_MAX, Attach, Flow, Outcome, Transfer
+from shared.amqp.refusal import Refusal
 
 CREDIT = 1000
 MAX_MESSAGE_BYTES = 1024 * 1024
-_UINT_MASK = 0xFFFFFFFF
-_SIGN_BIT = 0x80000000
-
-
-def serial_difference(a: int, b: int) -> int:
-    """How far `a` is ahead of `b` in the 32-bit serial numbers of AMQP; 0 where it is behind."""
-    difference = (a - b) & _UINT_MASK
-    return 0 if difference & _SIGN_BIT else difference
 
 
 class Delivery(NamedTuple):
@@ -31,71 +23,75 @@ class Delivery(NamedTuple):
     payload: bytes
 
 
-class Sink(Protocol):
-    """What takes in the deliveries of an incoming link."""
+class Node(Protocol):
+    """The application's end of a link."""
+
+    # Whether a connection with such a link may stay open without sending anything.
+    keeps_connection_open: bool
+
+    def close(self) -> None:
+        """Release everything; the link has ended."""
+        ...
+
+
+class Sink(Node, Protocol):
+    """A node that consumes an incoming link's deliveries."""
 
     def deliver(self, delivery: Delivery) -> None: ...
 
-    def closed(self) -> None: ...
 
+class Source(Node, Protocol):
+    """A node that feeds an outgoing link."""
 
-class Source(Protocol):
-    """What feeds an outgoing link."""
-
-    def credit_changed(self) -> None: ...
-
-    def closed(self) -> None: ...
+    def resume(self) -> None:
+        """Send what there is: credit, window or socket may have room again."""
+        ...
 
 
 class Link:
-    """What both kinds have in common: a name, a handle, and an end."""
+    """A link's name, handle and end. `siblings` are the links of the same session by handle."""
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
-        self.session = session
+    def __init__(self, channel: Channel, siblings: Mapping[int, "Link"], attach: Attach) -> None:
+        self.channel = channel
+        self.peer = channel.peer
+        self.siblings = siblings
         self.name = attach.name
         self.handle = attach.handle
         self.is_open = True
         self.held_bytes = LINK_BYTES + len(attach.name) + len(attach.target_address)
-        self.max_message_bytes = MAX_MESSAGE_BYTES
         self.node: Sink | Source | None = None
-        self._right: tuple[str, str] | None = None
-
-    def claim(self, path: str, claim: str) -> None:
-        """Open only to a client that may, and only for as long as it may. Raises Refusal."""
-        self.session.connection.grants.demand(path, claim)
-        self._right = path, claim
+        # A peer that sends decides for itself.
+        self.settle_mode = performative_encoder.SENDS_MIXED
+        # What our ATTACH offers; the node resolver may change it.
+        self.max_message_bytes = MAX_MESSAGE_BYTES
+        self.offered_capabilities: tuple[str, ...] = ()
+        self.echoes_properties = False
 
     @property
-    def carries_events(self) -> bool:
-        return self.is_open and self._right is not None
-
-    def lapse(self, reason: str) -> None:
-        """Detach where the client is no longer allowed what the link does."""
-        if self._right is not None and not self.session.connection.grants.covers(*self._right):
-            path, claim = self._right
-            self.detach(refusals.lapsed(reason, claim, path))
+    def keeps_connection_open(self) -> bool:
+        return self.is_open and self.node is not None and self.node.keeps_connection_open
 
     def detach(self, refusal: Refusal | None = None) -> None:
-        """Tell the client and stop; its own detach is awaited before the handle is free again."""
+        """End the link; its handle is free again once the peer has answered with its own DETACH."""
         if self.is_open:
-            self.session.send(performative_encoder.detach(self.handle, refusal))
+            self.channel.send(performative_encoder.detach(self.handle, refusal))
             self.end()
 
     def end(self) -> None:
-        """The link is over, whoever ended it."""
+        """Close the node, once, whichever side has ended the link."""
         if self.is_open:
             self.is_open = False
             if self.node is not None:
-                self.node.closed()
+                self.node.close()
 
 
 class IncomingLink(Link):
-    """The client sends; the server grants credit and answers each delivery."""
+    """The peer sends; we grant credit and settle each delivery."""
 
     node: Sink
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
-        super().__init__(session, attach)
+    def __init__(self, channel: Channel, siblings: Mapping[int, Link], attach: Attach) -> None:
+        super().__init__(channel, siblings, attach)
         self._delivery_count = attach.initial_delivery_count or 0
         self._credit = 0
         self._first: Transfer | None = None
@@ -104,9 +100,9 @@ class IncomingLink(Link):
 
     def grant_credit(self) -> None:
         self._credit = CREDIT
-        self.session.send_flow((self.handle, self._delivery_count, CREDIT))
+        self.channel.send_flow((self.handle, self._delivery_count, CREDIT))
 
-    def transfer(self, transfer: Transfer, payload: bytes) -> None:
+    def receive(self, transfer: Transfer, payload: bytes) -> None:
         if self._first is None:
             self._first = transfer
         if transfer.aborted:
@@ -119,13 +115,13 @@ class IncomingLink(Link):
         whole = bytes(self._partial + payload) if self._partial else payload
         size_bytes, first = self._size_bytes, self._first
         self._reset()
-        self._delivery_count = (self._delivery_count + 1) & _UINT_MASK
+        self._delivery_count = (self._delivery_count + 1) & UINT_MAX
         self._credit -= 1
         is_settled = bool(first.settled or transfer.settled)
         delivery = Delivery(first.delivery_id or 0, first.message_format or 0, is_settled, whole)
         if size_bytes > self.max_message_bytes:
-            refusal = refusals.message_too_large(delivery.delivery_id, size_bytes, self.max_message_bytes)
-            self.settle(delivery, refusal)
+            too_large = self.peer.refusals.message_too_large
+            self.settle(delivery, too_large(delivery.delivery_id, size_bytes, self.max_message_bytes))
         else:
             self.node.deliver(delivery)
         if self._credit <= CREDIT // 2 and self.is_open:
@@ -133,11 +129,11 @@ class IncomingLink(Link):
 
     def _keep(self, payload: bytes) -> None:
         if self._size_bytes > self.max_message_bytes:
-            # It will be refused when it ends: what comes until then is counted and forgotten.
-            self._forget()
+            # The message is rejected when it ends; until then its bytes are only counted.
+            self._drop_partial()
             return
         self._partial += payload
-        self.session.connection.allowance.hold(len(payload))
+        self.peer.quota.hold(len(payload))
 
     def end(self) -> None:
         self._reset()
@@ -146,65 +142,106 @@ class IncomingLink(Link):
     def _reset(self) -> None:
         self._first = None
         self._size_bytes = 0
-        self._forget()
+        self._drop_partial()
 
-    def _forget(self) -> None:
-        self.session.connection.allowance.let_go(len(self._partial))
+    def _drop_partial(self) -> None:
+        self.peer.quota.release(len(self._partial))
         self._partial = bytearray()
 
     def settle(self, delivery: Delivery, refusal: Refusal | None = None) -> None:
-        """Accept the delivery, or reject it; a client that settled it beforehand hears nothing."""
+        """Accept the delivery, or reject it; one that its sender settled is not answered."""
         if not delivery.is_settled:
-            self.session.send(performative_encoder.disposition(delivery.delivery_id, refusal))
+            self.channel.send(performative_encoder.receiver_disposition(delivery.delivery_id, refusal))
 
 
 class OutgoingLink(Link):
-    """The client receives, as many deliveries as it grants credit for."""
+    """The peer receives, as many deliveries as it grants credit for."""
 
     node: Source
 
-    def __init__(self, session: "Session", attach: Attach) -> None:
-        super().__init__(session, attach)
+    def __init__(self, channel: Channel, siblings: Mapping[int, Link], attach: Attach) -> None:
+        super().__init__(channel, siblings, attach)
         self.target_address = attach.target_address
         self.credit = 0
         self.is_draining = False
+        self.settle_mode = performative_encoder.SENDS_SETTLED
+        self._requested_settle_mode = attach.sender_settle_mode
         self._delivery_count = 0
+        self._unsettled: dict[int, None] = {}
+        self._on_outcome: Callable[[int, Outcome], None] = lambda _delivery_id, _outcome: None
 
-    def flow(self, flow: Flow) -> None:
+    def send_unsettled(self, on_outcome: Callable[[int, Outcome], None]) -> None:
+        """Leave deliveries unsettled unless the peer's ATTACH asks for settled ones; for the node resolver.
+
+        `on_outcome` is called once for each delivery id, with RELEASED if the peer settles without an outcome
+        or the link ends first.
+        """
+        if self._requested_settle_mode != performative_encoder.SENDS_SETTLED:
+            is_unsettled = self._requested_settle_mode == performative_encoder.SENDS_UNSETTLED
+            self.settle_mode = (
+                performative_encoder.SENDS_UNSETTLED if is_unsettled else performative_encoder.SENDS_MIXED
+            )
+            self._on_outcome = on_outcome
+
+    def apply_flow(self, flow: Flow) -> None:
         granted_until = (flow.delivery_count or 0) + (flow.link_credit or 0)
         self.credit = serial_difference(granted_until, self._delivery_count)
         self.is_draining = bool(flow.drain)
-        self.node.credit_changed()
+        self.node.resume()
         if flow.echo:
             self.send_flow()
 
-    def sent(self, events: int, frames: int) -> None:
-        """Count what the source has just written."""
-        self.credit -= events
-        self._delivery_count = (self._delivery_count + events) & _UINT_MASK
-        self.session.count_sent(events, frames)
+    def count_sent(self, deliveries: int, frames: int) -> None:
+        """Count what the source has written."""
+        self.credit -= deliveries
+        self._delivery_count = (self._delivery_count + deliveries) & UINT_MAX
+        self.channel.count_sent(deliveries, frames)
 
-    def send(self, message: bytes) -> None:
-        """One message by itself: an answer, for which request nodes do not wait for credit."""
-        connection = self.session.connection
+    def send(self, message: bytes) -> int:
+        """Send one message and return its delivery id. Credit is the caller's to check: answers need none."""
+        delivery_id = self.channel.next_delivery_id
+        is_settled = self.settle_mode == performative_encoder.SENDS_SETTLED
         frames = list(
-            message_frames(
-                self.session.channel,
+            performative_encoder.transfer_frames(
+                self.channel.number,
                 self.handle,
-                self.session.next_delivery_id,
+                delivery_id,
                 message,
-                connection.max_frame_bytes - 64,
+                self.peer.max_frame_bytes,
+                is_settled=is_settled,
             )
         )
-        connection.outbox.write(frames)
-        self.sent(1, len(frames))
+        if not is_settled:
+            self._unsettled[delivery_id] = None
+        self.peer.write(frames)
+        self.count_sent(1, len(frames))
+        return delivery_id
 
-    def drained(self) -> None:
-        """Nothing more is there: use up the credit, as a draining client asked."""
-        self._delivery_count = (self._delivery_count + self.credit) & _UINT_MASK
+    def apply_outcome(self, first: int, last: int, outcome: Outcome) -> bool:
+        """Hand the outcome of the unsettled deliveries from `first` to `last` to the source.
+
+        Return whether there were any.
+        """
+        span = (last - first) & UINT_MAX
+        found = [first] if not span else [one for one in self._unsettled if (one - first) & UINT_MAX <= span]
+        found = [delivery_id for delivery_id in found if delivery_id in self._unsettled]
+        for delivery_id in found:
+            del self._unsettled[delivery_id]
+        for delivery_id in found:
+            self._on_outcome(delivery_id, outcome)
+        return bool(found)
+
+    def drain(self) -> None:
+        """Use up the credit, as a draining peer has asked: there is nothing more to send."""
+        self._delivery_count = (self._delivery_count + self.credit) & UINT_MAX
         self.credit = 0
         self.is_draining = False
         self.send_flow()
 
     def send_flow(self) -> None:
-        self.session.send_flow((self.handle, self._delivery_count, self.credit))
+        self.channel.send_flow((self.handle, self._delivery_count, self.credit))
+
+    def end(self) -> None:
+        for delivery_id in list(self._unsettled):
+            self.apply_outcome(delivery_id, delivery_id, Outcome.RELEASED)
+        super().end()

@@ -1,31 +1,32 @@
-"""How much memory one client may keep busy: a little until it has proved who it is, and then enough."""
+"""The memory that one peer may occupy: little until it is authenticated, then enough. Pure."""
 
 from collections.abc import Callable
 
-from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.refusals import Refusal
+from shared.amqp.refusal import RESOURCE_LIMIT, Refusal
 
-KNOWN_BYTES = 16 * 1024 * 1024
-STRANGER_BYTES = 256 * 1024
-# What our own objects take, roughly; names and addresses of the client's choice come on top.
+AUTHENTICATED_BYTES = 16 * 1024 * 1024
+UNAUTHENTICATED_BYTES = 256 * 1024
+# Roughly what our own objects take; names and addresses chosen by the peer are added.
 SESSION_BYTES = 1024
 LINK_BYTES = 2048
 
 
 class MemoryQuota:
-    def __init__(self, is_known: Callable[[], bool]) -> None:
-        self._is_known = is_known
+    """A count of the bytes held for a peer."""
+
+    def __init__(self, is_authenticated: Callable[[], bool]) -> None:
+        self._is_authenticated = is_authenticated
         self.held_bytes = 0
 
     def hold(self, size_bytes: int) -> None:
-        """Count it until it is let go of. Raises Refusal above the most that the client may."""
+        """Count `size_bytes` until they are released. Raises Refusal above the limit."""
         self.held_bytes += size_bytes
-        limit = KNOWN_BYTES if self._is_known() else STRANGER_BYTES
+        limit = AUTHENTICATED_BYTES if self._is_authenticated() else UNAUTHENTICATED_BYTES
         if self.held_bytes > limit:
             raise Refusal(
-                refusals.RESOURCE_LIMIT,
+                RESOURCE_LIMIT,
                 f"The connection's sessions, links and unfinished messages take more than {limit} bytes.",
             )
 
-    def let_go(self, size_bytes: int) -> None:
+    def release(self, size_bytes: int) -> None:
         self.held_bytes -= size_bytes

@@ -1,27 +1,64 @@
-"""What goes to one client: all that one turn of the loop queues leaves in one write."""
+"""The other end of a connection as sessions and links see it: how to send to it, and its limits. Pure."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from shared.amqp.frames import frame
+from shared.amqp import performative_encoder
+from shared.amqp.frames import MIN_MAX_FRAME_BYTES, frame
+from shared.amqp.memory_quota import MemoryQuota
+from shared.amqp.refusal import Refusal, RefusalTable
+from shared.service.log_events import EventLog
+
+log = EventLog(__name__)
 
 
-class Outbox:
-    """Bounded by its connection, which hears no more from a client that does not read."""
+class Transport(Protocol):
+    """The byte stream to a peer; asyncio's transports are one."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, transport: asyncio.Transport) -> None:
-        self._loop = loop
+    def write(self, data: bytes, /) -> None: ...
+
+    def is_closing(self) -> bool: ...
+
+    def abort(self) -> None: ...
+
+
+class Peer:
+    """Frames queued in one turn of the event loop leave in one write.
+
+    `call_soon` runs a callback in the next turn of the loop. `hang_up` closes the transport once everything
+    written has left. While `is_writable` is false, nothing more is read from the peer, which bounds what
+    can be queued for it.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        call_soon: Callable[[Callable[[], None]], object],
+        hang_up: Callable[[], None],
+        quota: MemoryQuota,
+        refusals: RefusalTable,
+    ) -> None:
         self._transport = transport
+        self._call_soon = call_soon
+        self.hang_up = hang_up
+        self.quota = quota
+        self.refusals = refusals
+        self.max_frame_bytes = MIN_MAX_FRAME_BYTES
+        self.is_writable = True
         self._queued: list[bytes] = []
 
+    @property
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
     def send(self, channel: int, body: bytes) -> None:
-        """Queue one frame; it leaves with all that this turn of the loop queues."""
+        """Queue one frame."""
         if not self._queued:
-            self._loop.call_soon(self.flush)
+            self._call_soon(self.flush)
         self._queued.append(frame(channel, body))
 
     def write(self, parts: Sequence[bytes]) -> None:
-        """Write frames that are made already, after everything queued before them."""
+        """Write encoded frames after everything queued before them."""
         self.flush()
         if not self._transport.is_closing():
             self._transport.write(b"".join(parts))
@@ -32,5 +69,16 @@ class Outbox:
             if not self._transport.is_closing():
                 self._transport.write(b"".join(queued))
 
-    def clear(self) -> None:
+    def close(self, refusal: Refusal | None = None) -> None:
+        """Send CLOSE and hang up without waiting for the peer's: pyamqp (5.15.1) does not wait either."""
+        if not self._transport.is_closing():
+            if refusal is not None:
+                log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
+            self.send(0, performative_encoder.close(refusal))
+            self.flush()
+            self.hang_up()
+
+    def abort(self) -> None:
+        """Drop the connection at once; what was queued is lost."""
         self._queued.clear()
+        self._transport.abort()

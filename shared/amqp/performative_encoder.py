@@ -1,16 +1,21 @@
-"""The frame bodies that the server sends.
+"""Performatives as frame bodies, for either role. Pure.
 
-Every field is always written, trailing nulls too: pyamqp indexes fixed positions and fails on lists that end
-early, although the standard allows them.
+Every field is always written, trailing nulls too: pyamqp (azure-eventhub 5.15.1) reads fields by their
+position and fails on lists that end early, although the standard allows them.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from services.emulator.event_hubs.refusals import Refusal
 from shared.amqp import encoder as amqp
-from shared.amqp.performatives import UINT_MAX, Attach
+from shared.amqp.frames import frame
+from shared.amqp.performatives import UINT_MAX, Outcome
+from shared.amqp.refusal import Refusal
 
-_ACCEPTED = amqp.described(0x24, amqp.sequence([]))
+# Room for a frame's header and its TRANSFER.
+TRANSFER_OVERHEAD_BYTES = 64
+# One tag for all settled deliveries: pyamqp (5.15.1) keeps every distinct tag for ever.
+SETTLED_TAG = b"\x00"
+SENDS_UNSETTLED, SENDS_SETTLED, SENDS_MIXED = range(3)
 
 
 def _performative(code: int, fields: Sequence[bytes]) -> bytes:
@@ -51,26 +56,33 @@ def begin(remote_channel: int, incoming_window: int, handle_max: int) -> bytes:
 
 
 def attach(
-    request: Attach, source: bytes, target: bytes, max_message_size: int, capabilities: Iterable[str] = ()
+    name: str,
+    handle: int,
+    *,
+    is_receiver: bool,
+    sender_settle_mode: int,
+    source: bytes,
+    target: bytes,
+    max_message_size: int,
+    offered_capabilities: Sequence[str] = (),
+    properties: bytes = amqp.NULL,
 ) -> bytes:
-    """The answer to `request`; null source and target together say that the link is refused."""
-    offered = tuple(capabilities)
+    """Encode our end of a link. Null source and target together refuse the link."""
     fields = [
-        amqp.string(request.name),
-        amqp.uint(request.handle),
-        amqp.boolean(not request.is_receiver),
-        # To a receiver everything is sent settled; a sender decides for itself.
-        amqp.ubyte(1 if request.is_receiver else 2),
+        amqp.string(name),
+        amqp.uint(handle),
+        amqp.boolean(is_receiver),
+        amqp.ubyte(sender_settle_mode),
         amqp.ubyte(0),
         source,
         target,
         amqp.NULL,
         amqp.NULL,
-        amqp.uint(0) if request.is_receiver else amqp.NULL,
+        amqp.NULL if is_receiver else amqp.uint(0),
         amqp.ulong(max_message_size),
-        amqp.symbols(offered) if offered else amqp.NULL,
+        amqp.symbols(offered_capabilities) if offered_capabilities else amqp.NULL,
         amqp.NULL,
-        amqp.NULL,
+        properties,
     ]
     return _performative(0x12, fields)
 
@@ -78,7 +90,7 @@ def attach(
 def flow(
     *, next_incoming_id: int, incoming_window: int, next_outgoing_id: int, link: Sequence[int] | None = None
 ) -> bytes:
-    """`link` is (handle, delivery count, credit); without it the flow is the session's own."""
+    """Encode a FLOW of a link, given as (handle, delivery count, credit), or of the session alone."""
     fields = [
         amqp.uint(next_incoming_id),
         amqp.uint(incoming_window),
@@ -89,23 +101,54 @@ def flow(
     return _performative(0x13, fields + _nulls(4))
 
 
-def transfer(handle: int, delivery_id: int, delivery_tag: bytes, *, more: bool) -> bytes:
-    """Always settled: the service never waits for a receiver's disposition."""
+def transfer(handle: int, delivery_id: int, delivery_tag: bytes, *, is_settled: bool, more: bool) -> bytes:
     fields = [
         amqp.uint(handle),
         amqp.uint(delivery_id),
         amqp.binary(delivery_tag),
         amqp.uint(0),
-        amqp.boolean(True),
+        amqp.boolean(is_settled),
         amqp.boolean(more),
     ]
     return _performative(0x14, fields + _nulls(5))
 
 
-def disposition(delivery_id: int, refusal: Refusal | None = None) -> bytes:
-    """Accepted, or rejected with the refusal."""
-    state = _ACCEPTED if refusal is None else _performative(0x25, [error(refusal)])
-    fields = [amqp.boolean(True), amqp.uint(delivery_id), amqp.uint(delivery_id), amqp.boolean(True), state]
+def transfer_frames(
+    channel: int,
+    handle: int,
+    delivery_id: int,
+    message: bytes,
+    max_frame_bytes: int,
+    *,
+    is_settled: bool = True,
+) -> Iterator[bytes]:
+    """Yield one message in as many frames as it needs."""
+    tag = SETTLED_TAG if is_settled else delivery_id.to_bytes(4, "big")
+    max_payload_bytes = max_frame_bytes - TRANSFER_OVERHEAD_BYTES
+    for start in range(0, len(message), max_payload_bytes):
+        end = start + max_payload_bytes
+        body = transfer(handle, delivery_id, tag, is_settled=is_settled, more=end < len(message))
+        yield frame(channel, body + message[start:end])
+
+
+_NO_FIELDS = amqp.sequence([])
+_ACCEPTED = amqp.described(Outcome.ACCEPTED, _NO_FIELDS)
+
+
+def receiver_disposition(delivery_id: int, refusal: Refusal | None = None) -> bytes:
+    """Settle a delivery that was received: accept it, or reject it with the refusal."""
+    state = _ACCEPTED if refusal is None else _performative(Outcome.REJECTED, [error(refusal)])
+    return _disposition(is_receiver=True, first=delivery_id, last=delivery_id, state=state)
+
+
+def sender_disposition(first: int, last: int, outcome: Outcome) -> bytes:
+    """Settle deliveries that were sent, with the outcome that their receiver reported."""
+    state = amqp.described(outcome, _NO_FIELDS)
+    return _disposition(is_receiver=False, first=first, last=last, state=state)
+
+
+def _disposition(*, is_receiver: bool, first: int, last: int, state: bytes) -> bytes:
+    fields = [amqp.boolean(is_receiver), amqp.uint(first), amqp.uint(last), amqp.boolean(True), state]
     return _performative(0x15, [*fields, amqp.NULL])
 
 

@@ -1,5 +1,6 @@
-"""The frame bodies that a client sends, checked field by field before anybody acts on them."""
+"""Performatives decoded from frame bodies, each field checked before use. Pure."""
 
+from enum import IntEnum
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +12,15 @@ MAX_PERFORMATIVE_BYTES = 16 * 1024
 Uint = Annotated[int, msgspec.Meta(ge=0, le=UINT_MAX)]
 
 _LIST_HEADERS = {0x45: 1, 0xC0: 3, 0xD0: 9}
+
+
+class Outcome(IntEnum):
+    """The terminal states of a delivery, by descriptor (AMQP 1.0, 3.4)."""
+
+    ACCEPTED = 0x24
+    REJECTED = 0x25
+    RELEASED = 0x26
+    MODIFIED = 0x27
 
 
 class Open(msgspec.Struct, frozen=True, array_like=True):
@@ -86,6 +96,17 @@ class Detach(msgspec.Struct, frozen=True, array_like=True):
 
 class Disposition(msgspec.Struct, frozen=True, array_like=True):
     is_receiver: bool
+    first: Uint
+    last: Uint | None = None
+    settled: bool | None = None
+    state: Any = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The terminal state, if the deliveries have reached one."""
+        if isinstance(self.state, Described) and self.state.descriptor in _OUTCOMES:
+            return Outcome(self.state.descriptor)
+        return None
 
 
 class End(msgspec.Struct, frozen=True, array_like=True):
@@ -101,6 +122,7 @@ class SaslInit(msgspec.Struct, frozen=True, array_like=True):
     initial_response: bytes | None = None
 
 
+_OUTCOMES = frozenset(Outcome)
 _TYPES: dict[int, type[msgspec.Struct]] = {
     0x10: Open,
     0x11: Begin,
@@ -116,9 +138,9 @@ _TYPES: dict[int, type[msgspec.Struct]] = {
 
 
 def decode_performative(body: bytes) -> tuple[msgspec.Struct, int]:
-    """The performative at the start of a frame's body and where its payload begins. Raises DecodeError."""
+    """Return the performative of a frame's body and where its payload begins. Raises DecodeError."""
     if len(body) > MAX_PERFORMATIVE_BYTES and skip(body, 0) > MAX_PERFORMATIVE_BYTES:
-        # Known before it is looked at: a megabyte of nested lists would keep everybody waiting.
+        # Checked before decoding: a megabyte of nested lists would block the event loop.
         raise DecodeError(f"a performative has more than {MAX_PERFORMATIVE_BYTES} bytes")
     value, end = decode(body)
     if not isinstance(value, Described) or not isinstance(value.value, list):
@@ -127,14 +149,14 @@ def decode_performative(body: bytes) -> tuple[msgspec.Struct, int]:
     if kind is None:
         raise DecodeError(f"no performative has the code {value.descriptor!r}")
     try:
-        # Bytes are bytes: a text is not taken for their base64.
+        # Without `builtin_types`, a string would be accepted as the base64 of bytes.
         return msgspec.convert(value.value, kind, builtin_types=(bytes,)), end
     except msgspec.ValidationError as exc:
         raise DecodeError(f"{kind.__name__.lower()}: {exc}") from exc
 
 
 def raw_fields(body: bytes) -> list[bytes]:
-    """The encoded fields of the performative at the start of `body`, which was decoded before."""
+    """Split the performative at the start of `body`, which has been decoded before, into encoded fields."""
     position = skip(body, 1)
     position, end = position + _LIST_HEADERS[body[position]], skip(body, position)
     fields = []

@@ -1,70 +1,134 @@
-"""Nodes that answer requests: the answer goes to the receiving link of the same session and address."""
+"""Nodes that answer requests over a link of the same session (AMQP management and `$cbs`). Pure."""
 
+import uuid
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from services.emulator.event_hubs import event_cutter as messages
-from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.refusals import Refusal
+from shared.amqp import encoder as amqp
 from shared.amqp.decoder import DecodeError
 from shared.amqp.link import Delivery, IncomingLink, OutgoingLink
+from shared.amqp.refusal import DECODE_ERROR, Refusal
+from shared.amqp.sections import APPLICATION_PROPERTIES, PROPERTIES, VALUE, decode_sections
 
-# Requests come before anyone has proved who they are; no token is longer.
+# Requests may come before the peer is authenticated; no token is longer.
 MAX_REQUEST_BYTES = 64 * 1024
+_PROPERTIES_FIELDS = 13
+_MESSAGE_ID_FIELD, _REPLY_TO_FIELD, _CORRELATION_ID_FIELD = 0, 4, 5
 
 
-class AnswerSource:
-    """The other end of a request node: it waits for nothing and holds nothing."""
+class Request(NamedTuple):
+    """A message to a request node."""
+
+    message_id: object
+    reply_to: str | None
+    properties: dict[Any, Any]
+    body: object
+
+
+def decode_request(message: bytes) -> Request:
+    """Raises DecodeError."""
+    sections = {code: value for code, value in decode_sections(message) if isinstance(code, (int, str))}
+    fields = sections.get(PROPERTIES) or []
+    properties = sections.get(APPLICATION_PROPERTIES) or {}
+    if not isinstance(fields, list) or not isinstance(properties, dict):
+        raise DecodeError("a message's properties are not a list or its application properties not a map")
+    fields = [*fields, *[None] * _PROPERTIES_FIELDS]
+    reply_to = fields[_REPLY_TO_FIELD]
+    return Request(
+        fields[_MESSAGE_ID_FIELD],
+        reply_to if isinstance(reply_to, str) else None,
+        properties,
+        sections.get(VALUE),
+    )
+
+
+def encode_response(
+    request: Request, status: int, description: str, body: bytes, condition: str = ""
+) -> bytes:
+    """Encode the answer; its correlation id has the AMQP type of the request's message id."""
+    fields = [amqp.NULL] * _PROPERTIES_FIELDS
+    fields[_CORRELATION_ID_FIELD] = _encode_message_id(request.message_id)
+    properties: Mapping[str, bytes] = {
+        "status-code": amqp.integer(status),
+        "status-description": amqp.string(description),
+    } | ({"error-condition": amqp.symbol(condition)} if condition else {})
+    named = ((amqp.string(name), value) for name, value in properties.items())
+    return (
+        amqp.described(PROPERTIES, amqp.sequence(fields))
+        + amqp.described(APPLICATION_PROPERTIES, amqp.mapping(named))
+        + amqp.described(VALUE, body)
+    )
+
+
+def _encode_message_id(value: object) -> bytes:
+    if isinstance(value, uuid.UUID):
+        return amqp.uuid(value)
+    if isinstance(value, str):
+        return amqp.string(value)
+    if isinstance(value, bytes):
+        return amqp.binary(value)
+    return amqp.ulong(value) if isinstance(value, int) and value >= 0 else amqp.NULL
+
+
+class ReplySource:
+    """The other end of a request node: its answers are sent without waiting for credit."""
+
+    keeps_connection_open = False
 
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def credit_changed(self) -> None:
-        """Answers do not wait for credit."""
+    def resume(self) -> None:
+        """Nothing is waiting."""
 
-    def closed(self) -> None:
-        """Nothing to let go of."""
+    def close(self) -> None:
+        """Nothing is held."""
 
 
 class RequestNode(ABC):
+    """A sink that answers each delivery on the receiving link with the same address."""
+
     address: str
+    keeps_connection_open = False
 
     def __init__(self, link: IncomingLink) -> None:
         self.link = link
         link.max_message_bytes = MAX_REQUEST_BYTES
 
     @abstractmethod
-    def answer(self, request: messages.Request) -> bytes:
-        """The whole message that answers `request`."""
+    def answer(self, request: Request) -> bytes:
+        """Return the whole message that answers `request`."""
 
     def deliver(self, delivery: Delivery) -> None:
         try:
-            request = messages.request(delivery.payload)
+            request = decode_request(delivery.payload)
         except DecodeError as exc:
-            self.link.settle(delivery, Refusal(refusals.DECODE_ERROR, str(exc)))
+            self.link.settle(delivery, Refusal(DECODE_ERROR, str(exc)))
             return
         self.respond(delivery, request)
 
-    def respond(self, delivery: Delivery, request: messages.Request) -> None:
-        """Answer, in whatever way the node chooses."""
-        self.reply(delivery, request, self.answer(request))
+    def respond(self, delivery: Delivery, request: Request) -> None:
+        """Answer now; a node may override this to answer later or otherwise."""
+        self.reply(delivery, self.answer(request), request.reply_to)
 
-    def reply(self, delivery: Delivery, request: messages.Request, answer: bytes) -> None:
-        # The disposition first: the SDK forgets the request when it comes after the answer.
+    def reply(self, delivery: Delivery, answer: bytes, reply_to: str | None) -> None:
+        # The disposition first: pyamqp (5.15.1) forgets the request if it comes after the answer.
         self.link.settle(delivery)
-        if receiver := self._receiver(request.reply_to):
+        if receiver := self._find_receiver(reply_to):
             receiver.send(answer)
 
-    def _receiver(self, reply_to: str | None) -> OutgoingLink | None:
+    def _find_receiver(self, reply_to: str | None) -> OutgoingLink | None:
         candidates = [
             link
-            for link in self.link.session.links
+            for link in self.link.siblings.values()
             if isinstance(link, OutgoingLink)
             and link.is_open
-            and isinstance(link.node, AnswerSource)
+            and isinstance(link.node, ReplySource)
             and link.node.address == self.address
         ]
         named = [link for link in candidates if reply_to and link.target_address == reply_to]
         return next(iter(named or candidates), None)
 
-    def closed(self) -> None:  # noqa: B027  # nothing to let go of, in either node
-        """Nothing to let go of."""
+    def close(self) -> None:  # noqa: B027  # no node holds anything
+        """Nothing is held."""

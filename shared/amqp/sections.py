@@ -1,28 +1,32 @@
-"""A message's sections, checked before it is stored: what stands in the log, every SDK can take apart.
+"""Message sections: cut, decoded and checked, so that every SDK can read a forwarded message. Pure.
 
-One malformed map in the log would stop every reader of its partition for as long as the log is kept. So all
-is refused that is not AMQP, or nested too deeply, or has fields that a section has not. What is AMQP is kept
-as it came, even what the Python SDK cannot read: char, decimal32 and 64, huge decimal128, empty arrays.
+One malformed map would stop every reader of a queue or log for as long as the message is kept. So a message
+is refused if it is not AMQP, is nested too deeply, or has fields that its sections do not define. Valid AMQP
+is forwarded as it came, even what the Python SDK (5.15.1) cannot read: char, decimal32 and 64, huge
+decimal128, empty arrays.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Any
 
 import msgspec
 
-from services.emulator.log.annotations import Event
 from shared.amqp.decoder import DecodeError, Described, decode, skip
 
-HEADER = 0x70
-_PROPERTIES, _APPLICATION_PROPERTIES = 0x73, 0x74
-_DATA, _SEQUENCE, _VALUE, _FOOTER = 0x75, 0x76, 0x77, 0x78
-_BODIES = (_DATA, _SEQUENCE, _VALUE)
-_MAY_REPEAT = (_DATA, _SEQUENCE)
-_START = b"\x00\x53"
+# The sections by descriptor, in the order in which they stand (AMQP 1.0, 3.2).
+HEADER, DELIVERY_ANNOTATIONS, MESSAGE_ANNOTATIONS = 0x70, 0x71, 0x72
+PROPERTIES, APPLICATION_PROPERTIES = 0x73, 0x74
+DATA, SEQUENCE, VALUE, FOOTER = 0x75, 0x76, 0x77, 0x78
+# Sections begin with a descriptor in its short form, and a data section goes on with its length.
+SECTION_START = b"\x00\x53"
+HEADER_START = b"\x00\x53\x70"
+DATA_8_START, DATA_32_START = b"\x00\x53\x75\xa0", b"\x00\x53\x75\xb0"
+LONG_DATA_PREFIX_BYTES = 8
+_BODIES = (DATA, SEQUENCE, VALUE)
+_MAY_REPEAT = (DATA, SEQUENCE)
 _BINARY = (0xA0, 0xB0)
-_DATA_8, _DATA_32 = b"\x00\x53\x75\xa0", b"\x00\x53\x75\xb0"
-_SHORT_PREFIX, _LONG_PREFIX = 5, 8
+_SHORT_DATA_PREFIX_BYTES = 5
 _LENGTH = Struct(">I")
 _LIST_8, _MAP_8 = 0xC0, 0xC1
 _FIRST_ITEM = 6  # of a section that is a small list or map: after its descriptor, type, size and count
@@ -57,41 +61,25 @@ class _Properties(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
     reply_to_group_id: str | None = None
 
 
-def check_bodies(events: Iterable[Event]) -> None:
-    """What follows each event's header and annotations. Raises DecodeError."""
-    known = b""
-    length_at = _LENGTH.unpack_from
-    for _, _, _, rest in events:
-        # By far the most are one data section, or one behind the same sections as in the event before. The
-        # first is written out, for it runs for every event.
-        size = len(rest) - _LONG_PREFIX
-        if rest[:4] == _DATA_32 and size >= 0 and length_at(rest, 4)[0] == size:
-            continue
-        if rest.startswith(known) and _is_data(rest, len(known)):
-            continue
-        body_at = _check_sections(rest)
-        known = rest[:body_at] if _is_data(rest, body_at) else b""
-
-
-def _is_data(rest: bytes, position: int) -> bool:
+def is_data_section(rest: bytes, position: int) -> bool:
     """Whether all from `position` on is one data section."""
     size = len(rest) - position
-    if size >= _LONG_PREFIX and rest.startswith(_DATA_32, position):
-        return bool(_LENGTH.unpack_from(rest, position + 4)[0] == size - _LONG_PREFIX)
+    if size >= LONG_DATA_PREFIX_BYTES and rest.startswith(DATA_32_START, position):
+        return bool(_LENGTH.unpack_from(rest, position + 4)[0] == size - LONG_DATA_PREFIX_BYTES)
     return (
-        size >= _SHORT_PREFIX
-        and rest.startswith(_DATA_8, position)
-        and rest[position + 4] == size - _SHORT_PREFIX
+        size >= _SHORT_DATA_PREFIX_BYTES
+        and rest.startswith(DATA_8_START, position)
+        and rest[position + 4] == size - _SHORT_DATA_PREFIX_BYTES
     )
 
 
-def _check_sections(rest: bytes) -> int:
+def check_bare_message(rest: bytes) -> int:
     """Where the body begins. Raises DecodeError."""
     last = body = body_at = 0
     position = 0
     while position < len(rest):
         start, position, code = position, *section_at(rest, position)
-        if not _PROPERTIES <= code <= _FOOTER or code < last or (code == last and code not in _MAY_REPEAT):
+        if not PROPERTIES <= code <= FOOTER or code < last or (code == last and code not in _MAY_REPEAT):
             raise DecodeError("a message's sections are not in their order")
         if code in _BODIES:
             if body not in {0, code}:
@@ -110,12 +98,12 @@ def _check_sections(rest: bytes) -> int:
 def section_at(message: bytes, position: int) -> tuple[int, int]:
     """Where the section at `position` ends, and its code. Raises DecodeError."""
     # The SDKs look for the code in the third byte: other encodings of it are lost on them.
-    if message[position : position + 2] != _START or position + 2 >= len(message):
+    if message[position : position + 2] != SECTION_START or position + 2 >= len(message):
         raise DecodeError("a message has no section where one must begin")
     return skip(message, position), message[position + 2]
 
 
-def sections(message: bytes) -> Iterator[Described]:
+def decode_sections(message: bytes) -> Iterator[Described]:
     """A message's sections, decoded. Raises DecodeError."""
     position = 0
     while position < len(message):
@@ -131,15 +119,15 @@ def check_section(section: bytes) -> None:
     if end != len(section) or not isinstance(described, Described):
         raise DecodeError("a section is not a described value")
     code, value = described
-    if code in {HEADER, _PROPERTIES}:
+    if code in {HEADER, PROPERTIES}:
         _check_fields(_Header if code == HEADER else _Properties, value)
-    elif code == _APPLICATION_PROPERTIES and not (isinstance(value, dict) and _are_texts(value)):
+    elif code == APPLICATION_PROPERTIES and not (isinstance(value, dict) and _are_texts(value)):
         raise DecodeError("application properties are not a map with strings as keys")
-    elif code == _FOOTER and not isinstance(value, dict):
+    elif code == FOOTER and not isinstance(value, dict):
         raise DecodeError("a footer is not a map")
-    elif code == _SEQUENCE and not isinstance(value, list):
+    elif code == SEQUENCE and not isinstance(value, list):
         raise DecodeError("a sequence section is not a list")
-    elif code == _DATA and not isinstance(value, bytes):
+    elif code == DATA and not isinstance(value, bytes):
         raise DecodeError("a data section is not binary")
 
 
@@ -207,9 +195,9 @@ def _plain_end(message: bytes, position: int, code: int, end: int) -> int:
 
 
 _PLAIN: dict[int, Callable[[bytes, int, int], bool]] = {
-    _PROPERTIES: _are_plain_properties,
-    _APPLICATION_PROPERTIES: _are_plain_application_properties,
-    _DATA: _is_plain_data,
+    PROPERTIES: _are_plain_properties,
+    APPLICATION_PROPERTIES: _are_plain_application_properties,
+    DATA: _is_plain_data,
 }
 _ABSENT = frozenset((0x40,))
 _IDS = _ABSENT | {0x44, 0x53, 0x80, 0x98, _BINARY_8, _STRING_8}

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.refusals import Refusal
 from services.emulator.event_hubs.sas import Grant, KeyRing
+from shared.amqp.refusal import RESOURCE_LIMIT, Refusal
 
 # One for each audience. The JavaScript SDK proves itself anew for each of its links.
 MAX_GRANTS = 4096
@@ -42,7 +42,7 @@ class Authorizations:
         """A newer token for the same audience takes the older one's place. Raises Refusal for too many."""
         older = self._grants.get(grant.scope)
         if len(grant.scope) > MAX_AUDIENCE_LENGTH or (older is None and len(self._grants) >= MAX_GRANTS):
-            raise Refusal(refusals.RESOURCE_LIMIT, "The connection's audiences are too many or too long.")
+            raise Refusal(RESOURCE_LIMIT, "The connection's audiences are too many or too long.")
         self._grants[grant.scope] = grant
         self._wait_for_expiry()
         if older is not None and not older.claims <= grant.claims:

@@ -1,44 +1,34 @@
-"""Messages on the wire: senders' deliveries cut into events, and the request nodes' answers put together."""
+"""Deliveries cut into events, each checked so that every SDK can read what the log holds."""
 
-import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable
 from struct import Struct
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from services.emulator.log import annotations
 from services.emulator.log.annotations import Event
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import DecodeError, decode, skip
-from shared.amqp.sections import check_bodies, check_section, sections
+from shared.amqp.sections import (
+    DATA_8_START,
+    DATA_32_START,
+    HEADER_START,
+    LONG_DATA_PREFIX_BYTES,
+    SECTION_START,
+    check_bare_message,
+    check_section,
+    is_data_section,
+)
 
+# The message format of a batch: data sections, each a complete encoded message.
 BATCH_FORMAT = 0x80013700
 
-HEADER_SECTION = b"\x00\x53\x70"
-_SECTION = b"\x00\x53"
 _DELIVERY_ANNOTATIONS = b"\x00\x53\x71"
 _MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
-_DATA = b"\x00\x53\x75"
 _PROPERTY_SECTIONS = (b"\x00\x53\x73", b"\x00\x53\x74")
-_DATA_8 = _DATA + b"\xa0"
-_DATA_32 = _DATA + b"\xb0"
 _DATA_SECTION = Struct(">4sI")
 # How messages begin without header and annotations: with properties, application properties or body.
-_BARE_STARTS = frozenset(_SECTION + bytes((code,)) for code in range(0x73, 0x78))
-_ANNOTATIONS_CODE = 0x72
-_PROPERTIES_CODE = 0x73
-_APPLICATION_PROPERTIES_CODE = 0x74
-_VALUE_CODE = 0x77
-_FIELDS_OF_PROPERTIES = 13
-_CORRELATION_ID_FIELD = 5
-
-
-class Request(NamedTuple):
-    """A message to a request node."""
-
-    message_id: object
-    reply_to: str | None
-    properties: dict[Any, Any]
-    body: object
+_BARE_STARTS = frozenset(SECTION_START + bytes((code,)) for code in range(0x73, 0x78))
+_LENGTH = Struct(">I")
 
 
 class _Opening(NamedTuple):
@@ -70,7 +60,7 @@ class EventCutter:
             events, key = self._batch(payload, opening)
         else:
             events, key = [_event(payload, opening)], opening.key
-        check_bodies(events)
+        _check_bodies(events)
         return events, key
 
     def _batch(self, payload: bytes, outer: _Opening) -> tuple[list[Event], str | None]:
@@ -83,9 +73,9 @@ class EventCutter:
         while position < end:
             is_short = end - position < _DATA_SECTION.size
             kind, size = _short_section(payload, position) if is_short else section_at(payload, position)
-            if kind == _DATA_32:
+            if kind == DATA_32_START:
                 start = position + 8
-            elif kind == _DATA_8:
+            elif kind == DATA_8_START:
                 start, size = position + 5, payload[position + 4]
             else:
                 raise DecodeError("a batch holds something else than data sections")
@@ -116,10 +106,26 @@ class EventCutter:
         return opening
 
 
+def _check_bodies(events: Iterable[Event]) -> None:
+    """Check what follows each event's header and annotations. Raises DecodeError."""
+    known = b""
+    length_at = _LENGTH.unpack_from
+    for _, _, _, rest in events:
+        # Nearly all are one data section, alone or behind the same sections as in the event before. The first
+        # case is written out, because it runs for every event.
+        size = len(rest) - LONG_DATA_PREFIX_BYTES
+        if rest[:4] == DATA_32_START and size >= 0 and length_at(rest, 4)[0] == size:
+            continue
+        if rest.startswith(known) and is_data_section(rest, len(known)):
+            continue
+        body_at = check_bare_message(rest)
+        known = rest[:body_at] if is_data_section(rest, body_at) else b""
+
+
 def _short_section(payload: bytes, position: int) -> tuple[bytes, int]:
     """The kind of a data section in the last few bytes, where only a small one has room."""
     kind = payload[position : position + 4]
-    if kind != _DATA_8 or position + 4 == len(payload):
+    if kind != DATA_8_START or position + 4 == len(payload):
         raise DecodeError("a batch ends in the middle of a data section")
     return kind, 0
 
@@ -141,7 +147,7 @@ def _event(message: bytes, opening: _Opening) -> Event:
 def _opening(message: bytes) -> _Opening:
     position = 0
     header = b""
-    if message[:3] == HEADER_SECTION:
+    if message[:3] == HEADER_START:
         position = skip(message, 0)
         header = message[:position]
         check_section(header)
@@ -151,7 +157,7 @@ def _opening(message: bytes) -> _Opening:
     if message[position : position + 3] == _MESSAGE_ANNOTATIONS:
         start, position = position, skip(message, position)
         return _Opening(position, header, *_sender_annotations(message[start:position]))
-    if message[position : position + 2] != _SECTION:
+    if message[position : position + 2] != SECTION_START:
         raise DecodeError("a message has no section where one must begin")
     return _Opening(position, header, b"", 0, None)
 
@@ -172,41 +178,3 @@ def _sender_annotations(section: bytes) -> tuple[bytes, int, str | None]:
         if name not in annotations.OWN:
             kept.append(section[start:position])
     return b"".join(kept), 2 * len(kept), key
-
-
-def request(payload: bytes) -> Request:
-    """The message that a request node was sent. Raises DecodeError."""
-    found = {code: value for code, value in sections(payload) if isinstance(code, (int, str))}
-    fields = found.get(_PROPERTIES_CODE) or []
-    properties = found.get(_APPLICATION_PROPERTIES_CODE) or {}
-    if not isinstance(fields, list) or not isinstance(properties, dict):
-        raise DecodeError("a message's properties are not what they must be")
-    fields = [*fields, *[None] * _FIELDS_OF_PROPERTIES]
-    reply_to = fields[4] if isinstance(fields[4], str) else None
-    return Request(fields[0], reply_to, properties, found.get(_VALUE_CODE))
-
-
-def response(answered: Request, status: int, description: str, body: bytes, condition: str = "") -> bytes:
-    """The answer to a request; its correlation id keeps the type of the request's id."""
-    fields = [amqp.NULL] * _FIELDS_OF_PROPERTIES
-    fields[_CORRELATION_ID_FIELD] = _message_id(answered.message_id)
-    properties: Mapping[str, bytes] = {
-        "status-code": amqp.integer(status),
-        "status-description": amqp.string(description),
-    } | ({"error-condition": amqp.symbol(condition)} if condition else {})
-    named = ((amqp.string(name), value) for name, value in properties.items())
-    return (
-        amqp.described(_PROPERTIES_CODE, amqp.sequence(fields))
-        + amqp.described(_APPLICATION_PROPERTIES_CODE, amqp.mapping(named))
-        + amqp.described(_VALUE_CODE, body)
-    )
-
-
-def _message_id(value: object) -> bytes:
-    if isinstance(value, uuid.UUID):
-        return amqp.uuid(value)
-    if isinstance(value, str):
-        return amqp.string(value)
-    if isinstance(value, bytes):
-        return amqp.binary(value)
-    return amqp.ulong(value) if isinstance(value, int) and value >= 0 else amqp.NULL

@@ -12,7 +12,7 @@ import msgspec
 
 from services.emulator.armed_faults import MAX_DELAY_MS, ArmedFault, FaultBook, FaultSchedule, demand
 from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.refusals import Refusal
+from shared.amqp.refusal import CONNECTION_FORCED, DETACH_FORCED, Refusal
 
 SERVICE = "event_hubs"
 
@@ -31,8 +31,8 @@ _PLACES: dict[str, tuple[At, ...]] = {
 }
 _CONDITIONS = {
     "reject": refusals.SERVER_BUSY,
-    "detach": refusals.DETACH_FORCED,
-    "close": refusals.CONNECTION_FORCED,
+    "detach": DETACH_FORCED,
+    "close": CONNECTION_FORCED,
 }
 _KNOW_GROUPS = ("now", "delivery", "attach")
 _MAX_TEXT_CHARS = 1024

@@ -1,22 +1,23 @@
-"""Which node a link's address means, and whether this connection may use it."""
+"""The nodes of the namespace by address, and whether a connection may use them."""
 
 import re
 
 from services.emulator.event_hubs import refusals
+from services.emulator.event_hubs.authorizations import Authorizations
 from services.emulator.event_hubs.event_sink import EventSink
 from services.emulator.event_hubs.event_source import EventSource
 from services.emulator.event_hubs.faults import Place
 from services.emulator.event_hubs.hubs import Hub
 from services.emulator.event_hubs.management import ManagementNode
+from services.emulator.event_hubs.namespace import Namespace
 from services.emulator.event_hubs.sas import LISTEN, SEND
+from shared.amqp import token_node
 from shared.amqp.link import IncomingLink, Link, OutgoingLink, Sink, Source
 from shared.amqp.performatives import Attach
-from shared.amqp.request_node import AnswerSource
-from shared.amqp.token_node import TokenNode
+from shared.amqp.request_node import ReplySource
+from shared.amqp.token_node import TokenAuthenticator, TokenNode
 
-CBS = "$cbs"
-MANAGEMENT = "$management"
-
+_CAPABILITIES = ("com.microsoft:georeplication", "com.microsoft:enable-receiver-runtime-metric")
 _SENDER = re.compile(r"(?P<hub>[^/]+)(?:/Partitions/(?P<partition>[^/]+))?", re.IGNORECASE)
 _RECEIVER = re.compile(
     r"(?P<hub>[^/]+)/ConsumerGroups/(?P<group>[^/]+)/Partitions/(?P<partition>[^/]+)", re.IGNORECASE
@@ -24,55 +25,63 @@ _RECEIVER = re.compile(
 
 
 def entity_path(address: str) -> str:
-    """`amqps://host:port/hub/Partitions/0` and `/hub/Partitions/0` → `hub/Partitions/0`."""
+    """Return the path of an address: `hub/Partitions/0` of `amqps://host:port/hub/Partitions/0`."""
     _, scheme, rest = address.partition("://")
     return (rest.partition("/")[2] if scheme else address).strip("/")
 
 
-def opened(link: Link, attach: Attach) -> Sink | Source:
-    """The node at the link's address, ready. Raises Refusal."""
-    if isinstance(link, OutgoingLink):
-        path = entity_path(attach.source_address)
-        if path.lower() in {CBS, MANAGEMENT}:
-            return AnswerSource(path.lower())
-        return _source(link, attach, path)
-    if not isinstance(link, IncomingLink):
-        raise TypeError(type(link))
-    path = entity_path(attach.target_address)
-    if path.lower() == CBS:
-        return TokenNode(link)
-    if path.lower() == MANAGEMENT:
-        return ManagementNode(link)
-    return _sink(link, path)
+class NodeOpener:
+    """The node resolver of one connection."""
 
+    def __init__(
+        self, namespace: Namespace, authorizations: Authorizations, tokens: TokenAuthenticator
+    ) -> None:
+        self._namespace = namespace
+        self._authorizations = authorizations
+        self._tokens = tokens
 
-def _sink(link: IncomingLink, path: str) -> EventSink:
-    link.claim(path, SEND)
-    match = _SENDER.fullmatch(path)
-    hub = _hub(link, match, path)
-    partition_id = match and match["partition"]
-    partition = None if partition_id is None else hub.partition(partition_id)
-    if partition_id is not None and partition is None:
-        raise refusals.entity_not_found(path)
-    link.session.connection.namespace.faults.refuse_attach(Place(hub.name, partition))
-    return EventSink(link, hub, partition)
+    def open_node(self, link: Link, attach: Attach) -> Sink | Source:
+        """Open the node at the link's address. Raises Refusal."""
+        desired = attach.desired_capabilities
+        desired = desired if isinstance(desired, list) else [desired]
+        link.offered_capabilities = tuple(name for name in _CAPABILITIES if name in desired)
+        if isinstance(link, OutgoingLink):
+            return self._open_source(link, attach, entity_path(attach.source_address))
+        if not isinstance(link, IncomingLink):
+            raise TypeError(type(link))
+        return self._open_sink(link, entity_path(attach.target_address))
 
+    def _open_sink(self, link: IncomingLink, path: str) -> Sink:
+        if path.lower() == token_node.ADDRESS:
+            return TokenNode(link, self._tokens)
+        if path.lower() == ManagementNode.address:
+            return ManagementNode(link, self._namespace, self._authorizations)
+        self._authorizations.demand(path, SEND)
+        match = _SENDER.fullmatch(path)
+        hub = self._find_hub(match, path)
+        partition_id = match and match["partition"]
+        partition = None if partition_id is None else hub.partition(partition_id)
+        if partition_id is not None and partition is None:
+            raise refusals.entity_not_found(path)
+        self._namespace.faults.refuse_attach(Place(hub.name, partition))
+        return EventSink(link, self._namespace, hub, partition, path)
 
-def _source(link: OutgoingLink, attach: Attach, path: str) -> EventSource:
-    link.claim(path, LISTEN)
-    match = _RECEIVER.fullmatch(path)
-    hub = _hub(link, match, path)
-    if match is None or not hub.has_group(match["group"]):
-        raise refusals.entity_not_found(path)
-    partition = hub.partition(match["partition"])
-    if partition is None:
-        raise refusals.entity_not_found(path)
-    link.session.connection.namespace.faults.refuse_attach(Place(hub.name, partition, match["group"]))
-    return EventSource(link, attach, hub, match["group"], partition)
+    def _open_source(self, link: OutgoingLink, attach: Attach, path: str) -> Source:
+        if path.lower() in {token_node.ADDRESS, ManagementNode.address}:
+            return ReplySource(path.lower())
+        self._authorizations.demand(path, LISTEN)
+        match = _RECEIVER.fullmatch(path)
+        hub = self._find_hub(match, path)
+        if match is None or not hub.has_group(match["group"]):
+            raise refusals.entity_not_found(path)
+        partition = hub.partition(match["partition"])
+        if partition is None:
+            raise refusals.entity_not_found(path)
+        self._namespace.faults.refuse_attach(Place(hub.name, partition, match["group"]))
+        return EventSource(link, attach, self._namespace, hub, match["group"], partition, path)
 
-
-def _hub(link: Link, match: re.Match[str] | None, path: str) -> Hub:
-    hub = link.session.connection.namespace.hubs.find(match["hub"]) if match else None
-    if hub is None:
-        raise refusals.entity_not_found(path)
-    return hub
+    def _find_hub(self, match: re.Match[str] | None, path: str) -> Hub:
+        hub = self._namespace.hubs.find(match["hub"]) if match else None
+        if hub is None:
+            raise refusals.entity_not_found(path)
+        return hub

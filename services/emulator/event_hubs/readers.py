@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from services.emulator.event_hubs import refusals
-from services.emulator.event_hubs.refusals import Refusal
+from shared.amqp.refusal import Refusal
 
 MAX_READERS = 5
 

@@ -1,17 +1,18 @@
-"""What the service refuses and in which words: other SDKs make their typed errors from both."""
+"""The refusals of Event Hubs, word for word: other SDKs make their typed errors from condition and text."""
 
-NOT_FOUND = "amqp:not-found"
-UNAUTHORIZED = "amqp:unauthorized-access"
-RESOURCE_LIMIT = "amqp:resource-limit-exceeded"
-MESSAGE_SIZE = "amqp:link:message-size-exceeded"
-LINK_STOLEN = "amqp:link:stolen"
-DETACH_FORCED = "amqp:link:detach-forced"
-DECODE_ERROR = "amqp:decode-error"
-FRAMING_ERROR = "amqp:connection:framing-error"
-CONNECTION_FORCED = "amqp:connection:forced"
-NOT_ALLOWED = "amqp:not-allowed"
-INVALID_FIELD = "amqp:invalid-field"
-INTERNAL_ERROR = "amqp:internal-error"
+from shared.amqp.refusal import (
+    CONNECTION_FORCED,
+    DETACH_FORCED,
+    INTERNAL_ERROR,
+    LINK_STOLEN,
+    MESSAGE_SIZE,
+    NOT_FOUND,
+    RESOURCE_LIMIT,
+    UNAUTHORIZED,
+    Refusal,
+    RefusalTable,
+)
+
 ARGUMENT_ERROR = "com.microsoft:argument-error"
 SERVER_BUSY = "com.microsoft:server-busy"
 TIMEOUT = "com.microsoft:timeout"
@@ -20,7 +21,7 @@ _THROTTLED = (
     "The request was terminated because the entity is being throttled. Error code : 50002. "
     "Please wait 4 seconds and try again. To know more visit https://aka.ms/sbResourceMgrExceptions"
 )
-# What the service says along with the conditions that people most often ask to be refused with.
+# The texts of the conditions that injected faults most often use.
 _DESCRIPTIONS = {
     SERVER_BUSY: _THROTTLED,
     TIMEOUT: "The operation did not complete within the allocated time.",
@@ -28,15 +29,6 @@ _DESCRIPTIONS = {
     DETACH_FORCED: "The link was detached by an injected fault.",
     CONNECTION_FORCED: "The connection was closed by an injected fault.",
 }
-
-
-class Refusal(Exception):
-    """An operation that the service declines: the AMQP condition and the sentence that goes with it."""
-
-    def __init__(self, condition: str, description: str) -> None:
-        super().__init__(f"{condition}: {description}")
-        self.condition = condition
-        self.description = description
 
 
 def entity_not_found(address: str) -> Refusal:
@@ -60,15 +52,15 @@ def lapsed(reason: str, claim: str, resource: str) -> Refusal:
     return Refusal(refusal.condition, f"{reason} {refusal.description}")
 
 
-def idle(idle_s: float, container: str) -> Refusal:
+def _idle(idle_s: float, container_id: str) -> Refusal:
     return Refusal(
         CONNECTION_FORCED,
         f"The connection was inactive for more than the allowed {idle_s * 1000:.0f} milliseconds "
-        f"and is closed by container '{container}'.",
+        f"and is closed by container '{container_id}'.",
     )
 
 
-def message_too_large(delivery_id: int, size_bytes: int, limit_bytes: int) -> Refusal:
+def _message_too_large(delivery_id: int, size_bytes: int, limit_bytes: int) -> Refusal:
     return Refusal(
         MESSAGE_SIZE,
         f"The received message (delivery-id:{delivery_id}, size:{size_bytes} bytes) exceeds the limit "
@@ -111,9 +103,12 @@ def epoch_required(name: str, held: int) -> Refusal:
 
 
 def throttled() -> Refusal:
-    """What a sender above the namespace's throughput units is told."""
+    """Return the refusal of a delivery above the namespace's throughput units."""
     return Refusal(SERVER_BUSY, _THROTTLED)
 
 
 def injected_description(condition: str) -> str:
     return _DESCRIPTIONS.get(condition, "Refused by an injected fault.")
+
+
+TABLE = RefusalTable(idle=_idle, message_too_large=_message_too_large)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
+from shared.amqp.application import AuthenticationFailed
+
 LISTEN = "Listen"
 SEND = "Send"
 MANAGE = "Manage"
@@ -16,8 +18,8 @@ DEVELOPMENT_KEY_NAME = "RootManageSharedAccessKey"
 DEVELOPMENT_KEY = "SAS_KEY_VALUE"  # the well-known one of Microsoft's emulator
 
 
-class TokenRefused(Exception):
-    """The token proves nothing; the message says why."""
+class TokenRefused(AuthenticationFailed):
+    """The token is invalid; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

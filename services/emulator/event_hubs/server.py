@@ -9,6 +9,7 @@ from typing import Self
 
 from services.emulator.event_hubs.declared_hubs import DeclaredHub, declare
 from services.emulator.event_hubs.faults import Faults
+from services.emulator.event_hubs.hub_client import HubClient
 from services.emulator.event_hubs.hub_description import HubKey
 from services.emulator.event_hubs.hubs import Hub, HubRegistry, KeyUnknown
 from services.emulator.event_hubs.namespace import Namespace
@@ -18,7 +19,7 @@ from services.emulator.identity.issuer import Issuer
 from services.emulator.log.durability import Durability, GroupCommit
 from services.emulator.log.files import OpenFiles
 from services.emulator.log.partition_log import SEGMENT_BYTES, PartitionLog
-from shared.amqp.connection import HANDSHAKE_TIMEOUT_S, Connection
+from shared.amqp.asyncio_protocol import HANDSHAKE_TIMEOUT_S, AmqpProtocol
 from shared.service.errors import PortInUse
 from shared.service.log_events import EventLog
 
@@ -72,7 +73,7 @@ class EventHubsServer:
         self._throughput_units = throughput_units
         self._declared = tuple(hubs)
         self._issuer = issuer
-        self._connections: set[Connection] = set()
+        self._clients: set[HubClient] = set()
         self._files = OpenFiles()
         self._background: set[asyncio.Future[None]] = set()
         self._chores: list[asyncio.Task[None]] = []
@@ -157,12 +158,12 @@ class EventHubsServer:
         self._keys_changed()
 
     def _keys_changed(self) -> None:
-        for connection in list(self._connections):
-            connection.grants.keys_changed()
+        for client in list(self._clients):
+            client.authorizations.keys_changed()
 
-    def accept(self) -> Connection:
-        """What speaks with one client, whatever it comes over; it ends with the server."""
-        return Connection(self.namespace, self._connections, patience_s=self.patience_s)
+    def accept(self) -> AmqpProtocol:
+        """Make the protocol of one connection over any transport; it ends with the server."""
+        return HubClient(self.namespace, self._clients, patience_s=self.patience_s).protocol
 
     async def _listen(self) -> asyncio.Server:
         loop = asyncio.get_running_loop()
@@ -181,12 +182,12 @@ class EventHubsServer:
             chore.cancel()
         await asyncio.gather(*self._chores, return_exceptions=True)
         listener.close()
-        for connection in list(self._connections):
-            connection.close()
+        for client in list(self._clients):
+            client.connection.close()
         # One turn for the last frames; what a peer does not read then is not waited for.
         await asyncio.sleep(0)
-        for connection in list(self._connections):
-            connection.abort()
+        for client in list(self._clients):
+            client.connection.peer.abort()
         await listener.wait_closed()
 
     def _open_log(self, directory: Path) -> PartitionLog:

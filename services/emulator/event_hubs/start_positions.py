@@ -1,12 +1,13 @@
-"""Where a reader starts: the filter of its link, and the offset in the log that it means."""
+"""Where a reader starts: the filter of its link, and the offset in the log that it names."""
 
 import re
 from typing import NamedTuple
 
-from services.emulator.event_hubs.refusals import ARGUMENT_ERROR, INVALID_FIELD, Refusal
+from services.emulator.event_hubs.refusals import ARGUMENT_ERROR
 from services.emulator.log import annotations
 from services.emulator.log.partition_log import PartitionLog
 from shared.amqp.decoder import Described
+from shared.amqp.refusal import INVALID_FIELD, Refusal
 
 FILTER = "apache.org:selector-filter:string"
 EARLIEST = "-1"
@@ -22,8 +23,8 @@ class StartPosition(NamedTuple):
     value: str
 
 
-def start_position(source: object) -> StartPosition:
-    """The position that a link's source names; without one, everything new. Raises Refusal."""
+def parse_start_position(source: object) -> StartPosition:
+    """Parse the filter of a link's source; without one, only new events are sent. Raises Refusal."""
     selector = _selector(source)
     if selector is None:
         return StartPosition(annotations.OFFSET, is_inclusive=False, value=LATEST)
@@ -43,8 +44,8 @@ def _selector(source: object) -> str | None:
     return selector if isinstance(selector, str) else None
 
 
-def resolved(position: StartPosition, log: PartitionLog) -> int:
-    """The offset of the first event to send. Raises Refusal for a position that the log never reached."""
+def find_offset(position: StartPosition, log: PartitionLog) -> int:
+    """Return the offset of the first event to send. Raises Refusal for a position beyond the log's end."""
     if position.value == LATEST:
         return log.end_offset
     if position.value == EARLIEST:
@@ -57,17 +58,17 @@ def resolved(position: StartPosition, log: PartitionLog) -> int:
         ) from None
     wanted = value if position.is_inclusive else value + 1
     if position.annotation == annotations.SEQUENCE_NUMBER:
-        return _of_sequence(wanted, log, position.value)
+        return _find_sequence_number(wanted, log, position.value)
     if position.annotation == annotations.ENQUEUED_TIME:
-        return _of_time(wanted, log)
-    return _of_offset(wanted, log, position.value)
+        return _find_time(wanted, log)
+    return _find_position(wanted, log, position.value)
 
 
-def _of_sequence(wanted: int, log: PartitionLog, said: str) -> int:
+def _find_sequence_number(wanted: int, log: PartitionLog, text: str) -> int:
     if wanted > log.next_sequence:
         raise Refusal(
             ARGUMENT_ERROR,
-            f"The supplied sequence number '{said}' is invalid. The last sequence number in the system is "
+            f"The supplied sequence number '{text}' is invalid. The last sequence number in the system is "
             f"'{log.next_sequence - 1}'",
         )
     for segment in log.segments:
@@ -78,7 +79,7 @@ def _of_sequence(wanted: int, log: PartitionLog, said: str) -> int:
     return log.end_offset
 
 
-def _of_time(wanted_ms: int, log: PartitionLog) -> int:
+def _find_time(wanted_ms: int, log: PartitionLog) -> int:
     for segment in log.segments:
         if segment.last is not None and wanted_ms <= segment.last.enqueued_ms:
             for mark in segment.records(segment.index.before_time(wanted_ms)):
@@ -87,11 +88,11 @@ def _of_time(wanted_ms: int, log: PartitionLog) -> int:
     return log.end_offset
 
 
-def _of_offset(wanted: int, log: PartitionLog, said: str) -> int:
+def _find_position(wanted: int, log: PartitionLog, text: str) -> int:
     if wanted > log.end_offset:
         raise Refusal(
             ARGUMENT_ERROR,
-            f"The supplied offset '{said}' is invalid. The last offset in the system is "
+            f"The supplied offset '{text}' is invalid. The last offset in the system is "
             f"'{log.state().last_offset}'",
         )
     for segment in log.segments:

@@ -7,11 +7,17 @@ from typing import Any, NamedTuple
 from services.emulator.log.annotations import PARTITION_KEY
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import HEADER_BYTES, marks
-from shared.amqp.sections import sections
+from shared.amqp.sections import (
+    APPLICATION_PROPERTIES,
+    DATA,
+    MESSAGE_ANNOTATIONS,
+    PROPERTIES,
+    SEQUENCE,
+    VALUE,
+    decode_sections,
+)
 
 _CHUNK_BYTES = 1 << 20
-_ANNOTATIONS, _PROPERTIES, _APPLICATION_PROPERTIES = 0x72, 0x73, 0x74
-_DATA, _SEQUENCE, _VALUE = 0x75, 0x76, 0x77
 _CONTENT_TYPE_FIELD = 6
 
 
@@ -50,15 +56,15 @@ def _content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | Non
     """Body, application properties, partition key, content type."""
     bodies: list[Any] = []
     found: dict[int, Any] = {}
-    for code, value in sections(message):
-        if code in {_DATA, _SEQUENCE}:
+    for code, value in decode_sections(message):
+        if code in {DATA, SEQUENCE}:
             bodies.append(value)
         else:
             found[code] = value
-    fields = [*(found.get(_PROPERTIES) or []), *[None] * (_CONTENT_TYPE_FIELD + 1)]
-    if _VALUE in found:
-        body: Any = found[_VALUE]
+    fields = [*(found.get(PROPERTIES) or []), *[None] * (_CONTENT_TYPE_FIELD + 1)]
+    if VALUE in found:
+        body: Any = found[VALUE]
     else:
         body = b"".join(bodies) if all(isinstance(part, bytes) for part in bodies) else bodies
-    key = (found.get(_ANNOTATIONS) or {}).get(PARTITION_KEY)
-    return body, found.get(_APPLICATION_PROPERTIES) or {}, key, fields[_CONTENT_TYPE_FIELD]
+    key = (found.get(MESSAGE_ANNOTATIONS) or {}).get(PARTITION_KEY)
+    return body, found.get(APPLICATION_PROPERTIES) or {}, key, fields[_CONTENT_TYPE_FIELD]

@@ -5,18 +5,14 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from services.emulator.event_hubs.event_cutter import HEADER_SECTION
 from services.emulator.log.partition_log import Chunk
 from services.emulator.log.records import HEADER_BYTES
 from shared.amqp import encoder as amqp
-from shared.amqp import performative_encoder
 from shared.amqp.decoder import skip
-from shared.amqp.frames import frame
+from shared.amqp.performative_encoder import SETTLED_TAG, TRANSFER_OVERHEAD_BYTES, transfer_frames
 from shared.amqp.performatives import UINT_MAX
+from shared.amqp.sections import HEADER_START
 
-# One for all deliveries: pyamqp keeps every distinct tag for ever.
-DELIVERY_TAG = b"\x00"
-_FRAME_OVERHEAD_BYTES = 64
 # A record's header without the time, which stands in the message: length, number, crc.
 _HEADER = Struct(">Iq8xI")
 
@@ -37,15 +33,11 @@ class TransferRenderer:
     def __init__(self, channel: int, handle: int, max_frame_bytes: int) -> None:
         self._channel = channel
         self._handle = handle
-        self._max_payload_bytes = max_frame_bytes - _FRAME_OVERHEAD_BYTES
+        self._max_frame_bytes = max_frame_bytes
         # The delivery id is always written in four bytes, or the prefix would have no fixed form.
         fields = amqp.uint(handle) + b"\x70"
         tail = (
-            amqp.binary(DELIVERY_TAG)
-            + amqp.uint(0)
-            + amqp.boolean(True)
-            + amqp.boolean(False)
-            + amqp.NULL * 5
+            amqp.binary(SETTLED_TAG) + amqp.uint(0) + amqp.boolean(True) + amqp.boolean(False) + amqp.NULL * 5
         )
         size = 1 + len(fields) + 4 + len(tail)
         self._head = (
@@ -63,7 +55,7 @@ class TransferRenderer:
         pack, head, tail, overhead = self._prefix.pack, self._head, self._tail, self._prefix.size
         parts: list[bytes] = []
         append, header_at = parts.append, _HEADER.unpack_from
-        largest = 0 if metrics else self._max_payload_bytes
+        largest = 0 if metrics else self._max_frame_bytes - TRANSFER_OVERHEAD_BYTES
         events = more_frames = done = 0
         is_damaged = len(data) < HEADER_BYTES
         complete, room = len(data) - HEADER_BYTES, min(credit, window)
@@ -91,22 +83,12 @@ class TransferRenderer:
         return Rendered(parts, events, events + more_frames, chunk.offset + done, is_damaged)
 
     def _frames(self, message: bytes, delivery_id: int) -> Iterator[bytes]:
-        return message_frames(
-            self._channel, self._handle, delivery_id & UINT_MAX, message, self._max_payload_bytes
+        return transfer_frames(
+            self._channel, self._handle, delivery_id & UINT_MAX, message, self._max_frame_bytes
         )
-
-
-def message_frames(
-    channel: int, handle: int, delivery_id: int, message: bytes, max_payload_bytes: int
-) -> Iterator[bytes]:
-    """One message in as many frames as it needs."""
-    for start in range(0, len(message), max_payload_bytes):
-        end = start + max_payload_bytes
-        body = performative_encoder.transfer(handle, delivery_id, DELIVERY_TAG, more=end < len(message))
-        yield frame(channel, body + message[start:end])
 
 
 def _with(whole: bytes, metrics: bytes) -> bytes:
     """Delivery annotations stand between a message's header and its message annotations."""
-    header_end = skip(whole, 0) if metrics and whole.startswith(HEADER_SECTION) else 0
+    header_end = skip(whole, 0) if metrics and whole.startswith(HEADER_START) else 0
     return whole[:header_end] + metrics + whole[header_end:]

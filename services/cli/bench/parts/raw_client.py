@@ -12,14 +12,16 @@ import time
 from collections.abc import Iterator
 from struct import Struct
 
-from services.emulator.event_hubs.event_cutter import BATCH_FORMAT
-from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import decode
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, Frame, FrameReader, frame
 
 BATCH, BODY_BYTES, IN_FLIGHT = 500, 300, 8
 MAX_FRAME_BYTES = 1 << 20
+# The key of Microsoft's emulator, as SASL PLAIN carries it.
+_PLAIN = b"\0RootManageSharedAccessKey\0SAS_KEY_VALUE"
+# The message format of a batch: data sections, each an encoded message.
+_BATCH_FORMAT = 0x80013700
 _WINDOW = 0x7FFFFFFF
 _SELECTOR = "apache.org:selector-filter:string"
 _SASL_INIT, _OPEN, _BEGIN, _ATTACH, _FLOW, _TRANSFER, _DISPOSITION = 0x41, 0x10, 0x11, 0x12, 0x13, 0x14, 0x15
@@ -33,11 +35,10 @@ _READ_BYTES = 1 << 20
 def connected(port: int) -> socket.socket:
     opened = socket.create_connection(("127.0.0.1", port))
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    plain = f"\0{DEVELOPMENT_KEY_NAME}\0{DEVELOPMENT_KEY}".encode()
     window = amqp.uint(_WINDOW)
     opened.sendall(
         SASL_HEADER
-        + frame(0, performative(_SASL_INIT, amqp.symbol("PLAIN"), amqp.binary(plain)), 1)
+        + frame(0, performative(_SASL_INIT, amqp.symbol("PLAIN"), amqp.binary(_PLAIN)), 1)
         + AMQP_HEADER
         + frame(0, performative(_OPEN, amqp.string("bench"), amqp.NULL, amqp.uint(MAX_FRAME_BYTES)))
         + frame(0, performative(_BEGIN, amqp.NULL, amqp.uint(0), window, window))
@@ -89,7 +90,7 @@ def send(port: int, target: str, events: int, *, is_keyed: bool) -> float:
         while accepted < deliveries:
             while sent < min(deliveries, accepted + IN_FLIGHT, credit):
                 tag = amqp.binary(b"%d" % sent)
-                opening = (amqp.uint(0), amqp.uint(sent), tag, amqp.uint(BATCH_FORMAT), amqp.boolean(False))
+                opening = (amqp.uint(0), amqp.uint(sent), tag, amqp.uint(_BATCH_FORMAT), amqp.boolean(False))
                 opened.sendall(frame(0, performative(_TRANSFER, *opening) + payload))
                 sent += 1
             code, fields = next(incoming)

@@ -11,9 +11,9 @@ from services.emulator.event_hubs.namespace import IDLE_S
 from services.emulator.event_hubs.server import EventHubsServer
 from shared.amqp import encoder as amqp
 from shared.amqp import performative_encoder
-from shared.amqp.connection import WRITE_BUFFER_BYTES
+from shared.amqp.asyncio_protocol import WRITE_BUFFER_BYTES
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, frame
-from shared.amqp.memory_quota import KNOWN_BYTES, SESSION_BYTES, STRANGER_BYTES
+from shared.amqp.memory_quota import AUTHENTICATED_BYTES, SESSION_BYTES, UNAUTHENTICATED_BYTES
 from tests.integration.emulator.event_hubs.wire import (
     BEGIN,
     OPENING,
@@ -46,7 +46,7 @@ async def test_ten_thousand_come_and_go(server, client):
                 writer.transport.abort()
         async with asyncio.timeout(PATIENCE_S):
             # Nothing tells when the kernel has passed the news on.
-            while server._connections:  # noqa: ASYNC110
+            while server._clients:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert not server.namespace.faults.links
     await client.send(b"x")
@@ -64,10 +64,10 @@ async def test_a_reader_that_does_not_read_holds_no_memory(server, client):
     writer.write(OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 2**30))
     async with asyncio.timeout(PATIENCE_S):
         # Nothing tells when the kernel's buffers are full.
-        while not (paused := [one for one in server._connections if not one.is_writable]):  # noqa: ASYNC110
+        while not (paused := [one for one in server._clients if not one.connection.peer.is_writable]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    [connection] = paused
-    assert connection.transport.get_write_buffer_size() <= WRITE_BUFFER_BYTES + 2 * CHUNK_BYTES
+    [slow] = paused
+    assert slow.protocol.transport.get_write_buffer_size() <= WRITE_BUFFER_BYTES + 2 * CHUNK_BYTES
     received = await client.receive(1800, partition_id="0")
     assert len(received) == 1800
     writer.transport.abort()
@@ -82,8 +82,8 @@ async def test_a_message_without_end_fills_no_memory(server, client):
     frames = await frames_until(reader, 0x15)
     assert b"amqp:link:message-size-exceeded" in frames[-1].body
     assert b"size:2400000 bytes" in frames[-1].body
-    [connection] = server._connections
-    assert connection.allowance.held_bytes < 10_000
+    [sender] = server._clients
+    assert sender.connection.peer.quota.held_bytes < 10_000
     # The link lives on.
     writer.write(transfer(1, amqp.described(0x75, amqp.binary(b"small"))))
     frames = await frames_until(reader, 0x15)
@@ -155,7 +155,7 @@ async def test_a_stranger_opens_few_links(server):
     writer.write(OPENING_OF_A_STRANGER + many_links(1))
     frames = await frames_until(reader, 0x18)
     assert b"amqp:resource-limit-exceeded" in frames[-1].body
-    assert str(STRANGER_BYTES).encode() in frames[-1].body
+    assert str(UNAUTHENTICATED_BYTES).encode() in frames[-1].body
     writer.transport.abort()
 
 
@@ -164,7 +164,7 @@ async def test_sessions_and_links_are_bounded(server):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING)
     await frames_until(reader, 0x11)
-    [connection] = server._connections
+    [greedy] = server._clients
     drinking = asyncio.create_task(reader.read())
     opened = 0
     with contextlib.suppress(ConnectionError):
@@ -172,13 +172,13 @@ async def test_sessions_and_links_are_bounded(server):
             writer.write(many_links(channel))
             await writer.drain()
             opened = channel
-            if not server._connections:
+            if not server._clients:
                 break
     async with asyncio.timeout(PATIENCE_S):
         with contextlib.suppress(ConnectionError):
             await drinking
     assert 10 < opened < 255
-    assert connection.allowance.held_bytes <= KNOWN_BYTES
+    assert greedy.connection.peer.quota.held_bytes <= AUTHENTICATED_BYTES
     writer.transport.abort()
 
 
@@ -196,7 +196,7 @@ async def test_sessions_that_end_are_given_back(server):
         )
     writer.write(frame(0, performative_encoder.close()))
     await frames_until(reader, 0x18)
-    assert all(connection.allowance.held_bytes <= SESSION_BYTES for connection in server._connections)
+    assert all(one.connection.peer.quota.held_bytes <= SESSION_BYTES for one in server._clients)
     writer.transport.abort()
 
 
@@ -219,4 +219,4 @@ async def test_who_never_finishes_the_handshake_is_dropped(tmp_path):
             with contextlib.suppress(ConnectionError):
                 await reader.read()
         writer.close()
-        assert not server._connections
+        assert not server._clients

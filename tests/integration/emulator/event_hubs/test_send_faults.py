@@ -158,7 +158,7 @@ async def test_what_follows_a_delayed_send_waits_for_it(server, client):
         frame(0, performative(0x11, amqp.NULL, *[amqp.uint(number) for number in (0, 2**31 - 1, 2**31 - 1)])),
         frame(0, sender_attach("telemetry/Partitions/0")),
     ]
-    accepted = performative_encoder.disposition(0, None)[:3]
+    accepted = performative_encoder.receiver_disposition(0)[:3]
     frames, dispositions = FrameReader(1 << 20), 0
     try:
         writer.write(b"".join([*opening, *map(event, range(6))]))

@@ -101,4 +101,4 @@ async def test_a_client_that_says_nothing_is_dropped(tmp_path, certificate):
                 with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
                     await reader.readexactly(1)
             writer.close()
-        assert not server._connections
+        assert not server._clients

@@ -17,7 +17,7 @@ from services.emulator.websocket.frames import MAX_FRAME_BYTES, unmasked
 from services.emulator.websocket.handshake import MAX_HEAD_BYTES
 from shared.amqp import encoder as amqp
 from shared.amqp import performative_encoder
-from shared.amqp.connection import WRITE_BUFFER_BYTES
+from shared.amqp.asyncio_protocol import WRITE_BUFFER_BYTES
 from shared.amqp.frames import AMQP_HEADER, EMPTY_FRAME, SASL_HEADER, frame
 from tests.support.embedded_stack import PATIENCE_S
 
@@ -134,10 +134,10 @@ async def test_who_does_not_read_holds_no_memory_on_any_transport(server, client
     _reader, writer = await amqp_connection(transports, kind, first, limit=1024)
     async with asyncio.timeout(PATIENCE_S):
         # Nothing tells when the kernel's buffers are full.
-        while not (paused := [one for one in server._connections if not one.is_writable]):  # noqa: ASYNC110
+        while not (paused := [one for one in server._clients if not one.connection.peer.is_writable]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    [connection] = paused
-    assert connection.transport.get_write_buffer_size() <= WRITE_BUFFER_BYTES + 2 * CHUNK_BYTES
+    [slow] = paused
+    assert slow.protocol.transport.get_write_buffer_size() <= WRITE_BUFFER_BYTES + 2 * CHUNK_BYTES
     writer.transport.abort()
 
 
@@ -201,7 +201,7 @@ async def test_broken_amqp_is_refused_in_amqp_then_closed(opened, server):
     assert b"amqp:connection:framing-error" in b"".join(payload for _, payload in frames)
     writer.write(sent(CLOSE, struct.pack(">H", 1000)))
     assert await ended(reader) == b""
-    assert not server._connections
+    assert not server._clients
 
 
 async def test_a_closing_frame_is_answered(opened):
@@ -234,7 +234,7 @@ async def test_a_wrong_request_is_answered_in_http(transports, server, request_s
     writer.write(request_sent)
     assert (await ended(reader)).startswith(b"HTTP/1.1 " + status)
     writer.close()
-    assert not server._connections
+    assert not server._clients
 
 
 async def test_garbage_after_the_handshake_ends_only_its_own_websocket(transports, server, client):
@@ -245,7 +245,7 @@ async def test_garbage_after_the_handshake_ends_only_its_own_websocket(transport
         writer.write_eof()
         await ended(reader)
         writer.close()
-    assert not server._connections
+    assert not server._clients
     await client.send(b"still here")
 
 
@@ -260,7 +260,7 @@ async def test_who_vanishes_in_the_middle_leaves_nothing(transports, server, kin
         writer.transport.abort()
     async with asyncio.timeout(PATIENCE_S):
         # Nothing tells when the kernel has passed the news on.
-        while server._connections or transports.websockets._listener.unheard:  # noqa: ASYNC110
+        while server._clients or transports.websockets._listener.unheard:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -284,5 +284,5 @@ async def test_half_a_beginning_is_not_waited_for(tmp_path, certificate, said):
         writer.write(said)
         await ended(reader)
         writer.close()
-        assert not server._connections
+        assert not server._clients
         assert not endpoint._listener.unheard

@@ -3,8 +3,8 @@ import asyncio
 import pytest
 
 from services.emulator.event_hubs.authorizations import MAX_AUDIENCE_LENGTH, MAX_GRANTS, Authorizations
-from services.emulator.event_hubs.refusals import RESOURCE_LIMIT, Refusal
 from services.emulator.event_hubs.sas import LISTEN, SEND, Grant, KeyRing, SharedKey
+from shared.amqp.refusal import RESOURCE_LIMIT, Refusal
 
 
 class Clock(asyncio.SelectorEventLoop):

@@ -1,12 +1,10 @@
 import contextlib
-import uuid
 
 import pytest
 from azure.eventhub._pyamqp._decode import decode_payload
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.emulator.event_hubs import event_cutter as messages
 from services.emulator.event_hubs.event_cutter import BATCH_FORMAT, EventCutter
 from services.emulator.log.annotations import encoded_records
 from services.emulator.log.records import HEADER_BYTES
@@ -125,18 +123,3 @@ def test_messages_without_a_body_are_refused(message_format):
     payload = data(message) if message_format else message
     with pytest.raises(DecodeError):
         EventCutter().cut(message_format, payload)
-
-
-@pytest.mark.parametrize("message_id", [uuid.uuid4(), "text", b"bytes", 7])
-def test_answers_carry_the_requests_id(message_id):
-    """An answer's correlation id has the type of the request's message id."""
-    encoded = {uuid.UUID: amqp.uuid, str: amqp.string, bytes: amqp.binary, int: amqp.ulong}[type(message_id)]
-    asked = amqp.described(0x73, amqp.sequence([encoded(message_id)])) + amqp.described(
-        0x77, amqp.string("body")
-    )
-    request = messages.request(asked)
-    assert (request.message_id, request.body) == (message_id, "body")
-    answer = decode_payload(memoryview(messages.response(request, 202, "Accepted", amqp.NULL)))
-    expected = message_id.encode() if isinstance(message_id, str) else message_id
-    assert answer.properties.correlation_id == expected
-    assert answer.application_properties == {b"status-code": 202, b"status-description": b"Accepted"}

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.emulator.event_hubs.readers import MAX_READERS, PartitionReaders
-from services.emulator.event_hubs.refusals import LINK_STOLEN, RESOURCE_LIMIT, Refusal
+from shared.amqp.refusal import LINK_STOLEN, RESOURCE_LIMIT, Refusal
 
 
 @dataclass

@@ -1,11 +1,16 @@
 import pytest
 
-from services.emulator.event_hubs.refusals import Refusal
-from services.emulator.event_hubs.start_positions import FILTER, StartPosition, resolved, start_position
+from services.emulator.event_hubs.start_positions import (
+    FILTER,
+    StartPosition,
+    find_offset,
+    parse_start_position,
+)
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import marks
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import Described
+from shared.amqp.refusal import Refusal
 
 
 @pytest.fixture
@@ -22,7 +27,7 @@ def log(tmp_path):
 def first_after(log, selector):
     """The sequence number of the first event that a reader with this selector gets; None at the end."""
     source = Described(0x28, ["address", *[None] * 6, {FILTER: Described(FILTER, selector)}])
-    chunk = log.read(resolved(start_position(source), log), 1000)
+    chunk = log.read(find_offset(parse_start_position(source), log), 1000)
     return None if chunk is None else next(marks(chunk.data)).sequence_number
 
 
@@ -62,8 +67,10 @@ def test_earliest_and_latest(log):
 
 def test_a_link_without_a_position_gets_what_is_new(log):
     """Where nothing is asked, the service starts at the end."""
-    assert start_position(Described(0x28, ["address"])).value == "@latest"
-    assert resolved(StartPosition("x-opt-offset", is_inclusive=False, value="@latest"), log) == log.end_offset
+    assert parse_start_position(Described(0x28, ["address"])).value == "@latest"
+    assert (
+        find_offset(StartPosition("x-opt-offset", is_inclusive=False, value="@latest"), log) == log.end_offset
+    )
 
 
 def test_expired_positions_start_at_the_oldest_event(log):

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from services.emulator.event_hubs.refusals import Refusal
-from services.emulator.event_hubs.start_positions import StartPosition, resolved
+from services.emulator.event_hubs.start_positions import StartPosition, find_offset
 from services.emulator.log.files import OpenFiles
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import marks
 from shared.amqp import encoder as amqp
+from shared.amqp.refusal import Refusal
 
 SEGMENT_BYTES = 300
 
@@ -155,7 +155,7 @@ def test_hundreds_of_segments_are_one_log(tmp_path):
             StartPosition("x-opt-sequence-number", is_inclusive=True, value="300"),
             StartPosition("x-opt-enqueued-time", is_inclusive=False, value="2999"),
         ):
-            chunk = log.read(resolved(position, log), 10)
+            chunk = log.read(find_offset(position, log), 10)
             assert next(marks(chunk.data)).sequence_number == 300
     log.expire(4000, 10**9, log.size_bytes // 2)
     assert 190 < log.state().begin_sequence_number < 210
@@ -170,9 +170,9 @@ def test_a_place_that_retention_took_is_where_the_log_begins(tmp_path):
     begin = log.state().begin_sequence_number
     for wanted in ("0", str(begin - 1)):
         position = StartPosition("x-opt-sequence-number", is_inclusive=True, value=wanted)
-        assert resolved(position, log) == log.begin_offset
+        assert find_offset(position, log) == log.begin_offset
     with pytest.raises(Refusal):
-        resolved(StartPosition("x-opt-sequence-number", is_inclusive=True, value="1000"), log)
+        find_offset(StartPosition("x-opt-sequence-number", is_inclusive=True, value="1000"), log)
     log.close()
 
 

@@ -36,9 +36,9 @@ def clock():
 
 def watched(clock, *, is_in_use=False):
     gone = []
-    liveness = Heartbeat(clock, 300, lambda: is_in_use, lambda: gone.append(clock.now_s))
-    liveness.watch()
-    return liveness, gone
+    heartbeat = Heartbeat(clock, 300, lambda: is_in_use, lambda: gone.append(clock.now_s))
+    heartbeat.watch()
+    return heartbeat, gone
 
 
 def test_who_says_nothing_and_does_nothing_is_given_up(clock):
@@ -52,10 +52,10 @@ def test_who_says_nothing_and_does_nothing_is_given_up(clock):
 
 def test_heartbeats_are_enough_to_stay(clock):
     """A client that does what the server's OPEN asks, an empty frame every two minutes, stays for days."""
-    liveness, gone = watched(clock)
+    heartbeat, gone = watched(clock)
     for moment in range(0, 200_000, 120):
         clock.goes_to(moment)
-        liveness.heard()
+        heartbeat.note_received()
     assert not gone
 
 
@@ -68,22 +68,22 @@ def test_who_is_in_use_may_be_silent(clock):
 
 def test_heartbeats_come_as_often_as_asked(clock):
     """A beat at once, then one every interval; never so often that it is a burden."""
-    liveness, _ = watched(clock)
+    heartbeat, _ = watched(clock)
     beats = []
-    liveness.beat(30, lambda: beats.append(clock.now_s))
+    heartbeat.send_every(30, lambda: beats.append(clock.now_s))
     clock.goes_to(100)
     assert beats == [0, 30, 60, 90]
     hasty = []
-    liveness.beat(0.0001, lambda: hasty.append(clock.now_s))
+    heartbeat.send_every(0.0001, lambda: hasty.append(clock.now_s))
     clock.goes_to(101)
     assert len(hasty) <= 11
 
 
 def test_the_end_of_the_connection_is_the_end_of_its_timers(clock):
     """A closed connection leaves no timer behind."""
-    liveness, gone = watched(clock)
-    liveness.beat(30, lambda: None)
-    liveness.stop()
+    heartbeat, gone = watched(clock)
+    heartbeat.send_every(30, lambda: None)
+    heartbeat.stop()
     clock.goes_to(10_000)
     assert not gone
     assert all(handle.cancelled() for handle in clock.due)
