@@ -11,7 +11,7 @@ from services.emulator.embedded.loop_thread import LoopThread
 from services.emulator.event_hubs.faults import Fault
 from services.emulator.event_hubs.hubs import Hub, HubUnknown
 from services.emulator.event_hubs.server import EventHubsServer
-from services.emulator.event_hubs.stored_events import StoredEvent, stored_events
+from services.emulator.event_hubs.stored_events import StoredEvent, read_stored_events
 
 
 class EventHub:
@@ -34,7 +34,9 @@ class EventHub:
 
     def _read_events(self) -> list[StoredEvent]:
         return [
-            event for number, log in enumerate(self._hub.logs) for event in stored_events(log, str(number))
+            event
+            for number, log in enumerate(self._hub.logs)
+            for event in read_stored_events(log, str(number))
         ]
 
     async def _wait_for_events(self, at_least: int, timeout_s: float) -> None:

@@ -57,14 +57,14 @@ class Authorizations:
         if not self.covers(path, claim):
             raise refusals.unauthorized(claim, path)
 
-    def reach_hub(self, hub: str) -> bool:
+    def reaches_hub(self, hub: str) -> bool:
         now_s = self._now_s()
         return any(grant.reaches_hub(hub, now_s) for grant in self._grants.values())
 
     def clear(self, reason: str = WITHDRAWN) -> None:
         self._keep(lambda _grant: False, reason)
 
-    def keys_changed(self) -> None:
+    def recheck_keys(self) -> None:
         """Forget what was allowed by keys that are gone."""
         self._keep(lambda grant: grant.key is None or self._keys.holds(grant.key), REVOKED)
 

@@ -24,7 +24,7 @@ _WORDS = {
 }
 
 
-def grant_of(issuer: Issuer | None, token: str, resource: str) -> Grant:
+def grant_from_token(issuer: Issuer | None, token: str, resource: str) -> Grant:
     """What `token` allows on `resource`, which may be nothing. Raises TokenRefused."""
     if issuer is None:
         raise TokenRefused(_WORDS[Flaw.ISSUER])

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from services.emulator.event_hubs.declared_hubs import DeclaredHub
-from services.emulator.event_hubs.hub_description import DEFAULT_GROUP, HubRefused, check
+from services.emulator.event_hubs.hub_description import DEFAULT_GROUP, HubRefused, check_hub
 from shared.service.errors import SettingsError
 
 _EVENT_HUB = "EventHub"
@@ -63,28 +63,28 @@ _NAMES = (
 def read_config(path: Path) -> tuple[DeclaredHub, ...]:
     """The hubs that the file declares. Raises SettingsError, in one line."""
     try:
-        return hubs_of(path.read_bytes())
+        return parse_config(path.read_bytes())
     except OSError as exc:
         raise SettingsError(f"{path} cannot be read: {exc.strerror}") from exc
     except ValueError as exc:
         raise SettingsError(f"{path}: {exc}") from exc
 
 
-def hubs_of(text: bytes) -> tuple[DeclaredHub, ...]:
+def parse_config(text: bytes) -> tuple[DeclaredHub, ...]:
     """The hubs that a Config.json declares. Raises ValueError: which part of it will not do, and why."""
-    namespace = _only_namespace(_decoded(text))
-    hubs = tuple(_declared(entity) for entity in namespace.entities)
-    if doubled := _doubled(hub.name for hub in hubs):
+    namespace = _only_namespace(_decode(text))
+    hubs = tuple(_declare(entity) for entity in namespace.entities)
+    if doubled := _find_duplicate(hub.name for hub in hubs):
         raise ValueError(f"hub {doubled} is declared twice")
     return hubs
 
 
-def _decoded(text: bytes) -> _Config:
+def _decode(text: bytes) -> _Config:
     try:
         found = json.loads(text.decode("utf-8-sig"))  # editors on Windows put a mark at the beginning
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
         raise ValueError(f"not JSON: {exc}") from exc
-    for name in _names_in(found):
+    for name in _iterate_names(found):
         close = difflib.get_close_matches(name.lower(), [known.lower() for known in _NAMES], n=1, cutoff=0.85)
         if name not in _NAMES and close:
             meant = next(known for known in _NAMES if known.lower() == close[0])
@@ -95,16 +95,16 @@ def _decoded(text: bytes) -> _Config:
         raise ValueError(str(exc)) from exc
 
 
-def _names_in(value: object) -> Iterator[str]:
+def _iterate_names(value: object) -> Iterator[str]:
     """The names of all that the file's schema may have something to say about."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield name
             if name != "LoggingConfig":
-                yield from _names_in(inner)
+                yield from _iterate_names(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _names_in(inner)
+            yield from _iterate_names(inner)
 
 
 def _only_namespace(config: _Config) -> _Namespace:
@@ -116,13 +116,13 @@ def _only_namespace(config: _Config) -> _Namespace:
     return namespaces[0]
 
 
-def _declared(entity: _Entity) -> DeclaredHub:
+def _declare(entity: _Entity) -> DeclaredHub:
     groups = tuple(group.name for group in entity.consumer_groups if not _is_default(group.name))
-    if doubled := _doubled(groups):
+    if doubled := _find_duplicate(groups):
         raise ValueError(f"hub {entity.name}: consumer group {doubled} is declared twice")
-    hub = DeclaredHub(entity.name, _partition_count(entity), (DEFAULT_GROUP, *groups))
+    hub = DeclaredHub(entity.name, _parse_partition_count(entity), (DEFAULT_GROUP, *groups))
     try:
-        check(hub.name, hub.partition_count, hub.consumer_groups, 1)
+        check_hub(hub.name, hub.partition_count, hub.consumer_groups, 1)
     except HubRefused as exc:
         raise ValueError(f"hub {entity.name!r}: {exc}") from exc
     return hub
@@ -132,7 +132,7 @@ def _is_default(group: str) -> bool:
     return group.lower() == DEFAULT_GROUP.lower()
 
 
-def _partition_count(entity: _Entity) -> int:
+def _parse_partition_count(entity: _Entity) -> int:
     count = entity.partition_count
     if isinstance(count, int):
         return count
@@ -141,7 +141,7 @@ def _partition_count(entity: _Entity) -> int:
     return int(count)
 
 
-def _doubled(names: Iterable[str]) -> str | None:
+def _find_duplicate(names: Iterable[str]) -> str | None:
     """The first of `names` that comes twice; they are compared without case."""
     counts = Counter(name.lower() for name in names)
     return next((name for name, count in counts.items() if count > 1), None)

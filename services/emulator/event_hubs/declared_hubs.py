@@ -22,7 +22,7 @@ def declare(hubs: HubRegistry, declared: Iterable[DeclaredHub]) -> None:
 
     Raises NeedsAttention, before anything is made, where a hub has another number of partitions.
     """
-    wanted = [_with_our_groups(hub) for hub in declared]
+    wanted = [_add_own_groups(hub) for hub in declared]
     named = {hub.name.lower() for hub in wanted}
     wanted += [
         DeclaredHub(name, consumer_groups=GROUPS_FROM_THE_START)
@@ -32,14 +32,14 @@ def declare(hubs: HubRegistry, declared: Iterable[DeclaredHub]) -> None:
     for hub in wanted:
         _check_partitions(hubs, hub)
     for hub in wanted:
-        _make(hubs, hub)
+        _create(hubs, hub)
 
 
-def _with_our_groups(hub: DeclaredHub) -> DeclaredHub:
+def _add_own_groups(hub: DeclaredHub) -> DeclaredHub:
     """Our services read `telemetry` and `predictions` with groups of their own, whoever declared these."""
     if hub.name.lower() not in FROM_THE_START:
         return hub
-    return hub._replace(consumer_groups=_united(hub.consumer_groups, GROUPS_FROM_THE_START))
+    return hub._replace(consumer_groups=_unite(hub.consumer_groups, GROUPS_FROM_THE_START))
 
 
 def _check_partitions(hubs: HubRegistry, declared: DeclaredHub) -> None:
@@ -52,17 +52,17 @@ def _check_partitions(hubs: HubRegistry, declared: DeclaredHub) -> None:
         )
 
 
-def _make(hubs: HubRegistry, declared: DeclaredHub) -> None:
+def _create(hubs: HubRegistry, declared: DeclaredHub) -> None:
     hub = hubs.find(declared.name)
     if hub is None:
         hubs.create(declared.name, declared.partition_count, declared.consumer_groups)
         return
     held = hub.description.consumer_groups
     if held is not None:
-        groups = _united(held, declared.consumer_groups)
+        groups = _unite(held, declared.consumer_groups)
         hubs.create(declared.name, declared.partition_count, groups, hub.description.retention_hours)
 
 
-def _united(groups: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+def _unite(groups: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
     """Names are compared without case."""
     return tuple({group.lower(): group for group in (*others, *groups)}.values())

@@ -55,24 +55,24 @@ class EventCutter:
 
     def cut(self, message_format: int, payload: bytes) -> tuple[list[Event], str | None]:
         """The events of a delivery and its partition key. Raises DecodeError."""
-        opening = self._opened(payload)
+        opening = self._remember_opening(payload)
         if message_format == BATCH_FORMAT:
-            events, key = self._batch(payload, opening)
+            events, key = self._cut_batch(payload, opening)
         else:
-            events, key = [_event(payload, opening)], opening.key
+            events, key = [_split_event(payload, opening)], opening.key
         _check_bodies(events)
         return events, key
 
-    def _batch(self, payload: bytes, outer: _Opening) -> tuple[list[Event], str | None]:
+    def _cut_batch(self, payload: bytes, outer: _Opening) -> tuple[list[Event], str | None]:
         key = outer.key
         events: list[Event] = []
         append, section_at, starts_with = events.append, _DATA_SECTION.unpack_from, payload.startswith
         seen, (seen_bytes, header, own, own_items, seen_key) = self._seen, self._opening
-        position, end = _batch_start(payload, outer.size), len(payload)
+        position, end = _find_batch_start(payload, outer.size), len(payload)
         # Written out, for this runs for every event: a call costs as much as all of it.
         while position < end:
             is_short = end - position < _DATA_SECTION.size
-            kind, size = _short_section(payload, position) if is_short else section_at(payload, position)
+            kind, size = _read_short_section(payload, position) if is_short else section_at(payload, position)
             if kind == DATA_32_START:
                 start = position + 8
             elif kind == DATA_8_START:
@@ -88,8 +88,8 @@ class EventCutter:
                 continue
             if not starts_with(seen, start) or start + seen_bytes >= position:
                 message = payload[start:position]
-                opening = self._opened(message)
-                append(_event(message, opening))
+                opening = self._remember_opening(message)
+                append(_split_event(message, opening))
                 key = key or opening.key
                 seen, (seen_bytes, header, own, own_items, seen_key) = self._seen, self._opening
                 continue
@@ -98,8 +98,8 @@ class EventCutter:
                 key = seen_key
         return events, key
 
-    def _opened(self, message: bytes) -> _Opening:
-        opening = _opening(message)
+    def _remember_opening(self, message: bytes) -> _Opening:
+        opening = _parse_opening(message)
         if opening.size:
             # Sections carry their own lengths: what starts with the same bytes opens in the same way.
             self._seen, self._opening = message[: opening.size], opening
@@ -122,7 +122,7 @@ def _check_bodies(events: Iterable[Event]) -> None:
         known = rest[:body_at] if is_data_section(rest, body_at) else b""
 
 
-def _short_section(payload: bytes, position: int) -> tuple[bytes, int]:
+def _read_short_section(payload: bytes, position: int) -> tuple[bytes, int]:
     """The kind of a data section in the last few bytes, where only a small one has room."""
     kind = payload[position : position + 4]
     if kind != DATA_8_START or position + 4 == len(payload):
@@ -130,21 +130,21 @@ def _short_section(payload: bytes, position: int) -> tuple[bytes, int]:
     return kind, 0
 
 
-def _batch_start(payload: bytes, position: int) -> int:
+def _find_batch_start(payload: bytes, position: int) -> int:
     """Where a batch's data sections begin: JavaScript repeats the first event's properties before them."""
     while payload[position : position + 3] in _PROPERTY_SECTIONS:
         position = skip(payload, position)
     return position
 
 
-def _event(message: bytes, opening: _Opening) -> Event:
+def _split_event(message: bytes, opening: _Opening) -> Event:
     size, header, own, own_items, _ = opening
     if size >= len(message):
         raise DecodeError("a message has no body")
     return header, own, own_items, message[size:]
 
 
-def _opening(message: bytes) -> _Opening:
+def _parse_opening(message: bytes) -> _Opening:
     position = 0
     header = b""
     if message[:3] == HEADER_START:
@@ -156,13 +156,13 @@ def _opening(message: bytes) -> _Opening:
         position = skip(message, position)
     if message[position : position + 3] == _MESSAGE_ANNOTATIONS:
         start, position = position, skip(message, position)
-        return _Opening(position, header, *_sender_annotations(message[start:position]))
+        return _Opening(position, header, *_parse_annotations(message[start:position]))
     if message[position : position + 2] != SECTION_START:
         raise DecodeError("a message has no section where one must begin")
     return _Opening(position, header, b"", 0, None)
 
 
-def _sender_annotations(section: bytes) -> tuple[bytes, int, str | None]:
+def _parse_annotations(section: bytes) -> tuple[bytes, int, str | None]:
     """The entries to keep, how many items they are, and the partition key among them."""
     described, _ = decode(section)
     if not isinstance(described.value, dict):
@@ -175,6 +175,6 @@ def _sender_annotations(section: bytes) -> tuple[bytes, int, str | None]:
     while position < len(section):
         name, value_at = decode(section, position)
         start, position = position, skip(section, value_at)
-        if name not in annotations.OWN:
+        if name not in annotations.SERVICE_ANNOTATIONS:
             kept.append(section[start:position])
     return b"".join(kept), 2 * len(kept), key

@@ -67,7 +67,7 @@ class EventSink:
 
     def _append(self, delivery: Delivery, partition: int, events: Sequence[Event]) -> None:
         throughput = self._namespace.throughput
-        if throughput.ingress is not None and not throughput.admits(len(delivery.payload), len(events)):
+        if throughput.ingress is not None and not throughput.try_admit(len(delivery.payload), len(events)):
             self._link.settle(delivery, refusals.throttled())
             return
         try:
@@ -77,7 +77,7 @@ class EventSink:
             self._link.settle(delivery, _cannot_grow(exc))
             return
         # A crash before this line: the events are there or not, and the sender, unanswered, has to look.
-        self._namespace.commits.when_kept(
+        self._namespace.commits.call_when_committed(
             self._hub.logs[partition], partial(self._confirm, delivery, partition)
         )
 

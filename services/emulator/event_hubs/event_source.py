@@ -98,7 +98,7 @@ class EventSource:
         metrics = self._metrics() if self._has_metrics else b""
         rendered = self._renderer.render(chunk, channel.next_delivery_id, credit, channel.window, metrics)
         if egress is not None:
-            self._throughput.given_out(rendered.next_offset - chunk.offset, rendered.events)
+            self._throughput.count_egress(rendered.next_offset - chunk.offset, rendered.events)
         self._was_delayed = False
         self._offset = rendered.next_offset
         self._peer.write(rendered.parts)

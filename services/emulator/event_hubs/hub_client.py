@@ -72,7 +72,7 @@ class HubClient:
         if kind == TOKEN_TYPE:
             return self._namespace.keys.grant(token, audience, self._namespace.now_s())
         if kind.lower() in bearer.TOKEN_TYPES:
-            return bearer.grant_of(self._namespace.issuer, token, audience)
+            return bearer.grant_from_token(self._namespace.issuer, token, audience)
         raise TokenRefused(f"only tokens of the types {TOKEN_TYPE} and jwt are accepted")
 
     def _admit(self, grant: Grant) -> None:

@@ -64,7 +64,9 @@ class HubDescription(msgspec.Struct, frozen=True):
         sync_directory(path.parent)
 
 
-def check(name: str, partition_count: int, groups: tuple[str, ...] | None, retention_hours: float) -> None:
+def check_hub(
+    name: str, partition_count: int, groups: tuple[str, ...] | None, retention_hours: float
+) -> None:
     """Raises HubRefused where no hub can be made like that."""
     if not _NAME.fullmatch(name):
         raise HubRefused(

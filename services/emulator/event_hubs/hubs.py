@@ -16,7 +16,7 @@ from services.emulator.event_hubs.hub_description import (
     HubDescription,
     HubKey,
     HubRefused,
-    check,
+    check_hub,
     check_keys,
 )
 from services.emulator.event_hubs.readers import PartitionReaders
@@ -135,7 +135,7 @@ class HubRegistry:
         """
         groups = None if consumer_groups is None else tuple(dict.fromkeys((DEFAULT_GROUP, *consumer_groups)))
         own_keys = None if keys is None else tuple(keys)
-        check(name, partition_count, groups, retention_hours)
+        check_hub(name, partition_count, groups, retention_hours)
         check_keys(own_keys or ())
         if hub := self.find(name):
             if hub.description.partition_count != partition_count:

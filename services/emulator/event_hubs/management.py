@@ -67,7 +67,7 @@ class ManagementNode(RequestNode):
         name, kind = request.properties.get("name"), request.properties.get("type")
         if request.properties.get("operation") != "READ" or not isinstance(name, str):
             return encode_response(request, _BAD_REQUEST, "READ of a named entity is expected.", amqp.NULL)
-        if not self._authorizations.reach_hub(name):
+        if not self._authorizations.reaches_hub(name):
             return _encode_refusal(request, _UNAUTHORIZED, refusals.unauthorized("Listen", name))
         hub = self._namespace.hubs.find(name)
         found = None

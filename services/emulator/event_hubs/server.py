@@ -159,7 +159,7 @@ class EventHubsServer:
 
     def _keys_changed(self) -> None:
         for client in list(self._clients):
-            client.authorizations.keys_changed()
+            client.authorizations.recheck_keys()
 
     def accept(self) -> AmqpProtocol:
         """Make the protocol of one connection over any transport; it ends with the server."""

@@ -29,7 +29,7 @@ def parse_start_position(source: object) -> StartPosition:
     if selector is None:
         return StartPosition(annotations.OFFSET, is_inclusive=False, value=LATEST)
     match = _SELECTOR.fullmatch(selector.strip())
-    if match is None or match[1] not in annotations.OWN:
+    if match is None or match[1] not in annotations.SERVICE_ANNOTATIONS:
         raise Refusal(INVALID_FIELD, f"The filter '{selector[:200]}' is not a position in a partition.")
     return StartPosition(match[1], match[2] == ">=", match[3])
 

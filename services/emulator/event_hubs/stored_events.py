@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from services.emulator.log.annotations import PARTITION_KEY
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import HEADER_BYTES, marks
+from services.emulator.log.records import HEADER_BYTES, scan_records
 from shared.amqp.sections import (
     APPLICATION_PROPERTIES,
     DATA,
@@ -34,12 +34,12 @@ class StoredEvent(NamedTuple):
     content_type: str | None
 
 
-def stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]:
+def read_stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]:
     """All that is retained, oldest first. Raises DecodeError where a sender wrote what is no message."""
     offset = log.begin_offset
     while (chunk := log.read(offset, _CHUNK_BYTES)) is not None:
         offset = chunk.offset
-        for mark in marks(chunk.data):
+        for mark in scan_records(chunk.data):
             message = chunk.data[mark.position + HEADER_BYTES : mark.end]
             enqueued_at = datetime.fromtimestamp(mark.enqueued_ms / 1000, UTC)
             yield StoredEvent(
@@ -47,12 +47,12 @@ def stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]
                 mark.sequence_number,
                 str(chunk.offset + mark.position),
                 enqueued_at,
-                *_content(message),
+                *_decode_content(message),
             )
             offset = chunk.offset + mark.end
 
 
-def _content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | None]:
+def _decode_content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | None]:
     """Body, application properties, partition key, content type."""
     bodies: list[Any] = []
     found: dict[int, Any] = {}

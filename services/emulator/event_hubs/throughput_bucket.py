@@ -14,8 +14,8 @@ EGRESS_BYTES, EGRESS_EVENTS = 2 * _MB, 4096
 # Readers send a tenth of a second's worth at a time, so that they share what there is.
 _PORTIONS_PER_S = 10
 # A read of the log needs room for a record's header at least.
-_SMALLEST_PORTION_BYTES = 4096
-_SHORTEST_WAIT_S = 0.001
+_MIN_PORTION_BYTES = 4096
+_MIN_WAIT_S = 0.001
 
 
 class Bucket:
@@ -33,9 +33,9 @@ class Bucket:
     def wait_s(self, now_s: float) -> float:
         """How long until something may be taken; 0 where it may at once."""
         level = self._level_at(now_s)
-        return 0.0 if level > 0 else max(-level / self._rate, _SHORTEST_WAIT_S)
+        return 0.0 if level > 0 else max(-level / self._rate, _MIN_WAIT_S)
 
-    def take(self, amount: float, now_s: float) -> None:
+    def consume(self, amount: float, now_s: float) -> None:
         self._level = self._level_at(now_s) - amount
         self._at_s = now_s
 
@@ -49,15 +49,15 @@ class ThroughputBucket:
     def __init__(self, bytes_per_s: float, events_per_s: float, now_s: float) -> None:
         self._bytes = Bucket(bytes_per_s, now_s)
         self._events = Bucket(events_per_s, now_s)
-        self.portion_bytes = max(_SMALLEST_PORTION_BYTES, int(bytes_per_s / _PORTIONS_PER_S))
+        self.portion_bytes = max(_MIN_PORTION_BYTES, int(bytes_per_s / _PORTIONS_PER_S))
         self.portion_events = max(1, int(events_per_s / _PORTIONS_PER_S))
 
     def wait_s(self, now_s: float) -> float:
         return max(self._bytes.wait_s(now_s), self._events.wait_s(now_s))
 
-    def take(self, size_bytes: int, events: int, now_s: float) -> None:
-        self._bytes.take(size_bytes, now_s)
-        self._events.take(events, now_s)
+    def consume(self, size_bytes: int, events: int, now_s: float) -> None:
+        self._bytes.consume(size_bytes, now_s)
+        self._events.consume(events, now_s)
 
 
 class Throughput:
@@ -83,7 +83,7 @@ class Throughput:
             self.ingress = ThroughputBucket(INGRESS_BYTES * units, INGRESS_EVENTS * units, now_s)
             self.egress = ThroughputBucket(EGRESS_BYTES * units, EGRESS_EVENTS * units, now_s)
 
-    def admits(self, size_bytes: int, events: int) -> bool:
+    def try_admit(self, size_bytes: int, events: int) -> bool:
         """Whether a send is taken in; one that is not costs nothing but being counted."""
         if self.ingress is None:
             return True
@@ -91,13 +91,13 @@ class Throughput:
         if self.ingress.wait_s(now_s) > 0:
             self.refused_sends += 1
             return False
-        self.ingress.take(size_bytes, events, now_s)
+        self.ingress.consume(size_bytes, events, now_s)
         return True
 
     def egress_wait_s(self) -> float:
         """How long readers have to wait before the next portion."""
         return 0.0 if self.egress is None else self.egress.wait_s(self._clock())
 
-    def given_out(self, size_bytes: int, events: int) -> None:
+    def count_egress(self, size_bytes: int, events: int) -> None:
         if self.egress is not None:
-            self.egress.take(size_bytes, events, self._clock())
+            self.egress.consume(size_bytes, events, self._clock())

@@ -72,7 +72,7 @@ class TransferRenderer:
                 append(pack(overhead + size, head, (delivery_id + events) & UINT_MAX, tail))
                 append(message)
             else:
-                pieces = list(self._frames(_with(message, metrics), delivery_id + events))
+                pieces = list(self._frames(_insert_metrics(message, metrics), delivery_id + events))
                 if events and events + more_frames + len(pieces) > window:
                     break
                 parts += pieces
@@ -88,7 +88,7 @@ class TransferRenderer:
         )
 
 
-def _with(whole: bytes, metrics: bytes) -> bytes:
+def _insert_metrics(whole: bytes, metrics: bytes) -> bytes:
     """Delivery annotations stand between a message's header and its message annotations."""
     header_end = skip(whole, 0) if metrics and whole.startswith(HEADER_START) else 0
     return whole[:header_end] + metrics + whole[header_end:]

@@ -24,7 +24,7 @@ from azure.eventhub.aio import EventHubProducerClient
 
 from services.emulator.fuzz.conversations import HUB, Talker
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import HEADER_BYTES, marks
+from services.emulator.log.records import HEADER_BYTES, scan_records
 
 TALKERS = 8
 PARTITIONS = 4
@@ -156,7 +156,7 @@ def readable(directory: Path) -> int:
     log, count = PartitionLog(directory), 0
     offset = log.begin_offset
     while chunk := log.read(offset, 1 << 20):
-        found = list(marks(chunk.data))
+        found = list(scan_records(chunk.data))
         if not found:
             raise Unsound(f"the log of {directory} is damaged at {chunk.offset}")
         for mark in found:

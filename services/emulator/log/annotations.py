@@ -13,7 +13,7 @@ SEQUENCE_NUMBER = "x-opt-sequence-number"
 OFFSET = "x-opt-offset"
 ENQUEUED_TIME = "x-opt-enqueued-time"
 PARTITION_KEY = "x-opt-partition-key"
-OWN = frozenset({SEQUENCE_NUMBER, OFFSET, ENQUEUED_TIME})
+SERVICE_ANNOTATIONS = frozenset({SEQUENCE_NUMBER, OFFSET, ENQUEUED_TIME})
 
 _OWN_ENTRIES = 6
 _BYTE_MAX = 0xFF
@@ -50,7 +50,7 @@ def _layout(offset_digits: int, own_bytes: int, own_items: int) -> tuple[Struct,
     return struct, head, offset_key, time_key
 
 
-def encoded_records(
+def encode_records(
     events: Sequence[Event], sequence_number: int, offset: int, enqueued_ms: int
 ) -> EncodedRecords:
     """The events as every reader will receive them, each behind its record's header.

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from services.emulator.log.partition_log import PartitionLog
 
-Kept = Callable[[OSError | None], None]
+OnCommit = Callable[[OSError | None], None]
 
 
 class Durability(StrEnum):
@@ -22,9 +22,9 @@ class GroupCommit:
 
     def __init__(self, durability: Durability) -> None:
         self._durability = durability
-        self._waiting: dict[PartitionLog, list[Kept]] = {}
+        self._waiting: dict[PartitionLog, list[OnCommit]] = {}
 
-    def when_kept(self, log: PartitionLog, kept: Kept) -> None:
+    def call_when_committed(self, log: PartitionLog, kept: OnCommit) -> None:
         """Call `kept` once what was appended counts as kept; with None, or the error that prevents it."""
         if self._durability is not Durability.BATCH:
             kept(None)
@@ -35,7 +35,7 @@ class GroupCommit:
             self._waiting[log] = []
             self._sync(log, [kept])
 
-    def _sync(self, log: PartitionLog, now_kept: list[Kept]) -> None:
+    def _sync(self, log: PartitionLog, now_kept: list[OnCommit]) -> None:
         def synced(future: asyncio.Future[None]) -> None:
             failure = future.exception()
             if failure is not None and not isinstance(failure, OSError):

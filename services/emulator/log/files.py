@@ -15,12 +15,12 @@ class OpenFiles:
         self._limit = limit
         self._files: deque[LogFile] = deque()
 
-    def opened(self, file: "LogFile") -> None:
+    def add(self, file: "LogFile") -> None:
         self._files.append(file)
         if len(self._files) > self._limit:
             self._files[0].close()
 
-    def closed(self, file: "LogFile") -> None:
+    def remove(self, file: "LogFile") -> None:
         self._files.remove(file)
 
 
@@ -34,27 +34,27 @@ class LogFile:
 
     def read(self, position: int, size: int) -> bytes:
         """Up to `size` bytes, fewer at the end. Raises OSError."""
-        return os.pread(self._fd if self._fd >= 0 else self._opened(), size, position)
+        return os.pread(self._fd if self._fd >= 0 else self._open(), size, position)
 
     def write(self, data: bytes, position: int) -> None:
         """All of `data`; where the disk takes only a part of it (OSError), that part is there."""
-        fd = self._fd if self._fd >= 0 else self._opened()
+        fd = self._fd if self._fd >= 0 else self._open()
         written = os.pwrite(fd, data, position)
         while written < len(data):
             written += os.pwrite(fd, memoryview(data)[written:], position + written)
 
     def truncate(self, size_bytes: int) -> None:
-        os.ftruncate(self._fd if self._fd >= 0 else self._opened(), size_bytes)
+        os.ftruncate(self._fd if self._fd >= 0 else self._open(), size_bytes)
 
     def close(self) -> None:
         if self._fd >= 0:
-            self._files.closed(self)
+            self._files.remove(self)
             os.close(self._fd)
             self._fd = -1
 
-    def _opened(self) -> int:
+    def _open(self) -> int:
         self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        self._files.opened(self)
+        self._files.add(self)
         return self._fd
 
 

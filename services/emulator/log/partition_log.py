@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from services.emulator.log.annotations import Event, encoded_records
+from services.emulator.log.annotations import Event, encode_records
 from services.emulator.log.files import OpenFiles
 from services.emulator.log.marks import Reservation, Tail, TailFile
 from services.emulator.log.records import RecordMark
-from services.emulator.log.recovery import recovered
+from services.emulator.log.recovery import recover
 from services.emulator.log.segment import Segment
 from shared.service.log_events import EventLog
 
@@ -61,7 +61,7 @@ class PartitionLog:
         self._waiting: set[Callable[[], None]] = set()
         directory.mkdir(parents=True, exist_ok=True)
         self._tail_file = TailFile(directory, self._files)
-        found = recovered(directory, self._files, self._tail_file, in_background)
+        found = recover(directory, self._files, self._tail_file, in_background)
         self._segments, self._tail = found.segments, found.tail
         self._bases = [segment.base_offset for segment in self._segments]
         self._reservation = Reservation(directory, found.marks, self._tail_file)
@@ -108,11 +108,11 @@ class PartitionLog:
         start, base, first_sequence = segment.end_offset, segment.base_offset, self._tail.next_sequence
         # Times never go down, so that seeking by time can bisect; a clock set back only holds them still.
         enqueued_ms = max(now_ms, self._tail.last_enqueued_ms)
-        records = encoded_records(events, first_sequence, start, enqueued_ms)
+        records = encode_records(events, first_sequence, start, enqueued_ms)
         end, last_sequence = start + len(records.data), first_sequence + len(events) - 1
         tail = Tail(last_sequence + 1, end, last_sequence, records.last_offset, enqueued_ms)
         try:
-            self._keep(records.data, tail)
+            self._write(records.data, tail)
         except OSError as exc:
             if not self._is_refusing:
                 log.warning("log_cannot_grow", partition=str(self.directory), reason=exc.strerror)
@@ -124,7 +124,7 @@ class PartitionLog:
         self._tail = tail
         self._wake()
 
-    def _keep(self, data: bytes, tail: Tail) -> None:
+    def _write(self, data: bytes, tail: Tail) -> None:
         """Write `data`, after which the log ends with `tail`; or leave it as it is (OSError)."""
         if self._is_abandoned:
             # The directory may be another hub's by now.
@@ -135,7 +135,7 @@ class PartitionLog:
             # Nobody is served before this says so: after a kill the log knows all that was.
             self._tail_file.save(tail)
         except OSError:
-            self._segments[-1].take_back()
+            self._segments[-1].discard_unaccepted()
             raise
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:
@@ -150,10 +150,10 @@ class PartitionLog:
             offset = segment.base_offset
         return Chunk(offset, segment.read(offset - segment.base_offset, max_bytes))
 
-    def behind_damage(self, offset: int) -> int:
+    def skip_damage(self, offset: int) -> int:
         """Where a reader goes on whose chunk from `offset` began with a damaged record."""
         segment = self._segments[bisect_right(self._bases, offset) - 1]
-        goes_on = segment.base_offset + segment.behind_damage(offset - segment.base_offset)
+        goes_on = segment.base_offset + segment.skip_damage(offset - segment.base_offset)
         log.warning("damage_skipped", file=str(segment.path), offset=offset, goes_on_at=goes_on)
         return goes_on
 
@@ -191,7 +191,7 @@ class PartitionLog:
         self._bases.append(following.base_offset)
         # The older ones too: the disk may have been too full for the index of one.
         for segment in self._segments[:-1]:
-            if segment.wants_seal():
+            if segment.claim_seal():
                 self._in_background(segment.seal)
 
     def expire(self, now_ms: int, max_age_ms: int, max_bytes: int | None) -> None:
@@ -244,5 +244,5 @@ class PartitionLog:
         """Let go of the files, of a deleted hub for one, and take nothing more."""
         self._is_abandoned = True
         for segment in self._segments:
-            segment.let_go()
+            segment.release()
         self._tail_file.close()

@@ -13,7 +13,7 @@ _NUMBER = b"\xa3\x15x-opt-sequence-number\x81"
 _NUMBER_BYTES = 8
 _NUMBER_IN_HEADER = 4
 # Between a record's header and the number in its message stand a few bytes, and a header of the sender's.
-_LONGEST_OPENING_BYTES = 4096
+_MAX_OPENING_BYTES = 4096
 
 
 class RecordMark(NamedTuple):
@@ -25,7 +25,7 @@ class RecordMark(NamedTuple):
     enqueued_ms: int
 
 
-def marks(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
+def scan_records(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
     """The whole and undamaged records from `position` on; ends before the first that is not.
 
     The crc is seeded with the number (its low 32 bits), so that a record in the wrong place does not pass
@@ -49,15 +49,15 @@ def marks(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
         position = end
 
 
-def record_behind(buffer: bytes, position: int) -> int | None:
+def find_record(buffer: bytes, position: int) -> int | None:
     """Where the first whole and undamaged record at or behind `position` begins."""
     found = position
     while (found := buffer.find(_NUMBER, found)) >= 0:
         at = found + len(_NUMBER)
         number = buffer[at : at + _NUMBER_BYTES]
-        opening = max(position, found - _LONGEST_OPENING_BYTES)
+        opening = max(position, found - _MAX_OPENING_BYTES)
         start = buffer.rfind(number, opening, found) - _NUMBER_IN_HEADER
-        if start >= position and next(marks(buffer, start), None):
+        if start >= position and next(scan_records(buffer, start), None):
             return start
         found = at
     return None

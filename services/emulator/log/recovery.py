@@ -20,7 +20,7 @@ class Recovered(NamedTuple):
     marks: LogMarks | None
 
 
-def recovered(
+def recover(
     directory: Path,
     files: OpenFiles,
     tail_file: TailFile,
@@ -28,10 +28,10 @@ def recovered(
 ) -> Recovered:
     marks, tail = LogMarks.load(directory), tail_file.load()
     is_as_written = marks is not None and marks.are_of_this_boot
-    segments = _segments(directory, files, trusts_rows=is_as_written)
+    segments = _load_segments(directory, files, trusts_rows=is_as_written)
     newest = segments[-1] if segments else Segment.create(directory, 0, 0, files)
     survived = Tail(newest.next_sequence, newest.end_offset)
-    tail = _end(survived, tail, marks, is_as_written=is_as_written)
+    tail = _find_end(survived, tail, marks, is_as_written=is_as_written)
     is_whole = tail[:2] == survived[:2]
     if not is_whole:
         log.warning("numbers_skipped", partition=str(directory), lost_from=survived[0], goes_on_at=tail[0])
@@ -40,13 +40,13 @@ def recovered(
     if not segments or newest.is_sealed or not is_whole:
         segments.append(Segment.create(directory, tail.next_sequence, tail.next_offset, files))
     for segment in segments[:-1]:
-        if segment.wants_seal():
+        if segment.claim_seal():
             segment.finish()
             in_background(segment.seal)
-    return Recovered(segments, _with_last_event(tail, segments), marks)
+    return Recovered(segments, _add_last_event(tail, segments), marks)
 
 
-def _segments(directory: Path, files: OpenFiles, *, trusts_rows: bool) -> list[Segment]:
+def _load_segments(directory: Path, files: OpenFiles, *, trusts_rows: bool) -> list[Segment]:
     """Those that hold events, oldest first; leftovers of interrupted work are swept up."""
     present = {path.name for path in directory.iterdir()}
     names = sorted(filter(NAME.fullmatch, present))
@@ -75,7 +75,7 @@ def _is_a_bare_end(segment: Segment, is_newest: bool) -> bool:
     return is_newest and segment.base_sequence > 0
 
 
-def _end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_as_written: bool) -> Tail:
+def _find_end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_as_written: bool) -> Tail:
     """The end of the log: never below what may have been served."""
     if is_as_written and tail is not None:
         reached = tail
@@ -95,7 +95,7 @@ def _end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_as_wri
     )
 
 
-def _with_last_event(tail: Tail, segments: list[Segment]) -> Tail:
+def _add_last_event(tail: Tail, segments: list[Segment]) -> Tail:
     """The last event that is there is the last; where none is, the last that was."""
     segment = next((one for one in reversed(segments) if one.last), None)
     if segment is None or segment.last is None:

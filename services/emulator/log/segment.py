@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.emulator.log.files import LogFile, OpenFiles, sync_directory, sync_file
-from services.emulator.log.records import HEADER_BYTES, RecordMark, marks, record_behind
+from services.emulator.log.records import HEADER_BYTES, RecordMark, find_record, scan_records
 from services.emulator.log.sparse_index import ROW_BYTES, STRIDE_BYTES, SparseIndex
 
 NAME = re.compile(r"(\d{20})-(\d{20})\.log", re.ASCII)
 # No message is that long; a record that claims to be longer is damaged.
-_LONGEST_RECORD_BYTES = 16 * 1024 * 1024
+_MAX_RECORD_BYTES = 16 * 1024 * 1024
 # Damage is looked through by so much at once; most records fit into the overlap of two looks.
-_LOOK_BYTES = 4 * 1024 * 1024
+_SEARCH_BYTES = 4 * 1024 * 1024
 
 
 class Segment:
@@ -90,7 +90,7 @@ class Segment:
 
     def _trusted_position(self) -> int:
         with contextlib.suppress(FileNotFoundError):
-            self.index = SparseIndex.of_rows(self._rows.path.read_bytes())
+            self.index = SparseIndex.from_rows(self._rows.path.read_bytes())
         while self.index.positions:
             position, number = self.index.positions[-1], self.index.sequence_numbers[-1]
             mark = next(self.records(position), None)
@@ -122,7 +122,7 @@ class Segment:
             self._has_scraps = False
         self._file.write(data, self.size_bytes)
 
-    def take_back(self) -> None:
+    def discard_unaccepted(self) -> None:
         """Cut off what was written and will not be accepted."""
         try:
             self._file.truncate(self.size_bytes)
@@ -152,7 +152,7 @@ class Segment:
         room = self.size_bytes - position
         data = self._file.read(position, min(max_bytes, room))
         needed = HEADER_BYTES + int.from_bytes(data[:4], "big")
-        if len(data) < needed <= min(room, _LONGEST_RECORD_BYTES):
+        if len(data) < needed <= min(room, _MAX_RECORD_BYTES):
             data = self._file.read(position, needed)
         return data
 
@@ -160,20 +160,20 @@ class Segment:
         """The whole and undamaged records from `position`, the start of one, to the end."""
         while position < self.size_bytes:
             start = end = position
-            for mark in marks(self.read(start, STRIDE_BYTES)):
+            for mark in scan_records(self.read(start, STRIDE_BYTES)):
                 end = start + mark.end
                 yield RecordMark(start + mark.position, end, mark.sequence_number, mark.enqueued_ms)
-            position = end if end > start else self.behind_damage(start)
+            position = end if end > start else self.skip_damage(start)
 
-    def behind_damage(self, position: int) -> int:
+    def skip_damage(self, position: int) -> int:
         """Where whole records go on behind the damaged one at `position`; the end where none do."""
         position += 1
         while position < self.size_bytes:
-            data = self._file.read(position, min(_LOOK_BYTES, self.size_bytes - position))
-            found = record_behind(data, 0)
+            data = self._file.read(position, min(_SEARCH_BYTES, self.size_bytes - position))
+            found = find_record(data, 0)
             if found is not None:
                 return position + found
-            position += _LOOK_BYTES // 2
+            position += _SEARCH_BYTES // 2
         return self.size_bytes
 
     @property
@@ -223,7 +223,7 @@ class Segment:
             self.index.finish(self.last)
         self._rows.close()
 
-    def wants_seal(self) -> bool:
+    def claim_seal(self) -> bool:
         """Whether somebody has to call `seal`; asked once, it is taken for promised."""
         is_wanted = not (self.is_sealed or self._is_to_be_sealed)
         self._is_to_be_sealed = True
@@ -233,13 +233,13 @@ class Segment:
         self._file.close()
         self._rows.close()
 
-    def let_go(self) -> None:
+    def release(self) -> None:
         """The file is not ours any more: wait for the thread that seals it, and leave it alone."""
         with self._sealing:
             self._is_gone = True
         self.close()
 
     def delete(self) -> None:
-        self.let_go()
+        self.release()
         for suffix in (".log", ".index", ".rows"):
             self.path.with_suffix(suffix).unlink(missing_ok=True)

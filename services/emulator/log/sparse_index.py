@@ -68,7 +68,7 @@ class SparseIndex:
         return b"".join(encoded)
 
     @classmethod
-    def of_rows(cls, raw: bytes) -> "SparseIndex":
+    def from_rows(cls, raw: bytes) -> "SparseIndex":
         """As many of the rows, from the first, as are whole and go up."""
         index = cls()
         for at in range(0, len(raw) - ROW_BYTES + 1, ROW_BYTES):

@@ -66,7 +66,7 @@ class FrameCutter:
                 piece = bytes(pending[: self._data_left])
                 del pending[: len(piece)]
                 self._data_left -= len(piece)
-                yield unmasked(piece, self._mask)
+                yield apply_mask(piece, self._mask)
                 turn = len(piece) % _MASK_BYTES
                 self._mask = self._mask[turn:] + self._mask[:turn]
                 continue
@@ -82,7 +82,7 @@ class FrameCutter:
                 end = head.size + head.length
                 if len(pending) < end:
                     return
-                payload = unmasked(bytes(pending[head.size : end]), head.mask)
+                payload = apply_mask(bytes(pending[head.size : end]), head.mask)
                 del pending[:end]
                 yield Control(Opcode(head.opcode), payload)
 
@@ -137,7 +137,7 @@ def _read_head(data: bytearray) -> _Head | None:
     )
 
 
-def unmasked(data: bytes, mask: bytes) -> bytes:
+def apply_mask(data: bytes, mask: bytes) -> bytes:
     """`data` with the mask's four bytes laid over it again and again; the same call masks it."""
     size = len(data)
     laid = (mask * (size // _MASK_BYTES + 1))[:size]
@@ -159,7 +159,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
     return frame(Opcode.CLOSE, struct.pack(">H", code) + reason.encode()[: _MAX_CONTROL_BYTES - 2])
 
 
-def answer_to_close(payload: bytes) -> bytes:
+def encode_close_answer(payload: bytes) -> bytes:
     """The closing frame that a client's is answered with: its own code, if that is one to be sent."""
     if not payload:
         return frame(Opcode.CLOSE, b"")

@@ -31,7 +31,7 @@ class UpgradeRefused(Exception):
         self.answer = "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
-def upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
+def answer_upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
     """The answer that opens the websocket which `head` (all up to the empty line) asks for.
 
     A page that a browser has from elsewhere may not reach into a machine's loopback: the key there is one
@@ -39,7 +39,7 @@ def upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
     """
     if len(head) > MAX_HEAD_BYTES:
         raise UpgradeRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")
-    method, path, headers = _parsed(head)
+    method, path, headers = _parse(head)
     if path.rstrip("/") != PATH:
         raise UpgradeRefused(HTTPStatus.NOT_FOUND, f"AMQP over websockets is at {PATH}")
     if method != "GET" or "websocket" not in _tokens(headers, "upgrade"):
@@ -55,10 +55,10 @@ def upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
     protocol = next((one for one in PROTOCOLS if one in offered), None)
     if protocol is None:
         raise UpgradeRefused(HTTPStatus.BAD_REQUEST, f"the subprotocol is {PROTOCOLS[0]}")
-    return _accepting(_key(headers), protocol)
+    return _encode_acceptance(_find_key(headers), protocol)
 
 
-def _accepting(key: str, protocol: str) -> bytes:
+def _encode_acceptance(key: str, protocol: str) -> bytes:
     proof = base64.b64encode(hashlib.sha1(key.encode() + _MAGIC).digest())  # noqa: S324 - as the standard has it
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -66,7 +66,7 @@ def _accepting(key: str, protocol: str) -> bytes:
     )
 
 
-def _parsed(head: bytes) -> tuple[str, str, dict[str, str]]:
+def _parse(head: bytes) -> tuple[str, str, dict[str, str]]:
     try:
         request_line, *lines = head.decode("ascii").split("\r\n")
         method, target, version = request_line.split(" ")
@@ -84,7 +84,7 @@ def _tokens(headers: dict[str, str], name: str) -> set[str]:
     return {token.strip().lower() for token in headers.get(name, "").split(",")}
 
 
-def _key(headers: dict[str, str]) -> str:
+def _find_key(headers: dict[str, str]) -> str:
     key = headers.get("sec-websocket-key", "")
     try:
         if len(base64.b64decode(key, validate=True)) == _KEY_BYTES:

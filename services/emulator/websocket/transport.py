@@ -14,11 +14,11 @@ from services.emulator.websocket.frames import (
     FrameCutter,
     Opcode,
     WebSocketRefused,
-    answer_to_close,
     close_frame,
+    encode_close_answer,
     frame,
 )
-from services.emulator.websocket.handshake import MAX_HEAD_BYTES, UpgradeRefused, upgrade
+from services.emulator.websocket.handshake import MAX_HEAD_BYTES, UpgradeRefused, answer_upgrade
 from shared.service.log_events import EventLog
 
 log = EventLog(__name__)
@@ -59,7 +59,7 @@ class WebSocket(asyncio.Protocol):
         if self._inner is None:
             data = self._shake_hands(data)
         if data and self._inner is not None:
-            self._take_frames(data, self._inner)
+            self._receive_frames(data, self._inner)
 
     def pause_writing(self) -> None:
         if self._inner is not None:
@@ -92,7 +92,7 @@ class WebSocket(asyncio.Protocol):
             return b""
         try:
             asked = bytes(self._head[:end] if end >= 0 else self._head)
-            answer = upgrade(asked, loopback_origins_only=self._loopback_origins_only)
+            answer = answer_upgrade(asked, loopback_origins_only=self._loopback_origins_only)
         except UpgradeRefused as refused:
             log.info("websocket_refused", reason=str(refused))
             self._hang_up(refused.answer)
@@ -106,11 +106,11 @@ class WebSocket(asyncio.Protocol):
         self._inner.connection_made(WebSocketTransport(self, self._transport))
         return rest
 
-    def _take_frames(self, data: bytes, inner: asyncio.Protocol) -> None:
+    def _receive_frames(self, data: bytes, inner: asyncio.Protocol) -> None:
         try:
             for received in self._cutter.feed(data):
                 if isinstance(received, Control):
-                    self._control(received)
+                    self._answer_control(received)
                 elif not self.is_closing:
                     inner.data_received(received)
                 if self._transport.is_closing():
@@ -119,15 +119,15 @@ class WebSocket(asyncio.Protocol):
             log.info("websocket_refused", reason=str(refused))
             self._hang_up(close_frame(refused.code, str(refused)))
 
-    def _control(self, received: Control) -> None:
+    def _answer_control(self, received: Control) -> None:
         if received.opcode is Opcode.CLOSE:
-            self._hang_up(b"" if self.is_closing else answer_to_close(received.payload))
+            self._hang_up(b"" if self.is_closing else encode_close_answer(received.payload))
         elif received.opcode is Opcode.PING and not self.is_closing:
             self._transport.write(frame(Opcode.PONG, received.payload))
 
-    def _hang_up(self, last_words: bytes) -> None:
+    def _hang_up(self, final_bytes: bytes) -> None:
         self.is_closing = True
-        self._transport.write(last_words)
+        self._transport.write(final_bytes)
         self._transport.close()
         self._abort_after(CLOSE_TIMEOUT_S)
 

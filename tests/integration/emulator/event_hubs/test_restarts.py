@@ -14,7 +14,7 @@ import pytest
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.log.durability import Durability
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import HEADER_BYTES, marks
+from services.emulator.log.records import HEADER_BYTES, scan_records
 from tests.support.embedded_stack import PATIENCE_S
 
 
@@ -124,7 +124,7 @@ def test_a_log_killed_at_any_moment_has_what_was_served(tmp_path):
         log = PartitionLog(tmp_path, segment_bytes=2000)
         offset, numbers = log.begin_offset, []
         while (chunk := log.read(offset, 10_000)) is not None:
-            for mark in marks(chunk.data):
+            for mark in scan_records(chunk.data):
                 message = chunk.data[mark.position + HEADER_BYTES : mark.end]
                 assert message.endswith(b"%d" % mark.sequence_number)
                 numbers.append(mark.sequence_number)

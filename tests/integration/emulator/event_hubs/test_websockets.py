@@ -13,7 +13,7 @@ import pytest
 from services.emulator.event_hubs.endpoints import WebSocketEndpoint
 from services.emulator.event_hubs.event_source import CHUNK_BYTES
 from services.emulator.event_hubs.server import EventHubsServer
-from services.emulator.websocket.frames import MAX_FRAME_BYTES, unmasked
+from services.emulator.websocket.frames import MAX_FRAME_BYTES, apply_mask
 from services.emulator.websocket.handshake import MAX_HEAD_BYTES
 from shared.amqp import encoder as amqp
 from shared.amqp import performative_encoder
@@ -71,7 +71,7 @@ def sent(opcode, payload, *, first=0x80):
     """A client's frame. `first` holds the bits beside the opcode."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack(">H", size)
-    return bytes([first | opcode]) + length + MASK + unmasked(payload, MASK)
+    return bytes([first | opcode]) + length + MASK + apply_mask(payload, MASK)
 
 
 async def received(reader):

@@ -103,10 +103,10 @@ def test_a_key_that_is_gone_allows_nothing(clock, lapses):
     held = grants(clock, lapses, keys)
     held.put(grant("telemetry", key=key))
     held.put(grant("predictions"))
-    held.keys_changed()
+    held.recheck_keys()
     assert not lapses
     keys.clear()
-    held.keys_changed()
+    held.recheck_keys()
     assert "no longer valid" in lapses[0]
     assert not held.covers("telemetry", LISTEN)
     assert held.covers("predictions", LISTEN)

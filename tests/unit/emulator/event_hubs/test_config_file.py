@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from services.emulator.event_hubs.config_file import hubs_of, read_config
+from services.emulator.event_hubs.config_file import parse_config, read_config
 from services.emulator.event_hubs.declared_hubs import DeclaredHub
 from shared.service.errors import SettingsError
 
@@ -16,7 +16,7 @@ def config(*entities, **namespace):
 
 
 def hubs(*entities, **namespace):
-    return hubs_of(json.dumps(config(*entities, **namespace)).encode())
+    return parse_config(json.dumps(config(*entities, **namespace)).encode())
 
 
 def test_what_the_file_declares():
@@ -62,7 +62,7 @@ def test_a_file_as_editors_leave_it(tmp_path):
 def test_what_is_no_config(text, sentence):
     """The sentence says what is wrong, and is one line."""
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as refused:
-        hubs_of(text)
+        parse_config(text)
     assert sentence in str(refused.value)
 
 
@@ -103,7 +103,7 @@ def test_namespaces_that_cannot_be():
     found = config(ENTITY)
     found["UserConfig"]["NamespaceConfig"] *= 2
     with pytest.raises(ValueError, match="has 2 namespaces; the emulator is one"):
-        hubs_of(json.dumps(found).encode())
+        parse_config(json.dumps(found).encode())
 
 
 def test_a_file_that_is_not_there(tmp_path):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.emulator.event_hubs.event_cutter import BATCH_FORMAT, EventCutter
-from services.emulator.log.annotations import encoded_records
+from services.emulator.log.annotations import encode_records
 from services.emulator.log.records import HEADER_BYTES
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import DecodeError
@@ -30,7 +30,7 @@ def stored(payload, message_format=0):
     events, key = EventCutter().cut(message_format, payload)
     decoded = []
     for number, event in enumerate(events):
-        record = encoded_records([event], 40 + number, 1000, 123456).data
+        record = encode_records([event], 40 + number, 1000, 123456).data
         decoded.append(decode_payload(memoryview(record[HEADER_BYTES:])))
     return decoded, key
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.emulator.event_hubs.event_cutter import BATCH_FORMAT, EventCutter
-from services.emulator.log.annotations import encoded_records
+from services.emulator.log.annotations import encode_records
 from services.emulator.log.records import HEADER_BYTES
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import MAX_DEPTH, DecodeError
@@ -30,7 +30,7 @@ def properties(value):
 def stored(payload, message_format=0):
     """The events as every reader will get them. Raises DecodeError for what is refused."""
     events, _ = EventCutter().cut(message_format, payload)
-    return [encoded_records([event], 0, 0, 0).data[HEADER_BYTES:] for event in events]
+    return [encode_records([event], 0, 0, 0).data[HEADER_BYTES:] for event in events]
 
 
 def described(descriptor, value):

@@ -7,7 +7,7 @@ from services.emulator.event_hubs.start_positions import (
     parse_start_position,
 )
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import marks
+from services.emulator.log.records import scan_records
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import Described
 from shared.amqp.refusal import Refusal
@@ -28,7 +28,7 @@ def first_after(log, selector):
     """The sequence number of the first event that a reader with this selector gets; None at the end."""
     source = Described(0x28, ["address", *[None] * 6, {FILTER: Described(FILTER, selector)}])
     chunk = log.read(find_offset(parse_start_position(source), log), 1000)
-    return None if chunk is None else next(marks(chunk.data)).sequence_number
+    return None if chunk is None else next(scan_records(chunk.data)).sequence_number
 
 
 def test_every_sequence_number_is_found(log):

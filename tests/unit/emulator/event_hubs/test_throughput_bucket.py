@@ -24,7 +24,7 @@ def admitted(throughput, clock, sends):
     taken = []
     for pause_s, size_bytes, events in sends:
         clock.now_s += pause_s
-        if throughput.admits(size_bytes, events):
+        if throughput.try_admit(size_bytes, events):
             taken.append((clock.now_s, size_bytes, events))
     return taken
 
@@ -51,9 +51,9 @@ def test_whoever_waits_as_long_as_told_gets_through(sends, units):
     throughput = Throughput(units, clock)
     for pause_s, size_bytes, events in sends:
         clock.now_s += pause_s
-        if not throughput.admits(size_bytes, events):
+        if not throughput.try_admit(size_bytes, events):
             clock.now_s += throughput.ingress.wait_s(clock.now_s) + 1e-6
-            assert throughput.admits(size_bytes, events)
+            assert throughput.try_admit(size_bytes, events)
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.9), st.integers(1, 100)), min_size=1, max_size=50))
@@ -63,7 +63,7 @@ def test_senders_within_their_rate_are_never_refused(sends):
     throughput = Throughput(1, clock)
     for pause_s, events in sends:
         clock.now_s += 0.1 + pause_s
-        assert throughput.admits(events * 100, events)
+        assert throughput.try_admit(events * 100, events)
     assert throughput.refused_sends == 0
 
 
@@ -71,13 +71,13 @@ def test_bytes_or_events_whichever_comes_first():
     """One unit is 1,000 events or 1 MB a second in, 4,096 events or 2 MB out."""
     clock = Clock()
     few_and_large, many_and_small = Throughput(1, clock), Throughput(1, clock)
-    assert few_and_large.admits(MB, 1)
-    assert many_and_small.admits(1000, 1000)
-    assert not few_and_large.admits(1, 1)
-    assert not many_and_small.admits(1, 1)
+    assert few_and_large.try_admit(MB, 1)
+    assert many_and_small.try_admit(1000, 1000)
+    assert not few_and_large.try_admit(1, 1)
+    assert not many_and_small.try_admit(1, 1)
     assert (few_and_large.refused_sends, many_and_small.refused_sends) == (1, 1)
-    few_and_large.given_out(4 * MB, 1)
-    many_and_small.given_out(1, 4 * 4096)
+    few_and_large.count_egress(4 * MB, 1)
+    many_and_small.count_egress(1, 4 * 4096)
     assert few_and_large.egress_wait_s() == pytest.approx(1)
     assert many_and_small.egress_wait_s() == pytest.approx(3)
 
@@ -86,23 +86,23 @@ def test_a_refused_send_costs_nothing():
     """Knocking again and again does not keep the door shut."""
     clock = Clock()
     throughput = Throughput(1, clock)
-    assert throughput.admits(1, 1500)
+    assert throughput.try_admit(1, 1500)
     for _ in range(100):
-        assert not throughput.admits(1, 1000)
+        assert not throughput.try_admit(1, 1000)
     clock.now_s += 0.501
-    assert throughput.admits(1, 1000)
+    assert throughput.try_admit(1, 1000)
 
 
 def test_no_limit_unless_asked_for():
     """Without units nothing is held back; taking the limit off frees everyone at once."""
     throughput = Throughput()
     assert throughput.units is None
-    assert throughput.admits(10**12, 10**9)
+    assert throughput.try_admit(10**12, 10**9)
     throughput.set_units(0.001)
-    assert throughput.admits(MB, 1)
-    assert not throughput.admits(1, 1)
+    assert throughput.try_admit(MB, 1)
+    assert not throughput.try_admit(1, 1)
     throughput.set_units(None)
-    assert throughput.admits(1, 1)
+    assert throughput.try_admit(1, 1)
     assert throughput.egress_wait_s() == 0
 
 
@@ -121,5 +121,5 @@ def test_a_bucket_never_holds_more_than_a_seconds_worth(rate, amounts):
     for amount in amounts:
         now_s += 1e6
         assert bucket.wait_s(now_s) == 0
-        bucket.take(amount, now_s)
+        bucket.consume(amount, now_s)
         assert bucket.wait_s(now_s) <= max(amount / rate, 0.001)

@@ -23,7 +23,7 @@ def issuer(tmp_path_factory):
 
 def grant(issuer, *roles, **assignment):
     issued = issuer.issue(EVENT_HUBS, assignment=Assignment(roles=roles, **assignment))
-    return event_hubs.grant_of(issuer, issued.access_token, HUB)
+    return event_hubs.grant_from_token(issuer, issued.access_token, HUB)
 
 
 @pytest.mark.parametrize(
@@ -56,14 +56,14 @@ def test_a_grant_ends_with_its_token(issuer):
 def test_nonsense_is_refused_in_the_services_words(issuer, token):
     """Text that is no token is refused as malformed."""
     with pytest.raises(TokenRefused, match="MalformedToken"):
-        event_hubs.grant_of(issuer, token, HUB)
+        event_hubs.grant_from_token(issuer, token, HUB)
 
 
 def test_without_an_issuer_there_are_no_tokens(issuer):
     """A server without an issuer accepts no token."""
     token = issuer.issue(EVENT_HUBS).access_token
     with pytest.raises(TokenRefused, match="InvalidIssuer"):
-        event_hubs.grant_of(None, token, HUB)
+        event_hubs.grant_from_token(None, token, HUB)
 
 
 def may(role, operation):

@@ -5,7 +5,7 @@ import pytest
 
 from services.emulator.log.annotations import ENQUEUED_TIME, OFFSET, SEQUENCE_NUMBER
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import HEADER_BYTES, marks
+from services.emulator.log.records import HEADER_BYTES, scan_records
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import decode
 
@@ -23,7 +23,7 @@ def contents(log):
     found = []
     offset = log.begin_offset
     while (chunk := log.read(offset, 1000)) is not None:
-        for mark in marks(chunk.data):
+        for mark in scan_records(chunk.data):
             message = chunk.data[mark.position + HEADER_BYTES : mark.end]
             annotations, body_at = decode(message)
             body, _ = decode(message, body_at)

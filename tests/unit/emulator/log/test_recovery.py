@@ -4,9 +4,9 @@ import pytest
 
 from services.emulator.event_hubs.transfers import TransferRenderer
 from services.emulator.log import marks as log_marks
-from services.emulator.log.annotations import OFFSET, SEQUENCE_NUMBER, encoded_records
+from services.emulator.log.annotations import OFFSET, SEQUENCE_NUMBER, encode_records
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import marks
+from services.emulator.log.records import scan_records
 from shared.amqp import encoder as amqp
 from shared.amqp.decoder import decode
 
@@ -34,7 +34,7 @@ def served(log):
             found[number] = (int(annotations.value[OFFSET]), body.value)
         offset = rendered.next_offset
         if rendered.is_damaged:
-            offset = log.behind_damage(offset)
+            offset = log.skip_damage(offset)
     return found
 
 
@@ -84,7 +84,7 @@ def test_a_torn_append_leaves_no_trace(tmp_path, torn_bytes):
     log = PartitionLog(tmp_path)
     log.append(events(10), 1000)
     log.abandon()
-    torn = encoded_records(events(1, start=10), 10, log.end_offset, 1000).data[:torn_bytes]
+    torn = encode_records(events(1, start=10), 10, log.end_offset, 1000).data[:torn_bytes]
     with next(tmp_path.glob("*.log")).open("ab") as file:
         file.write(torn)
     log = PartitionLog(tmp_path)
@@ -100,7 +100,7 @@ def test_an_unanswered_append_is_kept_whole(tmp_path):
     end = max(tmp_path.glob("*.log"))
     offset = int(end.stem.split("-")[1]) + end.stat().st_size
     with end.open("ab") as file:
-        file.write(encoded_records(events(2, start=COUNT), COUNT, offset, 3000).data)
+        file.write(encode_records(events(2, start=COUNT), COUNT, offset, 3000).data)
     log = PartitionLog(tmp_path, segment_bytes=SEGMENT_BYTES)
     assert list(served(log)) == [*before, COUNT, COUNT + 1]
     log.close()
@@ -158,7 +158,7 @@ def test_garbage_does_not_hold_readers_up(tmp_path):
     log.append(events(10, padding=200), 1000)
     path = next(tmp_path.glob("*.log"))
     with path.open("r+b") as file:
-        file.seek([mark.position for mark in marks(path.read_bytes())][4])
+        file.seek([mark.position for mark in scan_records(path.read_bytes())][4])
         file.write(b"\x7f\xff\xff\xff")
     assert list(served(log)) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     with path.open("r+b") as file:

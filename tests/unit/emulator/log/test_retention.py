@@ -7,7 +7,7 @@ import pytest
 from services.emulator.event_hubs.start_positions import StartPosition, find_offset
 from services.emulator.log.files import OpenFiles
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import marks
+from services.emulator.log.records import scan_records
 from shared.amqp import encoder as amqp
 from shared.amqp.refusal import Refusal
 
@@ -45,7 +45,7 @@ def numbers(log):
     found = []
     offset = log.begin_offset
     while (chunk := log.read(offset, 1000)) is not None:
-        whole = list(marks(chunk.data))
+        whole = list(scan_records(chunk.data))
         found += [mark.sequence_number for mark in whole]
         offset = chunk.offset + whole[-1].end
     return found
@@ -156,7 +156,7 @@ def test_hundreds_of_segments_are_one_log(tmp_path):
             StartPosition("x-opt-enqueued-time", is_inclusive=False, value="2999"),
         ):
             chunk = log.read(find_offset(position, log), 10)
-            assert next(marks(chunk.data)).sequence_number == 300
+            assert next(scan_records(chunk.data)).sequence_number == 300
     log.expire(4000, 10**9, log.size_bytes // 2)
     assert 190 < log.state().begin_sequence_number < 210
     assert log.state().last_sequence_number == 399

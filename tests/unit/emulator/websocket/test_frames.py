@@ -10,12 +10,12 @@ from services.emulator.websocket.frames import (
     FrameCutter,
     Opcode,
     WebSocketRefused,
-    answer_to_close,
+    apply_mask,
     close_frame,
+    encode_close_answer,
     frame,
-    unmasked,
 )
-from services.emulator.websocket.handshake import UpgradeRefused, upgrade
+from services.emulator.websocket.handshake import UpgradeRefused, answer_upgrade
 
 REQUEST = (
     b"GET /$servicebus/websocket HTTP/1.1\r\nHost: 127.0.0.1:5673\r\n"
@@ -30,7 +30,7 @@ def masked(opcode, payload, mask, *, final=True):
     whole = frame(opcode, payload)
     head = whole[: len(whole) - len(payload)]
     first = head[0] if final else head[0] & 0x7F
-    return bytes([first, head[1] | 0x80]) + head[2:] + mask + unmasked(payload, mask)
+    return bytes([first, head[1] | 0x80]) + head[2:] + mask + apply_mask(payload, mask)
 
 
 def cut(data, *places):
@@ -90,15 +90,15 @@ def test_a_servers_frame_says_its_length(size):
 
 def test_a_goodbye_is_answered_with_its_own_code():
     """The code comes back; one that nobody may send is a broken rule."""
-    assert answer_to_close(b"") == b"\x88\x00"
-    assert answer_to_close(struct.pack(">H", 1001) + b"bye") == close_frame(1001)
+    assert encode_close_answer(b"") == b"\x88\x00"
+    assert encode_close_answer(struct.pack(">H", 1001) + b"bye") == close_frame(1001)
     for payload in (b"\x03", struct.pack(">H", 1005), struct.pack(">H", 1006), struct.pack(">H", 999)):
-        assert answer_to_close(payload) == close_frame(1002)
+        assert encode_close_answer(payload) == close_frame(1002)
 
 
 def test_the_proof_is_the_standards():
     """The key of RFC 6455's example gets the example's answer, and the subprotocol of Event Hubs."""
-    answer = upgrade(REQUEST, loopback_origins_only=True)
+    answer = answer_upgrade(REQUEST, loopback_origins_only=True)
     assert answer.startswith(b"HTTP/1.1 101 ")
     assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in answer
     assert b"Sec-WebSocket-Protocol: AMQPWSB10\r\n" in answer
@@ -118,12 +118,12 @@ def test_the_proof_is_the_standards():
 def test_only_this_machines_pages_reach_its_loopback(origin, is_welcome):
     """A page from elsewhere in the person's browser is refused; beyond loopback, keys are their own."""
     asked = REQUEST + b"\r\nOrigin: " + origin.encode()
-    assert upgrade(asked, loopback_origins_only=False)
+    assert answer_upgrade(asked, loopback_origins_only=False)
     if is_welcome:
-        assert upgrade(asked, loopback_origins_only=True)
+        assert answer_upgrade(asked, loopback_origins_only=True)
     else:
         with pytest.raises(UpgradeRefused, match="elsewhere"):
-            upgrade(asked, loopback_origins_only=True)
+            answer_upgrade(asked, loopback_origins_only=True)
 
 
 @given(st.binary(max_size=400))
@@ -131,7 +131,7 @@ def test_any_request_is_answered(head):
     """No request, however broken, does more than be refused in HTTP."""
     for asked in (head, REQUEST + b"\r\n" + head, REQUEST[:40] + head):
         try:
-            answer = upgrade(asked, loopback_origins_only=True)
+            answer = answer_upgrade(asked, loopback_origins_only=True)
         except UpgradeRefused as refused:
             answer = refused.answer
         assert answer.startswith(b"HTTP/1.1 ")

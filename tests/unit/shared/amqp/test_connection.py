@@ -6,7 +6,7 @@ from shared.amqp import encoder as amqp
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, frame
 from shared.amqp.memory_quota import AUTHENTICATED_BYTES, UNAUTHENTICATED_BYTES
 from shared.amqp.performatives import Outcome
-from tests.unit.shared.amqp.conftest import (
+from tests.unit.shared.amqp.memory_peer import (
     BEGIN,
     OPEN,
     SASL,
