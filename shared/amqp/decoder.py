@@ -1,4 +1,4 @@
-"""AMQP 1.0 values read from bytes that anyone may have sent: bounded in depth and in what they allocate."""
+"""AMQP 1.0 values decoded from untrusted bytes, with bounded depth and allocations. Pure."""
 
 import struct
 import uuid
@@ -27,9 +27,9 @@ class Described(NamedTuple):
 
 
 def decode(buffer: bytes, position: int = 0) -> tuple[Any, int]:
-    """The value at `position` and the position after it.
+    """Return the value at `position` and the position after it.
 
-    Symbols and strings both come as str, binary as bytes, lists and arrays as list. Raises DecodeError.
+    Symbols and strings become str, binary becomes bytes, lists and arrays become list. Raises DecodeError.
     """
     try:
         return _decode(buffer, position, 0)
@@ -38,13 +38,13 @@ def decode(buffer: bytes, position: int = 0) -> tuple[Any, int]:
 
 
 def skip(buffer: bytes, position: int) -> int:
-    """The position after the value at `position`, without looking inside it. Raises DecodeError."""
+    """Return the position after the value at `position` without decoding it. Raises DecodeError."""
     try:
         code = buffer[position]
         position += 1
         depth = 0
         while code == _DESCRIBED:
-            # A descriptor may not be described itself, or a few bytes would recurse without end.
+            # A described descriptor is refused, or a few bytes could recurse without end.
             depth += 1
             if buffer[position] == _DESCRIBED or depth > MAX_DEPTH:
                 raise DecodeError("values are nested too deeply")
@@ -93,8 +93,8 @@ def _number(layout: str) -> _Reader:
     return lambda buffer, position, _depth: (form.unpack_from(buffer, position)[0], position + form.size)
 
 
-def _opaque(width: int) -> _Reader:
-    """Decimals: kept as their bytes, nobody here computes with them."""
+def _raw(width: int) -> _Reader:
+    """Read a decimal as its bytes."""
     return lambda buffer, position, _depth: _cut(buffer, position, width)
 
 
@@ -135,12 +135,12 @@ def _text(size: Struct) -> _Reader:
 
 
 def _compound(buffer: bytes, position: int, depth: int, width: Struct) -> tuple[int, int, int]:
-    """The count of a compound value, where its first item starts and where the whole ends."""
+    """Return the count of a compound value, the position of its first item, and its end."""
     size = width.unpack_from(buffer, position)[0]
     count: int = width.unpack_from(buffer, position + width.size)[0]
     end = position + width.size + size
-    # Bounded before anything is allocated: no item of a list is shorter than a byte, and for the zero-width
-    # items of an array the same bound is generous enough.
+    # Checked before anything is allocated: an item of a list has at least one byte, and the same bound is
+    # generous enough for the zero-width items of an array.
     if end > len(buffer) or count > size:
         raise DecodeError("a list claims more items than its bytes can hold")
     if depth >= MAX_DEPTH:
@@ -186,7 +186,7 @@ def _array(width: Struct) -> _Reader:
     def read(buffer: bytes, position: int, depth: int) -> tuple[list[Any], int]:
         count, position, end = _compound(buffer, position, depth, width)
         if count == 0 and end - position <= 1:
-            # Nothing, or the type of the items that there are not.
+            # An empty array, with or without the type of its items.
             return [], end
         reader = _READERS.get(buffer[position])
         if reader is None:
@@ -223,13 +223,13 @@ _READERS: dict[int, _Reader] = {
     0x71: _number(">i"),
     0x72: _number(">f"),
     0x73: _character,
-    0x74: _opaque(4),
+    0x74: _raw(4),
     0x80: _number(">Q"),
     0x81: _number(">q"),
     0x82: _number(">d"),
     0x83: _number(">q"),
-    0x84: _opaque(8),
-    0x94: _opaque(16),
+    0x84: _raw(8),
+    0x94: _raw(16),
     0x98: _uuid,
     0xA0: _binary(_UBYTE),
     0xA1: _text(_UBYTE),

@@ -1,6 +1,6 @@
-"""AMQP 1.0 values as bytes: one function per type, the smallest form of each.
+"""AMQP 1.0 values as bytes: one function per type, each in its smallest form. Pure.
 
-A collection takes items that are encoded already, so that every place says which AMQP type it means.
+Collections take encoded items, so that each caller chooses the AMQP types.
 """
 
 import uuid as uuids
@@ -77,7 +77,7 @@ def symbol(value: str) -> bytes:
 
 
 def sequence(items: Iterable[bytes]) -> bytes:
-    """A list. Never the zero-byte form: pyamqp cannot read it as the body of a frame."""
+    """Encode a list, never in the zero-byte form: pyamqp (5.15.1) cannot read that as the body of a frame."""
     encoded = list(items)
     return _compound(0xC0, 0xD0, b"".join(encoded), len(encoded))
 
@@ -88,12 +88,12 @@ def mapping(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 def strings(values: Iterable[str]) -> bytes:
-    """An array of strings."""
+    """Encode an array of strings."""
     return _array(0xB1, values)
 
 
 def symbols(values: Iterable[str]) -> bytes:
-    """An array of symbols."""
+    """Encode an array of symbols."""
     return _array(0xB3, values)
 
 
@@ -107,7 +107,7 @@ def _variable(small: int, large: int, value: bytes) -> bytes:
 
 
 def _compound(small: int, large: int, body: bytes, count: int) -> bytes:
-    # The size counts from after itself, so the count's own byte or four belong to it.
+    # The size counts the bytes after itself, those of the count included.
     if len(body) + 1 <= _BYTE_MAX and count <= _BYTE_MAX:
         return _COMPOUND_8.pack(small, len(body) + 1, count) + body
     return _COMPOUND_32.pack(large, len(body) + 4, count) + body

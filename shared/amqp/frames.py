@@ -1,4 +1,4 @@
-"""Frames and protocol headers cut out of a byte stream, and put together for one."""
+"""Frames and protocol headers: cut from a byte stream, and encoded for one. Pure."""
 
 from collections.abc import Iterator
 from struct import Struct
@@ -17,7 +17,7 @@ _MIN_DATA_OFFSET = 2
 
 
 class FramingError(Exception):
-    """The byte stream cannot be followed any further."""
+    """The byte stream is not AMQP; nothing after it can be read."""
 
 
 class ProtocolHeader(NamedTuple):
@@ -31,20 +31,20 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """Holds the bytes of at most one unfinished frame of the negotiated size."""
+    """A cutter of frames that keeps at most one unfinished frame of the negotiated size."""
 
     def __init__(self, max_frame_bytes: int) -> None:
         self.max_frame_bytes = max_frame_bytes
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[ProtocolHeader | Frame]:
-        """The headers and frames completed by `data`. Raises FramingError."""
+        """Yield the headers and frames that `data` completes. Raises FramingError."""
         buffer = self._buffer
         buffer += data
         position = 0
         try:
             while len(buffer) - position >= _HEADER.size:
-                # "AMQP" read as a frame's size is over a gigabyte: the two cannot be mistaken.
+                # Read as the size of a frame, "AMQP" is over a gigabyte: no frame begins like a header.
                 if buffer[position : position + 4] == b"AMQP":
                     yield ProtocolHeader(bytes(buffer[position : position + 8]))
                     position += 8

@@ -29,8 +29,8 @@ _BINARY = (0xA0, 0xB0)
 _SHORT_DATA_PREFIX_BYTES = 5
 _LENGTH = Struct(">I")
 _LIST_8, _MAP_8 = 0xC0, 0xC1
-_FIRST_ITEM = 6  # of a section that is a small list or map: after its descriptor, type, size and count
-# How many bytes follow the code of a value whose content cannot be wrong; texts say it themselves.
+_FIRST_ITEM = 6  # in a section that is a small list or map: after descriptor, type, size and count
+# How many bytes follow the type code of a value whose content cannot be invalid.
 _WIDTHS = {0x40: 0, 0x41: 0, 0x42: 0, 0x43: 0, 0x44: 0, 0x50: 1, 0x51: 1, 0x52: 1, 0x53: 1, 0x54: 1, 0x55: 1}
 _WIDTHS |= {0x60: 2, 0x61: 2, 0x70: 4, 0x71: 4, 0x72: 4, 0x80: 8, 0x81: 8, 0x82: 8, 0x83: 8, 0x98: 16}
 _STRING_8, _SYMBOL_8, _BINARY_8 = 0xA1, 0xA3, 0xA0
@@ -62,7 +62,7 @@ class _Properties(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 
 def is_data_section(rest: bytes, position: int) -> bool:
-    """Whether all from `position` on is one data section."""
+    """Whether everything from `position` on is one data section."""
     size = len(rest) - position
     if size >= LONG_DATA_PREFIX_BYTES and rest.startswith(DATA_32_START, position):
         return bool(_LENGTH.unpack_from(rest, position + 4)[0] == size - LONG_DATA_PREFIX_BYTES)
@@ -74,7 +74,7 @@ def is_data_section(rest: bytes, position: int) -> bool:
 
 
 def check_bare_message(rest: bytes) -> int:
-    """Where the body begins. Raises DecodeError."""
+    """Check the sections after the annotations; return where the body begins. Raises DecodeError."""
     last = body = body_at = 0
     position = 0
     while position < len(rest):
@@ -96,15 +96,15 @@ def check_bare_message(rest: bytes) -> int:
 
 
 def section_at(message: bytes, position: int) -> tuple[int, int]:
-    """Where the section at `position` ends, and its code. Raises DecodeError."""
-    # The SDKs look for the code in the third byte: other encodings of it are lost on them.
+    """Return where the section at `position` ends, and its code. Raises DecodeError."""
+    # The SDKs expect the code in the third byte, so other encodings of it are refused.
     if message[position : position + 2] != SECTION_START or position + 2 >= len(message):
         raise DecodeError("a message has no section where one must begin")
     return skip(message, position), message[position + 2]
 
 
 def decode_sections(message: bytes) -> Iterator[Described]:
-    """A message's sections, decoded. Raises DecodeError."""
+    """Yield a message's sections. Raises DecodeError."""
     position = 0
     while position < len(message):
         section, position = decode(message, position)
@@ -114,7 +114,7 @@ def decode_sections(message: bytes) -> Iterator[Described]:
 
 
 def check_section(section: bytes) -> None:
-    """One whole section, every value in it. Raises DecodeError."""
+    """Check one whole section with every value in it. Raises DecodeError."""
     described, end = decode(section)
     if end != len(section) or not isinstance(described, Described):
         raise DecodeError("a section is not a described value")
@@ -142,8 +142,8 @@ def _are_texts(value: dict[Any, Any]) -> bool:
     return all(isinstance(key, str) for key in value)
 
 
-# What follows sees at a glance, in the sections that nearly every event has, that nothing is wrong with them.
-# Where it cannot, it says no, and the section is decoded.
+# Fast checks of the sections that nearly every message has. A section that fails one is decoded to find out
+# whether it is valid.
 
 
 def _is_plain_data(message: bytes, start: int, _end: int) -> bool:
@@ -151,7 +151,7 @@ def _is_plain_data(message: bytes, start: int, _end: int) -> bool:
 
 
 def _are_plain_application_properties(message: bytes, start: int, end: int) -> bool:
-    """A small map from ASCII names to scalars."""
+    """Whether the section is a small map from ASCII names to scalars."""
     if message[start + 3] != _MAP_8 or end - start < _FIRST_ITEM:
         return False
     position, has_name = start + _FIRST_ITEM, False
@@ -166,7 +166,7 @@ def _are_plain_application_properties(message: bytes, start: int, end: int) -> b
 
 
 def _are_plain_properties(message: bytes, start: int, end: int) -> bool:
-    """A small list of the fields that there are, ASCII where they are texts."""
+    """Whether the section is a small list of known fields, with texts in ASCII."""
     position = start + _FIRST_ITEM
     if message[start + 3] != _LIST_8 or position > end:
         return False
@@ -183,7 +183,7 @@ def _are_plain_properties(message: bytes, start: int, end: int) -> bool:
 
 
 def _plain_end(message: bytes, position: int, code: int, end: int) -> int:
-    """Where the value at `position` ends; 0 where that takes a closer look."""
+    """Return where the value at `position` ends, or 0 if it must be decoded to know."""
     width = _WIDTHS.get(code)
     if width is not None:
         return position + 1 + width
@@ -199,18 +199,18 @@ _PLAIN: dict[int, Callable[[bytes, int, int], bool]] = {
     APPLICATION_PROPERTIES: _are_plain_application_properties,
     DATA: _is_plain_data,
 }
-_ABSENT = frozenset((0x40,))
-_IDS = _ABSENT | {0x44, 0x53, 0x80, 0x98, _BINARY_8, _STRING_8}
-_TEXT_OR_ABSENT = _ABSENT | _TEXTS
-_MOMENT = _ABSENT | {0x83}
+_NULL = frozenset((0x40,))
+_IDS = _NULL | {0x44, 0x53, 0x80, 0x98, _BINARY_8, _STRING_8}
+_TEXT_OR_NULL = _NULL | _TEXTS
+_TIMESTAMP_OR_NULL = _NULL | {0x83}
 _CODES_OF_FIELDS = (
     _IDS,
-    _ABSENT | {_BINARY_8},
-    *[_TEXT_OR_ABSENT] * 3,
+    _NULL | {_BINARY_8},
+    *[_TEXT_OR_NULL] * 3,
     _IDS,
-    *[_TEXT_OR_ABSENT] * 2,
-    *[_MOMENT] * 2,
-    _TEXT_OR_ABSENT,
-    _ABSENT | {0x43, 0x52, 0x70},
-    _TEXT_OR_ABSENT,
+    *[_TEXT_OR_NULL] * 2,
+    *[_TIMESTAMP_OR_NULL] * 2,
+    _TEXT_OR_NULL,
+    _NULL | {0x43, 0x52, 0x70},
+    _TEXT_OR_NULL,
 )

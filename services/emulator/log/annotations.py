@@ -1,4 +1,4 @@
-"""The message annotations that the service puts before an event: fixed parts and three numbers."""
+"""The message annotations that the service adds to an event: fixed parts and three numbers."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,13 +21,13 @@ _MAP_8 = Struct(">3sBBB")
 _MAP_32 = Struct(">3sBII")
 
 
-# An event as sent, cut where the service writes: its header, the sender's own annotations (encoded entries),
-# how many items these are, and all the rest, untouched. A plain tuple: many thousands are made each second.
+# An event as sent, cut where the service inserts: its header, the sender's annotations (encoded entries), the
+# number of their items, and the rest. It is a plain tuple because many thousands are made each second.
 Event = tuple[bytes, bytes, int, bytes]
 
 
 class EncodedRecords(NamedTuple):
-    """`data`, to be written at the offset asked for, and the offset at which its last record begins."""
+    """Records to write at the requested offset, and the offset of the last one."""
 
     data: bytes
     last_offset: int
@@ -35,7 +35,7 @@ class EncodedRecords(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _layout(offset_digits: int, own_bytes: int, own_items: int) -> tuple[Struct, bytes, bytes, bytes]:
-    """How the section looks for offsets of so many digits and sender's annotations of such a size."""
+    """Return the section's layout for offsets of this many digits and sender's annotations of this size."""
     sequence_key = amqp.symbol(SEQUENCE_NUMBER) + b"\x81"
     offset_key = amqp.symbol(OFFSET) + bytes((0xA1, offset_digits))
     time_key = amqp.symbol(ENQUEUED_TIME) + b"\x83"
@@ -53,9 +53,9 @@ def _layout(offset_digits: int, own_bytes: int, own_items: int) -> tuple[Struct,
 def encode_records(
     events: Sequence[Event], sequence_number: int, offset: int, enqueued_ms: int
 ) -> EncodedRecords:
-    """The events as every reader will receive them, each behind its record's header.
+    """Encode the events as every reader receives them, each after its record's header.
 
-    One loop without calls into our own code: this is where an accepted event spends its time.
+    The loop makes no calls into our own code: an accepted event spends most of its time here.
     """
     parts: list[bytes] = []
     append, header_pack = parts.append, HEADER.pack

@@ -1,4 +1,4 @@
-"""When an accepted event counts as kept, and who waits for that."""
+"""When an appended event counts as committed."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,11 @@ OnCommit = Callable[[OSError | None], None]
 
 
 class Durability(StrEnum):
-    """WRITE survives the process, INTERVAL a power cut but for its last moments, BATCH all of it."""
+    """What committed events survive.
+
+    WRITE: the end of the process. INTERVAL: a power cut, except for the events of the last interval. BATCH: a
+    power cut.
+    """
 
     WRITE = "write"
     INTERVAL = "interval"
@@ -18,25 +22,25 @@ class Durability(StrEnum):
 
 
 class GroupCommit:
-    """With Durability.BATCH, one fdatasync at a time for each log, for all that was appended before it."""
+    """Callbacks for commits; with Durability.BATCH, one fdatasync per log commits all earlier appends."""
 
     def __init__(self, durability: Durability) -> None:
         self._durability = durability
         self._waiting: dict[PartitionLog, list[OnCommit]] = {}
 
-    def call_when_committed(self, log: PartitionLog, kept: OnCommit) -> None:
-        """Call `kept` once what was appended counts as kept; with None, or the error that prevents it."""
+    def call_when_committed(self, log: PartitionLog, on_commit: OnCommit) -> None:
+        """Call `on_commit` with None once all appends are committed, or with the error that prevents it."""
         if self._durability is not Durability.BATCH:
-            kept(None)
+            on_commit(None)
         elif log in self._waiting:
-            # One fdatasync is on its way and may be too early for this append: the next is for all since.
-            self._waiting[log].append(kept)
+            # The fdatasync under way may have begun before this append, so the next one commits it.
+            self._waiting[log].append(on_commit)
         else:
             self._waiting[log] = []
-            self._sync(log, [kept])
+            self._sync(log, [on_commit])
 
-    def _sync(self, log: PartitionLog, now_kept: list[OnCommit]) -> None:
-        def synced(future: asyncio.Future[None]) -> None:
+    def _sync(self, log: PartitionLog, callbacks: list[OnCommit]) -> None:
+        def finish(future: asyncio.Future[None]) -> None:
             failure = future.exception()
             if failure is not None and not isinstance(failure, OSError):
                 raise failure
@@ -44,7 +48,7 @@ class GroupCommit:
             if following:
                 self._waiting[log] = []
                 self._sync(log, following)
-            for kept in now_kept:
-                kept(failure)
+            for on_commit in callbacks:
+                on_commit(failure)
 
-        asyncio.get_running_loop().run_in_executor(None, log.sync).add_done_callback(synced)
+        asyncio.get_running_loop().run_in_executor(None, log.sync).add_done_callback(finish)

@@ -1,15 +1,15 @@
-"""Files of the logs, opened when they are used: a namespace has more of them than a process may hold open."""
+"""Files of the logs, opened on use: a namespace has more files than a process may hold open."""
 
 import os
 from collections import deque
 from pathlib import Path
 
-# Far below the 1,024 descriptors that most systems grant: connections need some too.
+# Far below the 1,024 descriptors that most systems grant, because connections need some too.
 MAX_OPEN_FILES = 256
 
 
 class OpenFiles:
-    """Those that are open now; beyond `limit` the one opened first is closed. Not for use by threads."""
+    """The open files; above `limit`, the one opened first is closed. Not safe in threads."""
 
     def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
         self._limit = limit
@@ -25,7 +25,7 @@ class OpenFiles:
 
 
 class LogFile:
-    """One file, made by its first write."""
+    """One file, created by its first read or write."""
 
     def __init__(self, path: Path, files: OpenFiles) -> None:
         self.path = path
@@ -33,11 +33,11 @@ class LogFile:
         self._fd = -1
 
     def read(self, position: int, size: int) -> bytes:
-        """Up to `size` bytes, fewer at the end. Raises OSError."""
+        """Return up to `size` bytes, fewer at the end of the file. Raises OSError."""
         return os.pread(self._fd if self._fd >= 0 else self._open(), size, position)
 
     def write(self, data: bytes, position: int) -> None:
-        """All of `data`; where the disk takes only a part of it (OSError), that part is there."""
+        """Write all of `data`. After an OSError, a part of it may have been written."""
         fd = self._fd if self._fd >= 0 else self._open()
         written = os.pwrite(fd, data, position)
         while written < len(data):
@@ -59,7 +59,7 @@ class LogFile:
 
 
 def sync_file(path: Path) -> None:
-    """Make what was written to the file durable, through whatever descriptor; safe in a thread."""
+    """Make everything written to the file durable, through any descriptor; safe in a thread."""
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fdatasync(fd)

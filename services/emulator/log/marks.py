@@ -1,13 +1,13 @@
-"""What a partition remembers beyond its segments: which numbers and offsets may have been served.
+"""Records of the sequence numbers and offsets that may have been served, beyond what the segments hold.
 
-The segments say what survived, which is not all that readers saw where files were cut or damaged. A number
-or an offset that was served once is never used again:
+If files were cut or damaged, the segments hold less than readers have seen. A number or offset that was
+served is never used again:
 
-- `tail` says where the log ended, rewritten in place after every append. It is exact, and outlives the
-  process, kill -9 included, like everything that was written.
-- `marks.json` is durable. Numbers and offsets are reserved in it ahead of their use, so that after a power
-  cut, when the tail may be older than what was served, the log goes on above the reservation: a gap, but
-  nothing is used twice. A clean end leaves the exact end in it.
+- `tail` holds the end of the log and is rewritten in place after every append. It is exact and, like
+  everything that was written, survives the end of the process, kill -9 included.
+- `marks.json` is durable. Numbers and offsets are reserved in it before they are used. After a power cut the
+  tail may be older than what was served; the log then continues above the reservation, which leaves a gap
+  but uses nothing twice. A clean end writes the exact end into it.
 """
 
 import os
@@ -29,7 +29,7 @@ _CRC = Struct("<I")
 
 
 class LogMarks(msgspec.Struct, frozen=True):
-    """`boot_id` is empty after a clean end: everything up to there was made durable."""
+    """The content of marks.json; `boot_id` is empty after a clean end, when everything is durable."""
 
     reserved_sequence: int = 0
     reserved_offset: int = 0
@@ -37,7 +37,7 @@ class LogMarks(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, directory: Path) -> "LogMarks | None":
-        """None where they cannot be read."""
+        """Return the marks of a partition, or None if they cannot be read."""
         try:
             return msgspec.json.decode((directory / "marks.json").read_bytes(), type=cls)
         except FileNotFoundError:
@@ -56,12 +56,12 @@ class LogMarks(msgspec.Struct, frozen=True):
 
     @property
     def are_of_this_boot(self) -> bool:
-        """Whether all that was written before is still as it was: the machine has not gone down since."""
+        """Whether the machine has not restarted since, so that everything written is still there."""
         return self.boot_id in {"", current_boot_id()}
 
 
 class Tail(NamedTuple):
-    """Where the log goes on, and its last event; -1 while there never was one."""
+    """Where the log continues, and its last event; -1 if there never was one."""
 
     next_sequence: int = 0
     next_offset: int = 0
@@ -71,6 +71,8 @@ class Tail(NamedTuple):
 
 
 class TailFile:
+    """The file `tail` of a partition."""
+
     def __init__(self, directory: Path, files: OpenFiles) -> None:
         self._file = LogFile(directory / "tail", files)
 
@@ -79,7 +81,7 @@ class TailFile:
         self._file.write(fields + _CRC.pack(crc32(fields)), 0)
 
     def load(self) -> Tail | None:
-        """None where there is none, or none that is whole."""
+        """Return the saved tail, or None if there is none or it is damaged."""
         try:
             raw = self._file.path.read_bytes()
         except FileNotFoundError:
@@ -97,7 +99,7 @@ class TailFile:
 
 
 class Reservation:
-    """Numbers and offsets that every later start knows of before they are used."""
+    """The durable reservation of numbers and offsets before their use."""
 
     def __init__(self, directory: Path, marks: LogMarks | None, tail_file: TailFile) -> None:
         self._directory = directory
@@ -106,21 +108,21 @@ class Reservation:
         self._marks = marks if is_ours and marks is not None else LogMarks()
 
     @property
-    def is_made(self) -> bool:
+    def is_saved(self) -> bool:
         return bool(self._marks.boot_id)
 
     def cover(self, tail: Tail, current: Tail) -> None:
-        """Before the log goes on from `current` to `tail`: reserve that and much more. Raises OSError."""
+        """Reserve beyond `tail` before the log grows from `current` to it. Raises OSError."""
         sequence, offset = tail.next_sequence, tail.next_offset
         if sequence <= self._marks.reserved_sequence and offset <= self._marks.reserved_offset:
             return
-        if not self.is_made:
-            # Without a tail the reservation alone would count, and it says more than is used.
+        if not self.is_saved:
+            # Without a tail, the next start would continue above the reservation, which is more than is used.
             self._tail_file.save(current)
         self._save(sequence + RESERVED_NUMBERS, offset + RESERVED_BYTES, current_boot_id())
 
     def end(self, tail: Tail) -> None:
-        """Everything was made durable: `tail` is where the next start goes on. Raises OSError."""
+        """Record `tail` as the exact end: everything is durable. Raises OSError."""
         self._save(tail.next_sequence, tail.next_offset, "")
 
     def _save(self, sequence: int, offset: int, boot_id: str) -> None:
@@ -130,7 +132,7 @@ class Reservation:
 
 
 def current_boot_id() -> str:
-    """Differs after each start of the machine; where the system has none, no two starts are the same."""
+    """Return an id of this start of the machine, or a random one if the system has none."""
     try:
         return _BOOT_ID.read_text().strip()
     except FileNotFoundError:

@@ -1,6 +1,6 @@
-"""The append-only log of one partition: written once, read by offset, cut at its old end.
+"""The append-only log of one partition: read by offset, and cut at its old end.
 
-Nothing of an event stays in memory. An event's offset is the byte at which its record begins.
+No event stays in memory. An event's offset is the byte at which its record begins.
 """
 
 import errno
@@ -20,19 +20,19 @@ from shared.service.log_events import EventLog
 log = EventLog(__name__)
 
 SEGMENT_BYTES = 64 * 1024 * 1024
-# A quiet partition's segment is closed by age, or its first event would hold all the later ones back.
+# A quiet partition's segment is closed by age, or its last event would keep all the earlier ones.
 _SEGMENTS_PER_AGE = 4
 
 
 class Chunk(NamedTuple):
-    """A whole record, unless it is damaged, and what follows it, from `offset` on."""
+    """Bytes from `offset` on: one whole record, unless it is damaged, and what follows it."""
 
     offset: int
     data: bytes
 
 
 class PartitionState(NamedTuple):
-    """`last_enqueued_ms` is None while the partition never held an event."""
+    """The properties of a partition; `last_enqueued_ms` is None if it never held an event."""
 
     begin_sequence_number: int
     last_sequence_number: int
@@ -42,6 +42,8 @@ class PartitionState(NamedTuple):
 
 
 class PartitionLog:
+    """A partition's segments on disk, opened and recovered."""
+
     def __init__(
         self,
         directory: Path,
@@ -50,9 +52,9 @@ class PartitionLog:
         in_background: Callable[[Callable[[], None]], None] = lambda work: work(),
         files: OpenFiles | None = None,
     ) -> None:
-        """`in_background` runs slow work (fdatasync) elsewhere; by default it is done on the spot.
+        """`in_background` runs slow work (fdatasync) elsewhere; by default it runs at once.
 
-        Logs that share `files` together hold no more of them open than that allows.
+        Logs that share `files` share its limit of open files.
         """
         self.directory = directory
         self._segment_bytes = segment_bytes
@@ -99,14 +101,14 @@ class PartitionLog:
         )
 
     def append(self, events: Sequence[Event], now_ms: int) -> None:
-        """Write all events, or none where the disk refuses (OSError); then wake the waiting readers."""
+        """Write all events and wake the waiting readers. Raises OSError if the disk takes not all of them."""
         if not events:
             return
         if self._segments[-1].size_bytes >= self._segment_bytes:
             self.roll()
         segment = self._segments[-1]
         start, base, first_sequence = segment.end_offset, segment.base_offset, self._tail.next_sequence
-        # Times never go down, so that seeking by time can bisect; a clock set back only holds them still.
+        # Times never decrease, so that seeking by time can bisect; a clock set back repeats the last time.
         enqueued_ms = max(now_ms, self._tail.last_enqueued_ms)
         records = encode_records(events, first_sequence, start, enqueued_ms)
         end, last_sequence = start + len(records.data), first_sequence + len(events) - 1
@@ -115,7 +117,7 @@ class PartitionLog:
             self._write(records.data, tail)
         except OSError as exc:
             if not self._is_refusing:
-                log.warning("log_cannot_grow", partition=str(self.directory), reason=exc.strerror)
+                log.warning("log_cannot_grow", directory=str(self.directory), reason=exc.strerror)
             self._is_refusing = True
             raise
         self._is_refusing = False
@@ -125,21 +127,21 @@ class PartitionLog:
         self._wake()
 
     def _write(self, data: bytes, tail: Tail) -> None:
-        """Write `data`, after which the log ends with `tail`; or leave it as it is (OSError)."""
+        """Write `data`, after which the log ends with `tail`. Raises OSError and leaves the log unchanged."""
         if self._is_abandoned:
-            # The directory may be another hub's by now.
+            # The directory may belong to another hub now.
             raise FileNotFoundError(errno.ENOENT, "The log was deleted")
         self._reservation.cover(tail, self._tail)
         try:
             self._segments[-1].write(data)
-            # Nobody is served before this says so: after a kill the log knows all that was.
+            # No reader is served before this is written, so that after a kill the log knows what was served.
             self._tail_file.save(tail)
         except OSError:
             self._segments[-1].discard_unaccepted()
             raise
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:
-        """Up to `max_bytes`, at least a record, from `offset` or where the log begins; None at its end."""
+        """Return up to `max_bytes` from `offset` on, but at least one record; None at the log's end."""
         offset = max(offset, self.begin_offset)
         following = bisect_right(self._bases, offset)
         segment = self._segments[following - 1]
@@ -151,11 +153,11 @@ class PartitionLog:
         return Chunk(offset, segment.read(offset - segment.base_offset, max_bytes))
 
     def skip_damage(self, offset: int) -> int:
-        """Where a reader goes on whose chunk from `offset` began with a damaged record."""
+        """Return where to continue after a damaged record at `offset`."""
         segment = self._segments[bisect_right(self._bases, offset) - 1]
-        goes_on = segment.base_offset + segment.skip_damage(offset - segment.base_offset)
-        log.warning("damage_skipped", file=str(segment.path), offset=offset, goes_on_at=goes_on)
-        return goes_on
+        continues_at = segment.base_offset + segment.skip_damage(offset - segment.base_offset)
+        log.warning("damage_skipped", file=str(segment.path), offset=offset, continues_at=continues_at)
+        return continues_at
 
     def wait(self, wake: Callable[[], None]) -> None:
         """Call `wake` once, at the next append."""
@@ -175,13 +177,13 @@ class PartitionLog:
         return all(segment.is_synced for segment in self._segments)
 
     def sync(self) -> None:
-        """Make all that was appended durable; may run in a thread, beside appends."""
+        """Make all that was appended durable; may run in a thread during appends."""
         for segment in self._segments[:]:
             if not segment.is_synced:
                 segment.sync()
 
     def roll(self) -> None:
-        """Go on in a new segment; the old one is made durable meanwhile."""
+        """Start a new segment; the old one is made durable in the background."""
         full = self._segments[-1]
         if full.last is None:
             return
@@ -189,13 +191,13 @@ class PartitionLog:
         following = Segment.create(self.directory, self._tail.next_sequence, full.end_offset, self._files)
         self._segments.append(following)
         self._bases.append(following.base_offset)
-        # The older ones too: the disk may have been too full for the index of one.
+        # Earlier ones too: the disk may have been too full for the index of one.
         for segment in self._segments[:-1]:
             if segment.claim_seal():
                 self._in_background(segment.seal)
 
     def expire(self, now_ms: int, max_age_ms: int, max_bytes: int | None) -> None:
-        """Give up whole segments from the old end while one is too old, or all are too large."""
+        """Delete whole segments from the old end while they are too old, or too large together."""
         active = self._segments[-1]
         if active.first_ms is not None and now_ms - active.first_ms >= max_age_ms // _SEGMENTS_PER_AGE:
             self.roll()
@@ -205,10 +207,10 @@ class PartitionLog:
                 over_bytes -= oldest.size_bytes
                 self._drop_oldest()
         except OSError as exc:
-            log.warning("segment_not_expired", partition=str(self.directory), reason=exc.strerror)
+            log.warning("segment_not_expired", directory=str(self.directory), reason=exc.strerror)
 
     def trim(self, before_sequence: int) -> int:
-        """Give up the oldest whole segments of lower numbers only; how many events that were."""
+        """Delete the oldest segments that hold lower numbers only; return how many events they held."""
         began = self.state().begin_sequence_number
         while self._expirable and self._segments[1].base_sequence <= before_sequence:
             self._drop_oldest()
@@ -216,32 +218,36 @@ class PartitionLog:
 
     @property
     def _expirable(self) -> Segment | None:
-        """The oldest segment, unless events are still to be written to it or a thread makes it durable."""
+        """The oldest segment, unless it is still written to or a thread is making it durable."""
         oldest = self._segments[0]
         return None if oldest is self._segments[-1] or oldest.is_being_sealed else oldest
 
     def _drop_oldest(self) -> None:
         if self._segments[1].last is None:
-            # From here on nothing but the tail knows which numbers are used up.
+            # From here on only the tail records which numbers are used.
             self._tail_file.sync()
         self._bases.pop(0)
         self._segments.pop(0).delete()
-        log.info("segment_expired", partition=str(self.directory), begins=self.state().begin_sequence_number)
+        log.info(
+            "segment_expired",
+            directory=str(self.directory),
+            begin_sequence_number=self.state().begin_sequence_number,
+        )
 
     def close(self) -> None:
-        """Make everything durable; the next start then trusts it, whatever happens to the machine."""
+        """Make everything durable, so that the next start trusts it even after a power cut."""
         try:
-            if self._reservation.is_made:
+            if self._reservation.is_saved:
                 self.sync()
                 self._segments[-1].sync_rows()
                 self._tail_file.sync()
                 self._reservation.end(self._tail)
         except OSError as exc:
-            log.warning("log_not_closed", partition=str(self.directory), reason=exc.strerror)
+            log.warning("log_not_closed", directory=str(self.directory), reason=exc.strerror)
         self.abandon()
 
     def abandon(self) -> None:
-        """Let go of the files, of a deleted hub for one, and take nothing more."""
+        """Close the files and refuse further appends, as for a deleted hub."""
         self._is_abandoned = True
         for segment in self._segments:
             segment.release()

@@ -8,16 +8,16 @@ from zlib import crc32
 HEADER = Struct(">IqqI")
 HEADER_BYTES = HEADER.size
 
-# How every stored message says its number (annotations.py), which makes records findable behind damage.
+# The annotation of every stored message's number (annotations.py); records behind damage are found by it.
 _NUMBER = b"\xa3\x15x-opt-sequence-number\x81"
 _NUMBER_BYTES = 8
 _NUMBER_IN_HEADER = 4
-# Between a record's header and the number in its message stand a few bytes, and a header of the sender's.
+# Between a record's header and the number in its message there are a few bytes and the sender's header.
 _MAX_OPENING_BYTES = 4096
 
 
 class RecordMark(NamedTuple):
-    """Where a record begins in its segment and what stands in its header."""
+    """A record's position in its segment, and the fields of its header."""
 
     position: int
     end: int
@@ -26,10 +26,10 @@ class RecordMark(NamedTuple):
 
 
 def scan_records(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
-    """The whole and undamaged records from `position` on; ends before the first that is not.
+    """Yield the undamaged records from `position` up to the first damaged or incomplete one.
 
-    The crc is seeded with the number (its low 32 bits), so that a record in the wrong place does not pass
-    either. It covers the message alone; but number and time stand there too, and must be the same.
+    The crc is seeded with the number (its low 32 bits), so that a record in the wrong place fails too. It
+    covers only the message, which must contain the same number and time as the header.
     """
     size = len(buffer)
     while position + HEADER_BYTES <= size:
@@ -50,7 +50,7 @@ def scan_records(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
 
 
 def find_record(buffer: bytes, position: int) -> int | None:
-    """Where the first whole and undamaged record at or behind `position` begins."""
+    """Return where the first undamaged record at or after `position` begins, or None."""
     found = position
     while (found := buffer.find(_NUMBER, found)) >= 0:
         at = found + len(_NUMBER)

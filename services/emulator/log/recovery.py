@@ -1,4 +1,4 @@
-"""A partition's files read back at the start: what survived, and where numbers and offsets may go on."""
+"""Recovery of a partition at the start: what survived, and where numbers and offsets continue."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ log = EventLog(__name__)
 
 
 class Recovered(NamedTuple):
-    """`segments` ends with one that may be appended to; `marks` are None where they could not be read."""
+    """The recovered log; the last segment may be appended to, `marks` is None if it cannot be read."""
 
     segments: list[Segment]
     tail: Tail
@@ -34,7 +34,7 @@ def recover(
     tail = _find_end(survived, tail, marks, is_as_written=is_as_written)
     is_whole = tail[:2] == survived[:2]
     if not is_whole:
-        log.warning("numbers_skipped", partition=str(directory), lost_from=survived[0], goes_on_at=tail[0])
+        log.warning("numbers_skipped", directory=str(directory), lost_from=survived[0], continues_at=tail[0])
     if segments and newest.last is None and not is_whole:
         segments.pop().delete()
     if not segments or newest.is_sealed or not is_whole:
@@ -47,7 +47,7 @@ def recover(
 
 
 def _load_segments(directory: Path, files: OpenFiles, *, trusts_rows: bool) -> list[Segment]:
-    """Those that hold events, oldest first; leftovers of interrupted work are swept up."""
+    """Load the segments that hold events, oldest first, and delete the leftovers of interrupted work."""
     present = {path.name for path in directory.iterdir()}
     names = sorted(filter(NAME.fullmatch, present))
     stems = {name.removesuffix(".log") for name in names}
@@ -63,20 +63,20 @@ def _load_segments(directory: Path, files: OpenFiles, *, trusts_rows: bool) -> l
             segment, cut_bytes = Segment.recover(path, files, trusts_rows=trusts_rows)
             if cut_bytes:
                 log.warning("torn_record_cut", file=str(path), cut_bytes=cut_bytes)
-        if segment.last is None and not _is_a_bare_end(segment, name == names[-1]):
+        if segment.last is None and not _marks_end(segment, name == names[-1]):
             segment.delete()
         else:
             segments.append(segment)
     return segments
 
 
-def _is_a_bare_end(segment: Segment, is_newest: bool) -> bool:
-    """Without events, but its name says where the log goes on."""
+def _marks_end(segment: Segment, is_newest: bool) -> bool:
+    """Whether the name of an empty segment records where the log continues."""
     return is_newest and segment.base_sequence > 0
 
 
 def _find_end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_as_written: bool) -> Tail:
-    """The end of the log: never below what may have been served."""
+    """Return the end of the log, which is never below what may have been served."""
     if is_as_written and tail is not None:
         reached = tail
     elif marks is not None:
@@ -87,7 +87,7 @@ def _find_end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_a
             max(known.next_sequence, survived.next_sequence) + RESERVED_NUMBERS,
             max(known.next_offset, survived.next_offset) + RESERVED_BYTES,
         )
-    # More than it says may have survived: written, but its sender was not answered.
+    # More may have survived: events that were written, but whose sender was not answered.
     return Tail(
         max(reached.next_sequence, survived.next_sequence),
         max(reached.next_offset, survived.next_offset),
@@ -96,7 +96,7 @@ def _find_end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_a
 
 
 def _add_last_event(tail: Tail, segments: list[Segment]) -> Tail:
-    """The last event that is there is the last; where none is, the last that was."""
+    """Set the last event to the last one that survived; without one, keep that of the tail."""
     segment = next((one for one in reversed(segments) if one.last), None)
     if segment is None or segment.last is None:
         return tail

@@ -1,6 +1,6 @@
-"""One file of a partition's log, named for where it begins: `<first sequence number>-<first offset>.log`.
+"""One file of a partition's log, named for its begin: `<first sequence number>-<first offset>.log`.
 
-Beside it lies its sparse index: `.rows` while events come in, `.index` once all of it was made durable.
+Its sparse index is beside it: `.rows` while events are appended, `.index` once everything is durable.
 """
 
 import contextlib
@@ -14,17 +14,17 @@ from services.emulator.log.records import HEADER_BYTES, RecordMark, find_record,
 from services.emulator.log.sparse_index import ROW_BYTES, STRIDE_BYTES, SparseIndex
 
 NAME = re.compile(r"(\d{20})-(\d{20})\.log", re.ASCII)
-# No message is that long; a record that claims to be longer is damaged.
+# No message is that long, so a longer record is damaged.
 _MAX_RECORD_BYTES = 16 * 1024 * 1024
-# Damage is looked through by so much at once; most records fit into the overlap of two looks.
+# The bytes searched at once behind damage; most records fit into the overlap of two searches.
 _SEARCH_BYTES = 4 * 1024 * 1024
 
 
 class Segment:
-    """Positions are bytes from this file's start; an event's offset is `base_offset` plus its position."""
+    """A file of records. Positions are bytes from its start, which has the offset `base_offset`."""
 
     def __init__(self, path: Path, files: OpenFiles) -> None:
-        """A segment without events; its file is made by the first of them."""
+        """A segment without events; the first one creates its file."""
         first_sequence, first_offset = path.stem.split("-")
         self.path = path
         self.base_sequence = int(first_sequence)
@@ -36,10 +36,10 @@ class Segment:
         self._file = LogFile(path, files)
         self._rows = LogFile(path.with_suffix(".rows"), files)
         self._keeps_rows = True
-        self._has_scraps = False
+        self._has_leftovers = False
         self._synced_bytes = 0
-        self._is_to_be_sealed = False
-        # Held while a thread seals this segment, so that nobody deletes it under its hands.
+        self._is_seal_claimed = False
+        # Held while a thread seals this segment, so that it is not deleted meanwhile.
         self._sealing = threading.Lock()
         self._is_gone = False
 
@@ -49,7 +49,7 @@ class Segment:
 
     @classmethod
     def open_sealed(cls, path: Path, files: OpenFiles) -> "Segment | None":
-        """A segment whose index says that all of it was made durable; None where it must be recovered."""
+        """Open a segment whose index shows that it is durable; return None if it must be recovered."""
         index = SparseIndex.load(path.with_suffix(".index"))
         if index is None:
             return None
@@ -66,10 +66,10 @@ class Segment:
 
     @classmethod
     def recover(cls, path: Path, files: OpenFiles, *, trusts_rows: bool) -> tuple["Segment", int]:
-        """The segment up to its last whole and undamaged record, and how many bytes were cut behind it.
+        """Return the segment up to its last undamaged record, and how many bytes were cut after it.
 
-        With trusted rows only what stands behind the last of them is looked through. Damaged records before
-        whole ones stay where they are: readers step over them.
+        With trusted rows, only what follows the last row is scanned. Damaged records before undamaged ones
+        stay, and readers skip them.
         """
         segment = cls(path, files)
         segment.size_bytes = path.stat().st_size
@@ -112,26 +112,26 @@ class Segment:
         return self.index.times_ms[0] if self.index.times_ms else None
 
     def is_before(self, enqueued_ms: int) -> bool:
-        """Whether even its last event is older."""
+        """Whether its last event is older."""
         return self.last is not None and self.last.enqueued_ms < enqueued_ms
 
     def write(self, data: bytes) -> None:
-        """Write `data` behind the last record, where it counts only once it is accepted. Raises OSError."""
-        if self._has_scraps:
+        """Write `data` after the last record; it counts only once it is accepted. Raises OSError."""
+        if self._has_leftovers:
             self._file.truncate(self.size_bytes)
-            self._has_scraps = False
+            self._has_leftovers = False
         self._file.write(data, self.size_bytes)
 
     def discard_unaccepted(self) -> None:
-        """Cut off what was written and will not be accepted."""
+        """Cut off what was written and not accepted."""
         try:
             self._file.truncate(self.size_bytes)
         except OSError:
-            # Left there, it could look like events behind shorter ones: nothing is written before it is cut.
-            self._has_scraps = True
+            # What is left could look like events after a shorter write, so it is cut before the next write.
+            self._has_leftovers = True
 
     def accept(self, first: RecordMark, last: RecordMark) -> None:
-        """What was written ends with `last`."""
+        """Count what was written, which ends with `last`."""
         if self.index.is_due(first.position):
             self.index.note(first)
             self._save_rows(len(self.index) - 1)
@@ -144,11 +144,11 @@ class Segment:
                 self._rows.write(self.index.rows(start), start * ROW_BYTES)
                 self._rows.truncate(len(self.index) * ROW_BYTES)
             except OSError:
-                # Rows with a hole would be worse than few: the next start scans from the last whole one.
+                # Fewer rows are better than rows with a gap: the next start scans from the last valid one.
                 self._keeps_rows = False
 
     def read(self, position: int, max_bytes: int) -> bytes:
-        """From a record's start: at least that record, unless it is damaged, and whatever follows."""
+        """Return at least the record at `position`, unless it is damaged, and what follows it."""
         room = self.size_bytes - position
         data = self._file.read(position, min(max_bytes, room))
         needed = HEADER_BYTES + int.from_bytes(data[:4], "big")
@@ -157,7 +157,7 @@ class Segment:
         return data
 
     def records(self, position: int) -> Iterator[RecordMark]:
-        """The whole and undamaged records from `position`, the start of one, to the end."""
+        """Yield the undamaged records from `position`, the start of one, to the end."""
         while position < self.size_bytes:
             start = end = position
             for mark in scan_records(self.read(start, STRIDE_BYTES)):
@@ -166,7 +166,7 @@ class Segment:
             position = end if end > start else self.skip_damage(start)
 
     def skip_damage(self, position: int) -> int:
-        """Where whole records go on behind the damaged one at `position`; the end where none do."""
+        """Return where undamaged records continue after the damaged one at `position`, or the end."""
         position += 1
         while position < self.size_bytes:
             data = self._file.read(position, min(_SEARCH_BYTES, self.size_bytes - position))
@@ -181,7 +181,7 @@ class Segment:
         return self.is_sealed or self._synced_bytes == self.size_bytes
 
     def sync(self) -> None:
-        """Make all that was accepted durable; safe in a thread, beside appends and readers."""
+        """Make all that was accepted durable; safe in a thread during appends and reads."""
         size_bytes = self.size_bytes
         if size_bytes <= self._synced_bytes:
             return
@@ -199,9 +199,9 @@ class Segment:
             sync_file(self._rows.path)
 
     def seal(self) -> None:
-        """Make all of it durable, then say so by its index: the next start does not scan it.
+        """Make everything durable and save the index, so that the next start does not scan the segment.
 
-        Slow, and safe in a thread: nothing is appended to this segment or its index any more.
+        Slow, but safe in a thread, because nothing is appended any more.
         """
         with self._sealing:
             try:
@@ -211,22 +211,22 @@ class Segment:
                     self._rows.path.unlink(missing_ok=True)
                     self.is_sealed = True
             finally:
-                self._is_to_be_sealed = False
+                self._is_seal_claimed = False
 
     @property
     def is_being_sealed(self) -> bool:
         return self._sealing.locked()
 
     def finish(self) -> None:
-        """Nothing is appended any more."""
+        """Complete the index: nothing is appended any more."""
         if self.last is not None:
             self.index.finish(self.last)
         self._rows.close()
 
     def claim_seal(self) -> bool:
-        """Whether somebody has to call `seal`; asked once, it is taken for promised."""
-        is_wanted = not (self.is_sealed or self._is_to_be_sealed)
-        self._is_to_be_sealed = True
+        """Return whether the caller must call `seal`; true only once until that has run."""
+        is_wanted = not (self.is_sealed or self._is_seal_claimed)
+        self._is_seal_claimed = True
         return is_wanted
 
     def close(self) -> None:
@@ -234,7 +234,7 @@ class Segment:
         self._rows.close()
 
     def release(self) -> None:
-        """The file is not ours any more: wait for the thread that seals it, and leave it alone."""
+        """Wait for a thread that seals the file, then close it for good."""
         with self._sealing:
             self._is_gone = True
         self.close()

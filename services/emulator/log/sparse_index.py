@@ -1,4 +1,4 @@
-"""A sparse index of one segment: now and then, which sequence number and time stand at which position."""
+"""A sparse index of one segment: the sequence number and time at a position every 64 KiB."""
 
 import os
 from array import array
@@ -17,7 +17,7 @@ ROW_BYTES = _ROW.size
 
 
 class SparseIndex:
-    """24 bytes for every 64 KiB of events; the three columns only ever grow and never go down."""
+    """Three columns of ascending values; 24 bytes for every 64 KiB of events."""
 
     def __init__(self) -> None:
         self.sequence_numbers = array("q")
@@ -36,22 +36,22 @@ class SparseIndex:
         return not self.positions or position - self.positions[-1] >= STRIDE_BYTES
 
     def before_sequence(self, sequence_number: int) -> int:
-        """A record's position from which scanning forward meets `sequence_number`."""
+        """Return the position of a record from which a scan forward finds `sequence_number`."""
         return self._position(bisect_right(self.sequence_numbers, sequence_number) - 1)
 
     def before_time(self, enqueued_ms: int) -> int:
-        """A record's position from which scanning forward meets every event enqueued at `enqueued_ms`."""
+        """Return the position of a record from which a scan forward finds every event of `enqueued_ms`."""
         return self._position(bisect_left(self.times_ms, enqueued_ms) - 1)
 
     def before_position(self, position: int) -> int:
-        """A record's position at or before `position`."""
+        """Return the position of a record at or before `position`."""
         return self._position(bisect_right(self.positions, position) - 1)
 
     def _position(self, row: int) -> int:
         return self.positions[row] if row >= 0 else 0
 
     def finish(self, last: RecordMark) -> None:
-        """Make the segment's last record the last row: the end is then known without a scan."""
+        """Add the segment's last record as the last row, so that the end is known without a scan."""
         if not self.positions or self.positions[-1] != last.position:
             self.note(last)
 
@@ -60,7 +60,7 @@ class SparseIndex:
             column.pop()
 
     def rows(self, start: int = 0) -> bytes:
-        """The rows from number `start` on, each with a crc: they are written one by one."""
+        """Encode the rows from `start` on, each with its own crc, because they are written one by one."""
         encoded = []
         for row in range(start, len(self)):
             values = (self.sequence_numbers[row], self.positions[row], self.times_ms[row])
@@ -69,12 +69,12 @@ class SparseIndex:
 
     @classmethod
     def from_rows(cls, raw: bytes) -> "SparseIndex":
-        """As many of the rows, from the first, as are whole and go up."""
+        """Decode rows up to the first that is damaged or does not ascend."""
         index = cls()
         for at in range(0, len(raw) - ROW_BYTES + 1, ROW_BYTES):
             sequence_number, position, enqueued_ms, crc = _ROW.unpack_from(raw, at)
-            goes_up = not index.positions or position > index.positions[-1]
-            if crc != _row_crc(sequence_number, position, enqueued_ms) or not goes_up:
+            is_ascending = not index.positions or position > index.positions[-1]
+            if crc != _row_crc(sequence_number, position, enqueued_ms) or not is_ascending:
                 break
             index.note(RecordMark(position, position, sequence_number, enqueued_ms))
         return index
@@ -90,7 +90,7 @@ class SparseIndex:
 
     @classmethod
     def load(cls, path: Path) -> "SparseIndex | None":
-        """The saved index, or None where there is none that can be trusted."""
+        """Load a saved index; return None if there is none or it is damaged."""
         try:
             raw = path.read_bytes()
         except FileNotFoundError:
