@@ -1,4 +1,4 @@
-"""What the tokens of one connection allow at this moment, and the end of it."""
+"""What the tokens of one connection allow, until they expire or are withdrawn."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.sas import Grant, KeyRing
 from shared.amqp.refusal import RESOURCE_LIMIT, Refusal
 
-# One for each audience. The JavaScript SDK proves itself anew for each of its links.
+# One for each audience. The JavaScript SDK puts a token for each of its links.
 MAX_GRANTS = 4096
 MAX_AUDIENCE_LENGTH = 2048
-# Timers of the event loop and the wall clock may differ by a little.
+# The timers of the event loop and the wall clock may differ slightly.
 _MIN_WAIT_S = 0.01
 
 EXPIRED = "ExpiredToken: The token is expired."
@@ -19,7 +19,7 @@ WITHDRAWN = "The last token on the connection was refused."
 
 
 class Authorizations:
-    """`lapsed` is called with the reason whenever less is allowed than before. One timer, no polling."""
+    """The grants of one connection; `lapsed` is called with the reason if less is allowed than before."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Authorizations:
         return bool(self._grants)
 
     def put(self, grant: Grant) -> None:
-        """A newer token for the same audience takes the older one's place. Raises Refusal for too many."""
+        """Add a grant, or replace the one for the same audience. Raises Refusal if there are too many."""
         older = self._grants.get(grant.scope)
         if len(grant.scope) > MAX_AUDIENCE_LENGTH or (older is None and len(self._grants) >= MAX_GRANTS):
             raise Refusal(RESOURCE_LIMIT, "The connection's audiences are too many or too long.")
@@ -53,7 +53,7 @@ class Authorizations:
         return any(grant.covers(path, claim, now_s) for grant in self._grants.values())
 
     def demand(self, path: str, claim: str) -> None:
-        """Raises Refusal unless a token that still holds allows `claim` on `path`."""
+        """Raises Refusal unless a valid token allows `claim` on `path`."""
         if not self.covers(path, claim):
             raise refusals.unauthorized(claim, path)
 
@@ -65,11 +65,11 @@ class Authorizations:
         self._keep(lambda _grant: False, reason)
 
     def recheck_keys(self) -> None:
-        """Forget what was allowed by keys that are gone."""
+        """Withdraw what was allowed by keys that no longer exist."""
         self._keep(lambda grant: grant.key is None or self._keys.holds(grant.key), REVOKED)
 
     def stop(self) -> None:
-        """The connection is over."""
+        """Drop all grants and the timer: the connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

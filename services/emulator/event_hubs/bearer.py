@@ -1,11 +1,11 @@
-"""What a JSON web token allows on Event Hubs: by the roles of whoever it was issued to."""
+"""What a JSON web token allows on Event Hubs, by the roles of its holder."""
 
 from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND, Grant, TokenRefused, path_of
 from services.emulator.identity.claims import Flaw, TokenInvalid
 from services.emulator.identity.issuer import Issuer
 from services.emulator.identity.roles import Role
 
-# The SDKs say "jwt"; the standard's draft and a few clients of their own say otherwise.
+# The SDKs use "jwt"; the draft of the CBS standard and a few other clients use the other names.
 TOKEN_TYPES = frozenset({"jwt", "amqp:jwt", "bearer"})
 AUDIENCES = frozenset({"https://eventhubs.azure.net", "https://servicebus.azure.net"})
 
@@ -14,7 +14,7 @@ _CLAIMS = {
     Role.EVENT_HUBS_SENDER: {SEND},
     Role.EVENT_HUBS_RECEIVER: {LISTEN},
 }
-_WORDS = {
+_DESCRIPTIONS = {
     Flaw.MALFORMED: "MalformedToken: The token is malformed.",
     Flaw.SIGNATURE: "InvalidSignature: The token has an invalid signature.",
     Flaw.ISSUER: "InvalidIssuer: Token issuer is invalid.",
@@ -25,12 +25,12 @@ _WORDS = {
 
 
 def grant_from_token(issuer: Issuer | None, token: str, resource: str) -> Grant:
-    """What `token` allows on `resource`, which may be nothing. Raises TokenRefused."""
+    """Return what `token` allows on `resource`, which may be nothing. Raises TokenRefused."""
     if issuer is None:
-        raise TokenRefused(_WORDS[Flaw.ISSUER])
+        raise TokenRefused(_DESCRIPTIONS[Flaw.ISSUER])
     try:
         caller = issuer.verify(token, AUDIENCES)
     except TokenInvalid as invalid:
-        raise TokenRefused(_WORDS[invalid.flaw]) from invalid
+        raise TokenRefused(_DESCRIPTIONS[invalid.flaw]) from invalid
     claims = frozenset().union(*(claims for role, claims in _CLAIMS.items() if role in caller.roles))
     return Grant(path_of(resource), claims, caller.expires_at_s)

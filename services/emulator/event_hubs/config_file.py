@@ -1,10 +1,10 @@
-"""Config.json, the file that Microsoft's Event Hubs emulator is configured with.
+"""Config.json, the configuration file of Microsoft's Event Hubs emulator.
 
     {"UserConfig": {"NamespaceConfig": [{"Type": "EventHub", "Name": …, "Entities": [
         {"Name": …, "PartitionCount": "2", "ConsumerGroups": [{"Name": …}]}]}], "LoggingConfig": …}}
 
 Of its limits (one namespace, named emulatorNs1, 10 hubs, 32 partitions, 20 groups) only the first is ours.
-What is not in its schema is passed over, as there, unless it is one of its names misspelt.
+Names outside its schema are ignored, as by Microsoft's, unless they look like a misspelt name of the schema.
 """
 
 import difflib
@@ -61,7 +61,7 @@ _NAMES = (
 
 
 def read_config(path: Path) -> tuple[DeclaredHub, ...]:
-    """The hubs that the file declares. Raises SettingsError, in one line."""
+    """Read the hubs that the file declares. Raises SettingsError with one line."""
     try:
         return parse_config(path.read_bytes())
     except OSError as exc:
@@ -71,17 +71,17 @@ def read_config(path: Path) -> tuple[DeclaredHub, ...]:
 
 
 def parse_config(text: bytes) -> tuple[DeclaredHub, ...]:
-    """The hubs that a Config.json declares. Raises ValueError: which part of it will not do, and why."""
+    """Parse the hubs that a Config.json declares. Raises ValueError naming the invalid part."""
     namespace = _only_namespace(_decode(text))
     hubs = tuple(_declare(entity) for entity in namespace.entities)
-    if doubled := _find_duplicate(hub.name for hub in hubs):
-        raise ValueError(f"hub {doubled} is declared twice")
+    if duplicate := _find_duplicate(hub.name for hub in hubs):
+        raise ValueError(f"hub {duplicate} is declared twice")
     return hubs
 
 
 def _decode(text: bytes) -> _Config:
     try:
-        found = json.loads(text.decode("utf-8-sig"))  # editors on Windows put a mark at the beginning
+        found = json.loads(text.decode("utf-8-sig"))  # editors on Windows add a byte order mark
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as exc:
         raise ValueError(f"not JSON: {exc}") from exc
     for name in _iterate_names(found):
@@ -96,7 +96,7 @@ def _decode(text: bytes) -> _Config:
 
 
 def _iterate_names(value: object) -> Iterator[str]:
-    """The names of all that the file's schema may have something to say about."""
+    """Yield the names of all fields, except those below LoggingConfig."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield name
@@ -118,8 +118,8 @@ def _only_namespace(config: _Config) -> _Namespace:
 
 def _declare(entity: _Entity) -> DeclaredHub:
     groups = tuple(group.name for group in entity.consumer_groups if not _is_default(group.name))
-    if doubled := _find_duplicate(groups):
-        raise ValueError(f"hub {entity.name}: consumer group {doubled} is declared twice")
+    if duplicate := _find_duplicate(groups):
+        raise ValueError(f"hub {entity.name}: consumer group {duplicate} is declared twice")
     hub = DeclaredHub(entity.name, _parse_partition_count(entity), (DEFAULT_GROUP, *groups))
     try:
         check_hub(hub.name, hub.partition_count, hub.consumer_groups, 1)
@@ -142,6 +142,6 @@ def _parse_partition_count(entity: _Entity) -> int:
 
 
 def _find_duplicate(names: Iterable[str]) -> str | None:
-    """The first of `names` that comes twice; they are compared without case."""
+    """Return the first of `names` that occurs twice, compared without case."""
     counts = Counter(name.lower() for name in names)
     return next((name for name, count in counts.items() if count > 1), None)

@@ -1,4 +1,4 @@
-"""The hubs that a namespace is to have when it opens, whatever it held before."""
+"""The hubs that a namespace must have when it opens, whatever it held before."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,15 +12,17 @@ GROUPS_FROM_THE_START = (DEFAULT_GROUP, "ingest", "scorer")
 
 
 class DeclaredHub(NamedTuple):
+    """A hub to create, or to extend by consumer groups."""
+
     name: str
     partition_count: int = 4
     consumer_groups: tuple[str, ...] = (DEFAULT_GROUP,)
 
 
 def declare(hubs: HubRegistry, declared: Iterable[DeclaredHub]) -> None:
-    """Make what is missing, and add the groups that a hub lacks; hubs that are there keep their events.
+    """Create missing hubs and add missing consumer groups; existing hubs keep their events.
 
-    Raises NeedsAttention, before anything is made, where a hub has another number of partitions.
+    Raises NeedsAttention, before anything is created, if a hub has another number of partitions.
     """
     wanted = [_add_own_groups(hub) for hub in declared]
     named = {hub.name.lower() for hub in wanted}
@@ -36,7 +38,7 @@ def declare(hubs: HubRegistry, declared: Iterable[DeclaredHub]) -> None:
 
 
 def _add_own_groups(hub: DeclaredHub) -> DeclaredHub:
-    """Our services read `telemetry` and `predictions` with groups of their own, whoever declared these."""
+    """Add the groups with which our services read `telemetry` and `predictions`."""
     if hub.name.lower() not in FROM_THE_START:
         return hub
     return hub._replace(consumer_groups=_unite(hub.consumer_groups, GROUPS_FROM_THE_START))
@@ -64,5 +66,5 @@ def _create(hubs: HubRegistry, declared: DeclaredHub) -> None:
 
 
 def _unite(groups: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    """Names are compared without case."""
+    """Merge two lists of groups, comparing names without case."""
     return tuple({group.lower(): group for group in (*others, *groups)}.values())

@@ -14,7 +14,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class TlsEndpoint:
-    """An async context manager, to be entered after the server and left before it."""
+    """The TLS port: an async context manager, to be entered after the server and left before it."""
 
     def __init__(self, event_hubs: EventHubsServer, tls: ssl.SSLContext, *, port: int = 0) -> None:
         self._event_hubs = event_hubs
@@ -45,14 +45,14 @@ class TlsEndpoint:
 
     @property
     def connection_string(self) -> str:
-        """The Python SDK takes no port but 5671 from it: another one is told as custom_endpoint_address."""
+        """For TLS. The Python SDK (5.15.1) ignores a port other than 5671; pass custom_endpoint_address."""
         return self._event_hubs.connection_string_at(self.port)
 
 
 class WebSocketEndpoint:
-    """An async context manager, to be entered after the server and left before it.
+    """The websocket port: an async context manager, to be entered after the server and left before it.
 
-    With a `tls` context the same port also answers wss.
+    With a `tls` context the same port also accepts wss.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class WebSocketEndpoint:
     def connection_string(self) -> str:
         """For ws; without its UseDevelopmentEmulator=true, for wss.
 
-        The SDKs take no port for websockets from it: custom_endpoint_address tells them.
+        The SDKs ignore its port for websockets; pass custom_endpoint_address.
         """
         return f"{self._event_hubs.connection_string_at(self.port)}UseDevelopmentEmulator=true;"
 

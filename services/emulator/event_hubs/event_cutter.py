@@ -26,13 +26,13 @@ _DELIVERY_ANNOTATIONS = b"\x00\x53\x71"
 _MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
 _PROPERTY_SECTIONS = (b"\x00\x53\x73", b"\x00\x53\x74")
 _DATA_SECTION = Struct(">4sI")
-# How messages begin without header and annotations: with properties, application properties or body.
+# How messages without header and annotations begin: with properties, application properties or body.
 _BARE_STARTS = frozenset(SECTION_START + bytes((code,)) for code in range(0x73, 0x78))
 _LENGTH = Struct(">I")
 
 
 class _Opening(NamedTuple):
-    """What stands before the part of a message that is kept as it is, all `size` bytes of it."""
+    """The first `size` bytes of a message: header and annotations, before what is stored unchanged."""
 
     size: int
     header: bytes
@@ -41,20 +41,20 @@ class _Opening(NamedTuple):
     key: str | None
 
 
-# Every section begins with 0x00: no message starts with this.
+# Every section begins with 0x00, so no message begins with this.
 _NOTHING_SEEN = b"\xff"
 _NO_OPENING = _Opening(0, b"", b"", 0, None)
 
 
 class EventCutter:
-    """Cuts deliveries into events. Those of a batch mostly open with the same bytes: the last are known."""
+    """A cutter for one link. The events of a batch mostly begin with the same bytes, which it remembers."""
 
     def __init__(self) -> None:
         self._seen = _NOTHING_SEEN
         self._opening = _NO_OPENING
 
     def cut(self, message_format: int, payload: bytes) -> tuple[list[Event], str | None]:
-        """The events of a delivery and its partition key. Raises DecodeError."""
+        """Return the events of a delivery and its partition key. Raises DecodeError."""
         opening = self._remember_opening(payload)
         if message_format == BATCH_FORMAT:
             events, key = self._cut_batch(payload, opening)
@@ -69,7 +69,7 @@ class EventCutter:
         append, section_at, starts_with = events.append, _DATA_SECTION.unpack_from, payload.startswith
         seen, (seen_bytes, header, own, own_items, seen_key) = self._seen, self._opening
         position, end = _find_batch_start(payload, outer.size), len(payload)
-        # Written out, for this runs for every event: a call costs as much as all of it.
+        # Written out, because it runs for every event: a call would cost as much as all of it.
         while position < end:
             is_short = end - position < _DATA_SECTION.size
             kind, size = _read_short_section(payload, position) if is_short else section_at(payload, position)
@@ -83,7 +83,7 @@ class EventCutter:
             if position > end:
                 raise DecodeError("a data section claims more bytes than there are")
             if payload[start : start + 3] in _BARE_STARTS:
-                # By far the most events carry neither header nor annotations: nothing of them is looked at.
+                # Nearly all events have neither header nor annotations to decode.
                 append((b"", b"", 0, payload[start:position]))
                 continue
             if not starts_with(seen, start) or start + seen_bytes >= position:
@@ -101,7 +101,7 @@ class EventCutter:
     def _remember_opening(self, message: bytes) -> _Opening:
         opening = _parse_opening(message)
         if opening.size:
-            # Sections carry their own lengths: what starts with the same bytes opens in the same way.
+            # Sections contain their lengths, so messages that begin with the same bytes are parsed alike.
             self._seen, self._opening = message[: opening.size], opening
         return opening
 
@@ -123,7 +123,7 @@ def _check_bodies(events: Iterable[Event]) -> None:
 
 
 def _read_short_section(payload: bytes, position: int) -> tuple[bytes, int]:
-    """The kind of a data section in the last few bytes, where only a small one has room."""
+    """Return the start of a data section in the last bytes, where only a small one has room."""
     kind = payload[position : position + 4]
     if kind != DATA_8_START or position + 4 == len(payload):
         raise DecodeError("a batch ends in the middle of a data section")
@@ -131,7 +131,7 @@ def _read_short_section(payload: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _find_batch_start(payload: bytes, position: int) -> int:
-    """Where a batch's data sections begin: JavaScript repeats the first event's properties before them."""
+    """Return where the data sections begin: JavaScript repeats the first event's properties before them."""
     while payload[position : position + 3] in _PROPERTY_SECTIONS:
         position = skip(payload, position)
     return position
@@ -152,7 +152,7 @@ def _parse_opening(message: bytes) -> _Opening:
         header = message[:position]
         check_section(header)
     if message[position : position + 3] == _DELIVERY_ANNOTATIONS:
-        # Meant for this hop only.
+        # They concern only this hop.
         position = skip(message, position)
     if message[position : position + 3] == _MESSAGE_ANNOTATIONS:
         start, position = position, skip(message, position)
@@ -163,7 +163,7 @@ def _parse_opening(message: bytes) -> _Opening:
 
 
 def _parse_annotations(section: bytes) -> tuple[bytes, int, str | None]:
-    """The entries to keep, how many items they are, and the partition key among them."""
+    """Return the entries to keep, the number of their items, and the partition key among them."""
     described, _ = decode(section)
     if not isinstance(described.value, dict):
         raise DecodeError("a message's annotations are not a map")

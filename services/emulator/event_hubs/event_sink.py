@@ -60,7 +60,7 @@ class EventSink:
         except Refusal as refusal:
             self._link.settle(delivery, refusal)
             return
-        if self._faults.is_armed and (fault := self._faults.take("send", self._place_of(partition))):
+        if self._faults.is_armed and (fault := self._faults.consume("send", self._place_of(partition))):
             self._inject_send_fault(fault, delivery, partition, events)
         else:
             self._append(delivery, partition, events)
@@ -99,7 +99,7 @@ class EventSink:
             self._link.settle(delivery, Refusal(INTERNAL_ERROR, f"The log failed: {failure.strerror}"))
             return
         failpoints.reach("hub_appended")
-        if self._faults.is_armed and (fault := self._faults.take("answer", self._place_of(partition))):
+        if self._faults.is_armed and (fault := self._faults.consume("answer", self._place_of(partition))):
             self._inject_answer_fault(fault, delivery)
         else:
             self._link.settle(delivery)

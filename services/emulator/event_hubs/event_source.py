@@ -107,7 +107,7 @@ class EventSource:
 
     def _is_paused(self) -> bool:
         """Whether the events must wait because of a fault or of the throughput limit."""
-        fault = None if self._was_delayed else self._faults.take("delivery", self.place)
+        fault = None if self._was_delayed else self._faults.consume("delivery", self.place)
         if fault is not None:
             self._was_delayed = True
             pause_s = fault.delay_s

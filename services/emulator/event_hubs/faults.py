@@ -1,4 +1,4 @@
-"""Misbehaviour on request, so that a reader's or sender's recovery can be tested.
+"""Injected faults, to test how readers and senders recover.
 
 In a test: `server.faults.inject(Fault("reject", hub="telemetry", times=2))`; over HTTP the same fields as
 JSON, `POST /faults {"kind": "reject", "hub": "telemetry", "times": 2}`. docs/emulator-faults.md shows each.
@@ -19,7 +19,7 @@ SERVICE = "event_hubs"
 Kind = Literal["reject", "delay", "detach", "close", "steal", "lose_answer", "fill_up"]
 At = Literal["now", "send", "answer", "delivery", "attach", "management"]
 
-# Where each kind may strike; the first is meant where none is named.
+# Where each kind may occur; the first is the default.
 _PLACES: dict[str, tuple[At, ...]] = {
     "reject": ("send", "attach", "management"),
     "delay": ("answer", "send", "delivery", "management"),
@@ -39,7 +39,7 @@ _MAX_TEXT_CHARS = 1024
 
 
 class Place(NamedTuple):
-    """Where something is about to happen. Senders have no group; one to the whole hub has no partition."""
+    """The hub, partition and group of an operation; a sender has no group, or no partition if to the hub."""
 
     hub: str
     partition: int | None
@@ -47,7 +47,7 @@ class Place(NamedTuple):
 
 
 class EventLink(Protocol):
-    """A link that carries events, a sink or a source."""
+    """A link that carries events: a sink or a source."""
 
     name: str
     epoch: int | None
@@ -60,11 +60,11 @@ class EventLink(Protocol):
 
 
 class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What goes wrong (`kind`), when (`at`), and for whom; a field that is not given matches everything.
+    """A fault (`kind`), when it occurs (`at`), and whom it affects; a missing field matches everything.
 
-    `at` "now": the links that are there, at once. "send": a delivery that came, before anything is appended.
-    "answer": after the append. "delivery": events about to be written to a reader. "attach": a link being
-    opened. "management": a question about the hub or a partition.
+    `at` "now": the open links, at once. "send": a received delivery, before it is appended. "answer": after
+    the append. "delivery": events about to be written to a reader. "attach": a link being opened.
+    "management": a request for the properties of the hub or a partition.
     """
 
     kind: Kind
@@ -79,7 +79,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
     service: Literal["event_hubs"] = "event_hubs"
 
     def __post_init__(self) -> None:
-        """Raises ValueError: what is asked for makes no sense."""
+        """Raises ValueError if the fields contradict each other."""
         super().__post_init__()
         places = _PLACES.get(self.kind, ())
         demand(bool(places), f"kind is one of {', '.join(_PLACES)}")
@@ -134,7 +134,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
         return (self.delay_ms or 0) / 1000
 
     def refusal(self) -> Refusal:
-        """What the client is told."""
+        """Return the refusal that the client receives."""
         condition = self.condition or _CONDITIONS[self.kind]
         return Refusal(condition, self.description or refusals.injected_description(condition))
 
@@ -148,7 +148,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Faults:
-    """A namespace's. `links` are the open ones that carry events."""
+    """The armed faults of a namespace; `links` are its open links that carry events."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.links: set[EventLink] = set()
@@ -156,11 +156,11 @@ class Faults:
 
     @property
     def is_armed(self) -> bool:
-        """Whether any lies in wait: a hot path asks no more than that."""
+        """Whether any fault is armed; cheap enough for a hot path."""
         return self.book.is_armed
 
     def inject(self, fault: Fault) -> ArmedFault[Fault]:
-        """Let it happen to the links that are there, or lie in wait; the answer counts what it struck."""
+        """Apply the fault to the open links now, or arm it; the result counts what it affects."""
         if fault.at != "now":
             return self.book.arm(fault)
         struck = [link for link in self.links if fault.fits(link.place)]
@@ -176,15 +176,15 @@ class Faults:
                 link.detach(refusals.stolen(link.name, epoch, "an injected fault", epoch + 1))
         return self.book.record_immediate(fault, len(struck))
 
-    def take(self, at: At, place: Place) -> Fault | None:
-        """The fault that strikes what is about to happen there, used up by one."""
+    def consume(self, at: At, place: Place) -> Fault | None:
+        """Return the next armed fault for this operation and decrement its count."""
         return self.book.consume(lambda fault: fault.at == at and fault.fits(place))
 
     def refuse_attach(self, place: Place) -> None:
-        """Raises Refusal where a link is not to be opened."""
-        if fault := self.take("attach", place):
+        """Raises Refusal if a fault is armed for this attach."""
+        if fault := self.consume("attach", place):
             raise fault.refusal()
 
     def clear(self) -> None:
-        """Forget the faults that lie in wait."""
+        """Disarm all faults."""
         self.book.clear()

@@ -1,4 +1,4 @@
-"""What a hub is, as its hub.json says, and what none can be."""
+"""The description of a hub in its hub.json, and the limits of one."""
 
 import os
 import re
@@ -19,11 +19,11 @@ _GROUP = re.compile(r"\$Default|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,48}[A-Za-z0-9])?"
 
 
 class HubRefused(FleetpriceError):
-    """A hub cannot be made as asked; the message says why."""
+    """A hub cannot have the requested properties; the message says why."""
 
 
 class HubKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A key that opens one hub; the claim to manage it includes the others."""
+    """A key for one hub; the claim Manage includes the others."""
 
     name: str
     value: str
@@ -31,7 +31,7 @@ class HubKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HubDescription(msgspec.Struct, frozen=True):
-    """What stands in hub.json. Without a list of consumer groups, every one exists."""
+    """The content of hub.json. Without a list of consumer groups, every group exists."""
 
     name: str
     created_at_ms: int
@@ -42,7 +42,7 @@ class HubDescription(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, path: Path) -> "HubDescription":
-        """That of the hub in the directory `path`. Raises NeedsAttention."""
+        """Load the description of the hub in the directory `path`. Raises NeedsAttention."""
         try:
             return msgspec.json.decode((path / "hub.json").read_bytes(), type=cls)
         except msgspec.DecodeError as exc:
@@ -51,10 +51,10 @@ class HubDescription(msgspec.Struct, frozen=True):
             ) from exc
 
     def save(self, path: Path) -> None:
-        """Make `path` the hub's directory, durably."""
+        """Create or update the hub's directory `path`, durably."""
         path.mkdir(exist_ok=True)
         scratch = path / "hub.json-new"
-        # For its owner alone: it may hold keys.
+        # Readable only by its owner, because it may hold keys.
         with open(scratch, "wb", opener=partial(os.open, mode=0o600)) as file:
             file.write(msgspec.json.encode(self))
             file.flush()
@@ -82,7 +82,7 @@ def check_hub(
 
 
 def check_keys(keys: tuple[HubKey, ...]) -> None:
-    """Raises HubRefused where no hub can have these keys of its own."""
+    """Raises HubRefused if no hub can have these keys."""
     if len(keys) > MAX_KEYS:
         raise HubRefused(f"a hub has at most {MAX_KEYS} keys of its own")
     if len({key.name for key in keys}) < len(keys):

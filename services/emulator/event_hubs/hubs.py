@@ -1,4 +1,4 @@
-"""The hubs of a namespace and their identity on disk: `<hub>/hub.json` and a log per partition beside it."""
+"""The hubs of a namespace on disk: `<hub>/hub.json` with a hub's identity, and a log per partition."""
 
 import shutil
 import time
@@ -32,14 +32,16 @@ _DELETED = ".deleted-"
 
 
 class HubUnknown(FleetpriceError):
-    """There is no hub of that name."""
+    """There is no hub with this name."""
 
 
 class KeyUnknown(FleetpriceError):
-    """The hub has no key of that name."""
+    """The hub has no key with this name."""
 
 
 class Hub:
+    """A hub's description, its logs by partition, and its readers."""
+
     def __init__(self, description: HubDescription, logs: list[PartitionLog]) -> None:
         self.description = description
         self.logs = logs
@@ -78,7 +80,7 @@ class Hub:
         return None
 
     def next_partition(self) -> int:
-        """Whose turn it is among events without a key."""
+        """Return the partition of the next delivery without a key, in turn."""
         partition = self._next_partition
         self._next_partition = (partition + 1) % len(self.logs)
         return partition
@@ -88,9 +90,9 @@ class Hub:
 
 
 class HubRegistry:
-    """All hubs under `directory`, opened. `open_log` makes or recovers the log of one partition.
+    """All hubs under `directory`. `open_log` creates or recovers the log of one partition.
 
-    `in_background` runs slow work (deleting gigabytes) elsewhere; by default it is done on the spot.
+    `in_background` runs slow work (deleting gigabytes) elsewhere; by default it runs at once.
     """
 
     def __init__(
@@ -115,7 +117,7 @@ class HubRegistry:
         return iter(list(self._hubs.values()))
 
     def own_keys(self) -> list[SharedKey]:
-        """The keys that hubs have of their own."""
+        """Return the keys of single hubs."""
         return [key for hub in self._hubs.values() for key in hub.keys]
 
     def find(self, name: str) -> Hub | None:
@@ -129,9 +131,9 @@ class HubRegistry:
         retention_hours: float = 24,
         keys: Iterable[HubKey] | None = None,
     ) -> Hub:
-        """Make the hub, or give the one that is there where it has as many partitions. Raises HubRefused.
+        """Create the hub, or update and return the existing one. Raises HubRefused.
 
-        Without a list of keys, those that the hub has stay as they are.
+        The number of partitions cannot change. Without a list of keys, the hub keeps its keys.
         """
         groups = None if consumer_groups is None else tuple(dict.fromkeys((DEFAULT_GROUP, *consumer_groups)))
         own_keys = None if keys is None else tuple(keys)
@@ -150,7 +152,7 @@ class HubRegistry:
                 wanted.save(self._directory / name.lower())
                 hub.description = wanted
             return hub
-        # Never the same again, also for one deleted within the millisecond: it is the hub's identity.
+        # It is the hub's identity, so it differs even from that of a hub deleted in the same millisecond.
         created_at_ms = max(time.time_ns() // 1_000_000, self._last_created_ms + 1)
         made = HubDescription(name, created_at_ms, partition_count, groups, retention_hours, own_keys or ())
         path = self._directory / name.lower()
@@ -161,17 +163,17 @@ class HubRegistry:
         return hub
 
     def delete(self, name: str) -> Hub:
-        """Forget the hub and its events. Raises HubUnknown."""
+        """Delete the hub and its events. Raises HubUnknown."""
         hub = self._hubs.pop(name.lower(), None)
         if hub is None:
             raise HubUnknown(f"there is no hub {name}")
         for partition in hub.logs:
             partition.abandon()
-        # Renamed first: a crash in the middle leaves nothing that looks like a hub.
-        doomed = self._directory / f"{_DELETED}{uuid.uuid4()}"
-        (self._directory / hub.name.lower()).rename(doomed)
+        # Renamed first, so that a crash in between leaves nothing that looks like a hub.
+        deleted = self._directory / f"{_DELETED}{uuid.uuid4()}"
+        (self._directory / hub.name.lower()).rename(deleted)
         sync_directory(self._directory)
-        self._in_background(partial(shutil.rmtree, doomed))
+        self._in_background(partial(shutil.rmtree, deleted))
         log.info("hub_deleted", hub=hub.name)
         return hub
 

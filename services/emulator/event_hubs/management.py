@@ -61,7 +61,7 @@ class ManagementNode(RequestNode):
             return None
         partition = str(request.properties.get("partition"))
         number = int(partition) if partition.isascii() and partition.isdecimal() else None
-        return faults.take("management", Place(str(request.properties.get("name")), number))
+        return faults.consume("management", Place(str(request.properties.get("name")), number))
 
     def answer(self, request: Request) -> bytes:
         name, kind = request.properties.get("name"), request.properties.get("type")

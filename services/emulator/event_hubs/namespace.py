@@ -1,4 +1,4 @@
-"""One Event Hubs namespace: what all its connections share."""
+"""One Event Hubs namespace: the state that its connections share."""
 
 import time
 
@@ -11,12 +11,14 @@ from services.emulator.event_hubs.throughput_bucket import Throughput
 from services.emulator.identity.issuer import Issuer
 from services.emulator.log.durability import GroupCommit
 
-# After which the service closes a connection without links that says nothing.
+# The service closes a silent connection without links after that.
 IDLE_S = 300.0
 _MS_PER_HOUR = 3_600_000
 
 
 class Namespace:
+    """Hubs, keys, faults, throughput and clock of one namespace."""
+
     def __init__(
         self,
         hubs: HubRegistry,
@@ -29,7 +31,7 @@ class Namespace:
     ) -> None:
         """`retention_bytes` bounds each partition; None leaves only the hubs' own age limit.
 
-        Without an issuer, no JSON web token is anybody's.
+        Without an issuer, every JSON web token is refused.
         """
         self.hubs = hubs
         self.keys = keys
@@ -42,21 +44,21 @@ class Namespace:
         self._retention_bytes = retention_bytes
 
     def now_ms(self) -> int:
-        """What events are stamped with."""
+        """Return the enqueued time of an event that is appended now."""
         return int(self.clock() * 1000)
 
     def now_s(self) -> float:
         return time.time()
 
     def expire(self, now_ms: int) -> None:
-        """Let go of the events that are older or more than may be kept, a segment at a time."""
+        """Delete events beyond the limits of age and size, a whole segment at a time."""
         for hub in self.hubs:
             max_age_ms = int(hub.description.retention_hours * _MS_PER_HOUR)
             for log in hub.logs:
                 log.expire(now_ms, max_age_ms, self._retention_bytes)
 
     def delete_hub(self, name: str) -> None:
-        """Raises HubUnknown."""
+        """Detach the hub's links and delete it. Raises HubUnknown."""
         hub = self.hubs.find(name)
         if hub is not None:
             gone = refusals.entity_not_found(hub.name)

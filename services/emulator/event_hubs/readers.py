@@ -1,4 +1,4 @@
-"""Who may read a partition in a consumer group: epochs, and at most five readers without one."""
+"""The readers of a partition in a consumer group: epochs, and at most five readers without one."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ MAX_READERS = 5
 
 
 class Reader(Protocol):
-    """`epoch` is None for a reader that shares the partition."""
+    """A receiving link; its `epoch` is None if it shares the partition."""
 
     name: str
     epoch: int | None
@@ -24,7 +24,7 @@ class PartitionReaders:
         self._readers: list[Reader] = []
 
     def admit(self, reader: Reader) -> None:
-        """Take `reader` in, detaching those it displaces. Raises Refusal."""
+        """Admit `reader` and detach those that it displaces. Raises Refusal."""
         held = max((other.epoch for other in self._readers if other.epoch is not None), default=None)
         if reader.epoch is None:
             if held is not None:

@@ -1,4 +1,4 @@
-"""Shared access signatures: who may listen or send where, and until when."""
+"""Shared access signatures: the keys, and what a signed token allows until when."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ MANAGE = "Manage"
 SCHEME = "SharedAccessSignature "
 TOKEN_TYPE = "servicebus.windows.net:sastoken"  # noqa: S105  # the name of the token's type
 DEVELOPMENT_KEY_NAME = "RootManageSharedAccessKey"
-DEVELOPMENT_KEY = "SAS_KEY_VALUE"  # the well-known one of Microsoft's emulator
+DEVELOPMENT_KEY = "SAS_KEY_VALUE"  # the well-known key of Microsoft's emulator
 
 
 class TokenRefused(AuthenticationFailed):
@@ -34,22 +34,24 @@ class SharedKey:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
+    """Claims on everything under `scope`, until a time."""
+
     scope: str
     claims: frozenset[str]
     expires_at_s: float
-    key: SharedKey | None = None  # the one that signed; what a token of another kind allows has none
+    key: SharedKey | None = None  # that signed the token; None for a JSON web token
 
     def covers(self, path: str, claim: str, now_s: float) -> bool:
         return claim in self.claims and now_s < self.expires_at_s and is_within(path, self.scope)
 
     def reaches_hub(self, hub: str, now_s: float) -> bool:
-        """Whether anything of the hub is covered: enough to read its properties."""
+        """Whether anything of the hub is covered, which is enough to read its properties."""
         is_in_force = bool(self.claims) and now_s < self.expires_at_s
         return is_in_force and self.scope.split("/")[0] in {"", hub.lower()}
 
 
 class KeyRing:
-    """The namespace's keys, and those that hubs have of their own at the moment."""
+    """The keys of the namespace, and those of single hubs at the moment."""
 
     def __init__(
         self, keys: Iterable[SharedKey], keys_of_hubs: Callable[[], Iterable[SharedKey]] = tuple
@@ -65,7 +67,7 @@ class KeyRing:
         return any(key == held for held in self)
 
     def grant(self, token: str, audience: str, now_s: float) -> Grant:
-        """What a signature allows for `audience`. Raises TokenRefused."""
+        """Return what a signed token allows for `audience`. Raises TokenRefused."""
         parts = dict(part.partition("=")[::2] for part in token.removeprefix(SCHEME).split("&"))
         if not {"sr", "sig", "se", "skn"} <= parts.keys() or not parts["se"].isdecimal():
             raise TokenRefused("MalformedToken: the token lacks sr, sig, se or skn.")
@@ -81,7 +83,7 @@ class KeyRing:
         return Grant(path_of(audience), key.claims, expires_at_s, key)
 
     def _signing_key(self, parts: dict[str, str], resource_path: str) -> SharedKey:
-        # The Python SDK quotes the key's name twice.
+        # The Python SDK (5.15.1) quotes the key's name twice.
         names = {unquote_plus(parts["skn"]), unquote_plus(unquote_plus(parts["skn"]))}
         given = unquote_plus(parts["sig"]).encode()
         for key in self:
@@ -94,7 +96,7 @@ class KeyRing:
         raise TokenRefused("InvalidSignature: The token has an invalid signature.")
 
     def plain_grant(self, name: str, password: str) -> Grant:
-        """What a key's name and value allow when they come by SASL PLAIN. Raises TokenRefused."""
+        """Return what a key's name and value allow, as sent by SASL PLAIN. Raises TokenRefused."""
         for key in self:
             if key.name == name and hmac.compare_digest(key.value.encode(), password.encode()):
                 return Grant(key.scope, key.claims, float("inf"), key)
@@ -102,7 +104,7 @@ class KeyRing:
 
 
 def path_of(uri: str) -> str:
-    """`sb://host:port/Hub/x/` → `hub/x`: names are compared without case."""
+    """Return `hub/x` of `sb://host:port/Hub/x/`, because names are compared without case."""
     return _without_scheme(uri).partition("/")[2].strip("/").lower()
 
 

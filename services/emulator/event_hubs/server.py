@@ -26,14 +26,14 @@ from shared.service.log_events import EventLog
 log = EventLog(__name__)
 
 RETENTION_INTERVAL_S = 1.0
-# Old events go a segment at a time: a small limit needs small segments to be kept to.
+# Old events are deleted a segment at a time, so that a small limit needs small segments.
 _SEGMENTS_PER_LIMIT = 4
 _BACKLOG = 1024
-_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # compared with, not listened on
+_WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # compared, not listened on
 
 
 class EventHubsServer:
-    """An async context manager; what it accepted outlives any end of the process, kill -9 included."""
+    """An async context manager; accepted events survive any end of the process, kill -9 included."""
 
     namespace: Namespace
     port: int
@@ -56,8 +56,8 @@ class EventHubsServer:
     ) -> None:
         """`retention_bytes` bounds each partition; `sync_interval_s` is for Durability.INTERVAL.
 
-        A client that has not opened its connection after `patience_s` is dropped. Without `throughput_units`
-        nothing is throttled.
+        A client that has not opened its connection after `patience_s` is dropped. Without `throughput_units`,
+        no client is throttled.
         """
         self._directory = data_dir / "event_hubs"
         self.host = host
@@ -76,7 +76,7 @@ class EventHubsServer:
         self._clients: set[HubClient] = set()
         self._files = OpenFiles()
         self._background: set[asyncio.Future[None]] = set()
-        self._chores: list[asyncio.Task[None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -96,9 +96,9 @@ class EventHubsServer:
             listener = await self._listen()
             self.port = listener.sockets[0].getsockname()[1]
             stack.push_async_callback(self._stop, listener)
-            self._chores = [asyncio.create_task(self._expire_for_ever())]
+            self._tasks = [asyncio.create_task(self._expire_for_ever())]
             if self._durability is Durability.INTERVAL:
-                self._chores.append(asyncio.create_task(self._sync_for_ever()))
+                self._tasks.append(asyncio.create_task(self._sync_for_ever()))
             self._stack = stack.pop_all()
         return self
 
@@ -112,13 +112,13 @@ class EventHubsServer:
         return f"{self.connection_string_at(self.port)}UseDevelopmentEmulator=true;"
 
     def connection_string_at(self, port: int, key: SharedKey | None = None) -> str:
-        """How a client gets in over TLS; one told to use the development emulator comes without."""
+        """Return the connection string for TLS; with UseDevelopmentEmulator=true it is one without TLS."""
         key = key or self._keys[0]
         host = "127.0.0.1" if self.host in _WILDCARDS else self.host
         return f"Endpoint=sb://{host}:{port};SharedAccessKeyName={key.name};SharedAccessKey={key.value};"
 
     def hub_connection_string(self, name: str, key_name: str) -> str:
-        """How a client with one of the hub's own keys gets to that hub and no other. Raises KeyUnknown."""
+        """Return the connection string with one of the hub's own keys. Raises KeyUnknown."""
         hub = self.namespace.hubs.find(name)
         for key in [] if hub is None else hub.keys:
             if key.name == key_name:
@@ -128,12 +128,12 @@ class EventHubsServer:
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong on request: `server.faults.inject(Fault("reject", hub="telemetry"))`."""
+        """The injected faults: `server.faults.inject(Fault("reject", hub="telemetry"))`."""
         return self.namespace.faults
 
     @property
     def throughput(self) -> Throughput:
-        """What the namespace takes in and gives out in a second: `server.throughput.set_units(1)`."""
+        """The limit of bytes and events per second: `server.throughput.set_units(1)`."""
         return self.namespace.throughput
 
     def create_hub(
@@ -144,20 +144,20 @@ class EventHubsServer:
         retention_hours: float = 24,
         keys: Iterable[HubKey] | None = None,
     ) -> Hub:
-        """Make the hub, or give the one that is there. Without a list, every consumer group exists.
+        """Create the hub, or update and return the existing one. Without a list, every group exists.
 
-        `keys` are the hub's own; without a list they stay as they are.
+        `keys` are the hub's own; without a list, an existing hub keeps its keys.
         """
         hub = self.namespace.hubs.create(name, partition_count, consumer_groups, retention_hours, keys)
-        self._keys_changed()
+        self._recheck_keys()
         return hub
 
     def delete_hub(self, name: str) -> None:
-        """Detach its links and forget its events. Raises HubUnknown."""
+        """Detach the hub's links and delete its events. Raises HubUnknown."""
         self.namespace.delete_hub(name)
-        self._keys_changed()
+        self._recheck_keys()
 
-    def _keys_changed(self) -> None:
+    def _recheck_keys(self) -> None:
         for client in list(self._clients):
             client.authorizations.recheck_keys()
 
@@ -178,13 +178,13 @@ class EventHubsServer:
             raise PortInUse(f"Event Hubs cannot listen on {self.host}:{self._port}: {exc.strerror}") from exc
 
     async def _stop(self, listener: asyncio.Server) -> None:
-        for chore in self._chores:
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         listener.close()
         for client in list(self._clients):
             client.connection.close()
-        # One turn for the last frames; what a peer does not read then is not waited for.
+        # One turn of the loop for the last frames; a peer that does not read them is not waited for.
         await asyncio.sleep(0)
         for client in list(self._clients):
             client.connection.peer.abort()
@@ -203,7 +203,7 @@ class EventHubsServer:
             try:
                 work()
             except OSError as exc:
-                # Nothing is lost: what could not be sealed or deleted is looked at again at the next start.
+                # Nothing is lost: what could not be sealed or deleted is tried again at the next start.
                 log.warning("files_not_finished", file=exc.filename, reason=exc.strerror)
 
         future = asyncio.get_running_loop().run_in_executor(None, attempt)

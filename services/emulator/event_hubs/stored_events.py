@@ -1,4 +1,4 @@
-"""What a partition holds, read from its log: for a test that asks what arrived."""
+"""The events of a partition read from its log, for tests that check what arrived."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ _CONTENT_TYPE_FIELD = 6
 
 
 class StoredEvent(NamedTuple):
-    """`body` is bytes, or for a sender of AMQP values and sequences what it sent."""
+    """A decoded event; `body` is bytes, or the AMQP value or sequence that was sent."""
 
     partition_id: str
     sequence_number: int
@@ -35,7 +35,7 @@ class StoredEvent(NamedTuple):
 
 
 def read_stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]:
-    """All that is retained, oldest first. Raises DecodeError where a sender wrote what is no message."""
+    """Yield the retained events, oldest first. Raises DecodeError for one that is no AMQP message."""
     offset = log.begin_offset
     while (chunk := log.read(offset, _CHUNK_BYTES)) is not None:
         offset = chunk.offset
@@ -53,7 +53,7 @@ def read_stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredE
 
 
 def _decode_content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | None]:
-    """Body, application properties, partition key, content type."""
+    """Return body, application properties, partition key and content type."""
     bodies: list[Any] = []
     found: dict[int, Any] = {}
     for code, value in decode_sections(message):

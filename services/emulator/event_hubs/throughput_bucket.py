@@ -1,8 +1,8 @@
-"""Throughput units: what a namespace takes in and gives out in a second before it is throttled.
+"""Throughput units: the bytes and events per second of a namespace before it is throttled.
 
-One unit is 1 MB or 1,000 events a second in and 2 MB or 4,096 events out, whichever is reached first, for the
-namespace as a whole. Like the service, a sender beyond that is refused and has to come again, while a reader
-is only held back.
+One unit is 1 MB or 1,000 events per second in, and 2 MB or 4,096 events out, whichever is reached first, for
+the whole namespace. As in the service, a sender above the limit is refused and must retry, while a reader is
+delayed.
 """
 
 import time
@@ -11,18 +11,18 @@ from collections.abc import Callable
 _MB = 1024 * 1024
 INGRESS_BYTES, INGRESS_EVENTS = _MB, 1000
 EGRESS_BYTES, EGRESS_EVENTS = 2 * _MB, 4096
-# Readers send a tenth of a second's worth at a time, so that they share what there is.
+# Each read is at most a tenth of a second's worth, so that readers share the limit.
 _PORTIONS_PER_S = 10
-# A read of the log needs room for a record's header at least.
+# A read of the log needs at least the room of a record's header.
 _MIN_PORTION_BYTES = 4096
 _MIN_WAIT_S = 0.001
 
 
 class Bucket:
-    """Fills at `rate` a second and holds a second's worth. What is taken may drive it below zero, once:
+    """A token bucket that fills at `rate` per second and holds one second's worth.
 
-    a batch can be larger than the bucket, and would never pass otherwise. So within t seconds no more leaves
-    than rate x (t + 1) and one batch.
+    One batch may drive it below zero, because a batch larger than the bucket would never pass otherwise. So
+    in t seconds at most rate x (t + 1) and one batch pass.
     """
 
     def __init__(self, rate: float, now_s: float) -> None:
@@ -31,7 +31,7 @@ class Bucket:
         self._at_s = now_s
 
     def wait_s(self, now_s: float) -> float:
-        """How long until something may be taken; 0 where it may at once."""
+        """Return how long until the next `consume` is allowed, in seconds."""
         level = self._level_at(now_s)
         return 0.0 if level > 0 else max(-level / self._rate, _MIN_WAIT_S)
 
@@ -44,7 +44,7 @@ class Bucket:
 
 
 class ThroughputBucket:
-    """Bytes and events of one direction; the scarcer of them decides."""
+    """The buckets of bytes and events in one direction; the emptier one decides."""
 
     def __init__(self, bytes_per_s: float, events_per_s: float, now_s: float) -> None:
         self._bytes = Bucket(bytes_per_s, now_s)
@@ -61,7 +61,7 @@ class ThroughputBucket:
 
 
 class Throughput:
-    """A namespace's; `ingress` and `egress` are None while nothing is limited: asking costs nothing then."""
+    """The limits of a namespace; `ingress` and `egress` are None if there is no limit."""
 
     def __init__(self, units: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -73,7 +73,7 @@ class Throughput:
         return self._units
 
     def set_units(self, units: float | None) -> None:
-        """From now on, with full buckets. A fraction is allowed; None limits nothing. Raises ValueError."""
+        """Set the limit from now on, with full buckets; None is no limit. Raises ValueError."""
         if units is not None and not 0 < units < float("inf"):
             raise ValueError("throughput units are a number above 0, or null for no limit")
         self._units = units
@@ -84,7 +84,7 @@ class Throughput:
             self.egress = ThroughputBucket(EGRESS_BYTES * units, EGRESS_EVENTS * units, now_s)
 
     def try_admit(self, size_bytes: int, events: int) -> bool:
-        """Whether a send is taken in; one that is not costs nothing but being counted."""
+        """Consume a send if the limit allows it; otherwise count it as refused and return False."""
         if self.ingress is None:
             return True
         now_s = self._clock()
@@ -95,7 +95,7 @@ class Throughput:
         return True
 
     def egress_wait_s(self) -> float:
-        """How long readers have to wait before the next portion."""
+        """Return how long readers must wait before the next portion, in seconds."""
         return 0.0 if self.egress is None else self.egress.wait_s(self._clock())
 
     def count_egress(self, size_bytes: int, events: int) -> None:

@@ -1,4 +1,4 @@
-"""Events of the log as TRANSFER frames: a fixed prefix with two numbers, then the stored message as it is."""
+"""Events of the log as TRANSFER frames: a fixed prefix with two numbers, then the stored message."""
 
 from collections.abc import Iterator
 from struct import Struct
@@ -13,12 +13,12 @@ from shared.amqp.performative_encoder import SETTLED_TAG, TRANSFER_OVERHEAD_BYTE
 from shared.amqp.performatives import UINT_MAX
 from shared.amqp.sections import HEADER_START
 
-# A record's header without the time, which stands in the message: length, number, crc.
+# A record's header without the time, which is in the message: length, number, crc.
 _HEADER = Struct(">Iq8xI")
 
 
 class Rendered(NamedTuple):
-    """`next_offset` is where the first event that is not in `parts` begins; it may be damaged."""
+    """Encoded frames; `next_offset` is that of the first event not in `parts`, which may be damaged."""
 
     parts: list[bytes]
     events: int
@@ -28,7 +28,7 @@ class Rendered(NamedTuple):
 
 
 class TransferRenderer:
-    """For one link; `max_frame_bytes` is what its client accepts."""
+    """An encoder for one link, whose client accepts frames of `max_frame_bytes`."""
 
     def __init__(self, channel: int, handle: int, max_frame_bytes: int) -> None:
         self._channel = channel
@@ -47,9 +47,9 @@ class TransferRenderer:
         self._prefix = Struct(f">I{len(self._head)}sI{len(tail)}s")
 
     def render(self, chunk: Chunk, delivery_id: int, credit: int, window: int, metrics: bytes) -> Rendered:
-        """The events of `chunk` that fit into `credit` deliveries and `window` frames.
+        """Encode the events of `chunk` that fit into `credit` deliveries and `window` frames.
 
-        `metrics` is a delivery-annotations section to put into every one, or nothing.
+        `metrics` is a delivery-annotations section to insert into each event, or empty.
         """
         data = chunk.data
         pack, head, tail, overhead = self._prefix.pack, self._head, self._tail, self._prefix.size
@@ -65,7 +65,7 @@ class TransferRenderer:
             end = start + size
             message = data[start:end]
             if crc32(message, number) != crc or not size:
-                # Cut short by the chunk's end, which never happens to its first record, or damaged.
+                # Damaged, or cut by the chunk's end, which never happens to the first record.
                 is_damaged = not done
                 break
             if size <= largest:
@@ -89,6 +89,6 @@ class TransferRenderer:
 
 
 def _insert_metrics(whole: bytes, metrics: bytes) -> bytes:
-    """Delivery annotations stand between a message's header and its message annotations."""
+    """Insert delivery annotations between a message's header and its message annotations."""
     header_end = skip(whole, 0) if metrics and whole.startswith(HEADER_START) else 0
     return whole[:header_end] + metrics + whole[header_end:]

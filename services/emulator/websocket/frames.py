@@ -1,6 +1,6 @@
-"""Websocket frames (RFC 6455) of a client taken apart, and heads for a server's. Pure.
+"""Websocket frames (RFC 6455): decoded from a client, encoded for a server. Pure.
 
-Data is handed on as it comes, whatever the frame's length: what is kept is at most a head or a control frame.
+Data is passed on as it arrives, whatever the frame's length; at most a head or a control frame is kept.
 """
 
 import struct
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-MAX_FRAME_BYTES = 16 * 1024 * 1024  # sixteen times the largest AMQP frame: a longer one is no such client's
+MAX_FRAME_BYTES = 16 * 1024 * 1024  # sixteen times the largest AMQP frame; no AMQP client sends a longer one
 _MAX_CONTROL_BYTES = 125
 _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
 _LENGTH_16, _LENGTH_64 = 126, 127
@@ -35,7 +35,7 @@ class CloseCode(IntEnum):
 
 
 class WebSocketRefused(Exception):
-    """The peer broke the protocol; `code` is what the closing frame says."""
+    """The peer has violated the protocol; `code` goes into the close frame."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -44,12 +44,14 @@ class WebSocketRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Control:
+    """A whole control frame, unmasked."""
+
     opcode: Opcode
     payload: bytes
 
 
 class FrameCutter:
-    """Feed it what arrives; it gives the unmasked data of binary messages, and control frames whole."""
+    """A decoder that yields the unmasked data of binary messages, and whole control frames."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -112,7 +114,7 @@ class _Head:
 
 
 def _read_head(data: bytearray) -> _Head | None:
-    """The head that `data` begins with; None while it is not there yet."""
+    """Return the head at the start of `data`, or None if it is not complete."""
     if len(data) < 2:  # noqa: PLR2004  # flags and length
         return None
     length, size = data[1] & _LENGTH, 2
@@ -138,14 +140,14 @@ def _read_head(data: bytearray) -> _Head | None:
 
 
 def apply_mask(data: bytes, mask: bytes) -> bytes:
-    """`data` with the mask's four bytes laid over it again and again; the same call masks it."""
+    """XOR `data` with the repeated four bytes of the mask, which masks and unmasks."""
     size = len(data)
     laid = (mask * (size // _MASK_BYTES + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(laid, "little")).to_bytes(size, "little")
 
 
 def frame(opcode: Opcode, payload: bytes) -> bytes:
-    """One whole message from a server."""
+    """Encode one whole message of a server."""
     size = len(payload)
     first = _FIN | opcode
     if size < _LENGTH_16:
@@ -160,7 +162,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
 
 
 def encode_close_answer(payload: bytes) -> bytes:
-    """The closing frame that a client's is answered with: its own code, if that is one to be sent."""
+    """Encode the answer to a client's close frame: its own code, if that may be sent."""
     if not payload:
         return frame(Opcode.CLOSE, b"")
     code = int.from_bytes(payload[:2], "big")

@@ -1,4 +1,4 @@
-"""The HTTP request that asks for a websocket with AMQP in it, and the answers to it. Pure."""
+"""The HTTP upgrade to a websocket that carries AMQP. Pure."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class UpgradeRefused(Exception):
-    """`answer` is the whole HTTP response."""
+    """The request is refused; `answer` is the whole HTTP response."""
 
     def __init__(self, status: HTTPStatus, reason: str, *headers: str) -> None:
         super().__init__(reason)
@@ -32,10 +32,10 @@ class UpgradeRefused(Exception):
 
 
 def answer_upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
-    """The answer that opens the websocket which `head` (all up to the empty line) asks for.
+    """Return the answer that accepts the request `head` (everything before the empty line).
 
-    A page that a browser has from elsewhere may not reach into a machine's loopback: the key there is one
-    that everybody knows. Raises UpgradeRefused.
+    On loopback, where the key is well known, a web page from another host may not connect. Raises
+    UpgradeRefused.
     """
     if len(head) > MAX_HEAD_BYTES:
         raise UpgradeRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")

@@ -1,6 +1,6 @@
-"""AMQP over websockets: to the client a websocket, to the AMQP connection a transport like any other.
+"""AMQP over websockets: a websocket for the client, an ordinary transport for the AMQP connection.
 
-Nothing is queued in between: what stops and starts reading and writing is the socket's own transport.
+Nothing is queued in between: back-pressure is that of the socket's own transport.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from shared.service.log_events import EventLog
 log = EventLog(__name__)
 
 CLOSE_TIMEOUT_S = 5.0
-# Of one message: clients have limits of their own, aiohttp 4 MiB.
+# Clients limit the size of a message, aiohttp to 4 MiB.
 MAX_MESSAGE_BYTES = 1024 * 1024
 _END_OF_HEAD = b"\r\n\r\n"
 
 
 class WebSocket(asyncio.Protocol):
-    """The server's end of one websocket; `accept` makes the protocol that speaks through it."""
+    """The server's end of one websocket; `accept` makes the protocol that it carries."""
 
     _transport: asyncio.Transport
 
@@ -51,7 +51,7 @@ class WebSocket(asyncio.Protocol):
         self.is_closing = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports do not say so, but are that.
+        # uvloop's transports are transports without being declared as such.
         self._transport = cast("asyncio.Transport", transport)
         self._abort_after(self._patience_s)
 
@@ -77,7 +77,7 @@ class WebSocket(asyncio.Protocol):
             self._inner.connection_lost(exc)
 
     def close(self) -> None:
-        """Say so, and hang up when the client has said so too, or does not care to."""
+        """Send a close frame, and hang up when the client has answered it or too much time has passed."""
         if not self.is_closing:
             self.is_closing = True
             self._transport.write(close_frame(CloseCode.NORMAL))
@@ -85,7 +85,7 @@ class WebSocket(asyncio.Protocol):
             self._abort_after(CLOSE_TIMEOUT_S)
 
     def _shake_hands(self, data: bytes) -> bytes:
-        """What came after the request, once it is there."""
+        """Answer the request once it is complete, and return the bytes after it."""
         self._head += data
         end = self._head.find(_END_OF_HEAD)
         if self.is_closing or (end < 0 and len(self._head) <= MAX_HEAD_BYTES):
@@ -138,7 +138,7 @@ class WebSocket(asyncio.Protocol):
 
 
 class WebSocketTransport(asyncio.Transport):
-    """What is written leaves as binary messages; all else is the socket's own transport."""
+    """The socket's transport, on which everything written leaves as binary messages."""
 
     def __init__(self, websocket: WebSocket, transport: asyncio.Transport) -> None:
         super().__init__()

@@ -30,7 +30,7 @@ def faults(clock):
 
 
 def strikes(faults, count, place=HERE, at="send"):
-    return [faults.take(at, place) is not None for _ in range(count)]
+    return [faults.consume(at, place) is not None for _ in range(count)]
 
 
 def test_a_fault_strikes_once_unless_told_otherwise(faults):
@@ -90,7 +90,7 @@ def test_places_groups_and_roles(faults):
     assert strikes(faults, 1, reader, "attach") == [False]
     assert strikes(faults, 1, HERE, "attach") == [True]
     assert strikes(faults, 1, Place("telemetry", 0, "scorer"), "delivery") == [False]
-    assert faults.take("delivery", reader).delay_s == 0.005
+    assert faults.consume("delivery", reader).delay_s == 0.005
     faults.inject(Fault("reject", at="attach", role="receiver"))
     assert strikes(faults, 1, HERE, "attach") == [False]
     assert strikes(faults, 1, reader, "attach") == [True]
