@@ -1,4 +1,4 @@
-"""A consumer in a process of its own, to be killed: reads what balancing gives it, says what it got.
+"""A consumer in its own process, to be killed: it reads what balancing gives it and reports it.
 
 One line an event, `partition sequence_number`, written before the checkpoint is: whatever is checkpointed has
 been said.

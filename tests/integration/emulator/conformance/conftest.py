@@ -53,11 +53,11 @@ class Sdk:
             await producer.send_batch(events, **placed)
 
     def reading(self, on_event, *, client_options=None, **options):
-        """The SDK reads while the block lasts."""
+        """Let the SDK read during the block."""
         return reading(self.consumer(**(client_options or {})), on_event, **options)
 
     async def receive(self, count, *, client_options=None, **options):
-        """The next `count` events, from the beginning unless told otherwise."""
+        """Return the next `count` events, by default from the beginning."""
         pairs = await received(self.consumer(**(client_options or {})), count, **options)
         return [event for _, event in pairs]
 
@@ -65,5 +65,5 @@ class Sdk:
 @pytest.fixture
 async def sdk(world):
     yield Sdk(world.hub.connection_string, world.storage.connection_string)
-    # What the SDK leaves in reference cycles is closed while there still is an event loop to close it in.
+    # Close what the SDK leaves in reference cycles while there still is an event loop.
     gc.collect()

@@ -13,7 +13,7 @@ EVENTS = 20
 
 
 class Neighbour:
-    """The consumer in the other process, and what it said before it was killed."""
+    """The consumer in the other process, and what it reported before it was killed."""
 
     def __init__(self, process):
         self.process = process
@@ -65,7 +65,7 @@ async def test_two_consumers_share_and_one_takes_over(world, sdk):
     )
     neighbour = Neighbour(process)
     async with asyncio.timeout(PATIENCE_S):
-        # It begins with all partitions, and gives half of them away to the one who comes.
+        # It begins with all partitions and yields half of them to the new consumer.
         await neighbour.shares.wait()
         async with sdk.checkpoints() as store, sdk.consumer(checkpoint_store=store, **BALANCING) as consumer:
             reading = asyncio.create_task(consumer.receive_batch(on_batch, starting_position="-1"))
@@ -83,5 +83,5 @@ async def both_own_some(sdk, store, namespace):
         owners = [claim["owner_id"] for claim in claims if claim["owner_id"]]
         if len(set(owners)) == 2 and min(map(owners.count, set(owners))) >= 2:
             return
-        # The store tells nobody when it changes.
+        # There is no event to wait for when the store changes.
         await asyncio.sleep(0.2)

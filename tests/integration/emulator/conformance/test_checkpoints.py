@@ -4,7 +4,7 @@ from tests.support.embedded_stack import PATIENCE_S
 
 
 async def test_a_consumer_goes_on_after_its_checkpoint(sdk):
-    """A new consumer with the same store starts right after what was checkpointed, whatever was read."""
+    """A new consumer with the same store starts right after the checkpoint, whatever was read."""
     await sdk.send(*(b"%d" % number for number in range(10)), partition_id="1")
     done = asyncio.Event()
 
@@ -22,7 +22,7 @@ async def test_a_consumer_goes_on_after_its_checkpoint(sdk):
 
 
 async def test_groups_keep_their_own_checkpoints(sdk):
-    """What one consumer group has read, another has not."""
+    """Consumer groups read independently of each other."""
     await sdk.send(b"0", b"1", partition_id="0")
     ingest, scorer = sdk.at(group="ingest"), sdk.at(group="scorer")
     kept = asyncio.Event()

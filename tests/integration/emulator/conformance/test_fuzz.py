@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[4]
 
 
 async def test_nonsense_does_no_harm():
-    """A few seconds of seeded nonsense from eight talkers: the hub serves on and keeps a sound log."""
+    """After seconds of seeded nonsense from eight clients, the hub still serves and its log is sound."""
     process = await asyncio.create_subprocess_exec(
         *[sys.executable, "-m", "services.emulator.fuzz.amqp", "--seconds", "3", "--seed", "7"],
         cwd=ROOT,

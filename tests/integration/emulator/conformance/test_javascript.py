@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(SKIPPED is not None, reason=str(SKIPPED))
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory):
-    """What a running emulator says as soon as everything answers."""
+    """Yield the ready line of a running emulator."""
     data = tmp_path_factory.mktemp("data")
     arguments = ["--json", "--port-base", "0", "--data", str(data)]
     with subprocess.Popen(

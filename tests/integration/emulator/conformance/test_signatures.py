@@ -40,7 +40,7 @@ async def refused(sdk):
 
 
 async def test_a_signature_is_as_good_as_the_key(signed):
-    """Whoever has a signature for a hub may send and read until it expires, without the key."""
+    """A client with a signature for a hub may send and read until it expires, without the key."""
     sdk = signed()
     await sdk.send(b"x")
     assert await sdk.receive(1)
@@ -63,7 +63,7 @@ async def test_what_a_signature_allows_ends_with_it(world, signed):
         await producer.send_batch([EventData(b"in time")], partition_id="0")
         assert world.hub.namespace.faults.links
         async with asyncio.timeout(PATIENCE_S):
-            # The server tells the client, which does not listen until it sends again.
+            # The client notices the server's DETACH when it sends again.
             while world.hub.namespace.faults.links:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         with pytest.raises(EventHubError, match=r"ExpiredToken|unauthorized"):
@@ -103,13 +103,13 @@ async def test_a_hubs_own_key_does_what_it_claims(own):
 
 
 async def test_a_hubs_own_key_opens_no_other_hub(own, sdk):
-    """The same key and name prove nothing for a hub that has them not."""
+    """The same key and name are refused by a hub without that key."""
     key = own("boss").connection_string.replace("EntityPath=guarded;", "")
     assert "InvalidSignature" in await refused(sdk.at(connection_string=key, hub="telemetry"))
 
 
 async def test_taking_a_key_away_ends_what_it_opened(world, own):
-    """A key that is gone closes the links that it opened at once, and opens none any more."""
+    """A removed key closes the links that it opened at once, and opens no more."""
     await own("boss").send(b"x")
     read, lost = asyncio.Event(), asyncio.Event()
     errors = []

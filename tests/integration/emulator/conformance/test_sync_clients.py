@@ -9,7 +9,7 @@ from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 
 def read(sdk, count, **options):
-    """The next `count` events of the hub, from the beginning unless told otherwise."""
+    """Return the next `count` events of the hub, by default from the beginning."""
     received = []
     consumer = sdk.sync_consumer()
 
@@ -117,7 +117,7 @@ async def test_refusals(sdk):
 
 
 async def test_a_higher_owner_level_takes_the_partition(sdk):
-    """Of two readers with owner levels the higher one reads, the other is told why it no longer does."""
+    """Of two readers with owner levels the higher one reads; the other gets the reason as an error."""
 
     def work():
         with sdk.sync_producer() as producer:

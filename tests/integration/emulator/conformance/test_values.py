@@ -11,7 +11,7 @@ ID = uuid.UUID("12345678-1234-5678-1234-567812345678")
 
 
 def typed(kind, value):
-    """A value of the AMQP type that the SDK is told to send it as."""
+    """A value with the AMQP type that the SDK shall send."""
     return {"TYPE": kind, "VALUE": value}
 
 
@@ -56,7 +56,7 @@ def values():
 
 
 async def test_application_properties_of_every_type_arrive(sdk, values):
-    """Whatever type a property has, the reader gets that value: in one event and in a batch."""
+    """A property of any type reaches the reader, in a single event and in a batch."""
     for number in range(2):
         message = AmqpAnnotatedMessage(data_body=b"", application_properties=values)
         async with sdk.producer() as producer:

@@ -68,11 +68,11 @@ class Client:
         return accepted
 
     def reading(self, on_event, *, client_options=None, **options):
-        """The SDK reads while the block lasts."""
+        """Let the SDK read during the block."""
         return reading(self.consumer(**(client_options or {})), on_event, **options)
 
     async def receive(self, count, **options):
-        """The next `count` (partition id, event) pairs, from the beginning unless told otherwise."""
+        """Return the next `count` (partition id, event) pairs, by default from the beginning."""
         return await received(self.consumer(), count, **options)
 
 
@@ -84,7 +84,7 @@ async def server(tmp_path):
 
 @dataclass(frozen=True)
 class Transports:
-    """The ports of one server beside plain AMQP, and what the SDK has to be told to come in there."""
+    """The ports of one server beside plain AMQP, and the SDK's options for them."""
 
     certificate: Certificate
     tls: TlsEndpoint
@@ -139,5 +139,5 @@ async def call(server, storage):
 @pytest.fixture
 async def client(server):
     yield Client(server.connection_string)
-    # What the SDK leaves in reference cycles is closed while there still is an event loop to close it in.
+    # Close what the SDK leaves in reference cycles while there still is an event loop.
     gc.collect()

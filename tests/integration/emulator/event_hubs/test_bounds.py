@@ -28,7 +28,7 @@ from tests.integration.emulator.event_hubs.wire import (
 from tests.support.embedded_stack import PATIENCE_S
 
 
-async def test_ten_thousand_come_and_go(server, client):
+async def test_ten_thousand_connections_leave_nothing(server, client):
     """Connections that are opened and dropped leave nothing behind: no file, no task, no link, no memory."""
     await client.send(b"x")
     process = psutil.Process()
@@ -45,7 +45,7 @@ async def test_ten_thousand_come_and_go(server, client):
                 )
                 writer.transport.abort()
         async with asyncio.timeout(PATIENCE_S):
-            # Nothing tells when the kernel has passed the news on.
+            # There is no event to wait for: the kernel reports lost connections when it likes.
             while server._clients:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     assert not server.namespace.faults.links
@@ -58,12 +58,12 @@ async def test_ten_thousand_come_and_go(server, client):
 
 
 async def test_a_reader_that_does_not_read_holds_no_memory(server, client):
-    """With all the credit in the world and a full socket, the server keeps a buffer, not the backlog."""
+    """With unlimited credit and a full socket, the server keeps a buffer, not the backlog."""
     await client.send(*[b"x" * 10_000] * 90, times=20, partition_id="0")
     _reader, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
     writer.write(OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 2**30))
     async with asyncio.timeout(PATIENCE_S):
-        # Nothing tells when the kernel's buffers are full.
+        # There is no event to wait for when the kernel's buffers are full.
         while not (paused := [one for one in server._clients if not one.connection.peer.is_writable]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     [slow] = paused
@@ -74,7 +74,7 @@ async def test_a_reader_that_does_not_read_holds_no_memory(server, client):
 
 
 async def test_a_message_without_end_fills_no_memory(server, client):
-    """What a sender adds beyond the limit is counted and forgotten; the message is refused when it ends."""
+    """Bytes beyond the limit are counted and dropped; the message is refused when it ends."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING + attach(0, receiver=False, address="telemetry"))
     for number in range(40):
@@ -104,8 +104,8 @@ async def test_unfinished_messages_are_bounded_together(server):
     writer.transport.abort()
 
 
-async def test_a_silent_client_without_links_is_sent_home(server):
-    """A connection that neither says nor does anything is closed with the service's own words."""
+async def test_a_silent_client_without_links_is_closed(server):
+    """A silent connection without links is closed with the service's own words."""
     server.namespace.idle_s = 0.2
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING)
@@ -116,7 +116,7 @@ async def test_a_silent_client_without_links_is_sent_home(server):
 
 
 async def test_a_silent_client_with_a_link_may_stay(server, client):
-    """A reader that waits for events need not say anything: the SDK does not, while nobody calls it."""
+    """A reader that waits for events may be silent: the SDK sends nothing between calls."""
     server.namespace.idle_s = 0.1
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 10))
@@ -131,7 +131,7 @@ async def test_a_silent_client_with_a_link_may_stay(server, client):
 
 
 async def test_a_stranger_has_little_to_say(server, client):
-    """Before it has proved who it is, a client gets neither large frames nor large handshakes heard."""
+    """Before it is authenticated, a client may send neither large frames nor large performatives."""
     for first in (
         OPENING_OF_A_STRANGER + b"\x00\x02\x00\x00\x02\x00\x00\x00",
         OPENING_OF_A_STRANGER + frame(0, performative(0x12, amqp.string("x" * 20_000), *[amqp.NULL] * 13)),
@@ -150,7 +150,7 @@ def many_links(channel):
 
 
 async def test_a_stranger_opens_few_links(server):
-    """Links to prove who one is are open to everybody, and bounded: too many end the connection."""
+    """Links to $cbs are open to any client but bounded: too many close the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING_OF_A_STRANGER + many_links(1))
     frames = await frames_until(reader, 0x18)
@@ -160,7 +160,7 @@ async def test_a_stranger_opens_few_links(server):
 
 
 async def test_sessions_and_links_are_bounded(server):
-    """Whoever opens sessions and links without end is cut off, with no more memory held than is allowed."""
+    """A client that opens sessions and links without end is closed before it holds too much memory."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING)
     await frames_until(reader, 0x11)
@@ -183,7 +183,7 @@ async def test_sessions_and_links_are_bounded(server):
 
 
 async def test_sessions_that_end_are_given_back(server):
-    """A client may open and end sessions for as long as it lives."""
+    """A client may open and end any number of sessions, one after another."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(OPENING_OF_A_STRANGER)
     for channel in [*range(1, 50)] * 20:
@@ -210,8 +210,8 @@ async def test_a_handshake_byte_by_byte_gets_through(server):
     writer.transport.abort()
 
 
-async def test_who_never_finishes_the_handshake_is_dropped(tmp_path):
-    """Half a header and then nothing: after a while the server has had enough."""
+async def test_an_unfinished_handshake_is_dropped(tmp_path):
+    """A client that sends half a header and then nothing is dropped after a while."""
     async with EventHubsServer(tmp_path / "impatient", patience_s=0.1) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(SASL_HEADER + AMQP_HEADER[:5])

@@ -5,7 +5,7 @@ from tests.support.embedded_stack import PATIENCE_S
 
 
 class Reader:
-    """What happened to one reader: `reads` is set with its first event, `failed` with an error."""
+    """A reader's fate: `reads` is set with its first event, `failed` with an error."""
 
     def __init__(self):
         self.reads = asyncio.Event()
@@ -42,7 +42,7 @@ async def test_a_higher_epoch_takes_the_partition_over(client):
 
 
 async def test_a_lower_epoch_or_none_is_refused(client):
-    """While an owner reads, nobody with less gets in."""
+    """While an owner reads, readers with a lower epoch or none are refused."""
     await client.send(b"x", partition_id="0")
     async with asyncio.timeout(PATIENCE_S), reader(client, 5) as owner:
         await owner.reads.wait()

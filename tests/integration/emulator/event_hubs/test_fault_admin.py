@@ -8,7 +8,7 @@ from azure.storage.filedatalake.aio import DataLakeServiceClient
 
 
 async def test_a_fault_is_asked_for_listed_and_taken_back(call, client):
-    """POST arms it and names it, GET tells what it struck, DELETE ends it."""
+    """POST arms it and returns its name, GET counts what it struck, DELETE disarms it."""
     asked = {"kind": "reject", "hub": "telemetry", "times": "always"}
     status, armed = await call("POST", "/faults", asked)
     named = {"id": "event_hubs-1", "service": "event_hubs", "at": "send", "struck": 0}
@@ -59,7 +59,7 @@ async def test_nonsense_is_refused_over_http(call):
 
 
 async def test_throughput_units_are_set_while_it_runs(call, server, client):
-    """PUT throttles from then on, GET tells how often a send was refused, null lifts the limit."""
+    """PUT throttles from then on, GET counts the refused sends, null removes the limit."""
     assert await call("GET", "/throughput-units") == (200, {"throughput_units": None, "refused_sends": 0})
     await call("PUT", "/throughput-units", {"throughput_units": 0.01})
     async with client.producer() as producer:

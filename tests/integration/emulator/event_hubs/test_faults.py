@@ -1,4 +1,4 @@
-"""What readers see of each fault, through the unmodified SDK, and that they recover."""
+"""Each fault as a reader sees it through the unmodified SDK, and its recovery."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ from tests.support.embedded_stack import PATIENCE_S
 
 
 async def test_a_detached_reader_recovers_by_itself(server, client):
-    """After a forced detach with a full prefetch buffer the SDK goes on, and no event is missing."""
+    """After a forced detach with a full prefetch buffer the SDK continues, and no event is missing."""
     await client.send(*(b"%d" % number for number in range(2000)), partition_id="0")
     numbers = []
     began, done = asyncio.Event(), asyncio.Event()
@@ -33,7 +33,7 @@ async def test_a_detached_reader_recovers_by_itself(server, client):
 
 
 async def test_a_closed_connection_is_opened_again(server, client):
-    """After the whole connection was closed the SDK's reader goes on too."""
+    """After the whole connection was closed, the SDK's reader continues too."""
     await client.send(b"before", partition_id="0")
     bodies = []
     began, done = asyncio.Event(), asyncio.Event()
@@ -52,7 +52,7 @@ async def test_a_closed_connection_is_opened_again(server, client):
 
 
 async def test_a_lost_answer_leaves_the_event_and_an_error(server, client):
-    """The sender is not told, yet the event is there: who sends again without looking doubles it."""
+    """The sender gets no answer, yet the event is there: resending without a look doubles it."""
     server.faults.inject(Fault("lose_answer", hub="telemetry", times=1))
     async with client.producer() as producer:
         with pytest.raises(EventHubError):
@@ -97,8 +97,8 @@ async def test_deleting_a_hub_ends_its_readers(server, client):
     assert server.create_hub("short", 1).description.created_at_ms > created
 
 
-async def test_a_stolen_partition_is_told_and_claimed_again(server, client):
-    """As when another reader with a higher epoch came: the SDK says so, and its balancing takes it back."""
+async def test_a_stolen_partition_is_reported_and_claimed_again(server, client):
+    """Detached as by a higher epoch, the SDK reports it, and its balancing reclaims the partition."""
     await client.send(b"before", partition_id="0")
     bodies, errors = [], []
     began, told, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
@@ -121,7 +121,7 @@ async def test_a_stolen_partition_is_told_and_claimed_again(server, client):
             await done.wait()
     assert isinstance(errors[0], ConnectionLostError)
     assert errors[0].error == "link:stolen"
-    # Without a checkpoint it begins again where it was told to begin.
+    # Without a checkpoint it begins at its starting position again.
     assert bodies[-2:] == ["before", "after"]
 
 
@@ -142,7 +142,7 @@ async def test_events_are_held_back_from_one_group_alone(server, client):
 
 
 async def test_a_reader_that_may_not_attach_tries_again(server, client):
-    """Refused twice with whatever condition, the SDK's reader opens its link at the third attempt."""
+    """Refused twice with any condition, the SDK's reader opens its link at the third attempt."""
     await client.send(b"x", partition_id="0")
     armed = server.faults.inject(Fault("reject", at="attach", role="receiver", times=2))
     assert await client.receive(1, partition_id="0")

@@ -33,13 +33,13 @@ async def test_from_the_beginning(filled):
 
 
 async def test_from_a_sequence_number(filled):
-    """A reader goes on after, or at, a number that it noted."""
+    """A reader starts after, or at, a recorded sequence number."""
     assert await first_number(filled, 41) == 42
     assert await first_number(filled, 41, inclusive=True) == 41
 
 
 async def test_from_an_offset(filled):
-    """A reader goes on after, or at, an offset that it noted."""
+    """A reader starts after, or at, a recorded offset."""
     received = await filled.receive(50, partition_id="0")
     offset = received[49][1].offset
     assert await first_number(filled, offset) == 50
@@ -85,7 +85,7 @@ async def test_a_waiting_reader_is_served_at_once(server, filled):
 
 
 async def test_readers_may_know_the_end_of_the_partition(filled):
-    """With last-enqueued tracking each event tells where the partition ends."""
+    """With last-enqueued tracking each event carries the end of the partition."""
     seen = []
     done = asyncio.Event()
 

@@ -47,7 +47,7 @@ async def test_a_wrong_key_opens_nothing(wrong_key):
 
 
 async def test_an_unknown_hub_is_not_found(client):
-    """A hub that nobody made is refused as not found, in sending, reading and properties."""
+    """A hub that does not exist is refused as not found, in sending, reading and properties."""
     stranger = type(client)(client.connection_string, hub="nobody")
     async with stranger.producer() as producer:
         with pytest.raises(ConnectionLostError, match="could not be found"):
@@ -65,7 +65,7 @@ async def test_an_unknown_group_is_not_found(client):
 
 
 async def test_an_unknown_partition_is_not_found(client):
-    """Partition 4 of 0 to 3 is refused, in sending, reading and properties."""
+    """Partition 4 of a hub with 0 to 3 is refused, in sending, reading and properties."""
     async with client.producer() as producer:
         with pytest.raises(EventHubError, match="Invalid partition 4"):
             await producer.send_event(EventData(b"x"), partition_id="4")
@@ -75,7 +75,7 @@ async def test_an_unknown_partition_is_not_found(client):
 
 
 async def test_positions_beyond_the_end_are_refused(client):
-    """A reader with a position that the partition never reached is told so, and does not wait for ever."""
+    """A reader with a position beyond the partition's end is refused and does not wait for ever."""
     assert "last sequence number in the system is '-1'" in await refused_reading(
         client, starting_position=1000
     )

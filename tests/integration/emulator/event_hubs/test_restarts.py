@@ -109,7 +109,7 @@ async def test_a_killed_hub_has_every_accepted_event(emulator, tmp_path, client)
 
 
 def test_a_log_killed_at_any_moment_has_what_was_served(tmp_path):
-    """Killed while it appends, rolls, seals or expires, a log goes on where its readers were."""
+    """Killed while it appends, rolls, seals or expires, a log continues where its readers were."""
     reached = -1
     for lines in (1, 30, 150):
         writer = subprocess.Popen(
@@ -133,7 +133,7 @@ def test_a_log_killed_at_any_moment_has_what_was_served(tmp_path):
         assert last > reached
         assert begin <= numbers[0] <= last
         assert numbers == list(range(numbers[0], log.next_sequence))
-        # What was written whole and not said yet may be there: five events at a time.
+        # An append of five events may have been written and not reported.
         assert last < log.next_sequence <= last + 11
         reached = last
 
@@ -152,7 +152,7 @@ async def test_a_crash_between_append_and_answer_is_found_by_looking(emulator, t
     assert [event.body_as_str() for _, event in await hub.receive(3)] == ["0", "1", "2"]
 
 
-async def test_it_ends_when_it_is_told_to(emulator, tmp_path):
+async def test_it_ends_on_a_signal(emulator, tmp_path):
     """SIGTERM ends it cleanly, and stdout has carried exactly the ready line."""
     running = emulator(tmp_path / "data")
     ready = await running.ready()
@@ -215,7 +215,7 @@ async def test_strangers_need_a_key_of_their_own(emulator, tmp_path):
 
 
 async def test_hubs_are_made_listed_and_deleted_over_http(emulator, tmp_path, client):
-    """The admin listener makes, shows and deletes hubs, and says what is wrong with a request."""
+    """The admin listener creates, shows and deletes hubs, and names the error of a request."""
     admin = (await emulator(tmp_path).ready())["admin"]
     wanted = {"partition_count": 2, "consumer_groups": ["$Default", "mine"], "retention_hours": 1}
     status, made = await asyncio.to_thread(http, "PUT", f"{admin}/hubs/extra", wanted)
@@ -256,7 +256,7 @@ async def test_retention_bounds_what_is_kept(tmp_path, client):
         await hub.send(*[b"x" * 10_000] * 90, times=12, partition_id="0")
         log = server.namespace.hubs.find("telemetry").logs[0]
         async with asyncio.timeout(PATIENCE_S):
-            while log.size_bytes > 4 << 20:  # noqa: ASYNC110 - retention tells nobody
+            while log.size_bytes > 4 << 20:  # noqa: ASYNC110 - retention has no event to wait for
                 await asyncio.sleep(0.05)
         begin = log.state().begin_sequence_number
         assert begin > 0

@@ -1,4 +1,4 @@
-"""What a sender sees of each fault, through the unmodified SDK, and that it recovers."""
+"""Each fault as a sender sees it through the unmodified SDK, and its recovery."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ PLAIN = b"\0RootManageSharedAccessKey\0SAS_KEY_VALUE"
 
 
 def held(server, partition=0):
-    """How many events the partition has taken in."""
+    """Return how many events the partition has accepted."""
     return server.namespace.hubs.find("telemetry").logs[partition].next_sequence
 
 
@@ -32,8 +32,8 @@ def held(server, partition=0):
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else str(value),
 )
-async def test_a_refused_send_is_told_why_and_leaves_nothing(server, client, fault, condition, sentence):
-    """The SDK raises condition and description, at once whatever its retries, and can go on."""
+async def test_a_refused_send_gets_the_reason_and_leaves_nothing(server, client, fault, condition, sentence):
+    """The SDK raises condition and description at once, whatever its retries, and the next send works."""
     armed = server.faults.inject(fault)
     async with client.producer(retry_total=3) as producer:
         with pytest.raises(EventDataSendError, match=sentence) as refused:
@@ -48,7 +48,7 @@ async def test_a_refused_send_is_told_why_and_leaves_nothing(server, client, fau
 async def test_a_link_that_ends_during_a_send_leaves_it_open_what_became_of_it(
     server, client, kind, at, appended
 ):
-    """The sender is told the same whether its event was appended or not; the next send connects again."""
+    """The sender gets the same error whether its event was appended or not; the next send connects again."""
     server.faults.inject(Fault(kind, at=at))
     async with client.producer() as producer:
         with pytest.raises(EventHubError):
@@ -60,7 +60,7 @@ async def test_a_link_that_ends_during_a_send_leaves_it_open_what_became_of_it(
 
 
 async def test_over_an_open_link_the_sdk_sends_a_refused_event_once_more(server, client):
-    """Refused once, nobody hears of it; refused twice, the caller does: retry_total says nothing here."""
+    """One refusal is retried silently, a second one is raised, whatever retry_total is."""
     async with client.producer(retry_total=0) as producer:
         await producer.send_event(EventData(b"opens the link"), partition_id="0")
         once = server.faults.inject(Fault("reject"))
@@ -73,7 +73,7 @@ async def test_over_an_open_link_the_sdk_sends_a_refused_event_once_more(server,
 
 @pytest.mark.parametrize(("opening", "retries"), [([b"opens the link"], 0), ([], 3)])
 async def test_the_sdk_doubles_what_it_heard_no_answer_to(server, client, opening, retries):
-    """It sends again without looking, over an open link even without retries: readers must tell doubles."""
+    """It resends blindly over an open link, even without retries: readers must detect doubles."""
     async with client.producer(retry_total=retries) as producer:
         for body in opening:
             await producer.send_event(EventData(body), partition_id="0")
@@ -84,7 +84,7 @@ async def test_the_sdk_doubles_what_it_heard_no_answer_to(server, client, openin
 
 @pytest.mark.parametrize("at", ["send", "answer"])
 async def test_a_slow_hub_answers_late(server, client, at):
-    """A send takes as long as it was told to, and is accepted."""
+    """A delayed send takes that long, and is accepted."""
     server.faults.inject(Fault("delay", at=at, delay_ms=300))
     async with client.producer() as producer:
         began_s = time.monotonic()
@@ -117,7 +117,7 @@ async def test_questions_about_a_partition_are_refused_and_late(server, client):
 
 
 async def test_a_fault_ends_by_itself(server, client):
-    """After its time a fault is over, and who kept trying gets through."""
+    """A fault ends after its time, and a client that keeps trying succeeds."""
     async with client.producer() as producer:
         await producer.create_batch(partition_id="0")
         server.faults.inject(Fault("reject", seconds=0.5))

@@ -87,7 +87,7 @@ async def test_one_large_event_arrives(client):
 
 
 async def test_above_the_limit_is_refused(client):
-    """An event above a megabyte is refused with the service's condition, and the producer is told."""
+    """An event above a megabyte is refused with the service's condition, which the producer reports."""
     async with client.producer() as producer:
         with pytest.raises((EventDataSendError, EventHubError, ValueError), match=r"size|exceed"):
             await producer.send_event(EventData(b"x" * 1_100_000))
@@ -131,7 +131,7 @@ async def test_the_buffered_producer_sends_everything(client):
 
 
 async def test_a_full_disk_is_a_refusal(server, client):
-    """Where the log cannot grow the sender is told so and nothing is accepted; with room again it goes on."""
+    """If the log cannot grow, sends are refused whole; once there is room they are accepted again."""
     await client.send(*[b"x" * 10_000] * 50, partition_id="0")
     log = server.namespace.hubs.find("telemetry").logs[0]
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -1,4 +1,4 @@
-"""What peers do that are no SDK: garbage, small pieces, no token, heartbeats, draining."""
+"""Peers other than the SDKs: garbage, small pieces, no token, heartbeats, draining."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.support.embedded_stack import PATIENCE_S
 
 
 async def test_garbage_ends_only_its_own_connection(server, client):
-    """Whatever bytes come, that connection ends with a reason or is dropped, and the others go on."""
+    """After arbitrary bytes, the connection is closed with a reason or dropped; others continue."""
     for number in range(200):
         _reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         head = (b"", SASL_HEADER, AMQP_HEADER, OPENING)[number % 4]
@@ -47,7 +47,7 @@ async def test_transfers_are_joined(server, client):
 
 
 async def test_broken_events_are_rejected(server):
-    """What is no message is rejected as such, and stored nowhere."""
+    """A delivery that is no message is rejected and not stored."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(
         OPENING + attach(0, receiver=False, address="telemetry/Partitions/1") + transfer(0, b"garbage")
@@ -83,7 +83,7 @@ async def test_a_client_that_asks_for_heartbeats_gets_them(server):
 
 
 async def test_draining_uses_up_the_credit(server, client):
-    """A client that drains is told when nothing more is there."""
+    """A client that drains is answered with no credit when there are no more events."""
     await client.send(b"a", b"b", partition_id="0")
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     numbers = [1, 2**31 - 1, 0, 2**31 - 1, 0, 0, 10]

@@ -34,7 +34,7 @@ async def test_a_sender_above_the_units_is_refused_as_the_service_does(server, c
     assert server.throughput.refused_sends == 1
 
 
-async def test_whoever_comes_again_gets_all_in(server, client):
+async def test_a_sender_that_retries_gets_everything_accepted(server, client):
     """A sender that backs off and repeats what was refused has every event in once, in order."""
     async with client.producer() as producer:
         # The first puts the namespace five seconds into debt.
@@ -52,7 +52,7 @@ async def test_whoever_comes_again_gets_all_in(server, client):
     assert [event.body_as_str() for _, event in received] == ["0"] * 120 + ["1"] * 6 + ["2"] * 6
 
 
-async def test_readers_are_paced_and_nobody_else_is_held_up(server, client):
+async def test_readers_are_paced_and_no_other_is_delayed(server, client):
     """Events leave at the units' pace, shared by the readers; questions and sends are answered meanwhile."""
     server.throughput.set_units(None)
     await client.send(*[b"x"] * 200, partition_id="0")
@@ -71,7 +71,7 @@ async def test_readers_are_paced_and_nobody_else_is_held_up(server, client):
 
 
 async def test_lifting_the_limit_frees_the_readers(server, client):
-    """Who was held back for minutes gets the rest within moments of the limit's end."""
+    """A reader that was delayed for minutes gets the rest at once when the limit ends."""
     server.throughput.set_units(None)
     await client.send(*[b"x"] * 300, partition_id="0")
     # Two events a minute.

@@ -21,7 +21,7 @@ async def server(tmp_path):
 
 
 async def enqueued(client, partition_id="0"):
-    """When the hub says that an event reached it that is sent now."""
+    """Return the enqueued time of an event that is sent now."""
     await client.send(b"x", partition_id=partition_id)
     last = {"partition_id": partition_id, "starting_position": "-1"}
     async with client.consumer() as consumer:
@@ -48,7 +48,7 @@ async def test_a_clock_set_back_holds_a_partitions_times_still(call, client):
 
 
 async def test_storage_has_a_clock_of_its_own(call, client, storage):
-    """Files written while storage's clock is ahead say so, clients sign as before, and the hub is on time."""
+    """Files written while storage's clock is ahead have its time; signatures and the hub are unaffected."""
     await call("PUT", "/clock", {"storage_offset_s": HOUR_S})
     async with DataLakeServiceClient.from_connection_string(storage.connection_string) as service:
         file = service.get_file_client("lake", "raw/a")
@@ -58,7 +58,7 @@ async def test_storage_has_a_clock_of_its_own(call, client, storage):
     assert abs(await enqueued(client) - datetime.now(UTC)) < SLACK
 
 
-async def test_retention_takes_what_it_is_told_to(call, client):
+async def test_retention_deletes_what_is_requested(call, client):
     """Whole segments below the number go, the answer counts their events, and readers begin behind them."""
     await client.send(b"x" * 500, times=40, partition_id="0")
     taken = 0

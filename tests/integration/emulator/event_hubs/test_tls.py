@@ -60,13 +60,13 @@ def send_and_receive(client):
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_unknown_hub_is_refused_alike(transports, kind):
-    """Nobody's hub is not found, whatever the client comes over."""
+    """A hub that does not exist is not found over any transport."""
     async with transports.client(kind, hub="nobody").producer() as producer:
         with pytest.raises(ConnectionLostError, match="could not be found"):
             await producer.send_batch([EventData(b"x")])
 
 
-async def test_who_trusts_another_authority_does_not_connect(transports, server, tmp_path):
+async def test_a_client_that_trusts_another_authority_does_not_connect(transports, server, tmp_path):
     """A client that was not given this emulator's ca.pem refuses, and nothing is sent."""
     other = own_certificate(tmp_path / "other", "127.0.0.1")
     async with transports.client("tls").producer(connection_verify=str(other.ca)) as producer:
@@ -89,7 +89,7 @@ async def test_the_tls_port_speaks_nothing_but_tls(transports):
     writer.close()
 
 
-async def test_a_client_that_says_nothing_is_dropped(tmp_path, certificate):
+async def test_a_silent_client_is_dropped(tmp_path, certificate):
     """Without a TLS handshake, and without a word after it, a connection ends and leaves nothing."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(EventHubsServer(tmp_path, patience_s=0.2))

@@ -79,7 +79,7 @@ async def test_a_refreshed_token_keeps_the_reader(server, client):
 
 
 async def test_a_wrong_token_takes_everything_back(server):
-    """A client that cannot prove any more who it is has no links left."""
+    """A client whose token is refused loses its links."""
     reader, writer = await reading(server, expires_in_s=60)
     writer.write(put_token(server, 1, expires_in_s=60, key="another"))
     frames = await frames_until(reader, 0x16)

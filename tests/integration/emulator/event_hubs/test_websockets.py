@@ -127,13 +127,13 @@ async def test_heartbeats_come_over_every_transport(transports, kind):
 
 
 @pytest.mark.parametrize("kind", ["tls", "ws", "wss"])
-async def test_who_does_not_read_holds_no_memory_on_any_transport(server, client, transports, kind):
-    """With all the credit in the world and a full socket, the server keeps a buffer, not the backlog."""
+async def test_a_reader_that_does_not_read_holds_no_memory_on_any_transport(server, client, transports, kind):
+    """With unlimited credit and a full socket, the server keeps a buffer, not the backlog."""
     await client.send(*[b"x" * 10_000] * 90, times=20, partition_id="0")
     first = opening(idle_timeout_ms=0) + reading_everything()
     _reader, writer = await amqp_connection(transports, kind, first, limit=1024)
     async with asyncio.timeout(PATIENCE_S):
-        # Nothing tells when the kernel's buffers are full.
+        # There is no event to wait for when the kernel's buffers are full.
         while not (paused := [one for one in server._clients if not one.connection.peer.is_writable]):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     [slow] = paused
@@ -142,7 +142,7 @@ async def test_who_does_not_read_holds_no_memory_on_any_transport(server, client
 
 
 async def test_another_websocket_client_gets_through(transports):
-    """aiohttp's client, pings and fragments of one byte included, is answered in AMQP and closed politely."""
+    """aiohttp's client, with pings and fragments of one byte, is answered in AMQP and closed in order."""
     url = f"http://127.0.0.1:{transports.websockets.port}/$servicebus/websocket"
     async with (
         aiohttp.ClientSession() as session,
@@ -182,7 +182,7 @@ BROKEN_FRAMES = {
 
 @pytest.mark.parametrize(("bytes_sent", "code"), BROKEN_FRAMES.values(), ids=BROKEN_FRAMES)
 async def test_a_broken_frame_ends_its_websocket_alone(opened, client, bytes_sent, code):
-    """The peer is told which rule it broke and hung up on; others go on."""
+    """The peer gets the reason in a close frame and is disconnected; others continue."""
     reader, writer = opened
     writer.write(bytes_sent)
     opcode, payload = await received(reader)
@@ -191,7 +191,7 @@ async def test_a_broken_frame_ends_its_websocket_alone(opened, client, bytes_sen
 
 
 async def test_broken_amqp_is_refused_in_amqp_then_closed(opened, server):
-    """What is no AMQP gets the reason as AMQP has it, then a closing frame, then the end."""
+    """Bytes that are not AMQP get CLOSE with the reason, then a close frame, then the end."""
     reader, writer = opened
     writer.write(sent(BINARY, opening(idle_timeout_ms=0) + b"\x00\x00\x00\x03\x02\x00\x00\x00"))
     frames = []
@@ -205,7 +205,7 @@ async def test_broken_amqp_is_refused_in_amqp_then_closed(opened, server):
 
 
 async def test_a_closing_frame_is_answered(opened):
-    """Who says goodbye hears it back, with the code given."""
+    """A close frame is answered with its own code."""
     reader, writer = opened
     writer.write(sent(CLOSE, struct.pack(">H", 1001) + b"going away"))
     assert await received(reader) == (CLOSE, struct.pack(">H", 1001))
@@ -229,7 +229,7 @@ WRONG_REQUESTS = {
 
 @pytest.mark.parametrize(("request_sent", "status"), WRONG_REQUESTS.values(), ids=WRONG_REQUESTS)
 async def test_a_wrong_request_is_answered_in_http(transports, server, request_sent, status):
-    """Who asks for something else, or from a page of elsewhere, learns it and is hung up on."""
+    """A request for anything else, or from a page of another host, gets an HTTP error and the end."""
     reader, writer = await transports.connect("ws")
     writer.write(request_sent)
     assert (await ended(reader)).startswith(b"HTTP/1.1 " + status)
@@ -238,7 +238,7 @@ async def test_a_wrong_request_is_answered_in_http(transports, server, request_s
 
 
 async def test_garbage_after_the_handshake_ends_only_its_own_websocket(transports, server, client):
-    """Whatever bytes come, that websocket ends, nothing of it is left, and the others go on."""
+    """After arbitrary bytes, the websocket ends without a trace, and the others continue."""
     for number in range(100):
         reader, writer = await transports.connect("ws")
         writer.write(UPGRADE + os.urandom(200 + number))
@@ -250,7 +250,7 @@ async def test_garbage_after_the_handshake_ends_only_its_own_websocket(transport
 
 
 @pytest.mark.parametrize("kind", ["tls", "ws", "wss"])
-async def test_who_vanishes_in_the_middle_leaves_nothing(transports, server, kind):
+async def test_a_client_that_vanishes_leaves_nothing(transports, server, kind):
     """Connections dropped in the middle of a frame, a handshake or an upgrade are forgotten."""
     whole = opening(idle_timeout_ms=0)
     for cut in (0, 5, len(whole) // 2, len(whole)):
@@ -259,7 +259,7 @@ async def test_who_vanishes_in_the_middle_leaves_nothing(transports, server, kin
         await writer.drain()
         writer.transport.abort()
     async with asyncio.timeout(PATIENCE_S):
-        # Nothing tells when the kernel has passed the news on.
+        # There is no event to wait for: the kernel reports lost connections when it likes.
         while server._clients or transports.websockets._listener.unheard:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -275,7 +275,7 @@ BEGINNINGS = {
 
 @pytest.mark.parametrize("said", BEGINNINGS.values(), ids=BEGINNINGS)
 async def test_half_a_beginning_is_not_waited_for(tmp_path, certificate, said):
-    """Who stops before its AMQP connection is open is dropped after the server's patience."""
+    """A client that stops before its AMQP connection is open is dropped after a while."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(EventHubsServer(tmp_path, patience_s=0.2))
         endpoint = WebSocketEndpoint(server, certificate.server_context())

@@ -59,7 +59,7 @@ async def test_frames_have_all_their_fields(server):
 
 
 async def test_a_link_is_answered_with_its_own_name_and_both_ends(server):
-    """The answer to an ATTACH echoes name, handle and ends, and says how large a message may be."""
+    """The answer to an ATTACH echoes name, handle and ends, and gives the maximal message size."""
     reader, writer = await connected(server, OPENING + attach(7, receiver=True, address=SOURCE))
     [*_, answered] = await frames_until(reader, 0x12)
     name, handle, is_receiver, _, _, source, target, _, _, first_count, max_bytes, *_ = fields(answered)
@@ -86,7 +86,7 @@ async def test_a_refused_link_is_attached_to_nothing_and_detached(server):
     "name", ["com.microsoft:georeplication", "com.microsoft:enable-receiver-runtime-metric"]
 )
 async def test_capabilities_are_offered_back(server, name):
-    """What a client asks for and the hub can do is offered in the answer."""
+    """A capability that a client desires and the hub has is offered in the answer."""
     wanted = attach(0, receiver=True, address=SOURCE, capabilities=amqp.symbols([name, "com.example:other"]))
     reader, writer = await connected(server, OPENING + wanted)
     [*_, answered] = await frames_until(reader, 0x12)
@@ -115,7 +115,7 @@ def session_flow(*, reached, window):
 
 
 async def test_the_clients_window_is_kept(server, client):
-    """No more frames are sent than the client's session has room for, until it says that it has more."""
+    """No more frames are sent than the client's session window allows, until it is renewed."""
     await client.send(*(b"%d" % number for number in range(10)), partition_id="0")
     reader, writer = await connected(
         server, OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 100, window=3)
@@ -158,7 +158,7 @@ async def test_what_comes_after_the_end_is_ignored(server):
     writer.transport.abort()
 
 
-async def test_another_protocol_is_told_which_one_is_spoken(server):
+async def test_another_protocol_is_answered_with_ours(server):
     """A client of AMQP 0.9.1 gets the header of the version that is spoken, and the end."""
     reader, writer = await connected(server, b"AMQP\x00\x00\x09\x01")
     async with asyncio.timeout(PATIENCE_S):
@@ -168,7 +168,7 @@ async def test_another_protocol_is_told_which_one_is_spoken(server):
 
 @pytest.mark.parametrize("code", [0x01, 0x17, 0x21])
 async def test_unknown_frames_end_the_connection_with_the_reason(server, code):
-    """What is no performative, or none for a connection that is not open, is refused in words."""
+    """An invalid performative, or one before OPEN, is refused with a description."""
     reader, writer = await connected(server, AMQP_HEADER + frame(0, performative(code, amqp.NULL)))
     frames = await frames_until(reader, 0x18)
     assert fields(frames[-1])[0] is not None

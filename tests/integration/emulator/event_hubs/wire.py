@@ -1,4 +1,4 @@
-"""A client made of frames, to say and to see what no SDK says or shows."""
+"""A client made of frames, for what no SDK sends or shows."""
 
 import asyncio
 from weakref import WeakKeyDictionary
@@ -21,7 +21,7 @@ BEGIN = performative(0x11, amqp.NULL, amqp.uint(0), amqp.uint(2**31 - 1), amqp.u
 
 
 def opening(*, max_frame_bytes=65536, token=True):
-    """Everything a client says before its first link, in one go."""
+    """Return everything a client sends before its first link."""
     mechanism, response = ("PLAIN", amqp.binary(PLAIN)) if token else ("ANONYMOUS", amqp.NULL)
     return (
         SASL_HEADER
@@ -98,7 +98,7 @@ _cutters: "WeakKeyDictionary[asyncio.StreamReader, FrameReader]" = WeakKeyDictio
 
 async def frames_until(reader, wanted, seconds=10, count=1):
     """The frames that come up to the first with the performative `wanted`, or up to as many as `count`."""
-    # What a read leaves half is the beginning of the next.
+    # A frame that one read cuts is completed by the next.
     cutter, frames = _cutters.setdefault(reader, FrameReader(MAX_FRAME_BYTES)), []
     async with asyncio.timeout(seconds):
         while data := await reader.read(65536):

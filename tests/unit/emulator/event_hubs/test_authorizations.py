@@ -8,7 +8,7 @@ from shared.amqp.refusal import RESOURCE_LIMIT, Refusal
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """A loop whose time is ours: its only timer goes off when we say so."""
+    """A loop with a clock of ours and one timer, which fires when the test says so."""
 
     def __init__(self):
         super().__init__()
@@ -52,7 +52,7 @@ def grants(clock, lapses, keys=()):
 
 
 def test_what_expires_ends_at_its_time(clock, lapses):
-    """One timer, set to the earliest end; what lasts longer goes on."""
+    """One timer is set to the earliest expiry; later grants stay in force."""
     held = grants(clock, lapses)
     held.put(grant("telemetry", 2000))
     held.put(grant("predictions", 3000))
@@ -88,7 +88,7 @@ def test_a_clock_that_runs_ahead_ends_nothing_early(clock, lapses):
 
 
 def test_a_newer_token_may_allow_less(clock, lapses):
-    """Who comes back with a key to listen only has stopped sending."""
+    """A client that puts a token with the claim Listen only can no longer send."""
     held = grants(clock, lapses)
     held.put(grant())
     held.put(grant(claims=[LISTEN]))
@@ -97,7 +97,7 @@ def test_a_newer_token_may_allow_less(clock, lapses):
 
 
 def test_a_key_that_is_gone_allows_nothing(clock, lapses):
-    """Taking a hub's key away ends what it had opened, and nothing else."""
+    """Removing a hub's key withdraws what it allowed, and nothing else."""
     key = SharedKey("own", "secret", scope="telemetry")
     keys = [key]
     held = grants(clock, lapses, keys)
@@ -120,7 +120,7 @@ def test_what_never_expires_waits_for_nothing(clock, lapses):
 
 
 def test_the_end_of_the_connection_is_the_end_of_its_timer(clock, lapses):
-    """A closed connection leaves no timer behind and hears of nothing."""
+    """A closed connection leaves no timer behind and is notified of nothing."""
     held = grants(clock, lapses)
     held.put(grant())
     held.stop()
@@ -129,7 +129,7 @@ def test_the_end_of_the_connection_is_the_end_of_its_timer(clock, lapses):
 
 
 def test_tokens_of_one_connection_are_bounded(clock, lapses):
-    """Nobody fills the memory with audiences, many or long."""
+    """The number and the length of audiences are bounded."""
     held = grants(clock, lapses)
     for number in range(MAX_GRANTS):
         held.put(grant(f"telemetry/{number}", float("inf")))

@@ -60,7 +60,7 @@ def test_a_file_as_editors_leave_it(tmp_path):
     ],
 )
 def test_what_is_no_config(text, sentence):
-    """The sentence says what is wrong, and is one line."""
+    """The message names the error in one line."""
     with pytest.raises(ValueError, match=r"\A[^\n]+\Z") as refused:
         parse_config(text)
     assert sentence in str(refused.value)

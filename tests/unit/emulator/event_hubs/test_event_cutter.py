@@ -26,7 +26,7 @@ def annotated(**entries):
 
 
 def stored(payload, message_format=0):
-    """What the SDK decodes from the stored events, and the partition key."""
+    """Return what the SDK decodes from the stored events, and the partition key."""
     events, key = EventCutter().cut(message_format, payload)
     decoded = []
     for number, event in enumerate(events):
@@ -76,7 +76,7 @@ def test_long_annotations_fit():
 
 
 def test_delivery_annotations_end_at_this_hop():
-    """What was meant for the service alone is not handed on."""
+    """Delivery annotations, which concern only the service, are not forwarded."""
     payload = amqp.described(0x71, amqp.mapping([(amqp.symbol("hop"), amqp.string("1"))])) + data(b"body")
     [event], _ = stored(payload)
     assert event.delivery_annotations is None
@@ -94,7 +94,7 @@ def test_a_batch_is_its_events():
 
 
 def test_events_of_a_batch_may_differ():
-    """Events with, without and with other annotations stand in one batch, each with its own."""
+    """A batch may mix events with, without and with other annotations; each keeps its own."""
     inner = [
         data(b"plain"),
         annotated(mine="a") + data(b"x"),
@@ -109,7 +109,7 @@ def test_events_of_a_batch_may_differ():
 
 @given(st.binary(max_size=200), st.sampled_from([0, BATCH_FORMAT]))
 def test_arbitrary_payloads_are_events_or_refused(payload, message_format):
-    """Whatever is sent as an event is stored or refused, never another failure."""
+    """Arbitrary bytes sent as an event are stored or refused, and cause no other failure."""
     opened = b"\x00\x53\x72" + payload
     for candidate in (payload, opened, data(opened), data(payload)):
         with contextlib.suppress(DecodeError):

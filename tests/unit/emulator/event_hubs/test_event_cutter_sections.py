@@ -80,7 +80,7 @@ sections = st.one_of(
 
 @given(st.lists(sections, max_size=4), st.booleans(), st.data())
 def test_whatever_is_stored_the_sdk_takes_apart(parts, is_batch, data):
-    """No event that was accepted stops a reader: the SDK decodes it, and all that it says of it."""
+    """No accepted event stops a reader: the SDK decodes it with all its properties."""
     payload = bytearray(b"".join(parts))
     for _ in range(data.draw(st.integers(0, 3)) if payload else 0):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
@@ -95,7 +95,7 @@ def test_whatever_is_stored_the_sdk_takes_apart(parts, is_batch, data):
 
 
 def _read(event):
-    """What the SDK makes of it; None for AMQP beyond it: chars, decimals, huge exponents, empty arrays."""
+    """Decode by the SDK; None for what it cannot read: chars, decimals, huge exponents, empty arrays."""
     if b"\xf0\x00\x00\x00\x05\x00\x00\x00\x00" in event or b"\xe0\x02\x00" in event:
         return None
     try:
@@ -124,7 +124,7 @@ def _read(event):
     ],
 )
 def test_values_of_every_type_are_stored_as_sent(value):
-    """What is AMQP reaches the reader byte for byte, whether or not our own SDK knows the type."""
+    """Valid AMQP reaches the reader byte for byte, whether or not the SDK knows the type."""
     for message in (properties(value) + DATA, amqp.described(0x77, value)):
         assert stored(message)[0].endswith(message)
         wrapped = amqp.described(0x75, amqp.binary(message))
@@ -167,7 +167,7 @@ def test_what_would_stop_a_reader_is_refused(message, reason):
 
 @pytest.mark.parametrize("length", [10, 250, 251, 300, 5000])
 def test_one_bad_event_refuses_its_batch(length):
-    """A batch is taken in whole or not at all, wherever the bad one stands and however long it is."""
+    """A batch is accepted as a whole or refused, wherever the bad event is and however long it is."""
     good = amqp.described(0x75, amqp.binary(b"x" * length))
     bad = properties(amqp.string("x" * length)[:-1] + b"\xff") + good
     batch = [amqp.described(0x75, amqp.binary(message)) for message in (good, bad, good)]

@@ -53,7 +53,7 @@ def test_without_a_list_every_group_exists(directory):
 
 
 def test_a_deleted_hub_is_gone(directory):
-    """Deleting takes the events too; a hub of the same name begins anew, with another created_at."""
+    """Deleting deletes the events too; a new hub of the same name is empty and has another created_at."""
     hubs = registry(directory)
     old = hubs.create("h", 1)
     old.logs[0].append([(b"", b"", 0, b"\x00\x53\x75\xa0\x00")], 1)
@@ -117,7 +117,7 @@ def test_a_hubs_own_keys_are_kept_with_it(directory):
 
 
 def test_a_hub_of_before_there_were_keys_has_none(directory):
-    """What an older program wrote is read."""
+    """A hub.json of an older version is read."""
     hubs = registry(directory)
     hubs.create("h")
     hubs.close()
@@ -158,7 +158,7 @@ def test_no_two_hubs_are_the_same(directory, monkeypatch):
 
 
 def test_a_deleted_hub_is_not_written_to(directory):
-    """What still holds the log of a deleted hub cannot write into the hub that took its name."""
+    """A log of a deleted hub that is still open cannot write into a new hub of the same name."""
     hubs = registry(directory)
     event = (b"", b"", 0, b"\x00\x53\x75\xa0\x00")
     old = hubs.create("h", 1).logs[0]
@@ -173,7 +173,7 @@ def test_a_deleted_hub_is_not_written_to(directory):
 
 
 def test_a_broken_description_is_named(directory):
-    """A hub.json that cannot be read ends the start with one line that says which."""
+    """A hub.json that cannot be read ends the start with one line that names it."""
     hubs = registry(directory)
     hubs.create("h", 1)
     hubs.close()

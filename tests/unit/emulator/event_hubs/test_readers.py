@@ -31,7 +31,7 @@ def test_five_may_share_a_partition():
 
 @pytest.mark.parametrize("epoch", [3, 4])
 def test_an_equal_or_higher_epoch_takes_over(epoch):
-    """The newer owner of a partition displaces the older, who is told."""
+    """The newer owner of a partition displaces the older one, which is detached."""
     readers = PartitionReaders()
     older = Reader("older", 3)
     readers.admit(older)
@@ -51,7 +51,7 @@ def test_an_epoch_displaces_all_readers_without_one():
 
 @pytest.mark.parametrize("epoch", [None, 2])
 def test_a_lower_epoch_or_none_is_refused(epoch):
-    """Who comes with less than the owner does not get in, and the owner stays."""
+    """A reader with a lower epoch, or none, is refused, and the owner stays."""
     readers = PartitionReaders()
     owner = Reader("owner", 3)
     readers.admit(owner)

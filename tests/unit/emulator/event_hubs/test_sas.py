@@ -35,7 +35,7 @@ def test_a_signature_for_the_namespace_covers_every_hub():
 
 
 def test_a_grant_ends_when_its_token_does():
-    """What was allowed until two o'clock is not allowed at two."""
+    """A grant that expires at two o'clock allows nothing at two."""
     grant = ring.grant(token(), HUB, 1000)
     assert not grant.covers("telemetry", SEND, 2000)
     assert not grant.reaches_hub("telemetry", 2000)

@@ -66,7 +66,7 @@ def test_earliest_and_latest(log):
 
 
 def test_a_link_without_a_position_gets_what_is_new(log):
-    """Where nothing is asked, the service starts at the end."""
+    """Without a filter, a reader starts at the end."""
     assert parse_start_position(Described(0x28, ["address"])).value == "@latest"
     assert (
         find_offset(StartPosition("x-opt-offset", is_inclusive=False, value="@latest"), log) == log.end_offset
@@ -74,7 +74,7 @@ def test_a_link_without_a_position_gets_what_is_new(log):
 
 
 def test_expired_positions_start_at_the_oldest_event(log):
-    """Who asks for what retention took gets the oldest that is left."""
+    """A reader that asks for expired events gets the oldest retained one."""
     log.expire(now_ms=1029, max_age_ms=10**9, max_bytes=10_000)
     begin = log.state().begin_sequence_number
     assert begin > 0

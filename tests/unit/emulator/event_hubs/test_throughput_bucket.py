@@ -20,7 +20,7 @@ class Clock:
 
 
 def admitted(throughput, clock, sends):
-    """(time, bytes, events) of each send that was taken in."""
+    """Return (time, bytes, events) of each accepted send."""
     taken = []
     for pause_s, size_bytes, events in sends:
         clock.now_s += pause_s
@@ -45,7 +45,7 @@ def test_no_window_takes_in_more_than_its_rate_a_burst_and_one_batch(sends, unit
 
 
 @given(steps, st.sampled_from([0.01, 1, 20]))
-def test_whoever_waits_as_long_as_told_gets_through(sends, units):
+def test_a_sender_that_waits_as_long_as_required_is_accepted(sends, units):
     """A sender that is refused and stays away for the time it takes is accepted, however large its batch."""
     clock = Clock()
     throughput = Throughput(units, clock)
@@ -83,7 +83,7 @@ def test_bytes_or_events_whichever_comes_first():
 
 
 def test_a_refused_send_costs_nothing():
-    """Knocking again and again does not keep the door shut."""
+    """Refused sends do not prolong the throttling."""
     clock = Clock()
     throughput = Throughput(1, clock)
     assert throughput.try_admit(1, 1500)
@@ -94,7 +94,7 @@ def test_a_refused_send_costs_nothing():
 
 
 def test_no_limit_unless_asked_for():
-    """Without units nothing is held back; taking the limit off frees everyone at once."""
+    """Without units nothing is delayed; removing the limit takes effect at once."""
     throughput = Throughput()
     assert throughput.units is None
     assert throughput.try_admit(10**12, 10**9)
@@ -108,14 +108,14 @@ def test_no_limit_unless_asked_for():
 
 @pytest.mark.parametrize("units", [0, -1, float("inf"), float("nan")])
 def test_units_are_more_than_none(units):
-    """What is no amount of throughput is refused."""
+    """Invalid numbers of throughput units are refused."""
     with pytest.raises(ValueError, match="above 0"):
         Throughput(units)
 
 
 @given(st.floats(2, 1e6), st.lists(st.floats(0, 1e6), max_size=30))
 def test_a_bucket_never_holds_more_than_a_seconds_worth(rate, amounts):
-    """However long nobody took anything, the burst after it is one second's worth and one batch."""
+    """After any idle time, the burst is at most one second's worth and one batch."""
     bucket = Bucket(rate, 0.0)
     now_s = 0.0
     for amount in amounts:

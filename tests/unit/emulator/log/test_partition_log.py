@@ -71,7 +71,7 @@ def test_an_event_longer_than_the_chunk_comes_whole(tmp_path):
 
 
 def test_a_killed_process_leaves_everything(tmp_path):
-    """After a kill -9 all events are there, and numbering goes on without a gap."""
+    """After a kill -9 all events are there, and numbering continues without a gap."""
     killed = PartitionLog(tmp_path)
     killed.append(events(100), 1000)
     killed.abandon()
@@ -110,7 +110,7 @@ def test_a_lost_index_is_made_again(tmp_path):
     log.close()
 
 
-def test_old_events_go_and_the_beginning_says_so(tmp_path):
+def test_old_events_expire_and_the_beginning_moves(tmp_path):
     """After retention the first number is the one that a reader from the beginning really gets."""
     log = PartitionLog(tmp_path, segment_bytes=500)
     for start in range(0, 100, 5):
@@ -135,7 +135,7 @@ def test_size_is_kept_to(tmp_path):
 
 
 def test_an_emptied_partition_remembers_where_it_was(tmp_path):
-    """When all events have expired, numbers go on from the last one, restarts included."""
+    """When all events have expired, numbers continue after the last one, restarts included."""
     log = PartitionLog(tmp_path)
     log.append(events(10), 1000)
     last = log.state()
@@ -152,7 +152,7 @@ def test_an_emptied_partition_remembers_where_it_was(tmp_path):
 
 
 def test_a_full_disk_refuses_and_harms_nothing(tmp_path):
-    """When the disk takes no more, the batch is refused as a whole and the log goes on when there is room."""
+    """On a full disk the batch is refused as a whole, and the log continues when there is room."""
     log = PartitionLog(tmp_path)
     log.append(events(10), 1000)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -180,7 +180,7 @@ def test_times_never_go_back(tmp_path):
 
 
 def test_waiting_readers_are_woken_once(tmp_path):
-    """An append wakes those that wait, who then have to ask again."""
+    """An append wakes each waiting reader once; it must wait again."""
     log = PartitionLog(tmp_path)
     woken = []
     log.wait(lambda: woken.append("first"))

@@ -95,7 +95,7 @@ def test_a_torn_append_leaves_no_trace(tmp_path, torn_bytes):
 
 
 def test_an_unanswered_append_is_kept_whole(tmp_path):
-    """What was written whole before the kill is served, though its sender never heard of it."""
+    """An event that was written whole before the kill is served, although its sender was not answered."""
     before = written(tmp_path)
     end = max(tmp_path.glob("*.log"))
     offset = int(end.stem.split("-")[1]) + end.stat().st_size
@@ -153,7 +153,7 @@ def test_a_flipped_bit_costs_its_event_alone(tmp_path, has_indexes):
 
 
 def test_garbage_does_not_hold_readers_up(tmp_path):
-    """Where a length is nonsense while the log is being read, readers go on behind it."""
+    """If a length is damaged while the log is open, readers continue after it."""
     log = PartitionLog(tmp_path)
     log.append(events(10, padding=200), 1000)
     path = next(tmp_path.glob("*.log"))
@@ -172,7 +172,7 @@ def test_a_power_cut_uses_up_numbers_and_offsets(tmp_path, monkeypatch):
     before = written(tmp_path / "log")
     newest = max((tmp_path / "log").glob("*.log"))
     newest.write_bytes(newest.read_bytes()[:1])
-    # What is not durable may also be as it was long ago.
+    # A file that is not durable may also have its content of long ago.
     (tmp_path / "log" / "tail").write_bytes(b"")
     another_boot(tmp_path, monkeypatch)
     reopened(tmp_path / "log", before)
@@ -196,7 +196,7 @@ def test_a_power_cut_makes_every_segment_be_looked_at(tmp_path, monkeypatch):
 
 
 def test_without_a_boot_id_no_start_is_trusted(tmp_path, monkeypatch):
-    """Where the system cannot say whether it went down, numbers jump after every end that was not clean."""
+    """If the system has no boot id, numbers skip ahead after every end that was not clean."""
     monkeypatch.setattr(log_marks, "_BOOT_ID", tmp_path / "nothing")
     log = PartitionLog(tmp_path / "log")
     log.append(events(3), 1)

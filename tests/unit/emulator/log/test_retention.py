@@ -23,7 +23,7 @@ def open_descriptors():
 
 
 def never(_work):
-    """What is to be done in the background never is: as where the disk is full, or the kill came first."""
+    """Background work never runs, as on a full disk or after a kill."""
 
 
 def attempted(work):
@@ -115,7 +115,7 @@ def test_wherever_the_disk_ends_the_log_goes_on(tmp_path, room_bytes):
 
 
 def test_a_full_disk_does_not_keep_a_log_from_ending(tmp_path):
-    """A log that cannot note its clean end ends all the same, and goes on at the next start."""
+    """A log that cannot record its clean end still closes, and continues at the next start."""
     log = filled(tmp_path)
     with full_disk():
         log.close()
@@ -126,7 +126,7 @@ def test_a_full_disk_does_not_keep_a_log_from_ending(tmp_path):
 
 
 def test_many_logs_share_few_descriptors(tmp_path):
-    """However many partitions there are, only so many files are open at a time."""
+    """The number of open files is bounded, however many partitions there are."""
     files = OpenFiles(limit=5)
     before = open_descriptors()
     logs = [PartitionLog(tmp_path / str(number), files=files, segment_bytes=100) for number in range(20)]

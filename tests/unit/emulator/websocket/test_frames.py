@@ -64,7 +64,7 @@ def test_data_comes_out_however_it_was_cut(pieces, mask, ping, places):
 
 @given(st.binary(max_size=300), st.lists(st.integers(min_value=0), max_size=4))
 def test_any_bytes_are_data_or_are_refused(data, places):
-    """Whatever is fed, nothing but data, a control frame or a refusal comes out, cut or not."""
+    """Any bytes, in any pieces, yield data, control frames or a refusal, and nothing else."""
 
     def outcome(*where):
         try:
@@ -76,8 +76,8 @@ def test_any_bytes_are_data_or_are_refused(data, places):
 
 
 @pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
-def test_a_servers_frame_says_its_length(size):
-    """Short, middle and long frames are unmasked, whole, and as long as they say."""
+def test_a_servers_frame_has_its_length(size):
+    """Short, medium and long frames are final, unmasked, and have the right length."""
     head, payload = frame(Opcode.BINARY, b"x" * size)[: -size or None], size
     length = {
         2: lambda: head[1],
@@ -89,7 +89,7 @@ def test_a_servers_frame_says_its_length(size):
 
 
 def test_a_goodbye_is_answered_with_its_own_code():
-    """The code comes back; one that nobody may send is a broken rule."""
+    """The code is echoed; a code that may not be sent is a protocol error."""
     assert encode_close_answer(b"") == b"\x88\x00"
     assert encode_close_answer(struct.pack(">H", 1001) + b"bye") == close_frame(1001)
     for payload in (b"\x03", struct.pack(">H", 1005), struct.pack(">H", 1006), struct.pack(">H", 999)):

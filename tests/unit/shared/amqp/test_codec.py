@@ -62,7 +62,7 @@ def test_skipping_lands_where_decoding_does(encoded):
 
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_decode_or_are_refused(raw):
-    """Whatever a stranger sends is a value or a DecodeError, never another failure."""
+    """Arbitrary bytes decode to a value or raise DecodeError, and cause no other failure."""
     for read in (decode, skip, performatives.decode_performative):
         with contextlib.suppress(DecodeError):
             read(raw) if read is not skip else skip(raw, 0)
@@ -117,7 +117,7 @@ def test_raw_fields_are_cut_as_sent():
 
 
 def test_a_performative_too_large_is_not_even_looked_at():
-    """A megabyte of nested lists is refused by its length: decoding it would keep everybody waiting."""
+    """A megabyte of nested lists is refused by its length: decoding it would block the event loop."""
     huge = amqp.described(0x12, amqp.sequence([amqp.sequence([amqp.NULL] * 200)] * 5000))
     with pytest.raises(DecodeError, match="more than"):
         performatives.decode_performative(huge)

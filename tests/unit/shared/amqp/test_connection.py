@@ -71,7 +71,7 @@ def test_what_breaks_the_protocol_closes_the_connection(world, said, condition):
     assert world.transport.is_closed
 
 
-def test_a_link_offers_what_its_node_says(opened):
+def test_a_link_offers_what_its_node_chooses(opened):
     """The answer to ATTACH echoes the ends and the properties, and offers the node's capabilities."""
     properties = amqp.mapping([(amqp.symbol("com.example:key"), amqp.long(7))])
     wanted = amqp.symbols(["one", "two"])
@@ -140,7 +140,7 @@ def test_a_receiver_of_settled_deliveries_gets_them_settled(opened):
 
 
 def test_outcomes_reach_the_source_once(opened):
-    """Accepted, released, rejected and modified deliveries are told apart; a second outcome is ignored."""
+    """The source receives each outcome, accepted, released, rejected or modified; a second one is ignored."""
     opened.queued = [b"a", b"b", b"c", b"d"]
     receive(opened, amqp.NULL, 4)
     answers = opened.say(
@@ -177,7 +177,7 @@ def test_a_receiver_that_settles_second_is_answered(opened):
     assert not opened.say(disposition(1, 2))
 
 
-def test_a_disposition_that_says_nothing_changes_nothing(opened):
+def test_a_disposition_without_an_outcome_changes_nothing(opened):
     """Neither a sender's disposition, nor one that has reached no outcome, is one of a delivery of ours."""
     receive(opened, amqp.ubyte(0))
     received = 0x23

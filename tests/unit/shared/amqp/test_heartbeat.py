@@ -6,7 +6,7 @@ from shared.amqp.heartbeat import Heartbeat
 
 
 class Clock(asyncio.SelectorEventLoop):
-    """A loop that goes where we say."""
+    """A loop with a clock of ours."""
 
     def __init__(self):
         super().__init__()
@@ -41,8 +41,8 @@ def watched(clock, *, is_in_use=False):
     return heartbeat, gone
 
 
-def test_who_says_nothing_and_does_nothing_is_given_up(clock):
-    """After five minutes without a word, and before ten, a connection of no use is over."""
+def test_a_silent_connection_without_use_is_closed(clock):
+    """A silent connection without use is closed after five minutes, and before ten."""
     _, gone = watched(clock)
     clock.goes_to(299)
     assert not gone
@@ -59,8 +59,8 @@ def test_heartbeats_are_enough_to_stay(clock):
     assert not gone
 
 
-def test_who_is_in_use_may_be_silent(clock):
-    """A reader that waits for events need not say anything."""
+def test_a_connection_in_use_may_be_silent(clock):
+    """A reader that waits for events may be silent."""
     _, gone = watched(clock, is_in_use=True)
     clock.goes_to(100_000)
     assert not gone
