@@ -72,7 +72,7 @@ class Connection:
         """Act on received bytes; a protocol error or refusal closes the connection."""
         try:
             for received in self._reader.feed(data):
-                if self.peer.is_closing:
+                if self.peer.is_closing():
                     return
                 if isinstance(received, ProtocolHeader):
                     self._receive_header(received.raw)

@@ -39,6 +39,7 @@ class Peer:
         refusals: RefusalTable,
     ) -> None:
         self._transport = transport
+        self.is_closing = transport.is_closing
         self._call_soon = call_soon
         self.hang_up = hang_up
         self.quota = quota
@@ -46,10 +47,6 @@ class Peer:
         self.max_frame_bytes = MIN_MAX_FRAME_BYTES
         self.is_writable = True
         self._queued: list[bytes] = []
-
-    @property
-    def is_closing(self) -> bool:
-        return self._transport.is_closing()
 
     def send(self, channel: int, body: bytes) -> None:
         """Queue one frame."""
@@ -60,18 +57,18 @@ class Peer:
     def write(self, parts: Sequence[bytes]) -> None:
         """Write encoded frames after everything queued before them."""
         self.flush()
-        if not self._transport.is_closing():
+        if not self.is_closing():
             self._transport.write(b"".join(parts))
 
     def flush(self) -> None:
         if self._queued:
             queued, self._queued = self._queued, []
-            if not self._transport.is_closing():
+            if not self.is_closing():
                 self._transport.write(b"".join(queued))
 
     def close(self, refusal: Refusal | None = None) -> None:
         """Send CLOSE and hang up without waiting for the peer's: pyamqp (5.15.1) does not wait either."""
-        if not self._transport.is_closing():
+        if not self.is_closing():
             if refusal is not None:
                 log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
             self.send(0, performative_encoder.close(refusal))

@@ -138,17 +138,14 @@ _ACCEPTED = amqp.described(Outcome.ACCEPTED, _NO_FIELDS)
 def receiver_disposition(delivery_id: int, refusal: Refusal | None = None) -> bytes:
     """Settle a delivery that was received: accept it, or reject it with the refusal."""
     state = _ACCEPTED if refusal is None else _performative(Outcome.REJECTED, [error(refusal)])
-    return _disposition(is_receiver=True, first=delivery_id, last=delivery_id, state=state)
+    number = amqp.uint(delivery_id)
+    return _performative(0x15, [amqp.boolean(True), number, number, amqp.boolean(True), state, amqp.NULL])
 
 
 def sender_disposition(first: int, last: int, outcome: Outcome) -> bytes:
     """Settle deliveries that were sent, with the outcome that their receiver reported."""
     state = amqp.described(outcome, _NO_FIELDS)
-    return _disposition(is_receiver=False, first=first, last=last, state=state)
-
-
-def _disposition(*, is_receiver: bool, first: int, last: int, state: bytes) -> bytes:
-    fields = [amqp.boolean(is_receiver), amqp.uint(first), amqp.uint(last), amqp.boolean(True), state]
+    fields = [amqp.boolean(False), amqp.uint(first), amqp.uint(last), amqp.boolean(True), state]
     return _performative(0x15, [*fields, amqp.NULL])
 
 
