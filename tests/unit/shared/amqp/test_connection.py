@@ -1,6 +1,8 @@
 """The state machine without a network: frames in, frames out."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.amqp import encoder as amqp
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, frame
@@ -10,6 +12,7 @@ from tests.unit.shared.amqp.memory_peer import (
     BEGIN,
     OPEN,
     SASL,
+    World,
     attach,
     credit,
     disposition,
@@ -251,3 +254,37 @@ def test_only_links_of_use_keep_a_silent_connection(opened):
     assert opened.connection.is_in_use
     opened.say(performative(0x16, amqp.uint(1), amqp.boolean(True)))
     assert not opened.connection.is_in_use
+
+
+CONVERSATION = b"".join(
+    [
+        SASL,
+        OPEN,
+        BEGIN,
+        attach(0, "inbox", receiver=False),
+        attach(1, "queue", receiver=True, settle_mode=amqp.ubyte(0)),
+        credit(1, 2),
+        transfer(0, 1, b"message"),
+        disposition(1, 2, Outcome.RELEASED, settled=False),
+        performative(0x16, amqp.uint(0), amqp.boolean(True)),
+        performative(0x17, amqp.NULL),
+        performative(0x18, amqp.NULL),
+    ]
+)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, len(CONVERSATION) - 1), st.integers(0, 255)), max_size=6),
+    st.integers(1, len(CONVERSATION)),
+)
+def test_a_spoilt_conversation_is_answered_or_closed(changes, piece_bytes):
+    """Whichever bytes of a conversation change, and however TCP cuts it, nothing fails but the connection."""
+    spoilt = bytearray(CONVERSATION)
+    for at, value in changes:
+        spoilt[at] = value
+    world = World()
+    for start in range(0, len(spoilt), piece_bytes):
+        world.say(bytes(spoilt[start : start + piece_bytes]))
+    world.connection.end()
+    assert not world.connection.links
+    assert all(node.is_closed for node in world.nodes.values())
