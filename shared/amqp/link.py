@@ -81,8 +81,12 @@ class Link:
         """Close the node, once, whichever side has ended the link."""
         if self.is_open:
             self.is_open = False
+            self._drop_deliveries()
             if self.node is not None:
                 self.node.close()
+
+    def _drop_deliveries(self) -> None:
+        """Release what unfinished deliveries hold."""
 
 
 class IncomingLink(Link):
@@ -106,7 +110,7 @@ class IncomingLink(Link):
         if self._first is None:
             self._first = transfer
         if transfer.aborted:
-            self._reset()
+            self._drop_deliveries()
             return
         self._size_bytes += len(payload)
         if transfer.more:
@@ -114,7 +118,7 @@ class IncomingLink(Link):
             return
         whole = bytes(self._partial + payload) if self._partial else payload
         size_bytes, first = self._size_bytes, self._first
-        self._reset()
+        self._drop_deliveries()
         self._delivery_count = (self._delivery_count + 1) & UINT_MAX
         self._credit -= 1
         is_settled = bool(first.settled or transfer.settled)
@@ -135,11 +139,7 @@ class IncomingLink(Link):
         self._partial += payload
         self.peer.quota.hold(len(payload))
 
-    def end(self) -> None:
-        self._reset()
-        super().end()
-
-    def _reset(self) -> None:
+    def _drop_deliveries(self) -> None:
         self._first = None
         self._size_bytes = 0
         self._drop_partial()
@@ -174,7 +174,7 @@ class OutgoingLink(Link):
         """Leave deliveries unsettled unless the peer's ATTACH asks for settled ones; for the node resolver.
 
         `on_outcome` is called once for each delivery id, with RELEASED if the peer settles without an outcome
-        or the link ends first.
+        or the link ends first; the link is not open any more then. The source bounds how many are unsettled.
         """
         if self._requested_settle_mode != performative_encoder.SENDS_SETTLED:
             is_unsettled = self._requested_settle_mode == performative_encoder.SENDS_UNSETTLED
@@ -241,7 +241,6 @@ class OutgoingLink(Link):
     def send_flow(self) -> None:
         self.channel.send_flow((self.handle, self._delivery_count, self.credit))
 
-    def end(self) -> None:
+    def _drop_deliveries(self) -> None:
         for delivery_id in list(self._unsettled):
             self.apply_outcome(delivery_id, delivery_id, Outcome.RELEASED)
-        super().end()

@@ -6,6 +6,7 @@ from shared.amqp.connection import Connection
 from shared.amqp.decoder import decode
 from shared.amqp.frames import AMQP_HEADER, SASL_HEADER, Frame, FrameReader, frame
 from shared.amqp.link import IncomingLink
+from shared.amqp.performatives import Outcome
 from shared.amqp.refusal import NOT_FOUND, Refusal
 from shared.amqp.request_node import ReplySource
 from shared.amqp.token_node import ADDRESS, TokenNode
@@ -46,7 +47,7 @@ class Inbox:
 
 
 class Queue:
-    """A source of messages that stay until their receiver has accepted them."""
+    """A source of messages that are sent again if they are released."""
 
     keeps_connection_open = True
 
@@ -67,6 +68,9 @@ class Queue:
 
     def note_outcome(self, delivery_id, outcome):
         self.outcomes.append((self.sent[delivery_id], outcome))
+        if outcome is Outcome.RELEASED and self.link.is_open:
+            self.waiting.append(self.sent[delivery_id])
+            self.resume()
 
     def close(self):
         self.is_closed = True

@@ -208,6 +208,17 @@ def test_deliveries_without_an_outcome_are_released(opened, end):
     assert queue.is_closed == (end != "settled")
 
 
+def test_a_released_delivery_can_be_sent_again(opened):
+    """A source may send a released message on the same link, as a delivery of its own."""
+    receive(opened, amqp.ubyte(0), 4)
+    [again] = opened.say(disposition(1, 1, Outcome.RELEASED))
+    assert (again[0], again[1][1], again[2]) == (TRANSFER, 4, b"first")
+    opened.connection.end()
+    assert opened.nodes["queue"].outcomes[1:] == [
+        (message, Outcome.RELEASED) for message in (b"second", b"third", b"first")
+    ]
+
+
 def test_drained_credit_is_used_up(opened):
     """A source with nothing more to send answers a drain with no credit left."""
     *_, drained = opened.say(attach(0, "queue", receiver=True), credit(0, 10, drain=True))
