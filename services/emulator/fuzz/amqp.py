@@ -1,9 +1,9 @@
-"""Talk nonsense to a running hub for a while: `python -m services.emulator.fuzz.amqp --seconds 60 --seed 1`.
+"""Send nonsense to a running hub for a while: `python -m services.emulator.fuzz.amqp --seconds 60 --seed 1`.
 
-The hub is a process of its own. Now and then an honest client sends an event and has to be answered. In the
-end the hub is alive and has logged no failure, has closed what was closed, has not grown, ends when it is
-told to, and all that it took from anybody is whole in the log and read by the SDK's decoder.
-The seed is printed first: with the same one the same is said.
+The hub is a process of its own. Now and then an honest client sends an event and must be answered. At the end
+the hub must be alive, have logged no failure, have closed all connections, not have grown, and end on a
+signal; every accepted event must be undamaged in the log and decodable by the SDK.
+The seed is printed first; the same seed repeats the run.
 """
 
 import argparse
@@ -22,26 +22,26 @@ from azure.eventhub import EventData
 from azure.eventhub._pyamqp._decode import decode_payload
 from azure.eventhub.aio import EventHubProducerClient
 
-from services.emulator.fuzz.conversations import HUB, Talker
+from services.emulator.fuzz.conversations import HUB, FuzzClient
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import HEADER_BYTES, scan_records
 
-TALKERS = 8
+CLIENTS = 8
 PARTITIONS = 4
 MAX_GROWTH_BYTES = 64 << 20
-# What an honest client waits for, on a machine with other things to do.
+# How long an honest client waits, on a busy machine.
 PATIENCE_S = 30.0
 HONEST_INTERVAL_S = 2.0
-# pyamqp does not step over the type of an empty array's items.
+# pyamqp (5.15.1) does not skip the type of an empty array's items.
 _EMPTY_ARRAYS = (b"\xf0\x00\x00\x00\x05\x00\x00\x00\x00", b"\xe0\x02\x00")
 
 
 class Unsound(Exception):
-    """What the hub must not do."""
+    """The hub has misbehaved."""
 
 
 class Hub:
-    """The process that is talked to."""
+    """The process of the hub."""
 
     def __init__(self, process: asyncio.subprocess.Process, ready: dict[str, str], log: Path) -> None:
         self.process = process
@@ -50,12 +50,12 @@ class Hub:
         self._log = log
         self._system = psutil.Process(process.pid)
 
-    def look(self) -> tuple[int, int]:
-        """(bytes resident, open files)."""
+    def measure(self) -> tuple[int, int]:
+        """Return the resident bytes and the open files."""
         return self._system.memory_info().rss, self._system.num_fds()
 
-    async def hear(self, pieces: list[bytes], *, abruptly: bool) -> None:
-        """One connection: say it all, hear what comes, hang up."""
+    async def send(self, pieces: list[bytes], *, abruptly: bool) -> None:
+        """Send all pieces over one connection, read the answers, and close it."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(1):
@@ -69,8 +69,8 @@ class Hub:
         with contextlib.suppress(OSError):
             await writer.wait_closed()
 
-    async def serve(self, partitions: int = 1) -> None:
-        """An honest client is answered. Raises whatever it meets."""
+    async def check_serving(self, partitions: int = 1) -> None:
+        """Send events as an honest client. Raises the client's errors."""
         producer = EventHubProducerClient.from_connection_string(
             self.connection_string, eventhub_name=HUB, retry_total=0
         )
@@ -85,15 +85,17 @@ class Hub:
 
 
 async def fuzz(seconds: float, seed: int, data: Path) -> dict[str, int]:
-    """Talk for so long; what was said and taken. Raises Unsound."""
-    hub = await started(data)
+    """Fuzz the hub; return counts of what was sent and accepted. Raises Unsound."""
+    hub = await start_hub(data)
     try:
-        await hub.serve(PARTITIONS)
-        before = hub.look()
-        talkers = [Talker(seed * TALKERS + number) for number in range(TALKERS)]
+        await hub.check_serving(PARTITIONS)
+        before = hub.measure()
+        clients = [FuzzClient(seed * CLIENTS + number) for number in range(CLIENTS)]
         until = time.monotonic() + seconds
-        said = await asyncio.gather(*(talk(hub, talker, until) for talker in talkers), honesty(hub, until))
-        await settled(hub, before)
+        said = await asyncio.gather(
+            *(run_client(hub, client, until) for client in clients), serve_honest_client(hub, until)
+        )
+        await check_settled(hub, before)
         hub.process.terminate()
         async with asyncio.timeout(PATIENCE_S):
             if await hub.process.wait():
@@ -102,11 +104,12 @@ async def fuzz(seconds: float, seed: int, data: Path) -> dict[str, int]:
         with contextlib.suppress(ProcessLookupError):
             hub.process.kill()
         await hub.process.wait()
-    taken = sum(readable(data / "event_hubs" / HUB / str(partition)) for partition in range(PARTITIONS))
+    logs = [data / "event_hubs" / HUB / str(partition) for partition in range(PARTITIONS)]
+    taken = sum(count_readable(log) for log in logs)
     return {"conversations": sum(said[:-1]), "honest_rounds": said[-1], "events_taken": taken}
 
 
-async def started(data: Path) -> Hub:
+async def start_hub(data: Path) -> Hub:
     log = data.with_name("hub.log")
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(
@@ -118,41 +121,41 @@ async def started(data: Path) -> Hub:
     return Hub(process, json.loads(await process.stdout.readline()), log)
 
 
-async def talk(hub: Hub, talker: Talker, until: float) -> int:
+async def run_client(hub: Hub, client: FuzzClient, until: float) -> int:
     said = 0
     while time.monotonic() < until:
-        await hub.hear(talker.conversation(), abruptly=talker.random.random() < 0.3)
+        await hub.send(client.make_conversation(), abruptly=client.random.random() < 0.3)
         said += 1
     return said
 
 
-async def honesty(hub: Hub, until: float) -> int:
+async def serve_honest_client(hub: Hub, until: float) -> int:
     served = 0
     while time.monotonic() < until:
-        await hub.serve()
+        await hub.check_serving()
         hub.check_log()
         served += 1
         await asyncio.sleep(HONEST_INTERVAL_S)
     return served
 
 
-async def settled(hub: Hub, before: tuple[int, int]) -> None:
-    """Everything is closed again, and nothing has grown. Raises Unsound."""
-    await hub.serve()
+async def check_settled(hub: Hub, before: tuple[int, int]) -> None:
+    """Check that all connections are closed and memory has not grown. Raises Unsound."""
+    await hub.check_serving()
     hub.check_log()
     deadline = time.monotonic() + PATIENCE_S
-    # A few of the log's own may have been opened meanwhile.
-    while hub.look()[1] > before[1] + PARTITIONS:
+    # The log may have opened a few files of its own meanwhile.
+    while hub.measure()[1] > before[1] + PARTITIONS:
         if time.monotonic() > deadline:
-            raise Unsound(f"{hub.look()[1]} files are open, {before[1]} were before")
+            raise Unsound(f"{hub.measure()[1]} files are open, {before[1]} were before")
         await asyncio.sleep(0.1)
-    grown = hub.look()[0] - before[0]
+    grown = hub.measure()[0] - before[0]
     if grown > MAX_GROWTH_BYTES:
         raise Unsound(f"the hub has grown by {grown} bytes")
 
 
-def readable(directory: Path) -> int:
-    """How many events the log holds, each whole and read by the SDK's decoder. Raises Unsound."""
+def count_readable(directory: Path) -> int:
+    """Count the events of the log, each undamaged and decodable by the SDK. Raises Unsound."""
     log, count = PartitionLog(directory), 0
     offset = log.begin_offset
     while chunk := log.read(offset, 1 << 20):
@@ -160,7 +163,7 @@ def readable(directory: Path) -> int:
         if not found:
             raise Unsound(f"the log of {directory} is damaged at {chunk.offset}")
         for mark in found:
-            decoded(chunk.data[mark.position + HEADER_BYTES : mark.end])
+            check_decodable(chunk.data[mark.position + HEADER_BYTES : mark.end])
         count += len(found)
         offset = chunk.offset + found[-1].end
     state = log.state()
@@ -170,8 +173,8 @@ def readable(directory: Path) -> int:
     return count
 
 
-def decoded(event: bytes) -> None:
-    """Raises what the SDK raises, but for the AMQP that it does not know."""
+def check_decodable(event: bytes) -> None:
+    """Decode an event by the SDK, unless it is AMQP that the SDK does not know. Raises the SDK's errors."""
     if any(array in event for array in _EMPTY_ARRAYS):
         return
     try:

@@ -1,4 +1,4 @@
-"""What a client might say to the hub: whole conversations, and the ways to spoil them."""
+"""Conversations of a client with the hub, and ways to spoil them."""
 
 import random
 
@@ -21,7 +21,7 @@ _ADDRESSES = [
     "x" * 500,
 ]
 _NUMBERS = [0, 1, 255, 256, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1]
-# Lengths and type codes are where decoders go wrong.
+# Lengths and type codes, with which decoders most often fail.
 _BYTES = [
     0x00,
     0x01,
@@ -43,24 +43,24 @@ _BYTES = [
 ]
 
 
-class Talker:
-    """Conversations by a seeded generator: the same seed says the same."""
+class FuzzClient:
+    """A seeded generator of conversations: the same seed makes the same ones."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    def conversation(self) -> list[bytes]:
-        """Pieces to write one after another, some of them spoilt."""
-        pieces = [*self._opening(), *(self._frame() for _ in range(self.random.randint(0, 12)))]
+    def make_conversation(self) -> list[bytes]:
+        """Make pieces to write one after another, some of them spoilt."""
+        pieces = [*self._make_opening(), *(self._frame() for _ in range(self.random.randint(0, 12)))]
         for _ in range(self.random.choice([0, 0, 1, 1, 2, 5])):
             at = self.random.randrange(len(pieces))
-            pieces[at] = self._spoilt(pieces[at])
+            pieces[at] = self._spoil(pieces[at])
         if self.random.random() < 0.1:
             self.random.shuffle(pieces)
         return self._cut(b"".join(pieces))
 
-    def value(self, depth: int = 0) -> bytes:
-        """Any AMQP value."""
+    def make_value(self, depth: int = 0) -> bytes:
+        """Make any AMQP value."""
         pick = self.random.choice
         make = [
             lambda: amqp.NULL,
@@ -77,7 +77,7 @@ class Talker:
             lambda: b"\x84" + self.random.randbytes(8),
         ]
         if depth < self.random.choice([2, 3, 20]):
-            inner = [self.value(depth + 1) for _ in range(self.random.randint(0, 3))]
+            inner = [self.make_value(depth + 1) for _ in range(self.random.randint(0, 3))]
             make += [
                 lambda: amqp.sequence(inner),
                 lambda: amqp.mapping((amqp.string(str(key)), one) for key, one in enumerate(inner)),
@@ -85,7 +85,7 @@ class Talker:
             ]
         return pick(make)()
 
-    def _opening(self) -> list[bytes]:
+    def _make_opening(self) -> list[bytes]:
         mechanism, response = self.random.choice(
             [("PLAIN", PLAIN)] * 8 + [("ANONYMOUS", b""), ("PLAIN", b"\0x\0y"), ("GSSAPI", b"")]
         )
@@ -102,21 +102,21 @@ class Talker:
             frame(0, performative(0x11, amqp.NULL, *windows)),
         ]
         if self.random.random() < 0.7:
-            pieces.append(frame(0, self._attached(0, HUB, is_receiver=False)))
+            pieces.append(frame(0, self._make_attach(0, HUB, is_receiver=False)))
         return pieces
 
     def _frame(self) -> bytes:
         channel = self.random.choice([0] * 8 + [1, 300])
         make = [self._attach] * 3 + [self._transfer] * 8 + [self._flow] * 2
-        make += [self._detach, self._end, self._begin, self._anything]
+        make += [self._detach, self._end, self._begin, self._make_anything]
         return frame(channel, self.random.choice(make)())
 
     def _attach(self) -> bytes:
         handle = self.random.choice([0, 1, 2, 255, 256])
         address = self.random.choice(_ADDRESSES)
-        return self._attached(handle, address, is_receiver=self.random.random() < 0.5)
+        return self._make_attach(handle, address, is_receiver=self.random.random() < 0.5)
 
-    def _attached(self, handle: int, to: str, *, is_receiver: bool) -> bytes:
+    def _make_attach(self, handle: int, to: str, *, is_receiver: bool) -> bytes:
         address = amqp.string(to)
         filters = amqp.mapping(
             [
@@ -132,7 +132,7 @@ class Talker:
         target = amqp.described(0x29, amqp.sequence([address]))
         fields = [amqp.string("link"), amqp.uint(handle), amqp.boolean(is_receiver), amqp.NULL, amqp.NULL]
         fields += [source, target, *[amqp.NULL] * 6]
-        fields.append(amqp.mapping([(amqp.symbol("com.microsoft:epoch"), self.value(3))]))
+        fields.append(amqp.mapping([(amqp.symbol("com.microsoft:epoch"), self.make_value(3))]))
         return performative(0x12, *fields)
 
     def _transfer(self) -> bytes:
@@ -140,30 +140,30 @@ class Talker:
         handle = self.random.choice([0, 0, 0, 1, 2, 256])
         fields = [amqp.uint(handle), amqp.uint(self.random.choice(_NUMBERS)), amqp.binary(b"t")]
         fields += [amqp.uint(message_format), amqp.boolean(False), amqp.boolean(self.random.random() < 0.1)]
-        return performative(0x14, *fields) + self._payload(message_format)
+        return performative(0x14, *fields) + self._make_payload(message_format)
 
-    def _payload(self, message_format: int) -> bytes:
+    def _make_payload(self, message_format: int) -> bytes:
         if message_format == BATCH_FORMAT:
-            events = [self._message() for _ in range(self.random.randint(0, 5))]
+            events = [self._make_message() for _ in range(self.random.randint(0, 5))]
             return b"".join(amqp.described(0x75, amqp.binary(event)) for event in events)
-        return self._message()
+        return self._make_message()
 
-    def _message(self) -> bytes:
+    def _make_message(self) -> bytes:
         header, properties = [amqp.boolean(True)], [amqp.string("id"), *[amqp.NULL] * 5, amqp.symbol("type")]
         if self.random.random() < 0.2:
-            header = [self.value(3) for _ in range(self.random.randint(0, 6))]
-            properties = [self.value(3) for _ in range(self.random.randint(0, 14))]
+            header = [self.make_value(3) for _ in range(self.random.randint(0, 6))]
+            properties = [self.make_value(3) for _ in range(self.random.randint(0, 14))]
         sections = [
             amqp.described(0x70, amqp.sequence(header)),
-            amqp.described(0x72, self._map()),
+            amqp.described(0x72, self._make_map()),
             amqp.described(0x73, amqp.sequence(properties)),
-            amqp.described(0x74, self._map()),
+            amqp.described(0x74, self._make_map()),
             self.random.choice(
                 [
                     amqp.described(0x75, amqp.binary(b"body")),
-                    amqp.described(0x76, amqp.sequence([self.value()])),
-                    amqp.described(0x77, self.value()),
-                    self._map(),
+                    amqp.described(0x76, amqp.sequence([self.make_value()])),
+                    amqp.described(0x77, self.make_value()),
+                    self._make_map(),
                 ]
             ),
         ]
@@ -171,14 +171,14 @@ class Talker:
         chosen = [section for section in before if self.random.random() < 0.5]
         return b"".join([*chosen, body] if self.random.random() < 0.9 else chosen)
 
-    def _map(self) -> bytes:
+    def _make_map(self) -> bytes:
         keys = ["a", "x-opt-partition-key", "x-opt-offset", "operation", "name", "type"]
         chosen = self.random.sample(keys, self.random.randint(0, 3))
-        return amqp.mapping((amqp.string(key), self._said(key)) for key in chosen)
+        return amqp.mapping((amqp.string(key), self._make_property(key)) for key in chosen)
 
-    def _said(self, name: str) -> bytes:
+    def _make_property(self, name: str) -> bytes:
         is_plausible = name == "x-opt-partition-key" and self.random.random() < 0.9
-        return amqp.string("vehicle-7") if is_plausible else self.value(1)
+        return amqp.string("vehicle-7") if is_plausible else self.make_value(1)
 
     def _flow(self) -> bytes:
         pick = self.random.choice
@@ -198,10 +198,10 @@ class Talker:
     def _begin(self) -> bytes:
         return performative(0x11, amqp.NULL, *[amqp.uint(self.random.choice(_NUMBERS)) for _ in range(3)])
 
-    def _anything(self) -> bytes:
-        return performative(self.random.randrange(0x10, 0x46), *(self.value(1) for _ in range(5)))
+    def _make_anything(self) -> bytes:
+        return performative(self.random.randrange(0x10, 0x46), *(self.make_value(1) for _ in range(5)))
 
-    def _spoilt(self, piece: bytes) -> bytes:
+    def _spoil(self, piece: bytes) -> bytes:
         if not piece:
             return self.random.randbytes(8)
         raw, at = bytearray(piece), self.random.randrange(len(piece))
@@ -221,7 +221,7 @@ class Talker:
         return bytes(raw)
 
     def _cut(self, stream: bytes) -> list[bytes]:
-        """As TCP might: in one piece, in a few, or byte by byte."""
+        """Cut the stream as TCP might: in one piece, in a few, or byte by byte."""
         size = self.random.choice([len(stream), len(stream), 700, 13, 1]) or 1
         return [stream[start : start + size] for start in range(0, len(stream), size)]
 
