@@ -14,10 +14,10 @@ KEY = "SAS_KEY_VALUE"
 
 
 @pytest.fixture
-def signed(world, sdk):
+def sign(world, sdk):
     """Clients with a signature instead of a key, as they are handed out to others."""
 
-    def signed(*, hub="telemetry", expires_in_s=60, key=KEY, host=None):
+    def sign(*, hub="telemetry", expires_in_s=60, key=KEY, host=None):
         audience = f"sb://{host or f'127.0.0.1:{world.hub.port}'}/{hub}"
         token = generate_sas_token(audience, ROOT, key, int(time.time()) + expires_in_s)
         endpoint = f"Endpoint=sb://127.0.0.1:{world.hub.port}"
@@ -25,10 +25,10 @@ def signed(world, sdk):
             connection_string=f"{endpoint};SharedAccessSignature={token};UseDevelopmentEmulator=true;"
         )
 
-    return signed
+    return sign
 
 
-async def refused(sdk):
+async def expect_refusal(sdk):
     """The error with which sending and reading the hub's properties are both refused."""
     async with sdk.producer() as producer:
         with pytest.raises(AuthenticationError, match="401") as of_properties:
@@ -39,26 +39,26 @@ async def refused(sdk):
     return str(of_sending.value)
 
 
-async def test_a_signature_is_as_good_as_the_key(signed):
+async def test_a_signature_is_as_good_as_the_key(sign):
     """A client with a signature for a hub may send and read until it expires, without the key."""
-    sdk = signed()
+    sdk = sign()
     await sdk.send(b"x")
     assert await sdk.receive(1)
 
 
-async def test_a_signature_that_is_wrong_opens_nothing(signed):
+async def test_a_signature_that_is_wrong_opens_nothing(sign):
     """An expired one, one of another key, one for another hub or another host: 401, each with its reason."""
-    assert "ExpiredToken" in await refused(signed(expires_in_s=-5))
-    assert "InvalidSignature" in await refused(signed(key="another"))
-    assert "InvalidAudience" in await refused(signed(hub="predictions"))
-    assert "InvalidAudience" in await refused(signed(host="elsewhere:1"))
+    assert "ExpiredToken" in await expect_refusal(sign(expires_in_s=-5))
+    assert "InvalidSignature" in await expect_refusal(sign(key="another"))
+    assert "InvalidAudience" in await expect_refusal(sign(hub="predictions"))
+    assert "InvalidAudience" in await expect_refusal(sign(host="elsewhere:1"))
 
 
-async def test_what_a_signature_allows_ends_with_it(world, signed):
+async def test_what_a_signature_allows_ends_with_it(world, sign):
     """A sender whose signature expires in the middle is detached, and does not get in again."""
     began_s = time.monotonic()
-    await signed().send(b"how long it takes here", partition_id="1")
-    sdk = signed(expires_in_s=4 + int(3 * (time.monotonic() - began_s)))
+    await sign().send(b"how long it takes here", partition_id="1")
+    sdk = sign(expires_in_s=4 + int(3 * (time.monotonic() - began_s)))
     async with sdk.producer() as producer:
         await producer.send_batch([EventData(b"in time")], partition_id="0")
         assert world.hub.namespace.faults.links
@@ -68,7 +68,7 @@ async def test_what_a_signature_allows_ends_with_it(world, signed):
                 await asyncio.sleep(0.05)
         with pytest.raises(EventHubError, match=r"ExpiredToken|unauthorized"):
             await producer.send_batch([EventData(b"too late")], partition_id="0")
-    [event] = await signed().receive(1, partition_id="0")
+    [event] = await sign().receive(1, partition_id="0")
     assert event.body_as_str() == "in time"
     assert world.hub.namespace.hubs.find("telemetry").logs[0].state().last_sequence_number == 0
 
@@ -105,7 +105,7 @@ async def test_a_hubs_own_key_does_what_it_claims(own):
 async def test_a_hubs_own_key_opens_no_other_hub(own, sdk):
     """The same key and name are refused by a hub without that key."""
     key = own("boss").connection_string.replace("EntityPath=guarded;", "")
-    assert "InvalidSignature" in await refused(sdk.at(connection_string=key, hub="telemetry"))
+    assert "InvalidSignature" in await expect_refusal(sdk.at(connection_string=key, hub="telemetry"))
 
 
 async def test_taking_a_key_away_ends_what_it_opened(world, own):

@@ -17,7 +17,7 @@ from tests.support.embedded_stack import PATIENCE_S
 PLAIN = b"\0RootManageSharedAccessKey\0SAS_KEY_VALUE"
 
 
-def held(server, partition=0):
+def count_held(server, partition=0):
     """Return how many events the partition has accepted."""
     return server.namespace.hubs.find("telemetry").logs[partition].next_sequence
 
@@ -38,9 +38,9 @@ async def test_a_refused_send_gets_the_reason_and_leaves_nothing(server, client,
     async with client.producer(retry_total=3) as producer:
         with pytest.raises(EventDataSendError, match=sentence) as refused:
             await producer.send_event(EventData(b"refused"), partition_id="0")
-        assert (refused.value.error, armed.struck, held(server)) == (condition, 1, 0)
+        assert (refused.value.error, armed.struck, count_held(server)) == (condition, 1, 0)
         await producer.send_event(EventData(b"accepted"), partition_id="0")
-    assert held(server) == 1
+    assert count_held(server) == 1
 
 
 @pytest.mark.parametrize("kind", ["detach", "close"])
@@ -53,10 +53,10 @@ async def test_a_link_that_ends_during_a_send_leaves_it_open_what_became_of_it(
     async with client.producer() as producer:
         with pytest.raises(EventHubError):
             await producer.send_event(EventData(b"first"), partition_id="0")
-        assert held(server) == appended
+        assert count_held(server) == appended
     async with client.producer() as producer:
         await producer.send_event(EventData(b"second"), partition_id="0")
-    assert held(server) == appended + 1
+    assert count_held(server) == appended + 1
 
 
 async def test_over_an_open_link_the_sdk_sends_a_refused_event_once_more(server, client):
@@ -68,7 +68,7 @@ async def test_over_an_open_link_the_sdk_sends_a_refused_event_once_more(server,
         twice = server.faults.inject(Fault("reject", times=2))
         with pytest.raises(EventDataSendError):
             await producer.send_event(EventData(b"refused"), partition_id="0")
-    assert (once.struck, twice.struck, held(server)) == (1, 2, 2)
+    assert (once.struck, twice.struck, count_held(server)) == (1, 2, 2)
 
 
 @pytest.mark.parametrize(("opening", "retries"), [([b"opens the link"], 0), ([], 3)])
@@ -79,7 +79,7 @@ async def test_the_sdk_doubles_what_it_heard_no_answer_to(server, client, openin
             await producer.send_event(EventData(body), partition_id="0")
         server.faults.inject(Fault("lose_answer"))
         await producer.send_event(EventData(b"once?"), partition_id="0")
-    assert held(server) == len(opening) + 2
+    assert count_held(server) == len(opening) + 2
 
 
 @pytest.mark.parametrize("at", ["send", "answer"])
@@ -90,7 +90,7 @@ async def test_a_slow_hub_answers_late(server, client, at):
         began_s = time.monotonic()
         await producer.send_event(EventData(b"late"), partition_id="0")
         assert time.monotonic() - began_s >= 0.3
-    assert held(server) == 1
+    assert count_held(server) == 1
 
 
 async def test_a_refused_attach_is_retried_by_the_sdk(server, client):
@@ -101,7 +101,7 @@ async def test_a_refused_attach_is_retried_by_the_sdk(server, client):
             await producer.send_event(EventData(b"x"), partition_id="0")
     async with client.producer(retry_total=1) as producer:
         await producer.send_event(EventData(b"x"), partition_id="0")
-    assert (armed.struck, held(server)) == (2, 1)
+    assert (armed.struck, count_held(server)) == (2, 1)
 
 
 async def test_questions_about_a_partition_are_refused_and_late(server, client):
@@ -121,10 +121,10 @@ async def test_a_fault_ends_by_itself(server, client):
     async with client.producer() as producer:
         await producer.create_batch(partition_id="0")
         server.faults.inject(Fault("reject", seconds=0.5))
-        while not held(server):
+        while not count_held(server):
             with contextlib.suppress(EventDataSendError):
                 await producer.send_event(EventData(b"x"), partition_id="0")
-    assert held(server) == 1
+    assert count_held(server) == 1
     assert not server.faults.is_armed
 
 

@@ -9,7 +9,7 @@ from azure.eventhub.exceptions import EventDataSendError, EventHubError
 from shared.streams.partition_key import partition_of
 
 
-async def placed(client, count):
+async def place(client, count):
     """{body: partition id} of everything in the hub."""
     return {event.body_as_str(): partition for partition, event in await client.receive(count)}
 
@@ -61,7 +61,7 @@ async def test_keyless_batches_go_round(client):
     async with client.producer() as producer:
         for number in range(8):
             await producer.send_batch([EventData(b"%d" % number)])
-    where = await placed(client, 8)
+    where = await place(client, 8)
     assert sorted(where.values()) == ["0", "0", "1", "1", "2", "2", "3", "3"]
 
 

@@ -20,7 +20,7 @@ async def server(tmp_path):
         yield server
 
 
-async def enqueued(client, partition_id="0"):
+async def send_and_get_time(client, partition_id="0"):
     """Return the enqueued time of an event that is sent now."""
     await client.send(b"x", partition_id=partition_id)
     last = {"partition_id": partition_id, "starting_position": "-1"}
@@ -34,17 +34,17 @@ async def test_a_clock_set_ahead_stamps_later_hours(call, client):
     ahead = {"event_hubs_offset_s": HOUR_S, "storage_offset_s": 0}
     assert await call("PUT", "/clock", ahead) == (200, ahead)
     assert await call("GET", "/clock") == (200, ahead)
-    stamped = await enqueued(client)
+    stamped = await send_and_get_time(client)
     assert abs(stamped - datetime.now(UTC) - timedelta(hours=1)) < SLACK
 
 
 async def test_a_clock_set_back_holds_a_partitions_times_still(call, client):
     """Enqueued times never go down along a partition, as in the service; another partition's may be lower."""
     await call("PUT", "/clock", {"event_hubs_offset_s": HOUR_S})
-    ahead = await enqueued(client)
+    ahead = await send_and_get_time(client)
     await call("PUT", "/clock", {"event_hubs_offset_s": -HOUR_S})
-    assert await enqueued(client) == ahead
-    assert abs(await enqueued(client, "1") - datetime.now(UTC) + timedelta(hours=1)) < SLACK
+    assert await send_and_get_time(client) == ahead
+    assert abs(await send_and_get_time(client, "1") - datetime.now(UTC) + timedelta(hours=1)) < SLACK
 
 
 async def test_storage_has_a_clock_of_its_own(call, client, storage):
@@ -55,7 +55,7 @@ async def test_storage_has_a_clock_of_its_own(call, client, storage):
         await file.create_file()
         modified = (await file.get_file_properties()).last_modified
     assert abs(modified - datetime.now(UTC) - timedelta(hours=1)) < SLACK
-    assert abs(await enqueued(client) - datetime.now(UTC)) < SLACK
+    assert abs(await send_and_get_time(client) - datetime.now(UTC)) < SLACK
 
 
 async def test_retention_deletes_what_is_requested(call, client):

@@ -14,7 +14,7 @@ from tests.integration.emulator.event_hubs.wire import (
     OPENING_OF_A_STRANGER,
     SOURCE,
     attach,
-    connected,
+    connect,
     credit,
     frames_until,
     kinds,
@@ -40,7 +40,7 @@ def put_token(server, delivery, *, expires_in_s, key=DEVELOPMENT_KEY):
 
 async def reading(server, *, expires_in_s):
     """A connection on which a token was put and a reader opened."""
-    reader, writer = await connected(server, OPENING_OF_A_STRANGER + TO_CBS)
+    reader, writer = await connect(server, OPENING_OF_A_STRANGER + TO_CBS)
     writer.write(put_token(server, 0, expires_in_s=expires_in_s))
     frames = await frames_until(reader, 0x14)
     # The Python SDK forgets its request when the answer comes before it was accepted.

@@ -36,9 +36,15 @@ def performative(code, *fields):
     return amqp.described(code, amqp.sequence(fields))
 
 
-def opening(idle_timeout_ms):
+def make_opening(idle_timeout_ms):
     channel_max = amqp.ushort(1)
-    opened = [amqp.string("raw"), amqp.NULL, amqp.uint(65536), channel_max, amqp.uint(idle_timeout_ms)]
+    opened = [
+        amqp.string("raw"),
+        amqp.NULL,
+        amqp.uint(65536),
+        channel_max,
+        amqp.uint(idle_timeout_ms),
+    ]
     return (
         SASL_HEADER
         + frame(0, performative(0x41, amqp.symbol("PLAIN"), amqp.binary(PLAIN)), 1)
@@ -47,7 +53,7 @@ def opening(idle_timeout_ms):
     )
 
 
-def reading_everything():
+def read_everything():
     """A session, a receiving link on one partition, and all the credit there is."""
     begin = [amqp.NULL, amqp.uint(0), amqp.uint(2**31 - 1), amqp.uint(2**31 - 1)]
     filters = amqp.mapping(
@@ -67,14 +73,14 @@ def reading_everything():
     return frame(0, performative(0x11, *begin)) + frame(0, performative(0x12, *attach)) + frame(0, flow)
 
 
-def sent(opcode, payload, *, first=0x80):
+def encode(opcode, payload, *, first=0x80):
     """A client's frame. `first` holds the bits beside the opcode."""
     size = len(payload)
     length = bytes([0x80 | size]) if size < 126 else b"\xfe" + struct.pack(">H", size)
     return bytes([first | opcode]) + length + MASK + apply_mask(payload, MASK)
 
 
-async def received(reader):
+async def receive_frame(reader):
     """(opcode, payload) of the server's next frame."""
     first, size = await reader.readexactly(2)
     assert first & 0x80
@@ -83,7 +89,7 @@ async def received(reader):
     return first & 0x0F, await reader.readexactly(size)
 
 
-async def ended(reader):
+async def read_to_end(reader):
     """All that still comes until the server has hung up."""
     rest = b""
     async with asyncio.timeout(PATIENCE_S):
@@ -111,14 +117,14 @@ async def amqp_connection(transports, kind, first, *, limit=65536):
     else:
         writer.write(UPGRADE)
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(sent(BINARY, first))
+        writer.write(encode(BINARY, first))
     return reader, writer
 
 
 @pytest.mark.parametrize("kind", ["tls", "ws", "wss"])
 async def test_heartbeats_come_over_every_transport(transports, kind):
     """A client that hangs up after silence gets its empty frames in time."""
-    reader, writer = await amqp_connection(transports, kind, opening(idle_timeout_ms=400))
+    reader, writer = await amqp_connection(transports, kind, make_opening(idle_timeout_ms=400))
     came = b""
     async with asyncio.timeout(PATIENCE_S):
         while came.count(EMPTY_FRAME) < 3:
@@ -130,7 +136,7 @@ async def test_heartbeats_come_over_every_transport(transports, kind):
 async def test_a_reader_that_does_not_read_holds_no_memory_on_any_transport(server, client, transports, kind):
     """With unlimited credit and a full socket, the server keeps a buffer, not the backlog."""
     await client.send(*[b"x" * 10_000] * 90, times=20, partition_id="0")
-    first = opening(idle_timeout_ms=0) + reading_everything()
+    first = make_opening(idle_timeout_ms=0) + read_everything()
     _reader, writer = await amqp_connection(transports, kind, first, limit=1024)
     async with asyncio.timeout(PATIENCE_S):
         # There is no event to wait for when the kernel's buffers are full.
@@ -150,7 +156,7 @@ async def test_another_websocket_client_gets_through(transports):
     ):
         assert websocket.protocol == "AMQPWSB10"
         await websocket.ping(b"there?")
-        for byte in opening(idle_timeout_ms=0):
+        for byte in make_opening(idle_timeout_ms=0):
             await websocket.send_bytes(bytes([byte]))
         assert (await websocket.receive_bytes(timeout=20)).startswith(SASL_HEADER)
         await websocket.close()
@@ -161,20 +167,23 @@ async def test_fragments_and_pings_may_be_mixed(opened):
     """A message in pieces with a ping among them is one stream of AMQP, and the ping has its answer."""
     reader, writer = opened
     first, second, third = AMQP_HEADER[:3], AMQP_HEADER[3:4], AMQP_HEADER[4:]
-    writer.write(sent(BINARY, first, first=0) + sent(PING, b"now?") + sent(0, second, first=0))
-    writer.write(sent(PONG, b"") + sent(0, third))
-    assert [await received(reader), await received(reader)] == [(PONG, b"now?"), (BINARY, AMQP_HEADER)]
+    writer.write(encode(BINARY, first, first=0) + encode(PING, b"now?") + encode(0, second, first=0))
+    writer.write(encode(PONG, b"") + encode(0, third))
+    assert [await receive_frame(reader), await receive_frame(reader)] == [
+        (PONG, b"now?"),
+        (BINARY, AMQP_HEADER),
+    ]
 
 
 BROKEN_FRAMES = {
     "not masked": (bytes([0x82, 0x01, 0x00]), 1002),
-    "a reserved bit": (sent(BINARY, b"", first=0xC0), 1002),
-    "a reserved opcode": (sent(3, b""), 1002),
-    "the rest of nothing": (sent(0, b"x"), 1002),
-    "a second beginning": (sent(BINARY, b"x", first=0) + sent(BINARY, b"y"), 1002),
-    "a ping in pieces": (sent(PING, b"", first=0), 1002),
-    "a long ping": (sent(PING, b"x" * 126), 1002),
-    "text": (sent(TEXT, b"hello"), 1003),
+    "a reserved bit": (encode(BINARY, b"", first=0xC0), 1002),
+    "a reserved opcode": (encode(3, b""), 1002),
+    "the rest of nothing": (encode(0, b"x"), 1002),
+    "a second beginning": (encode(BINARY, b"x", first=0) + encode(BINARY, b"y"), 1002),
+    "a ping in pieces": (encode(PING, b"", first=0), 1002),
+    "a long ping": (encode(PING, b"x" * 126), 1002),
+    "text": (encode(TEXT, b"hello"), 1003),
     "too long": (bytes([0x82, 0xFF]) + struct.pack(">Q", MAX_FRAME_BYTES + 1) + bytes(4), 1009),
     "as long as can be": (bytes([0x82, 0xFF]) + struct.pack(">Q", 2**64 - 1) + bytes(4), 1009),
 }
@@ -185,31 +194,31 @@ async def test_a_broken_frame_ends_its_websocket_alone(opened, client, bytes_sen
     """The peer gets the reason in a close frame and is disconnected; others continue."""
     reader, writer = opened
     writer.write(bytes_sent)
-    opcode, payload = await received(reader)
+    opcode, payload = await receive_frame(reader)
     assert (opcode, int.from_bytes(payload[:2], "big")) == (CLOSE, code)
-    assert await ended(reader) == b""
+    assert await read_to_end(reader) == b""
 
 
 async def test_broken_amqp_is_refused_in_amqp_then_closed(opened, server):
     """Bytes that are not AMQP get CLOSE with the reason, then a close frame, then the end."""
     reader, writer = opened
-    writer.write(sent(BINARY, opening(idle_timeout_ms=0) + b"\x00\x00\x00\x03\x02\x00\x00\x00"))
+    writer.write(encode(BINARY, make_opening(idle_timeout_ms=0) + b"\x00\x00\x00\x03\x02\x00\x00\x00"))
     frames = []
     async with asyncio.timeout(PATIENCE_S):
         while not frames or frames[-1][0] != CLOSE:
-            frames.append(await received(reader))
+            frames.append(await receive_frame(reader))
     assert b"amqp:connection:framing-error" in b"".join(payload for _, payload in frames)
-    writer.write(sent(CLOSE, struct.pack(">H", 1000)))
-    assert await ended(reader) == b""
+    writer.write(encode(CLOSE, struct.pack(">H", 1000)))
+    assert await read_to_end(reader) == b""
     assert not server._clients
 
 
 async def test_a_closing_frame_is_answered(opened):
     """A close frame is answered with its own code."""
     reader, writer = opened
-    writer.write(sent(CLOSE, struct.pack(">H", 1001) + b"going away"))
-    assert await received(reader) == (CLOSE, struct.pack(">H", 1001))
-    assert await ended(reader) == b""
+    writer.write(encode(CLOSE, struct.pack(">H", 1001) + b"going away"))
+    assert await receive_frame(reader) == (CLOSE, struct.pack(">H", 1001))
+    assert await read_to_end(reader) == b""
 
 
 WRONG_REQUESTS = {
@@ -232,7 +241,7 @@ async def test_a_wrong_request_is_answered_in_http(transports, server, request_s
     """A request for anything else, or from a page of another host, gets an HTTP error and the end."""
     reader, writer = await transports.connect("ws")
     writer.write(request_sent)
-    assert (await ended(reader)).startswith(b"HTTP/1.1 " + status)
+    assert (await read_to_end(reader)).startswith(b"HTTP/1.1 " + status)
     writer.close()
     assert not server._clients
 
@@ -243,7 +252,7 @@ async def test_garbage_after_the_handshake_ends_only_its_own_websocket(transport
         reader, writer = await transports.connect("ws")
         writer.write(UPGRADE + os.urandom(200 + number))
         writer.write_eof()
-        await ended(reader)
+        await read_to_end(reader)
         writer.close()
     assert not server._clients
     await client.send(b"still here")
@@ -252,10 +261,10 @@ async def test_garbage_after_the_handshake_ends_only_its_own_websocket(transport
 @pytest.mark.parametrize("kind", ["tls", "ws", "wss"])
 async def test_a_client_that_vanishes_leaves_nothing(transports, server, kind):
     """Connections dropped in the middle of a frame, a handshake or an upgrade are forgotten."""
-    whole = opening(idle_timeout_ms=0)
+    whole = make_opening(idle_timeout_ms=0)
     for cut in (0, 5, len(whole) // 2, len(whole)):
         _reader, writer = await transports.connect(kind)
-        writer.write(whole[:cut] if kind == "tls" else (UPGRADE + sent(BINARY, whole))[: 3 * cut])
+        writer.write(whole[:cut] if kind == "tls" else (UPGRADE + encode(BINARY, whole))[: 3 * cut])
         await writer.drain()
         writer.transport.abort()
     async with asyncio.timeout(PATIENCE_S):
@@ -269,7 +278,7 @@ BEGINNINGS = {
     "a byte of TLS": b"\x16",
     "half a request": b"GET / HT",
     "an upgrade": UPGRADE,
-    "a header": UPGRADE + sent(BINARY, AMQP_HEADER),
+    "a header": UPGRADE + encode(BINARY, AMQP_HEADER),
 }
 
 
@@ -282,7 +291,7 @@ async def test_half_a_beginning_is_not_waited_for(tmp_path, certificate, said):
         await stack.enter_async_context(endpoint)
         reader, writer = await asyncio.open_connection("127.0.0.1", endpoint.port)
         writer.write(said)
-        await ended(reader)
+        await read_to_end(reader)
         writer.close()
         assert not server._clients
         assert not endpoint._listener.unheard

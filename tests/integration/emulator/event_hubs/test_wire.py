@@ -12,12 +12,12 @@ from tests.integration.emulator.event_hubs.wire import (
     OPENING,
     SOURCE,
     attach,
-    connected,
+    connect,
     credit,
     fields,
     frames_until,
     kinds,
-    opening,
+    make_opening,
     performative,
     transfer,
 )
@@ -28,7 +28,7 @@ EVENT = amqp.described(0x75, amqp.binary(b"x"))
 
 async def test_frames_have_all_their_fields(server):
     """Every frame carries every field, trailing nulls too: the Python SDK reads them by their place."""
-    reader, writer = await connected(
+    reader, writer = await connect(
         server, OPENING + attach(0, receiver=False, address="telemetry/Partitions/0")
     )
     writer.write(transfer(0, EVENT) + attach(1, receiver=True, address=SOURCE) + credit(1, 1))
@@ -60,7 +60,7 @@ async def test_frames_have_all_their_fields(server):
 
 async def test_a_link_is_answered_with_its_own_name_and_both_ends(server):
     """The answer to an ATTACH echoes name, handle and ends, and gives the maximal message size."""
-    reader, writer = await connected(server, OPENING + attach(7, receiver=True, address=SOURCE))
+    reader, writer = await connect(server, OPENING + attach(7, receiver=True, address=SOURCE))
     [*_, answered] = await frames_until(reader, 0x12)
     name, handle, is_receiver, _, _, source, target, _, _, first_count, max_bytes, *_ = fields(answered)
     assert (name, handle, is_receiver) == ("link-7", 7, False)
@@ -71,7 +71,7 @@ async def test_a_link_is_answered_with_its_own_name_and_both_ends(server):
 
 async def test_a_refused_link_is_attached_to_nothing_and_detached(server):
     """A refusal is an ATTACH with null ends, then a DETACH with the reason; the session lives on."""
-    reader, writer = await connected(server, OPENING + attach(0, receiver=False, address="nobody"))
+    reader, writer = await connect(server, OPENING + attach(0, receiver=False, address="nobody"))
     frames = await frames_until(reader, 0x16)
     assert kinds(frames)[-2:] == [0x12, 0x16]
     assert fields(frames[-2])[5:7] == [None, None]
@@ -88,7 +88,7 @@ async def test_a_refused_link_is_attached_to_nothing_and_detached(server):
 async def test_capabilities_are_offered_back(server, name):
     """A capability that a client desires and the hub has is offered in the answer."""
     wanted = attach(0, receiver=True, address=SOURCE, capabilities=amqp.symbols([name, "com.example:other"]))
-    reader, writer = await connected(server, OPENING + wanted)
+    reader, writer = await connect(server, OPENING + wanted)
     [*_, answered] = await frames_until(reader, 0x12)
     assert fields(answered)[11] == [name]
     writer.transport.abort()
@@ -97,8 +97,8 @@ async def test_capabilities_are_offered_back(server, name):
 async def test_events_are_cut_into_the_clients_frames(server, client):
     """A client that takes frames of 512 bytes gets none that is larger, and the whole event."""
     await client.send(b"z" * 2000, partition_id="0")
-    said = opening(max_frame_bytes=512) + attach(0, receiver=True, address=SOURCE) + credit(0, 1)
-    reader, writer = await connected(server, said)
+    said = make_opening(max_frame_bytes=512) + attach(0, receiver=True, address=SOURCE) + credit(0, 1)
+    reader, writer = await connect(server, said)
     frames, whole = [], b""
     while whole.count(b"z") < 2000:
         frames += [item for item in await frames_until(reader, 0x14) if item.body[2] == 0x14]
@@ -117,7 +117,7 @@ def session_flow(*, reached, window):
 async def test_the_clients_window_is_kept(server, client):
     """No more frames are sent than the client's session window allows, until it is renewed."""
     await client.send(*(b"%d" % number for number in range(10)), partition_id="0")
-    reader, writer = await connected(
+    reader, writer = await connect(
         server, OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 100, window=3)
     )
     frames = await frames_until(reader, 0x14, count=3)
@@ -136,9 +136,7 @@ async def test_the_clients_window_is_kept(server, client):
 async def test_events_are_settled_and_share_one_tag(server, client):
     """Nothing waits for a reader's word, and no reader keeps a tag for every event."""
     await client.send(b"a", b"b", b"c", partition_id="0")
-    reader, writer = await connected(
-        server, OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 3)
-    )
+    reader, writer = await connect(server, OPENING + attach(0, receiver=True, address=SOURCE) + credit(0, 3))
     frames = await frames_until(reader, 0x14, count=3)
     transfers = [fields(item) for item in frames if item.body[2] == 0x14]
     assert [one[1] for one in transfers] == [1, 2, 3]
@@ -149,7 +147,7 @@ async def test_events_are_settled_and_share_one_tag(server, client):
 
 async def test_what_comes_after_the_end_is_ignored(server):
     """The Python SDK detaches the links of sessions that it has ended: that is no reason to hang up."""
-    reader, writer = await connected(
+    reader, writer = await connect(
         server, OPENING + frame(0, performative_encoder.end()) + frame(0, performative_encoder.detach(3))
     )
     writer.write(frame(0, BEGIN) + attach(0, receiver=False, address="telemetry"))
@@ -160,7 +158,7 @@ async def test_what_comes_after_the_end_is_ignored(server):
 
 async def test_another_protocol_is_answered_with_ours(server):
     """A client of AMQP 0.9.1 gets the header of the version that is spoken, and the end."""
-    reader, writer = await connected(server, b"AMQP\x00\x00\x09\x01")
+    reader, writer = await connect(server, b"AMQP\x00\x00\x09\x01")
     async with asyncio.timeout(PATIENCE_S):
         assert await reader.read() == AMQP_HEADER
     writer.close()
@@ -169,7 +167,7 @@ async def test_another_protocol_is_answered_with_ours(server):
 @pytest.mark.parametrize("code", [0x01, 0x17, 0x21])
 async def test_unknown_frames_end_the_connection_with_the_reason(server, code):
     """An invalid performative, or one before OPEN, is refused with a description."""
-    reader, writer = await connected(server, AMQP_HEADER + frame(0, performative(code, amqp.NULL)))
+    reader, writer = await connect(server, AMQP_HEADER + frame(0, performative(code, amqp.NULL)))
     frames = await frames_until(reader, 0x18)
     assert fields(frames[-1])[0] is not None
     writer.transport.abort()

@@ -20,7 +20,7 @@ def performative(code, *fields):
 BEGIN = performative(0x11, amqp.NULL, amqp.uint(0), amqp.uint(2**31 - 1), amqp.uint(2**31 - 1))
 
 
-def opening(*, max_frame_bytes=65536, token=True):
+def make_opening(*, max_frame_bytes=65536, token=True):
     """Return everything a client sends before its first link."""
     mechanism, response = ("PLAIN", amqp.binary(PLAIN)) if token else ("ANONYMOUS", amqp.NULL)
     return (
@@ -32,8 +32,8 @@ def opening(*, max_frame_bytes=65536, token=True):
     )
 
 
-OPENING = opening()
-OPENING_OF_A_STRANGER = opening(token=False)
+OPENING = make_opening()
+OPENING_OF_A_STRANGER = make_opening(token=False)
 
 
 def attach(handle, *, receiver, address, channel=0, capabilities=amqp.NULL, properties=amqp.NULL):
@@ -118,7 +118,7 @@ def fields(item):
     return decode(item.body)[0].value
 
 
-async def connected(server, said=OPENING):
+async def connect(server, said=OPENING):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(said)
     return reader, writer

@@ -13,7 +13,7 @@ def hubs(tmp_path):
     registry.close()
 
 
-def described(hubs):
+def describe_all(hubs):
     return {hub.name: (len(hub.logs), hub.description.consumer_groups) for hub in hubs}
 
 
@@ -21,13 +21,13 @@ def test_the_hubs_that_are_always_there(hubs):
     """Without any declaration there are telemetry and predictions, with the groups of our services."""
     declare(hubs, ())
     ours = (4, ("$Default", "ingest", "scorer"))
-    assert described(hubs) == {"telemetry": ours, "predictions": ours}
+    assert describe_all(hubs) == {"telemetry": ours, "predictions": ours}
 
 
 def test_declared_hubs_come_beside_them(hubs):
     """A declared telemetry has the declared partitions, and our groups too."""
     declare(hubs, [DeclaredHub("orders", 2), DeclaredHub("Telemetry", 8, ("$Default", "mine"))])
-    found = described(hubs)
+    found = describe_all(hubs)
     assert found["orders"] == (2, ("$Default",))
     assert found["Telemetry"][0] == 8
     assert set(found["Telemetry"][1]) == {"$Default", "ingest", "scorer", "mine"}
@@ -55,4 +55,4 @@ def test_other_partitions_are_refused_before_anything_is_made(hubs):
     hubs.create("orders", 2)
     with pytest.raises(NeedsAttention, match="hub orders has 2 partitions, 4 are declared"):
         declare(hubs, [DeclaredHub("first", 1), DeclaredHub("orders", 4)])
-    assert set(described(hubs)) == {"orders"}
+    assert set(describe_all(hubs)) == {"orders"}

@@ -20,12 +20,12 @@ def header():
     return amqp.described(0x70, amqp.sequence([amqp.boolean(True)]))
 
 
-def annotated(**entries):
+def annotate(**entries):
     pairs = [(amqp.symbol(key.replace("_", "-")), amqp.string(value)) for key, value in entries.items()]
     return amqp.described(0x72, amqp.mapping(pairs))
 
 
-def stored(payload, message_format=0):
+def store(payload, message_format=0):
     """Return what the SDK decodes from the stored events, and the partition key."""
     events, key = EventCutter().cut(message_format, payload)
     decoded = []
@@ -37,7 +37,7 @@ def stored(payload, message_format=0):
 
 def test_a_plain_event_gets_its_place():
     """An event is stored with number, offset and time before its untouched body."""
-    [event], key = stored(data(b"body"))
+    [event], key = store(data(b"body"))
     assert event.data == [b"body"]
     assert key is None
     assert event.message_annotations == {
@@ -50,8 +50,8 @@ def test_a_plain_event_gets_its_place():
 def test_what_the_sender_said_is_kept():
     """Header, own annotations, properties and partition key reach the reader as they were sent."""
     properties = amqp.described(0x74, amqp.mapping([(amqp.string("k"), amqp.string("v"))]))
-    payload = header() + annotated(x_opt_partition_key="vehicle-7", mine="yes") + properties + data(b"body")
-    [event], key = stored(payload)
+    payload = header() + annotate(x_opt_partition_key="vehicle-7", mine="yes") + properties + data(b"body")
+    [event], key = store(payload)
     assert key == "vehicle-7"
     assert event.header.durable is True
     assert event.application_properties == {b"k": b"v"}
@@ -61,8 +61,8 @@ def test_what_the_sender_said_is_kept():
 
 def test_a_sender_cannot_choose_its_number():
     """Annotations that are the service's own are replaced, not believed."""
-    payload = annotated(x_opt_offset="7", x_opt_sequence_number="9", x_opt_enqueued_time="x") + data(b"body")
-    [event], _ = stored(payload)
+    payload = annotate(x_opt_offset="7", x_opt_sequence_number="9", x_opt_enqueued_time="x") + data(b"body")
+    [event], _ = store(payload)
     assert event.message_annotations[b"x-opt-offset"] == b"1000"
     assert event.message_annotations[b"x-opt-sequence-number"] == 40
 
@@ -70,7 +70,7 @@ def test_a_sender_cannot_choose_its_number():
 def test_long_annotations_fit():
     """Annotations of any length are kept, in the long form where the short one ends."""
     for length in (100, 160, 170, 180, 1000):
-        [event], _ = stored(annotated(mine="x" * length) + data(b"body"))
+        [event], _ = store(annotate(mine="x" * length) + data(b"body"))
         assert event.message_annotations[b"mine"] == b"x" * length
         assert event.data == [b"body"]
 
@@ -78,16 +78,16 @@ def test_long_annotations_fit():
 def test_delivery_annotations_end_at_this_hop():
     """Delivery annotations, which concern only the service, are not forwarded."""
     payload = amqp.described(0x71, amqp.mapping([(amqp.symbol("hop"), amqp.string("1"))])) + data(b"body")
-    [event], _ = stored(payload)
+    [event], _ = store(payload)
     assert event.delivery_annotations is None
     assert event.data == [b"body"]
 
 
 def test_a_batch_is_its_events():
     """A batch is cut into its messages, in order; one key is the key of all."""
-    inner = [header() + annotated(x_opt_partition_key="k") + data(b"%d" % number) for number in range(5)]
-    outer = annotated(x_opt_partition_key="k") + b"".join(data(message) for message in inner)
-    events, key = stored(outer, BATCH_FORMAT)
+    inner = [header() + annotate(x_opt_partition_key="k") + data(b"%d" % number) for number in range(5)]
+    outer = annotate(x_opt_partition_key="k") + b"".join(data(message) for message in inner)
+    events, key = store(outer, BATCH_FORMAT)
     assert key == "k"
     assert [event.data for event in events] == [[b"%d" % number] for number in range(5)]
     assert all(event.message_annotations[b"x-opt-partition-key"] == b"k" for event in events)
@@ -97,12 +97,12 @@ def test_events_of_a_batch_may_differ():
     """A batch may mix events with, without and with other annotations; each keeps its own."""
     inner = [
         data(b"plain"),
-        annotated(mine="a") + data(b"x"),
-        annotated(mine="b") + data(b"x" * 300),
+        annotate(mine="a") + data(b"x"),
+        annotate(mine="b") + data(b"x" * 300),
         header() + data(b"x"),
-        annotated(mine="a") + data(b"x"),
+        annotate(mine="a") + data(b"x"),
     ]
-    events, _ = stored(b"".join(data(message) for message in inner), BATCH_FORMAT)
+    events, _ = store(b"".join(data(message) for message in inner), BATCH_FORMAT)
     assert [event.message_annotations.get(b"mine") for event in events] == [None, b"a", b"b", None, b"a"]
     assert [event.message_annotations[b"x-opt-sequence-number"] for event in events] == [40, 41, 42, 43, 44]
 
@@ -119,7 +119,7 @@ def test_arbitrary_payloads_are_events_or_refused(payload, message_format):
 @pytest.mark.parametrize("message_format", [0, BATCH_FORMAT])
 def test_messages_without_a_body_are_refused(message_format):
     """A message that ends after its annotations is no event."""
-    message = annotated(mine="x")
+    message = annotate(mine="x")
     payload = data(message) if message_format else message
     with pytest.raises(DecodeError):
         EventCutter().cut(message_format, payload)

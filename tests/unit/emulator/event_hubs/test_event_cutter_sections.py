@@ -27,13 +27,13 @@ def properties(value):
     return section(0x74, (amqp.string("key"), value))
 
 
-def stored(payload, message_format=0):
+def store(payload, message_format=0):
     """The events as every reader will get them. Raises DecodeError for what is refused."""
     events, _ = EventCutter().cut(message_format, payload)
     return [encode_records([event], 0, 0, 0).data[HEADER_BYTES:] for event in events]
 
 
-def described(descriptor, value):
+def encode_described(descriptor, value):
     return b"\x00" + descriptor + value
 
 
@@ -63,7 +63,7 @@ values = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=4).map(amqp.sequence),
         st.lists(st.tuples(scalars, inner), max_size=4).map(amqp.mapping),
-        st.builds(described, scalars, inner),
+        st.builds(encode_described, scalars, inner),
     ),
     max_leaves=8,
 )
@@ -86,7 +86,7 @@ def test_whatever_is_stored_the_sdk_takes_apart(parts, is_batch, data):
         payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     message = amqp.described(0x75, amqp.binary(bytes(payload))) if is_batch else bytes(payload)
     with contextlib.suppress(DecodeError):
-        for event in stored(message, BATCH_FORMAT if is_batch else 0):
+        for event in store(message, BATCH_FORMAT if is_batch else 0):
             if (read := _read(event)) is None:
                 continue
             assert str(read)
@@ -116,7 +116,7 @@ def _read(event):
         amqp.timestamp(-1),
         amqp.mapping([(amqp.string("a"), amqp.sequence([amqp.NULL, amqp.boolean(True)]))]),
         amqp.strings(["a", "b"]),
-        described(amqp.symbol("com.microsoft:datetime-offset"), amqp.long(1)),
+        encode_described(amqp.symbol("com.microsoft:datetime-offset"), amqp.long(1)),
         deep(MAX_DEPTH - 3),
         CHAR,
         DECIMAL_32,
@@ -126,9 +126,9 @@ def _read(event):
 def test_values_of_every_type_are_stored_as_sent(value):
     """Valid AMQP reaches the reader byte for byte, whether or not the SDK knows the type."""
     for message in (properties(value) + DATA, amqp.described(0x77, value)):
-        assert stored(message)[0].endswith(message)
+        assert store(message)[0].endswith(message)
         wrapped = amqp.described(0x75, amqp.binary(message))
-        assert stored(wrapped, BATCH_FORMAT)[0].endswith(message)
+        assert store(wrapped, BATCH_FORMAT)[0].endswith(message)
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_values_of_every_type_are_stored_as_sent(value):
         (properties(b"\xa1\x01\xff") + DATA, "not UTF-8"),
         (properties(b"\xd1\x00\x00\x00\x08\x00\x00\x00\x02\x40\x40") + DATA, "claims more|items"),
         (properties(amqp.mapping([(amqp.sequence([]), amqp.NULL)])) + DATA, "collection"),
-        (properties(amqp.mapping([(described(b"\x53\x24", amqp.NULL), amqp.NULL)])) + DATA, "key"),
-        (properties(described(amqp.sequence([]), amqp.NULL)) + DATA, "descriptor"),
+        (properties(amqp.mapping([(encode_described(b"\x53\x24", amqp.NULL), amqp.NULL)])) + DATA, "key"),
+        (properties(encode_described(amqp.sequence([]), amqp.NULL)) + DATA, "descriptor"),
         (section(0x74, (amqp.uint(1), amqp.NULL)) + DATA, "strings as keys"),
         (amqp.described(0x73, amqp.sequence([amqp.NULL] * 14)) + DATA, "properties"),
         (amqp.described(0x73, amqp.sequence([amqp.NULL] * 6 + [amqp.uint(1)])) + DATA, "properties"),
@@ -160,9 +160,9 @@ def test_values_of_every_type_are_stored_as_sent(value):
 def test_what_would_stop_a_reader_is_refused(message, reason):
     """Malformed properties are refused when they are sent, alone or in a batch: no reader ever meets them."""
     with pytest.raises(DecodeError, match=reason):
-        stored(message)
+        store(message)
     with pytest.raises(DecodeError, match=reason):
-        stored(amqp.described(0x75, amqp.binary(message)), BATCH_FORMAT)
+        store(amqp.described(0x75, amqp.binary(message)), BATCH_FORMAT)
 
 
 @pytest.mark.parametrize("length", [10, 250, 251, 300, 5000])
@@ -172,8 +172,8 @@ def test_one_bad_event_refuses_its_batch(length):
     bad = properties(amqp.string("x" * length)[:-1] + b"\xff") + good
     batch = [amqp.described(0x75, amqp.binary(message)) for message in (good, bad, good)]
     with pytest.raises(DecodeError):
-        stored(b"".join(batch), BATCH_FORMAT)
-    assert len(stored(batch[0] + batch[2], BATCH_FORMAT)) == 2
+        store(b"".join(batch), BATCH_FORMAT)
+    assert len(store(batch[0] + batch[2], BATCH_FORMAT)) == 2
 
 
 def test_a_batch_may_repeat_its_first_events_properties():
@@ -181,5 +181,5 @@ def test_a_batch_may_repeat_its_first_events_properties():
     first = properties(amqp.string("v")) + DATA
     envelope = amqp.described(0x73, amqp.sequence([amqp.string("id")])) + properties(amqp.string("v"))
     batch = envelope + amqp.described(0x75, amqp.binary(first)) + amqp.described(0x75, amqp.binary(DATA))
-    events = stored(batch, BATCH_FORMAT)
+    events = store(batch, BATCH_FORMAT)
     assert [event.endswith(sent) for event, sent in zip(events, (first, DATA), strict=True)] == [True, True]

@@ -19,7 +19,7 @@ class Clock:
         return self.now_s
 
 
-def admitted(throughput, clock, sends):
+def admit_sends(throughput, clock, sends):
     """Return (time, bytes, events) of each accepted send."""
     taken = []
     for pause_s, size_bytes, events in sends:
@@ -33,7 +33,7 @@ def admitted(throughput, clock, sends):
 def test_no_window_takes_in_more_than_its_rate_a_burst_and_one_batch(sends, units):
     """Over any stretch of t seconds at most t + 1 seconds' worth is accepted, and the last batch whole."""
     clock = Clock()
-    taken = admitted(Throughput(units, clock), clock, sends)
+    taken = admit_sends(Throughput(units, clock), clock, sends)
     for first in range(len(taken)):
         for last in range(first, len(taken)):
             window_s = taken[last][0] - taken[first][0]

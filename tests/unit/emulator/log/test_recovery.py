@@ -19,7 +19,7 @@ def events(count, start=0, padding=0):
     return [(b"", b"", 0, amqp.described(0x75, amqp.binary(body))) for body in bodies]
 
 
-def served(log):
+def read_served(log):
     """{sequence number: (offset, body)} of what a reader from the beginning is sent, damage skipped."""
     renderer = TransferRenderer(0, 0, 1 << 20)
     found = {}
@@ -43,17 +43,17 @@ def written(directory):
     log = PartitionLog(directory, segment_bytes=SEGMENT_BYTES)
     for start in range(0, COUNT, 2):
         log.append(events(2, start), 1000 + start)
-    before = served(log)
+    before = read_served(log)
     assert list(before) == list(range(COUNT))
     assert len(log.segments) > 2
     log.abandon()
     return before
 
 
-def reopened(directory, before):
+def reopen(directory, before):
     """The log after a restart; held to its promises about what it served before."""
     log = PartitionLog(directory, segment_bytes=SEGMENT_BYTES)
-    after = served(log)
+    after = read_served(log)
     assert after.items() <= before.items()
     state = log.state()
     if after:
@@ -61,13 +61,13 @@ def reopened(directory, before):
         assert state.begin_sequence_number <= min(after)
     assert log.next_sequence >= COUNT
     log.append(events(1, start=777), 5000)
-    number, (offset, body) = served(log).popitem()
+    number, (offset, body) = read_served(log).popitem()
     assert number >= COUNT
     assert offset > max(offset for offset, _ in before.values())
     assert body == b"event 777"
     log.abandon()
     again = PartitionLog(directory, segment_bytes=SEGMENT_BYTES)
-    assert served(again) == after | {number: (offset, body)}
+    assert read_served(again) == after | {number: (offset, body)}
     again.abandon()
     return after
 
@@ -89,8 +89,8 @@ def test_a_torn_append_leaves_no_trace(tmp_path, torn_bytes):
         file.write(torn)
     log = PartitionLog(tmp_path)
     log.append(events(1, start=10), 1000)
-    assert [body for _, body in served(log).values()] == [b"event %d" % number for number in range(11)]
-    assert list(served(log)) == list(range(11))
+    assert [body for _, body in read_served(log).values()] == [b"event %d" % number for number in range(11)]
+    assert list(read_served(log)) == list(range(11))
     log.close()
 
 
@@ -102,7 +102,7 @@ def test_an_unanswered_append_is_kept_whole(tmp_path):
     with end.open("ab") as file:
         file.write(encode_records(events(2, start=COUNT), COUNT, offset, 3000).data)
     log = PartitionLog(tmp_path, segment_bytes=SEGMENT_BYTES)
-    assert list(served(log)) == [*before, COUNT, COUNT + 1]
+    assert list(read_served(log)) == [*before, COUNT, COUNT + 1]
     log.close()
 
 
@@ -116,7 +116,7 @@ def test_files_cut_anywhere_lose_no_number(tmp_path, suffix):
             copy = tmp_path / f"{number}-{size}"
             shutil.copytree(tmp_path / "whole", copy)
             (copy / file.name).write_bytes(file.read_bytes()[:size])
-            after = reopened(copy, before)
+            after = reopen(copy, before)
             if suffix != "log":
                 assert after == before
 
@@ -129,7 +129,7 @@ def test_deleted_files_lose_no_number(tmp_path, pattern):
         copy = tmp_path / file.name.replace(".", "-")
         shutil.copytree(tmp_path / "whole", copy)
         (copy / file.name).unlink()
-        after = reopened(copy, before)
+        after = reopen(copy, before)
         if pattern != "*.log":
             assert after == before
 
@@ -149,7 +149,7 @@ def test_a_flipped_bit_costs_its_event_alone(tmp_path, has_indexes):
             raw[position] ^= 1 << position % 8
             (copy / file.name).write_bytes(raw)
             # A record whose header alone is damaged may still be served.
-            assert COUNT - 1 <= len(reopened(copy, before)) <= COUNT
+            assert COUNT - 1 <= len(reopen(copy, before)) <= COUNT
 
 
 def test_garbage_does_not_hold_readers_up(tmp_path):
@@ -160,10 +160,10 @@ def test_garbage_does_not_hold_readers_up(tmp_path):
     with path.open("r+b") as file:
         file.seek([mark.position for mark in scan_records(path.read_bytes())][4])
         file.write(b"\x7f\xff\xff\xff")
-    assert list(served(log)) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+    assert list(read_served(log)) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size // 2)
-    assert list(served(log)) == [0, 1, 2, 3]
+    assert list(read_served(log)) == [0, 1, 2, 3]
     log.close()
 
 
@@ -175,7 +175,7 @@ def test_a_power_cut_uses_up_numbers_and_offsets(tmp_path, monkeypatch):
     # A file that is not durable may also have its content of long ago.
     (tmp_path / "log" / "tail").write_bytes(b"")
     another_boot(tmp_path, monkeypatch)
-    reopened(tmp_path / "log", before)
+    reopen(tmp_path / "log", before)
 
 
 def test_a_power_cut_makes_every_segment_be_looked_at(tmp_path, monkeypatch):
@@ -190,7 +190,7 @@ def test_a_power_cut_makes_every_segment_be_looked_at(tmp_path, monkeypatch):
     another_boot(tmp_path, monkeypatch)
     log = PartitionLog(tmp_path / "log")
     assert path.stat().st_size < size
-    assert list(served(log)) == list(range(len(served(log))))
+    assert list(read_served(log)) == list(range(len(read_served(log))))
     assert log.next_sequence >= 40
     log.close()
 
@@ -219,7 +219,7 @@ def test_leftovers_are_swept_up(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     (tmp_path / "notes.log").write_text("mine")
     log = PartitionLog(tmp_path, segment_bytes=SEGMENT_BYTES)
-    assert served(log) == before
+    assert read_served(log) == before
     assert not list(tmp_path.glob("*-new"))
     assert not list(tmp_path.glob(f"{9:020d}*"))
     assert (tmp_path / "notes.log").exists()
@@ -233,7 +233,7 @@ def test_empty_files_are_no_segments(tmp_path):
     for number, offset in ((3, 450), (COUNT, 10**9)):
         (tmp_path / f"{number:020d}-{offset:020d}.log").touch()
     log = PartitionLog(tmp_path, segment_bytes=SEGMENT_BYTES)
-    assert served(log) == before
+    assert read_served(log) == before
     log.expire(10**9, 1000, None)
     assert log.state().is_empty
     assert log.next_sequence == COUNT
@@ -254,5 +254,5 @@ def test_the_next_start_reads_little(tmp_path):
     log = PartitionLog(tmp_path)
     assert log.next_sequence == 4000
     assert log.state().last_sequence_number == 3999
-    assert len(served(log)) == 3999
+    assert len(read_served(log)) == 3999
     log.close()

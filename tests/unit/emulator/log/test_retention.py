@@ -26,13 +26,13 @@ def never(_work):
     """Background work never runs, as on a full disk or after a kill."""
 
 
-def attempted(work):
+def attempt(work):
     """As the server does it: what fails is done another time."""
     with contextlib.suppress(OSError):
         work()
 
 
-def filled(directory, count=20, **options):
+def fill(directory, count=20, **options):
     """A log of several segments, an event every 100 ms."""
     log = PartitionLog(directory, segment_bytes=SEGMENT_BYTES, **options)
     for number in range(count):
@@ -65,7 +65,7 @@ def full_disk(room_bytes=0):
 @pytest.mark.parametrize("is_restarted", [False, True])
 def test_what_was_never_sealed_expires_too(tmp_path, is_restarted):
     """A segment whose index could not be written is given up like any other, and makes room."""
-    log = filled(tmp_path, in_background=never)
+    log = fill(tmp_path, in_background=never)
     if is_restarted:
         log.abandon()
         log = PartitionLog(tmp_path, segment_bytes=SEGMENT_BYTES, in_background=never)
@@ -80,7 +80,7 @@ def test_what_was_never_sealed_expires_too(tmp_path, is_restarted):
 
 def test_a_full_disk_does_not_hold_retention_up(tmp_path):
     """On a disk that takes nothing more old events still go, which is what makes room again."""
-    log = filled(tmp_path, in_background=attempted)
+    log = fill(tmp_path, in_background=attempt)
     with full_disk():
         with pytest.raises(OSError, match="too large"):
             log.append(events(1), 2000)
@@ -116,7 +116,7 @@ def test_wherever_the_disk_ends_the_log_goes_on(tmp_path, room_bytes):
 
 def test_a_full_disk_does_not_keep_a_log_from_ending(tmp_path):
     """A log that cannot record its clean end still closes, and continues at the next start."""
-    log = filled(tmp_path)
+    log = fill(tmp_path)
     with full_disk():
         log.close()
     log = PartitionLog(tmp_path, segment_bytes=SEGMENT_BYTES)
@@ -165,7 +165,7 @@ def test_hundreds_of_segments_are_one_log(tmp_path):
 
 def test_a_place_that_retention_took_is_where_the_log_begins(tmp_path):
     """A reader behind what is kept is given the oldest that is, wherever it was."""
-    log = filled(tmp_path)
+    log = fill(tmp_path)
     log.expire(10_000, 9_000, None)
     begin = log.state().begin_sequence_number
     for wanted in ("0", str(begin - 1)):
@@ -178,7 +178,7 @@ def test_a_place_that_retention_took_is_where_the_log_begins(tmp_path):
 
 def test_a_clock_that_runs_backwards_harms_nothing(tmp_path):
     """When the clock is set back, times stand still, also over a restart, and nothing expires by mistake."""
-    log = filled(tmp_path)
+    log = fill(tmp_path)
     log.abandon()
     log = PartitionLog(tmp_path, segment_bytes=SEGMENT_BYTES)
     log.append(events(1), 5)

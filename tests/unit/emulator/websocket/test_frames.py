@@ -25,7 +25,7 @@ REQUEST = (
 )
 
 
-def masked(opcode, payload, mask, *, final=True):
+def encode_masked(opcode, payload, mask, *, final=True):
     """A client's frame: a server's with the mask laid on."""
     whole = frame(opcode, payload)
     head = whole[: len(whole) - len(payload)]
@@ -55,8 +55,8 @@ def test_data_comes_out_however_it_was_cut(pieces, mask, ping, places):
     """Frames and fragments of any size, cut by the network anywhere, are the same bytes, pings among them."""
     last = len(pieces) - 1
     data = b"".join(
-        masked(Opcode.CONTINUATION if number else Opcode.BINARY, piece, mask, final=number == last)
-        + masked(Opcode.PING, ping, mask)
+        encode_masked(Opcode.CONTINUATION if number else Opcode.BINARY, piece, mask, final=number == last)
+        + encode_masked(Opcode.PING, ping, mask)
         for number, piece in enumerate(pieces)
     )
     assert cut(data, *places) == (b"".join(pieces), [(Opcode.PING, ping)] * len(pieces))

@@ -34,7 +34,7 @@ def clock():
     loop.close()
 
 
-def watched(clock, *, is_in_use=False):
+def watch(clock, *, is_in_use=False):
     gone = []
     heartbeat = Heartbeat(clock, 300, lambda: is_in_use, lambda: gone.append(clock.now_s))
     heartbeat.watch()
@@ -43,7 +43,7 @@ def watched(clock, *, is_in_use=False):
 
 def test_a_silent_connection_without_use_is_closed(clock):
     """A silent connection without use is closed after five minutes, and before ten."""
-    _, gone = watched(clock)
+    _, gone = watch(clock)
     clock.goes_to(299)
     assert not gone
     clock.goes_to(600)
@@ -52,7 +52,7 @@ def test_a_silent_connection_without_use_is_closed(clock):
 
 def test_heartbeats_are_enough_to_stay(clock):
     """A client that does what the server's OPEN asks, an empty frame every two minutes, stays for days."""
-    heartbeat, gone = watched(clock)
+    heartbeat, gone = watch(clock)
     for moment in range(0, 200_000, 120):
         clock.goes_to(moment)
         heartbeat.note_received()
@@ -61,14 +61,14 @@ def test_heartbeats_are_enough_to_stay(clock):
 
 def test_a_connection_in_use_may_be_silent(clock):
     """A reader that waits for events may be silent."""
-    _, gone = watched(clock, is_in_use=True)
+    _, gone = watch(clock, is_in_use=True)
     clock.goes_to(100_000)
     assert not gone
 
 
 def test_heartbeats_come_as_often_as_asked(clock):
     """A beat at once, then one every interval; never so often that it is a burden."""
-    heartbeat, _ = watched(clock)
+    heartbeat, _ = watch(clock)
     beats = []
     heartbeat.send_every(30, lambda: beats.append(clock.now_s))
     clock.goes_to(100)
@@ -81,7 +81,7 @@ def test_heartbeats_come_as_often_as_asked(clock):
 
 def test_the_end_of_the_connection_is_the_end_of_its_timers(clock):
     """A closed connection leaves no timer behind."""
-    heartbeat, gone = watched(clock)
+    heartbeat, gone = watch(clock)
     heartbeat.send_every(30, lambda: None)
     heartbeat.stop()
     clock.goes_to(10_000)
