@@ -16,7 +16,7 @@ from deltalake.transaction import AddAction
 
 from services.compaction.statistics import skipped_by
 from services.compaction.table_commit import Advance, NewFile, still_new
-from shared.lake.slots.slot import ChainKey, folder_of
+from shared.lake.slots.slot import ChainKey, hour_folder
 from shared.service.errors import NeedsAttention, SinkUnavailable
 
 log = structlog.get_logger()
@@ -135,7 +135,7 @@ class StreamTable:
 
 
 def _action(file: NewFile) -> AddAction:
-    date, _, hour = folder_of(file.hour).partition("/")
+    date, _, hour = hour_folder(file.hour).partition("/")
     values = {"date": date.removeprefix("date="), "hour": str(int(hour.removeprefix("hour=")))}
     modified_at_ms = int(file.modified_at_s * 1_000)
     return AddAction(file.path, file.size_bytes, values, modified_at_ms, True, file.statistics)

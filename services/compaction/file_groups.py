@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Self
 
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.key_values import key_values_of, values_of
-from shared.lake.slots.slot import ChainKey, folder_of
+from shared.lake.slots.key_values import parse_key_values, to_key_values
+from shared.lake.slots.slot import ChainKey, hour_folder
 from shared.service.errors import NeedsAttention
 
 
@@ -71,13 +71,13 @@ class Covered:
 
     def key_values(self) -> dict[str, str]:
         """Text by name, integers in decimal."""
-        return key_values_of(self)
+        return to_key_values(self)
 
     @classmethod
-    def of(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
+    def from_key_values(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
         """The inverse; raises NeedsAttention for a file that no compaction wrote."""
         try:
-            return cls(**values_of(cls, key_values))
+            return cls(**parse_key_values(cls, key_values))
         except (KeyError, ValueError) as error:
             raise NeedsAttention(f"{path} was not written by a compaction ({error}): move it away") from error
 
@@ -106,7 +106,7 @@ def compacted(lane: ChainKey, hour: int, first: int) -> str:
 
     Every compaction aims at this one, whatever it found to compact; a rename-if-absent decides.
     """
-    return f"{table_folder(lane.stream)}/{folder_of(hour)}/{lane.label}-{first:020d}.parquet"
+    return f"{table_folder(lane.stream)}/{hour_folder(hour)}/{lane.label}-{first:020d}.parquet"
 
 
 def staging_folder(stream: str) -> str:

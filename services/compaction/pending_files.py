@@ -11,7 +11,7 @@ from services.compaction.file_groups import RawFile
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_file_metadata
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.slot import ChainKey, folder_of
+from shared.lake.slots.slot import ChainKey, hour_folder
 from shared.service.errors import HubRecreated, NeedsAttention
 
 log = structlog.get_logger()
@@ -46,7 +46,7 @@ async def survey(
                 raise HubRecreated(f"{file.path} and {lane.root} are of different hubs: one was copied in")
             links.append(link)
             next_first = link.footer.next_first
-            if link.footer.next_folder != folder_of(file.hour):
+            if link.footer.next_folder != hour_folder(file.hour):
                 return links
     return links
 
@@ -55,7 +55,7 @@ async def _read(lake: Lake, file: RawFile) -> Link | None:
     metadata = await read_file_metadata(lake, file.path)
     if metadata is None:
         return None
-    footer = Footer.of(metadata.metadata or {}, file.path)
+    footer = Footer.from_key_values(metadata.metadata or {}, file.path)
     return Link(file, footer, metadata.schema.to_arrow_schema().remove_metadata())
 
 

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 
 from services.compaction.file_groups import RawFile
 from shared.lake.client import Lake
-from shared.lake.slots.chain import dated_folders
+from shared.lake.slots.chain import list_dated_folders
 from shared.lake.slots.root import Root
-from shared.lake.slots.slot import ChainKey, hour_of, slot_in
+from shared.lake.slots.slot import ChainKey, parse_hour_folder, parse_slot_name
 
 Waiting = dict[ChainKey, list[RawFile]]
 
@@ -22,7 +22,7 @@ async def dates_from(
     """
     found: list[str] = []
     unseen = set(positions)
-    for date in await dated_folders(lake, f"raw/{stream}"):
+    for date in await list_dated_folders(lake, f"raw/{stream}"):
         found.append(date)
         async for lane, file in _raw_files(lake, stream, date):
             if lane in unseen and file.first <= positions[lane]:
@@ -45,7 +45,7 @@ async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[Chain
 async def _raw_files(lake: Lake, stream: str, date: str) -> AsyncIterator[tuple[ChainKey, RawFile]]:
     async for file in lake.list(date):
         folder, _, name = file.path.removeprefix(f"raw/{stream}/").rpartition("/")
-        if slot := slot_in(stream, name):
+        if slot := parse_slot_name(stream, name):
             lane, first = slot
             modified_at_s = file.modified_at.timestamp()
-            yield lane, RawFile(first, hour_of(folder), file.path, file.size_bytes, modified_at_s)
+            yield lane, RawFile(first, parse_hour_folder(folder), file.path, file.size_bytes, modified_at_s)

@@ -23,7 +23,7 @@ from services.compaction.report import Outcome
 from services.compaction.settings import CompactionSettings
 from services.compaction.statistics import statistics_of
 from services.compaction.table_commit import Advance, NewFile
-from shared.lake.client import Lake, parent_of
+from shared.lake.client import Lake, parent_directory
 from shared.lake.slots.chain import read_file_metadata
 from shared.lake.slots.root import Root, all_roots
 from shared.lake.slots.slot import ChainKey
@@ -96,7 +96,7 @@ class StreamCompaction:
             metadata = await self._make(lane, slot, links)
         else:
             log.info("file_found", path=slot)
-        covered = Covered.of(metadata.metadata or {}, slot)
+        covered = Covered.from_key_values(metadata.metadata or {}, slot)
         advance.files.append(await self._described(links[0].file, slot, metadata, covered))
         return covered.next_first
 
@@ -109,7 +109,7 @@ class StreamCompaction:
         size_bytes = await self._lake.write_pieces(
             attempt, merged(self._lake, links, schema_of(links), covered)
         )
-        await self._lake.make_directory(parent_of(slot))
+        await self._lake.make_directory(parent_directory(slot))
         failpoints.reach("compaction_staged")
         is_mine, reason = False, "the file in it went away"
         try:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from shared.lake.slots.slot import ChainKey, folder_of
+from shared.lake.slots.slot import ChainKey, hour_folder
 from shared.service.errors import SinkUnavailable
 
 
@@ -25,7 +25,7 @@ class NewFile:
     @property
     def path(self) -> str:
         """Within the table."""
-        return f"{folder_of(self.hour)}/{self.name}"
+        return f"{hour_folder(self.hour)}/{self.name}"
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from services.emulator.malloc_tuning import keep_freed_memory
 from services.emulator.settings import EmulatorSettings
 from services.emulator.storage.server import StorageServer
 from services.emulator.tls.certificate import Certificate
-from shared.service.data_dir import occupied
+from shared.service.data_dir import lock_data_dir
 from shared.service.errors import PortInUse
 from shared.service.local_stack import write_world
 from shared.service.run import run_service
@@ -32,7 +32,7 @@ async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
     """Serve until `stop` is set. Raises NeedsAttention for an unusable port, directory or key."""
     settings.refuse_known_keys_beyond_loopback()
     async with AsyncExitStack() as stack:
-        stack.enter_context(occupied(settings.data, "emulator"))
+        stack.enter_context(lock_data_dir(settings.data, "emulator"))
         certificate = settings.certificate()
         context = certificate.server_context() if certificate else None
         issuer = Issuer(settings.data)

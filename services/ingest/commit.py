@@ -17,12 +17,12 @@ from prometheus_client import Counter, Histogram
 from services.ingest.open_file import FileContents, turn
 from shared.contract.columns import Contract
 from shared.lake.client import Lake
-from shared.lake.dead_letters import code_of, encode_letters
+from shared.lake.dead_letters import encode_letters, reason_code
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.footer import Footer, Head
-from shared.lake.slots.hints import note_hour
-from shared.lake.slots.root import make_root, root_of
-from shared.lake.slots.slot import ChainKey, folder_of
+from shared.lake.slots.hints import write_hint
+from shared.lake.slots.root import create_root, root_at_hour
+from shared.lake.slots.slot import ChainKey, hour_folder
 from shared.service import failpoints
 from shared.service.errors import FleetpriceError, SinkUnavailable
 
@@ -126,8 +126,8 @@ class Committer:
         """The part of `cut` that is not yet in the chain; makes the chain's root where it has none."""
         if self.head is None:
             await self.verify_hub()
-            wanted = root_of(self.source.created_at, cut.first, cut.hour)
-            self.head = (await make_root(self.lake, self.lane, wanted)).head
+            wanted = root_at_hour(self.source.created_at, cut.first, cut.hour)
+            self.head = (await create_root(self.lake, self.lane, wanted)).head
         if cut.first > self.head.next_first:
             raise Overtaken(f"the chain is at {self.head.next_first}, the range starts at {cut.first}")
         return cut.after(self.head.next_first - 1)
@@ -198,7 +198,7 @@ class Committer:
             last_seq=step.last,
             last_offset=step.last_offset or self._at().last_offset,
             next_first=step.last + 1,
-            next_folder=folder_of(max(step.next_hour, self._at().next_hour)),
+            next_folder=hour_folder(max(step.next_hour, self._at().next_hour)),
             rows=step.table.num_rows,
             bad=len(step.letters),
             gap=step.gap,
@@ -211,7 +211,7 @@ class Committer:
     async def _note_hour(self) -> None:
         hour = self._at().next_hour  # where a file just came to stand, mine or another's
         if hour != self._noted_hour:
-            await note_hour(self.lake, self.lane, hour, self._noted_hour)
+            await write_hint(self.lake, self.lane, hour, self._noted_hour)
             self._noted_hour = hour
 
     async def _make_folder(self, folder: str) -> None:
@@ -234,7 +234,7 @@ class Committer:
         FILE_ROWS.labels(hub).observe(step.table.num_rows)
         FILE_BYTES.labels(hub).observe(size_bytes)
         for letter in step.letters:
-            DEAD_LETTERS.labels(hub, code_of(letter.bad.reason)).inc()
+            DEAD_LETTERS.labels(hub, reason_code(letter.bad.reason)).inc()
         if step.gap:
             GAP_EVENTS.labels(hub).inc(step.gap)
             log.warning("retention_overtook", path=path, first=step.first, events=step.gap)

@@ -93,11 +93,11 @@ class OpenFile:
         self.last_offset = event.offset
         self.size_bytes += len(event.body) + EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
 
-    def add_run(self, events: Sequence[Event], run: DecodedBatch) -> None:
+    def add_batch(self, events: Sequence[Event], run: DecodedBatch) -> None:
         """Take in the next events of the range, as many as the run decoded."""
         numbers = [event.sequence_number for event in events]
         offsets = [event.offset for event in events]
-        self.buffer.add_run(run, numbers, offsets, [event.enqueued_us for event in events])
+        self.buffer.add_batch(run, numbers, offsets, [event.enqueued_us for event in events])
         self.last, self.last_offset = numbers[-1], offsets[-1]
         self.size_bytes += sum([len(event.body) for event in events]) + EVENT_BYTES * len(events)
 

@@ -13,7 +13,7 @@ from services.ingest.open_file import EVENT_BYTES, FileContents, OpenFile
 from services.ingest.replayed_rows import tag_replayed_rows
 from services.ingest.roll_policy import RollPolicy
 from shared.codec.batch_decoder import EMPTY
-from shared.codec.bodies import BodyDecoder, Decoded, whole
+from shared.codec.bodies import BodyDecoder, Decoded, reject_body
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.lake.dead_letters import NAMED_BY_OPERATOR
 from shared.lake.slots.footer import Head
@@ -145,7 +145,7 @@ class PartitionPipeline:
         run = self._runs.decode(bodies, content_type, rows) if bodies else EMPTY
         taken = len(run.counts)
         if taken:
-            self._open.add_run(events[:taken], run)
+            self._open.add_batch(events[:taken], run)
             self._contiguity.advance(taken)
             self.last_enqueued_us = events[taken - 1].enqueued_us
         return taken
@@ -179,7 +179,7 @@ class PartitionPipeline:
 
     def _decode(self, event: Event) -> Decoded:
         if event.sequence_number in self._named:
-            return whole(event.body, NAMED_BY_OPERATOR)
+            return reject_body(event.body, NAMED_BY_OPERATOR)
         decoded = self._decoder.decode(event.body, event.content_type)
         return decoded if event.replay_of is None else tag_replayed_rows(decoded, event.replay_of)
 

@@ -6,14 +6,14 @@ import pyarrow as pa
 
 from shared.codec.bodies import Decoded
 from shared.contract.columns import EXTRA
-from shared.contract.dead_letter_id import DeadLetterId, with_replay
+from shared.contract.dead_letter_id import DeadLetterId, add_replay_of
 
 
 def tag_replayed_rows(decoded: Decoded, letter: DeadLetterId) -> Decoded:
     """The same records, each with the dead letter in its `extra`."""
     batch = decoded.batch
     if batch is None:
-        return replace(decoded, extras=[with_replay(extra, letter) for extra in decoded.extras])
+        return replace(decoded, extras=[add_replay_of(extra, letter) for extra in decoded.extras])
     place = batch.schema.get_field_index(EXTRA.name)
-    extras = [with_replay(extra, letter) for extra in batch.column(place).to_pylist()]
+    extras = [add_replay_of(extra, letter) for extra in batch.column(place).to_pylist()]
     return replace(decoded, batch=batch.set_column(place, EXTRA, pa.array(extras, EXTRA.type)))

@@ -10,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 
 from services.ingest.roll_policy import RollPolicy
 from shared.contract.columns import BY_STREAM, Contract
-from shared.contract.json_schema import contract_from
+from shared.contract.json_schema import contract_from_schema
 from shared.service.errors import SettingsError
 from shared.service.settings import ConnectionSettings
 
@@ -149,7 +149,7 @@ class IngestSettings(ConnectionSettings):
             return BY_STREAM[stream]
         path = self._contract_file(stream)
         try:
-            return contract_from(stream, path.read_bytes())
+            return contract_from_schema(stream, path.read_bytes())
         except OSError as error:
             raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
 

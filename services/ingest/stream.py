@@ -28,7 +28,7 @@ from shared.lake.client import Lake
 from shared.lake.parquet import encode
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer, Head
-from shared.lake.slots.root import lanes_of
+from shared.lake.slots.root import find_chains
 from shared.lake.slots.slot import ChainKey
 from shared.service.errors import HubRecreated
 from shared.service.tasks import cancel_until_done
@@ -135,7 +135,7 @@ class StreamIngest:
             self._hub.described(), asyncio.gather(*map(self._hub.reach, partitions))
         )
         source = Source(self._hub.name, described.created_at, self._contract)
-        lanes = await lanes_of(
+        lanes = await find_chains(
             self._lake,
             self.stream,
             partitions,

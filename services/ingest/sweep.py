@@ -15,7 +15,7 @@ from prometheus_client import Counter
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.hints import clear_hints
-from shared.lake.slots.slot import ChainKey, Staged, staged_in, staging_folder
+from shared.lake.slots.slot import ChainKey, StagedFile, parse_staged_name, staging_folder
 
 log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s
     old = [
         (file.path, staged)
         async for file in lake.list(staging_folder(stream), recursive=False)
-        if (staged := staged_in(stream, file.path.rpartition("/")[2])) is not None
+        if (staged := parse_staged_name(stream, file.path.rpartition("/")[2])) is not None
         and staged.lane in lanes
         and file.modified_at <= before
     ]
@@ -53,7 +53,7 @@ async def _drop_unnamed(lake: Lake, before: datetime) -> None:
             await lake.delete(file.path)
 
 
-async def _drop_letters(lake: Lake, staged: Staged) -> None:
+async def _drop_letters(lake: Lake, staged: StagedFile) -> None:
     standing = await read_footer(lake, staged.lane.slot(staged.hour, staged.first))
     if standing is None or standing.attempt != staged.attempt:
         await lake.delete(staged.lane.dead_letters(staged.first, staged.attempt))

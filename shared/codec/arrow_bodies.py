@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from shared.service.errors import BadRecord
 
-SchemaOf = Callable[[bytes], pa.Schema]
+SchemaReader = Callable[[bytes], pa.Schema]
 MAX_ROWS = 20_000
 MAX_UNCOMPRESSED_BYTES = 32 * 2**20
 CONTINUATION = b"\xff\xff\xff\xff"
@@ -84,22 +84,22 @@ def _check_bounds(message: pa.Message) -> int:
     return rows
 
 
-def schemas_of(expected: pa.Schema) -> SchemaOf:
+def cached_schema_reader(expected: pa.Schema) -> SchemaReader:
     """Reads and checks the schema of a stream's first message: the same bytes from the same senders all day.
 
     Bounded, for a sender chooses these bytes.
     """
-    return lru_cache(maxsize=64)(partial(_schema_of, expected))
+    return lru_cache(maxsize=64)(partial(_read_schema, expected))
 
 
-def _schema_of(expected: pa.Schema, metadata: bytes) -> pa.Schema:
+def _read_schema(expected: pa.Schema, metadata: bytes) -> pa.Schema:
     head = _FRAME.pack(CONTINUATION, len(metadata))
     schema = pa.ipc.read_schema(pa.BufferReader(head + metadata))
     _check_schema(schema, expected)
     return schema
 
 
-def read_batches(body: bytes, schema_of: SchemaOf) -> list[pa.RecordBatch]:
+def read_batches(body: bytes, schema_of: SchemaReader) -> list[pa.RecordBatch]:
     """Validated batches of a body; unknown columns of plain types come along.
 
     `schema_of` comes from `schemas_of`: the columns expected, where present, must have exactly their types;
@@ -111,7 +111,7 @@ def read_batches(body: bytes, schema_of: SchemaOf) -> list[pa.RecordBatch]:
         raise BadRecord(f"not an Arrow IPC stream: {error}") from error
 
 
-def _read_batches(source: pa.BufferReader, schema_of: SchemaOf) -> list[pa.RecordBatch]:
+def _read_batches(source: pa.BufferReader, schema_of: SchemaReader) -> list[pa.RecordBatch]:
     first = pa.ipc.read_message(source)
     if first.type != "schema":
         raise BadRecord("an Arrow body starts with its schema")

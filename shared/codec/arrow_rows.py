@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from shared.codec.arrow_bodies import read_batches, schemas_of
+from shared.codec.arrow_bodies import cached_schema_reader, read_batches
 from shared.codec.bounds import Bounds
-from shared.codec.fast_path.null_columns import Absent, thin
+from shared.codec.fast_path.null_columns import DefaultColumns, share_nulls
 from shared.contract.columns import Contract
 
 
@@ -17,9 +17,9 @@ class ArrowRows:
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self._bounds = Bounds(contract)
-        self._schema_of = schemas_of(contract.schema)
+        self._schema_of = cached_schema_reader(contract.schema)
         self._known = frozenset(contract.schema.names)
-        self._absent = Absent(contract)
+        self._absent = DefaultColumns(contract)
 
     def read(self, body: bytes) -> list[pa.RecordBatch]:
         """Validated batches of a body, in the sender's columns. Raises BadRecord."""
@@ -33,7 +33,7 @@ class ArrowRows:
         """The contract's columns in its order, absent ones at their default, unknown ones in `extra`."""
         rows, names = batch.num_rows, set(batch.schema.names)
         arrays: list[Any] = [
-            thin(batch.column(name)) if name in names else self._absent.column(name, rows)
+            share_nulls(batch.column(name)) if name in names else self._absent.column(name, rows)
             for name in self.contract.schema.names
         ]
         unknown = sorted(names - self._known)

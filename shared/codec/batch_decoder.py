@@ -14,9 +14,9 @@ from msgspec import Struct
 
 from shared.codec.arrow_bodies import MAX_UNCOMPRESSED_BYTES
 from shared.codec.arrow_rows import ArrowRows
-from shared.codec.bodies import ARROW, MAX_RECORDS, NDJSON, kind_of
-from shared.codec.fast_path.null_columns import joined
-from shared.codec.fast_path.record_decoder import MALFORMED, StrictDecoder
+from shared.codec.bodies import ARROW, MAX_RECORDS, NDJSON, media_type_of
+from shared.codec.fast_path.null_columns import join_batches
+from shared.codec.fast_path.record_decoder import MALFORMED, RecordDecoder
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
 from shared.service.errors import BadRecord
 
@@ -42,7 +42,7 @@ class BatchDecoder:
     """Decodes runs of one contract's events."""
 
     def __init__(self, contract: Contract) -> None:
-        self._strict = StrictDecoder(contract)
+        self._strict = RecordDecoder(contract)
         self._arrow = ArrowRows(contract)
         self._reach = _MAX_REACH
 
@@ -51,7 +51,7 @@ class BatchDecoder:
 
         An empty run means that the first event needs `BodyDecoder`. Never raises for what a sender wrote.
         """
-        kind = kind_of(content_type)
+        kind = media_type_of(content_type)
         if kind == ARROW:
             return self._decode_arrow(bodies, max_rows)
         if kind == NDJSON:
@@ -88,14 +88,14 @@ class BatchDecoder:
 
     def _decode_arrow(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
         batches, counts = self._read_alike(bodies[: self._reach], max_rows)
-        batch = joined(batches)
+        batch = join_batches(batches)
         if batch is None:
             return EMPTY
         broken = self._arrow.violations(batch)
         if not broken:
             self._reach = min(2 * self._reach, _MAX_REACH)
             return DecodedBatch(counts, batch=self._arrow.aligned(batch))
-        run = up_to(min(broken), counts, batch)
+        run = keep_events_before(min(broken), counts, batch)
         self._reach = max(1, len(run.counts))
         return EMPTY if run.batch is None else DecodedBatch(run.counts, batch=self._arrow.aligned(run.batch))
 
@@ -121,7 +121,7 @@ class BatchDecoder:
         return batches, counts
 
 
-def up_to(row: int, counts: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
+def keep_events_before(row: int, counts: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
     """The events all of whose rows come before `row`."""
     ends = list(accumulate(counts))
     plain = bisect_right(ends, row)

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from shared.codec.arrow_bodies import CONTINUATION, write_stream
 from shared.codec.arrow_rows import ArrowRows
-from shared.codec.fast_path.null_columns import joined
-from shared.codec.fast_path.record_decoder import MALFORMED, StrictDecoder
+from shared.codec.fast_path.null_columns import join_batches
+from shared.codec.fast_path.record_decoder import MALFORMED, RecordDecoder
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
 from shared.contract.field_types import EARLIEST, LATEST
 from shared.service.errors import BadRecord
@@ -26,7 +26,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 MAX_RECORDS = 20_000
 
 
-def kind_of(content_type: str | None) -> str:
+def media_type_of(content_type: str | None) -> str:
     """A content type without its parameters; empty where there is none."""
     return (content_type or "").partition(";")[0].strip().lower()
 
@@ -62,11 +62,11 @@ class _Lines:
     def result(self, body: bytes) -> Decoded:
         if not self.records and not self.is_any_json:
             reason = self.bad[0].reason if self.bad else "no record in the body"
-            return whole(body, reason)
+            return reject_body(body, reason)
         return Decoded(self.records, self.extras, None, self.lines, self.bad)
 
 
-def whole(body: bytes, reason: str) -> Decoded:
+def reject_body(body: bytes, reason: str) -> Decoded:
     """A body in which no record is found: one dead letter with all of it."""
     return Decoded(bad=[BadLine(0, reason, body)])
 
@@ -78,13 +78,13 @@ class BodyDecoder:
         self.contract = contract
         self._arrow = ArrowRows(contract)
         self._known = frozenset(contract.schema.names)
-        self._strict = StrictDecoder(contract)
+        self._strict = RecordDecoder(contract)
         self._loose = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
 
     def decode(self, body: bytes, content_type: str | None) -> Decoded:
         """Never raises for what a sender wrote: what cannot be decoded comes back as `bad`."""
-        kind = kind_of(content_type)
+        kind = media_type_of(content_type)
         if kind == ARROW or (kind not in (JSON, NDJSON) and body.startswith(CONTINUATION)):
             return self._decode_arrow(body)
         if kind != NDJSON and (decoded := self._decode_one(body, kind)) is not None:
@@ -113,9 +113,9 @@ class BodyDecoder:
         try:
             items = self._array.decode(body)
         except MALFORMED as error:
-            return whole(body, f"malformed: {error}")
+            return reject_body(body, f"malformed: {error}")
         if len(items) > MAX_RECORDS:
-            return whole(body, f"too large: more than {MAX_RECORDS} records")
+            return reject_body(body, f"too large: more than {MAX_RECORDS} records")
         lines = _Lines(is_any_json=bool(items))
         for line, item in enumerate(items):
             self._take(lines, line, bytes(item))
@@ -126,7 +126,7 @@ class BodyDecoder:
         if pieces and not pieces[-1].strip():
             pieces.pop()
         if len(pieces) > MAX_RECORDS:
-            return whole(body, f"too large: more than {MAX_RECORDS} lines")
+            return reject_body(body, f"too large: more than {MAX_RECORDS} lines")
         if records := self._strict.lines(body):
             return Decoded(records, [None] * len(records), None, range(len(records)))
         lines = _Lines()
@@ -169,11 +169,11 @@ class BodyDecoder:
 
     def _decode_arrow(self, body: bytes) -> Decoded:
         try:
-            batch = joined(self._arrow.read(body))
+            batch = join_batches(self._arrow.read(body))
         except BadRecord as error:
-            return whole(body, f"malformed: {error}")
+            return reject_body(body, f"malformed: {error}")
         if batch is None or not batch.num_rows:
-            return whole(body, "no record in the body")
+            return reject_body(body, "no record in the body")
         reasons = self._arrow.violations(batch)
         bad = [
             BadLine(line, f"invalid: {reason}", write_stream(batch.slice(line, 1)))

@@ -17,7 +17,7 @@ class Bounds:
     def __init__(self, contract: Contract) -> None:
         fields = declared_fields(contract.record)
         declared = {field.encode_name: plain_type(field.type)[0] for field in fields}
-        bounds = {name: _bound_of(name, one) for name, one in declared.items()}
+        bounds = {name: _declared_bound(name, one) for name, one in declared.items()}
         self._bounds = {name: bound for name, bound in bounds.items() if bound is not None}
         self._required = {field.encode_name for field in fields if field.required}
 
@@ -55,7 +55,7 @@ class _Bound:
         _note(pc.invert(pc.fill_null(inside, True)), f"{self.what} is outside its range", found)
 
 
-def _bound_of(name: str, declared: inspect.Type) -> _Bound | None:
+def _declared_bound(name: str, declared: inspect.Type) -> _Bound | None:
     match declared:
         case inspect.IntType(ge=least, le=most) | inspect.FloatType(ge=least, le=most):
             return _Bound(f"{name} (bounds {least} to {most})", least, most)

@@ -7,13 +7,15 @@ import msgspec
 import pyarrow as pa
 from msgspec import Struct
 
-from shared.codec.fast_path.arrow_builders import array_of
+from shared.codec.fast_path.arrow_builders import build_array
 from shared.contract.columns import Contract
 
 
-def batch_of(contract: Contract, records: Sequence[Struct], extras: Sequence[str | None]) -> pa.RecordBatch:
+def build_batch(
+    contract: Contract, records: Sequence[Struct], extras: Sequence[str | None]
+) -> pa.RecordBatch:
     """The contract's columns plus `extra`, one row a record, in order."""
     rows = map(msgspec.structs.astuple, records)
     values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(contract.schema)
-    arrays = [array_of(column, field.type) for column, field in zip(values, contract.schema, strict=True)]
+    arrays = [build_array(column, field.type) for column, field in zip(values, contract.schema, strict=True)]
     return pa.record_batch([*arrays, pa.array(extras, pa.string())], schema=contract.columns)

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from shared.codec.batch_decoder import DecodedBatch
 from shared.codec.bodies import BadLine, Decoded
-from shared.codec.fast_path.arrow_builders import array_of
-from shared.codec.fast_path.null_columns import Repeated, joined, own_bytes, thin
-from shared.codec.record_batches import batch_of
+from shared.codec.fast_path.arrow_builders import build_array
+from shared.codec.fast_path.null_columns import ConstantColumn, join_batches, share_nulls, unshared_bytes
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import INSTANT, Contract
 
 # Records become columns while the processor still has them in its caches: 2,000 take half the time of 16,000.
@@ -58,7 +58,7 @@ class _Origins:
         """One column for each of LINEAGE."""
         counts = np.array(self.counts)
         rows = int(counts.sum())
-        offsets = array_of(self.offsets, pa.string())
+        offsets = build_array(self.offsets, pa.string())
         if rows > len(counts):
             offsets = offsets.take(pa.array(np.repeat(np.arange(len(counts)), counts)))
         return [
@@ -79,8 +79,8 @@ class _Origins:
 
 
 @lru_cache(maxsize=32)
-def _partition_column(partition: int) -> Repeated:
-    return Repeated(partition, pa.int32())
+def _partition_column(partition: int) -> ConstantColumn:
+    return ConstantColumn(partition, pa.int32())
 
 
 class RowBuffer:
@@ -112,7 +112,7 @@ class RowBuffer:
             self._origins.counts.append(len(decoded.lines))
             self._extend(len(decoded.lines), decoded.records, decoded.extras, decoded.batch)
 
-    def add_run(
+    def add_batch(
         self,
         run: DecodedBatch,
         sequence_numbers: Sequence[int],
@@ -160,16 +160,16 @@ class RowBuffer:
 
     def _close_chunk(self) -> None:
         if self._records:
-            batch = batch_of(self.contract, self._records, self._extras)
+            batch = build_batch(self.contract, self._records, self._extras)
             self._records, self._extras = [], []
-            self._keep(pa.record_batch([*map(thin, batch.columns)], schema=batch.schema))
+            self._keep(pa.record_batch([*map(share_nulls, batch.columns)], schema=batch.schema))
 
     def _keep(self, batch: pa.RecordBatch) -> None:
         """Complete a batch to raw rows with the origins noted since the one before."""
         columns = [*batch.columns, *self._origins.columns(self.partition)]
         self._origins = _Origins()
         raw = pa.record_batch(columns, schema=self.contract.raw_schema)
-        self._columns_bytes += own_bytes(raw)
+        self._columns_bytes += unshared_bytes(raw)
         if raw.num_rows >= _SMALL_ROWS:
             self._batches += [*self._small, raw]
             self._small = []
@@ -179,7 +179,7 @@ class RowBuffer:
             self._join_small()
 
     def _join_small(self) -> None:
-        whole = joined(self._small)
+        whole = join_batches(self._small)
         if whole is None:
             return
         if whole.num_rows < _SMALL_ROWS:

@@ -45,7 +45,7 @@ class Contract:
         return pa.schema([*self.columns, *LINEAGE])
 
 
-def contract_of(record: type[Struct], version: int) -> Contract:
+def contract_from_record(record: type[Struct], version: int) -> Contract:
     """The contract that a record type declares."""
     fields = [_arrow_field(field) for field in declared_fields(record)]
     return Contract(record.__name__.lower(), version, record, pa.schema(fields))
@@ -96,6 +96,6 @@ def _fits_int32(bound: float | None) -> bool:
     return bound is not None and abs(bound) <= _INT32_MAX
 
 
-READING = contract_of(Reading, 1)
-PREDICTION = contract_of(Prediction, 1)
+READING = contract_from_record(Reading, 1)
+PREDICTION = contract_from_record(Prediction, 1)
 BY_STREAM = {"telemetry": READING, "predictions": PREDICTION}

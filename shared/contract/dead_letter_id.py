@@ -24,7 +24,7 @@ class DeadLetterId(Struct, frozen=True):
         return {_CREATED_AT: self.created_at, **dict(zip(_NUMBERS, numbers, strict=True))}
 
     @classmethod
-    def of(cls, properties: dict[Any, Any] | None) -> Self | None:
+    def from_properties(cls, properties: dict[Any, Any] | None) -> Self | None:
         """The dead letter that an event replays; None for one that replays none. A received name is bytes."""
         if not properties or (_CREATED_AT_RECEIVED not in properties and _CREATED_AT not in properties):
             return None
@@ -38,7 +38,7 @@ class DeadLetterId(Struct, frozen=True):
             return None  # somebody else's properties
 
 
-def with_replay(extra: str | None, letter: DeadLetterId) -> str:
+def add_replay_of(extra: str | None, letter: DeadLetterId) -> str:
     """A row's `extra` that names the dead letter too; a sender's own field of that name gives way."""
     fields = msgspec.json.decode(extra, type=dict[str, msgspec.Raw]) if extra else {}
     fields[EXTRA_FIELD] = msgspec.Raw(msgspec.json.encode(letter))

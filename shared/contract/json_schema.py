@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Struct
 
-from shared.contract.columns import MAX_RECORD_BYTES, Contract, contract_of
+from shared.contract.columns import MAX_RECORD_BYTES, Contract, contract_from_record
 from shared.service.errors import SettingsError
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -34,16 +34,16 @@ _BY_TYPE = {
 }
 
 
-def contract_from(stream: str, data: bytes) -> Contract:
+def contract_from_schema(stream: str, data: bytes) -> Contract:
     """The contract that a JSON Schema declares. Raises SettingsError for what we cannot hold."""
     try:
         schema = msgspec.json.decode(data, type=dict[str, Any])
-        return _contract_of(stream, _record_in(schema))
+        return _build_contract(stream, _find_record_schema(schema))
     except (msgspec.MsgspecError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise SettingsError(f"the contract of {stream} cannot be read: {error}") from error
 
 
-def _record_in(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _find_record_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """The record's own schema, where it stands among definitions as msgspec and others write it."""
     if "$ref" not in schema:
         return schema
@@ -51,20 +51,20 @@ def _record_in(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def _contract_of(stream: str, record: Mapping[str, Any]) -> Contract:
-    _only(record, _RECORD, "a record")
+def _build_contract(stream: str, record: Mapping[str, Any]) -> Contract:
+    _refuse_unknown_words(record, _RECORD, "a record")
     if record.get("type") != "object":
         raise ValueError("a record is of type object")
     required = record.get("required", [])
     properties = record.get("properties", {})
     if undeclared := sorted(set(required) - set(properties)):
         raise ValueError(f"required but not declared: {', '.join(undeclared)}")
-    taken = {*contract_of(_struct(stream, []), 1).raw_schema.names, *_PARTITIONS}
+    taken = {*contract_from_record(_struct(stream, []), 1).raw_schema.names, *_PARTITIONS}
     for name in properties:
         if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in taken:
             raise ValueError(f"no column can be named {name}: leave it undeclared, it is kept in extra")
     fields = [_field(name, one, is_required=name in required) for name, one in properties.items()]
-    return contract_of(_struct(stream, fields), int(record.get("version", 1)))
+    return contract_from_record(_struct(stream, fields), int(record.get("version", 1)))
 
 
 def _struct(stream: str, fields: list[Any]) -> type[Struct]:
@@ -77,7 +77,7 @@ def _field(name: str, declared: Mapping[str, Any], *, is_required: bool) -> tupl
     one, is_nullable = _without_null(declared)
     default = declared.get("default", one.get("default"))
     try:
-        kind = _type_of(one)
+        kind = _python_type(one)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if is_required and (is_nullable or default is not None):
@@ -102,12 +102,12 @@ def _without_null(declared: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]
     return declared, False
 
 
-def _type_of(declared: Mapping[str, Any]) -> Any:
+def _python_type(declared: Mapping[str, Any]) -> Any:
     name = declared.get("type")
     if name not in _BY_TYPE:
         types = ", ".join(_BY_TYPE)
         raise ValueError(f"type is one of {types}; leave others undeclared, they are kept in extra")
-    _only(declared, _ABOUT | {"type", "default", *_BY_TYPE[name]}, name)
+    _refuse_unknown_words(declared, _ABOUT | {"type", "default", *_BY_TYPE[name]}, name)
     match name:
         case "integer":
             least, most = declared.get("minimum", _INT64[0]), declared.get("maximum", _INT64[1])
@@ -119,7 +119,7 @@ def _type_of(declared: Mapping[str, Any]) -> Any:
             return bool
         case "array":
             most = declared.get("maxItems", _MAX_ITEMS)
-            items = _type_of(declared["items"])
+            items = _python_type(declared["items"])
             # A type that is made while the program runs, as msgspec takes it and mypy does not.
             return Annotated[tuple[items, ...], Meta(max_length=most)]  # type: ignore[valid-type]
     if declared.get("format") == "date-time":
@@ -128,6 +128,6 @@ def _type_of(declared: Mapping[str, Any]) -> Any:
     return Annotated[str, Meta(min_length=shortest, max_length=longest)]
 
 
-def _only(declared: Mapping[str, Any], known: set[str] | frozenset[str], what: str) -> None:
+def _refuse_unknown_words(declared: Mapping[str, Any], known: set[str] | frozenset[str], what: str) -> None:
     if unknown := sorted(word for word in declared if word not in known and not word.startswith("x-")):
         raise ValueError(f"{what} with {', '.join(unknown)} is more than ingest can hold")

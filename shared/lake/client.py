@@ -65,7 +65,7 @@ class Snapshot:
 
 
 @contextmanager
-def _mapped(what: str) -> Iterator[None]:
+def _map_errors(what: str) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
@@ -81,7 +81,7 @@ def _mapped(what: str) -> Iterator[None]:
         raise SinkUnavailable(f"{what}: {error.message}") from error
 
 
-def parent_of(path: str) -> str:
+def parent_directory(path: str) -> str:
     """The directory that holds `path`."""
     return path.rpartition("/")[0]
 
@@ -95,7 +95,7 @@ class Lake:
     async def write(self, path: str, data: bytes) -> None:
         """Create or overwrite a file; durable when this returns, empty where a crash comes before."""
         client = self._files.get_file_client(path)
-        with _mapped(f"write {path}"):
+        with _map_errors(f"write {path}"):
             await client.create_file()
             await client.flush_data(await _append(client, data, 0))
 
@@ -103,7 +103,7 @@ class Lake:
         """As `write`, for what comes in pieces; how many bytes it was."""
         client = self._files.get_file_client(path)
         size_bytes = 0
-        with _mapped(f"write {path}"):
+        with _map_errors(f"write {path}"):
             await client.create_file()
             async for piece in pieces:
                 size_bytes = await _append(client, piece, size_bytes)
@@ -117,7 +117,7 @@ class Lake:
         """
         staging = f"_staging/{uuid4().hex}"
         await self.write(staging, data)
-        await self.make_directory(parent_of(path))
+        await self.make_directory(parent_directory(path))
         if await self.rename_if_absent(staging, path):
             return True
         await self.delete(staging)
@@ -131,7 +131,7 @@ class Lake:
         """
         client = self._files.get_file_client(source)
         name = f"{self._files.file_system_name}/{target}"
-        with _mapped(f"rename {source} to {target}"):
+        with _map_errors(f"rename {source} to {target}"):
             try:
                 await client.rename_file(name, match_condition=MatchConditions.IfMissing)
             except (ResourceExistsError, ResourceModifiedError):
@@ -160,12 +160,12 @@ class Lake:
 
     async def make_directory(self, path: str) -> None:
         """Make a directory and its parents; fine where it is there."""
-        with _mapped(f"make directory {path}"):
+        with _map_errors(f"make directory {path}"):
             await self._files.get_directory_client(path).create_directory()
 
     async def read(self, path: str) -> bytes | None:
         """All bytes of a file; None where there is none."""
-        with _mapped(f"read {path}"):
+        with _map_errors(f"read {path}"):
             try:
                 download = await self._files.get_file_client(path).download_file()
                 return await download.readall()
@@ -175,7 +175,7 @@ class Lake:
     async def read_if_changed(self, path: str, etag: str | None) -> Snapshot | None:
         """A file's bytes and etag; None where there is none, or where it still has this etag."""
         unless: Any = {} if etag is None else {"etag": etag, "match_condition": MatchConditions.IfModified}
-        with _mapped(f"read {path}"):
+        with _map_errors(f"read {path}"):
             try:
                 download = await self._files.get_file_client(path).download_file(**unless)
                 return Snapshot(await download.readall(), download.properties.etag)
@@ -189,7 +189,7 @@ class Lake:
     async def read_tail(self, path: str, size_bytes: int) -> bytes | None:
         """The last `size_bytes` bytes of a file, or all it has; None where there is none."""
         client = self._files.get_file_client(path)
-        with _mapped(f"read the tail of {path}"):
+        with _map_errors(f"read the tail of {path}"):
             try:
                 properties = await client.get_file_properties()
                 start = max(0, properties.size - size_bytes)
@@ -204,7 +204,7 @@ class Lake:
         self, prefix: str, *, recursive: bool = True, directories: bool = False
     ) -> AsyncIterator[LakeFile]:
         """Files (and, asked for, directories) below a directory; nothing where it is not there."""
-        with _mapped(f"list {prefix}"):
+        with _map_errors(f"list {prefix}"):
             try:
                 async for item in self._files.get_paths(prefix, recursive=recursive):
                     if directories or not item.is_directory:
@@ -219,7 +219,7 @@ class Lake:
 
     async def look(self, path: str) -> LakeFile | None:
         """A file's size and time; None where there is none."""
-        with _mapped(f"look at {path}"):
+        with _map_errors(f"look at {path}"):
             try:
                 found = await self._files.get_file_client(path).get_file_properties()
             except ResourceNotFoundError:
@@ -233,12 +233,12 @@ class Lake:
 
     async def exists(self, path: str) -> bool:
         """Whether a file or directory is there."""
-        with _mapped(f"look for {path}"):
+        with _map_errors(f"look for {path}"):
             return bool(await self._files.get_file_client(path).exists())
 
     async def delete(self, path: str) -> None:
         """Delete a file; fine where it is not there."""
-        with _mapped(f"delete {path}"):
+        with _map_errors(f"delete {path}"):
             try:
                 await self._files.get_file_client(path).delete_file()
             except ResourceNotFoundError:

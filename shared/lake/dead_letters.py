@@ -30,7 +30,7 @@ class Letter(Struct, frozen=True):
     body: bytes
 
 
-def code_of(reason: str) -> str:
+def reason_code(reason: str) -> str:
     """The reason without its particulars."""
     code = reason.partition(":")[0].strip()
     if code in CODES:
@@ -42,7 +42,7 @@ async def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> AsyncIte
     """One JSON object a line, in sequence; in pieces of about a megabyte, as the lake takes them."""
     lines, size_bytes = [], 0
     for letter in letters:
-        lines.append(msgspec.json.encode(_letter_of(stream, letter)))
+        lines.append(msgspec.json.encode(_to_letter(stream, letter)))
         size_bytes += len(lines[-1])
         if size_bytes >= _PIECE_BYTES:
             yield b"\n".join((*lines, b""))
@@ -51,7 +51,7 @@ async def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> AsyncIte
         yield b"\n".join((*lines, b""))
 
 
-def _letter_of(stream: str, letter: DeadLetter) -> Letter:
+def _to_letter(stream: str, letter: DeadLetter) -> Letter:
     origin, bad = letter.origin, letter.bad
     return Letter(
         stream,

@@ -12,7 +12,7 @@ VERSION = "1"
 
 
 @contextmanager
-def occupied(directory: Path, holder: str) -> Iterator[None]:
+def lock_data_dir(directory: Path, holder: str) -> Iterator[None]:
     """Hold `directory` for `holder` (`<holder>.lock`); the kernel lets go of it however the process ends.
 
     Raises NeedsAttention where another such process has it, or where its format (`<holder>.version`) is

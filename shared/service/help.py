@@ -37,14 +37,14 @@ def _list_settings(kind: type[ConnectionSettings], names: Iterable[str]) -> str:
     lines = []
     for name in names:
         field = kind.model_fields[name]
-        lines.append(f"  {variable_of(kind, name)} [{_default_of(field)}]")
+        lines.append(f"  {variable_of(kind, name)} [{_format_default(field)}]")
         lines += textwrap.wrap(
             field.description or "", _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT
         )
     return "\n".join(lines) + "\n"
 
 
-def _default_of(field: FieldInfo) -> str:
+def _format_default(field: FieldInfo) -> str:
     default: Any = field.get_default(call_default_factory=True, validated_data={})
     if default is PydanticUndefined:
         return "required"

@@ -27,7 +27,7 @@ def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
     return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
 
 
-def merged(texts: Mapping[str, str], label: str) -> bytes:
+def merge_metrics(texts: Mapping[str, str], label: str) -> bytes:
     """Several processes' metrics as one page: each sample keeps whose it is under `label`."""
     families: dict[str, Metric] = {}
     for whose, text in texts.items():

@@ -35,20 +35,20 @@ def run_service(kind: type[S], overrides: Mapping[str, Any] | None, service: Ser
     try:
         settings = read_settings(kind, overrides)
     except NeedsAttention as error:
-        return _say_and_refuse(error)
+        return _print_refusal(error)
     set_up_logs(settings, kind.service.lower())
     try:
         _arm_failpoints(settings)
         _end_with_parent(settings.parent_pid)
         return uvloop.run(_until_stopped(partial(service, settings))) or EXIT_DONE
     except NeedsAttention as error:
-        return _say_and_refuse(error)
+        return _print_refusal(error)
     except Exception:  # noqa: BLE001 - the process's edge: logged, and the exit code says so
         log.exception("service_failed")
         return EXIT_FOUND_WRONG
 
 
-def _say_and_refuse(error: NeedsAttention) -> int:
+def _print_refusal(error: NeedsAttention) -> int:
     print(f"fleetprice: {error}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
     return EXIT_NEEDS_ATTENTION
 

@@ -42,7 +42,7 @@ def event_of(message: Any) -> Event:
         annotations[_ENQUEUED_TIME] * _US_PER_MS,
         content_type_in(properties.content_type) if properties is not None else None,
         b"".join(sections) if sections else b"",
-        DeadLetterId.of(message.application_properties),
+        DeadLetterId.from_properties(message.application_properties),
     )
 
 

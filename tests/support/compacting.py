@@ -14,10 +14,10 @@ from shared.contract.columns import READING
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.root import Root
-from shared.lake.slots.slot import ChainKey, folder_of, hour_of
+from shared.lake.slots.slot import ChainKey, hour_folder, parse_hour_folder
 from tests.support.embedded_stack import PATIENCE_S
 
-NOON = hour_of("date=2026-03-01/hour=12")
+NOON = parse_hour_folder("date=2026-03-01/hour=12")
 
 
 CREATED_AT = "2026-03-01T11:59:00Z"
@@ -61,7 +61,7 @@ class Chain:
         self.created_at = created_at
 
     async def begin(self):
-        root = Root(self.created_at, 0, folder_of(self.hour))
+        root = Root(self.created_at, 0, hour_folder(self.hour))
         await self.lake.write(self.lane.root, msgspec.json.encode(root))
         return self
 
@@ -81,7 +81,7 @@ class Chain:
             last_seq=next_first - 1,
             last_offset="0",
             next_first=next_first,
-            next_folder=folder_of(self.hour if next_hour is None else next_hour),
+            next_folder=hour_folder(self.hour if next_hour is None else next_hour),
             rows=count,
             bad=0,
             gap=gap,

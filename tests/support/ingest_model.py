@@ -20,10 +20,10 @@ from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.partition import PartitionPipeline, Start
 from services.ingest.roll_policy import RollPolicy
 from services.ingest.sweep import sweep
-from shared.contract.columns import contract_of
+from shared.contract.columns import contract_from_record
 from shared.lake.client import LakeFile
 from shared.lake.slots.chain import find_heads
-from shared.lake.slots.root import lanes_of
+from shared.lake.slots.root import find_chains
 from shared.lake.slots.slot import HOUR_US
 from shared.service.errors import GapUnexplained, SinkUnavailable
 from shared.streams.event import Event
@@ -38,7 +38,7 @@ class Tick(msgspec.Struct, frozen=True):
     number: int
 
 
-CONTRACT = contract_of(Tick, 1)
+CONTRACT = contract_from_record(Tick, 1)
 _POLICY = RollPolicy(max_rows=5, max_bytes=10**6, max_age_s=60.0)
 
 
@@ -232,7 +232,7 @@ class World:
             return
 
     async def _open(self, skipped_at):
-        lanes = await lanes_of(self.lake, STREAM, [0], CREATED_AT, accept_recreated=False)
+        lanes = await find_chains(self.lake, STREAM, [0], CREATED_AT, accept_recreated=False)
         if self.rng.random() < 0.5:
             await sweep(self.lake, STREAM, lanes.keys(), 0.0)
         heads = await find_heads(self.lake, STREAM, {lane: root for lane, root in lanes.items() if root})

@@ -18,7 +18,7 @@ from shared.contract.dead_letter_id import DeadLetterId
 from shared.lake.dead_letters import encode_letters
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.slot import HOUR_US, ChainKey, folder_of
+from shared.lake.slots.slot import HOUR_US, ChainKey, hour_folder
 from shared.streams.event_hubs.clients import body_of, consumer_client
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
@@ -70,7 +70,7 @@ class Desk:
                 "last_seq": last,
                 "last_offset": str(last),
                 "next_first": last + 1,
-                "next_folder": folder_of(hour),
+                "next_folder": hour_folder(hour),
                 "rows": 0,
                 "bad": len(bad),
                 "gap": 0,
@@ -128,7 +128,10 @@ class Desk:
             last = known["last_enqueued_sequence_number"]
             async for events in partition_events(client, str(partition), until=last):
                 assert not isinstance(events, Gap)
-                found += [(DeadLetterId.of(one.properties), one.content_type, body_of(one)) for one in events]
+                found += [
+                    (DeadLetterId.from_properties(one.properties), one.content_type, body_of(one))
+                    for one in events
+                ]
         return found
 
     def id(self, sequence, line=0, partition=0):

@@ -12,7 +12,7 @@ from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.predictions.reader import PredictionReader
@@ -51,7 +51,7 @@ class Fleet:
         return as_event(msgspec.json.Encoder().encode_lines(self.readings(count, **fields)), NDJSON)
 
     def arrow(self, count, **fields):
-        batch = batch_of(READING, self.readings(count, **fields), [None] * count)
+        batch = build_batch(READING, self.readings(count, **fields), [None] * count)
         return as_event(write_stream(batch.select(READING.schema.names)), ARROW)
 
     async def send(self, events, partition="0", hub="telemetry"):

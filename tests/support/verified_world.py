@@ -16,7 +16,7 @@ from services.cli.verify.settings import VerifySettings
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
 from shared.codec.bodies import JSON, NDJSON
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract import columns
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
@@ -86,7 +86,7 @@ def parquet(
     latency_ms: int = 100,
     replays: int | None = None,
 ):
-    batch = batch_of(contract, [row[2] for row in rows], [extra(partition, replays)] * len(rows))
+    batch = build_batch(contract, [row[2] for row in rows], [extra(partition, replays)] * len(rows))
     lineage = [
         (partition, sequence, str(sequence * 100), line, AT + timedelta(milliseconds=latency_ms))
         for sequence, line, _ in rows

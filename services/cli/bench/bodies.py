@@ -6,7 +6,7 @@ import msgspec
 
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 
@@ -46,5 +46,5 @@ def body(content_type: str, first: int, count: int) -> bytes:
     """One event's body: readings number `first` on."""
     packed = readings(first, count)
     if content_type == ARROW:
-        return write_stream(batch_of(READING, packed, [None] * count).select(READING.schema.names))
+        return write_stream(build_batch(READING, packed, [None] * count).select(READING.schema.names))
     return b"\n".join(map(msgspec.json.encode, packed))

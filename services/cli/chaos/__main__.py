@@ -20,7 +20,7 @@ from services.cli.chaos.run import Run, Unverified, Verdict
 from services.cli.chaos.schedule import shape
 from services.cli.chaos.settings import ChaosSettings
 from services.cli.chaos.stack import World
-from shared.service.data_dir import occupied
+from shared.service.data_dir import lock_data_dir
 from shared.service.errors import NeedsAttention
 from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import KeepsFailing, Supervisor
@@ -53,7 +53,7 @@ async def _run_one(settings: ChaosSettings, stop: asyncio.Event) -> int:
 
 
 async def _run(settings: ChaosSettings, data: Path, stop: asyncio.Event) -> Verdict | None:
-    with occupied(data, "chaos"):
+    with lock_data_dir(data, "chaos"):
         if (data / "simulator").exists():
             raise NeedsAttention(f"{data} holds another run's data: choose another with --data")
         (data / "logs").mkdir(exist_ok=True)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from services.cli.dead_letters.stored_letters import StoredLetter
-from shared.lake.dead_letters import code_of
+from shared.lake.dead_letters import reason_code
 
 HEADINGS = ("ID", "ENQUEUED", "SIZE", "REPLAYED", "CONTENT TYPE", "REASON")
 _WIDTHS = (18, 19, 10, 8, 22, 0)
@@ -32,7 +32,7 @@ def fields_of(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
         "offset": letter.offset,
         "enqueued_at": letter.enqueued_at,
         "hub_created_at": found.created_at,
-        "code": code_of(letter.reason).replace(" ", "-"),
+        "code": reason_code(letter.reason).replace(" ", "-"),
         "reason": letter.reason,
         "content_type": letter.content_type,
         "size_bytes": len(letter.body),

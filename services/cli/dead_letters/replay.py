@@ -158,7 +158,7 @@ class LaneReplay:
 
 
 def _replayed_in(event: EventData) -> DeadLetterId | None:
-    return DeadLetterId.of(event.properties)
+    return DeadLetterId.from_properties(event.properties)
 
 
 def _event(replacement: Replacement) -> EventData:

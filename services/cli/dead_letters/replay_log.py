@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from shared.contract.dead_letter_id import DeadLetterId
 from shared.lake.client import Lake
-from shared.lake.slots.slot import ChainKey, letters_folder
+from shared.lake.slots.slot import ChainKey, dead_letters_folder
 from shared.service.errors import NeedsAttention, SinkUnavailable
 
 _NAME = re.compile(
@@ -162,4 +162,4 @@ class ReplayLog:
 
 
 def _folder(stream: str) -> str:
-    return f"{letters_folder(stream)}/_replays"
+    return f"{dead_letters_folder(stream)}/_replays"

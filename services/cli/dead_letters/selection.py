@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from services.cli.dead_letters.settings import DeadLettersSettings
-from shared.lake.dead_letters import CODES, Letter, code_of
+from shared.lake.dead_letters import CODES, Letter, reason_code
 from shared.lake.slots.slot import ChainKey, DeadLetterFile
 from shared.service.errors import NeedsAttention
 
@@ -105,7 +105,7 @@ class Selection:
         return (
             (not self.named or not self.named.isdisjoint(names_of(place)))
             and (self.partition is None or place.lane.partition == self.partition)
-            and (not self.code or code_of(letter.reason) == self.code)
+            and (not self.code or reason_code(letter.reason) == self.code)
             and (self.since is None or letter.enqueued_at >= self.since)
         )
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from shared.contract.columns import BY_STREAM, Contract
-from shared.contract.json_schema import contract_from
+from shared.contract.json_schema import contract_from_schema
 from shared.service.errors import SettingsError
 from shared.service.settings import PREFIX, ConnectionSettings
 
@@ -74,7 +74,7 @@ class DeadLettersSettings(ConnectionSettings):
         """What the stream's records are held to; raises SettingsError."""
         if self.stream in BY_STREAM:
             return BY_STREAM[self.stream]
-        return contract_from(self.stream, self._contract_file().read_bytes())
+        return contract_from_schema(self.stream, self._contract_file().read_bytes())
 
     def _contract_file(self) -> Path:
         if self.contracts is None or not _STREAM.fullmatch(self.stream):

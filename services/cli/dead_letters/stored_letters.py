@@ -12,7 +12,7 @@ from shared.contract.dead_letter_id import DeadLetterId
 from shared.lake.client import Lake
 from shared.lake.dead_letters import Letter
 from shared.lake.slots.search import SlotSearch
-from shared.lake.slots.slot import HOUR_US, DeadLetterFile, letters_folder, letters_in
+from shared.lake.slots.slot import HOUR_US, DeadLetterFile, dead_letters_folder, parse_dead_letter_name
 from shared.service.errors import NeedsAttention
 
 # Files on their way while one is dealt with: most are small, and what takes time is to ask for them.
@@ -64,8 +64,8 @@ async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[Stored
 async def _listed(lake: Lake, selection: Selection) -> dict[DeadLetterFile, int]:
     """The files that there are, without those written too early to hold what is meant; how large each is."""
     listed = {}
-    async for entry in lake.list(letters_folder(selection.stream), recursive=False):
-        file = letters_in(selection.stream, entry.path.rpartition("/")[2])
+    async for entry in lake.list(dead_letters_folder(selection.stream), recursive=False):
+        file = parse_dead_letter_name(selection.stream, entry.path.rpartition("/")[2])
         if file is not None and selection.may_hold(entry.modified_at):
             listed[file] = entry.size_bytes
     return listed

@@ -13,7 +13,7 @@ from services.cli.up.settings import UpSettings
 from services.cli.up.stack import NotReady, Stack
 from services.cli.up.verifier import Unverified
 from services.cli.up.views import JsonLines, LivePage, PlainText, View
-from shared.service.data_dir import occupied
+from shared.service.data_dir import lock_data_dir
 from shared.service.errors import FleetpriceError
 from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import KeepsFailing, Supervisor
@@ -29,7 +29,7 @@ async def serve(settings: UpSettings, stop: asyncio.Event) -> int:
     chosen = ports.chosen(ports.laid_out(settings.port_base))
     at_once = asyncio.Event()
     _catch_signals(stop, at_once)
-    with occupied(settings.data, "up"):
+    with lock_data_dir(settings.data, "up"):
         start_logs(settings.data, programs.SERVICES)
         view = _view(settings, stop)
         try:

@@ -11,7 +11,7 @@ from services.cli.verify.keys import Ints, VehicleCodes, joined
 from services.cli.verify.predictions import Predictions
 from services.cli.verify.readings import keys_in
 from shared.codec.bodies import BodyDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.predictions.reader import PredictionReader
 from shared.service.settings import ConnectionSettings
@@ -108,6 +108,6 @@ async def waiting_keys(
                     continue
                 for event in events:
                     decoded = decoder.decode(body_of(event), content_type_of(event))
-                    batch = decoded.batch or batch_of(READING, decoded.records, decoded.extras)
+                    batch = decoded.batch or build_batch(READING, decoded.records, decoded.extras)
                     pieces.append(keys_in(batch, codes))
     return np.unique(joined(pieces))

@@ -15,7 +15,7 @@ from shared.lake.client import Lake
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.footer import Head
 from shared.lake.slots.root import all_roots
-from shared.lake.slots.slot import ChainKey, slot_in
+from shared.lake.slots.slot import ChainKey, parse_slot_name
 from shared.streams.event_hubs.clients import body_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
@@ -104,7 +104,7 @@ async def _marked(lake: Lake, manifested: Manifested, lane: ChainKey) -> str | N
 
 def _is_of(lane: ChainKey, path: str) -> bool:
     folder, _, name = path.rpartition("/")
-    slot = slot_in(lane.stream, name)
+    slot = parse_slot_name(lane.stream, name)
     return slot is not None and slot[0] == lane and folder.startswith(f"raw/{lane.stream}/")
 
 

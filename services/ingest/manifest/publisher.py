@@ -146,7 +146,7 @@ class Manifest:
             metadata = await read_file_metadata(self._lake, path)
             if metadata is None:
                 break
-            footer = Footer.of(metadata.metadata or {}, path)
+            footer = Footer.from_key_values(metadata.metadata or {}, path)
             standing = await self._lake.look(path)
             if standing is None:
                 break

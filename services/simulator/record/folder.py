@@ -12,7 +12,7 @@ from services.simulator.record.partition_record import (
     record_path,
 )
 from services.simulator.record.record_file import RecordFile
-from shared.service.data_dir import occupied
+from shared.service.data_dir import lock_data_dir
 
 
 class RecordFolder:
@@ -24,7 +24,7 @@ class RecordFolder:
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        self._open.enter_context(occupied(self.path, "simulator"))
+        self._open.enter_context(lock_data_dir(self.path, "simulator"))
         return self
 
     def __exit__(

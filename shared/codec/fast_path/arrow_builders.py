@@ -33,7 +33,7 @@ class Builder(Protocol):
         """The column of so many rows, at least one, that was taken in in these parts."""
 
 
-class _Packed(ABC):
+class _PackingBuilder(ABC):
     """Parts without a gap are packed, and joined before they become a column; the others are Arrow arrays."""
 
     def array(self, parts: Sequence[Chunk], rows: int) -> pa.Array:
@@ -54,7 +54,7 @@ class _Packed(ABC):
         """The column of packed parts alone."""
 
 
-class _Numbers(_Packed):
+class _NumberBuilder(_PackingBuilder):
     def __init__(self, declared: pa.DataType, code: str) -> None:
         self._type = declared
         self._code = code
@@ -69,10 +69,10 @@ class _Numbers(_Packed):
         return len(part) // struct.calcsize(self._code)
 
     def _joined(self, parts: Sequence[Chunk], rows: int) -> pa.Array:
-        return _of_buffers(self._type, rows, b"".join(parts))
+        return _array_from_buffers(self._type, rows, b"".join(parts))
 
 
-class _Texts(_Packed):
+class _TextBuilder(_PackingBuilder):
     """Lengths are read off the places of what separates the texts, all at once."""
 
     _type = pa.string()
@@ -96,10 +96,10 @@ class _Texts(_Packed):
         offsets[1:-1] = np.flatnonzero(separated == 0)
         offsets[-1] = len(separated)
         offsets[1:] -= np.arange(rows, dtype=np.int32)
-        return _of_buffers(self._type, rows, offsets, "".join([part[1] for part in parts]).encode())
+        return _array_from_buffers(self._type, rows, offsets, "".join([part[1] for part in parts]).encode())
 
 
-class _Others:
+class _PlainBuilder:
     def __init__(self, declared: pa.DataType) -> None:
         self._type = declared
 
@@ -117,11 +117,11 @@ class _Others:
 def builder_for(declared: pa.DataType) -> Builder:
     """How values of a type become columns."""
     if declared in _CODES:
-        return _Numbers(declared, _CODES[declared])
-    return _Texts() if declared == pa.string() else _Others(declared)
+        return _NumberBuilder(declared, _CODES[declared])
+    return _TextBuilder() if declared == pa.string() else _PlainBuilder(declared)
 
 
-def array_of(values: Sequence[Any], declared: pa.DataType) -> pa.Array:
+def build_array(values: Sequence[Any], declared: pa.DataType) -> pa.Array:
     """As `pa.array`."""
     if not values:
         return pa.array(values, declared)
@@ -129,5 +129,5 @@ def array_of(values: Sequence[Any], declared: pa.DataType) -> pa.Array:
     return kind.array([kind.part(values)], len(values))
 
 
-def _of_buffers(declared: pa.DataType, rows: int, *buffers: Any) -> pa.Array:
+def _array_from_buffers(declared: pa.DataType, rows: int, *buffers: Any) -> pa.Array:
     return pa.Array.from_buffers(declared, rows, [None, *map(pa.py_buffer, buffers)])

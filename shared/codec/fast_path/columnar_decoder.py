@@ -5,10 +5,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from shared.codec.batch_decoder import EMPTY, BatchDecoder, DecodedBatch, up_to
+from shared.codec.batch_decoder import EMPTY, BatchDecoder, DecodedBatch, keep_events_before
 from shared.codec.bodies import MAX_RECORDS
 from shared.codec.fast_path.arrow_builders import Chunk
-from shared.codec.fast_path.record_decoder import MALFORMED, lines_of
+from shared.codec.fast_path.record_decoder import MALFORMED, decode_lines
 from shared.codec.fast_path.record_projection import ObservedProjection, UnsupportedTimestamp
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
 
@@ -30,7 +30,7 @@ class ColumnarDecoder(BatchDecoder):
         parts: list[list[Chunk]] = []
         taken = 0
         while taken < len(bodies):
-            records = _first_ones(bodies[taken : taken + _WARM_RECORDS], shape.record)
+            records = _decode_leading_records(bodies[taken : taken + _WARM_RECORDS], shape.record)
             if records:
                 parts.append(shape.parts(records))
             taken += len(records)
@@ -49,7 +49,7 @@ class ColumnarDecoder(BatchDecoder):
         records: list[Struct] = []
         left = min(max_rows, _BATCH_ROWS)
         for body in bodies:
-            found = lines_of(body, shape.lines)
+            found = decode_lines(body, shape.lines)
             if not found or len(found) > MAX_RECORDS:
                 break
             counts.append(len(found))
@@ -75,10 +75,10 @@ class ColumnarDecoder(BatchDecoder):
         except UnsupportedTimestamp:
             self._seen.read_instants_singly()
             return None
-        return up_to(batch.num_rows, counts, batch)
+        return keep_events_before(batch.num_rows, counts, batch)
 
 
-def _first_ones(bodies: Sequence[bytes], decode: Callable[[bytes], Any]) -> list[Struct]:
+def _decode_leading_records(bodies: Sequence[bytes], decode: Callable[[bytes], Any]) -> list[Struct]:
     """The records of the first bodies that are one each."""
     records: list[Struct] = []
     try:

@@ -12,7 +12,7 @@ from shared.contract.columns import EXTRA, Contract
 _KEPT_ROWS = 2**15
 
 
-class Repeated:
+class ConstantColumn:
     """Rows of one value."""
 
     def __init__(self, value: Any, kind: pa.DataType) -> None:
@@ -25,29 +25,29 @@ class Repeated:
 
 
 @lru_cache(maxsize=1_024)
-def _nulls(kind: pa.DataType) -> Repeated:
-    return Repeated(None, kind)
+def _null_constant(kind: pa.DataType) -> ConstantColumn:
+    return ConstantColumn(None, kind)
 
 
-def nulls(kind: pa.DataType, rows: int) -> pa.Array:
+def null_column(kind: pa.DataType, rows: int) -> pa.Array:
     """So many rows without a value."""
-    return _nulls(kind).rows(rows)
+    return _null_constant(kind).rows(rows)
 
 
-def thin(column: pa.Array) -> pa.Array:
+def share_nulls(column: pa.Array) -> pa.Array:
     """The column; one without a value takes no memory of its own then."""
-    return nulls(column.type, len(column)) if column.null_count == len(column) else column
+    return null_column(column.type, len(column)) if column.null_count == len(column) else column
 
 
-class Absent:
+class DefaultColumns:
     """What stands in a contract's columns where a record says nothing."""
 
     def __init__(self, contract: Contract) -> None:
         self._columns = {
-            field.encode_name: _default(field, contract.schema.field(field.encode_name).type)
+            field.encode_name: _default_column(field, contract.schema.field(field.encode_name).type)
             for field in msgspec.structs.fields(contract.record)
         }
-        self._unknown = _nulls(EXTRA.type)
+        self._unknown = _null_constant(EXTRA.type)
 
     def column(self, name: str, rows: int) -> pa.Array:
         """So many rows of a column's default."""
@@ -58,24 +58,24 @@ class Absent:
         return self._unknown.rows(rows)
 
 
-def _default(field: msgspec.structs.FieldInfo, kind: pa.DataType) -> Repeated:
+def _default_column(field: msgspec.structs.FieldInfo, kind: pa.DataType) -> ConstantColumn:
     if field.required or field.default is None:
-        return _nulls(kind)
-    return Repeated(field.default, kind)
+        return _null_constant(kind)
+    return ConstantColumn(field.default, kind)
 
 
-def own_bytes(batch: pa.RecordBatch) -> int:
+def unshared_bytes(batch: pa.RecordBatch) -> int:
     """Memory that a batch takes beside the arrays kept here."""
     return sum(column.nbytes for column in batch.columns if column.null_count < batch.num_rows)
 
 
-def joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
+def join_batches(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
     """One batch of all rows; None where there are none."""
     if len(batches) <= 1:
         return batches[0] if batches else None
     table = pa.Table.from_batches(batches)
     columns: list[Any] = [
-        nulls(column.type, len(column)) if column.null_count == len(column) else column.combine_chunks()
+        null_column(column.type, len(column)) if column.null_count == len(column) else column.combine_chunks()
         for column in table.columns
     ]
     return pa.record_batch(columns, schema=table.schema)

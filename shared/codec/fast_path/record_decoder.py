@@ -16,13 +16,15 @@ _LINE_END, _RETURN, _OPENING, _CLOSING = b"\n\r{}"
 MALFORMED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
-class StrictDecoder:
+class RecordDecoder:
     """JSON with no unknown field and nothing out of bounds."""
 
     def __init__(self, contract: Contract) -> None:
         self._json = msgspec.json.Decoder(contract.record)
         self.record = self._json.decode  # raises MALFORMED; instants are not judged yet
-        self._moments = [(f.name, _moment(f)) for f in contract.schema if pa.types.is_timestamp(f.type)]
+        self._moments = [
+            (f.name, _timestamp_getter(f)) for f in contract.schema if pa.types.is_timestamp(f.type)
+        ]
 
     def takes(self, body: bytes) -> bool:
         """Whether a body is one record."""
@@ -44,11 +46,11 @@ class StrictDecoder:
 
     def lines(self, body: bytes) -> list[Struct] | None:
         """The records of a body whose every line is one; None for any other."""
-        records = lines_of(body, self._json.decode_lines)
+        records = decode_lines(body, self._json.decode_lines)
         return None if not records or self.untimely(records) else records
 
 
-def lines_of(body: bytes, decode_lines: Callable[[bytes], list[Struct]]) -> list[Struct] | None:
+def decode_lines(body: bytes, decode_lines: Callable[[bytes], list[Struct]]) -> list[Struct] | None:
     """The records of a body whose every line is one, instants not judged; None for any other.
 
     A decoder of JSON minds no line ends: it takes two values on a line, and one value over two lines.
@@ -58,7 +60,7 @@ def lines_of(body: bytes, decode_lines: Callable[[bytes], list[Struct]]) -> list
     text = body.removesuffix(b"\n").removesuffix(b"\r")
     if not (text.startswith(b"{") and text.endswith(b"}")) or _has_long_line(text):
         return None
-    ends = _ends_of_plain_lines(text)
+    ends = _count_plain_line_ends(text)
     if ends is None:
         return None
     try:
@@ -68,7 +70,7 @@ def lines_of(body: bytes, decode_lines: Callable[[bytes], list[Struct]]) -> list
     return records if len(records) == ends + 1 else None
 
 
-def _ends_of_plain_lines(text: bytes) -> int | None:
+def _count_plain_line_ends(text: bytes) -> int | None:
     """How many line ends there are, all of them between `}` and `{`; None where one is not."""
     letters = np.frombuffer(text, np.uint8)
     is_end = letters[1:-1] == _LINE_END
@@ -90,7 +92,7 @@ def _has_long_line(text: bytes) -> bool:
     return False
 
 
-def _moment(field: pa.Field) -> Callable[[Struct], datetime]:
+def _timestamp_getter(field: pa.Field) -> Callable[[Struct], datetime]:
     """A record's instant; one that is absent offends nobody."""
     instant = attrgetter(field.name)
     return (lambda record: instant(record) or EARLIEST) if field.nullable else instant

@@ -13,8 +13,8 @@ import pyarrow as pa
 from msgspec import Struct
 
 from shared.codec.fast_path.arrow_builders import Chunk, builder_for
-from shared.codec.fast_path.null_columns import Absent
-from shared.codec.fast_path.timestamps import instants_in
+from shared.codec.fast_path.null_columns import DefaultColumns
+from shared.codec.fast_path.timestamps import parse_timestamps
 from shared.contract.columns import Contract
 from shared.contract.field_types import EARLIEST, LATEST
 
@@ -33,11 +33,11 @@ class RecordProjection:
         self.contract = contract
         self.names = names
         self.texts = texts
-        self._absent = Absent(contract)
+        self._absent = DefaultColumns(contract)
         fields = [one for one in msgspec.structs.fields(contract.record) if one.encode_name in names]
         record = msgspec.defstruct(
             contract.name,
-            [_narrow(field, texts=texts) for field in fields],
+            [_projected_field(field, texts=texts) for field in fields],
             kw_only=True,
             forbid_unknown_fields=True,
             gc=False,
@@ -67,7 +67,7 @@ class RecordProjection:
             self._absent.column(name, rows) if place is None else self._column(name, place, of_columns, rows)
             for name, place in self._layout
         ]
-        timely = min((_timely(columns[at]) for at in self._instants), default=rows)
+        timely = min((_rows_in_range(columns[at]) for at in self._instants), default=rows)
         batch = pa.record_batch([*columns, self._absent.unknown(rows)], schema=self.contract.columns)
         return batch if timely == rows else batch.slice(0, timely)
 
@@ -75,7 +75,7 @@ class RecordProjection:
         column = self._kinds[place].array(parts[place], rows)
         if name not in self._texts:
             return column
-        instants = instants_in(column)
+        instants = parse_timestamps(column)
         if instants is None:
             raise UnsupportedTimestamp(name)
         return instants
@@ -103,23 +103,23 @@ class ObservedProjection:
         self.shape = RecordProjection(self.shape.contract, self.shape.names, texts=False)
 
 
-def _narrow(field: msgspec.structs.FieldInfo, *, texts: bool) -> tuple[Any, ...]:
+def _projected_field(field: msgspec.structs.FieldInfo, *, texts: bool) -> tuple[Any, ...]:
     kind = field.type
-    if texts and _is_instant(kind):
+    if texts and _is_timestamp(kind):
         kind = str if field.required else str | None
     if field.required:
         return (field.encode_name, kind)
     return (field.encode_name, kind, field.default)
 
 
-def _is_instant(kind: Any) -> bool:
+def _is_timestamp(kind: Any) -> bool:
     """A datetime, or one that may be absent, with what is declared about it."""
     if get_origin(kind) is Annotated or get_args(kind):
-        return any(_is_instant(one) for one in get_args(kind))
+        return any(_is_timestamp(one) for one in get_args(kind))
     return kind is datetime
 
 
-def _timely(instants: pa.Array) -> int:
+def _rows_in_range(instants: pa.Array) -> int:
     """How many rows there are before the first outside what every clock holds."""
     moments = instants.view(pa.int64())
     if moments.null_count:

@@ -16,7 +16,7 @@ _MIN_LENGTH = len("2026-05-01T12:00:00Z")
 _SEPARATORS = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"))
 
 
-def instants_in(texts: pa.StringArray) -> pa.Array | None:
+def parse_timestamps(texts: pa.StringArray) -> pa.Array | None:
     """The instants; None where any text has another form, or is no instant at all."""
     present = pc.drop_null(texts) if texts.null_count else texts
     if not len(present):

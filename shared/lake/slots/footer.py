@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from shared.lake.slots.key_values import key_values_of, values_of
-from shared.lake.slots.slot import hour_of
+from shared.lake.slots.key_values import parse_key_values, to_key_values
+from shared.lake.slots.slot import parse_hour_folder
 from shared.service.errors import NeedsAttention
 
 
@@ -44,18 +44,18 @@ class Footer:
 
     @property
     def head(self) -> Head:
-        return Head(self.next_first, hour_of(self.next_folder), self.last_offset)
+        return Head(self.next_first, parse_hour_folder(self.next_folder), self.last_offset)
 
     def key_values(self) -> dict[str, str]:
         """Text by name, integers in decimal."""
-        return key_values_of(self)
+        return to_key_values(self)
 
     @classmethod
-    def of(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
+    def from_key_values(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
         """The inverse of `key_values`; raises NeedsAttention for a file that ingest did not write."""
         try:
-            footer = cls(**values_of(cls, key_values))
-            hour_of(footer.next_folder)
+            footer = cls(**parse_key_values(cls, key_values))
+            parse_hour_folder(footer.next_folder)
         except (KeyError, ValueError) as error:
             raise NeedsAttention(
                 f"{path} stands in the chain but was not written by ingest ({error}): move it away"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from collections.abc import Set as AbstractSet
 
 from shared.lake.client import Lake
-from shared.lake.slots.slot import ChainKey, root_in
+from shared.lake.slots.slot import ChainKey, parse_root_name
 from shared.service.errors import SinkUnavailable
 
 _HINT = re.compile(r"(?P<label>p\d{2,}(?:-g\d+)?)-at-(?P<hour>\d+)")
@@ -23,7 +23,7 @@ def _path(lane: ChainKey, hour: int) -> str:
     return f"{_folder(lane.stream)}/{lane.label}-at-{hour}"
 
 
-async def note_hour(lake: Lake, lane: ChainKey, hour: int, before: int | None) -> None:
+async def write_hint(lake: Lake, lane: ChainKey, hour: int, before: int | None) -> None:
     """A file of the chain stands in that hour's folder; `before` is the hour noted last. Never raises for the
     lake's sake: without it the next start only takes longer.
     """
@@ -35,26 +35,26 @@ async def note_hour(lake: Lake, lane: ChainKey, hour: int, before: int | None) -
         return
 
 
-async def hinted_hours(lake: Lake, stream: str) -> dict[ChainKey, int]:
+async def read_hints(lake: Lake, stream: str) -> dict[ChainKey, int]:
     """The newest hour noted for each lane."""
     hours: dict[ChainKey, int] = {}
-    async for lane, hour in _noted(lake, stream):
+    async for lane, hour in _list_hints(lake, stream):
         hours[lane] = max(hour, hours.get(lane, hour))
     return hours
 
 
 async def clear_hints(lake: Lake, stream: str, lanes: AbstractSet[ChainKey]) -> None:
     """Delete what writers before left behind: all but the newest of each of these lanes."""
-    newest = await hinted_hours(lake, stream)
-    old = [(lane, hour) async for lane, hour in _noted(lake, stream) if hour < newest.get(lane, 0)]
+    newest = await read_hints(lake, stream)
+    old = [(lane, hour) async for lane, hour in _list_hints(lake, stream) if hour < newest.get(lane, 0)]
     for lane, hour in old:
         if lane in lanes:
             await lake.delete(_path(lane, hour))
 
 
-async def _noted(lake: Lake, stream: str) -> AsyncIterator[tuple[ChainKey, int]]:
+async def _list_hints(lake: Lake, stream: str) -> AsyncIterator[tuple[ChainKey, int]]:
     async for file in lake.list(_folder(stream), recursive=False):
         found = _HINT.fullmatch(file.path.rpartition("/")[2])
-        lane = root_in(stream, f"{found['label']}.json") if found else None
+        lane = parse_root_name(stream, f"{found['label']}.json") if found else None
         if found is not None and lane is not None:
             yield lane, int(found["hour"])

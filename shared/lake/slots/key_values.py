@@ -5,12 +5,12 @@ from dataclasses import fields
 from typing import Any
 
 
-def key_values_of(value: Any) -> dict[str, str]:
+def to_key_values(value: Any) -> dict[str, str]:
     """A dataclass's fields as text by name, integers in decimal."""
     return {field.name: str(getattr(value, field.name)) for field in fields(value)}
 
 
-def values_of(kind: type[Any], key_values: Mapping[bytes, bytes]) -> dict[str, Any]:
+def parse_key_values(kind: type[Any], key_values: Mapping[bytes, bytes]) -> dict[str, Any]:
     """The inverse, for the dataclass `kind`; raises KeyError or ValueError where they are not of one."""
     values: dict[str, Any] = {}
     for field in fields(kind):

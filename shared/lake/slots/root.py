@@ -10,10 +10,10 @@ from msgspec import Struct
 
 from shared.lake.client import Lake
 from shared.lake.slots.footer import Head
-from shared.lake.slots.slot import ChainKey, folder_of, hour_of, root_in, roots_folder
+from shared.lake.slots.slot import ChainKey, hour_folder, parse_hour_folder, parse_root_name, roots_folder
 from shared.service.errors import HubRecreated, NeedsAttention, SinkUnavailable
 
-LAYOUT = 1
+FORMAT_VERSION = 1
 
 
 class Root(Struct, frozen=True):
@@ -26,19 +26,19 @@ class Root(Struct, frozen=True):
     created_at: str
     first: int
     folder: str
-    layout: int = LAYOUT
+    layout: int = FORMAT_VERSION
 
     @property
     def head(self) -> Head:
-        return Head(self.first, hour_of(self.folder))
+        return Head(self.first, parse_hour_folder(self.folder))
 
 
-def root_of(created_at: str, first: int, hour: int) -> Root:
+def root_at_hour(created_at: str, first: int, hour: int) -> Root:
     """The root of a chain whose first event was enqueued in `hour`."""
-    return Root(created_at, first, folder_of(hour))
+    return Root(created_at, first, hour_folder(hour))
 
 
-async def make_root(lake: Lake, lane: ChainKey, root: Root) -> Root:
+async def create_root(lake: Lake, lane: ChainKey, root: Root) -> Root:
     """Write the root, or read the one that another writer was first with.
 
     Raises HubRecreated where that is of another hub.
@@ -46,7 +46,7 @@ async def make_root(lake: Lake, lane: ChainKey, root: Root) -> Root:
     # A crash before this leaves no root, after it one without files: the next start goes on from there.
     if await lake.create_if_absent(lane.root, msgspec.json.encode(root)):
         return root
-    standing = await _read(lake, lane)
+    standing = await _read_root(lake, lane)
     if standing is None:
         raise SinkUnavailable(f"{lane.root} exists but cannot be read")
     if standing.created_at != root.created_at:
@@ -54,7 +54,7 @@ async def make_root(lake: Lake, lane: ChainKey, root: Root) -> Root:
     return standing
 
 
-async def lanes_of(
+async def find_chains(
     lake: Lake, stream: str, partitions: Sequence[int], created_at: str, *, accept_recreated: bool
 ) -> dict[ChainKey, Root | None]:
     """The chain of each partition that the hub created then fills, with its root if it has one.
@@ -66,10 +66,10 @@ async def lanes_of(
     is_known = not roots or any(root.created_at == created_at for root in roots.values())
     if not is_known and not accept_recreated:
         raise HubRecreated(_remedy(stream, next(iter(roots.values())).created_at, created_at))
-    return dict(_lane_of(stream, partition, created_at, roots) for partition in partitions)
+    return dict(_find_chain(stream, partition, created_at, roots) for partition in partitions)
 
 
-def _lane_of(
+def _find_chain(
     stream: str, partition: int, created_at: str, roots: Mapping[ChainKey, Root]
 ) -> tuple[ChainKey, Root | None]:
     newest = 0
@@ -85,26 +85,26 @@ async def all_roots(lake: Lake, stream: str) -> dict[ChainKey, Root]:
     """Every chain of a stream, those of earlier hubs too."""
     found = {}
     async for file in lake.list(roots_folder(stream), recursive=False):
-        lane = root_in(stream, file.path.rpartition("/")[2])
-        if lane is not None and (root := await _read(lake, lane)) is not None:
+        lane = parse_root_name(stream, file.path.rpartition("/")[2])
+        if lane is not None and (root := await _read_root(lake, lane)) is not None:
             found[lane] = root
     return dict(sorted(found.items()))
 
 
-async def _read(lake: Lake, lane: ChainKey) -> Root | None:
+async def _read_root(lake: Lake, lane: ChainKey) -> Root | None:
     data = await lake.read(lane.root)
     if data is None:
         return None
     try:
         root = msgspec.json.decode(data, type=Root)
-        hour_of(root.folder)
+        parse_hour_folder(root.folder)
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise NeedsAttention(
             f"{lane.root} is not a chain's root ({error}): restore or move it away"
         ) from error
-    if root.layout != LAYOUT:
+    if root.layout != FORMAT_VERSION:
         raise NeedsAttention(
-            f"{lane.root} is of layout {root.layout}, this release knows {LAYOUT}: "
+            f"{lane.root} is of layout {root.layout}, this release knows {FORMAT_VERSION}: "
             "use the release that wrote it, or name another file system"
         )
     return root

@@ -1,9 +1,9 @@
 """The committed file that starts at an event, where the folder is known only by its earliest hour."""
 
 from shared.lake.client import Lake
-from shared.lake.slots.chain import dated_folders, read_footer
+from shared.lake.slots.chain import list_dated_folders, read_footer
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.slot import ChainKey, hour_of
+from shared.lake.slots.slot import ChainKey, parse_hour_folder
 
 
 class SlotSearch:
@@ -37,7 +37,7 @@ class SlotSearch:
     async def _later_hours(self, hour: int) -> list[int]:
         if self._hours is None:
             root = f"raw/{self._stream}"
-            dates = await dated_folders(self._lake, root)
-            folders = [folder for date in dates for folder in await dated_folders(self._lake, date)]
-            self._hours = sorted(hour_of(folder.removeprefix(f"{root}/")) for folder in folders)
+            dates = await list_dated_folders(self._lake, root)
+            folders = [folder for date in dates for folder in await list_dated_folders(self._lake, date)]
+            self._hours = sorted(parse_hour_folder(folder.removeprefix(f"{root}/")) for folder in folders)
         return [one for one in self._hours if one > hour]

@@ -19,12 +19,12 @@ _LETTERS = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})-(?P<attempt>[0-9a-z]+)\.nd
 _STAGED = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})-(?P<hour>\d+)-(?P<attempt>[0-9a-z]+)\.parquet")
 
 
-def folder_of(hour: int) -> str:
+def hour_folder(hour: int) -> str:
     """`date=YYYY-MM-DD/hour=HH`, UTC."""
     return (_EPOCH + timedelta(hours=hour)).strftime("date=%Y-%m-%d/hour=%H")
 
 
-def hour_of(folder: str) -> int:
+def parse_hour_folder(folder: str) -> int:
     """The inverse of `folder_of`; raises ValueError for any other text."""
     found = _FOLDER.fullmatch(folder)
     if found is None:
@@ -52,14 +52,14 @@ class ChainKey:
 
     def slot(self, hour: int, first: int) -> str:
         """The path of the file that starts at sequence number `first`."""
-        return f"raw/{self.stream}/{folder_of(hour)}/{self.label}-{first:020d}.parquet"
+        return f"raw/{self.stream}/{hour_folder(hour)}/{self.label}-{first:020d}.parquet"
 
     def staged(self, hour: int, first: int, attempt: str) -> str:
         """Where an attempt at a slot is written before the rename; the name says which slot."""
         return f"{staging_folder(self.stream)}/{self.label}-{first:020d}-{hour}-{attempt}.parquet"
 
     def dead_letters(self, first: int, attempt: str) -> str:
-        return f"{letters_folder(self.stream)}/{self.label}-{first:020d}-{attempt}.ndjson"
+        return f"{dead_letters_folder(self.stream)}/{self.label}-{first:020d}-{attempt}.ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class DeadLetterFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Staged:
+class StagedFile:
     """What the name of a staged file says."""
 
     lane: ChainKey
@@ -93,35 +93,35 @@ def staging_folder(stream: str) -> str:
     return f"_staging/raw/{stream}"
 
 
-def letters_folder(stream: str) -> str:
+def dead_letters_folder(stream: str) -> str:
     return f"dead-letters/{stream}"
 
 
-def slot_in(stream: str, name: str) -> tuple[ChainKey, int] | None:
+def parse_slot_name(stream: str, name: str) -> tuple[ChainKey, int] | None:
     """Lane and first sequence number of a raw file's name; None for a file that is not ours."""
     found = _SLOT.fullmatch(name)
-    return (_lane(stream, found), int(found["first"])) if found else None
+    return (_chain_key(stream, found), int(found["first"])) if found else None
 
 
-def root_in(stream: str, name: str) -> ChainKey | None:
+def parse_root_name(stream: str, name: str) -> ChainKey | None:
     """The lane of a root file's name; None for a file that is not ours."""
     found = _ROOT.fullmatch(name)
-    return _lane(stream, found) if found else None
+    return _chain_key(stream, found) if found else None
 
 
-def staged_in(stream: str, name: str) -> Staged | None:
+def parse_staged_name(stream: str, name: str) -> StagedFile | None:
     """What a staged file's name says; None for a file that is not ours."""
     found = _STAGED.fullmatch(name)
     if found is None:
         return None
-    return Staged(_lane(stream, found), int(found["hour"]), int(found["first"]), found["attempt"])
+    return StagedFile(_chain_key(stream, found), int(found["hour"]), int(found["first"]), found["attempt"])
 
 
-def letters_in(stream: str, name: str) -> DeadLetterFile | None:
+def parse_dead_letter_name(stream: str, name: str) -> DeadLetterFile | None:
     """What the name of a file of dead letters says; None for a file that is not ours."""
     found = _LETTERS.fullmatch(name)
-    return DeadLetterFile(_lane(stream, found), int(found["first"]), found["attempt"]) if found else None
+    return DeadLetterFile(_chain_key(stream, found), int(found["first"]), found["attempt"]) if found else None
 
 
-def _lane(stream: str, found: re.Match[str]) -> ChainKey:
+def _chain_key(stream: str, found: re.Match[str]) -> ChainKey:
     return ChainKey(stream, int(found["partition"]), int(found["generation"] or 1))

@@ -19,7 +19,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from shared.service.errors import FleetpriceError, NeedsAttention
-from shared.service.metrics import merged, serve_app
+from shared.service.metrics import merge_metrics, serve_app
 from shared.service.processes.free_ports import free_port
 from shared.service.processes.restart_policy import Next, RestartPolicy
 
@@ -148,7 +148,9 @@ async def _served(workers: Sequence[_Worker], host: str, port: int, setting: str
 
         async def metrics(_request: web.Request) -> web.Response:
             texts = {str(number): text for number, text in (await asked("metrics")).items() if text}
-            return web.Response(body=merged(texts, "worker"), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            return web.Response(
+                body=merge_metrics(texts, "worker"), headers={"Content-Type": CONTENT_TYPE_LATEST}
+            )
 
         app = web.Application()
         app.add_routes(

@@ -29,7 +29,7 @@ async def erase_from_raw(lake, path, vehicle_id):
     data = await lake.read(path)
     table = pq.read_table(pa.BufferReader(data), partitioning=None)
     kept = table.filter(pc.not_equal(table["vehicle_id"], vehicle_id))
-    said = Footer.of(pq.read_metadata(pa.BufferReader(data)).metadata, path)
+    said = Footer.from_key_values(pq.read_metadata(pa.BufferReader(data)).metadata, path)
     says = Footer(**{**{name: getattr(said, name) for name in said.__slots__}, "rows": kept.num_rows})
     await lake.write(path, encode(kept, says))
 

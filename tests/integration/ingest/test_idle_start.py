@@ -9,9 +9,9 @@ from shared.lake.client import Lake, open_lake
 from shared.lake.parquet import encode
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer, Head
-from shared.lake.slots.hints import clear_hints, hinted_hours, note_hour
-from shared.lake.slots.root import make_root, root_of
-from shared.lake.slots.slot import ChainKey, folder_of
+from shared.lake.slots.hints import clear_hints, read_hints, write_hint
+from shared.lake.slots.root import create_root, root_at_hour
+from shared.lake.slots.slot import ChainKey, hour_folder
 
 HOUR, HOURS = 497_184, 60
 IDLE, BUSY = ChainKey("telemetry", 0), ChainKey("telemetry", 1)
@@ -29,7 +29,7 @@ class ListingLake(Lake):
 
 
 async def put(lake, lane, hour, first, next_hour):
-    says = Footer(first, first, "", first + 1, folder_of(next_hour), 1, 0, 0, "a", "", 1, "then")
+    says = Footer(first, first, "", first + 1, hour_folder(next_hour), 1, 0, 0, "a", "", 1, "then")
     await lake.write(lane.slot(hour, first), encode(pa.table({"x": [1]}), says))
 
 
@@ -39,7 +39,7 @@ async def years_later(world):
     async with open_lake(world.lake_connection) as opened:
         lake = ListingLake(opened._files)
         lake.listed = []
-        roots = {lane: await make_root(lake, lane, root_of("then", 0, HOUR)) for lane in (IDLE, BUSY)}
+        roots = {lane: await create_root(lake, lane, root_at_hour("then", 0, HOUR)) for lane in (IDLE, BUSY)}
         await put(lake, IDLE, HOUR, 0, HOUR)
         for number in range(HOURS):
             await put(lake, BUSY, HOUR + number, number, HOUR + number + 1)
@@ -53,8 +53,8 @@ HEADS = {IDLE: Head(1, HOUR), BUSY: Head(HOURS, HOUR + HOURS)}
 async def test_a_hint_spares_the_folders_since(world):
     """With both chains noted lately, a start lists a folder or two for each, not every hour since."""
     async with years_later(world) as (lake, roots):
-        await note_hour(lake, IDLE, HOUR, None)
-        await note_hour(lake, BUSY, HOUR + HOURS - 1, None)
+        await write_hint(lake, IDLE, HOUR, None)
+        await write_hint(lake, BUSY, HOUR + HOURS - 1, None)
         assert await find_heads(lake, "telemetry", roots) == HEADS
         assert len(lake.listed) <= 4
 
@@ -66,8 +66,8 @@ async def test_a_hint_is_only_a_hint(world, hour):
     """Missing, before the chain's begin, far behind or ahead: the lake says where the chains go on."""
     async with years_later(world) as (lake, roots):
         if hour is not None:
-            await note_hour(lake, IDLE, hour, None)
-            await note_hour(lake, BUSY, hour, None)
+            await write_hint(lake, IDLE, hour, None)
+            await write_hint(lake, BUSY, hour, None)
         assert await find_heads(lake, "telemetry", roots) == HEADS
 
 
@@ -75,7 +75,7 @@ async def test_old_hints_are_cleared(world):
     """One hint a partition is kept, the newest, whoever wrote the others."""
     async with years_later(world) as (lake, _):
         for hour in (HOUR + 1, HOUR + 3, HOUR + 2):
-            await note_hour(lake, BUSY, hour, None)
+            await write_hint(lake, BUSY, hour, None)
         await clear_hints(lake, "telemetry", {BUSY})
-        assert await hinted_hours(lake, "telemetry") == {BUSY: HOUR + 3}
+        assert await read_hints(lake, "telemetry") == {BUSY: HOUR + 3}
         assert len([file async for file in lake.list("_hints/raw/telemetry")]) == 1

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from tests.support.ingesting import (
     body_event,
@@ -25,7 +25,7 @@ def ndjson(readings):
 
 
 def arrow(readings):
-    return write_stream(batch_of(READING, readings, [None] * len(readings)).select(READING.schema.names))
+    return write_stream(build_batch(READING, readings, [None] * len(readings)).select(READING.schema.names))
 
 
 async def test_json_lands_once(world, lake):

@@ -4,7 +4,7 @@ import re
 
 import aiohttp
 
-from shared.service.metrics import merged
+from shared.service.metrics import merge_metrics
 from tests.support.ingesting import body_event, ingest_process, json_event, send
 from tests.support.processes import logged
 from tests.support.promtool import assert_promtool_passes
@@ -48,4 +48,4 @@ async def test_promtool_finds_no_fault(world):
     for name in ("fleetprice_dead_letters_total{", "fleetprice_ingest_commit_seconds_bucket{"):
         assert name in page
     await assert_promtool_passes(page.encode())
-    await assert_promtool_passes(merged({"0": page, "1": page}, "worker"))
+    await assert_promtool_passes(merge_metrics({"0": page, "1": page}, "worker"))

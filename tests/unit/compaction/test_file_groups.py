@@ -3,10 +3,10 @@
 import pytest
 
 from services.compaction.file_groups import Covered, Policy, RawFile, compacted, next_stretch
-from shared.lake.slots.slot import ChainKey, hour_of
+from shared.lake.slots.slot import ChainKey, parse_hour_folder
 from shared.service.errors import NeedsAttention
 
-HOUR = hour_of("date=2026-03-01/hour=12")
+HOUR = parse_hour_folder("date=2026-03-01/hour=12")
 POLICY = Policy(target_bytes=100, older_than_s=60)
 NOW_S = 1_000.0
 
@@ -56,13 +56,13 @@ def test_what_is_covered_survives_the_footer():
     """A compacted file's footer is read as it was written."""
     covered = Covered(0, 9, 10, 2, 7, 1, 2, "2026-03-01T00:00:00Z")
     key_values = {name.encode(): text.encode() for name, text in covered.key_values().items()}
-    assert Covered.of(key_values, "path") == covered
+    assert Covered.from_key_values(key_values, "path") == covered
 
 
 def test_a_strangers_footer_is_refused():
     """A file that lacks what compaction writes is named."""
     with pytest.raises(NeedsAttention, match="the/path"):
-        Covered.of({b"first_seq": b"1"}, "the/path")
+        Covered.from_key_values({b"first_seq": b"1"}, "the/path")
 
 
 def test_a_slot_is_a_function_of_chain_hour_and_first_row():

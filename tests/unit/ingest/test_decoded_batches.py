@@ -16,7 +16,7 @@ from shared.codec.arrow_bodies import write_stream
 from shared.codec.batch_decoder import EMPTY, BatchDecoder
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.lake.slots.footer import Head
@@ -46,7 +46,7 @@ def json_of(number, **changes):
 
 
 def arrow_of(*readings):
-    return batch_of(READING, readings, [None] * len(readings)).select(READING.schema.names)
+    return build_batch(READING, readings, [None] * len(readings)).select(READING.schema.names)
 
 
 ONE, TWO = json_of(1), json_of(2)

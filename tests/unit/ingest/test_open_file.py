@@ -8,8 +8,8 @@ import pytest
 from services.ingest.open_file import OpenFile, turn
 from services.ingest.roll_policy import RollPolicy
 from shared.codec.bodies import BodyDecoder
-from shared.contract.columns import contract_of
-from shared.lake.dead_letters import CODES, code_of, encode_letters
+from shared.contract.columns import contract_from_record
+from shared.lake.dead_letters import CODES, encode_letters, reason_code
 from shared.streams.event import Event
 
 
@@ -17,7 +17,7 @@ class Tick(msgspec.Struct, frozen=True):
     number: int
 
 
-CONTRACT = contract_of(Tick, 1)
+CONTRACT = contract_from_record(Tick, 1)
 DECODER = BodyDecoder(CONTRACT)
 HOUR = 497_184
 
@@ -120,5 +120,5 @@ async def test_large_dead_letters_are_encoded_a_few_at_a_time():
 )
 def test_reasons_are_counted_by_a_closed_set(reason, code):
     """Metrics count bad records by one of five codes, whatever a sender made up."""
-    assert code_of(reason) == code
+    assert reason_code(reason) == code
     assert code in CODES

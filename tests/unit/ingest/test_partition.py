@@ -13,7 +13,7 @@ from services.ingest.roll_policy import RollPolicy
 from shared.lake.parquet import encode, read_metadata
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer
-from shared.lake.slots.root import make_root, root_of
+from shared.lake.slots.root import create_root, root_at_hour
 from shared.lake.slots.slot import HOUR_US, ChainKey
 from shared.service.errors import GapUnexplained
 from shared.streams.event import Event
@@ -69,7 +69,7 @@ def opened(lake, *, partition=0, start=None):
     lane = ChainKey("ticks", partition)
     head = None
     if lane.root in lake.files:
-        root = done(make_root(lake, lane, root_of(CREATED_AT, 0, 0)))
+        root = done(create_root(lake, lane, root_at_hour(CREATED_AT, 0, 0)))
         head = done(find_heads(lake, "ticks", {lane: root}))[lane]
     committer = Committer(lake, lane, SOURCE, head, _encode, _Still, _nothing)
     start = start or Start.of(head, 0, None)
@@ -81,7 +81,9 @@ def chain(lake, partition=0):
     found = []
     for path, data in sorted(lake.files.items()):
         if path.startswith("raw/ticks/date=") and f"/p{partition:02d}-" in path:
-            found.append((path.removeprefix("raw/ticks/"), Footer.of(read_metadata(data).metadata, path)))
+            found.append(
+                (path.removeprefix("raw/ticks/"), Footer.from_key_values(read_metadata(data).metadata, path))
+            )
     return found
 
 

@@ -6,7 +6,7 @@ import pytest
 from services.ingest.replayed_rows import tag_replayed_rows
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.dead_letter_id import DeadLetterId
 
@@ -21,7 +21,7 @@ READING_JSON = (
 def arrow_body(body):
     """The same records as an Arrow body, with a column of the sender's own."""
     records = BodyDecoder(READING).decode(body, NDJSON).records
-    batch = batch_of(READING, records, [None] * len(records)).select(READING.schema.names)
+    batch = build_batch(READING, records, [None] * len(records)).select(READING.schema.names)
     return write_stream(batch.append_column("own", pa.array(["x"] * len(records))))
 
 
@@ -61,7 +61,7 @@ def test_a_senders_own_field_gives_way():
 )
 def test_somebody_elses_properties_are_no_replay(properties):
     """An event replays a dead letter only if all of its properties say so."""
-    assert DeadLetterId.of(properties) is None
+    assert DeadLetterId.from_properties(properties) is None
 
 
 def test_properties_come_back_as_bytes():
@@ -70,4 +70,6 @@ def test_properties_come_back_as_bytes():
         name.encode(): value.encode() if isinstance(value, str) else value
         for name, value in LETTER.properties().items()
     }
-    assert DeadLetterId.of(received) == DeadLetterId.of(LETTER.properties()) == LETTER
+    assert (
+        DeadLetterId.from_properties(received) == DeadLetterId.from_properties(LETTER.properties()) == LETTER
+    )

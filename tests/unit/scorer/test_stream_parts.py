@@ -13,7 +13,7 @@ from services.scorer.stream.lineage import Place
 from services.scorer.stream.resume import Tail, start_after
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder, Decoded
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import PREDICTION, READING
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
@@ -37,7 +37,7 @@ def decoded_json(lines):
 
 
 def decoded_arrow(count):
-    return Decoded(batch=batch_of(READING, readings(count), [None] * count), lines=range(count))
+    return Decoded(batch=build_batch(READING, readings(count), [None] * count), lines=range(count))
 
 
 def of_json(sequence, lines):

@@ -8,7 +8,7 @@ import pyarrow as pa
 from services.cli.bench.parts.figures import Figure, measure
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.codec.row_buffer import EventOrigin, RowBuffer
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
@@ -52,7 +52,7 @@ def figures() -> list[Figure]:
     pack = readings(PACK)
     single = [msgspec.json.encode(pack[0])] * READINGS
     lines = [b"\n".join(map(msgspec.json.encode, pack))] * (READINGS // PACK)
-    batch = batch_of(READING, pack, [None] * PACK).select(READING.schema.names)
+    batch = build_batch(READING, pack, [None] * PACK).select(READING.schema.names)
     arrow = [write_stream(batch)] * (READINGS // PACK)
     bare = msgspec.json.Decoder(Reading)
     return [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.codec.arrow_bodies import MAX_ROWS, write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import MAX_RECORD_BYTES, PREDICTION, READING
 from shared.contract.reading import Reading
 
@@ -35,7 +35,7 @@ def json_of(number=1, **changes):
 
 
 def arrow_of(*readings):
-    return batch_of(READING, readings, [None] * len(readings)).select(READING.schema.names)
+    return build_batch(READING, readings, [None] * len(readings)).select(READING.schema.names)
 
 
 @pytest.mark.parametrize("content_type", [None, JSON, "application/json; charset=utf-8", NDJSON])

@@ -5,7 +5,7 @@ import pytest
 
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, BodyDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.codec.row_buffer import EventOrigin, RowBuffer
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
@@ -27,7 +27,7 @@ def json_body(number):
 
 
 def arrow_body(number):
-    batch = batch_of(READING, [reading(number), reading(number + 1)], [None, None])
+    batch = build_batch(READING, [reading(number), reading(number + 1)], [None, None])
     return write_stream(batch.select(READING.schema.names)), ARROW
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, BodyDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import INSTANT, PREDICTION, READING
-from shared.contract.json_schema import contract_from
+from shared.contract.json_schema import contract_from_schema
 from shared.service.errors import SettingsError
 
 SCHEMAS = Path(__file__).parents[4] / "docs" / "schemas"
@@ -33,7 +33,7 @@ VISITED = {"vehicle_id": "v1", "visited_at": "2026-03-01T12:00:00Z"}
 
 
 def visits():
-    return contract_from("visits", json.dumps(VISIT).encode())
+    return contract_from_schema("visits", json.dumps(VISIT).encode())
 
 
 def decoded(record, content_type="application/json"):
@@ -44,7 +44,7 @@ def decoded(record, content_type="application/json"):
 def test_our_own_schemas_declare_our_own_contracts(contract):
     """What docs/schemas says of a built-in stream would land it in the very same columns."""
     data = (SCHEMAS / f"{contract.name}-{contract.version}.json").read_bytes()
-    assert contract_from(contract.name, data).raw_schema == contract.raw_schema
+    assert contract_from_schema(contract.name, data).raw_schema == contract.raw_schema
 
 
 def test_fields_become_columns():
@@ -67,7 +67,7 @@ def test_fields_become_columns():
 def test_a_record_lands_with_its_defaults():
     """What a record leaves out is its default, or null."""
     found = decoded(VISITED)
-    (row,) = batch_of(visits(), found.records, found.extras).to_pylist()
+    (row,) = build_batch(visits(), found.records, found.extras).to_pylist()
     assert row == {
         "vehicle_id": "v1",
         "visited_at": datetime(2026, 3, 1, 12, tzinfo=UTC),
@@ -118,9 +118,9 @@ def test_arrow_bodies_are_read_by_it():
 
 def test_the_least_contract_keeps_every_record_whole():
     """A stream about which nothing is known lands as JSON in `extra`, with its lineage."""
-    contract = contract_from("anything", b'{"type": "object"}')
+    contract = contract_from_schema("anything", b'{"type": "object"}')
     found = BodyDecoder(contract).decode(b'{"a":{"b":[1,null]}}\n{"c": 2}\nno json', "application/x-ndjson")
-    assert batch_of(contract, found.records, found.extras).to_pydict() == {
+    assert build_batch(contract, found.records, found.extras).to_pydict() == {
         "extra": ['{"a":{"b":[1,null]}}', '{"c":2}']
     }
     assert len(found.bad) == 1
@@ -153,4 +153,4 @@ def test_what_cannot_be_held_is_refused(schema, says):
     """Ingest does not start on a contract that says more than it would hold, or that is none."""
     data = schema if isinstance(schema, str) else json.dumps(schema)
     with pytest.raises(SettingsError, match=says):
-        contract_from("visits", data.encode())
+        contract_from_schema("visits", data.encode())

@@ -9,7 +9,15 @@ import pytest
 from shared.contract.columns import PREDICTION, READING
 from shared.lake.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_metadata
 from shared.lake.slots.footer import Footer, Head
-from shared.lake.slots.slot import ChainKey, Staged, folder_of, hour_of, root_in, slot_in, staged_in
+from shared.lake.slots.slot import (
+    ChainKey,
+    StagedFile,
+    hour_folder,
+    parse_hour_folder,
+    parse_root_name,
+    parse_slot_name,
+    parse_staged_name,
+)
 from shared.service.errors import NeedsAttention
 
 HOUR = 497_184
@@ -18,7 +26,7 @@ FOOTER = Footer(
     last_seq=19,
     last_offset="1234",
     next_first=20,
-    next_folder=folder_of(HOUR + 1),
+    next_folder=hour_folder(HOUR + 1),
     rows=9,
     bad=1,
     gap=0,
@@ -31,10 +39,10 @@ FOOTER = Footer(
 
 def test_a_slot_is_named_by_its_first_event():
     """The path of a file says stream, hour, partition and first sequence number, not the writer."""
-    assert folder_of(HOUR) == "date=2026-09-20/hour=00"
+    assert hour_folder(HOUR) == "date=2026-09-20/hour=00"
     path = ChainKey("telemetry", 3).slot(HOUR, 10)
     assert path == "raw/telemetry/date=2026-09-20/hour=00/p03-00000000000000000010.parquet"
-    assert slot_in("telemetry", path.rpartition("/")[2]) == (ChainKey("telemetry", 3), 10)
+    assert parse_slot_name("telemetry", path.rpartition("/")[2]) == (ChainKey("telemetry", 3), 10)
 
 
 def test_a_new_generation_has_its_own_paths():
@@ -42,32 +50,32 @@ def test_a_new_generation_has_its_own_paths():
     lane = ChainKey("telemetry", 112, 2)
     name = lane.slot(HOUR, 0).rpartition("/")[2]
     assert name == "p112-g2-00000000000000000000.parquet"
-    assert slot_in("telemetry", name) == (lane, 0)
-    assert root_in("telemetry", lane.root.rpartition("/")[2]) == lane
+    assert parse_slot_name("telemetry", name) == (lane, 0)
+    assert parse_root_name("telemetry", lane.root.rpartition("/")[2]) == lane
 
 
 def test_a_staged_file_names_its_slot():
     """A sweep knows from a staged file's name alone which slot it was for."""
     lane = ChainKey("telemetry", 3)
     name = lane.staged(HOUR, 10, "a1").rpartition("/")[2]
-    assert staged_in("telemetry", name) == Staged(lane, HOUR, 10, "a1")
+    assert parse_staged_name("telemetry", name) == StagedFile(lane, HOUR, 10, "a1")
 
 
 @pytest.mark.parametrize("name", ["part-0.parquet", "p03-10.parquet", "_delta_log", "p03.json.tmp"])
 def test_foreign_files_are_left_alone(name):
     """Files that others put into the folders are no part of any chain."""
-    assert slot_in("telemetry", name) is None
-    assert root_in("telemetry", name) is None
-    assert staged_in("telemetry", name) is None
+    assert parse_slot_name("telemetry", name) is None
+    assert parse_root_name("telemetry", name) is None
+    assert parse_staged_name("telemetry", name) is None
 
 
 @pytest.mark.parametrize("hour", [0, HOUR, HOUR + 23])
 def test_folders_and_hours_are_one(hour):
     """A folder and its hour name each other, and folders sort as their hours do."""
-    assert hour_of(folder_of(hour)) == hour
-    assert folder_of(hour) < folder_of(hour + 1)
+    assert parse_hour_folder(hour_folder(hour)) == hour
+    assert hour_folder(hour) < hour_folder(hour + 1)
     with pytest.raises(ValueError, match="date="):
-        hour_of("date=2026-1-1/hour=0")
+        parse_hour_folder("date=2026-1-1/hour=0")
 
 
 @pytest.mark.parametrize("contract", [READING, PREDICTION])
@@ -75,7 +83,7 @@ def test_a_footer_is_read_back_from_the_tail(contract):
     """The last 64 KB of a file are enough to go on from it, whichever reader wrote the question."""
     data = encode(contract.raw_schema.empty_table(), FOOTER)
 
-    footer = Footer.of(read_metadata(data[-FOOTER_READ_BYTES:]).metadata, "path")
+    footer = Footer.from_key_values(read_metadata(data[-FOOTER_READ_BYTES:]).metadata, "path")
 
     assert footer == FOOTER
     assert footer.head == Head(20, HOUR + 1, "1234")
@@ -90,7 +98,7 @@ def test_a_foreign_file_in_a_slot_needs_a_person():
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"a": [1]}), sink)
     with pytest.raises(NeedsAttention, match="the/path"):
-        Footer.of(read_metadata(bytes(sink.getvalue())).metadata, "the/path")
+        Footer.from_key_values(read_metadata(bytes(sink.getvalue())).metadata, "the/path")
     with pytest.raises(ValueError, match="not Parquet"):
         footer_size(b"0123456789")
 

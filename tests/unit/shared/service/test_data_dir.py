@@ -1,26 +1,30 @@
 import pytest
 
-from shared.service.data_dir import occupied
+from shared.service.data_dir import lock_data_dir
 from shared.service.errors import NeedsAttention
 
 
 def test_one_stack_at_a_time_has_the_directory(tmp_path):
     """A second `up` on the same directory is told so, and may have it once the first has ended."""
-    with occupied(tmp_path, "up"), pytest.raises(NeedsAttention, match="in use"), occupied(tmp_path, "up"):
+    with (
+        lock_data_dir(tmp_path, "up"),
+        pytest.raises(NeedsAttention, match="in use"),
+        lock_data_dir(tmp_path, "up"),
+    ):
         pass
-    with occupied(tmp_path, "up"):
+    with lock_data_dir(tmp_path, "up"):
         pass
 
 
 def test_a_directory_of_another_version_is_refused(tmp_path):
     """Files of a format that this program does not know are left alone."""
     (tmp_path / "up.version").write_text("99\n")
-    with pytest.raises(NeedsAttention, match="version 99"), occupied(tmp_path, "up"):
+    with pytest.raises(NeedsAttention, match="version 99"), lock_data_dir(tmp_path, "up"):
         pass
 
 
 def test_a_file_is_no_directory(tmp_path):
     """A --data that cannot be used is said in one line."""
     (tmp_path / "file").touch()
-    with pytest.raises(NeedsAttention, match="--data"), occupied(tmp_path / "file", "up"):
+    with pytest.raises(NeedsAttention, match="--data"), lock_data_dir(tmp_path / "file", "up"):
         pass

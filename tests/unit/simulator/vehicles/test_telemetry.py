@@ -10,7 +10,7 @@ from services.simulator.vehicles.market import shipped_market
 from services.simulator.vehicles.telemetry import Telemetry, to_batch, to_json, to_rows
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, NDJSON, BodyDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 
@@ -200,7 +200,7 @@ def test_every_reading_is_within_the_contract(telemetry, pairs):
     batch = decoder.decode(write_stream(to_batch(columns)), ARROW)
     assert not lines.bad
     assert not batch.bad
-    assert batch_of(READING, lines.records, lines.extras).equals(batch.batch)
+    assert build_batch(READING, lines.records, lines.extras).equals(batch.batch)
 
 
 def test_forms_say_the_same(telemetry):
@@ -208,7 +208,7 @@ def test_forms_say_the_same(telemetry):
     columns = at_once(telemetry, np.arange(400), np.full(400, 5_000))
     readings = to_readings(columns)
     assert [msgspec.json.encode(reading) for reading in readings] == to_json(columns)
-    assert batch_of(READING, readings, [None] * 400).select(READING.schema.names) == to_batch(columns)
+    assert build_batch(READING, readings, [None] * 400).select(READING.schema.names) == to_batch(columns)
 
 
 def test_reading_at_is_kept_to_the_microsecond(telemetry):

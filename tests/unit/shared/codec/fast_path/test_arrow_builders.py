@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.codec.bodies import JSON, NDJSON
-from shared.codec.fast_path.arrow_builders import array_of, builder_for
+from shared.codec.fast_path.arrow_builders import build_array, builder_for
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.contract.columns import INSTANT, READING
 
@@ -43,17 +43,17 @@ def test_parts_join_to_what_pyarrow_makes(typed):
 def test_so_does_a_single_part(typed):
     """As batches of records have it; of no values too."""
     declared, parts = typed
-    column = array_of(parts[0], declared)
+    column = build_array(parts[0], declared)
     column.validate(full=True)
     assert column.equals(pa.array(parts[0], declared))
-    assert array_of([], declared).equals(pa.array([], declared))
+    assert build_array([], declared).equals(pa.array([], declared))
 
 
 @pytest.mark.parametrize(("value", "declared"), [("1", pa.float64()), (2**40, pa.int32())])
 def test_a_value_of_another_type_is_refused(value, declared):
     """As pyarrow refuses it: nothing is cut off in silence."""
     with pytest.raises(pa.ArrowException):
-        array_of([value], declared)
+        build_array([value], declared)
 
 
 @pytest.mark.parametrize("content_type", [JSON, NDJSON])

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from shared.codec.bodies import JSON, NDJSON, BodyDecoder
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
-from shared.codec.record_batches import batch_of
+from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
-from shared.contract.json_schema import contract_from
+from shared.contract.json_schema import contract_from_schema
 
-VISITS = contract_from(
+VISITS = contract_from_schema(
     "visits",
     msgspec.json.encode(
         {
@@ -82,7 +82,7 @@ def rows_one_by_one(contract, bodies, content_type):
     for body in bodies:
         one = decoder.decode(body, content_type)
         is_plain = one.records and not one.bad and not any(one.extras)
-        yield batch_of(contract, one.records, one.extras).to_pylist() if is_plain else None
+        yield build_batch(contract, one.records, one.extras).to_pylist() if is_plain else None
 
 
 @settings(max_examples=300, deadline=None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from shared.codec.fast_path.timestamps import instants_in
+from shared.codec.fast_path.timestamps import parse_timestamps
 
 ONE_BY_ONE = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)])
 TWO_DIGITS = st.integers(0, 99).map("{:02d}".format)
@@ -37,7 +37,7 @@ NEAR_INSTANTS = st.tuples(
 @example("2026-05-01T12:00:00.Z")
 def test_a_column_never_reads_an_instant_differently(text):
     """What the column takes the record's decoder takes too, to the microsecond."""
-    found = instants_in(pa.array([text]))
+    found = parse_timestamps(pa.array([text]))
     if found is not None:
         assert found.to_pylist() == [ONE_BY_ONE.decode(msgspec.json.encode(text))]
 
@@ -55,11 +55,11 @@ def test_a_column_never_reads_an_instant_differently(text):
 def test_the_usual_forms_are_read_together(text):
     """No sender of instants in UTC makes ingest read them one by one."""
     column = pa.array(["2026-05-01T12:00:00Z", None, text])
-    found = instants_in(column.slice(1))
+    found = parse_timestamps(column.slice(1))
     assert found.to_pylist() == [None, ONE_BY_ONE.decode(msgspec.json.encode(text))]
 
 
 def test_one_odd_text_speaks_for_its_column():
     """A column of which any text has another form is not read at all."""
-    assert instants_in(pa.array(["2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00"])) is None
-    assert instants_in(pa.array([None, None], pa.string())).to_pylist() == [None, None]
+    assert parse_timestamps(pa.array(["2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00"])) is None
+    assert parse_timestamps(pa.array([None, None], pa.string())).to_pylist() == [None, None]
