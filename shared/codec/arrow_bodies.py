@@ -1,11 +1,11 @@
 """Arrow IPC bodies: bounded before anything is decompressed or touched.
 
 A few kilobytes of compressed Arrow can declare gigabytes, and offsets that point outside their buffer end
-the process on access. So: rows and uncompressed bytes are read from the message's metadata first, the schema
-must be the contract's own, and every batch passes `validate(full=True)`.
+the process on access. So the row count and the uncompressed size are read from the message's metadata first,
+the schema must be the contract's own, and every batch passes `validate(full=True)`.
 Flatbuffers layout: Arrow columnar format, Message.fbs (Message: header_type=1, header=2; RecordBatch:
-length=0, nodes=1, buffers=2, compression=3); a compressed buffer starts with its uncompressed length as
-int64, -1 for one left raw.
+length=0, nodes=1, buffers=2, compression=3). A compressed buffer starts with its uncompressed length as
+int64; -1 marks a buffer left uncompressed.
 """
 
 import struct
@@ -27,7 +27,7 @@ _FRAME = struct.Struct("<4sI")
 
 
 class _Table:
-    """A flatbuffers table: fields found through its vtable. Reads outside the metadata raise struct.error."""
+    """A flatbuffers table; its vtable gives the fields. Reads outside the metadata raise struct.error."""
 
     def __init__(self, data: bytes, position: int) -> None:
         self._data = data
@@ -69,7 +69,7 @@ def _uncompressed_bytes(batch: _Table, metadata: bytes, body: memoryview) -> int
 
 
 def _check_bounds(message: pa.Message) -> int:
-    """Rows that a record batch message declares; raises BadRecord where it would grow beyond bounds."""
+    """Return the rows that a record batch message declares. Raises BadRecord if it exceeds a bound."""
     metadata = message.metadata.to_pybytes()
     root = _Table(metadata, struct.unpack_from("<I", metadata)[0])
     header = root.reference(2)
@@ -85,9 +85,10 @@ def _check_bounds(message: pa.Message) -> int:
 
 
 def cached_schema_reader(expected: pa.Schema) -> SchemaReader:
-    """Reads and checks the schema of a stream's first message: the same bytes from the same senders all day.
+    """Return a function that reads and checks the schema in a stream's first message.
 
-    Bounded, for a sender chooses these bytes.
+    It caches, because a sender's schema is the same bytes all day; the cache is bounded, because a sender
+    chooses these bytes.
     """
     return lru_cache(maxsize=64)(partial(_read_schema, expected))
 
@@ -99,29 +100,29 @@ def _read_schema(expected: pa.Schema, metadata: bytes) -> pa.Schema:
     return schema
 
 
-def read_batches(body: bytes, schema_of: SchemaReader) -> list[pa.RecordBatch]:
-    """Validated batches of a body; unknown columns of plain types come along.
+def read_batches(body: bytes, read_schema: SchemaReader) -> list[pa.RecordBatch]:
+    """Return the validated batches of a body, unknown columns of plain types included.
 
-    `schema_of` comes from `schemas_of`: the columns expected, where present, must have exactly their types;
-    those that are not nullable must be present. Raises BadRecord for anything else.
+    `read_schema` comes from `cached_schema_reader`: each expected column that is present must have exactly
+    its type, and each that is not nullable must be present. Raises BadRecord for anything else.
     """
     try:
-        return _read_batches(pa.BufferReader(body), schema_of)
+        return _read_batches(pa.BufferReader(body), read_schema)
     except (pa.ArrowException, struct.error, EOFError, ValueError, OSError) as error:
         raise BadRecord(f"not an Arrow IPC stream: {error}") from error
 
 
-def _read_batches(source: pa.BufferReader, schema_of: SchemaReader) -> list[pa.RecordBatch]:
+def _read_batches(source: pa.BufferReader, read_schema: SchemaReader) -> list[pa.RecordBatch]:
     first = pa.ipc.read_message(source)
     if first.type != "schema":
         raise BadRecord("an Arrow body starts with its schema")
-    schema = schema_of(first.metadata.to_pybytes())
+    schema = read_schema(first.metadata.to_pybytes())
     batches: list[pa.RecordBatch] = []
-    rows = size = 0
-    for message in iter(partial(_next_message, source), None):
+    rows = size_bytes = 0
+    for message in iter(partial(_read_next_message, source), None):
         rows += _check_bounds(message)
-        size += len(message.body)
-        if rows > MAX_ROWS or size > MAX_UNCOMPRESSED_BYTES:
+        size_bytes += len(message.body)
+        if rows > MAX_ROWS or size_bytes > MAX_UNCOMPRESSED_BYTES:
             raise BadRecord(f"an Arrow body holds at most {MAX_ROWS} rows")
         batch = pa.ipc.read_record_batch(message, schema)
         batch.validate(full=True)
@@ -129,7 +130,7 @@ def _read_batches(source: pa.BufferReader, schema_of: SchemaReader) -> list[pa.R
     return batches
 
 
-def _next_message(source: pa.BufferReader) -> pa.Message | None:
+def _read_next_message(source: pa.BufferReader) -> pa.Message | None:
     try:
         return pa.ipc.read_message(source)
     except EOFError:
@@ -157,7 +158,7 @@ def _check_schema(schema: pa.Schema, expected: pa.Schema) -> None:
 
 
 def write_stream(batch: pa.RecordBatch) -> bytes:
-    """One batch as an Arrow IPC stream."""
+    """Encode one batch as an Arrow IPC stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)

@@ -1,4 +1,4 @@
-"""Arrow bodies as a contract's rows: checked against its bounds and brought into its columns."""
+"""Arrow bodies as rows of a contract: read, checked against its bounds, arranged in its columns."""
 
 from typing import Any
 
@@ -12,32 +12,32 @@ from shared.contract.columns import Contract
 
 
 class ArrowRows:
-    """Reads the Arrow bodies of one contract."""
+    """Reader of one contract's Arrow bodies."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self._bounds = Bounds(contract)
-        self._schema_of = cached_schema_reader(contract.schema)
+        self._read_schema = cached_schema_reader(contract.schema)
         self._known = frozenset(contract.schema.names)
-        self._absent = DefaultColumns(contract)
+        self._defaults = DefaultColumns(contract)
 
     def read(self, body: bytes) -> list[pa.RecordBatch]:
-        """Validated batches of a body, in the sender's columns. Raises BadRecord."""
-        return read_batches(body, self._schema_of)
+        """Return the validated batches of a body in the sender's columns. Raises BadRecord."""
+        return read_batches(body, self._read_schema)
 
-    def violations(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """Row number → the first bound it breaks."""
-        return self._bounds.violations(batch)
+    def find_violations(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """Map each row that breaks a bound to the first bound it breaks."""
+        return self._bounds.find_violations(batch)
 
-    def aligned(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The contract's columns in its order, absent ones at their default, unknown ones in `extra`."""
+    def align(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Return the contract's columns in order: absent ones at their default, unknown ones in `extra`."""
         rows, names = batch.num_rows, set(batch.schema.names)
         arrays: list[Any] = [
-            share_nulls(batch.column(name)) if name in names else self._absent.column(name, rows)
+            share_nulls(batch.column(name)) if name in names else self._defaults.column(name, rows)
             for name in self.contract.schema.names
         ]
         unknown = sorted(names - self._known)
         if unknown:
             extras = [msgspec.json.encode(row).decode() for row in batch.select(unknown).to_pylist()]
-        arrays.append(pa.array(extras, pa.string()) if unknown else self._absent.unknown(rows))
+        arrays.append(pa.array(extras, pa.string()) if unknown else self._defaults.null_extra(rows))
         return pa.record_batch(arrays, schema=self.contract.columns)

@@ -1,7 +1,7 @@
-"""Runs: successive events of one content type decoded together, as far as nothing is wrong with them.
+"""Batch decoding: successive events of one content type decoded together, as far as all are regular.
 
-What `BodyDecoder` promises of each event stands; here only what all events share is done once. An event with
-anything out of the ordinary (a bad record, an unknown field, a blank line) ends the run before it.
+The result equals `BodyDecoder`'s for each event; only the work that the events share is done once. An event
+with a bad record, an unknown field or a blank line ends the batch before it and is left to `BodyDecoder`.
 """
 
 from bisect import bisect_right
@@ -23,7 +23,7 @@ from shared.service.errors import BadRecord
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """The first `len(counts)` events: `counts[i]` records of event i, on lines 0 on; structs or a batch."""
+    """The first `len(counts)` events: event i has `counts[i]` records, on lines 0, 1, 2, …"""
 
     counts: Sequence[int]
     records: Sequence[Struct] = ()
@@ -31,35 +31,36 @@ class DecodedBatch:
 
 
 EMPTY = DecodedBatch(())
-# Records that become columns while the processor still has them in its caches.
-WARM_ROWS = 2_000
-# Arrow events whose bounds are checked together. Where one of them breaks a bound, those after it
-# are decoded again: so a sender of many such gets shorter runs.
-_MAX_REACH = 256
+# Records decoded at a time, so that they become columns while the processor still has them in its caches.
+_WARM_ROWS = 2_000
+# Arrow events whose bounds are checked together. If one of them breaks a bound, those after it are decoded
+# again; so a sender of many bad events gets shorter batches.
+_MAX_ARROW_EVENTS = 256
 
 
 class BatchDecoder:
-    """Decodes runs of one contract's events."""
+    """Decoder of batches of one contract's events."""
 
     def __init__(self, contract: Contract) -> None:
-        self._strict = RecordDecoder(contract)
+        self._records = RecordDecoder(contract)
         self._arrow = ArrowRows(contract)
-        self._reach = _MAX_REACH
+        self._arrow_events = _MAX_ARROW_EVENTS
 
     def decode(self, bodies: Sequence[bytes], content_type: str | None, max_rows: int) -> DecodedBatch:
-        """As many of the events as are plain, up to the one with which there are `max_rows` rows.
+        """Decode the leading regular events, up to the one that completes `max_rows` rows.
 
-        An empty run means that the first event needs `BodyDecoder`. Never raises for what a sender wrote.
+        An empty result means that the first event needs `BodyDecoder`. Whatever a sender wrote, nothing is
+        raised.
         """
-        kind = media_type_of(content_type)
-        if kind == ARROW:
+        media_type = media_type_of(content_type)
+        if media_type == ARROW:
             return self._decode_arrow(bodies, max_rows)
-        if kind == NDJSON:
-            return self._of_lines(bodies, max_rows)
-        return self._ones(bodies[:max_rows])
+        if media_type == NDJSON:
+            return self._decode_lines(bodies, max_rows)
+        return self._decode_single_records(bodies[:max_rows])
 
-    def _ones(self, bodies: Sequence[bytes]) -> DecodedBatch:
-        decode = self._strict.record
+    def _decode_single_records(self, bodies: Sequence[bytes]) -> DecodedBatch:
+        decode = self._records.decode
         records: list[Struct] = []
         add = records.append
         try:
@@ -68,39 +69,44 @@ class BatchDecoder:
                     break
                 add(decode(body))
         except MALFORMED:
-            pass  # what came before it stands
-        if (found := self._strict.untimely(records)) is not None:
+            pass  # the records before it are kept
+        if (found := self._records.find_out_of_range(records)) is not None:
             del records[found[0] :]
         return DecodedBatch((1,) * len(records), records)
 
-    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
+    def _decode_lines(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
         records: list[Struct] = []
         counts: list[int] = []
         for body in bodies:
-            found = self._strict.lines(body)
+            found = self._records.decode_lines(body)
             if not found or len(found) > MAX_RECORDS:
                 break
             records += found
             counts.append(len(found))
-            if len(records) >= min(max_rows, WARM_ROWS):
+            if len(records) >= min(max_rows, _WARM_ROWS):
                 break
         return DecodedBatch(counts, records)
 
     def _decode_arrow(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
-        batches, counts = self._read_alike(bodies[: self._reach], max_rows)
+        batches, counts = self._read_same_schema(bodies[: self._arrow_events], max_rows)
         batch = join_batches(batches)
         if batch is None:
             return EMPTY
-        broken = self._arrow.violations(batch)
-        if not broken:
-            self._reach = min(2 * self._reach, _MAX_REACH)
-            return DecodedBatch(counts, batch=self._arrow.aligned(batch))
-        run = keep_events_before(min(broken), counts, batch)
-        self._reach = max(1, len(run.counts))
-        return EMPTY if run.batch is None else DecodedBatch(run.counts, batch=self._arrow.aligned(run.batch))
+        violations = self._arrow.find_violations(batch)
+        if not violations:
+            self._arrow_events = min(2 * self._arrow_events, _MAX_ARROW_EVENTS)
+            return DecodedBatch(counts, batch=self._arrow.align(batch))
+        kept = keep_events_before(min(violations), counts, batch)
+        self._arrow_events = max(1, len(kept.counts))
+        return EMPTY if kept.batch is None else DecodedBatch(kept.counts, batch=self._arrow.align(kept.batch))
 
-    def _read_alike(self, bodies: Sequence[bytes], max_rows: int) -> tuple[list[pa.RecordBatch], list[int]]:
-        """Batches of the first bodies that share a schema, and the rows of each body, within bounds."""
+    def _read_same_schema(
+        self, bodies: Sequence[bytes], max_rows: int
+    ) -> tuple[list[pa.RecordBatch], list[int]]:
+        """Return the batches of the leading bodies that share a schema, and the rows of each body.
+
+        Stops at `max_rows` rows or at the bound on bytes.
+        """
         batches: list[pa.RecordBatch] = []
         counts: list[int] = []
         rows = size_bytes = 0
@@ -122,7 +128,7 @@ class BatchDecoder:
 
 
 def keep_events_before(row: int, counts: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
-    """The events all of whose rows come before `row`."""
+    """Return the events whose rows all come before `row`."""
     ends = list(accumulate(counts))
-    plain = bisect_right(ends, row)
-    return DecodedBatch(counts[:plain], batch=batch.slice(0, ends[plain - 1])) if plain else EMPTY
+    kept = bisect_right(ends, row)
+    return DecodedBatch(counts[:kept], batch=batch.slice(0, ends[kept - 1])) if kept else EMPTY

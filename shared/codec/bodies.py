@@ -1,7 +1,8 @@
-"""Event bodies → records: typed, bounded, line by line. One bad record never stops or delays a good one.
+"""Event bodies to records, the careful path: typed, bounded, line by line.
 
-Bodies: `application/json` (one record, or an array), `application/x-ndjson` (a record a line) and
-`application/vnd.apache.arrow.stream`; told apart by content type or, where it is absent, by the first bytes.
+One bad record never stops or delays a good one. A body is `application/json` (one record, or an array),
+`application/x-ndjson` (a record a line) or `application/vnd.apache.arrow.stream`. The content type decides
+which; if it is absent, the first bytes do.
 """
 
 from collections.abc import Sequence
@@ -27,13 +28,13 @@ MAX_RECORDS = 20_000
 
 
 def media_type_of(content_type: str | None) -> str:
-    """A content type without its parameters; empty where there is none."""
+    """Return a content type in lower case without its parameters; empty if there is none."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """What goes to the dead letters: the line within the event, why, and the bytes as they came."""
+    """A record that cannot be decoded: its line within the event, the reason, and its bytes as sent."""
 
     line: int
     reason: str
@@ -42,7 +43,7 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The records of one event in order: structs, or for an Arrow body a batch of the contract's columns."""
+    """The records of one event in order: structs or, for an Arrow body, a batch of the contract's columns."""
 
     records: Sequence[Struct] = ()
     extras: Sequence[str | None] = ()
@@ -52,14 +53,16 @@ class Decoded:
 
 
 @dataclass(slots=True)
-class _Lines:
+class _DecodedLines:
+    """The records of one JSON body so far. `is_any_json` is true once a line was JSON, even a bad record."""
+
     records: list[Struct] = field(default_factory=list)
     extras: list[str | None] = field(default_factory=list)
     lines: list[int] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     is_any_json: bool = False
 
-    def result(self, body: bytes) -> Decoded:
+    def finish(self, body: bytes) -> Decoded:
         if not self.records and not self.is_any_json:
             reason = self.bad[0].reason if self.bad else "no record in the body"
             return reject_body(body, reason)
@@ -67,47 +70,47 @@ class _Lines:
 
 
 def reject_body(body: bytes, reason: str) -> Decoded:
-    """A body in which no record is found: one dead letter with all of it."""
+    """Return one dead letter that holds the whole body, for a body in which no record is found."""
     return Decoded(bad=[BadLine(0, reason, body)])
 
 
 class BodyDecoder:
-    """Decodes the bodies of one contract."""
+    """Decoder of one contract's event bodies."""
 
     def __init__(self, contract: Contract) -> None:
         self.contract = contract
         self._arrow = ArrowRows(contract)
         self._known = frozenset(contract.schema.names)
-        self._strict = RecordDecoder(contract)
-        self._loose = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        self._records = RecordDecoder(contract)
+        self._fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
 
     def decode(self, body: bytes, content_type: str | None) -> Decoded:
-        """Never raises for what a sender wrote: what cannot be decoded comes back as `bad`."""
-        kind = media_type_of(content_type)
-        if kind == ARROW or (kind not in (JSON, NDJSON) and body.startswith(CONTINUATION)):
+        """Decode one body. Whatever a sender wrote, nothing is raised: bad records are returned in `bad`."""
+        media_type = media_type_of(content_type)
+        if media_type == ARROW or (media_type not in (JSON, NDJSON) and body.startswith(CONTINUATION)):
             return self._decode_arrow(body)
-        if kind != NDJSON and (decoded := self._decode_one(body, kind)) is not None:
+        if media_type != NDJSON and (decoded := self._decode_one(body, media_type)) is not None:
             return decoded
         return self._decode_lines(body)
 
-    def _decode_one(self, body: bytes, kind: str) -> Decoded | None:
-        """One JSON record or an array of them; None where the body may rather be lines."""
+    def _decode_one(self, body: bytes, media_type: str) -> Decoded | None:
+        """Decode one JSON record or an array of them. Return None if the body looks like lines."""
         if len(body) <= MAX_RECORD_BYTES:
             try:
-                return Decoded([self._checked(self._strict.record(body))], [None], None, (0,))
+                return Decoded([self._check_timestamps(self._records.decode(body))], [None], None, (0,))
             except (*MALFORMED, BadRecord):
-                pass  # told apart below, off the fast path
+                pass  # the reason is found below, field by field
         stripped = body.strip()
         if stripped.startswith(b"["):
             return self._decode_array(body)
-        if kind != JSON and b"\n" in stripped:
+        if media_type != JSON and b"\n" in stripped:
             return None
-        lines = _Lines()
-        self._take(lines, 0, body)
+        lines = _DecodedLines()
+        self._decode_line(lines, 0, body)
         if not lines.is_any_json and b"\n" in stripped:
             return None  # lines under the wrong content type
-        return lines.result(body)
+        return lines.finish(body)
 
     def _decode_array(self, body: bytes) -> Decoded:
         try:
@@ -116,10 +119,10 @@ class BodyDecoder:
             return reject_body(body, f"malformed: {error}")
         if len(items) > MAX_RECORDS:
             return reject_body(body, f"too large: more than {MAX_RECORDS} records")
-        lines = _Lines(is_any_json=bool(items))
+        lines = _DecodedLines(is_any_json=bool(items))
         for line, item in enumerate(items):
-            self._take(lines, line, bytes(item))
-        return lines.result(body)
+            self._decode_line(lines, line, bytes(item))
+        return lines.finish(body)
 
     def _decode_lines(self, body: bytes) -> Decoded:
         pieces = body.split(b"\n")
@@ -127,27 +130,27 @@ class BodyDecoder:
             pieces.pop()
         if len(pieces) > MAX_RECORDS:
             return reject_body(body, f"too large: more than {MAX_RECORDS} lines")
-        if records := self._strict.lines(body):
+        if records := self._records.decode_lines(body):
             return Decoded(records, [None] * len(records), None, range(len(records)))
-        lines = _Lines()
+        lines = _DecodedLines()
         for line, piece in enumerate(pieces):
             if piece.strip():
-                self._take(lines, line, piece)
-        return lines.result(body)
+                self._decode_line(lines, line, piece)
+        return lines.finish(body)
 
-    def _take(self, lines: _Lines, line: int, piece: bytes) -> None:
-        """Decode one record into `lines`, its unknown fields kept; a bad one goes to `lines.bad`."""
+    def _decode_line(self, lines: _DecodedLines, line: int, piece: bytes) -> None:
+        """Decode one record into `lines`, with its unknown fields; add a bad one to `lines.bad`."""
         if len(piece) > MAX_RECORD_BYTES:
             reason = f"too large: a record holds at most {MAX_RECORD_BYTES} bytes"
             lines.is_any_json = True
             lines.bad.append(BadLine(line, reason, piece))
             return
         try:
-            fields = self._loose.decode(piece)
+            fields = self._fields.decode(piece)
             lines.is_any_json = True
             extra = {name: raw for name, raw in fields.items() if name not in self._known}
             known = {name: raw for name, raw in fields.items() if name in self._known}
-            record = self._checked(self._strict.record(msgspec.json.encode(known)))
+            record = self._check_timestamps(self._records.decode(msgspec.json.encode(known)))
             text = msgspec.json.encode(extra).decode() if extra else None
         except msgspec.ValidationError as error:
             lines.is_any_json = lines.is_any_json or piece.strip() not in (b"null", b"")
@@ -161,8 +164,8 @@ class BodyDecoder:
             lines.extras.append(text)
             lines.lines.append(line)
 
-    def _checked(self, record: Struct) -> Struct:
-        found = self._strict.untimely((record,))
+    def _check_timestamps(self, record: Struct) -> Struct:
+        found = self._records.find_out_of_range((record,))
         if found is not None:
             raise BadRecord(f"invalid: {found[1]} is outside {EARLIEST.year} to {LATEST.year}")
         return record
@@ -174,7 +177,7 @@ class BodyDecoder:
             return reject_body(body, f"malformed: {error}")
         if batch is None or not batch.num_rows:
             return reject_body(body, "no record in the body")
-        reasons = self._arrow.violations(batch)
+        reasons = self._arrow.find_violations(batch)
         bad = [
             BadLine(line, f"invalid: {reason}", write_stream(batch.slice(line, 1)))
             for line, reason in sorted(reasons.items())
@@ -183,4 +186,4 @@ class BodyDecoder:
             [line for line in range(batch.num_rows) if line not in reasons] if bad else range(batch.num_rows)
         )
         kept = batch.take(pa.array(lines, pa.int64())) if bad else batch
-        return Decoded(batch=self._arrow.aligned(kept), lines=lines, bad=bad)
+        return Decoded(batch=self._arrow.align(kept), lines=lines, bad=bad)

@@ -1,4 +1,4 @@
-"""A contract's bounds over Arrow columns, vectorised: which rows break which."""
+"""A contract's bounds applied to whole Arrow columns."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from shared.contract.field_types import EARLIEST, LATEST
 
 
 class Bounds:
-    """The ranges and lengths that a record type declares, applied to whole columns."""
+    """The ranges and lengths that a contract's record type declares."""
 
     def __init__(self, contract: Contract) -> None:
         fields = declared_fields(contract.record)
@@ -21,12 +21,12 @@ class Bounds:
         self._bounds = {name: bound for name, bound in bounds.items() if bound is not None}
         self._required = {field.encode_name for field in fields if field.required}
 
-    def violations(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """Row number → the first bound it breaks; empty where every row keeps them all."""
+    def find_violations(self, batch: pa.RecordBatch) -> dict[int, str]:
+        """Map each row that breaks a bound to the first bound it breaks."""
         found: dict[int, str] = {}
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if name in self._required and column.null_count:
-                _note(pc.is_null(column), f"{name} is missing", found)
+                _add_violations(pc.is_null(column), f"{name} is missing", found)
             if (bound := self._bounds.get(name)) is not None and column.null_count < len(column):
                 bound.check(column, found)
         return found
@@ -34,11 +34,11 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """Least and most of a number, of an instant in microseconds, or of a text's length."""
+    """Minimum and maximum of a number, of a timestamp in microseconds, or of a text's length."""
 
-    what: str
-    least: Any
-    most: Any
+    subject: str
+    minimum: Any
+    maximum: Any
     is_length: bool = False
 
     def check(self, column: Any, found: dict[int, str]) -> None:
@@ -47,26 +47,26 @@ class _Bound:
             measured = measured.view(pa.int64())
         if not measured.null_count:
             numbers = measured.to_numpy()
-            # NaN is neither: it makes both comparisons false.
-            if numbers.min() >= self.least and numbers.max() <= self.most:
+            # NaN makes both comparisons false.
+            if numbers.min() >= self.minimum and numbers.max() <= self.maximum:
                 return
-        low, high = (pa.scalar(limit, measured.type) for limit in (self.least, self.most))
+        low, high = (pa.scalar(limit, measured.type) for limit in (self.minimum, self.maximum))
         inside = pc.and_(pc.greater_equal(measured, low), pc.less_equal(measured, high))
-        _note(pc.invert(pc.fill_null(inside, True)), f"{self.what} is outside its range", found)
+        _add_violations(pc.invert(pc.fill_null(inside, True)), f"{self.subject} is outside its range", found)
 
 
 def _declared_bound(name: str, declared: inspect.Type) -> _Bound | None:
     match declared:
-        case inspect.IntType(ge=least, le=most) | inspect.FloatType(ge=least, le=most):
-            return _Bound(f"{name} (bounds {least} to {most})", least, most)
-        case inspect.StrType(min_length=least, max_length=most):
-            return _Bound(f"the length of {name} (bounds {least} to {most})", least, most, is_length=True)
+        case inspect.IntType(ge=low, le=high) | inspect.FloatType(ge=low, le=high):
+            return _Bound(f"{name} (bounds {low} to {high})", low, high)
+        case inspect.StrType(min_length=low, max_length=high):
+            return _Bound(f"the length of {name} (bounds {low} to {high})", low, high, is_length=True)
         case inspect.DateTimeType():
-            early, late = (int(moment.timestamp()) * 1_000_000 for moment in (EARLIEST, LATEST))
-            return _Bound(f"{name} (bounds {EARLIEST.year} to {LATEST.year})", early, late)
+            earliest_us, latest_us = (int(limit.timestamp()) * 1_000_000 for limit in (EARLIEST, LATEST))
+            return _Bound(f"{name} (bounds {EARLIEST.year} to {LATEST.year})", earliest_us, latest_us)
     return None
 
 
-def _note(broken: Any, reason: str, found: dict[int, str]) -> None:
+def _add_violations(broken: Any, reason: str, found: dict[int, str]) -> None:
     for row in pc.indices_nonzero(broken).to_pylist():
         found.setdefault(row, reason)

@@ -14,7 +14,7 @@ from shared.contract.columns import Contract
 def build_batch(
     contract: Contract, records: Sequence[Struct], extras: Sequence[str | None]
 ) -> pa.RecordBatch:
-    """The contract's columns plus `extra`, one row a record, in order."""
+    """Return the records as the contract's columns plus `extra`, one row a record, in order."""
     rows = map(msgspec.structs.astuple, records)
     values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(contract.schema)
     arrays = [build_array(column, field.type) for column, field in zip(values, contract.schema, strict=True)]

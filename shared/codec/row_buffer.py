@@ -1,4 +1,4 @@
-"""Decoded events gathered into raw rows, in sequence."""
+"""A buffer that turns decoded events into raw rows, in sequence order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,16 +15,17 @@ from shared.codec.fast_path.null_columns import ConstantColumn, join_batches, sh
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import INSTANT, Contract
 
-# Records become columns while the processor still has them in its caches: 2,000 take half the time of 16,000.
+# Records become columns while the processor still has them in its caches: chunks of 2,000 take half the
+# time of chunks of 16,000.
 _CHUNK_ROWS = 2_000
 _RECORD_BYTES = 1_000
-# Arrow bodies of a few rows each: every batch has a hundred buffers of its own, so small ones are joined.
+# Arrow bodies of a few rows each are joined, because every batch has a hundred buffers of its own.
 _SMALL_BATCHES, _SMALL_ROWS = 32, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class EventOrigin:
-    """Where an event stands in its hub; `enqueued_us` is microseconds since the epoch, UTC."""
+    """The position of an event in its hub; `enqueued_us` is microseconds since the epoch, UTC."""
 
     partition: int
     sequence_number: int
@@ -34,7 +35,7 @@ class EventOrigin:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A bad record with its origin."""
+    """A bad record and the event it came in."""
 
     origin: EventOrigin
     content_type: str | None
@@ -43,26 +44,26 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class _Origins:
-    """Where a chunk's rows come from: per event, with the number of its rows.
+    """The events of a chunk of rows: position and number of rows of each.
 
-    `odd_lines` has the lines of those events whose rows are not simply lines 0, 1, 2, …
+    `irregular_lines` has the lines of those events whose rows are not simply lines 0, 1, 2, …
     """
 
     sequence_numbers: list[int] = field(default_factory=list)
     offsets: list[str] = field(default_factory=list)
     enqueued_us: list[int] = field(default_factory=list)
     counts: list[int] = field(default_factory=list)
-    odd_lines: dict[int, Sequence[int]] = field(default_factory=dict)
+    irregular_lines: dict[int, Sequence[int]] = field(default_factory=dict)
 
     def columns(self, partition: int) -> list[pa.Array]:
-        """One column for each of LINEAGE."""
+        """Return one column for each field of LINEAGE."""
         counts = np.array(self.counts)
         rows = int(counts.sum())
         offsets = build_array(self.offsets, pa.string())
         if rows > len(counts):
             offsets = offsets.take(pa.array(np.repeat(np.arange(len(counts)), counts)))
         return [
-            _partition_column(partition).rows(rows),
+            _partition_constant(partition).array(rows),
             pa.array(np.repeat(np.array(self.sequence_numbers, np.int64), counts)),
             offsets,
             pa.array(self._lines(counts)),
@@ -73,13 +74,13 @@ class _Origins:
         ends = counts.cumsum()
         lines = np.arange(ends[-1], dtype=np.int32)
         lines -= np.repeat((ends - counts).astype(np.int32), counts)
-        for event, own in self.odd_lines.items():
-            lines[ends[event] - counts[event] : ends[event]] = own
+        for event, event_lines in self.irregular_lines.items():
+            lines[ends[event] - counts[event] : ends[event]] = event_lines
         return lines
 
 
 @lru_cache(maxsize=32)
-def _partition_column(partition: int) -> ConstantColumn:
+def _partition_constant(partition: int) -> ConstantColumn:
     return ConstantColumn(partition, pa.int32())
 
 
@@ -99,50 +100,50 @@ class RowBuffer:
 
     @property
     def memory_bytes(self) -> int:
-        """About how much memory the rows take."""
+        """Estimate the memory that the rows take."""
         return self._columns_bytes + _RECORD_BYTES * len(self._records)
 
     def add(self, decoded: Decoded, origin: EventOrigin) -> None:
-        """Take in the good records of one event, if it has any."""
+        """Add the good records of one event, if it has any."""
         if decoded.lines:
-            self._open(decoded.batch)
-            self._note((origin.sequence_number,), (origin.offset,), (origin.enqueued_us,))
+            self._start_chunk(decoded.batch)
+            self._add_origins((origin.sequence_number,), (origin.offset,), (origin.enqueued_us,))
             if decoded.lines[-1] != len(decoded.lines) - 1:
-                self._origins.odd_lines[len(self._origins.counts)] = decoded.lines
+                self._origins.irregular_lines[len(self._origins.counts)] = decoded.lines
             self._origins.counts.append(len(decoded.lines))
-            self._extend(len(decoded.lines), decoded.records, decoded.extras, decoded.batch)
+            self._add_rows(len(decoded.lines), decoded.records, decoded.extras, decoded.batch)
 
     def add_batch(
         self,
-        run: DecodedBatch,
+        decoded: DecodedBatch,
         sequence_numbers: Sequence[int],
         offsets: Sequence[str],
         enqueued_us: Sequence[int],
     ) -> None:
-        """Take in all records of a run's events; the sequences are as long as the run."""
-        self._open(run.batch)
-        self._note(sequence_numbers, offsets, enqueued_us)
-        self._origins.counts.extend(run.counts)
-        self._extend(sum(run.counts), (), (), run.batch)
+        """Add all records of the events of a batch; each sequence has one entry per event."""
+        self._start_chunk(decoded.batch)
+        self._add_origins(sequence_numbers, offsets, enqueued_us)
+        self._origins.counts.extend(decoded.counts)
+        self._add_rows(sum(decoded.counts), (), (), decoded.batch)
 
     def table(self) -> pa.Table:
-        """All rows so far."""
+        """Return all rows so far."""
         self._close_chunk()
         return pa.Table.from_batches([*self._batches, *self._small], schema=self.contract.raw_schema)
 
-    def _open(self, batch: pa.RecordBatch | None) -> None:
-        """A batch is a chunk of its own."""
+    def _start_chunk(self, batch: pa.RecordBatch | None) -> None:
+        """Close the chunk before a batch, which becomes a chunk of its own."""
         if batch is not None:
             self._close_chunk()
 
-    def _note(
+    def _add_origins(
         self, sequence_numbers: Sequence[int], offsets: Sequence[str], enqueued_us: Sequence[int]
     ) -> None:
         self._origins.sequence_numbers.extend(sequence_numbers)
         self._origins.offsets.extend(offsets)
         self._origins.enqueued_us.extend(enqueued_us)
 
-    def _extend(
+    def _add_rows(
         self,
         rows: int,
         records: Sequence[Struct],
@@ -165,7 +166,7 @@ class RowBuffer:
             self._keep(pa.record_batch([*map(share_nulls, batch.columns)], schema=batch.schema))
 
     def _keep(self, batch: pa.RecordBatch) -> None:
-        """Complete a batch to raw rows with the origins noted since the one before."""
+        """Complete a batch to raw rows with the origins added since the batch before it."""
         columns = [*batch.columns, *self._origins.columns(self.partition)]
         self._origins = _Origins()
         raw = pa.record_batch(columns, schema=self.contract.raw_schema)

@@ -1,4 +1,4 @@
-"""Runs as columns from the start: what ingest needs, in less than half the time that records of JSON take."""
+"""Batches decoded straight into columns: what ingest needs, in less than half the time that records take."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -8,78 +8,85 @@ from msgspec import Struct
 from shared.codec.batch_decoder import EMPTY, BatchDecoder, DecodedBatch, keep_events_before
 from shared.codec.bodies import MAX_RECORDS
 from shared.codec.fast_path.arrow_builders import Chunk
-from shared.codec.fast_path.record_decoder import MALFORMED, decode_lines
+from shared.codec.fast_path.record_decoder import MALFORMED, decode_ndjson
 from shared.codec.fast_path.record_projection import ObservedProjection, UnsupportedTimestamp
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
 
-# Records that are packed while the processor has them in the nearer of its caches: a kilobyte each.
+# Records packed at a time, so that the processor has them in the nearer of its caches: a kilobyte each.
 _WARM_RECORDS = 256
-# Rows that share what making a batch costs, a hundred calls.
+# Rows that share the cost of making a batch, about a hundred calls.
 _BATCH_ROWS = 8_192
 
 
 class ColumnarDecoder(BatchDecoder):
-    """As `BatchDecoder`; every run that is not empty has a batch and no records."""
+    """A `BatchDecoder` whose results, unless empty, have a batch and no records."""
 
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract)
-        self._seen = ObservedProjection(contract)
+        self._observed = ObservedProjection(contract)
 
-    def _ones(self, bodies: Sequence[bytes]) -> DecodedBatch:
-        shape = self._seen.shape
-        parts: list[list[Chunk]] = []
-        taken = 0
-        while taken < len(bodies):
-            records = _decode_leading_records(bodies[taken : taken + _WARM_RECORDS], shape.record)
+    def _decode_single_records(self, bodies: Sequence[bytes]) -> DecodedBatch:
+        projection = self._observed.projection
+        chunks: list[list[Chunk]] = []
+        decoded = 0
+        while decoded < len(bodies):
+            records = _decode_leading_records(bodies[decoded : decoded + _WARM_RECORDS], projection.decode)
             if records:
-                parts.append(shape.parts(records))
-            taken += len(records)
+                chunks.append(projection.pack(records))
+            decoded += len(records)
             if len(records) < _WARM_RECORDS:
                 break
-        if taken:
-            return self._run(parts, (1,) * taken) or self._ones(bodies)
-        if bodies and self._strict.takes(bodies[0]) and self._seen.grow(bodies[:1]):
-            return self._ones(bodies)
+        if decoded:
+            return self._build(chunks, (1,) * decoded) or self._decode_single_records(bodies)
+        if bodies and self._records.is_record(bodies[0]) and self._observed.add_fields(bodies[:1]):
+            return self._decode_single_records(bodies)
         return EMPTY
 
-    def _of_lines(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
-        shape = self._seen.shape
-        parts: list[list[Chunk]] = []
+    def _decode_lines(self, bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
+        projection = self._observed.projection
+        chunks: list[list[Chunk]] = []
         counts: list[int] = []
         records: list[Struct] = []
-        left = min(max_rows, _BATCH_ROWS)
+        rows_left = min(max_rows, _BATCH_ROWS)
         for body in bodies:
-            found = decode_lines(body, shape.lines)
+            found = decode_ndjson(body, projection.decode_lines)
             if not found or len(found) > MAX_RECORDS:
                 break
             counts.append(len(found))
             records += found
-            left -= len(found)
+            rows_left -= len(found)
             if len(records) >= _WARM_RECORDS:
-                parts.append(shape.parts(records))
+                chunks.append(projection.pack(records))
                 records = []
-            if left <= 0:
+            if rows_left <= 0:
                 break
         if records:
-            parts.append(shape.parts(records))
+            chunks.append(projection.pack(records))
         if counts:
-            return self._run(parts, counts) or self._of_lines(bodies, max_rows)
-        if bodies and self._strict.lines(bodies[0]) and self._seen.grow(bodies[0].split(b"\n")):
-            return self._of_lines(bodies, max_rows)
+            return self._build(chunks, counts) or self._decode_lines(bodies, max_rows)
+        if (
+            bodies
+            and self._records.decode_lines(bodies[0])
+            and self._observed.add_fields(bodies[0].split(b"\n"))
+        ):
+            return self._decode_lines(bodies, max_rows)
         return EMPTY
 
-    def _run(self, parts: Sequence[list[Chunk]], counts: Sequence[int]) -> DecodedBatch | None:
-        """The events up to the first with an instant outside every clock; None where the shape changed."""
+    def _build(self, chunks: Sequence[list[Chunk]], counts: Sequence[int]) -> DecodedBatch | None:
+        """Build the batch of the events before the first timestamp out of range.
+
+        Returns None if the projection had to change: the events must be decoded again.
+        """
         try:
-            batch = self._seen.shape.batch(parts, sum(counts))
+            batch = self._observed.projection.build_batch(chunks, sum(counts))
         except UnsupportedTimestamp:
-            self._seen.read_instants_singly()
+            self._observed.decode_timestamps_per_record()
             return None
         return keep_events_before(batch.num_rows, counts, batch)
 
 
 def _decode_leading_records(bodies: Sequence[bytes], decode: Callable[[bytes], Any]) -> list[Struct]:
-    """The records of the first bodies that are one each."""
+    """Decode bodies of one record each, up to the first that is not one."""
     records: list[Struct] = []
     try:
         for body in bodies:
@@ -87,5 +94,5 @@ def _decode_leading_records(bodies: Sequence[bytes], decode: Callable[[bytes], A
                 break
             records.append(decode(body))
     except MALFORMED:
-        pass  # what came before it stands
+        pass  # the records before it are kept
     return records

@@ -1,4 +1,4 @@
-"""Columns that a sender left out: slices of arrays made once, so that they cost neither time nor memory."""
+"""Columns that a sender left out: slices of arrays made once, so that they cost no time and no memory."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -9,68 +9,68 @@ import pyarrow as pa
 
 from shared.contract.columns import EXTRA, Contract
 
-_KEPT_ROWS = 2**15
+_CACHED_ROWS = 2**15
 
 
 class ConstantColumn:
-    """Rows of one value."""
+    """A column of one value, of any length."""
 
-    def __init__(self, value: Any, kind: pa.DataType) -> None:
-        self._value = pa.scalar(value, kind)
-        self._kept = pa.repeat(self._value, _KEPT_ROWS)
+    def __init__(self, value: Any, declared: pa.DataType) -> None:
+        self._value = pa.scalar(value, declared)
+        self._cached = pa.repeat(self._value, _CACHED_ROWS)
 
-    def rows(self, count: int) -> pa.Array:
-        """So many of them."""
-        return self._kept.slice(0, count) if count <= _KEPT_ROWS else pa.repeat(self._value, count)
+    def array(self, rows: int) -> pa.Array:
+        """Return the column with `rows` rows; it takes no memory of its own up to the cached length."""
+        return self._cached.slice(0, rows) if rows <= _CACHED_ROWS else pa.repeat(self._value, rows)
 
 
 @lru_cache(maxsize=1_024)
-def _null_constant(kind: pa.DataType) -> ConstantColumn:
-    return ConstantColumn(None, kind)
+def _null_constant(declared: pa.DataType) -> ConstantColumn:
+    return ConstantColumn(None, declared)
 
 
-def null_column(kind: pa.DataType, rows: int) -> pa.Array:
-    """So many rows without a value."""
-    return _null_constant(kind).rows(rows)
+def null_column(declared: pa.DataType, rows: int) -> pa.Array:
+    """Return a column of `rows` nulls."""
+    return _null_constant(declared).array(rows)
 
 
 def share_nulls(column: pa.Array) -> pa.Array:
-    """The column; one without a value takes no memory of its own then."""
+    """Return the column, or the shared null column of its length if it has no value."""
     return null_column(column.type, len(column)) if column.null_count == len(column) else column
 
 
 class DefaultColumns:
-    """What stands in a contract's columns where a record says nothing."""
+    """The default columns of a contract, for fields that no record has."""
 
     def __init__(self, contract: Contract) -> None:
         self._columns = {
             field.encode_name: _default_column(field, contract.schema.field(field.encode_name).type)
             for field in msgspec.structs.fields(contract.record)
         }
-        self._unknown = _null_constant(EXTRA.type)
+        self._extra = _null_constant(EXTRA.type)
 
     def column(self, name: str, rows: int) -> pa.Array:
-        """So many rows of a column's default."""
-        return self._columns[name].rows(rows)
+        """Return `rows` rows of a column's default."""
+        return self._columns[name].array(rows)
 
-    def unknown(self, rows: int) -> pa.Array:
-        """So many rows without unknown fields."""
-        return self._unknown.rows(rows)
+    def null_extra(self, rows: int) -> pa.Array:
+        """Return the `extra` column of `rows` rows without unknown fields."""
+        return self._extra.array(rows)
 
 
-def _default_column(field: msgspec.structs.FieldInfo, kind: pa.DataType) -> ConstantColumn:
+def _default_column(field: msgspec.structs.FieldInfo, declared: pa.DataType) -> ConstantColumn:
     if field.required or field.default is None:
-        return _null_constant(kind)
-    return ConstantColumn(field.default, kind)
+        return _null_constant(declared)
+    return ConstantColumn(field.default, declared)
 
 
 def unshared_bytes(batch: pa.RecordBatch) -> int:
-    """Memory that a batch takes beside the arrays kept here."""
+    """Return the bytes of a batch without those of the shared null columns."""
     return sum(column.nbytes for column in batch.columns if column.null_count < batch.num_rows)
 
 
 def join_batches(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
-    """One batch of all rows; None where there are none."""
+    """Join batches of one schema. Return None if there are none."""
     if len(batches) <= 1:
         return batches[0] if batches else None
     table = pa.Table.from_batches(batches)

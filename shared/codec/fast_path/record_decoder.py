@@ -1,4 +1,4 @@
-"""Records exactly as the contract declares them, the fast way; what is refused here is looked at closely."""
+"""JSON records exactly as the contract declares them. The careful path looks at what is refused here."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -12,74 +12,74 @@ from msgspec import Struct
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
 from shared.contract.field_types import EARLIEST, LATEST
 
-_LINE_END, _RETURN, _OPENING, _CLOSING = b"\n\r{}"
+_NEWLINE, _RETURN, _OPENING, _CLOSING = b"\n\r{}"
 MALFORMED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class RecordDecoder:
-    """JSON with no unknown field and nothing out of bounds."""
+    """Decoder of JSON records that have no unknown field and no value out of bounds."""
 
     def __init__(self, contract: Contract) -> None:
         self._json = msgspec.json.Decoder(contract.record)
-        self.record = self._json.decode  # raises MALFORMED; instants are not judged yet
-        self._moments = [
+        self.decode = self._json.decode  # raises MALFORMED; does not check the range of timestamps
+        self._timestamps = [
             (f.name, _timestamp_getter(f)) for f in contract.schema if pa.types.is_timestamp(f.type)
         ]
 
-    def takes(self, body: bytes) -> bool:
-        """Whether a body is one record."""
+    def is_record(self, body: bytes) -> bool:
         try:
-            return self.untimely((self.record(body),)) is None
+            return self.find_out_of_range((self.decode(body),)) is None
         except MALFORMED:
             return False
 
-    def untimely(self, records: Sequence[Struct]) -> tuple[int, str] | None:
-        """Row and name of the first instant outside what every clock holds: no declaration can say that."""
+    def find_out_of_range(self, records: Sequence[Struct]) -> tuple[int, str] | None:
+        """Return row and field of the first timestamp out of range: a declared type has no such bounds."""
         found = [
             (row, name)
-            for name, instant in self._moments
-            if records and (min(map(instant, records)) < EARLIEST or max(map(instant, records)) > LATEST)
+            for name, timestamp in self._timestamps
+            if records and (min(map(timestamp, records)) < EARLIEST or max(map(timestamp, records)) > LATEST)
             for row, record in enumerate(records)
-            if not EARLIEST <= instant(record) <= LATEST
+            if not EARLIEST <= timestamp(record) <= LATEST
         ]
         return min(found, default=None)
 
-    def lines(self, body: bytes) -> list[Struct] | None:
-        """The records of a body whose every line is one; None for any other."""
-        records = decode_lines(body, self._json.decode_lines)
-        return None if not records or self.untimely(records) else records
+    def decode_lines(self, body: bytes) -> list[Struct] | None:
+        """Decode a body in which every line is one record. Return None for any other body."""
+        records = decode_ndjson(body, self._json.decode_lines)
+        return None if not records or self.find_out_of_range(records) else records
 
 
-def decode_lines(body: bytes, decode_lines: Callable[[bytes], list[Struct]]) -> list[Struct] | None:
-    """The records of a body whose every line is one, instants not judged; None for any other.
+def decode_ndjson(body: bytes, decode_values: Callable[[bytes], list[Struct]]) -> list[Struct] | None:
+    """Decode a body in which every line is one record. Return None for any other body.
 
-    A decoder of JSON minds no line ends: it takes two values on a line, and one value over two lines.
-    But where every line starts with `{` and ends with `}`, no value goes over a line's end, for within a
-    value no `{` ever follows a `}`; then as many values as lines means one on each.
+    The range of timestamps is not checked. `decode_values` ignores newlines: it accepts two values on one
+    line, and one value over two lines. But if every line starts with `{` and ends with `}`, no value crosses
+    a newline, because within a value no `{` follows a `}` directly. Then as many values as lines means one on
+    each line.
     """
     text = body.removesuffix(b"\n").removesuffix(b"\r")
     if not (text.startswith(b"{") and text.endswith(b"}")) or _has_long_line(text):
         return None
-    ends = _count_plain_line_ends(text)
-    if ends is None:
+    newlines = _count_newlines_between_objects(text)
+    if newlines is None:
         return None
     try:
-        records = decode_lines(text)
+        records = decode_values(text)
     except MALFORMED:
         return None
-    return records if len(records) == ends + 1 else None
+    return records if len(records) == newlines + 1 else None
 
 
-def _count_plain_line_ends(text: bytes) -> int | None:
-    """How many line ends there are, all of them between `}` and `{`; None where one is not."""
+def _count_newlines_between_objects(text: bytes) -> int | None:
+    """Count the newlines. Return None if one of them is not between `}` and `{`."""
     letters = np.frombuffer(text, np.uint8)
-    is_end = letters[1:-1] == _LINE_END
-    is_plain = is_end & (letters[2:] == _OPENING)
-    is_closed = letters[:-2] == _CLOSING
+    is_newline = letters[1:-1] == _NEWLINE
+    is_before_opening = is_newline & (letters[2:] == _OPENING)
+    is_after_closing = letters[:-2] == _CLOSING
     if b"\r" in text:
-        is_closed[1:] |= (letters[1:-2] == _RETURN) & (letters[:-3] == _CLOSING)
-    ends = int(np.count_nonzero(is_end))
-    return ends if np.count_nonzero(is_plain & is_closed) == ends else None
+        is_after_closing[1:] |= (letters[1:-2] == _RETURN) & (letters[:-3] == _CLOSING)
+    newlines = int(np.count_nonzero(is_newline))
+    return newlines if np.count_nonzero(is_before_opening & is_after_closing) == newlines else None
 
 
 def _has_long_line(text: bytes) -> bool:
@@ -93,6 +93,6 @@ def _has_long_line(text: bytes) -> bool:
 
 
 def _timestamp_getter(field: pa.Field) -> Callable[[Struct], datetime]:
-    """A record's instant; one that is absent offends nobody."""
-    instant = attrgetter(field.name)
-    return (lambda record: instant(record) or EARLIEST) if field.nullable else instant
+    """Return a function that reads a record's timestamp; an absent one counts as in range."""
+    timestamp = attrgetter(field.name)
+    return (lambda record: timestamp(record) or EARLIEST) if field.nullable else timestamp

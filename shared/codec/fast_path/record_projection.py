@@ -1,7 +1,7 @@
-"""Records by the fields that senders really fill: a narrow type decodes faster and makes fewer columns.
+"""Records reduced to the fields that senders fill: a narrow type decodes faster and makes fewer columns.
 
-A shape is a contract less the fields that nobody has sent so far. It takes no record that the contract does
-not take, and the same values from it; a record with more fields is none of it.
+A projection is a contract without the fields that no sender has filled so far. Every record that it decodes
+is one that the contract's own type decodes, to the same values; it refuses a record with more fields.
 """
 
 from collections.abc import Sequence
@@ -18,113 +18,121 @@ from shared.codec.fast_path.timestamps import parse_timestamps
 from shared.contract.columns import Contract
 from shared.contract.field_types import EARLIEST, LATEST
 
-_EARLIEST_US, _LATEST_US = (int(moment.timestamp()) * 1_000_000 for moment in (EARLIEST, LATEST))
+_EARLIEST_US, _LATEST_US = (int(limit.timestamp()) * 1_000_000 for limit in (EARLIEST, LATEST))
 
 
 class UnsupportedTimestamp(Exception):
-    """An instant in a form that only the record's own decoder reads."""
+    """A timestamp in a form that only the record's own decoder reads."""
 
 
 class RecordProjection:
-    """Decodes records of some of a contract's fields; makes the contract's columns of them."""
+    """A decoder of records with some of a contract's fields, and a builder of the contract's columns."""
 
-    def __init__(self, contract: Contract, names: frozenset[str], *, texts: bool) -> None:
-        """With `texts`, instants are read from whole columns, which takes a third of the time."""
+    def __init__(self, contract: Contract, fields: frozenset[str], *, timestamps_as_text: bool) -> None:
+        """With `timestamps_as_text`, timestamps are parsed by whole columns, in a third of the time."""
         self.contract = contract
-        self.names = names
-        self.texts = texts
-        self._absent = DefaultColumns(contract)
-        fields = [one for one in msgspec.structs.fields(contract.record) if one.encode_name in names]
+        self.fields = fields
+        self.timestamps_as_text = timestamps_as_text
+        self._defaults = DefaultColumns(contract)
+        declared = [one for one in msgspec.structs.fields(contract.record) if one.encode_name in fields]
         record = msgspec.defstruct(
             contract.name,
-            [_projected_field(field, texts=texts) for field in fields],
+            [_projected_field(field, timestamp_as_text=timestamps_as_text) for field in declared],
             kw_only=True,
             forbid_unknown_fields=True,
             gc=False,
         )
         decoder = msgspec.json.Decoder(record)
-        self.record = decoder.decode
-        self.lines = decoder.decode_lines
-        places = {field.encode_name: place for place, field in enumerate(fields)}
-        self._layout = [(name, places.get(name)) for name in contract.schema.names]
-        self._instants = [at for at, one in enumerate(contract.schema) if pa.types.is_timestamp(one.type)]
-        self._texts = {contract.schema.field(at).name for at in self._instants} if texts else set()
+        self.decode = decoder.decode
+        self.decode_lines = decoder.decode_lines
+        indexes = {field.encode_name: index for index, field in enumerate(declared)}
+        self._columns = [(name, indexes.get(name)) for name in contract.schema.names]
+        self._timestamps = [at for at, one in enumerate(contract.schema) if pa.types.is_timestamp(one.type)]
+        self._texts = (
+            {contract.schema.field(at).name for at in self._timestamps} if timestamps_as_text else set()
+        )
         types = {one.name: pa.string() if one.name in self._texts else one.type for one in contract.schema}
-        self._kinds = [builder_for(types[name]) for name in places]
+        self._builders = [builder_for(types[name]) for name in indexes]
 
-    def parts(self, records: Sequence[Struct]) -> list[Chunk]:
-        """Some records, at least one, as a part of each column that the shape has."""
+    def pack(self, records: Sequence[Struct]) -> list[Chunk]:
+        """Pack some records, at least one, into a chunk of each column of the projection."""
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
-        return [kind.part(values) for kind, values in zip(self._kinds, columns, strict=True)]
+        return [builder.pack(values) for builder, values in zip(self._builders, columns, strict=True)]
 
-    def batch(self, parts: Sequence[Sequence[Chunk]], rows: int) -> pa.RecordBatch:
-        """The contract's columns, of all records up to the first with an instant outside every clock.
+    def build_batch(self, chunks: Sequence[Sequence[Chunk]], rows: int) -> pa.RecordBatch:
+        """Build the contract's columns from packed records, up to the first timestamp out of range.
 
         Raises UnsupportedTimestamp.
         """
-        of_columns = list(zip(*parts, strict=True))
+        by_column = list(zip(*chunks, strict=True))
         columns = [
-            self._absent.column(name, rows) if place is None else self._column(name, place, of_columns, rows)
-            for name, place in self._layout
+            self._defaults.column(name, rows)
+            if index is None
+            else self._build_column(name, index, by_column[index], rows)
+            for name, index in self._columns
         ]
-        timely = min((_rows_in_range(columns[at]) for at in self._instants), default=rows)
-        batch = pa.record_batch([*columns, self._absent.unknown(rows)], schema=self.contract.columns)
-        return batch if timely == rows else batch.slice(0, timely)
+        in_range = min((_rows_in_range(columns[at]) for at in self._timestamps), default=rows)
+        batch = pa.record_batch([*columns, self._defaults.null_extra(rows)], schema=self.contract.columns)
+        return batch if in_range == rows else batch.slice(0, in_range)
 
-    def _column(self, name: str, place: int, parts: Sequence[Sequence[Chunk]], rows: int) -> pa.Array:
-        column = self._kinds[place].array(parts[place], rows)
+    def _build_column(self, name: str, index: int, chunks: Sequence[Chunk], rows: int) -> pa.Array:
+        column = self._builders[index].build(chunks, rows)
         if name not in self._texts:
             return column
-        instants = parse_timestamps(column)
-        if instants is None:
+        timestamps = parse_timestamps(column)
+        if timestamps is None:
             raise UnsupportedTimestamp(name)
-        return instants
+        return timestamps
 
 
 class ObservedProjection:
-    """The shape of what was sent so far: it grows, to the whole contract at most."""
+    """The projection onto the fields sent so far. It grows, to the whole contract at most."""
 
     def __init__(self, contract: Contract) -> None:
-        self._fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        self._decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._known = frozenset(contract.schema.names)
         required = {field.encode_name for field in msgspec.structs.fields(contract.record) if field.required}
-        self.shape = RecordProjection(contract, frozenset(required), texts=True)
+        self.projection = RecordProjection(contract, frozenset(required), timestamps_as_text=True)
 
-    def grow(self, records: Sequence[bytes]) -> bool:
-        """Take in the fields of records that were not of the shape; whether there were new ones."""
-        sent = {name for record in records for name in self._fields.decode(record)} & self._known
-        if sent <= self.shape.names:
+    def add_fields(self, records: Sequence[bytes]) -> bool:
+        """Add the fields of records that the projection refused. Return True if some were new."""
+        sent = {name for record in records for name in self._decoder.decode(record)} & self._known
+        old = self.projection
+        if sent <= old.fields:
             return False
-        self.shape = RecordProjection(self.shape.contract, self.shape.names | sent, texts=self.shape.texts)
+        self.projection = RecordProjection(
+            old.contract, old.fields | sent, timestamps_as_text=old.timestamps_as_text
+        )
         return True
 
-    def read_instants_singly(self) -> None:
-        """From now on: a sender writes them in a form that has to be read so."""
-        self.shape = RecordProjection(self.shape.contract, self.shape.names, texts=False)
+    def decode_timestamps_per_record(self) -> None:
+        """Stop parsing timestamps by whole columns: a sender writes them in another form."""
+        old = self.projection
+        self.projection = RecordProjection(old.contract, old.fields, timestamps_as_text=False)
 
 
-def _projected_field(field: msgspec.structs.FieldInfo, *, texts: bool) -> tuple[Any, ...]:
-    kind = field.type
-    if texts and _is_timestamp(kind):
-        kind = str if field.required else str | None
+def _projected_field(field: msgspec.structs.FieldInfo, *, timestamp_as_text: bool) -> tuple[Any, ...]:
+    declared = field.type
+    if timestamp_as_text and _is_timestamp(declared):
+        declared = str if field.required else str | None
     if field.required:
-        return (field.encode_name, kind)
-    return (field.encode_name, kind, field.default)
+        return (field.encode_name, declared)
+    return (field.encode_name, declared, field.default)
 
 
-def _is_timestamp(kind: Any) -> bool:
-    """A datetime, or one that may be absent, with what is declared about it."""
-    if get_origin(kind) is Annotated or get_args(kind):
-        return any(_is_timestamp(one) for one in get_args(kind))
-    return kind is datetime
+def _is_timestamp(declared: Any) -> bool:
+    """Return True for datetime, alone or within Annotated or an optional type."""
+    if get_origin(declared) is Annotated or get_args(declared):
+        return any(_is_timestamp(one) for one in get_args(declared))
+    return declared is datetime
 
 
-def _rows_in_range(instants: pa.Array) -> int:
-    """How many rows there are before the first outside what every clock holds."""
-    moments = instants.view(pa.int64())
-    if moments.null_count:
-        moments = moments.fill_null(_EARLIEST_US)
-    numbers = moments.to_numpy()
+def _rows_in_range(timestamps: pa.Array) -> int:
+    """Count the rows before the first timestamp out of range."""
+    microseconds = timestamps.view(pa.int64())
+    if microseconds.null_count:
+        microseconds = microseconds.fill_null(_EARLIEST_US)
+    numbers = microseconds.to_numpy()
     if not len(numbers) or (numbers.min() >= _EARLIEST_US and numbers.max() <= _LATEST_US):
         return len(numbers)
     return int(((numbers < _EARLIEST_US) | (numbers > _LATEST_US)).argmax())

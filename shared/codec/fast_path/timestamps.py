@@ -1,8 +1,8 @@
-"""Texts of instants as columns of instants, where all have a form that nobody reads differently.
+"""Columns of text parsed into columns of timestamps, if every text has an unambiguous form.
 
-That is RFC 3339 in UTC as most programs write it: `2026-05-01T12:00:00Z`, with up to six digits of a second's
-fractions, and `+00:00` in place of `Z`. A record's own decoder takes more forms (and a time zone for each
-row), one row at a time; what stands here is what it takes too, and as the same instant.
+The form is RFC 3339 in UTC as most programs write it: `2026-05-01T12:00:00Z`, with up to six fractional
+digits, and `+00:00` allowed for `Z`. A record's own decoder accepts more forms (and a time zone per row), one
+row at a time. Every text accepted here it accepts too, as the same time.
 """
 
 import numpy as np
@@ -12,16 +12,17 @@ import pyarrow.compute as pc
 from shared.contract.columns import INSTANT
 
 _MIN_LENGTH = len("2026-05-01T12:00:00Z")
-# Where these stand, the parser of Arrow leaves no place but for digits.
+_UTC_OFFSET = b"+00:00"
+# With these in place, Arrow's parser accepts only digits between them.
 _SEPARATORS = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"))
 
 
 def parse_timestamps(texts: pa.StringArray) -> pa.Array | None:
-    """The instants; None where any text has another form, or is no instant at all."""
+    """Parse a column. Return None if any text has another form or is no timestamp."""
     present = pc.drop_null(texts) if texts.null_count else texts
     if not len(present):
         return pa.nulls(len(texts), INSTANT)
-    if not _are_plain(present):
+    if not _have_plain_form(present):
         return None
     try:
         return texts.cast(INSTANT)
@@ -29,7 +30,7 @@ def parse_timestamps(texts: pa.StringArray) -> pa.Array | None:
         return None
 
 
-def _are_plain(texts: pa.StringArray) -> bool:
+def _have_plain_form(texts: pa.StringArray) -> bool:
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int32)[texts.offset : texts.offset + len(texts) + 1]
     starts, ends = ends[:-1], ends[1:]
@@ -38,14 +39,15 @@ def _are_plain(texts: pa.StringArray) -> bool:
     letters = np.frombuffer(data, np.uint8)
     if not all((letters[starts + place] == ord(letter)).all() for place, letter in _SEPARATORS):
         return False
-    zones = np.where(letters[ends - 1] == ord("Z"), 1, len("+00:00"))
-    if (zones != 1).any() and not _are_zero(letters, ends[zones != 1]):
+    zones = np.where(letters[ends - 1] == ord("Z"), 1, len(_UTC_OFFSET))
+    if (zones != 1).any() and not _are_utc_offsets(letters, ends[zones != 1]):
         return False
     seconds = starts + _MIN_LENGTH - 1
     digits = ends - zones - seconds - 1
     return bool((((letters[seconds] == ord(".")) & (digits >= 1)) | (digits == -1)).all())
 
 
-def _are_zero(letters: np.ndarray, ends: np.ndarray) -> bool:
-    zero = b"+00:00"
-    return all((letters[ends - len(zero) + place] == letter).all() for place, letter in enumerate(zero))
+def _are_utc_offsets(letters: np.ndarray, ends: np.ndarray) -> bool:
+    return all(
+        (letters[ends - len(_UTC_OFFSET) + place] == letter).all() for place, letter in enumerate(_UTC_OFFSET)
+    )

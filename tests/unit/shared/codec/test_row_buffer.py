@@ -42,7 +42,7 @@ def buffer():
 
 
 def test_rows_keep_their_order_and_lineage(buffer):
-    """Every raw row says which partition, event and line it came from, in the order of the hub."""
+    """Every raw row names the partition, event and line it came from, in the order of the hub."""
     table = buffer.table()
     assert table.schema == READING.raw_schema
     assert table["reading_no"].to_pylist() == [1, 2, 3, 4]

@@ -1,4 +1,4 @@
-"""Instants read from whole columns are those that the record's own decoder reads one by one."""
+"""Timestamps parsed by whole columns equal those that the record's own decoder reads one by one."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,7 +13,7 @@ from shared.codec.fast_path.timestamps import parse_timestamps
 
 ONE_BY_ONE = msgspec.json.Decoder(Annotated[datetime, msgspec.Meta(tz=True)])
 TWO_DIGITS = st.integers(0, 99).map("{:02d}".format)
-NEAR_INSTANTS = st.tuples(
+NEAR_TIMESTAMPS = st.tuples(
     st.sampled_from(["2026", "2024", "1990", "0000", "0001", "9999", "+202", "-001", "20 6"]),
     st.sampled_from("--- /"),
     st.integers(0, 13).map("{:02d}".format) | TWO_DIGITS,
@@ -31,12 +31,12 @@ NEAR_INSTANTS = st.tuples(
 
 
 @settings(max_examples=2_000, deadline=None)
-@given(NEAR_INSTANTS | st.text(max_size=40))
+@given(NEAR_TIMESTAMPS | st.text(max_size=40))
 @example("2026-05-01T12:00:60Z")
 @example("2024-02-29T24:00:00Z")
 @example("2026-05-01T12:00:00.Z")
-def test_a_column_never_reads_an_instant_differently(text):
-    """What the column takes the record's decoder takes too, to the microsecond."""
+def test_a_column_never_reads_a_timestamp_differently(text):
+    """The record's decoder accepts every text that the column accepts, as the same microsecond."""
     found = parse_timestamps(pa.array([text]))
     if found is not None:
         assert found.to_pylist() == [ONE_BY_ONE.decode(msgspec.json.encode(text))]
@@ -52,14 +52,14 @@ def test_a_column_never_reads_an_instant_differently(text):
         "2026-05-01T12:00:00.123+00:00",
     ],
 )
-def test_the_usual_forms_are_read_together(text):
-    """No sender of instants in UTC makes ingest read them one by one."""
+def test_the_usual_forms_are_parsed_together(text):
+    """A sender of timestamps in UTC keeps ingest on the fast path."""
     column = pa.array(["2026-05-01T12:00:00Z", None, text])
     found = parse_timestamps(column.slice(1))
     assert found.to_pylist() == [None, ONE_BY_ONE.decode(msgspec.json.encode(text))]
 
 
-def test_one_odd_text_speaks_for_its_column():
-    """A column of which any text has another form is not read at all."""
+def test_one_unsupported_text_rules_out_its_column():
+    """A column is not parsed at all if any of its texts has another form."""
     assert parse_timestamps(pa.array(["2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00"])) is None
     assert parse_timestamps(pa.array([None, None], pa.string())).to_pylist() == [None, None]
