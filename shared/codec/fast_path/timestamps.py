@@ -2,7 +2,8 @@
 
 The form is RFC 3339 in UTC as most programs write it: `2026-05-01T12:00:00Z`, with up to six fractional
 digits, and `+00:00` allowed for `Z`. A record's own decoder accepts more forms (and a time zone per row), one
-row at a time. Every text accepted here it accepts too, as the same time.
+row at a time. It accepts every text accepted here too, as the same time; but for the year 0000, which is out
+of range and so decoded again anyway.
 """
 
 import numpy as np
