@@ -13,9 +13,9 @@ from services.compaction.delta_table import StreamTable
 from services.compaction.file_groups import table_folder
 from services.compaction.report import Outcome, as_json, as_table
 from services.compaction.settings import CompactionSettings
-from services.compaction.storage_options import STORAGE_SCOPE, options_of
+from services.compaction.storage_options import STORAGE_SCOPE, storage_options
 from services.compaction.stream import StreamCompaction
-from services.compaction.vacuum import sweep
+from services.compaction.vacuum import vacuum_staging
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError, SinkUnavailable
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
     """One pass, or passes until `stop`; it may be broken off anywhere."""
     try:
-        await unless_stopped(stop, _run(_found_lake(settings)))
+        await unless_stopped(stop, _run(_find_lake(settings)))
     except Stopped as stopped:
         log.info("compaction_broken_off")
         if stopped.__cause__ is not None:
@@ -41,14 +41,14 @@ async def _run(settings: CompactionSettings) -> None:
     async with open_lake(LakeConnection.from_settings(settings)) as lake:
         while settings.every_s:
             try:
-                _say(settings, await run_pass(settings, lake))
+                _report(settings, await run_pass(settings, lake))
             except SinkUnavailable as error:  # what was begun is taken up by the next pass
                 log.warning("pass_broken_off", reason=str(error))
             await asyncio.sleep(settings.every_s)
-        _say(settings, await run_pass(settings, lake))
+        _report(settings, await run_pass(settings, lake))
 
 
-def _say(settings: CompactionSettings, outcomes: Sequence[Outcome]) -> None:
+def _report(settings: CompactionSettings, outcomes: Sequence[Outcome]) -> None:
     said = as_json(outcomes) if settings.as_json else as_table(outcomes, settings.older_than_s)
     sys.stdout.write(said + "\n")
     sys.stdout.flush()
@@ -74,7 +74,7 @@ async def _streams(settings: CompactionSettings, lake: Lake) -> list[str]:
 
 
 async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Outcome:
-    await sweep(lake, stream, settings.staging_max_age_s)
+    await vacuum_staging(lake, stream, settings.staging_max_age_s)
     table = StreamTable(f"az://{settings.file_system}/{table_folder(stream)}", partial(_options, settings))
     return await StreamCompaction(settings, stream, lake, table).run()
 
@@ -82,11 +82,11 @@ async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Out
 async def _options(settings: CompactionSettings) -> dict[str, str]:
     storage = require_address(settings, "storage")
     if "AccountName=" in storage:
-        return options_of(storage, None)
-    return options_of(storage, (await process_credential().get_token(STORAGE_SCOPE)).token)
+        return storage_options(storage, None)
+    return storage_options(storage, (await process_credential().get_token(STORAGE_SCOPE)).token)
 
 
-def _found_lake(settings: CompactionSettings) -> CompactionSettings:
+def _find_lake(settings: CompactionSettings) -> CompactionSettings:
     """Settings that name a lake: as they are, or that of the stack that runs on the data directory."""
     if settings.storage.get_secret_value():
         return settings

@@ -36,7 +36,7 @@ class Policy:
     older_than_s: float
 
 
-def next_stretch(files: Sequence[RawFile], policy: Policy, now_s: float) -> Sequence[RawFile]:
+def next_group(files: Sequence[RawFile], policy: Policy, now_s: float) -> Sequence[RawFile]:
     """The first of a chain's `files`, in its order, that are to become one file; empty where none are due.
 
     They are of one hour's folder. An hour is closed once a later file of the chain stands in a later folder,
@@ -82,7 +82,7 @@ class Covered:
             raise NeedsAttention(f"{path} was not written by a compaction ({error}): move it away") from error
 
 
-def covered_by(footers: Sequence[Footer]) -> Covered:
+def cover(footers: Sequence[Footer]) -> Covered:
     """What one file covers that is made of raw files that follow each other."""
     return Covered(
         first_seq=footers[0].first_seq,
@@ -101,18 +101,18 @@ def table_folder(stream: str) -> str:
     return f"compacted/{stream}"
 
 
-def compacted(lane: ChainKey, hour: int, first: int) -> str:
+def compacted_path(chain: ChainKey, hour: int, first: int) -> str:
     """The path of the compacted file whose first row is of the raw file that starts at `first`.
 
     Every compaction aims at this one, whatever it found to compact; a rename-if-absent decides.
     """
-    return f"{table_folder(lane.stream)}/{hour_folder(hour)}/{lane.label}-{first:020d}.parquet"
+    return f"{table_folder(chain.stream)}/{hour_folder(hour)}/{chain.label}-{first:020d}.parquet"
 
 
 def staging_folder(stream: str) -> str:
     return f"_staging/{table_folder(stream)}"
 
 
-def staged(lane: ChainKey, first: int, attempt: str) -> str:
+def staged_path(chain: ChainKey, first: int, attempt: str) -> str:
     """Where a compacted file is written before it gets its name."""
-    return f"{staging_folder(lane.stream)}/{lane.label}-{first:020d}-{attempt}.parquet"
+    return f"{staging_folder(chain.stream)}/{chain.label}-{first:020d}-{attempt}.parquet"

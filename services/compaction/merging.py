@@ -13,7 +13,7 @@ from shared.lake.parquet import ROW_GROUP_ROWS, write_options
 from shared.service.errors import SinkUnavailable
 
 
-class Pieces:
+class PieceSink:
     """A file being written, taken away piece by piece; what pyarrow asks of a sink."""
 
     def __init__(self) -> None:
@@ -38,11 +38,11 @@ class Pieces:
         return piece
 
 
-async def merged(
+async def merge(
     lake: Lake, links: Sequence[Link], schema: pa.Schema, covered: Covered
 ) -> AsyncIterator[bytes]:
     """The bytes of the file that holds the rows of all of them, in order."""
-    sink = Pieces()
+    sink = PieceSink()
     writer = pq.ParquetWriter(
         pa.PythonFile(sink, mode="w"), schema.with_metadata(covered.key_values()), **write_options(schema)
     )
@@ -51,7 +51,7 @@ async def merged(
         if not link.footer.rows:
             continue
         data = await lake.read(link.file.path)
-        waiting = await asyncio.to_thread(_written, writer, waiting, data, link)
+        waiting = await asyncio.to_thread(_write_row_groups, writer, waiting, data, link)
         if piece := sink.taken(APPEND_BYTES):
             yield piece
     await asyncio.to_thread(_close, writer, waiting)
@@ -59,20 +59,22 @@ async def merged(
         yield piece
 
 
-def _written(writer: pq.ParquetWriter, waiting: pa.Table, data: bytes | None, link: Link) -> pa.Table:
+def _write_row_groups(
+    writer: pq.ParquetWriter, waiting: pa.Table, data: bytes | None, link: Link
+) -> pa.Table:
     """Write whole row groups of what waits and a raw file's rows; the rows that wait for the next one."""
     # Read in one go: a raw file is bounded by the roll policy that made it.
     table = pq.ParquetFile(pa.BufferReader(data or b"")).read() if data else None
     if table is None or table.num_rows != link.footer.rows:
         raise SinkUnavailable(f"{link.file.path} changed while it was read")
-    rows = pa.concat_tables([waiting, _aligned(table, writer.schema)])
+    rows = pa.concat_tables([waiting, _align(table, writer.schema)])
     whole = rows.num_rows - rows.num_rows % ROW_GROUP_ROWS
     if whole:
         writer.write_table(rows.slice(0, whole), row_group_size=ROW_GROUP_ROWS)
     return rows.slice(whole)
 
 
-def _aligned(table: pa.Table, schema: pa.Schema) -> pa.Table:
+def _align(table: pa.Table, schema: pa.Schema) -> pa.Table:
     columns = [
         table[field.name] if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
         for field in schema

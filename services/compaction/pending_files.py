@@ -28,8 +28,8 @@ class Link:
     schema: pa.Schema
 
 
-async def survey(
-    lake: Lake, lane: ChainKey, stretch: Sequence[RawFile], next_first: int, created_at: str
+async def read_links(
+    lake: Lake, chain: ChainKey, stretch: Sequence[RawFile], next_first: int, created_at: str
 ) -> list[Link]:
     """The files of `stretch` that follow each other from `next_first` on.
 
@@ -38,12 +38,14 @@ async def survey(
     links: list[Link] = []
     for start in range(0, len(stretch), _READS_AT_ONCE):
         some = stretch[start : start + _READS_AT_ONCE]
-        for file, link in zip(some, await asyncio.gather(*(_read(lake, file) for file in some)), strict=True):
+        for file, link in zip(
+            some, await asyncio.gather(*(_read_link(lake, file) for file in some)), strict=True
+        ):
             if link is None or file.first != next_first:
-                log.warning("chain_interrupted", chain=lane.label, path=file.path, expected=next_first)
+                log.warning("chain_interrupted", chain=chain.label, path=file.path, expected=next_first)
                 return links
             if link.footer.created_at != created_at:
-                raise HubRecreated(f"{file.path} and {lane.root} are of different hubs: one was copied in")
+                raise HubRecreated(f"{file.path} and {chain.root} are of different hubs: one was copied in")
             links.append(link)
             next_first = link.footer.next_first
             if link.footer.next_folder != hour_folder(file.hour):
@@ -51,7 +53,7 @@ async def survey(
     return links
 
 
-async def _read(lake: Lake, file: RawFile) -> Link | None:
+async def _read_link(lake: Lake, file: RawFile) -> Link | None:
     metadata = await read_file_metadata(lake, file.path)
     if metadata is None:
         return None
@@ -59,7 +61,7 @@ async def _read(lake: Lake, file: RawFile) -> Link | None:
     return Link(file, footer, metadata.schema.to_arrow_schema().remove_metadata())
 
 
-def schema_of(links: Sequence[Link]) -> pa.Schema:
+def unify_schemas(links: Sequence[Link]) -> pa.Schema:
     """The columns of all of them; one that some do not have is null there.
 
     Raises NeedsAttention where two have a column in common that is not of one type.

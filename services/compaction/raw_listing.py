@@ -11,7 +11,7 @@ from shared.lake.slots.slot import ChainKey, parse_hour_folder, parse_slot_name
 Waiting = dict[ChainKey, list[RawFile]]
 
 
-async def dates_from(
+async def list_dates(
     lake: Lake, stream: str, roots: Mapping[ChainKey, Root], positions: Mapping[ChainKey, int]
 ) -> list[str]:
     """The `date=…` folders that may hold files from the chains' positions on, oldest first.
@@ -24,10 +24,10 @@ async def dates_from(
     unseen = set(positions)
     for date in await list_dated_folders(lake, f"raw/{stream}"):
         found.append(date)
-        async for lane, file in _raw_files(lake, stream, date):
-            if lane in unseen and file.first <= positions[lane]:
-                unseen.discard(lane)
-        unseen = {lane for lane in unseen if roots[lane].folder < date.rpartition("/")[2]}
+        async for chain, file in _raw_files(lake, stream, date):
+            if chain in unseen and file.first <= positions[chain]:
+                unseen.discard(chain)
+        unseen = {chain for chain in unseen if roots[chain].folder < date.rpartition("/")[2]}
         if not unseen:
             break
     return found[::-1]
@@ -36,16 +36,16 @@ async def dates_from(
 async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[ChainKey, int]) -> Waiting:
     """The files of one date from the chains' positions on, in the order of each chain."""
     found: Waiting = {}
-    async for lane, file in _raw_files(lake, stream, date):
-        if lane in positions and file.first >= positions[lane]:
-            found.setdefault(lane, []).append(file)
-    return {lane: sorted(files) for lane, files in sorted(found.items())}
+    async for chain, file in _raw_files(lake, stream, date):
+        if chain in positions and file.first >= positions[chain]:
+            found.setdefault(chain, []).append(file)
+    return {chain: sorted(files) for chain, files in sorted(found.items())}
 
 
 async def _raw_files(lake: Lake, stream: str, date: str) -> AsyncIterator[tuple[ChainKey, RawFile]]:
     async for file in lake.list(date):
         folder, _, name = file.path.removeprefix(f"raw/{stream}/").rpartition("/")
         if slot := parse_slot_name(stream, name):
-            lane, first = slot
+            chain, first = slot
             modified_at_s = file.modified_at.timestamp()
-            yield lane, RawFile(first, parse_hour_folder(folder), file.path, file.size_bytes, modified_at_s)
+            yield chain, RawFile(first, parse_hour_folder(folder), file.path, file.size_bytes, modified_at_s)

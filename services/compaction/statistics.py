@@ -12,7 +12,7 @@ _PLACES = frozenset({"partition", "sequence_number"})
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def skipped_by(schema: pa.Schema) -> list[str]:
+def indexed_columns(schema: pa.Schema) -> list[str]:
     """The columns by which a reader can skip files: instants, and where a row stands in its hub.
 
     Bounds of every column would make the log as large as small files.
@@ -20,10 +20,10 @@ def skipped_by(schema: pa.Schema) -> list[str]:
     return [column.name for column in schema if column.name in _PLACES or pa.types.is_timestamp(column.type)]
 
 
-def statistics_of(metadata: pq.FileMetaData) -> str:
+def encode_statistics(metadata: pq.FileMetaData) -> str:
     """Rows, and of those columns the nulls, and the bounds where every row group knows them."""
     bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
-    wanted = skipped_by(metadata.schema.to_arrow_schema())
+    wanted = indexed_columns(metadata.schema.to_arrow_schema())
     for index in range(metadata.num_columns):
         name = metadata.schema.column(index).path
         if name not in wanted:
@@ -31,12 +31,12 @@ def statistics_of(metadata: pq.FileMetaData) -> str:
         groups = [metadata.row_group(at).column(index).statistics for at in range(metadata.num_row_groups)]
         if groups and all(group is not None and group.has_null_count for group in groups):
             bounds["nullCount"][name] = sum(group.null_count for group in groups)
-        _note_bound(bounds["minValues"], name, groups, min, _floor)
-        _note_bound(bounds["maxValues"], name, groups, max, _ceiling)
+        _add_bound(bounds["minValues"], name, groups, min, _floor)
+        _add_bound(bounds["maxValues"], name, groups, max, _ceiling)
     return msgspec.json.encode({"numRecords": metadata.num_rows, **bounds}).decode()
 
 
-def _note_bound(
+def _add_bound(
     bounds: dict[str, Any],
     name: str,
     groups: list[Any],

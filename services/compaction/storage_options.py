@@ -8,7 +8,7 @@ STORAGE_SCOPE = "https://storage.azure.com/.default"
 _PATIENCE = {"max_retries": "5", "retry_timeout": "30s", "timeout": "30s", "connect_timeout": "5s"}
 
 
-def options_of(storage: str, token: str | None) -> dict[str, str]:
+def storage_options(storage: str, token: str | None) -> dict[str, str]:
     """Options for an account named by a connection string, or by its URL with a bearer token.
 
     Raises SettingsError where the connection string has no key.

@@ -15,17 +15,17 @@ import pyarrow.parquet as pq
 import structlog
 
 from services.compaction.delta_table import StreamTable
-from services.compaction.file_groups import Covered, RawFile, compacted, covered_by, next_stretch, staged
-from services.compaction.merging import merged
-from services.compaction.pending_files import Link, schema_of, survey
-from services.compaction.raw_listing import Waiting, dates_from, list_date
+from services.compaction.file_groups import Covered, RawFile, compacted_path, cover, next_group, staged_path
+from services.compaction.merging import merge
+from services.compaction.pending_files import Link, read_links, unify_schemas
+from services.compaction.raw_listing import Waiting, list_date, list_dates
 from services.compaction.report import Outcome
 from services.compaction.settings import CompactionSettings
-from services.compaction.statistics import statistics_of
-from services.compaction.table_commit import Advance, NewFile
+from services.compaction.statistics import encode_statistics
+from services.compaction.table_commit import ChainCommit, NewFile
 from shared.lake.client import Lake, parent_directory
 from shared.lake.slots.chain import read_file_metadata
-from shared.lake.slots.root import Root, all_roots
+from shared.lake.slots.root import Root, read_roots
 from shared.lake.slots.slot import ChainKey
 from shared.service import failpoints
 from shared.service.errors import SinkUnavailable
@@ -47,35 +47,39 @@ class StreamCompaction:
         self._roots: Mapping[ChainKey, Root] = {}
         self._standing: dict[ChainKey, int] = {}
         self._positions: dict[ChainKey, int] = {}
-        self._advances: dict[ChainKey, Advance] = {}
+        self._advances: dict[ChainKey, ChainCommit] = {}
         self.outcome = Outcome(stream)
 
     async def run(self) -> Outcome:
         """Compact what is due of every chain of the stream."""
         await self._table.open()
-        self._roots = await all_roots(self._lake, self._stream)
+        self._roots = await read_roots(self._lake, self._stream)
         self._standing = await self._table.positions(self._roots)
-        self._positions = {lane: self._standing.get(lane, root.first) for lane, root in self._roots.items()}
+        self._positions = {
+            chain: self._standing.get(chain, root.first) for chain, root in self._roots.items()
+        }
         waiting: Waiting = {}
-        for date in await dates_from(self._lake, self._stream, self._roots, self._positions):
-            for lane, files in (await list_date(self._lake, self._stream, date, self._positions)).items():
-                waiting[lane] = await self._compact(lane, [*waiting.get(lane, ()), *files])
+        for date in await list_dates(self._lake, self._stream, self._roots, self._positions):
+            for chain, files in (await list_date(self._lake, self._stream, date, self._positions)).items():
+                waiting[chain] = await self._compact(chain, [*waiting.get(chain, ()), *files])
         await self._commit()
         self.outcome.waiting_files = sum(map(len, waiting.values()))
         self.outcome.version = self._table.version
         return self.outcome
 
-    async def _compact(self, lane: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
+    async def _compact(self, chain: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
         """Compact what is due of a chain's files; the rest."""
-        while stretch := next_stretch(files, self._settings.policy, time.time()):
-            position = self._positions[lane]
-            root = self._roots[lane]
-            links = await survey(self._lake, lane, stretch, position, root.created_at)
+        while stretch := next_group(files, self._settings.policy, time.time()):
+            position = self._positions[chain]
+            root = self._roots[chain]
+            links = await read_links(self._lake, chain, stretch, position, root.created_at)
             if not links:
                 break
-            advance = self._advances.setdefault(lane, Advance(lane, self._standing.get(lane), position))
+            advance = self._advances.setdefault(
+                chain, ChainCommit(chain, self._standing.get(chain), position)
+            )
             next_first = await self._cover(advance, links)
-            self._positions[lane] = advance.end = next_first
+            self._positions[chain] = advance.end = next_first
             # What another compaction covers may end earlier than what was surveyed, or later.
             done = {link.file for link in links if link.footer.next_first <= next_first}
             files = [file for file in files if file.first >= next_first and file not in done]
@@ -83,31 +87,31 @@ class StreamCompaction:
                 await self._commit()
         return list(files)
 
-    async def _cover(self, advance: Advance, links: Sequence[Link]) -> int:
+    async def _cover(self, advance: ChainCommit, links: Sequence[Link]) -> int:
         """See to it that a compacted file holds these, or the first of them; where the next one starts."""
         start = next((index for index, link in enumerate(links) if link.footer.rows), None)
         if start is None:
             return links[-1].footer.next_first
         links = links[start:]
-        lane = advance.lane
-        slot = compacted(lane, links[0].file.hour, links[0].file.first)
+        chain = advance.chain
+        slot = compacted_path(chain, links[0].file.hour, links[0].file.first)
         metadata = await read_file_metadata(self._lake, slot)
         if metadata is None:
-            metadata = await self._make(lane, slot, links)
+            metadata = await self._make(chain, slot, links)
         else:
             log.info("file_found", path=slot)
         covered = Covered.from_key_values(metadata.metadata or {}, slot)
         advance.files.append(await self._described(links[0].file, slot, metadata, covered))
         return covered.next_first
 
-    async def _make(self, lane: ChainKey, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
+    async def _make(self, chain: ChainKey, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
         """Write these into the slot; what stands there afterwards, mine or another's."""
-        attempt = staged(lane, links[0].file.first, uuid.uuid4().hex)
-        covered = covered_by([link.footer for link in links])
+        attempt = staged_path(chain, links[0].file.first, uuid.uuid4().hex)
+        covered = cover([link.footer for link in links])
         started_s = time.monotonic()
         # A crash after this leaves a staged file that nobody reads, until it is swept.
         size_bytes = await self._lake.write_pieces(
-            attempt, merged(self._lake, links, schema_of(links), covered)
+            attempt, merge(self._lake, links, unify_schemas(links), covered)
         )
         await self._lake.make_directory(parent_directory(slot))
         failpoints.reach("compaction_staged")
@@ -132,7 +136,7 @@ class StreamCompaction:
     async def _described(
         self, first: RawFile, slot: str, metadata: pq.FileMetaData, covered: Covered
     ) -> NewFile:
-        file = await self._lake.look(slot)
+        file = await self._lake.stat(slot)
         if file is None:
             raise SinkUnavailable(f"{slot} went away")
         self.outcome.raw_files += covered.files
@@ -147,7 +151,7 @@ class StreamCompaction:
             file.size_bytes,
             file.modified_at.timestamp(),
             metadata.schema.to_arrow_schema().remove_metadata(),
-            statistics_of(metadata),
+            encode_statistics(metadata),
         )
 
     async def _commit(self) -> None:
@@ -158,5 +162,5 @@ class StreamCompaction:
             # A crash before this costs nothing: the next pass finds the files in their slots.
             await self._table.append(further)
             failpoints.reach("compaction_committed")
-        self._standing |= {one.lane: one.end for one in further}
+        self._standing |= {one.chain: one.end for one in further}
         self._advances.clear()

@@ -29,19 +29,19 @@ class NewFile:
 
 
 @dataclass(slots=True)
-class Advance:
+class ChainCommit:
     """A chain's way from the position that the table had (None: none yet) to `end`, by these files.
 
     Events between files, or behind them, have no rows.
     """
 
-    lane: ChainKey
+    chain: ChainKey
     start: int | None
     end: int
     files: list[NewFile] = field(default_factory=list)
 
 
-def still_new(advance: Advance, standing: int | None) -> Sequence[NewFile] | None:
+def select_new_files(advance: ChainCommit, standing: int | None) -> Sequence[NewFile] | None:
     """The files that a table which stands there does not have yet; None where it is as far or further.
 
     Raises SinkUnavailable where the table went back, or its last file ends in the middle of one of these:
@@ -49,12 +49,12 @@ def still_new(advance: Advance, standing: int | None) -> Sequence[NewFile] | Non
     """
     if standing is None:
         if advance.start is not None:
-            raise SinkUnavailable(f"the table forgot {advance.lane.label} since this compaction read it")
+            raise SinkUnavailable(f"the table forgot {advance.chain.label} since this compaction read it")
         return advance.files
     if standing >= advance.end:
         return None
     if advance.start is not None and standing < advance.start:
-        raise SinkUnavailable(f"the table of {advance.lane.label} went back to {standing}: compact again")
+        raise SinkUnavailable(f"the table of {advance.chain.label} went back to {standing}: compact again")
     if any(file.first < standing < file.next_first for file in advance.files):
-        raise SinkUnavailable(f"the table of {advance.lane.label} goes on at {standing}: compact again")
+        raise SinkUnavailable(f"the table of {advance.chain.label} goes on at {standing}: compact again")
     return [file for file in advance.files if file.first >= standing]

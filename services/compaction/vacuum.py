@@ -13,7 +13,7 @@ from shared.lake.client import Lake
 log = structlog.get_logger()
 
 
-async def sweep(lake: Lake, stream: str, max_age_s: float) -> None:
+async def vacuum_staging(lake: Lake, stream: str, max_age_s: float) -> None:
     """Remove those that are older than that."""
     before = datetime.now(UTC) - timedelta(seconds=max_age_s)
     old = [file.path async for file in lake.list(staging_folder(stream)) if file.modified_at <= before]

@@ -32,7 +32,7 @@ async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s
         (file.path, staged)
         async for file in lake.list(staging_folder(stream), recursive=False)
         if (staged := parse_staged_name(stream, file.path.rpartition("/")[2])) is not None
-        and staged.lane in lanes
+        and staged.chain in lanes
         and file.modified_at <= before
     ]
     for path, staged in old:
@@ -54,6 +54,6 @@ async def _drop_unnamed(lake: Lake, before: datetime) -> None:
 
 
 async def _drop_letters(lake: Lake, staged: StagedFile) -> None:
-    standing = await read_footer(lake, staged.lane.slot(staged.hour, staged.first))
+    standing = await read_footer(lake, staged.chain.slot(staged.hour, staged.first))
     if standing is None or standing.attempt != staged.attempt:
-        await lake.delete(staged.lane.dead_letters(staged.first, staged.attempt))
+        await lake.delete(staged.chain.dead_letters(staged.first, staged.attempt))

@@ -1,7 +1,7 @@
 """The lake: a thin adapter over the unmodified azure-storage-file-datalake client.
 
-Foreign errors are mapped here, once: what is not there is None or False, what already is there is False,
-everything else SinkUnavailable.
+The SDK's errors are mapped here, once: a missing file is None or False, a file that already exists is False,
+and everything else is SinkUnavailable.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
@@ -48,7 +48,7 @@ class LakeConnection:
 
 @dataclass(frozen=True, slots=True)
 class LakeFile:
-    """One entry of a listing; `path` is from the file system's root."""
+    """One entry of a listing; `path` is relative to the file system's root."""
 
     path: str
     size_bytes: int
@@ -58,49 +58,49 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A file's bytes at one time, and by which etag to ask whether it has changed since."""
+    """A file's bytes at one time, and the etag that shows whether it has changed since."""
 
     data: bytes
     etag: str
 
 
 @contextmanager
-def _map_errors(what: str) -> Iterator[None]:
+def _map_errors(operation: str) -> Iterator[None]:
     try:
         yield
     except ClientAuthenticationError as error:
         refusal = error.message.partition("\n")[0]
         raise SettingsError(
-            f"FLEETPRICE_STORAGE: the lake refused our credentials ({what}): {refusal}"
+            f"FLEETPRICE_STORAGE: the lake refused our credentials ({operation}): {refusal}"
         ) from error
     except AzureError as error:
         if getattr(error, "error_code", None) == _NO_FILE_SYSTEM:
             raise SettingsError(
-                f"FLEETPRICE_FILE_SYSTEM: there is no such file system, create it ({what})"
+                f"FLEETPRICE_FILE_SYSTEM: there is no such file system, create it ({operation})"
             ) from error
-        raise SinkUnavailable(f"{what}: {error.message}") from error
+        raise SinkUnavailable(f"{operation}: {error.message}") from error
 
 
 def parent_directory(path: str) -> str:
-    """The directory that holds `path`."""
+    """Return the directory that holds `path`."""
     return path.rpartition("/")[0]
 
 
 class Lake:
-    """One file system, addressed by paths from its root."""
+    """One file system; paths are relative to its root."""
 
     def __init__(self, files: FileSystemClient) -> None:
         self._files = files
 
     async def write(self, path: str, data: bytes) -> None:
-        """Create or overwrite a file; durable when this returns, empty where a crash comes before."""
+        """Create or overwrite a file. It is durable when this returns; a crash before may leave it empty."""
         client = self._files.get_file_client(path)
         with _map_errors(f"write {path}"):
             await client.create_file()
             await client.flush_data(await _append(client, data, 0))
 
     async def write_pieces(self, path: str, pieces: AsyncIterable[bytes]) -> int:
-        """As `write`, for what comes in pieces; how many bytes it was."""
+        """Create or overwrite a file from pieces, as `write` does. Return its size in bytes."""
         client = self._files.get_file_client(path)
         size_bytes = 0
         with _map_errors(f"write {path}"):
@@ -111,9 +111,9 @@ class Lake:
         return size_bytes
 
     async def create_if_absent(self, path: str, data: bytes) -> bool:
-        """Write a file that nobody else may have written; False where it is there already.
+        """Write a file unless it exists. Return False if it exists.
 
-        The name is claimed by a rename, so that a reader never sees it half written.
+        The file gets its name by a rename, so a reader never sees it half written.
         """
         staging = f"_staging/{uuid4().hex}"
         await self.write(staging, data)
@@ -124,10 +124,10 @@ class Lake:
         return False
 
     async def rename_if_absent(self, source: str, target: str) -> bool:
-        """Atomically give `source` the name `target`; False where `target` exists.
+        """Atomically give `source` the name `target`. Return False if `target` exists.
 
-        Raises SinkUnavailable where the outcome is unknown (the answer was lost, a 5xx, a time-out; the SDK's
-        own retry then finds the source gone): read the target.
+        Raises SinkUnavailable if the outcome is unknown (a lost response, a 5xx, a timeout; the SDK's own
+        retry then finds the source gone): read the target to learn it.
         """
         client = self._files.get_file_client(source)
         name = f"{self._files.file_system_name}/{target}"
@@ -139,14 +139,14 @@ class Lake:
         return True
 
     async def replace_if_unchanged(self, path: str, data: bytes, etag: str) -> bool:
-        """Replace a file atomically; False if it no longer has this etag.
+        """Replace a file atomically. Return False if it no longer has this etag.
 
         Raises SinkUnavailable if the outcome is unknown, as `rename_if_absent` does.
         """
         staging = f"_staging/{uuid4().hex}"
         await self.write(staging, data)
         client = self._files.get_file_client(staging)
-        with _mapped(f"replace {path}"):
+        with _map_errors(f"replace {path}"):
             try:
                 await client.rename_file(
                     f"{self._files.file_system_name}/{path}",
@@ -159,12 +159,12 @@ class Lake:
         return True
 
     async def make_directory(self, path: str) -> None:
-        """Make a directory and its parents; fine where it is there."""
+        """Create a directory and its parents, if they do not exist."""
         with _map_errors(f"make directory {path}"):
             await self._files.get_directory_client(path).create_directory()
 
     async def read(self, path: str) -> bytes | None:
-        """All bytes of a file; None where there is none."""
+        """Return all bytes of a file, or None if it does not exist."""
         with _map_errors(f"read {path}"):
             try:
                 download = await self._files.get_file_client(path).download_file()
@@ -173,7 +173,7 @@ class Lake:
                 return None
 
     async def read_if_changed(self, path: str, etag: str | None) -> Snapshot | None:
-        """A file's bytes and etag; None where there is none, or where it still has this etag."""
+        """Return a file's bytes and etag, or None if it does not exist or still has this etag."""
         unless: Any = {} if etag is None else {"etag": etag, "match_condition": MatchConditions.IfModified}
         with _map_errors(f"read {path}"):
             try:
@@ -187,7 +187,7 @@ class Lake:
                 raise
 
     async def read_tail(self, path: str, size_bytes: int) -> bytes | None:
-        """The last `size_bytes` bytes of a file, or all it has; None where there is none."""
+        """Return the last `size_bytes` bytes of a file, or all if it has fewer; None if it does not exist."""
         client = self._files.get_file_client(path)
         with _map_errors(f"read the tail of {path}"):
             try:
@@ -203,7 +203,7 @@ class Lake:
     async def list(
         self, prefix: str, *, recursive: bool = True, directories: bool = False
     ) -> AsyncIterator[LakeFile]:
-        """Files (and, asked for, directories) below a directory; nothing where it is not there."""
+        """List the files below a directory, and its directories if asked; nothing if it does not exist."""
         with _map_errors(f"list {prefix}"):
             try:
                 async for item in self._files.get_paths(prefix, recursive=recursive):
@@ -217,8 +217,8 @@ class Lake:
             except ResourceNotFoundError:
                 return
 
-    async def look(self, path: str) -> LakeFile | None:
-        """A file's size and time; None where there is none."""
+    async def stat(self, path: str) -> LakeFile | None:
+        """Return a file's size and modification time, or None if it does not exist."""
         with _map_errors(f"look at {path}"):
             try:
                 found = await self._files.get_file_client(path).get_file_properties()
@@ -226,18 +226,17 @@ class Lake:
                 return None
         return LakeFile(path, found.size, found.last_modified)
 
-    def url_of(self, path: str) -> str:
-        """Where a file is fetched by blob clients; without the signature that ours may carry."""
+    def blob_url(self, path: str) -> str:
+        """Return the URL of a file for blob clients, without the signature that ours may carry."""
         url: str = self._files.get_file_client(path).url
         return url.partition("?")[0].replace(".dfs.", ".blob.", 1)
 
     async def exists(self, path: str) -> bool:
-        """Whether a file or directory is there."""
         with _map_errors(f"look for {path}"):
             return bool(await self._files.get_file_client(path).exists())
 
     async def delete(self, path: str) -> None:
-        """Delete a file; fine where it is not there."""
+        """Delete a file, if it exists."""
         with _map_errors(f"delete {path}"):
             try:
                 await self._files.get_file_client(path).delete_file()
@@ -246,9 +245,9 @@ class Lake:
 
 
 async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
-    """Append to a file that reaches to `position`; where it reaches then. Not durable until flushed."""
+    """Append to a file that is `position` bytes long. Return its new length. Not durable until flushed."""
     for start in range(0, len(data), APPEND_BYTES):
-        piece = data[start : start + APPEND_BYTES]  # all of it is no copy
+        piece = data[start : start + APPEND_BYTES]  # no copy if it is all of `data`
         await file.append_data(BytesIO(piece), offset=position + start, length=len(piece))
     return position + len(data)
 
@@ -257,7 +256,7 @@ async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
 async def open_lake(connection: LakeConnection) -> AsyncIterator[Lake]:
     """Open the lake; an account without a hierarchical namespace is refused at the first use."""
     options: Any = {
-        # The SDK's own back-off takes 15 s at the first failure; three of ours take 7 s at most.
+        # The SDK's own back-off takes 15 s after the first failure; these three retries take 7 s at most.
         "initial_backoff": 0.5,
         "increment_base": 1,
         "random_jitter_range": 1,

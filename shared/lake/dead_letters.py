@@ -1,4 +1,4 @@
-"""Records that could not be decoded, as NDJSON: their bytes, why, and where they stand in the hub (pure)."""
+"""Dead letters as NDJSON: the bytes of records that could not be decoded, why, and their position. Pure."""
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from msgspec import Struct
 from shared.codec.row_buffer import DeadLetter
 
 NAMED_BY_OPERATOR = "named by operator"
-# The closed set that metrics count by: what stands before the colon of a reason.
+# The closed set of a metric's label: the part of a reason before its colon.
 CODES = ("empty", "malformed", "invalid", "too large", NAMED_BY_OPERATOR)
 _EMPTY = "no record in the body"
 _PIECE_BYTES = 2**20
@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Letter(Struct, frozen=True):
-    """One line of a dead-letter file; `body` is the bytes as they came, in standard base64."""
+    """One line of a dead-letter file; `body` is the bytes as sent, in standard base64."""
 
     stream: str
     partition: int
@@ -31,7 +31,7 @@ class Letter(Struct, frozen=True):
 
 
 def reason_code(reason: str) -> str:
-    """The reason without its particulars."""
+    """Return the code of a reason, without its details."""
     code = reason.partition(":")[0].strip()
     if code in CODES:
         return code
@@ -39,7 +39,7 @@ def reason_code(reason: str) -> str:
 
 
 async def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> AsyncIterator[bytes]:
-    """One JSON object a line, in sequence; in pieces of about a megabyte, as the lake takes them."""
+    """Encode one JSON object a line, in order, in pieces of about a megabyte for the lake."""
     lines, size_bytes = [], 0
     for letter in letters:
         lines.append(msgspec.json.encode(_to_letter(stream, letter)))

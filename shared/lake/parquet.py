@@ -1,7 +1,7 @@
-"""Raw rows as Parquet bytes, and a file's footer from its last bytes (pure).
+"""Raw rows as Parquet bytes, and a file's footer from its last bytes. Pure.
 
-Encodings were chosen by measuring telemetry: delta for what counts up, byte-stream-split for what wanders,
-dictionary for what repeats: 34.8 bytes a row against 63.3 with pyarrow's defaults, and faster.
+The encodings were chosen by measuring telemetry: delta for counters, byte-stream-split for drifting values,
+dictionary for repeated ones. They give 34.8 bytes a row against 63.3 with pyarrow's defaults, and are faster.
 """
 
 import struct
@@ -15,34 +15,33 @@ from shared.lake.slots.footer import Footer
 ROW_GROUP_ROWS = 128 * 1024
 FOOTER_READ_BYTES = 64 * 1024
 _ZSTD_LEVEL = 3
-# So many rows an event make a dictionary of offsets smaller than their differences, and twice as fast.
+# From this many rows an event, a dictionary of offsets is smaller than their differences, and twice as fast.
 _PACKED_ROWS = 8
 _MAGIC = b"PAR1"
 _TRAILER = struct.Struct("<I4s")
-_WANDERING = frozenset({"latitude", "longitude", "odometer_km", "price", "lower", "upper"})
-_COUNTING = frozenset({"reading_no", "sequence_number", "source_sequence_number", "line", "source_line"})
+_DRIFTING = frozenset({"latitude", "longitude", "odometer_km", "price", "lower", "upper"})
+_COUNTERS = frozenset({"reading_no", "sequence_number", "source_sequence_number", "line", "source_line"})
 
 
 def encodings(schema: pa.Schema, *, is_packed: bool = False) -> dict[str, str]:
-    """Column → encoding; columns not named are dictionary-encoded.
+    """Return the encoding of each column; columns without one are dictionary-encoded.
 
     With `is_packed`, many rows come from one event and share its offset.
     """
     chosen = {}
     for column in schema:
-        if column.name in _COUNTING or pa.types.is_timestamp(column.type):
+        if column.name in _COUNTERS or pa.types.is_timestamp(column.type):
             chosen[column.name] = "DELTA_BINARY_PACKED"
-        elif column.name in _WANDERING:
+        elif column.name in _DRIFTING:
             chosen[column.name] = "BYTE_STREAM_SPLIT"
-        elif (
-            column.name == "offset" and not is_packed
-        ):  # opaque, but in practice digits that share their beginning
+        elif column.name == "offset" and not is_packed:
+            # Opaque, but in practice digits that begin alike.
             chosen[column.name] = "DELTA_BYTE_ARRAY"
     return chosen
 
 
 def write_options(schema: pa.Schema, *, is_packed: bool = False) -> dict[str, Any]:
-    """How rows of this schema are written, as pyarrow's writers take it."""
+    """Return the options of pyarrow's writers for rows of this schema."""
     chosen = encodings(schema, is_packed=is_packed)
     return {
         "compression": "zstd",
@@ -53,7 +52,7 @@ def write_options(schema: pa.Schema, *, is_packed: bool = False) -> dict[str, An
 
 
 def encode(table: pa.Table, footer: Footer) -> bytes:
-    """The whole file."""
+    """Encode a whole file with its footer."""
     sink = pa.BufferOutputStream()
     events = footer.last_seq - footer.first_seq + 1
     options = write_options(table.schema, is_packed=table.num_rows >= _PACKED_ROWS * events)
@@ -67,7 +66,7 @@ def encode(table: pa.Table, footer: Footer) -> bytes:
 
 
 def footer_size(tail: bytes) -> int:
-    """How many last bytes of the file hold the footer; raises ValueError where this is no Parquet."""
+    """Return how many of the last bytes of a file hold its footer. Raises ValueError if it is not Parquet."""
     if len(tail) < _TRAILER.size:
         raise ValueError("too short for Parquet")
     size, magic = _TRAILER.unpack(tail[-_TRAILER.size :])
@@ -77,12 +76,12 @@ def footer_size(tail: bytes) -> int:
 
 
 def read_metadata(tail: bytes) -> pq.FileMetaData:
-    """What a footer says that `tail` holds whole."""
+    """Parse the footer; `tail` must hold all of it."""
     return pq.read_metadata(pa.BufferReader(_MAGIC + tail[-footer_size(tail) :]))
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
-    """Column names as Parquet knows them: a list's values stand under their own path."""
+    """Return the column names as Parquet knows them: the values of a list have a path of their own."""
     return [
         f"{column.name}.list.element" if pa.types.is_list(column.type) else column.name for column in schema
     ]

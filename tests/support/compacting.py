@@ -55,19 +55,19 @@ class Chain:
 
     def __init__(self, lake, partition=0, hour=NOON, generation=1, created_at=CREATED_AT):
         self.lake = lake
-        self.lane = ChainKey(STREAM, partition, generation)
+        self.key = ChainKey(STREAM, partition, generation)
         self.hour = hour
         self.next_first = 0
         self.created_at = created_at
 
     async def begin(self):
         root = Root(self.created_at, 0, hour_folder(self.hour))
-        await self.lake.write(self.lane.root, msgspec.json.encode(root))
+        await self.lake.write(self.key.root, msgspec.json.encode(root))
         return self
 
     async def land(self, count, next_hour=None, *, version=1, gap=0):
         """Land a file of `count` rows; the next one goes to `next_hour`."""
-        path = self.lane.slot(self.hour, self.next_first)
+        path = self.key.slot(self.hour, self.next_first)
         await self.lake.write(path, self.encoded(count, next_hour, version=version, gap=gap))
         self.next_first += count or gap
         self.hour = self.hour if next_hour is None else next_hour
@@ -90,7 +90,7 @@ class Chain:
             schema_version=version,
             created_at=self.created_at,
         )
-        return encode(rows_of(self.lane.partition, self.next_first, count, version), footer)
+        return encode(rows_of(self.key.partition, self.next_first, count, version), footer)
 
 
 class Compacted:

@@ -80,21 +80,21 @@ class Selection:
 
     def files(self, files: Iterable[DeadLetterFile]) -> list[DeadLetterFile]:
         """Those files, in order, in which a letter that is meant may stand."""
-        ordered = sorted(files, key=lambda file: (file.lane, file.first, file.attempt))
+        ordered = sorted(files, key=lambda file: (file.chain, file.first, file.attempt))
         if self.partition is not None:
-            ordered = [file for file in ordered if file.lane.partition == self.partition]
+            ordered = [file for file in ordered if file.chain.partition == self.partition]
         if not self.named:
             return ordered
         # Files start where committed ones do: an event stands in the last that does not start after it.
         starts: dict[ChainKey, list[int]] = {}
         for file in ordered:
-            starts.setdefault(file.lane, []).append(file.first)
+            starts.setdefault(file.chain, []).append(file.first)
         firsts = set()
         for named in self.named:
             of_lane = starts.get(named.lane, [])
             if before := bisect_right(of_lane, named.sequence_number):
                 firsts.add((named.lane, of_lane[before - 1]))
-        return [file for file in ordered if (file.lane, file.first) in firsts]
+        return [file for file in ordered if (file.chain, file.first) in firsts]
 
     def may_hold(self, written_at: datetime) -> bool:
         """Whether a file that was written then may hold a letter that is meant: those in it came before."""

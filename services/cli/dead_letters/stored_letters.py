@@ -79,7 +79,7 @@ async def _read(
         letters = msgspec.json.Decoder(Letter).decode_lines(await lake.read(file.path) or b"")
     except msgspec.MsgspecError as error:
         raise NeedsAttention(f"{file.path} cannot be read ({error}): restore it or move it away") from error
-    places = [Place(file.lane, letter.sequence_number, letter.line) for letter in letters]
+    places = [Place(file.chain, letter.sequence_number, letter.line) for letter in letters]
     meant = [
         (place, letter)
         for place, letter in zip(places, letters, strict=True)
@@ -88,7 +88,7 @@ async def _read(
     if not meant:
         return []
     hour = int(letters[0].enqueued_at.timestamp()) * _US_PER_S // HOUR_US
-    footer = await search.find(file.lane, file.first, hour)
+    footer = await search.find(file.chain, file.first, hour)
     if footer is None or footer.dead_letter != file.path:
         return []  # a commit that was broken off left it
     return [StoredLetter(place, footer.created_at, letter, file.path) for place, letter in meant]

@@ -14,7 +14,7 @@ from services.ingest.manifest.record import path_in
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.footer import Head
-from shared.lake.slots.root import all_roots
+from shared.lake.slots.root import read_roots
 from shared.lake.slots.slot import ChainKey, parse_slot_name
 from shared.streams.event_hubs.clients import body_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
@@ -53,7 +53,7 @@ async def find_position(
     footer = await read_footer(lake, path) if path else None
     if footer is not None:
         return footer.head
-    root = (await all_roots(lake, lane.stream)).get(lane)
+    root = (await read_roots(lake, lane.stream)).get(lane)
     return root.head if root is not None else None
 
 

@@ -147,13 +147,13 @@ class Manifest:
             if metadata is None:
                 break
             footer = Footer.from_key_values(metadata.metadata or {}, path)
-            standing = await self._lake.look(path)
+            standing = await self._lake.stat(path)
             if standing is None:
                 break
             files.append(
                 CommittedFile(
                     path,
-                    self._lake.url_of(path),
+                    self._lake.blob_url(path),
                     standing.size_bytes,
                     standing.modified_at,
                     footer,

@@ -1,1 +1,1 @@
-"""The raw zone's files and how they form chains: what writes them, and whatever goes along them."""
+"""The raw zone's files and how they form chains: naming, reading and following them."""

@@ -1,6 +1,6 @@
-"""What a committed file says of itself: key-values of its Parquet footer (pure).
+"""The key-values that ingest writes into the Parquet footer of a committed file. Pure.
 
-They are the chain: the newest file's `next_first` and `next_folder` name the next slot.
+They make the chain: the newest file's `next_first` and `next_folder` name the next slot.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from shared.service.errors import NeedsAttention
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a chain goes on: the next file starts at `next_first`, in the folder of `next_hour`."""
+    """The end of a chain: the next file starts at event `next_first`, in the folder of `next_hour`."""
 
     next_first: int
     next_hour: int
@@ -23,10 +23,10 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """Events `first_seq` to `last_seq` stand in this file (none where last_seq = first_seq - 1).
+    """The footer of a file with events `first_seq` to `last_seq` (none if last_seq = first_seq - 1).
 
-    `bad` of their records are in `dead_letter` (empty: there is none); `gap` events were taken by the hub's
-    retention before anyone read them. `attempt` names the write that made the file.
+    `bad` of their records are in the file `dead_letter` (empty if there is none). `gap` events were removed
+    by the hub's retention before they were read. `attempt` names the write that made the file.
     """
 
     first_seq: int
@@ -47,12 +47,12 @@ class Footer:
         return Head(self.next_first, parse_hour_folder(self.next_folder), self.last_offset)
 
     def key_values(self) -> dict[str, str]:
-        """Text by name, integers in decimal."""
+        """Return the fields as text by name, integers in decimal."""
         return to_key_values(self)
 
     @classmethod
     def from_key_values(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
-        """The inverse of `key_values`; raises NeedsAttention for a file that ingest did not write."""
+        """Parse key-values. Raises NeedsAttention for a file that ingest did not write."""
         try:
             footer = cls(**parse_key_values(cls, key_values))
             parse_hour_folder(footer.next_folder)

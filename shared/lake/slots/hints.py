@@ -1,7 +1,7 @@
-"""Where each chain stood lately: an empty file a lane, its name the hour of a folder that has its files.
+"""Hints: for each chain an empty file, whose name is the hour of a folder that has files of the chain.
 
-Only a hint, which saves a start from looking through every folder since an idle partition's last file. What
-it names is looked up in the lake, and where that has no file of the chain, the hint is of no use.
+A hint saves a start from searching every folder since an idle partition's last file. It is only a hint: the
+reader looks into the folder, and ignores the hint if the folder has no file of the chain.
 """
 
 import re
@@ -19,42 +19,43 @@ def _folder(stream: str) -> str:
     return f"_hints/raw/{stream}"
 
 
-def _path(lane: ChainKey, hour: int) -> str:
-    return f"{_folder(lane.stream)}/{lane.label}-at-{hour}"
+def _path(chain: ChainKey, hour: int) -> str:
+    return f"{_folder(chain.stream)}/{chain.label}-at-{hour}"
 
 
-async def write_hint(lake: Lake, lane: ChainKey, hour: int, before: int | None) -> None:
-    """A file of the chain stands in that hour's folder; `before` is the hour noted last. Never raises for the
-    lake's sake: without it the next start only takes longer.
+async def write_hint(lake: Lake, chain: ChainKey, hour: int, before: int | None) -> None:
+    """Record that the folder of `hour` has a file of the chain; `before` is the hour recorded last.
+
+    A lake that does not answer is ignored: without the hint the next start only takes longer.
     """
     try:
-        await lake.write(_path(lane, hour), b"")
+        await lake.write(_path(chain, hour), b"")
         if before is not None:
-            await lake.delete(_path(lane, before))
+            await lake.delete(_path(chain, before))
     except SinkUnavailable:
         return
 
 
 async def read_hints(lake: Lake, stream: str) -> dict[ChainKey, int]:
-    """The newest hour noted for each lane."""
+    """Return the newest recorded hour of each chain."""
     hours: dict[ChainKey, int] = {}
-    async for lane, hour in _list_hints(lake, stream):
-        hours[lane] = max(hour, hours.get(lane, hour))
+    async for chain, hour in _list_hints(lake, stream):
+        hours[chain] = max(hour, hours.get(chain, hour))
     return hours
 
 
-async def clear_hints(lake: Lake, stream: str, lanes: AbstractSet[ChainKey]) -> None:
-    """Delete what writers before left behind: all but the newest of each of these lanes."""
+async def clear_hints(lake: Lake, stream: str, chains: AbstractSet[ChainKey]) -> None:
+    """Delete the hints that earlier writers left behind: all but the newest of each of these chains."""
     newest = await read_hints(lake, stream)
-    old = [(lane, hour) async for lane, hour in _list_hints(lake, stream) if hour < newest.get(lane, 0)]
-    for lane, hour in old:
-        if lane in lanes:
-            await lake.delete(_path(lane, hour))
+    old = [(chain, hour) async for chain, hour in _list_hints(lake, stream) if hour < newest.get(chain, 0)]
+    for chain, hour in old:
+        if chain in chains:
+            await lake.delete(_path(chain, hour))
 
 
 async def _list_hints(lake: Lake, stream: str) -> AsyncIterator[tuple[ChainKey, int]]:
     async for file in lake.list(_folder(stream), recursive=False):
         found = _HINT.fullmatch(file.path.rpartition("/")[2])
-        lane = parse_root_name(stream, f"{found['label']}.json") if found else None
-        if found is not None and lane is not None:
-            yield lane, int(found["hour"])
+        chain = parse_root_name(stream, f"{found['label']}.json") if found else None
+        if found is not None and chain is not None:
+            yield chain, int(found["hour"])

@@ -1,4 +1,4 @@
-"""A value of texts and integers as the key-values of a Parquet footer, and back (pure)."""
+"""Dataclasses of texts and integers as the key-values of a Parquet footer, and back. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -6,12 +6,12 @@ from typing import Any
 
 
 def to_key_values(value: Any) -> dict[str, str]:
-    """A dataclass's fields as text by name, integers in decimal."""
+    """Return a dataclass's fields as text by name, integers in decimal."""
     return {field.name: str(getattr(value, field.name)) for field in fields(value)}
 
 
 def parse_key_values(kind: type[Any], key_values: Mapping[bytes, bytes]) -> dict[str, Any]:
-    """The inverse, for the dataclass `kind`; raises KeyError or ValueError where they are not of one."""
+    """Parse the fields of the dataclass `kind`. Raises KeyError or ValueError if one is absent or wrong."""
     values: dict[str, Any] = {}
     for field in fields(kind):
         text = key_values[field.name.encode()].decode()

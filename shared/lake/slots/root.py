@@ -1,6 +1,6 @@
-"""The root of a chain: which hub fills it, and where its first file stands.
+"""The root of a chain: the hub that fills it, and the slot of its first file.
 
-Written once per partition and hub, if absent; who loses that race reads the winner's.
+It is written once per partition and hub, if absent; the loser of that race reads the winner's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,9 @@ FORMAT_VERSION = 1
 
 
 class Root(Struct, frozen=True):
-    """`created_at` is the hub's; its event `first` opens the chain, in `folder`.
+    """The start of a chain: event `first` of the hub created at `created_at`, in `folder`.
 
-    `layout` is how the chain's files are named and what their footers say: a reader that does not know it
-    must leave them alone.
+    `layout` is the version of the file names and footers: a reader that does not know it must not touch them.
     """
 
     created_at: str
@@ -34,38 +33,38 @@ class Root(Struct, frozen=True):
 
 
 def root_at_hour(created_at: str, first: int, hour: int) -> Root:
-    """The root of a chain whose first event was enqueued in `hour`."""
+    """Return the root of a chain whose first event was enqueued in `hour`."""
     return Root(created_at, first, hour_folder(hour))
 
 
-async def create_root(lake: Lake, lane: ChainKey, root: Root) -> Root:
-    """Write the root, or read the one that another writer was first with.
+async def create_root(lake: Lake, chain: ChainKey, root: Root) -> Root:
+    """Write the root, or read it if another writer was first.
 
-    Raises HubRecreated where that is of another hub.
+    Raises HubRecreated if that root is of another hub.
     """
-    # A crash before this leaves no root, after it one without files: the next start goes on from there.
-    if await lake.create_if_absent(lane.root, msgspec.json.encode(root)):
+    # A crash before this leaves no root, after it a root without files: the next start goes on from there.
+    if await lake.create_if_absent(chain.root, msgspec.json.encode(root)):
         return root
-    standing = await _read_root(lake, lane)
-    if standing is None:
-        raise SinkUnavailable(f"{lane.root} exists but cannot be read")
-    if standing.created_at != root.created_at:
-        raise HubRecreated(_remedy(lane.stream, standing.created_at, root.created_at))
-    return standing
+    existing = await _read_root(lake, chain)
+    if existing is None:
+        raise SinkUnavailable(f"{chain.root} exists but cannot be read")
+    if existing.created_at != root.created_at:
+        raise HubRecreated(_describe_recreated_hub(chain.stream, existing.created_at, root.created_at))
+    return existing
 
 
 async def find_chains(
     lake: Lake, stream: str, partitions: Sequence[int], created_at: str, *, accept_recreated: bool
 ) -> dict[ChainKey, Root | None]:
-    """The chain of each partition that the hub created then fills, with its root if it has one.
+    """Find the chain of each partition for the hub created at `created_at`, and its root if it has one.
 
-    Raises HubRecreated where the stream's chains are all of other hubs, unless a new one is accepted; once
-    one partition has begun a chain for the new hub, the others follow.
+    Raises HubRecreated if all chains of the stream are of other hubs, unless `accept_recreated`. Once one
+    partition has begun a chain for the new hub, the others follow.
     """
-    roots = await all_roots(lake, stream)
+    roots = await read_roots(lake, stream)
     is_known = not roots or any(root.created_at == created_at for root in roots.values())
     if not is_known and not accept_recreated:
-        raise HubRecreated(_remedy(stream, next(iter(roots.values())).created_at, created_at))
+        raise HubRecreated(_describe_recreated_hub(stream, next(iter(roots.values())).created_at, created_at))
     return dict(_find_chain(stream, partition, created_at, roots) for partition in partitions)
 
 
@@ -73,26 +72,26 @@ def _find_chain(
     stream: str, partition: int, created_at: str, roots: Mapping[ChainKey, Root]
 ) -> tuple[ChainKey, Root | None]:
     newest = 0
-    for lane, root in roots.items():
-        if lane.partition == partition:
+    for chain, root in roots.items():
+        if chain.partition == partition:
             if root.created_at == created_at:
-                return lane, root
-            newest = max(newest, lane.generation)
+                return chain, root
+            newest = max(newest, chain.generation)
     return ChainKey(stream, partition, newest + 1), None
 
 
-async def all_roots(lake: Lake, stream: str) -> dict[ChainKey, Root]:
-    """Every chain of a stream, those of earlier hubs too."""
+async def read_roots(lake: Lake, stream: str) -> dict[ChainKey, Root]:
+    """Read the roots of all chains of a stream, those of earlier hubs included."""
     found = {}
     async for file in lake.list(roots_folder(stream), recursive=False):
-        lane = parse_root_name(stream, file.path.rpartition("/")[2])
-        if lane is not None and (root := await _read_root(lake, lane)) is not None:
-            found[lane] = root
+        chain = parse_root_name(stream, file.path.rpartition("/")[2])
+        if chain is not None and (root := await _read_root(lake, chain)) is not None:
+            found[chain] = root
     return dict(sorted(found.items()))
 
 
-async def _read_root(lake: Lake, lane: ChainKey) -> Root | None:
-    data = await lake.read(lane.root)
+async def _read_root(lake: Lake, chain: ChainKey) -> Root | None:
+    data = await lake.read(chain.root)
     if data is None:
         return None
     try:
@@ -100,17 +99,17 @@ async def _read_root(lake: Lake, lane: ChainKey) -> Root | None:
         parse_hour_folder(root.folder)
     except ValueError as error:  # msgspec's errors are ValueErrors
         raise NeedsAttention(
-            f"{lane.root} is not a chain's root ({error}): restore or move it away"
+            f"{chain.root} is not a chain's root ({error}): restore or move it away"
         ) from error
     if root.layout != FORMAT_VERSION:
         raise NeedsAttention(
-            f"{lane.root} is of layout {root.layout}, this release knows {FORMAT_VERSION}: "
+            f"{chain.root} is of layout {root.layout}, this release knows {FORMAT_VERSION}: "
             "use the release that wrote it, or name another file system"
         )
     return root
 
 
-def _remedy(stream: str, known: str, found: str) -> str:
+def _describe_recreated_hub(stream: str, known: str, found: str) -> str:
     return (
         f"the hub of {stream} was created at {found}, but the lake was filled from one created at {known}: "
         f"to land it beside the old rows set FLEETPRICE_INGEST_ACCEPT_RECREATED={stream}, "

@@ -1,4 +1,4 @@
-"""The committed file that starts at an event, where the folder is known only by its earliest hour."""
+"""A search for the committed file that starts at an event, when only its earliest hour is known."""
 
 from shared.lake.client import Lake
 from shared.lake.slots.chain import list_dated_folders, read_footer
@@ -7,9 +7,9 @@ from shared.lake.slots.slot import ChainKey, parse_hour_folder
 
 
 class SlotSearch:
-    """Looks for files of one stream.
+    """A search for files of one stream.
 
-    A file's folder is the hour of its events, or a later one where the hub's clock went back before them.
+    A file's folder is the hour of its events, or a later one if the hub's clock went back before them.
     """
 
     def __init__(self, lake: Lake, stream: str) -> None:
@@ -17,24 +17,24 @@ class SlotSearch:
         self._stream = stream
         self._hours: list[int] | None = None
 
-    async def find(self, lane: ChainKey, first: int, earliest_hour: int) -> Footer | None:
-        """The footer of the file that holds event `first` and starts with it; None where there is none.
+    async def find(self, chain: ChainKey, first: int, earliest_hour: int) -> Footer | None:
+        """Return the footer of the file that starts with event `first`, or None if there is no such file.
 
-        A file that only turns the chain to another folder holds no event.
+        A file without events, which only moves the chain to another folder, does not count.
         """
-        footer = await self._footer(lane, first, earliest_hour)
+        footer = await self._read_footer(chain, first, earliest_hour)
         if footer is not None:
             return footer
-        for hour in await self._later_hours(earliest_hour):
-            if (footer := await self._footer(lane, first, hour)) is not None:
+        for hour in await self._list_later_hours(earliest_hour):
+            if (footer := await self._read_footer(chain, first, hour)) is not None:
                 return footer
         return None
 
-    async def _footer(self, lane: ChainKey, first: int, hour: int) -> Footer | None:
-        footer = await read_footer(self._lake, lane.slot(hour, first))
+    async def _read_footer(self, chain: ChainKey, first: int, hour: int) -> Footer | None:
+        footer = await read_footer(self._lake, chain.slot(hour, first))
         return footer if footer is not None and footer.next_first > first else None
 
-    async def _later_hours(self, hour: int) -> list[int]:
+    async def _list_later_hours(self, hour: int) -> list[int]:
         if self._hours is None:
             root = f"raw/{self._stream}"
             dates = await list_dated_folders(self._lake, root)

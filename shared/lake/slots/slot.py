@@ -1,8 +1,8 @@
-"""Where a file of the raw zone stands (pure).
+"""Paths of the raw zone's files. Pure.
 
 The path of a partition's next file is a function of its committed files alone, so every writer, zombie or
-new, aims at the same path, and one atomic rename-if-absent decides. An hour is counted in whole hours since
-the epoch; along one partition's chain it never goes back, whatever the hub's clock does.
+new, aims at the same path, and one atomic rename-if-absent decides. Hours are whole hours since the epoch;
+along one partition's chain they never go back, whatever the hub's clock does.
 """
 
 import re
@@ -20,12 +20,12 @@ _STAGED = re.compile(rf"{_LABEL}-(?P<first>\d{{20}})-(?P<hour>\d+)-(?P<attempt>[
 
 
 def hour_folder(hour: int) -> str:
-    """`date=YYYY-MM-DD/hour=HH`, UTC."""
+    """Return the folder of an hour, `date=YYYY-MM-DD/hour=HH` in UTC."""
     return (_EPOCH + timedelta(hours=hour)).strftime("date=%Y-%m-%d/hour=%H")
 
 
 def parse_hour_folder(folder: str) -> int:
-    """The inverse of `folder_of`; raises ValueError for any other text."""
+    """Return the hour of a folder. Raises ValueError for any other text."""
     found = _FOLDER.fullmatch(folder)
     if found is None:
         raise ValueError(f"{folder!r} is not date=YYYY-MM-DD/hour=HH")
@@ -35,7 +35,7 @@ def parse_hour_folder(folder: str) -> int:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ChainKey:
-    """One partition's chain: a stream, a partition, and which of the hubs of that name (from 1) fills it."""
+    """The identity of a chain: its stream, its partition, and the generation of its hub (1, 2, …)."""
 
     stream: str
     partition: int
@@ -43,19 +43,19 @@ class ChainKey:
 
     @property
     def label(self) -> str:
-        again = f"-g{self.generation}" if self.generation > 1 else ""
-        return f"p{self.partition:02d}{again}"
+        suffix = f"-g{self.generation}" if self.generation > 1 else ""
+        return f"p{self.partition:02d}{suffix}"
 
     @property
     def root(self) -> str:
         return f"{roots_folder(self.stream)}/{self.label}.json"
 
     def slot(self, hour: int, first: int) -> str:
-        """The path of the file that starts at sequence number `first`."""
+        """Return the path of the file that starts at sequence number `first`."""
         return f"raw/{self.stream}/{hour_folder(hour)}/{self.label}-{first:020d}.parquet"
 
     def staged(self, hour: int, first: int, attempt: str) -> str:
-        """Where an attempt at a slot is written before the rename; the name says which slot."""
+        """Return the path of an attempt at a slot before its rename; the name identifies the slot."""
         return f"{staging_folder(self.stream)}/{self.label}-{first:020d}-{hour}-{attempt}.parquet"
 
     def dead_letters(self, first: int, attempt: str) -> str:
@@ -64,22 +64,22 @@ class ChainKey:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFile:
-    """What the name of a file of dead letters says."""
+    """A file of dead letters, by its name: one attempt at the slot that starts at `first`."""
 
-    lane: ChainKey
+    chain: ChainKey
     first: int
     attempt: str
 
     @property
     def path(self) -> str:
-        return self.lane.dead_letters(self.first, self.attempt)
+        return self.chain.dead_letters(self.first, self.attempt)
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """What the name of a staged file says."""
+    """A staged file, by its name: one attempt at a slot."""
 
-    lane: ChainKey
+    chain: ChainKey
     hour: int
     first: int
     attempt: str
@@ -98,19 +98,19 @@ def dead_letters_folder(stream: str) -> str:
 
 
 def parse_slot_name(stream: str, name: str) -> tuple[ChainKey, int] | None:
-    """Lane and first sequence number of a raw file's name; None for a file that is not ours."""
+    """Parse the name of a raw file into its chain and first sequence number. Return None for any other."""
     found = _SLOT.fullmatch(name)
     return (_chain_key(stream, found), int(found["first"])) if found else None
 
 
 def parse_root_name(stream: str, name: str) -> ChainKey | None:
-    """The lane of a root file's name; None for a file that is not ours."""
+    """Parse the name of a root file into its chain. Return None for any other name."""
     found = _ROOT.fullmatch(name)
     return _chain_key(stream, found) if found else None
 
 
 def parse_staged_name(stream: str, name: str) -> StagedFile | None:
-    """What a staged file's name says; None for a file that is not ours."""
+    """Parse the name of a staged file. Return None for any other name."""
     found = _STAGED.fullmatch(name)
     if found is None:
         return None
@@ -118,7 +118,7 @@ def parse_staged_name(stream: str, name: str) -> StagedFile | None:
 
 
 def parse_dead_letter_name(stream: str, name: str) -> DeadLetterFile | None:
-    """What the name of a file of dead letters says; None for a file that is not ours."""
+    """Parse the name of a file of dead letters. Return None for any other name."""
     found = _LETTERS.fullmatch(name)
     return DeadLetterFile(_chain_key(stream, found), int(found["first"]), found["attempt"]) if found else None
 

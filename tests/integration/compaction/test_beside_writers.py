@@ -94,7 +94,7 @@ async def test_a_writer_that_wakes_after_compaction(lake, compact, compacted):
     """A writer that slept before its rename while others landed its range, since compacted, adds nothing."""
     chain = await Chain(lake).begin()
     await chain.land(10)
-    slot, staged = chain.lane.slot(chain.hour, 10), chain.lane.staged(chain.hour, 10, "zombie")
+    slot, staged = chain.key.slot(chain.hour, 10), chain.key.staged(chain.hour, 10, "zombie")
     await lake.write(staged, chain.encoded(15))
     await chain.land(10)
     await chain.land(10, NOON + 2)
@@ -109,10 +109,10 @@ async def test_a_writer_that_wakes_before_compaction(lake, compact, compacted):
     """Where the late writer is first in its slot after all, its file is the chain's and is compacted once."""
     chain = await Chain(lake).begin()
     await chain.land(10)
-    staged, data = chain.lane.staged(chain.hour, 10, "zombie"), chain.encoded(15)
+    staged, data = chain.key.staged(chain.hour, 10, "zombie"), chain.encoded(15)
     await lake.write(staged, data)
     await compact()
-    assert await lake.rename_if_absent(staged, chain.lane.slot(chain.hour, 10))
+    assert await lake.rename_if_absent(staged, chain.key.slot(chain.hour, 10))
     chain.next_first = 25
     await chain.land(10, NOON + 2)
     await compact()

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from services.compaction.storage_options import options_of
+from services.compaction.storage_options import storage_options
 from shared.service.errors import HubRecreated, NeedsAttention, SettingsError
 from tests.support.compacting import NOON, STREAM, Chain
 
@@ -165,7 +165,7 @@ async def test_a_table_that_was_deleted_is_made_again(lake, compact, compacted):
 
 def clean_up(connection_string):
     """What people do with a Delta table, through storage."""
-    options = options_of(connection_string, None)
+    options = storage_options(connection_string, None)
     table = DeltaTable(f"az://lake/compacted/{STREAM}", storage_options=options)
     table.optimize.compact()
     table.delete("sequence_number = 3")
@@ -191,7 +191,7 @@ async def test_readers_of_deltas_tables_read_it(storage, lake, compact):
     await chain.land(10, NOON + 1)
     await chain.land(5)
     await compact()
-    named = options_of(storage.connection_string, None)
+    named = storage_options(storage.connection_string, None)
     options = {name: named[name] for name in ("account_name", "account_key", "endpoint", "allow_http")}
     frame = pl.scan_delta(f"az://lake/compacted/{STREAM}", storage_options=options)
     read = await asyncio.to_thread(frame.filter(pl.col("hour") == 13).collect)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from services.cli.verify.compacted import compacted_faults
-from services.compaction.storage_options import options_of
+from services.compaction.storage_options import storage_options
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from tests.support.compacting import NOON, Chain
@@ -45,7 +45,7 @@ async def test_a_vehicle_is_erased(storage, lake, compact, compacted):
         await erase_from_raw(lake, str(path.relative_to(compacted.root)), "v1")
     known = {
         "DeltaTable": DeltaTable,
-        "options": options_of(storage.connection_string, None),
+        "options": storage_options(storage.connection_string, None),
         "vehicle_id": "v1",
     }
     await asyncio.to_thread(exec, steps(), known)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.compaction.statistics import skipped_by, statistics_of
+from services.compaction.statistics import encode_statistics, indexed_columns
 
 INSTANT = pa.timestamp("us", tz="UTC")
 SCHEMA = pa.schema([("vehicle_id", pa.string()), ("reading_at", INSTANT), ("sequence_number", pa.int64())])
@@ -25,12 +25,12 @@ def at(second, microsecond=0):
 
 def said_of(instants, numbers, **options):
     table = pa.table([["v"] * len(numbers), instants, numbers], schema=SCHEMA)
-    return json.loads(statistics_of(metadata_of(table, **options)))
+    return json.loads(encode_statistics(metadata_of(table, **options)))
 
 
 def test_instants_and_places_have_bounds():
     """A reader that wants a time or an event skips the other files; bounds of everything would be no gain."""
-    assert skipped_by(SCHEMA) == ["reading_at", "sequence_number"]
+    assert indexed_columns(SCHEMA) == ["reading_at", "sequence_number"]
 
 
 def test_bounds_hold_every_row():

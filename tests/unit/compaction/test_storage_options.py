@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.compaction.storage_options import options_of
+from services.compaction.storage_options import storage_options
 from shared.service.errors import SettingsError
 
 
 def named(storage, token=None):
-    options = options_of(storage, token)
+    options = storage_options(storage, token)
     return {name: options[name] for name in options if name not in _PATIENCE}
 
 
@@ -55,4 +55,4 @@ def test_an_account_url():
 def test_a_connection_string_without_a_key_is_refused():
     """What cannot sign in is told before anything is tried."""
     with pytest.raises(SettingsError, match="neither AccountKey"):
-        options_of("AccountName=a", None)
+        storage_options("AccountName=a", None)

@@ -1,4 +1,4 @@
-"""Paths, footers and folders: what makes the next slot a function of committed files alone."""
+"""The next slot is a function of committed files alone: paths, footers and folders."""
 
 from dataclasses import replace
 
@@ -38,7 +38,7 @@ FOOTER = Footer(
 
 
 def test_a_slot_is_named_by_its_first_event():
-    """The path of a file says stream, hour, partition and first sequence number, not the writer."""
+    """The path of a file names stream, hour, partition and first sequence number, not the writer."""
     assert hour_folder(HOUR) == "date=2026-09-20/hour=00"
     path = ChainKey("telemetry", 3).slot(HOUR, 10)
     assert path == "raw/telemetry/date=2026-09-20/hour=00/p03-00000000000000000010.parquet"
@@ -47,31 +47,31 @@ def test_a_slot_is_named_by_its_first_event():
 
 def test_a_new_generation_has_its_own_paths():
     """A re-created hub's files never meet those of the hub before it."""
-    lane = ChainKey("telemetry", 112, 2)
-    name = lane.slot(HOUR, 0).rpartition("/")[2]
+    chain = ChainKey("telemetry", 112, 2)
+    name = chain.slot(HOUR, 0).rpartition("/")[2]
     assert name == "p112-g2-00000000000000000000.parquet"
-    assert parse_slot_name("telemetry", name) == (lane, 0)
-    assert parse_root_name("telemetry", lane.root.rpartition("/")[2]) == lane
+    assert parse_slot_name("telemetry", name) == (chain, 0)
+    assert parse_root_name("telemetry", chain.root.rpartition("/")[2]) == chain
 
 
 def test_a_staged_file_names_its_slot():
-    """A sweep knows from a staged file's name alone which slot it was for."""
-    lane = ChainKey("telemetry", 3)
-    name = lane.staged(HOUR, 10, "a1").rpartition("/")[2]
-    assert parse_staged_name("telemetry", name) == StagedFile(lane, HOUR, 10, "a1")
+    """The name of a staged file alone identifies the slot it was written for."""
+    chain = ChainKey("telemetry", 3)
+    name = chain.staged(HOUR, 10, "a1").rpartition("/")[2]
+    assert parse_staged_name("telemetry", name) == StagedFile(chain, HOUR, 10, "a1")
 
 
 @pytest.mark.parametrize("name", ["part-0.parquet", "p03-10.parquet", "_delta_log", "p03.json.tmp"])
 def test_foreign_files_are_left_alone(name):
-    """Files that others put into the folders are no part of any chain."""
+    """Files that others put into the folders belong to no chain."""
     assert parse_slot_name("telemetry", name) is None
     assert parse_root_name("telemetry", name) is None
     assert parse_staged_name("telemetry", name) is None
 
 
 @pytest.mark.parametrize("hour", [0, HOUR, HOUR + 23])
-def test_folders_and_hours_are_one(hour):
-    """A folder and its hour name each other, and folders sort as their hours do."""
+def test_folders_and_hours_match_one_to_one(hour):
+    """A folder names its hour and an hour its folder, and folders sort as their hours do."""
     assert parse_hour_folder(hour_folder(hour)) == hour
     assert hour_folder(hour) < hour_folder(hour + 1)
     with pytest.raises(ValueError, match="date="):
@@ -80,21 +80,21 @@ def test_folders_and_hours_are_one(hour):
 
 @pytest.mark.parametrize("contract", [READING, PREDICTION])
 def test_a_footer_is_read_back_from_the_tail(contract):
-    """The last 64 KB of a file are enough to go on from it, whichever reader wrote the question."""
+    """The last 64 KB of a file hold all that is needed to continue its chain."""
     data = encode(contract.raw_schema.empty_table(), FOOTER)
 
     footer = Footer.from_key_values(read_metadata(data[-FOOTER_READ_BYTES:]).metadata, "path")
 
     assert footer == FOOTER
     assert footer.head == Head(20, HOUR + 1, "1234")
-    says = pq.read_metadata(pa.BufferReader(data)).metadata
-    assert says[b"next_first"] == b"20"
-    assert says[b"next_folder"] == b"date=2026-09-20/hour=01"
+    metadata = pq.read_metadata(pa.BufferReader(data)).metadata
+    assert metadata[b"next_first"] == b"20"
+    assert metadata[b"next_folder"] == b"date=2026-09-20/hour=01"
     assert pq.read_schema(pa.BufferReader(data)).remove_metadata() == contract.raw_schema
 
 
 def test_a_foreign_file_in_a_slot_needs_a_person():
-    """Parquet without our footer, or no Parquet at all, stops ingest with the path to move away."""
+    """Parquet without our footer, or a file that is not Parquet, raises an error that names its path."""
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({"a": [1]}), sink)
     with pytest.raises(NeedsAttention, match="the/path"):
@@ -104,7 +104,7 @@ def test_a_foreign_file_in_a_slot_needs_a_person():
 
 
 def test_columns_are_encoded_as_measured():
-    """Counters by delta, positions by byte-stream-split, the rest by dictionary."""
+    """Counters are encoded by delta, positions by byte-stream-split, the rest by dictionary."""
     chosen = encodings(READING.raw_schema)
     assert chosen["sequence_number"] == chosen["reading_at"] == "DELTA_BINARY_PACKED"
     assert chosen["latitude"] == chosen["odometer_km"] == "BYTE_STREAM_SPLIT"
@@ -113,7 +113,7 @@ def test_columns_are_encoded_as_measured():
 
 @pytest.mark.parametrize(("rows_an_event", "encoding"), [(1, "DELTA_BYTE_ARRAY"), (8, "RLE_DICTIONARY")])
 def test_offsets_that_rows_share_are_written_once(rows_an_event, encoding):
-    """An offset for each row is written as differences, one for many rows as a dictionary."""
+    """Offsets are written as differences if each row has its own, as a dictionary if many rows share one."""
     rows, schema = 64, pa.schema([pa.field("offset", pa.string())])
     events = rows // rows_an_event
     table = pa.table([[str(1_000 + row // rows_an_event) for row in range(rows)]], schema=schema)
