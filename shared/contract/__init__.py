@@ -1,6 +1,6 @@
-"""What travels: readings and predictions, their fields, bounds and columns. Public: docs/python-api.md.
+"""The contract of the streams: readings and predictions, their fields, bounds and columns.
 
-Nothing is imported before its first use: with the columns comes pyarrow.
+Public: docs/python-api.md. A name is imported at its first use, because the columns need pyarrow.
 """
 
 from importlib import import_module
@@ -25,7 +25,7 @@ _MODULES = {
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from shared.service.extras import needs_extra  # noqa: PLC0415 - as late as what it is for
+    from shared.service.extras import needs_extra  # noqa: PLC0415 - only if a name is used
 
     with needs_extra("the contract's columns", "streams"):
         return getattr(import_module(_MODULES[name]), name)

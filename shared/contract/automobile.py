@@ -1,4 +1,4 @@
-"""The fields of a 1985 automobile, by the names that the published apps send (those of the UCI set)."""
+"""The fields of a 1985 automobile, under the names of the UCI data set, which the published apps send."""
 
 WORDS = (
     "make",

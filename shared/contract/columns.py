@@ -1,4 +1,4 @@
-"""The Arrow side of a contract: columns from a record's declaration."""
+"""A contract in Arrow: columns derived from a record type."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +12,7 @@ from shared.contract.reading import Reading
 INSTANT = pa.timestamp("us", tz="UTC")
 MAX_RECORD_BYTES = 64 * 2**10
 EXTRA = pa.field("extra", pa.string())
-# Every raw row carries these: any id resolves reading ↔ raw row ↔ prediction both ways.
+# Every raw row has these, so that a reading, its raw row and its prediction lead to each other.
 LINEAGE = pa.schema(
     [
         pa.field("partition", pa.int32(), nullable=False),
@@ -27,7 +27,7 @@ _INT32_MAX = 2**31 - 1
 
 @dataclass(frozen=True)
 class Contract:
-    """What one stream carries: the record's type and the columns of its fields, in the order of the type."""
+    """The records of one stream: their type, and the columns of its fields in the type's order."""
 
     name: str
     version: int
@@ -36,23 +36,23 @@ class Contract:
 
     @cached_property
     def columns(self) -> pa.Schema:
-        """The record's own columns and `extra`, the unknown fields as a JSON object or null."""
+        """The record's own columns and `extra`: its unknown fields as a JSON object, or null."""
         return self.schema.append(EXTRA)
 
     @cached_property
     def raw_schema(self) -> pa.Schema:
-        """A raw row: the record's columns, `extra`, and its lineage."""
+        """The columns of a raw row: the record's columns, `extra` and LINEAGE."""
         return pa.schema([*self.columns, *LINEAGE])
 
 
 def contract_from_record(record: type[Struct], version: int) -> Contract:
-    """The contract that a record type declares."""
+    """Build the contract of a record type."""
     fields = [_arrow_field(field) for field in declared_fields(record)]
     return Contract(record.__name__.lower(), version, record, pa.schema(fields))
 
 
 def declared_fields(record: type[Struct]) -> tuple[inspect.Field, ...]:
-    """A record type's fields with their declared types."""
+    """Return a record type's fields with their declared types."""
     info = inspect.type_info(record)
     if not isinstance(info, inspect.StructType):
         raise TypeError(f"{record.__name__} is no msgspec Struct")
@@ -65,7 +65,7 @@ def _arrow_field(field: inspect.Field) -> pa.Field:
 
 
 def plain_type(declared: inspect.Type) -> tuple[inspect.Type, bool]:
-    """A field's type without its metadata and without None; and whether None is allowed."""
+    """Return a field's type without metadata and without None, and True if None is allowed."""
     nullable = False
     if isinstance(declared, inspect.UnionType):
         nullable = True
@@ -77,8 +77,8 @@ def plain_type(declared: inspect.Type) -> tuple[inspect.Type, bool]:
 
 def _arrow_type(declared: inspect.Type) -> pa.DataType:
     match declared:
-        case inspect.IntType(ge=least, le=most):
-            return pa.int32() if _fits_int32(least) and _fits_int32(most) else pa.int64()
+        case inspect.IntType(ge=low, le=high):
+            return pa.int32() if _fits_int32(low) and _fits_int32(high) else pa.int64()
         case inspect.FloatType():
             return pa.float64()
         case inspect.BoolType():

@@ -1,11 +1,11 @@
-"""How a field of the contract is declared: its bounds, its unit and the COVESA VSS signal it comes from."""
+"""Declarations of a field of the contract: its bounds, its unit and its COVESA VSS signal."""
 
 from datetime import UTC, datetime
 
 from msgspec import Meta
 
 MAX_TEXT_LENGTH = 64
-# Instants that every reader's clock and file format holds.
+# The range of timestamps: every reader's clock and file format can hold it.
 EARLIEST, LATEST = datetime(1990, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -23,30 +23,32 @@ def signal(
     vss_unit: str | None = None,
     factor: float = 1.0,
 ) -> Meta:
-    """A number in `unit` within [ge, le]; Vehicle.`vss`, in `vss_unit`, times `factor` gives it."""
+    """Declare a number in `unit` within [ge, le]: Vehicle.`vss`, in `vss_unit`, times `factor`."""
     description, extra = _describe(vss, about)
     extra |= {"unit": unit, "vss_unit": vss_unit or unit, "factor": factor}
     return Meta(description=description, ge=ge, le=le, extra=extra)
 
 
 def count(ge: int, le: int, vss: str | None = None, *, about: str = "") -> Meta:
-    """A whole number without a unit within [ge, le]."""
+    """Declare a whole number without a unit within [ge, le]."""
     description, extra = _describe(vss, about)
     return Meta(description=description, ge=ge, le=le, extra=extra)
 
 
-def text(vss: str | None = None, *, about: str = "", least: int = 0, most: int = MAX_TEXT_LENGTH) -> Meta:
-    """A text of `least` to `most` characters."""
+def text(
+    vss: str | None = None, *, about: str = "", min_length: int = 0, max_length: int = MAX_TEXT_LENGTH
+) -> Meta:
+    """Declare a text; lengths in characters."""
     description, extra = _describe(vss, about)
-    return Meta(description=description, min_length=least, max_length=most, extra=extra)
+    return Meta(description=description, min_length=min_length, max_length=max_length, extra=extra)
 
 
 def flag(vss: str) -> Meta:
-    """True or false."""
+    """Declare a boolean."""
     description, extra = _describe(vss, "")
     return Meta(description=description, extra=extra)
 
 
-def moment(about: str) -> Meta:
-    """An instant; a zone is required (RFC 3339), UTC is what we send."""
+def timestamp(about: str) -> Meta:
+    """Declare a timestamp in RFC 3339; a time zone is required, we send UTC."""
     return Meta(description=about, tz=True, extra={"unit": "RFC 3339"})

@@ -1,7 +1,7 @@
-"""A contract of the user's own: the JSON Schema of its records, in the form of docs/schemas.
+"""A user's own contract: the JSON Schema of its records, in the form of docs/schemas.
 
-What it does not declare is kept in `extra`, so the least contract, `{"type": "object"}`, keeps every record
-whole. What it says and we would not hold is refused, never passed over.
+Fields that it does not declare are kept in `extra`, so the smallest contract, `{"type": "object"}`, keeps
+every record whole. A rule that ingest would not enforce is refused, never ignored.
 """
 
 import keyword
@@ -20,9 +20,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _INT64 = (-(2**63), 2**63 - 1)
 _FINITE = (-1.7976931348623157e308, 1.7976931348623157e308)
 _MAX_ITEMS = 1_000
-# Folders of the lake are named so, and no raw column may be.
+# The lake's folders have these names, so no raw column may.
 _PARTITIONS = frozenset({"date", "hour"})
-# Words about a field, for people and other tools.
+# Keywords for people and other tools.
 _ABOUT = frozenset({"title", "description", "$schema", "$id", "$comment", "examples", "deprecated", "format"})
 _RECORD = _ABOUT | {"type", "properties", "required", "additionalProperties", "version"}
 _BY_TYPE = {
@@ -35,7 +35,7 @@ _BY_TYPE = {
 
 
 def contract_from_schema(stream: str, data: bytes) -> Contract:
-    """The contract that a JSON Schema declares. Raises SettingsError for what we cannot hold."""
+    """Build the contract that a JSON Schema declares. Raises SettingsError if ingest cannot enforce it."""
     try:
         schema = msgspec.json.decode(data, type=dict[str, Any])
         return _build_contract(stream, _find_record_schema(schema))
@@ -44,11 +44,11 @@ def contract_from_schema(stream: str, data: bytes) -> Contract:
 
 
 def _find_record_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The record's own schema, where it stands among definitions as msgspec and others write it."""
+    """Return the record's own schema; msgspec and others put it among the definitions."""
     if "$ref" not in schema:
         return schema
-    found: Mapping[str, Any] = schema["$defs"][schema["$ref"].removeprefix("#/$defs/")]
-    return found
+    definition: Mapping[str, Any] = schema["$defs"][schema["$ref"].removeprefix("#/$defs/")]
+    return definition
 
 
 def _build_contract(stream: str, record: Mapping[str, Any]) -> Contract:
@@ -59,9 +59,9 @@ def _build_contract(stream: str, record: Mapping[str, Any]) -> Contract:
     properties = record.get("properties", {})
     if undeclared := sorted(set(required) - set(properties)):
         raise ValueError(f"required but not declared: {', '.join(undeclared)}")
-    taken = {*contract_from_record(_struct(stream, []), 1).raw_schema.names, *_PARTITIONS}
+    reserved = {*contract_from_record(_struct(stream, []), 1).raw_schema.names, *_PARTITIONS}
     for name in properties:
-        if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in taken:
+        if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in reserved:
             raise ValueError(f"no column can be named {name}: leave it undeclared, it is kept in extra")
     fields = [_field(name, one, is_required=name in required) for name, one in properties.items()]
     return contract_from_record(_struct(stream, fields), int(record.get("version", 1)))
@@ -90,7 +90,7 @@ def _field(name: str, declared: Mapping[str, Any], *, is_required: bool) -> tupl
 
 
 def _without_null(declared: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
-    """A field's schema, and whether null is allowed: `anyOf` with null, or a list of types."""
+    """Return a field's schema, and True if it allows null, by `anyOf` or by a list of types."""
     if "anyOf" in declared:
         others = [one for one in declared["anyOf"] if one.get("type") != "null"]
         if len(others) == 1 and len(declared["anyOf"]) > 1:
@@ -110,24 +110,26 @@ def _python_type(declared: Mapping[str, Any]) -> Any:
     _refuse_unknown_words(declared, _ABOUT | {"type", "default", *_BY_TYPE[name]}, name)
     match name:
         case "integer":
-            least, most = declared.get("minimum", _INT64[0]), declared.get("maximum", _INT64[1])
-            return Annotated[int, Meta(ge=int(least), le=int(most))]
+            low, high = declared.get("minimum", _INT64[0]), declared.get("maximum", _INT64[1])
+            return Annotated[int, Meta(ge=int(low), le=int(high))]
         case "number":
-            least, most = declared.get("minimum", _FINITE[0]), declared.get("maximum", _FINITE[1])
-            return Annotated[float, Meta(ge=least, le=most)]
+            low, high = declared.get("minimum", _FINITE[0]), declared.get("maximum", _FINITE[1])
+            return Annotated[float, Meta(ge=low, le=high)]
         case "boolean":
             return bool
         case "array":
-            most = declared.get("maxItems", _MAX_ITEMS)
+            max_items = declared.get("maxItems", _MAX_ITEMS)
             items = _python_type(declared["items"])
-            # A type that is made while the program runs, as msgspec takes it and mypy does not.
-            return Annotated[tuple[items, ...], Meta(max_length=most)]  # type: ignore[valid-type]
+            # A type built at run time: msgspec accepts it, mypy does not.
+            return Annotated[tuple[items, ...], Meta(max_length=max_items)]  # type: ignore[valid-type]
     if declared.get("format") == "date-time":
         return Annotated[datetime, Meta(tz=True)]
-    shortest, longest = declared.get("minLength", 0), declared.get("maxLength", MAX_RECORD_BYTES)
-    return Annotated[str, Meta(min_length=shortest, max_length=longest)]
+    min_length, max_length = declared.get("minLength", 0), declared.get("maxLength", MAX_RECORD_BYTES)
+    return Annotated[str, Meta(min_length=min_length, max_length=max_length)]
 
 
-def _refuse_unknown_words(declared: Mapping[str, Any], known: set[str] | frozenset[str], what: str) -> None:
+def _refuse_unknown_words(
+    declared: Mapping[str, Any], known: set[str] | frozenset[str], subject: str
+) -> None:
     if unknown := sorted(word for word in declared if word not in known and not word.startswith("x-")):
-        raise ValueError(f"{what} with {', '.join(unknown)} is more than ingest can hold")
+        raise ValueError(f"{subject} with {', '.join(unknown)} is more than ingest can hold")

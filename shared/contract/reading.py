@@ -1,4 +1,4 @@
-"""One record of telemetry, version 1.
+"""A reading, version 1: one record of telemetry.
 
 This class is the table: field → bounds, unit, VSS signal and factor. The JSON Schema, the Arrow schema and
 docs/contract.md are generated from it. Signal names: COVESA Vehicle Signal Specification 6, below `Vehicle.`.
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from shared.contract.field_types import count, flag, moment, signal, text
+from shared.contract.field_types import count, flag, signal, text, timestamp
 
 _ENGINE = "Powertrain.CombustionEngine"
 _TANK = "Powertrain.FuelSystem"
@@ -22,7 +22,7 @@ def _tire(row: int, side: str) -> Meta:
     return signal("kPa", 0, 2000, f"Chassis.Axle.Row{row}.Wheel.{side}.Tire.Pressure")
 
 
-VehicleId = Annotated[str, text(about="The vehicle; also the partition key", least=1)]
+VehicleId = Annotated[str, text(about="The vehicle; also the partition key", min_length=1)]
 ReadingNo = Annotated[int, count(1, 2**53, about="Counts up by one per vehicle from 1")]
 SchemaVersion = Annotated[int, count(1, 1000, about="Version of this record; absent means 1")]
 
@@ -43,16 +43,16 @@ FuelType = Annotated[
 
 # fmt: off: one line a field
 class Reading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One reading; its key is (vehicle_id, reading_no). What a vehicle does not report is None."""
+    """One reading; its key is (vehicle_id, reading_no). A field that a vehicle does not report is None."""
 
     vehicle_id: VehicleId
     reading_no: ReadingNo
-    reading_at: Annotated[datetime, moment("When the reading was scheduled")]
+    reading_at: Annotated[datetime, timestamp("When the reading was scheduled")]
     schema_version: SchemaVersion = 1
 
-    # What prices a vehicle travels with every reading.
-    make: Annotated[str, text(f"{_ID}.Brand", least=1)]
-    model: Annotated[str, text(f"{_ID}.Model", least=1)]
+    # The price model's inputs are in every reading.
+    make: Annotated[str, text(f"{_ID}.Brand", min_length=1)]
+    model: Annotated[str, text(f"{_ID}.Model", min_length=1)]
     year: Annotated[int, count(1886, 2100, f"{_ID}.Year")]
     transmission: Transmission | None = None
     fuel_type: FuelType | None = None
@@ -60,7 +60,7 @@ class Reading(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omi
     odometer_km: Odometer | None = None
     rated_consumption_l_100km: RatedConsumption | None = None
 
-    vin: Annotated[str, text(f"{_ID}.VIN", most=17)] | None = None
+    vin: Annotated[str, text(f"{_ID}.VIN", max_length=17)] | None = None
     powertrain_type: Annotated[str, text("Powertrain.Type")] | None = None
     speed_kmh: Annotated[float, signal("km/h", 0, 400, "Speed")] | None = None
     acceleration_ms2: Annotated[float, signal("m/s²", -50, 50, "Acceleration.Longitudinal")] | None = None

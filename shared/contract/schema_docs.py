@@ -1,4 +1,4 @@
-"""What is generated from the contract's declarations: JSON Schemas and docs/contract.md."""
+"""JSON Schemas and docs/contract.md, generated from the contract's declarations."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ _INTRO = """# The contract
 Generated from `shared/contract/` by `python -m shared.contract`; a test keeps it so.
 
 An event carries 1..n records: `application/json` (one, or an array), `application/x-ndjson` (a record a
-line) or `application/vnd.apache.arrow.stream` (a record a row). Where the content type is absent, the first
-bytes tell. Fields not listed here are kept in the column `extra` as a JSON object. A record outside a range
-below is a dead letter; one inside it but outside what the model was trained on is priced and flagged.
-Every raw row also carries `partition` (int32), `sequence_number` (int64), `offset` (string), `line` (int32)
+line) or `application/vnd.apache.arrow.stream` (a record a row). If the content type is absent, the first
+bytes decide. Fields not listed here are kept in the column `extra` as a JSON object. A record outside a range
+below is a dead letter; a record inside it but outside the model's training range is priced and flagged.
+Every raw row also has `partition` (int32), `sequence_number` (int64), `offset` (string), `line` (int32)
 and `enqueued_at` (timestamp[us, UTC]).
 
-The key of a reading is (`vehicle_id`, `reading_no`). A raw zone keeps what was sent, a sender's own doubles
-included.
+The key of a reading is (`vehicle_id`, `reading_no`). The raw zone keeps what was sent, a sender's own
+duplicates included.
 """
 
 
 def json_schema(contract: Contract) -> bytes:
-    """The JSON Schema of one record, unknown fields allowed."""
+    """Return the JSON Schema of a contract's record, with unknown fields allowed."""
     schema = msgspec.json.schema(contract.record)
     for definition in schema["$defs"].values():
         definition.pop("additionalProperties", None)
@@ -32,8 +32,8 @@ def json_schema(contract: Contract) -> bytes:
     return msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n"
 
 
-def page() -> str:
-    """docs/contract.md: one table per stream."""
+def contract_page() -> str:
+    """Return docs/contract.md: one table per stream."""
     return _INTRO + "".join(_table(stream, contract) for stream, contract in BY_STREAM.items())
 
 
@@ -65,10 +65,10 @@ def _metadata(declared: inspect.Type) -> tuple[dict[str, Any], str]:
 
 def _range(declared: inspect.Type) -> str:
     match plain_type(declared)[0]:
-        case inspect.IntType(ge=least, le=most) | inspect.FloatType(ge=least, le=most):
-            return f"{least:,.10g} to {most:,.10g}" if isinstance(most, float) else f"{least:,} to {most:,}"
-        case inspect.StrType(min_length=least, max_length=most):
-            return f"{least or 0} to {most} characters"
-        case inspect.VarTupleType(max_length=most):
-            return f"at most {most}"
+        case inspect.IntType(ge=low, le=high) | inspect.FloatType(ge=low, le=high):
+            return f"{low:,.10g} to {high:,.10g}" if isinstance(high, float) else f"{low:,} to {high:,}"
+        case inspect.StrType(min_length=low, max_length=high):
+            return f"{low or 0} to {high} characters"
+        case inspect.VarTupleType(max_length=high):
+            return f"at most {high}"
     return ""

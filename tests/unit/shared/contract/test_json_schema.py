@@ -1,4 +1,4 @@
-"""Contracts of the user's own, from the JSON Schema of their records."""
+"""A user's own contract is the JSON Schema of its records."""
 
 import json
 from datetime import UTC, datetime
@@ -42,13 +42,13 @@ def decoded(record, content_type="application/json"):
 
 @pytest.mark.parametrize("contract", [READING, PREDICTION], ids=lambda contract: contract.name)
 def test_our_own_schemas_declare_our_own_contracts(contract):
-    """What docs/schemas says of a built-in stream would land it in the very same columns."""
+    """The schema in docs/schemas of a built-in stream gives the same columns as the built-in contract."""
     data = (SCHEMAS / f"{contract.name}-{contract.version}.json").read_bytes()
     assert contract_from_schema(contract.name, data).raw_schema == contract.raw_schema
 
 
 def test_fields_become_columns():
-    """Types, versions and what may be absent are as declared."""
+    """Types, version and required fields are as declared."""
     contract = visits()
     assert (contract.name, contract.version) == ("visits", 3)
     assert contract.schema == pa.schema(
@@ -65,7 +65,7 @@ def test_fields_become_columns():
 
 
 def test_a_record_lands_with_its_defaults():
-    """What a record leaves out is its default, or null."""
+    """A field that a record leaves out has its default, or null."""
     found = decoded(VISITED)
     (row,) = build_batch(visits(), found.records, found.extras).to_pylist()
     assert row == {
@@ -94,19 +94,19 @@ def test_a_record_lands_with_its_defaults():
     ids=str,
 )
 def test_a_record_outside_its_contract_is_a_dead_letter(fields):
-    """Bounds, zones and types are held as those of the built-in streams."""
+    """Bounds, time zones and types are enforced as in the built-in streams."""
     found = decoded({**VISITED, **fields})
     assert not found.records
     assert found.bad[0].reason.startswith("invalid")
 
 
 def test_unknown_fields_are_kept():
-    """A sender's newer field makes neither a file of its own nor a dead letter."""
+    """A field that the contract does not declare is kept in `extra`."""
     assert decoded({**VISITED, "mood": "good"}).extras == ['{"mood":"good"}']
 
 
-def test_arrow_bodies_are_read_by_it():
-    """The same contract reads columns, absent ones at their default."""
+def test_arrow_bodies_are_decoded_too():
+    """The same contract decodes Arrow bodies; absent columns have their default."""
     schema = visits().schema
     batch = pa.record_batch(
         [["v1"], pa.array([datetime(2026, 3, 1, tzinfo=UTC)], INSTANT), pa.array([None], INSTANT)],
@@ -116,8 +116,8 @@ def test_arrow_bodies_are_read_by_it():
     assert found.batch.to_pylist()[0]["is_warranty"] is False
 
 
-def test_the_least_contract_keeps_every_record_whole():
-    """A stream about which nothing is known lands as JSON in `extra`, with its lineage."""
+def test_the_smallest_contract_keeps_every_record_whole():
+    """A contract without fields keeps each record as JSON in `extra`."""
     contract = contract_from_schema("anything", b'{"type": "object"}')
     found = BodyDecoder(contract).decode(b'{"a":{"b":[1,null]}}\n{"c": 2}\nno json', "application/x-ndjson")
     assert build_batch(contract, found.records, found.extras).to_pydict() == {
@@ -127,7 +127,7 @@ def test_the_least_contract_keeps_every_record_whole():
 
 
 @pytest.mark.parametrize(
-    ("schema", "says"),
+    ("schema", "message"),
     [
         ("no json", "cannot be read"),
         ("[]", "cannot be read"),
@@ -149,8 +149,8 @@ def test_the_least_contract_keeps_every_record_whole():
     ],
     ids=str,
 )
-def test_what_cannot_be_held_is_refused(schema, says):
-    """Ingest does not start on a contract that says more than it would hold, or that is none."""
+def test_an_unenforceable_contract_is_refused(schema, message):
+    """A schema with rules that ingest would not enforce, or that is no schema, raises SettingsError."""
     data = schema if isinstance(schema, str) else json.dumps(schema)
-    with pytest.raises(SettingsError, match=says):
+    with pytest.raises(SettingsError, match=message):
         contract_from_schema("visits", data.encode())
