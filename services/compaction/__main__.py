@@ -1,4 +1,4 @@
-"""Compaction: small raw files into larger ones beside them, which are a Delta table."""
+"""`python -m services.compaction`: merge small raw files into larger ones, the files of a Delta table."""
 
 import asyncio
 import sys
@@ -19,7 +19,7 @@ from services.compaction.vacuum import vacuum_staging
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError, SinkUnavailable
-from shared.service.local_stack import running_world
+from shared.service.local_stack import find_running_stack
 from shared.service.run import run_service
 from shared.service.settings import require_address
 from shared.service.tasks import Stopped, unless_stopped
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
-    """One pass, or passes until `stop`; it may be broken off anywhere."""
+    """Run one pass, or passes until `stop`. A pass may be interrupted anywhere."""
     try:
         await unless_stopped(stop, _run(_find_lake(settings)))
     except Stopped as stopped:
@@ -42,25 +42,25 @@ async def _run(settings: CompactionSettings) -> None:
         while settings.every_s:
             try:
                 _report(settings, await run_pass(settings, lake))
-            except SinkUnavailable as error:  # what was begun is taken up by the next pass
+            except SinkUnavailable as error:  # the next pass continues what this one began
                 log.warning("pass_broken_off", reason=str(error))
             await asyncio.sleep(settings.every_s)
         _report(settings, await run_pass(settings, lake))
 
 
 def _report(settings: CompactionSettings, outcomes: Sequence[Outcome]) -> None:
-    said = as_json(outcomes) if settings.as_json else as_table(outcomes, settings.older_than_s)
-    sys.stdout.write(said + "\n")
+    text = as_json(outcomes) if settings.as_json else as_table(outcomes, settings.older_than_s)
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
 
 async def run_pass(settings: CompactionSettings, lake: Lake) -> list[Outcome]:
-    """Compact what is due, stream by stream."""
-    return [await _compact(settings, stream, lake) for stream in await _streams(settings, lake)]
+    """Compact the files that are due, stream by stream."""
+    return [await _compact(settings, stream, lake) for stream in await _list_streams(settings, lake)]
 
 
-async def _streams(settings: CompactionSettings, lake: Lake) -> list[str]:
-    """Every stream of the raw zone, or the one that is named; raises SettingsError where that is none."""
+async def _list_streams(settings: CompactionSettings, lake: Lake) -> list[str]:
+    """Return the streams of the raw zone, or only the one set. Raises SettingsError if that has no files."""
     landed = [
         item.path.removeprefix("raw/")
         async for item in lake.list("raw", recursive=False, directories=True)
@@ -75,11 +75,13 @@ async def _streams(settings: CompactionSettings, lake: Lake) -> list[str]:
 
 async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Outcome:
     await vacuum_staging(lake, stream, settings.staging_max_age_s)
-    table = StreamTable(f"az://{settings.file_system}/{table_folder(stream)}", partial(_options, settings))
+    table = StreamTable(
+        f"az://{settings.file_system}/{table_folder(stream)}", partial(_read_options, settings)
+    )
     return await StreamCompaction(settings, stream, lake, table).run()
 
 
-async def _options(settings: CompactionSettings) -> dict[str, str]:
+async def _read_options(settings: CompactionSettings) -> dict[str, str]:
     storage = require_address(settings, "storage")
     if "AccountName=" in storage:
         return storage_options(storage, None)
@@ -87,10 +89,10 @@ async def _options(settings: CompactionSettings) -> dict[str, str]:
 
 
 def _find_lake(settings: CompactionSettings) -> CompactionSettings:
-    """Settings that name a lake: as they are, or that of the stack that runs on the data directory."""
+    """Return settings with a storage: their own, or that of the stack running on the data directory."""
     if settings.storage.get_secret_value():
         return settings
-    running = running_world(settings.data)
+    running = find_running_stack(settings.data)
     if running is None:
         raise SettingsError(
             f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "
@@ -100,7 +102,7 @@ def _find_lake(settings: CompactionSettings) -> CompactionSettings:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Compact what the settings name; 0 done, 1 the lake did not answer, 2 a person must act."""
+    """Run compaction. Return the exit code: 0 done, 1 the lake did not answer, 2 a person must act."""
     return run_service(CompactionSettings, overrides, serve)
 
 

@@ -1,7 +1,8 @@
-"""The Delta table of a stream: a thin adapter over delta-rs. Its log says how far each chain is compacted.
+"""The Delta table of a stream: a thin adapter over delta-rs.
 
-Exactly once by Delta's own means: with the files of a chain, the log gets that chain's next sequence number
-as an application transaction, in one commit. Of two commits that know the same number one fails.
+The table's log records how far each chain is compacted. Delta itself makes this exactly once: one commit adds
+the files of a chain and sets the chain's next sequence number as an application transaction. Of two commits
+based on the same number, one fails.
 """
 
 import asyncio
@@ -27,18 +28,18 @@ _MAX_ATTEMPTS = 6
 
 
 @contextmanager
-def _map_errors(what: str) -> Iterator[None]:
+def _map_errors(operation: str) -> Iterator[None]:
     try:
         yield
     except CommitFailedError:
-        raise  # another was first, or nobody knows: the log has to be read again
+        raise  # another commit was first, or the outcome is unknown: read the log again
     except (DeltaError, OSError) as error:
         first_line = str(error).partition("\n")[0]
-        raise SinkUnavailable(f"{what}: {first_line}") from error
+        raise SinkUnavailable(f"{operation}: {first_line}") from error
 
 
 class StreamTable:
-    """One table; `options` name the account, asked for anew as credentials pass."""
+    """One table. `options` returns the account's options; it is called before each use, as tokens expire."""
 
     def __init__(self, uri: str, options: Callable[[], Awaitable[dict[str, str]]]) -> None:
         self._uri = uri
@@ -46,7 +47,7 @@ class StreamTable:
         self._table: DeltaTable | None = None
 
     async def open(self) -> None:
-        """Read the newest version; there is none before the first file."""
+        """Read the newest version of the table, if it exists: the first file creates it."""
         options = await self._options()
         with _map_errors(f"read {self._uri}"):
             try:
@@ -58,8 +59,11 @@ class StreamTable:
     def version(self) -> int | None:
         return None if self._table is None else self._table.version()
 
-    async def positions(self, chains: Iterable[ChainKey]) -> dict[ChainKey, int]:
-        """By chain, the sequence number from which on its rows are not in the table; absent: none are."""
+    async def read_positions(self, chains: Iterable[ChainKey]) -> dict[ChainKey, int]:
+        """Return for each chain the first sequence number whose rows are not in the table.
+
+        A chain with no rows in the table is absent.
+        """
         with _map_errors(f"read {self._uri}"):
             return await asyncio.to_thread(self._read_positions, tuple(chains))
 
@@ -69,43 +73,43 @@ class StreamTable:
         found = {chain: self._table.transaction_version(_application_id(chain)) for chain in chains}
         return {chain: position for chain, position in found.items() if position is not None}
 
-    async def append(self, advances: Sequence[ChainCommit]) -> None:
-        """Add the files and move their chains' positions on, both or neither.
+    async def append(self, commits: Sequence[ChainCommit]) -> None:
+        """Add files and advance the positions of their chains, all or nothing.
 
-        What another compaction was first with is left out.
+        Files that another compaction has added already are left out.
         """
         for _ in range(_MAX_ATTEMPTS):
             if self._table is None:
-                await self._create([file for advance in advances for file in advance.files])
-            standing = await self.positions(advance.chain for advance in advances)
-            news = {
-                advance.chain: select_new_files(advance, standing.get(advance.chain)) for advance in advances
+                await self._create([file for commit in commits for file in commit.files])
+            positions = await self.read_positions(commit.chain for commit in commits)
+            new_files = {
+                commit.chain: select_new_files(commit, positions.get(commit.chain)) for commit in commits
             }
-            files = [file for of_chain in news.values() if of_chain is not None for file in of_chain]
-            marks = [
-                Transaction(_application_id(advance.chain), advance.end)
-                for advance in advances
-                if news[advance.chain] is not None
+            files = [file for files_of_chain in new_files.values() for file in files_of_chain or ()]
+            transactions = [
+                Transaction(_application_id(commit.chain), commit.end)
+                for commit in commits
+                if new_files[commit.chain] is not None
             ]
-            if not marks or await self._try(files, marks):
+            if not transactions or await self._try_commit(files, transactions):
                 return
             await self.open()
         raise SinkUnavailable(f"{self._uri}: others were first {_MAX_ATTEMPTS} times")
 
-    async def _try(self, files: Sequence[NewFile], marks: list[Transaction]) -> bool:
-        """Whether the commit went well; where it did not, or nobody knows, the table has to be read again."""
+    async def _try_commit(self, files: Sequence[NewFile], transactions: list[Transaction]) -> bool:
+        """Commit. Return False if the commit failed or its outcome is unknown: read the table again."""
         try:
             with _map_errors(f"append to {self._uri}"):
-                await asyncio.to_thread(self._commit, files, marks)
+                await asyncio.to_thread(self._commit, files, transactions)
         except CommitFailedError as error:
             log.info("commit_lost", table=self._uri, reason=str(error).partition("\n")[0])
             return False
         await self.open()
         return True
 
-    def _commit(self, files: Sequence[NewFile], marks: list[Transaction]) -> None:
+    def _commit(self, files: Sequence[NewFile], transactions: list[Transaction]) -> None:
         if self._table is None:
-            raise AssertionError("a table is made before it is appended to")
+            raise AssertionError("a table is created before files are added")
         if added := _find_new_columns(Schema.from_arrow(_unify_columns(files)), self._table.schema()):
             self._table.alter.add_columns(added)
         self._table.create_write_transaction(
@@ -113,7 +117,7 @@ class StreamTable:
             "append",
             self._table.schema(),
             PARTITIONED_BY,
-            commit_properties=CommitProperties(app_transactions=marks),
+            commit_properties=CommitProperties(app_transactions=transactions),
         )
 
     async def _create(self, files: Sequence[NewFile]) -> None:
@@ -144,7 +148,7 @@ def _add_action(file: NewFile) -> AddAction:
 
 
 def _find_new_columns(wanted: Schema, known: Schema) -> list[Field]:
-    """The columns that the table lacks; raises NeedsAttention where it has one of another type."""
+    """Return the columns that the table lacks. Raises NeedsAttention if a column has another type."""
     types = {field.name: field.type for field in known.fields}
     for field in wanted.fields:
         if types.get(field.name, field.type) != field.type:

@@ -1,7 +1,7 @@
-"""Which raw files become one, and what the file says that they become (pure).
+"""Groups of raw files that become one compacted file, and that file's path and footer. Pure.
 
-Any cut is safe: where a compacted file stands follows from the first raw row in it, and what it covers is
-what its footer says. So nothing here decides about losses or doubles, only about file sizes.
+Any grouping is safe: the path of a compacted file follows from its first raw row, and its footer records what
+it covers. So this module decides only file sizes, never losses or duplicates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from shared.service.errors import NeedsAttention
 
 @dataclass(frozen=True, slots=True, order=True)
 class RawFile:
-    """A committed raw file as the listing shows it; ordered along its chain.
+    """A committed raw file as listed. Sorting puts files in the order of their chain.
 
-    A file without events, which sends the chain on to a later hour, starts where the next one does.
+    A file without events, which moves the chain to a later hour, has the same `first` as the next file.
     """
 
     first: int
@@ -30,34 +30,34 @@ class RawFile:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How much raw data becomes one file, and when files are taken that nothing follows yet."""
+    """The size of a group, and the age at which the newest files of a chain are compacted."""
 
     target_bytes: int
     older_than_s: float
 
 
 def next_group(files: Sequence[RawFile], policy: Policy, now_s: float) -> Sequence[RawFile]:
-    """The first of a chain's `files`, in its order, that are to become one file; empty where none are due.
+    """Return the leading files of a chain that become one compacted file; empty if none are due.
 
-    They are of one hour's folder. An hour is closed once a later file of the chain stands in a later folder,
-    for folders never go back along a chain.
+    They are of one hour's folder. An hour is closed once a later file of the chain is in a later folder,
+    because folders never go back along a chain.
     """
-    size_bytes = taken = 0
-    while taken < len(files) and files[taken].hour == files[0].hour and size_bytes < policy.target_bytes:
-        size_bytes += files[taken].size_bytes
-        taken += 1
-    is_full_or_closed = taken < len(files) or size_bytes >= policy.target_bytes
-    if taken and (is_full_or_closed or now_s - files[taken - 1].modified_at_s >= policy.older_than_s):
-        return files[:taken]
+    size_bytes = count = 0
+    while count < len(files) and files[count].hour == files[0].hour and size_bytes < policy.target_bytes:
+        size_bytes += files[count].size_bytes
+        count += 1
+    is_full_or_closed = count < len(files) or size_bytes >= policy.target_bytes
+    if count and (is_full_or_closed or now_s - files[count - 1].modified_at_s >= policy.older_than_s):
+        return files[:count]
     return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Covered:
-    """What a compacted file says of itself: key-values of its Parquet footer.
+    """The footer of a compacted file: key-values of its Parquet metadata.
 
-    It holds every row of the raw files of its folder and chain that start at `first_seq` or later and before
-    `next_first`: `files` of them, which hold the events to `last_seq`.
+    The file holds every row of the `files` raw files of its folder and chain that start at `first_seq` or
+    later, but before `next_first`; their last event is `last_seq`.
     """
 
     first_seq: int
@@ -70,12 +70,12 @@ class Covered:
     created_at: str
 
     def key_values(self) -> dict[str, str]:
-        """Text by name, integers in decimal."""
+        """Return the fields as text by name, integers in decimal."""
         return to_key_values(self)
 
     @classmethod
     def from_key_values(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
-        """The inverse; raises NeedsAttention for a file that no compaction wrote."""
+        """Parse key-values. Raises NeedsAttention for a file that no compaction wrote."""
         try:
             return cls(**parse_key_values(cls, key_values))
         except (KeyError, ValueError) as error:
@@ -83,7 +83,7 @@ class Covered:
 
 
 def cover(footers: Sequence[Footer]) -> Covered:
-    """What one file covers that is made of raw files that follow each other."""
+    """Return the footer of a compacted file made of consecutive raw files."""
     return Covered(
         first_seq=footers[0].first_seq,
         last_seq=footers[-1].last_seq,
@@ -97,14 +97,14 @@ def cover(footers: Sequence[Footer]) -> Covered:
 
 
 def table_folder(stream: str) -> str:
-    """The Delta table of a stream: its root."""
+    """Return the root folder of a stream's Delta table."""
     return f"compacted/{stream}"
 
 
 def compacted_path(chain: ChainKey, hour: int, first: int) -> str:
-    """The path of the compacted file whose first row is of the raw file that starts at `first`.
+    """Return the path of the compacted file whose first row is from the raw file that starts at `first`.
 
-    Every compaction aims at this one, whatever it found to compact; a rename-if-absent decides.
+    Every compaction aims at this path, however large its group; a rename-if-absent decides.
     """
     return f"{table_folder(chain.stream)}/{hour_folder(hour)}/{chain.label}-{first:020d}.parquet"
 
@@ -114,5 +114,5 @@ def staging_folder(stream: str) -> str:
 
 
 def staged_path(chain: ChainKey, first: int, attempt: str) -> str:
-    """Where a compacted file is written before it gets its name."""
+    """Return the path of a compacted file before its rename."""
     return f"{staging_folder(chain.stream)}/{chain.label}-{first:020d}-{attempt}.parquet"

@@ -1,4 +1,4 @@
-"""Raw files into one, a raw file and a row group at a time."""
+"""The merge of raw files into one, a raw file and a row group at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +14,7 @@ from shared.service.errors import SinkUnavailable
 
 
 class PieceSink:
-    """A file being written, taken away piece by piece; what pyarrow asks of a sink."""
+    """A sink for pyarrow's writer that hands out the written bytes piece by piece."""
 
     def __init__(self) -> None:
         self.closed = False
@@ -25,13 +25,13 @@ class PieceSink:
         return len(data)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no bytes are held back."""
 
     def close(self) -> None:
         self.closed = True
 
-    def taken(self, min_bytes: int) -> bytes:
-        """What was written since, if it is worth a request."""
+    def drain(self, min_bytes: int) -> bytes:
+        """Return and remove the bytes written so far if there are `min_bytes` or more, else nothing."""
         if len(self._written) < min_bytes:
             return b""
         piece, self._written = bytes(self._written), bytearray()
@@ -41,33 +41,33 @@ class PieceSink:
 async def merge(
     lake: Lake, links: Sequence[Link], schema: pa.Schema, covered: Covered
 ) -> AsyncIterator[bytes]:
-    """The bytes of the file that holds the rows of all of them, in order."""
+    """Yield the bytes of the file with the rows of all raw files, in order."""
     sink = PieceSink()
     writer = pq.ParquetWriter(
         pa.PythonFile(sink, mode="w"), schema.with_metadata(covered.key_values()), **write_options(schema)
     )
-    waiting: pa.Table = schema.empty_table()
+    pending: pa.Table = schema.empty_table()
     for link in links:
         if not link.footer.rows:
             continue
         data = await lake.read(link.file.path)
-        waiting = await asyncio.to_thread(_write_row_groups, writer, waiting, data, link)
-        if piece := sink.taken(APPEND_BYTES):
+        pending = await asyncio.to_thread(_write_row_groups, writer, pending, data, link)
+        if piece := sink.drain(APPEND_BYTES):
             yield piece
-    await asyncio.to_thread(_close, writer, waiting)
-    if piece := sink.taken(1):
+    await asyncio.to_thread(_close, writer, pending)
+    if piece := sink.drain(1):
         yield piece
 
 
 def _write_row_groups(
-    writer: pq.ParquetWriter, waiting: pa.Table, data: bytes | None, link: Link
+    writer: pq.ParquetWriter, pending: pa.Table, data: bytes | None, link: Link
 ) -> pa.Table:
-    """Write whole row groups of what waits and a raw file's rows; the rows that wait for the next one."""
-    # Read in one go: a raw file is bounded by the roll policy that made it.
+    """Write whole row groups of the pending rows and a raw file's rows. Return the rows left over."""
+    # The whole file is read at once: the roll policy that made it bounds its size.
     table = pq.ParquetFile(pa.BufferReader(data or b"")).read() if data else None
     if table is None or table.num_rows != link.footer.rows:
         raise SinkUnavailable(f"{link.file.path} changed while it was read")
-    rows = pa.concat_tables([waiting, _align(table, writer.schema)])
+    rows = pa.concat_tables([pending, _align(table, writer.schema)])
     whole = rows.num_rows - rows.num_rows % ROW_GROUP_ROWS
     if whole:
         writer.write_table(rows.slice(0, whole), row_group_size=ROW_GROUP_ROWS)
@@ -82,7 +82,7 @@ def _align(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, schema=schema.remove_metadata())
 
 
-def _close(writer: pq.ParquetWriter, waiting: pa.Table) -> None:
-    if waiting.num_rows:
-        writer.write_table(waiting, row_group_size=ROW_GROUP_ROWS)
+def _close(writer: pq.ParquetWriter, pending: pa.Table) -> None:
+    if pending.num_rows:
+        writer.write_table(pending, row_group_size=ROW_GROUP_ROWS)
     writer.close()

@@ -1,4 +1,4 @@
-"""What raw files say of themselves, held against the chain that they are said to form."""
+"""Raw files due for compaction: their footers and columns, checked to form one chain."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _READS_AT_ONCE = 8
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A raw file, what its footer says, and its columns."""
+    """A raw file with its footer and its columns."""
 
     file: RawFile
     footer: Footer
@@ -29,15 +29,15 @@ class Link:
 
 
 async def read_links(
-    lake: Lake, chain: ChainKey, stretch: Sequence[RawFile], next_first: int, created_at: str
+    lake: Lake, chain: ChainKey, group: Sequence[RawFile], next_first: int, created_at: str
 ) -> list[Link]:
-    """The files of `stretch` that follow each other from `next_first` on.
+    """Read the files of `group` that follow each other from event `next_first` on.
 
-    A listing may leave out a file that is committed while it is made: what comes behind it waits.
+    A listing may miss a file that is committed meanwhile; the files behind it wait for the next pass.
     """
     links: list[Link] = []
-    for start in range(0, len(stretch), _READS_AT_ONCE):
-        some = stretch[start : start + _READS_AT_ONCE]
+    for start in range(0, len(group), _READS_AT_ONCE):
+        some = group[start : start + _READS_AT_ONCE]
         for file, link in zip(
             some, await asyncio.gather(*(_read_link(lake, file) for file in some)), strict=True
         ):
@@ -62,14 +62,14 @@ async def _read_link(lake: Lake, file: RawFile) -> Link | None:
 
 
 def unify_schemas(links: Sequence[Link]) -> pa.Schema:
-    """The columns of all of them; one that some do not have is null there.
+    """Return the columns of all files. A column that a file lacks is null in its rows.
 
-    Raises NeedsAttention where two have a column in common that is not of one type.
+    Raises NeedsAttention if a column has different types in two files.
     """
-    schemas = {link.schema: link.file.path for link in links}  # two versions of a contract, not sixty files
+    schemas = {link.schema: link.file.path for link in links}  # one entry a version of the contract
     try:
-        joined = pa.unify_schemas(list(schemas))
+        unified = pa.unify_schemas(list(schemas))
     except pa.ArrowException as error:
         paths = ", ".join(schemas.values())
         raise NeedsAttention(f"{paths} cannot become one table: {error}") from error
-    return pa.schema([field.with_nullable(True) for field in joined])
+    return pa.schema([field.with_nullable(True) for field in unified])

@@ -1,4 +1,4 @@
-"""The raw files that a compaction has still to look at, date by date."""
+"""Listings of the raw files that are not compacted yet, date by date."""
 
 from collections.abc import AsyncIterator, Mapping
 
@@ -14,35 +14,35 @@ Waiting = dict[ChainKey, list[RawFile]]
 async def list_dates(
     lake: Lake, stream: str, roots: Mapping[ChainKey, Root], positions: Mapping[ChainKey, int]
 ) -> list[str]:
-    """The `date=…` folders that may hold files from the chains' positions on, oldest first.
+    """List the `date=…` folders that may have files at or after the chains' positions, oldest first.
 
-    Along a chain sequence numbers and folders go up together: no date is looked at that is older than one
-    with a file of each chain that starts no later than its position, or than the chain's root. A chain that
-    lies idle costs a listing for each date since its last file.
+    Sequence numbers and folders rise together along a chain. So for each chain the search ends at the newest
+    date with a file that starts at or before its position, or at its root's date. An idle chain costs a
+    listing for each date since its last file.
     """
-    found: list[str] = []
+    dates: list[str] = []
     unseen = set(positions)
     for date in await list_dated_folders(lake, f"raw/{stream}"):
-        found.append(date)
-        async for chain, file in _raw_files(lake, stream, date):
+        dates.append(date)
+        async for chain, file in _list_raw_files(lake, stream, date):
             if chain in unseen and file.first <= positions[chain]:
                 unseen.discard(chain)
         unseen = {chain for chain in unseen if roots[chain].folder < date.rpartition("/")[2]}
         if not unseen:
             break
-    return found[::-1]
+    return dates[::-1]
 
 
 async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[ChainKey, int]) -> Waiting:
-    """The files of one date from the chains' positions on, in the order of each chain."""
+    """List the files of one date at or after the chains' positions, each chain in order."""
     found: Waiting = {}
-    async for chain, file in _raw_files(lake, stream, date):
+    async for chain, file in _list_raw_files(lake, stream, date):
         if chain in positions and file.first >= positions[chain]:
             found.setdefault(chain, []).append(file)
     return {chain: sorted(files) for chain, files in sorted(found.items())}
 
 
-async def _raw_files(lake: Lake, stream: str, date: str) -> AsyncIterator[tuple[ChainKey, RawFile]]:
+async def _list_raw_files(lake: Lake, stream: str, date: str) -> AsyncIterator[tuple[ChainKey, RawFile]]:
     async for file in lake.list(date):
         folder, _, name = file.path.removeprefix(f"raw/{stream}/").rpartition("/")
         if slot := parse_slot_name(stream, name):

@@ -1,4 +1,4 @@
-"""What a pass did, for people and machines (pure)."""
+"""The report of a pass, for people and machines. Pure."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,9 @@ _COLUMNS = ("raw files", "rows", "compacted to", "bytes", "left for later", "tab
 
 
 class Outcome(Struct):
-    """Of one stream: `raw_files` with `rows` became `files`, or were found to be them; `waiting_files` are
-    not due yet. `version` is the Delta table's, null where there is none yet.
+    """The result for one stream: `raw_files` with `rows` are now in `files`; `waiting_files` are not due yet.
+
+    `version` is the Delta table's, null if there is no table yet.
     """
 
     stream: str
@@ -23,12 +24,12 @@ class Outcome(Struct):
 
 
 def as_json(outcomes: Sequence[Outcome]) -> str:
-    """One object a pass."""
+    """Return the outcomes of a pass as one JSON object."""
     return msgspec.json.encode({"event": "compacted", "streams": outcomes}).decode()
 
 
 def as_table(outcomes: Sequence[Outcome], older_than_s: float) -> str:
-    """A line a stream, and what would take the files that are left."""
+    """Return the outcomes as a table with a line per stream, and how to compact the files that wait."""
     lines = ["stream".ljust(16) + "".join(name.rjust(16) for name in _COLUMNS)]
     for one in outcomes:
         version = "none" if one.version is None else str(one.version)

@@ -1,4 +1,4 @@
-"""What a Delta table's log says of a file's columns, so that readers can skip it (pure)."""
+"""Column statistics of a file for the Delta log, by which readers skip files. Pure."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -8,20 +8,27 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_PLACES = frozenset({"partition", "sequence_number"})
+_POSITION_COLUMNS = frozenset({"partition", "sequence_number"})
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 def indexed_columns(schema: pa.Schema) -> list[str]:
-    """The columns by which a reader can skip files: instants, and where a row stands in its hub.
+    """Return the columns with statistics: timestamps, and a row's position in its hub.
 
-    Bounds of every column would make the log as large as small files.
+    Statistics of every column would make the log as large as small files.
     """
-    return [column.name for column in schema if column.name in _PLACES or pa.types.is_timestamp(column.type)]
+    return [
+        column.name
+        for column in schema
+        if column.name in _POSITION_COLUMNS or pa.types.is_timestamp(column.type)
+    ]
 
 
 def encode_statistics(metadata: pq.FileMetaData) -> str:
-    """Rows, and of those columns the nulls, and the bounds where every row group knows them."""
+    """Encode the row count, and the null counts and bounds of the indexed columns.
+
+    A count or bound is left out unless every row group has it.
+    """
     bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
     wanted = indexed_columns(metadata.schema.to_arrow_schema())
     for index in range(metadata.num_columns):
@@ -41,14 +48,14 @@ def _add_bound(
     name: str,
     groups: list[Any],
     pick: Callable[[list[Any]], Any],
-    rounded: Callable[[datetime], datetime],
+    round_timestamp: Callable[[datetime], datetime],
 ) -> None:
     known = [group for group in groups if group is not None and group.has_min_max]
     if not known or any(group not in known and not _is_all_null(group) for group in groups):
         return
     value = pick([group.min if pick is min else group.max for group in known])
     if isinstance(value, datetime):
-        bounds[name] = rounded(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        bounds[name] = round_timestamp(value).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
     else:
         bounds[name] = value
 
@@ -57,11 +64,11 @@ def _is_all_null(group: Any) -> bool:
     return group is not None and group.has_null_count and group.num_values == 0
 
 
-def _floor(instant: datetime) -> datetime:
-    """The log's instants are of milliseconds, the columns' of microseconds."""
-    return instant - timedelta(microseconds=instant.microsecond % 1_000)
+def _floor(timestamp: datetime) -> datetime:
+    """Round down to milliseconds: the log has those, the columns have microseconds."""
+    return timestamp - timedelta(microseconds=timestamp.microsecond % 1_000)
 
 
-def _ceiling(instant: datetime) -> datetime:
-    floor = _floor(instant)
-    return floor if floor == instant else floor + _MILLISECOND
+def _ceiling(timestamp: datetime) -> datetime:
+    floor = _floor(timestamp)
+    return floor if floor == timestamp else floor + _MILLISECOND

@@ -1,23 +1,23 @@
-"""The lake's account as delta-rs wants it named (pure)."""
+"""Options of the lake's account for delta-rs. Pure."""
 
 from shared.service.errors import SettingsError
 
 STORAGE_SCOPE = "https://storage.azure.com/.default"
 
-# Ten tries over three minutes by default: whoever waits that long had better start again.
-_PATIENCE = {"max_retries": "5", "retry_timeout": "30s", "timeout": "30s", "connect_timeout": "5s"}
+# The default is ten retries over three minutes; a new pass is better than waiting that long.
+_RETRIES = {"max_retries": "5", "retry_timeout": "30s", "timeout": "30s", "connect_timeout": "5s"}
 
 
 def storage_options(storage: str, token: str | None) -> dict[str, str]:
-    """Options for an account named by a connection string, or by its URL with a bearer token.
+    """Return the options of an account, from its connection string or from its URL and a bearer token.
 
-    Raises SettingsError where the connection string has no key.
+    Raises SettingsError if the connection string has no key.
     """
     if "AccountName=" not in storage:
         account = storage.partition("://")[2].partition(".")[0]
-        return {"account_name": account, "bearer_token": token or "", **_PATIENCE}
+        return {"account_name": account, "bearer_token": token or "", **_RETRIES}
     parts = dict(part.split("=", 1) for part in storage.split(";") if "=" in part)
-    options = {"account_name": parts["AccountName"], **_PATIENCE}
+    options = {"account_name": parts["AccountName"], **_RETRIES}
     if "AccountKey" in parts:
         options["account_key"] = parts["AccountKey"]
     elif "SharedAccessSignature" in parts:

@@ -1,9 +1,9 @@
-"""One pass over one stream: raw files to compacted ones, those into the Delta table.
+"""One pass over one stream: raw files become compacted files, and these enter the Delta table.
 
-    raw files of a closed stretch → staged → renamed to the stretch's slot → named in the table's log
+    raw files of a group → staged file → renamed to the group's slot → added to the table's log
 
-A crash anywhere is made good by the next pass: the log says how far a chain is compacted, and a file that
-already stands in the next slot is taken as it is. Two passes at once aim at the same slots and the same log.
+After a crash anywhere the next pass continues: the log records how far a chain is compacted, and a file that
+is already in the next slot is used as it is. Two passes at once aim at the same slots and the same log.
 """
 
 import time
@@ -32,12 +32,12 @@ from shared.service.errors import SinkUnavailable
 
 log = structlog.get_logger()
 
-# So many files, and their rows become visible together; a pass that is broken off need not begin anew.
+# Files per commit: their rows become visible together, and an interrupted pass keeps its commits.
 _FILES_A_COMMIT = 32
 
 
 class StreamCompaction:
-    """`run` once."""
+    """One pass over one stream; call `run` once."""
 
     def __init__(self, settings: CompactionSettings, stream: str, lake: Lake, table: StreamTable) -> None:
         self._settings = settings
@@ -45,18 +45,18 @@ class StreamCompaction:
         self._lake = lake
         self._table = table
         self._roots: Mapping[ChainKey, Root] = {}
-        self._standing: dict[ChainKey, int] = {}
+        self._committed: dict[ChainKey, int] = {}
         self._positions: dict[ChainKey, int] = {}
-        self._advances: dict[ChainKey, ChainCommit] = {}
+        self._commits: dict[ChainKey, ChainCommit] = {}
         self.outcome = Outcome(stream)
 
     async def run(self) -> Outcome:
-        """Compact what is due of every chain of the stream."""
+        """Compact the due files of every chain of the stream."""
         await self._table.open()
         self._roots = await read_roots(self._lake, self._stream)
-        self._standing = await self._table.positions(self._roots)
+        self._committed = await self._table.read_positions(self._roots)
         self._positions = {
-            chain: self._standing.get(chain, root.first) for chain, root in self._roots.items()
+            chain: self._committed.get(chain, root.first) for chain, root in self._roots.items()
         }
         waiting: Waiting = {}
         for date in await list_dates(self._lake, self._stream, self._roots, self._positions):
@@ -68,72 +68,70 @@ class StreamCompaction:
         return self.outcome
 
     async def _compact(self, chain: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
-        """Compact what is due of a chain's files; the rest."""
-        while stretch := next_group(files, self._settings.policy, time.time()):
+        """Compact the due files of a chain. Return the others."""
+        while group := next_group(files, self._settings.policy, time.time()):
             position = self._positions[chain]
             root = self._roots[chain]
-            links = await read_links(self._lake, chain, stretch, position, root.created_at)
+            links = await read_links(self._lake, chain, group, position, root.created_at)
             if not links:
                 break
-            advance = self._advances.setdefault(
-                chain, ChainCommit(chain, self._standing.get(chain), position)
-            )
-            next_first = await self._cover(advance, links)
-            self._positions[chain] = advance.end = next_first
-            # What another compaction covers may end earlier than what was surveyed, or later.
+            commit = self._commits.setdefault(chain, ChainCommit(chain, self._committed.get(chain), position))
+            next_first = await self._cover(commit, links)
+            self._positions[chain] = commit.end = next_first
+            # A file that another compaction wrote may end before the files read here, or after them.
             done = {link.file for link in links if link.footer.next_first <= next_first}
             files = [file for file in files if file.first >= next_first and file not in done]
-            if sum(len(one.files) for one in self._advances.values()) >= _FILES_A_COMMIT:
+            if sum(len(one.files) for one in self._commits.values()) >= _FILES_A_COMMIT:
                 await self._commit()
         return list(files)
 
-    async def _cover(self, advance: ChainCommit, links: Sequence[Link]) -> int:
-        """See to it that a compacted file holds these, or the first of them; where the next one starts."""
+    async def _cover(self, commit: ChainCommit, links: Sequence[Link]) -> int:
+        """Ensure that a compacted file has at least the first of these files. Return its `next_first`."""
         start = next((index for index, link in enumerate(links) if link.footer.rows), None)
         if start is None:
             return links[-1].footer.next_first
         links = links[start:]
-        chain = advance.chain
+        chain = commit.chain
         slot = compacted_path(chain, links[0].file.hour, links[0].file.first)
         metadata = await read_file_metadata(self._lake, slot)
         if metadata is None:
-            metadata = await self._make(chain, slot, links)
+            metadata = await self._write(chain, slot, links)
         else:
             log.info("file_found", path=slot)
         covered = Covered.from_key_values(metadata.metadata or {}, slot)
-        advance.files.append(await self._described(links[0].file, slot, metadata, covered))
+        commit.files.append(await self._describe(links[0].file, slot, metadata, covered))
         return covered.next_first
 
-    async def _make(self, chain: ChainKey, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
-        """Write these into the slot; what stands there afterwards, mine or another's."""
+    async def _write(self, chain: ChainKey, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
+        """Merge these files into the slot. Return the metadata of the file there, ours or another's."""
         attempt = staged_path(chain, links[0].file.first, uuid.uuid4().hex)
         covered = cover([link.footer for link in links])
         started_s = time.monotonic()
-        # A crash after this leaves a staged file that nobody reads, until it is swept.
+        # A crash after this leaves a staged file that is never read, until it is vacuumed.
         size_bytes = await self._lake.write_pieces(
             attempt, merge(self._lake, links, unify_schemas(links), covered)
         )
         await self._lake.make_directory(parent_directory(slot))
         failpoints.reach("compaction_staged")
-        is_mine, reason = False, "the file in it went away"
+        is_ours, reason = False, "the file in it went away"
         try:
-            is_mine = await self._lake.rename_if_absent(attempt, slot)
+            is_ours = await self._lake.rename_if_absent(attempt, slot)
         except SinkUnavailable as error:
-            reason = str(error)  # it may have happened all the same: only the slot can tell
-        # A crash after this leaves a file that the table does not name: the next pass finds it and names it.
+            reason = str(error)  # the rename may have happened all the same: the slot decides
+        # A crash after this leaves a file that is not in the table: the next pass finds it and adds it.
         failpoints.reach("compaction_renamed")
         metadata = await read_file_metadata(self._lake, slot)
         if metadata is None:
             raise SinkUnavailable(f"{slot} is still empty: {reason}")
-        if is_mine:
+        if is_ours:
             took_s = round(time.monotonic() - started_s, 3)
             log.info("file_compacted", path=slot, rows=covered.rows, size_bytes=size_bytes, took_s=took_s)
         else:
-            with suppress(SinkUnavailable):  # what is left here is swept
+            with suppress(SinkUnavailable):  # a file left here is vacuumed
                 await self._lake.delete(attempt)
         return metadata
 
-    async def _described(
+    async def _describe(
         self, first: RawFile, slot: str, metadata: pq.FileMetaData, covered: Covered
     ) -> NewFile:
         file = await self._lake.stat(slot)
@@ -155,12 +153,12 @@ class StreamCompaction:
         )
 
     async def _commit(self) -> None:
-        further = [one for one in self._advances.values() if one.files or one.end != one.start]
-        if self._table.version is None and not any(one.files for one in further):
-            return  # no table is made of events without rows
-        if further:
+        moved = [one for one in self._commits.values() if one.files or one.end != one.start]
+        if self._table.version is None and not any(one.files for one in moved):
+            return  # events without rows create no table
+        if moved:
             # A crash before this costs nothing: the next pass finds the files in their slots.
-            await self._table.append(further)
+            await self._table.append(moved)
             failpoints.reach("compaction_committed")
-        self._standing |= {one.chain: one.end for one in further}
-        self._advances.clear()
+        self._committed |= {one.chain: one.end for one in moved}
+        self._commits.clear()

@@ -1,4 +1,4 @@
-"""How far a commit to the table takes each chain, and what of it others were first with (pure)."""
+"""Commits to the Delta table: the move of each chain, and the files not in the table yet. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from shared.service.errors import SinkUnavailable
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A compacted file that stands in the table's folder, with all rows of events `first` to `next_first`."""
+    """A compacted file in the table's folder, with all rows from event `first` to before `next_first`."""
 
     hour: int
     first: int
@@ -24,15 +24,15 @@ class NewFile:
 
     @property
     def path(self) -> str:
-        """Within the table."""
+        """The path relative to the table's folder."""
         return f"{hour_folder(self.hour)}/{self.name}"
 
 
 @dataclass(slots=True)
 class ChainCommit:
-    """A chain's way from the position that the table had (None: none yet) to `end`, by these files.
+    """The commit that moves a chain from `start` (None if the table has none) to `end`.
 
-    Events between files, or behind them, have no rows.
+    Events between the files, and behind them, have no rows.
     """
 
     chain: ChainKey
@@ -41,20 +41,20 @@ class ChainCommit:
     files: list[NewFile] = field(default_factory=list)
 
 
-def select_new_files(advance: ChainCommit, standing: int | None) -> Sequence[NewFile] | None:
-    """The files that a table which stands there does not have yet; None where it is as far or further.
+def select_new_files(commit: ChainCommit, position: int | None) -> Sequence[NewFile] | None:
+    """Return the files that a table at `position` lacks, or None if it is at the commit's end or further.
 
-    Raises SinkUnavailable where the table went back, or its last file ends in the middle of one of these:
-    somebody made it anew, or cleaned it up while this compaction slept.
+    Raises SinkUnavailable if the table went back, or if its position is within one of the files: it was
+    created again, or cleaned up, while this compaction slept.
     """
-    if standing is None:
-        if advance.start is not None:
-            raise SinkUnavailable(f"the table forgot {advance.chain.label} since this compaction read it")
-        return advance.files
-    if standing >= advance.end:
+    if position is None:
+        if commit.start is not None:
+            raise SinkUnavailable(f"the table forgot {commit.chain.label} since this compaction read it")
+        return commit.files
+    if position >= commit.end:
         return None
-    if advance.start is not None and standing < advance.start:
-        raise SinkUnavailable(f"the table of {advance.chain.label} went back to {standing}: compact again")
-    if any(file.first < standing < file.next_first for file in advance.files):
-        raise SinkUnavailable(f"the table of {advance.chain.label} goes on at {standing}: compact again")
-    return [file for file in advance.files if file.first >= standing]
+    if commit.start is not None and position < commit.start:
+        raise SinkUnavailable(f"the table of {commit.chain.label} went back to {position}: compact again")
+    if any(file.first < position < file.next_first for file in commit.files):
+        raise SinkUnavailable(f"the table of {commit.chain.label} goes on at {position}: compact again")
+    return [file for file in commit.files if file.first >= position]

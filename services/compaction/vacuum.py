@@ -1,6 +1,6 @@
-"""Staged files that broken-off compactions left behind.
+"""Deletion of staged files that interrupted compactions left behind.
 
-Safe beside a compaction that still runs: it then finds its staged file gone and ends without a result.
+It is safe beside a running compaction: that one finds its staged file gone and ends without a result.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 async def vacuum_staging(lake: Lake, stream: str, max_age_s: float) -> None:
-    """Remove those that are older than that."""
+    """Delete the staged files of a stream that are older than `max_age_s`."""
     before = datetime.now(UTC) - timedelta(seconds=max_age_s)
     old = [file.path async for file in lake.list(staging_folder(stream)) if file.modified_at <= before]
     for path in old:

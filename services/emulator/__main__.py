@@ -21,7 +21,7 @@ from services.emulator.storage.server import StorageServer
 from services.emulator.tls.certificate import Certificate
 from shared.service.data_dir import lock_data_dir
 from shared.service.errors import PortInUse
-from shared.service.local_stack import write_world
+from shared.service.local_stack import write_addresses
 from shared.service.run import run_service
 from shared.service.settings import ConnectionSettings, variable_of
 
@@ -114,7 +114,7 @@ async def _open_listener(server: AbstractAsyncContextManager[T], flag: str) -> A
 
 def _announce_ready(settings: EmulatorSettings, addresses: Mapping[str, str]) -> None:
     ready = {"event": "ready", **addresses}
-    write_world(settings.data, ready)
+    write_addresses(settings.data, ready)
     if settings.as_json:
         lines = [json.dumps(ready, separators=(",", ":"))]
     else:

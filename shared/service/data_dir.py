@@ -1,4 +1,4 @@
-"""A directory of data: one process of a kind at a time, and of a format that this program reads."""
+"""The lock of a data directory: one process of a kind at a time, and only in a format it can read."""
 
 import fcntl
 import os
@@ -13,10 +13,10 @@ VERSION = "1"
 
 @contextmanager
 def lock_data_dir(directory: Path, holder: str) -> Iterator[None]:
-    """Hold `directory` for `holder` (`<holder>.lock`); the kernel lets go of it however the process ends.
+    """Lock `directory` for `holder` (`<holder>.lock`); the kernel unlocks it however the process ends.
 
-    Raises NeedsAttention where another such process has it, or where its format (`<holder>.version`) is
-    another one.
+    Raises NeedsAttention if another such process holds the lock, or if the directory's format
+    (`<holder>.version`) is another one.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Errors say whose fault it is; only the one who can act catches them.
+"""Errors by whose fault they are. Only the code that can act catches them.
 
 - `FleetpriceError`
     - `NeedsAttention`: a person must change something (exit code 2)
@@ -7,19 +7,19 @@
         - `PortInUse`: a listener could not be opened
         - `MissingExtra`: a package of an optional extra is not installed
         - `HubRecreated`: the hub is not the one the lake was filled from
-    - `BadRecord`: a record or body that cannot be decoded: dead letter, and on
-    - `SinkUnavailable`: the lake or the output hub does not answer: retried within bounds, then stop
-    - `ModelUnusable`: keep the old model, or refuse to start
+    - `BadRecord`: a record or body cannot be decoded: it becomes a dead letter
+    - `SinkUnavailable`: the lake or the output hub does not answer: bounded retries, then the service stops
+    - `ModelUnusable`: a model's files are broken: keep the old model, or refuse to start
     - `GapUnexplained`: the hub skipped events that it still retains: reopen the link
 """
 
 
 class FleetpriceError(Exception):
-    """Everything this project raises on purpose."""
+    """The base of all errors that this project raises on purpose."""
 
 
 class NeedsAttention(FleetpriceError):
-    """A person must change something; the message is one line and says what. Exit code 2."""
+    """A person must change something; the message names it in one line. Exit code 2."""
 
 
 class SettingsError(NeedsAttention):
@@ -48,7 +48,7 @@ class HubRecreated(NeedsAttention):
 
 
 class BadRecord(FleetpriceError):
-    """A record or body that cannot be decoded; the reason goes into its dead letter."""
+    """A record or body cannot be decoded; the message is the reason in its dead letter."""
 
 
 class SinkUnavailable(FleetpriceError):
@@ -56,7 +56,7 @@ class SinkUnavailable(FleetpriceError):
 
 
 class ModelUnusable(FleetpriceError):
-    """The model's files are broken or do not keep their manifest's promises."""
+    """The model's files are broken or contradict their manifest."""
 
 
 class GapUnexplained(FleetpriceError):

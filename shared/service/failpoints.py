@@ -1,8 +1,8 @@
-"""Named points where a process may kill itself, so that tests can show what a crash there costs.
+"""Named points at which a process may kill itself, so that tests can show what a crash there costs.
 
-Armed only by `FLEETPRICE_FAILPOINTS="ingest_renamed=7*3,hub_appended=50*3"`: at every 7th pass of the point
-SIGKILL, at most 3 times over all lives of the process, counted in the file `FLEETPRICE_FAILPOINTS_LOG`.
-Unarmed, a point costs one look into an empty dict.
+Only `FLEETPRICE_FAILPOINTS="ingest_renamed=7*3,hub_appended=50*3"` arms them: SIGKILL at every 7th pass of
+the point, at most 3 times over all restarts, counted in the file `FLEETPRICE_FAILPOINTS_LOG`. An unarmed
+point costs one lookup in an empty dict.
 """
 
 import os
@@ -15,7 +15,7 @@ from shared.service.errors import SettingsError
 
 @dataclass(slots=True)
 class Failpoint:
-    """One armed point: kill at every `every`-th pass while `log` holds fewer than `times` lines of it."""
+    """An armed point: kills at every `every`-th pass, while `log` has fewer than `times` lines of it."""
 
     name: str
     every: int
@@ -32,7 +32,7 @@ _armed: dict[str, Failpoint] = {}
 
 
 def arm(spec: str, log: Path) -> None:
-    """Arm the points of `spec` (`name=every*times,…`); raises SettingsError where it cannot be read."""
+    """Arm the points of `spec` (`name=every*times,…`). Raises SettingsError if it cannot be parsed."""
     for part in filter(None, spec.split(",")):
         name, _, counts = part.partition("=")
         every, _, times = counts.partition("*")
@@ -41,8 +41,8 @@ def arm(spec: str, log: Path) -> None:
         _armed[name] = Failpoint(name, int(every), int(times), log)
 
 
-def is_armed(name: str) -> bool:
-    """Whether this pass of the point is the one that kills (it is counted)."""
+def _count_pass(name: str) -> bool:
+    """Count one pass of the point. Return True if this pass must kill."""
     if not _armed or (point := _armed.get(name)) is None:
         return False
     point.passes += 1
@@ -50,8 +50,8 @@ def is_armed(name: str) -> bool:
 
 
 def reach(name: str) -> None:
-    """Kill this process with SIGKILL where the point is armed and due."""
-    if is_armed(name):
+    """Kill this process with SIGKILL if the point is armed and due."""
+    if _count_pass(name):
         point = _armed[name]
         with point.log.open("a") as log:
             log.write(f"{name}\n")

@@ -1,4 +1,4 @@
-"""Help on settings, generated from where they are declared: variable, default, meaning with its unit."""
+"""Help on settings, generated from their declarations: variable, default, meaning and unit."""
 
 import textwrap
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
-"""Where the local stack on a directory is reached: `world.json` in it, true while `emulator.lock` is held.
+"""The addresses of the local stack on a directory: `world.json` in it, valid while `emulator.lock` is held.
 
-The emulator holds the lock for all its life, whoever started it; what it says at `ready` is the file.
+The emulator holds the lock as long as it runs, and writes its `ready` object into the file.
 """
 
 import fcntl
@@ -13,27 +13,27 @@ from msgspec import Struct
 
 from shared.service.errors import NeedsAttention
 
-_WORLD_FILE, _LOCK_FILE = "world.json", "emulator.lock"
+_ADDRESSES_FILE, _LOCK_FILE = "world.json", "emulator.lock"
 
 
-class World(Struct, frozen=True):
-    """Connection strings and the admin listener's URL; the rest of the `ready` object is for people."""
+class StackAddresses(Struct, frozen=True):
+    """Connection strings and the URL of the admin listener; the rest of the `ready` object is for people."""
 
     event_hubs: str
     storage: str
     admin: str = ""
 
 
-def write_world(data: Path, ready: Mapping[str, object]) -> None:
-    """Say where the stack on `data` is reached; call it with the lock held, before saying `ready`."""
-    staged = data / f"{_WORLD_FILE}.{os.getpid()}"
-    staged.touch(mode=0o600)  # it holds the keys
+def write_addresses(data: Path, ready: Mapping[str, object]) -> None:
+    """Write the addresses of the stack on `data`. Call it with the lock held, before printing `ready`."""
+    staged = data / f"{_ADDRESSES_FILE}.{os.getpid()}"
+    staged.touch(mode=0o600)  # the file contains keys
     staged.write_bytes(msgspec.json.encode(ready))
-    staged.rename(data / _WORLD_FILE)
+    staged.rename(data / _ADDRESSES_FILE)
 
 
 def is_in_use(data: Path) -> bool:
-    """Whether an emulator runs on `data`."""
+    """Return True if an emulator runs on `data`."""
     try:
         lock = os.open(data / _LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -47,16 +47,16 @@ def is_in_use(data: Path) -> bool:
     return False
 
 
-def running_world(data: Path) -> World | None:
-    """The world of the stack that runs on `data`; None where none does.
+def find_running_stack(data: Path) -> StackAddresses | None:
+    """Return the addresses of the stack that runs on `data`, or None if none does.
 
-    Raises NeedsAttention where one runs that does not say how it is reached.
+    Raises NeedsAttention if one runs but has not written its addresses.
     """
     if not is_in_use(data):
         return None
-    path = data / _WORLD_FILE
+    path = data / _ADDRESSES_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=World)
+        return msgspec.json.decode(path.read_bytes(), type=StackAddresses)
     except (FileNotFoundError, msgspec.MsgspecError) as error:
         raise NeedsAttention(
             f"{data} is in use and {path} does not say how it is reached: "

@@ -1,15 +1,14 @@
-"""Log events of code that also runs inside other people's programs: nouns with fields, through `logging`.
+"""Log events of code that also runs inside users' programs: nouns with fields, through `logging`.
 
-A process of ours renders them like its own (shared/service/logs.py). In another one the host decides what
-becomes of them, as with any library: nothing is printed below warning until it says so, and no logger is set
-up here.
+A process of ours renders them like its own (shared/service/logs.py). In a user's program the user configures
+them, as for any library: nothing below warning is printed by default, and no handler is installed here.
 """
 
 import logging
 
 
 class LogEvent:
-    """For handlers that know nothing of fields it reads `hub_created hub=orders partitions=4`."""
+    """A named event with fields; as text it reads `hub_created hub=orders partitions=4`."""
 
     __slots__ = ("fields", "name")
 
@@ -22,6 +21,8 @@ class LogEvent:
 
 
 class EventLog:
+    """A logger of events with fields."""
+
     def __init__(self, logger: str) -> None:
         self._logger = logging.getLogger(logger)
 
@@ -35,7 +36,7 @@ class EventLog:
         self._write(logging.WARNING, event, fields)
 
     def exception(self, event: str, **fields: object) -> None:
-        """An error, with the traceback of the exception being handled."""
+        """Log an error with the traceback of the exception being handled."""
         self._write(logging.ERROR, event, fields, exc_info=True)
 
     def _write(self, level: int, event: str, fields: dict[str, object], *, exc_info: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Logs: structlog to stderr, noun events, JSON lines for machines and text for people."""
+"""Logs of a service: structlog to stderr, JSON lines for machines or text for people."""
 
 import logging
 import sys
@@ -29,7 +29,7 @@ def set_up_logs(settings: ConnectionSettings, service: str) -> None:
     structlog.configure(
         processors=[*shared_steps, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # One write a line, so that the lines of several workers never mix.
+        # One write per line, so that the lines of several workers never mix.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -47,12 +47,12 @@ def set_up_logs(settings: ConnectionSettings, service: str) -> None:
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
     for package in OWN_PACKAGES:
         logging.getLogger(package).setLevel(level)
-    # The SDK warns of every reconnect on its own; ours say what it means.
+    # The SDK warns of every reconnect; our own events report those that matter.
     logging.getLogger("azure").setLevel(logging.ERROR)
 
 
 def _with_fields(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """What came as a LogEvent through `logging`, as if it had come through structlog."""
+    """Turn a LogEvent that came through `logging` into an event of structlog."""
     message = event["_record"].msg
     if isinstance(message, LogEvent):
         event.update(message.fields, event=message.name)

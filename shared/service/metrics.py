@@ -12,7 +12,7 @@ from shared.service.errors import PortInUse
 
 
 def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
-    """Alive as soon as it answers; ready while `is_ready()`."""
+    """Return the routes of a service's health and metrics; `/readyz` answers 503 unless `is_ready()`."""
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -27,13 +27,13 @@ def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
     return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
 
 
-def merge_metrics(texts: Mapping[str, str], label: str) -> bytes:
-    """Several processes' metrics as one page: each sample keeps whose it is under `label`."""
+def merge_metrics(pages: Mapping[str, str], label: str) -> bytes:
+    """Merge the metrics pages of several processes; `label` names each sample's process."""
     families: dict[str, Metric] = {}
-    for whose, text in texts.items():
-        for family in text_string_to_metric_families(text):
+    for process, page in pages.items():
+        for family in text_string_to_metric_families(page):
             known = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-            known.samples += [one._replace(labels={**one.labels, label: whose}) for one in family.samples]
+            known.samples += [one._replace(labels={**one.labels, label: process}) for one in family.samples]
     return generate_latest(_Families(list(families.values())))
 
 
@@ -48,9 +48,9 @@ class _Families(CollectorRegistry):
 
 @asynccontextmanager
 async def serve_app(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[int]:
-    """Serve `app`; yields the port it listens on. Raises PortInUse naming `setting`."""
-    # Compressed request bodies stay as they are: no handler takes them, and aiohttp drops the connection
-    # without an answer where one cannot be decompressed.
+    """Serve `app` and yield its port. Raises PortInUse, naming `setting`, if the port is taken."""
+    # Compressed request bodies are not decompressed: no handler accepts them, and aiohttp would drop the
+    # connection without a response if decompression failed.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
     await runner.setup()
     try:

@@ -1,4 +1,4 @@
-"""How a service's process starts and ends: signals, event loop, parent's death, exit codes."""
+"""The start and end of a service's process: signals, event loop, death of the parent, exit codes."""
 
 import asyncio
 import ctypes
@@ -26,11 +26,11 @@ Service = Callable[[S, asyncio.Event], Awaitable[int | None]]
 
 
 def run_service(kind: type[S], overrides: Mapping[str, Any] | None, service: Service[S]) -> int:
-    """Run `service(settings, stop)` to its end and return the exit code; SIGTERM and SIGINT set `stop`.
+    """Run `service(settings, stop)` to its end and return the exit code.
 
-    The settings are of `kind`, with `overrides` over the environment. The service drains and returns once
-    `stop` is set. NeedsAttention becomes one line on stderr and exit code 2; any other exception is a bug or
-    a lost sink: it is logged and the process ends with code 1.
+    The settings are of `kind`; `overrides` win over the environment. SIGTERM and SIGINT set `stop`; the
+    service then drains and returns. NeedsAttention becomes one line on stderr and exit code 2. Any other
+    exception is a bug or a lost sink: it is logged, and the exit code is 1.
     """
     try:
         settings = read_settings(kind, overrides)
@@ -43,18 +43,18 @@ def run_service(kind: type[S], overrides: Mapping[str, Any] | None, service: Ser
         return uvloop.run(_until_stopped(partial(service, settings))) or EXIT_DONE
     except NeedsAttention as error:
         return _print_refusal(error)
-    except Exception:  # noqa: BLE001 - the process's edge: logged, and the exit code says so
+    except Exception:  # noqa: BLE001 - the process's edge: logged, and the exit code is 1
         log.exception("service_failed")
         return EXIT_FOUND_WRONG
 
 
 def _print_refusal(error: NeedsAttention) -> int:
-    print(f"fleetprice: {error}", file=sys.stderr)  # noqa: T201 - the one line that a person reads
+    print(f"fleetprice: {error}", file=sys.stderr)  # noqa: T201 - the one line for a person
     return EXIT_NEEDS_ATTENTION
 
 
 async def _until_stopped(service: Callable[[asyncio.Event], Awaitable[int | None]]) -> int | None:
-    # What was imported lives to the end: the collector need not walk it again, nor run every 700 objects.
+    # Imported objects live to the end: the collector need not visit them again, nor run every 700 objects.
     gc.freeze()
     gc.set_threshold(_COLLECT_EVERY_OBJECTS)
     stop = asyncio.Event()
@@ -77,7 +77,7 @@ def _arm_failpoints(settings: ConnectionSettings) -> None:
 
 
 def _end_with_parent(parent_pid: int) -> None:
-    """Have the kernel kill this process when its parent dies, a kill -9 of it included (prctl(2))."""
+    """Let the kernel kill this process when its parent dies, by kill -9 too (prctl(2))."""
     if not parent_pid:
         return
     if sys.platform == "linux":

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.service.errors import InvalidOverride, SettingsError
 
 PREFIX = "FLEETPRICE_"
-# A variable with another service's prefix is that service's business; any other unknown one is a mistake.
+# A variable with another service's prefix is left to that service; any other unknown one is a mistake.
 SERVICES = (
     "SIMULATOR",
     "INGEST",
@@ -42,7 +42,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class ConnectionSettings(BaseSettings):
-    """What names a world: the same for every service."""
+    """The settings that every service has: addresses of hubs and storage, balancing, logs."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_file=".env")
     service: ClassVar[str] = ""
@@ -118,7 +118,7 @@ S = TypeVar("S", bound=ConnectionSettings)
 
 
 def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> S:
-    """Settings of `kind` from the environment and `.env`; `overrides` (flags that were given) win.
+    """Read settings of `kind` from the environment and `.env`; `overrides` (the flags given) win.
 
     Raises SettingsError, in one line, for a misspelt variable or a value out of bounds; InvalidOverride if
     the value is one of `overrides`.
@@ -152,7 +152,7 @@ def require_address(settings: ConnectionSettings, field: str) -> str:
 
 
 def variable_of(kind: type[ConnectionSettings], field: str) -> str:
-    """The environment variable that sets a field: its alias, or its name under the service's prefix."""
+    """Return the environment variable of a field: its alias, or its name with the service's prefix."""
     info = kind.model_fields.get(field)
     if info is None:
         return field
@@ -160,7 +160,7 @@ def variable_of(kind: type[ConnectionSettings], field: str) -> str:
 
 
 def environment_of(kind: type[ConnectionSettings], values: Mapping[str, Any]) -> dict[str, str]:
-    """The variables that give a child process these values of `kind`'s fields."""
+    """Return the environment variables that give a child process these values of `kind`'s fields."""
     return {variable_of(kind, field): str(value) for field, value in values.items() if value is not None}
 
 

@@ -1,7 +1,7 @@
-"""Ending what runs in a task, for certain.
+"""Tasks that surely end when they are cancelled.
 
-A cancellation alone can get lost: before Python 3.12 `asyncio.wait_for`, through which the SDK reads every
-frame, drops one that comes in the moment of the answer, and what was cancelled then goes on.
+A single cancellation can get lost: before Python 3.12 `asyncio.wait_for`, through which the SDK reads every
+frame, drops one that arrives together with the result, and the cancelled task goes on.
 """
 
 import asyncio
@@ -14,22 +14,22 @@ _CANCEL_AGAIN_S = 1.0
 
 
 async def cancel_until_done(task: asyncio.Task[Any]) -> None:
-    """Returns once the task has ended, however; what it raised is for whoever looks."""
+    """Cancel a task until it has ended. Its exception is not raised."""
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
     if not task.cancelled():
-        task.exception()  # nobody may look: asyncio need not complain about that
+        task.exception()  # marks it as retrieved, so that asyncio does not warn
 
 
 class Stopped(Exception):
-    """A stop came before the work was done; its cause is what the work raised on the way out, if anything."""
+    """A stop came before the work was done; its cause is what the work raised while ending, if anything."""
 
 
 async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` returns or raises.
+    """Run `work` and return its result, or raise its exception.
 
-    Raises Stopped where `stop` comes first, once `work` has ended for certain.
+    Raises Stopped if `stop` is set first, once `work` has surely ended.
     """
     task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
@@ -44,9 +44,9 @@ async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T
 
 
 async def within(timeout_s: float, work: Coroutine[Any, Any, T]) -> T:
-    """As `asyncio.timeout` around `work`, which has ended for certain once this returns or raises.
+    """Run `work` under a timeout; it has surely ended once this returns or raises.
 
-    Raises TimeoutError where it had not ended by itself in time.
+    Raises TimeoutError if it did not end by itself in time.
     """
     task = asyncio.create_task(work)
     try:

@@ -1,4 +1,4 @@
-"""A raw zone made by hand, as ingest leaves it, in real storage; read back with readers of its own."""
+"""A raw zone as ingest writes it, made by hand in real storage, and independent readers of the result."""
 
 import asyncio
 from collections import Counter
@@ -27,7 +27,7 @@ STREAM = "telemetry"
 
 
 def rows_of(partition, first, count, version=1):
-    """So many readings, one an event; those of version 2 have a column more."""
+    """Make `count` readings, one an event; those of version 2 have one column more."""
     schema = READING.raw_schema
     at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     numbers = list(range(first, first + count))
@@ -51,7 +51,7 @@ def rows_of(partition, first, count, version=1):
 
 
 class Chain:
-    """One partition's chain, file by file."""
+    """One partition's chain, written file by file."""
 
     def __init__(self, lake, partition=0, hour=NOON, generation=1, created_at=CREATED_AT):
         self.lake = lake
@@ -66,7 +66,7 @@ class Chain:
         return self
 
     async def land(self, count, next_hour=None, *, version=1, gap=0):
-        """Land a file of `count` rows; the next one goes to `next_hour`."""
+        """Land a file of `count` rows; the next file goes to `next_hour`."""
         path = self.key.slot(self.hour, self.next_first)
         await self.lake.write(path, self.encoded(count, next_hour, version=version, gap=gap))
         self.next_first += count or gap
@@ -74,7 +74,7 @@ class Chain:
         return path
 
     def encoded(self, count, next_hour=None, *, version=1, gap=0):
-        """The file that would stand in the next slot."""
+        """Return the file for the next slot."""
         next_first = self.next_first + (count or gap)
         footer = Footer(
             first_seq=self.next_first,
@@ -94,7 +94,7 @@ class Chain:
 
 
 class Compacted:
-    """What compaction made, as any tool on the laptop sees it."""
+    """The compacted files and their table, as any tool on the laptop reads them."""
 
     def __init__(self, data_dir: Path) -> None:
         self.root = data_dir / "storage" / "devstoreaccount1" / "lake"
@@ -112,7 +112,7 @@ class Compacted:
         return self.delta().to_pyarrow_table()
 
     def places(self):
-        """How often each raw row stands in the Delta table."""
+        """Count how often each raw row is in the Delta table."""
         table = self.table()
         return Counter(zip(table["partition"].to_pylist(), table["sequence_number"].to_pylist(), strict=True))
 
@@ -126,7 +126,7 @@ class Compacted:
         return self._places_in("raw")
 
     def file_places(self):
-        """As a reader sees them that knows nothing of Delta."""
+        """Count the rows of all compacted files, as a reader without Delta does."""
         return self._places_in("compacted")
 
     def _places_in(self, zone):
@@ -140,7 +140,7 @@ class Compacted:
 
 
 async def until(condition):
-    """Wait until it is so; nobody tells when."""
+    """Wait until a condition holds that sends no signal."""
     async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - asked of a server, or of a disk
             await asyncio.sleep(0.02)

@@ -16,7 +16,7 @@ from services.cli.dead_letters.settings import DeadLettersSettings
 from services.cli.dead_letters.stored_letters import dead_letters
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.errors import NeedsAttention, SettingsError, SinkUnavailable
-from shared.service.local_stack import running_world
+from shared.service.local_stack import find_running_stack
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.service.tasks import Stopped, unless_stopped
 
@@ -81,7 +81,7 @@ def _found_world(settings: DeadLettersSettings) -> DeadLettersSettings:
     """Settings that name a world: those given, else the local stack that runs on `data`."""
     if settings.storage.get_secret_value():
         return settings
-    running = running_world(settings.data)
+    running = find_running_stack(settings.data)
     if running is None:
         raise SettingsError(
             f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "

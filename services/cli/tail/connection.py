@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from services.cli.tail.settings import TailSettings
 from shared.service.errors import NeedsAttention, SettingsError
-from shared.service.local_stack import running_world
+from shared.service.local_stack import find_running_stack
 
 _DEFAULT_PORT = 5672
 _CONNECT_WITHIN_S = 1.0
@@ -17,7 +17,7 @@ def resolve_connection(settings: TailSettings, default_port: int = _DEFAULT_PORT
     if settings.event_hubs.get_secret_value():
         return settings
     try:
-        running = running_world(settings.data)
+        running = find_running_stack(settings.data)
     except NeedsAttention:
         if not _is_listening(default_port):
             raise

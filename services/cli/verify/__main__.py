@@ -14,7 +14,7 @@ from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verdict import Verdict
 from services.cli.verify.verification import verified
 from shared.service.errors import NeedsAttention, SinkUnavailable
-from shared.service.local_stack import World, running_world
+from shared.service.local_stack import StackAddresses, find_running_stack
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.service.tasks import Stopped, unless_stopped
 
@@ -61,14 +61,14 @@ async def _world(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettings
     """Settings that name a world, and whether it is at work: a named one is taken to have come to rest."""
     if settings.event_hubs.get_secret_value():
         yield settings, False
-    elif running := running_world(settings.data):
+    elif running := find_running_stack(settings.data):
         yield _within(settings, running), True
     else:
         async with served_files(settings.data) as served:
             yield _within(settings, served), False
 
 
-def _within(settings: VerifySettings, world: World) -> VerifySettings:
+def _within(settings: VerifySettings, world: StackAddresses) -> VerifySettings:
     named = {"event_hubs": SecretStr(world.event_hubs), "storage": SecretStr(world.storage)}
     return settings.model_copy(update=named)
 

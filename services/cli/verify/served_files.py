@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from shared.service.errors import NeedsAttention
-from shared.service.local_stack import World
+from shared.service.local_stack import StackAddresses
 from shared.service.settings import PREFIX
 
 _READY_WITHIN_S = 30.0
@@ -19,7 +19,7 @@ _END_WITHIN_S = 10.0
 
 
 @asynccontextmanager
-async def served_files(data: Path) -> AsyncIterator[World]:
+async def served_files(data: Path) -> AsyncIterator[StackAddresses]:
     """Run an emulator on `data` in a process of its own, which ends with this one.
 
     Raises NeedsAttention with the emulator's own words where it does not start.
@@ -41,12 +41,12 @@ async def served_files(data: Path) -> AsyncIterator[World]:
             await emulator.communicate()
 
 
-async def _ready(emulator: asyncio.subprocess.Process) -> World:
+async def _ready(emulator: asyncio.subprocess.Process) -> StackAddresses:
     if emulator.stdout is None or emulator.stderr is None:
         raise ValueError("the emulator was started without pipes")
     try:
         line = await asyncio.wait_for(emulator.stdout.readline(), _READY_WITHIN_S)
-        return msgspec.json.decode(line, type=World)
+        return msgspec.json.decode(line, type=StackAddresses)
     except (TimeoutError, msgspec.MsgspecError) as error:
         _signal(emulator, signal.SIGKILL)
         words = (await emulator.stderr.read()).decode(errors="replace").strip().splitlines()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from services.emulator.admin.client import AdminClient
 from services.emulator.settings import EmulatorSettings
 from shared.service.errors import NeedsAttention
-from shared.service.local_stack import running_world
+from shared.service.local_stack import find_running_stack
 from shared.service.settings import read_settings
 
 Action = Literal["list", "create", "delete"]
@@ -53,7 +53,7 @@ def main(
 def admin_url(data: Path | None) -> str:
     """Return the admin URL of the emulator on `data`, or else in the settings. Raises NeedsAttention."""
     settings = read_settings(EmulatorSettings, {"data": data})
-    running = running_world(settings.data)
+    running = find_running_stack(settings.data)
     if running is not None and running.admin:
         return running.admin
     if data is not None:

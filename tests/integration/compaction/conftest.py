@@ -13,7 +13,7 @@ def compacted(storage, tmp_path):
 
 @pytest.fixture
 def compact(storage, lake):
-    """One pass over everything there is; what it says of the stream, None where there is none."""
+    """Run one pass over all streams; return the outcome of the first, or None if there is none."""
 
     async def one_pass(**values):
         settings = CompactionSettings(

@@ -1,4 +1,4 @@
-"""Compaction while ingest lands and readers read; and writers that wake up late."""
+"""Compaction beside ingest and readers, and beside writers that wake up late."""
 
 import asyncio
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ def lake_on_disk(world):
 
 
 class Reader:
-    """Reads the table again and again; what it saw that no reader should."""
+    """A reader that reads the table again and again; `faults` are what no reader should see."""
 
     def __init__(self, folder):
         self._folder = str(folder)
@@ -30,7 +30,7 @@ class Reader:
         self.faults = []
 
     async def watch(self, stop):
-        held = 0
+        last_count = 0
         while not stop.is_set():
             rows = await asyncio.to_thread(self._read)
             if rows is None:
@@ -39,9 +39,9 @@ class Reader:
             self.reads += 1
             if len(rows) != len(set(rows)):
                 self.faults.append("a row stands twice")
-            if len(rows) < held:
-                self.faults.append("rows went away")
-            held = len(rows)
+            if len(rows) < last_count:
+                self.faults.append("rows disappeared")
+            last_count = len(rows)
             for partition in {partition for partition, _ in rows}:
                 sequences = sorted(sequence for of, sequence in rows if of == partition)
                 if sequences != list(range(len(sequences))):
@@ -67,7 +67,7 @@ async def watching(reader):
 
 
 async def test_beside_ingest_and_a_reader(world, lake_on_disk):
-    """While ingest lands and two compactions run, a reader of the table sees each row once, and no holes."""
+    """While ingest lands and two compactions run, a reader of the table sees each row once and no hole."""
     settings = world.settings(CompactionSettings, older_than_s=0)
     reader = Reader(lake_on_disk.folder)
     async with (
@@ -91,7 +91,7 @@ async def test_beside_ingest_and_a_reader(world, lake_on_disk):
 
 
 async def test_a_writer_that_wakes_after_compaction(lake, compact, compacted):
-    """A writer that slept before its rename while others landed its range, since compacted, adds nothing."""
+    """A writer that slept before its rename adds nothing once others' files of its range are compacted."""
     chain = await Chain(lake).begin()
     await chain.land(10)
     slot, staged = chain.key.slot(chain.hour, 10), chain.key.staged(chain.hour, 10, "zombie")
@@ -106,7 +106,7 @@ async def test_a_writer_that_wakes_after_compaction(lake, compact, compacted):
 
 
 async def test_a_writer_that_wakes_before_compaction(lake, compact, compacted):
-    """Where the late writer is first in its slot after all, its file is the chain's and is compacted once."""
+    """If a late writer is first in its slot after all, its file joins the chain and is compacted once."""
     chain = await Chain(lake).begin()
     await chain.land(10)
     staged, data = chain.key.staged(chain.hour, 10, "zombie"), chain.encoded(15)

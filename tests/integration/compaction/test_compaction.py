@@ -1,4 +1,4 @@
-"""What one pass makes of a raw zone, in real storage."""
+"""One pass over a raw zone, in real storage."""
 
 import asyncio
 from collections import Counter
@@ -27,8 +27,8 @@ async def test_small_files_become_one(lake, compact, compacted):
     assert compacted.raw_bytes() == before
 
 
-async def test_a_pass_without_news_changes_nothing(lake, compact, compacted):
-    """Compacting again what is compacted writes no file and no version of the table."""
+async def test_a_pass_without_new_files_changes_nothing(lake, compact, compacted):
+    """A second pass over the same raw files writes no file and no version of the table."""
     chain = await Chain(lake).begin()
     await chain.land(20)
     await compact()
@@ -38,7 +38,7 @@ async def test_a_pass_without_news_changes_nothing(lake, compact, compacted):
 
 
 async def test_the_chain_is_followed_through_its_turns(lake, compact, compacted):
-    """Files without rows, gaps of the hub's retention and hours without events cost no row."""
+    """Files without rows, gaps by the hub's retention and hours without events lose no row."""
     chain = await Chain(lake).begin()
     await chain.land(10, NOON + 1)
     await chain.land(0, gap=7)
@@ -55,29 +55,29 @@ async def test_the_chain_is_followed_through_its_turns(lake, compact, compacted)
 
 
 async def test_an_open_hour_waits(lake, compact, compacted):
-    """Files of an hour that may still grow are left alone while the newest is young; closed hours are not."""
+    """An hour that may still grow waits while its newest file is young; a closed hour does not."""
     chain = await Chain(lake).begin()
     await chain.land(10, NOON + 1)
     await chain.land(10)
-    said = await compact(older_than_s=3_600)
+    outcome = await compact(older_than_s=3_600)
     assert compacted.files() == [FIRST]
-    assert (said["raw_files"], said["waiting_files"]) == (1, 1)
-    said = await compact(older_than_s=0)
-    assert (said["raw_files"], said["waiting_files"]) == (1, 0)
+    assert (outcome["raw_files"], outcome["waiting_files"]) == (1, 1)
+    outcome = await compact(older_than_s=0)
+    assert (outcome["raw_files"], outcome["waiting_files"]) == (1, 0)
     assert compacted.places() == compacted.raw_places()
 
 
 async def test_files_close_at_their_size(lake, compact, compacted):
-    """A busy hour becomes as many files as the target size asks for."""
+    """A busy hour becomes several files, each closed at the target size."""
     chain = await Chain(lake).begin()
     sizes = {(compacted.root / await chain.land(50)).stat().st_size for _ in range(6)}
-    said = await compact(target_bytes=2 * min(sizes))
-    assert len(compacted.files()) == said["files"] == 3
+    outcome = await compact(target_bytes=2 * min(sizes))
+    assert len(compacted.files()) == outcome["files"] == 3
     assert compacted.places() == compacted.raw_places()
 
 
 async def test_two_versions_of_a_contract_make_one_file(lake, compact, compacted):
-    """Interleaved versions multiply no files; a column that older rows lack is null in them."""
+    """Interleaved versions make no extra files; a column that older rows lack is null in them."""
     chain = await Chain(lake).begin()
     await chain.land(5)
     await compact()
@@ -90,7 +90,7 @@ async def test_two_versions_of_a_contract_make_one_file(lake, compact, compacted
 
 
 async def test_every_partition_and_every_hub_of_the_name(lake, compact, compacted):
-    """Partitions compact side by side, and so do the chains of a hub that was deleted and made again."""
+    """All partitions are compacted, and the chains of a hub that was deleted and created again."""
     for partition in range(3):
         chain = await Chain(lake, partition).begin()
         await chain.land(10)
@@ -102,7 +102,7 @@ async def test_every_partition_and_every_hub_of_the_name(lake, compact, compacte
 
 
 async def test_a_missing_raw_file_holds_up_its_chain_alone(lake, compact, compacted):
-    """Where the listing lacks a file, what comes behind it waits for it."""
+    """If the listing lacks a file, the files behind it wait for it; other chains go on."""
     whole, broken = await Chain(lake, 0).begin(), await Chain(lake, 1).begin()
     for chain in (whole, broken):
         await chain.land(10)
@@ -119,7 +119,7 @@ async def test_a_missing_raw_file_holds_up_its_chain_alone(lake, compact, compac
 
 
 async def test_a_file_of_another_hub_is_refused(lake, compact):
-    """A raw file that was copied in from elsewhere is named, and nothing is made of it."""
+    """A raw file copied in from another lake raises an error that names it, and is not compacted."""
     chain = await Chain(lake).begin()
     chain.created_at = "2020-01-01T00:00:00Z"
     await chain.land(10)
@@ -128,7 +128,7 @@ async def test_a_file_of_another_hub_is_refused(lake, compact):
 
 
 async def test_a_strange_file_in_a_slot_is_refused(lake, compact):
-    """A file that no compaction wrote, where one would stand, is named and left alone."""
+    """A file that no compaction wrote, in a compacted file's slot, raises an error and is not changed."""
     chain = await Chain(lake).begin()
     raw = await chain.land(10)
     await lake.write(f"compacted/{STREAM}/{FIRST}", await lake.read(raw))
@@ -136,8 +136,8 @@ async def test_a_strange_file_in_a_slot_is_refused(lake, compact):
         await compact()
 
 
-async def test_a_stream_that_is_none_is_refused(lake, compact):
-    """A misspelt stream is told, with those that there are."""
+async def test_an_unknown_stream_is_refused(lake, compact):
+    """A misspelt stream raises an error that lists the existing ones."""
     chain = await Chain(lake).begin()
     await chain.land(1)
     with pytest.raises(SettingsError, match=STREAM):
@@ -145,26 +145,26 @@ async def test_a_stream_that_is_none_is_refused(lake, compact):
 
 
 async def test_an_empty_lake_is_fine(lake, compact):
-    """Before anything has landed there is nothing to do."""
+    """A pass over an empty lake does nothing."""
     assert await compact() is None
 
 
-async def test_a_table_that_was_deleted_is_made_again(lake, compact, compacted):
-    """Without its log the table is made anew of the files that stand, none of them written twice."""
+async def test_a_deleted_table_is_created_again(lake, compact, compacted):
+    """Without its log the table is created again from the existing files, none of them rewritten."""
     chain = await Chain(lake).begin()
     await chain.land(10, NOON + 1)
     await chain.land(10)
     await compact()
-    stood = {name: (compacted.folder / name).stat().st_mtime_ns for name in compacted.files()}
+    written = {name: (compacted.folder / name).stat().st_mtime_ns for name in compacted.files()}
     async for file in lake.list(f"compacted/{STREAM}/_delta_log"):
         await lake.delete(file.path)
     await compact()
     assert compacted.places() == compacted.raw_places()
-    assert stood == {name: (compacted.folder / name).stat().st_mtime_ns for name in compacted.files()}
+    assert written == {name: (compacted.folder / name).stat().st_mtime_ns for name in compacted.files()}
 
 
 def clean_up(connection_string):
-    """What people do with a Delta table, through storage."""
+    """Do what people do with a Delta table, through storage."""
     options = storage_options(connection_string, None)
     table = DeltaTable(f"az://lake/compacted/{STREAM}", storage_options=options)
     table.optimize.compact()
@@ -173,7 +173,7 @@ def clean_up(connection_string):
 
 
 async def test_people_may_optimize_and_clean_up_the_table(storage, lake, compact, compacted):
-    """After OPTIMIZE, DELETE and VACUUM compaction goes on where it was and brings nothing back."""
+    """After OPTIMIZE, DELETE and VACUUM compaction continues where it was and restores no row."""
     chain = await Chain(lake).begin()
     for _ in range(3):
         await chain.land(10)
@@ -198,12 +198,12 @@ async def test_readers_of_deltas_tables_read_it(storage, lake, compact):
     assert read.height == 5
 
 
-async def test_a_compacted_file_says_what_it_covers(lake, compact, compacted):
-    """Its footer names the range of its raw files, how many they were, and the hub."""
+async def test_a_compacted_file_records_what_it_covers(lake, compact, compacted):
+    """Its footer has the range and the number of its raw files, and the hub."""
     chain = await Chain(lake).begin()
     await chain.land(10)
     await chain.land(0, gap=5)
     await compact()
-    said = pq.read_metadata(compacted.folder / FIRST).metadata
+    metadata = pq.read_metadata(compacted.folder / FIRST).metadata
     names = ("first_seq", "last_seq", "next_first", "files", "rows", "gap")
-    assert [int(said[name.encode()]) for name in names] == [0, 14, 15, 2, 10, 5]
+    assert [int(metadata[name.encode()]) for name in names] == [0, 14, 15, 2, 10, 5]

@@ -1,7 +1,8 @@
-"""The docs' way to erase a vehicle, as it stands there."""
+"""The steps in the docs to erase a vehicle, run as they are written."""
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,7 +20,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "compaction.md"
 
 
 def steps():
-    """The program under "Erasing one vehicle"."""
+    """Return the program under "Erasing one vehicle"."""
     section = PAGE.read_text().partition("## Erasing one vehicle")[2]
     (program,) = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     return "\n".join(line.removeprefix("   ") for line in program.splitlines())
@@ -29,13 +30,12 @@ async def erase_from_raw(lake, path, vehicle_id):
     data = await lake.read(path)
     table = pq.read_table(pa.BufferReader(data), partitioning=None)
     kept = table.filter(pc.not_equal(table["vehicle_id"], vehicle_id))
-    said = Footer.from_key_values(pq.read_metadata(pa.BufferReader(data)).metadata, path)
-    says = Footer(**{**{name: getattr(said, name) for name in said.__slots__}, "rows": kept.num_rows})
-    await lake.write(path, encode(kept, says))
+    footer = Footer.from_key_values(pq.read_metadata(pa.BufferReader(data)).metadata, path)
+    await lake.write(path, encode(kept, replace(footer, rows=kept.num_rows)))
 
 
 async def test_a_vehicle_is_erased(storage, lake, compact, compacted):
-    """After the steps of the docs no file has it, and compaction goes on without bringing it back."""
+    """After the steps of the docs no file has the vehicle, and later passes do not restore it."""
     chains = [await Chain(lake, partition).begin() for partition in range(2)]
     for chain in chains:
         await chain.land(10, NOON + 1)

@@ -1,4 +1,4 @@
-"""Compactions beside each other, beside writers, broken off, and woken too late."""
+"""Compactions that run at once, are killed, or wake up late."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ async def busy_hours(lake, partitions=2, hours=3, files=3):
 
 
 async def run_process(storage, tmp_path, failpoints=""):
-    """The exit code of one pass in a process of its own."""
+    """Run one pass in a process of its own; return its exit code."""
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "FLEETPRICE_STORAGE": storage.connection_string,
@@ -45,7 +45,7 @@ async def run_process(storage, tmp_path, failpoints=""):
 @pytest.mark.long
 @pytest.mark.parametrize("failpoint", ["compaction_staged", "compaction_renamed", "compaction_committed"])
 async def test_kill_anywhere(storage, lake, compacted, tmp_path, failpoint):
-    """A kill -9 at any step leaves nothing half visible, and the next pass goes on."""
+    """A kill -9 at any step leaves nothing half visible, and the next pass continues."""
     await busy_hours(lake, partitions=1, hours=2)
     assert await run_process(storage, tmp_path, f"{failpoint}=1*1") == KILLED
     if compacted.is_there():
@@ -56,7 +56,7 @@ async def test_kill_anywhere(storage, lake, compacted, tmp_path, failpoint):
 
 
 async def test_two_at_once(lake, compact, compacted):
-    """Two compactions at once make the same files and name each of them once."""
+    """Two compactions at once write the same files and add each of them once."""
     await busy_hours(lake)
     await asyncio.gather(compact(), compact())
     await compact()
@@ -64,8 +64,8 @@ async def test_two_at_once(lake, compact, compacted):
     assert compacted.file_places() == compacted.raw_places()
 
 
-async def test_two_that_cut_differently(lake, compact, compacted):
-    """Compactions with other target sizes agree on who covers what."""
+async def test_two_that_group_differently(lake, compact, compacted):
+    """Compactions with different target sizes cover each row once."""
     await busy_hours(lake)
     await asyncio.gather(compact(target_bytes=1_024), compact(), compact(target_bytes=30_000))
     await compact()
@@ -78,7 +78,7 @@ async def test_two_that_cut_differently(lake, compact, compacted):
     [("rename", "lake/compacted/"), ("put_blob", "lake/compacted/telemetry/_delta_log/")],
 )
 async def test_one_that_wakes_late(storage, lake, compact, compacted, operation, prefix):
-    """A compaction that was held up before it names its file, or its commit, does no harm when it goes on."""
+    """A compaction delayed before its rename, or before its commit, does no harm when it continues."""
     chains = await busy_hours(lake)
     with storage.faults.inject(Fault("slow", operation, prefix, delay_ms=1_500)) as armed:
         late = asyncio.create_task(compact())
@@ -98,7 +98,7 @@ async def test_one_that_wakes_late(storage, lake, compact, compacted, operation,
     [("rename", "lake/compacted/"), ("put_blob", "lake/compacted/telemetry/_delta_log/")],
 )
 async def test_storage_that_does_not_answer(storage, lake, compact, compacted, kind, operation, prefix):
-    """Lost answers and errors, of the rename and of the table's commit, cost no row and double none."""
+    """Lost responses and errors, of the rename and of the table's commit, neither lose nor double a row."""
     await busy_hours(lake)
     with storage.faults.inject(Fault(kind, operation, prefix, times=2)):
         for _ in range(3):

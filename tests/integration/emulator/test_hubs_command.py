@@ -6,7 +6,7 @@ from azure.eventhub import EventData, EventHubProducerClient
 from services.cli import __main__ as cli
 from services.emulator import Emulator
 from shared.service.data_dir import lock_data_dir
-from shared.service.local_stack import write_world
+from shared.service.local_stack import write_addresses
 
 
 @pytest.fixture(scope="module")
@@ -92,13 +92,13 @@ def test_the_emulator_of_a_directory_is_found(emulator, run, tmp_path):
     there = tmp_path / "there"
     world = {"event_hubs": "x", "storage": "x", "admin": emulator.admin_url}
     with lock_data_dir(there, "emulator"):
-        write_world(there, world)
+        write_addresses(there, world)
         assert run("--data", str(there))[0] == 0
     code, _, err = run("--data", str(there))
     assert code == 2
     assert f"no emulator runs on {there}" in err
     with lock_data_dir(tmp_path / ".fleetprice", "emulator"):
-        write_world(tmp_path / ".fleetprice", world)
+        write_addresses(tmp_path / ".fleetprice", world)
         assert run()[0] == 0
 
 

@@ -1,4 +1,4 @@
-"""What a pass says it did."""
+"""The report of a pass."""
 
 import json
 
@@ -9,13 +9,13 @@ DONE = Outcome("telemetry", 240, 48_000, 4, 1_670_000, 0, 3)
 
 def test_machines_read_one_object():
     """One JSON object a pass, with every stream in it."""
-    said = json.loads(as_json([DONE]))
-    assert said["event"] == "compacted"
-    assert said["streams"][0]["raw_files"] == 240
+    report = json.loads(as_json([DONE]))
+    assert report["event"] == "compacted"
+    assert report["streams"][0]["raw_files"] == 240
 
 
 def test_people_read_a_table():
-    """A line a stream; what is left is explained."""
+    """The table has a line per stream, and explains which files wait."""
     table = as_table([DONE], 3_600)
     assert "240" in table
     assert "left for later:" not in table
@@ -24,5 +24,5 @@ def test_people_read_a_table():
 
 
 def test_nothing_landed():
-    """An empty lake is told as such."""
+    """The report of an empty lake says so."""
     assert "nothing has landed yet" in as_table([], 3_600)

@@ -1,4 +1,4 @@
-"""How the lake's account is named to delta-rs."""
+"""The options of the lake's account for delta-rs."""
 
 import pytest
 
@@ -6,21 +6,21 @@ from services.compaction.storage_options import storage_options
 from shared.service.errors import SettingsError
 
 
-def named(storage, token=None):
+def account_options(storage, token=None):
     options = storage_options(storage, token)
-    return {name: options[name] for name in options if name not in _PATIENCE}
+    return {name: options[name] for name in options if name not in _RETRIES}
 
 
-_PATIENCE = ("max_retries", "retry_timeout", "timeout", "connect_timeout")
+_RETRIES = ("max_retries", "retry_timeout", "timeout", "connect_timeout")
 
 
 def test_a_local_connection_string():
-    """The emulator's endpoint is http, which has to be allowed."""
+    """The emulator's endpoint is http, so the options allow http."""
     storage = (
         "DefaultEndpointsProtocol=http;AccountName=devstoreaccount1;AccountKey=k==;"
         "BlobEndpoint=http://127.0.0.1:10000/devstoreaccount1;"
     )
-    assert named(storage) == {
+    assert account_options(storage) == {
         "account_name": "devstoreaccount1",
         "account_key": "k==",
         "endpoint": "http://127.0.0.1:10000/devstoreaccount1",
@@ -29,17 +29,17 @@ def test_a_local_connection_string():
 
 
 def test_an_azure_connection_string():
-    """Without an endpoint it is Azure's own."""
+    """Without an endpoint in the connection string the options have none: Azure's own is the default."""
     storage = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=k==;EndpointSuffix=core.windows.net"
-    assert named(storage) == {"account_name": "a", "account_key": "k=="}
+    assert account_options(storage) == {"account_name": "a", "account_key": "k=="}
 
 
 def test_a_shared_access_signature():
-    """A connection string may carry a signature instead of a key."""
+    """A connection string may have a signature instead of a key."""
     storage = (
         "AccountName=a;BlobEndpoint=https://a.blob.core.windows.net/;SharedAccessSignature=?sv=1&sig=x=="
     )
-    assert named(storage) == {
+    assert account_options(storage) == {
         "account_name": "a",
         "sas_token": "sv=1&sig=x==",
         "endpoint": "https://a.blob.core.windows.net",
@@ -48,11 +48,14 @@ def test_a_shared_access_signature():
 
 
 def test_an_account_url():
-    """A URL goes with the token that DefaultAzureCredential gives."""
-    assert named("https://a.blob.core.windows.net", "t") == {"account_name": "a", "bearer_token": "t"}
+    """An account URL is combined with the token of DefaultAzureCredential."""
+    assert account_options("https://a.blob.core.windows.net", "t") == {
+        "account_name": "a",
+        "bearer_token": "t",
+    }
 
 
 def test_a_connection_string_without_a_key_is_refused():
-    """What cannot sign in is told before anything is tried."""
+    """A connection string that cannot sign in is refused before any request."""
     with pytest.raises(SettingsError, match="neither AccountKey"):
         storage_options("AccountName=a", None)

@@ -13,7 +13,7 @@ from azure.eventhub import EventData
 from services.emulator.event_hubs.server import EventHubsServer
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
-from shared.service.local_stack import write_world
+from shared.service.local_stack import write_addresses
 from shared.streams.event_hubs.clients import producer_client
 from shared.streams.event_hubs.connection import HubConnection
 
@@ -152,7 +152,7 @@ async def test_a_closed_pipe_ends_it(hub, tail):
 async def test_the_running_stack_is_found(hub, tail, tmp_path):
     """Without a world named, tail watches the stack that holds the directory."""
     await send(hub, "telemetry", msgspec.json.encode(reading("a", 1)))
-    write_world(tmp_path, {"event_hubs": hub.connection_string, "storage": ""})
+    write_addresses(tmp_path, {"event_hubs": hub.connection_string, "storage": ""})
     with (tmp_path / "emulator.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         watched = await tail(None, data=tmp_path, start="earliest", as_json=1)

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 
-from shared.service.local_stack import write_world
+from shared.service.local_stack import write_addresses
 
 
 async def run(*, stdin=None, **variables):
@@ -51,7 +51,7 @@ async def test_the_running_stack_on_a_directory_is_found(sound):
         assert (code, err.count("\n")) == (2, 1)
         assert "FLEETPRICE_EVENT_HUBS" in err
         ready = {"event_hubs": named(sound)["EVENT_HUBS"], "storage": named(sound)["STORAGE"]}
-        write_world(sound.data, {"event": "ready", **ready})
+        write_addresses(sound.data, {"event": "ready", **ready})
         code, _, _ = await run(VERIFY_DATA=sound.data)
         assert code == 0
 

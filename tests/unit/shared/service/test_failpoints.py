@@ -24,7 +24,7 @@ def live(spec, log):
 
 
 def test_an_armed_point_kills_as_often_as_asked(tmp_path):
-    """The process is killed with SIGKILL at the named pass, so many times over all its lives, then lives."""
+    """SIGKILL comes at the named pass, as many times over all restarts as asked, and then no more."""
     log = tmp_path / "kills"
     lives = [live("committed=4*2,other=1*9", log) for _ in range(3)]
     assert [life.returncode for life in lives] == [-9, -9, 0]
@@ -38,7 +38,7 @@ def test_an_unarmed_point_does_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("spec", ["committed", "committed=x*1", "committed=0*1", "=1*1"])
-def test_a_misspelt_point_is_told(spec, tmp_path):
-    """A test that arms nothing by mistake must not pass."""
+def test_a_misspelt_point_is_refused(spec, tmp_path):
+    """A spec that cannot be parsed raises SettingsError, so no test runs unarmed by mistake."""
     with pytest.raises(SettingsError, match="NAME=EVERY"):
         failpoints.arm(spec, tmp_path / "kills")

@@ -22,7 +22,7 @@ try:
 except FileNotFoundError:
     log.exception("append_failed", hub="orders")
 """
-SOMEBODY_ELSES = """
+USERS_PROCESS = """
 from shared.service.log_events import EventLog
 
 log = EventLog("services.emulator.somewhere")
@@ -32,28 +32,28 @@ log.info("hub_created", hub="orders")
 
 
 def run(code, directory):
-    """In a process of its own: how logging is set up belongs to the whole of one."""
+    """Run code in a process of its own, because logging is configured per process."""
     return subprocess.run(
         [sys.executable, "-c", code], cwd=directory, capture_output=True, text=True, check=True
     )
 
 
 def test_a_host_sees_events_as_text(caplog):
-    """In somebody else's program an event is a line of `logging`, its fields in the text."""
+    """In a user's program an event is a line of `logging`, with its fields in the text."""
     with caplog.at_level(logging.INFO, logger="services.emulator.somewhere"):
         log.info("hub_created", hub="orders", name="any word will do", args=4)
     assert caplog.messages == ["hub_created hub=orders name=any word will do args=4"]
     assert caplog.records[0].filename == "test_log_events.py"
 
 
-def test_a_host_that_asked_for_nothing_sees_nothing(tmp_path):
-    """Nothing is printed into the output of somebody else's program."""
-    ended = run(SOMEBODY_ELSES, tmp_path)
+def test_a_host_without_logging_sees_nothing(tmp_path):
+    """A user's program that does not configure logging prints no event."""
+    ended = run(USERS_PROCESS, tmp_path)
     assert (ended.stdout, ended.stderr) == ("", "")
 
 
 def test_our_own_process_writes_them_like_its_own(tmp_path):
-    """One stream of JSON lines on stderr, whichever way an event came."""
+    """Events through `logging` and through structlog are the same JSON lines on stderr."""
     ended = run(OWN_PROCESS, tmp_path)
     created, failed = map(json.loads, ended.stderr.splitlines())
     created.pop("timestamp")

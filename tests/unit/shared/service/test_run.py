@@ -41,7 +41,7 @@ def start(*arguments, **environment):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains(number):
-    """SIGTERM and Ctrl-C let the service finish what it took in, then it ends with 0."""
+    """SIGTERM and Ctrl-C let the service finish the work it has begun, then it ends with 0."""
     with start("wait") as process:
         assert process.stdout.readline() == "up\n"
         process.send_signal(number)
@@ -49,20 +49,20 @@ def test_a_signal_drains(number):
     assert process.returncode == 0
 
 
-def test_what_a_person_must_change_is_one_line():
-    """Exit code 2 and one line on stderr that says what; no traceback."""
+def test_a_refusal_is_one_line():
+    """A setting that a person must change gives exit code 2 and one line on stderr, no traceback."""
     with start("refuse") as process:
         out, err = process.communicate()
     assert (process.returncode, out, err) == (2, "", "fleetprice: FLEETPRICE_STORAGE is not set\n")
 
 
-@pytest.mark.parametrize(("what", "said"), [("break", "a bug"), ("find", "")])
-def test_anything_else_ends_with_one(what, said):
-    """A bug ends the process and is in its log; so does a verdict of losses."""
-    with start(what) as process:
+@pytest.mark.parametrize(("behaviour", "logged"), [("break", "a bug"), ("find", "")])
+def test_anything_else_ends_with_one(behaviour, logged):
+    """A bug ends the process with 1 and is logged; a verdict of losses ends it with 1, too."""
+    with start(behaviour) as process:
         _, err = process.communicate()
     assert process.returncode == 1
-    assert said in err
+    assert logged in err
 
 
 def test_a_child_ends_with_its_parent():
@@ -80,7 +80,7 @@ def test_a_child_ends_with_its_parent():
 
 
 def test_failpoints_are_refused_beyond_loopback():
-    """Nothing real is ever killed by a test's setting."""
+    """Failpoints with an address beyond loopback refuse to start."""
     program = SERVICE.replace(
         "None, serve", "{'event_hubs': 'Endpoint=sb://hub.example', 'failpoints': 'a=1*1'}, serve"
     )

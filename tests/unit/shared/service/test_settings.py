@@ -17,7 +17,7 @@ def empty_folder(tmp_path, monkeypatch):
 
 
 def test_variables_and_flags(monkeypatch):
-    """A flag beats a variable, a variable beats the default."""
+    """A flag wins over a variable, a variable over the default."""
     monkeypatch.setenv("FLEETPRICE_INGEST_ROLL_MAX_AGE_S", "5")
     assert read_settings(IngestLike).roll_max_age_s == 5
     assert read_settings(IngestLike, {"roll_max_age_s": 7, "storage": None}).roll_max_age_s == 7
@@ -31,27 +31,27 @@ def test_a_dotenv_file_is_read(empty_folder):
 
 @pytest.mark.parametrize("name", ["FLEETPRICE_INGEST_ROLL_MAX_AGE", "FLEETPRICE_EVENTHUBS"])
 def test_a_misspelt_variable_refuses_to_start(name, monkeypatch):
-    """A typo is told with what was probably meant, not ignored."""
+    """An unknown variable is refused, with the name that was probably meant."""
     monkeypatch.setenv(name, "5")
     with pytest.raises(SettingsError, match=f"{name} is not a setting; did you mean FLEETPRICE_"):
         read_settings(IngestLike)
 
 
 def test_a_misspelt_line_in_the_dotenv_file_too(empty_folder):
-    """The file is held to the same rule."""
+    """An unknown variable in the .env file is refused, too."""
     (empty_folder / ".env").write_text("FLEETPRICE_STORRAGE=x\n")
     with pytest.raises(SettingsError, match="FLEETPRICE_STORRAGE"):
         read_settings(IngestLike)
 
 
 def test_other_services_variables_are_left_alone(monkeypatch):
-    """One .env file serves every service."""
+    """Another service's variables are ignored, so that one .env file serves all."""
     monkeypatch.setenv("FLEETPRICE_SCORER_HTTP_PORT", "8000")
     read_settings(IngestLike)
 
 
 def test_a_value_out_of_bounds_names_its_variable(monkeypatch):
-    """The message says which variable to change."""
+    """The message names the variable to change."""
     monkeypatch.setenv("FLEETPRICE_INGEST_ROLL_MAX_AGE_S", "-1")
     with pytest.raises(SettingsError, match="FLEETPRICE_INGEST_ROLL_MAX_AGE_S"):
         read_settings(IngestLike)
@@ -59,7 +59,7 @@ def test_a_value_out_of_bounds_names_its_variable(monkeypatch):
 
 @pytest.mark.parametrize("key", DEVELOPMENT_KEYS)
 def test_development_keys_are_refused_beyond_loopback(key):
-    """A well-known key never guards anything real."""
+    """A well-known key is refused unless the address is on loopback."""
     near = ConnectionSettings(event_hubs=f"Endpoint=sb://127.0.0.1:5672;SharedAccessKey={key};")
     far = ConnectionSettings(event_hubs=f"Endpoint=sb://hub.example:5671;SharedAccessKey={key};")
     assert require_address(near, "event_hubs")

@@ -1,4 +1,4 @@
-"""Work that has to end: it does, even where it swallows its cancellation."""
+"""Work that must end does end, even if it loses its first cancellation."""
 
 import asyncio
 from functools import partial
@@ -29,7 +29,7 @@ class Stubborn:
 
 
 async def test_a_lost_cancellation_is_repeated():
-    """The task ends, though it went on after the first cancellation."""
+    """A task that goes on after the first cancellation is cancelled again until it ends."""
     stubborn = Stubborn(1)
     task = asyncio.create_task(stubborn.work())
     await asyncio.sleep(0)
@@ -38,16 +38,16 @@ async def test_a_lost_cancellation_is_repeated():
     assert task.cancelled()
 
 
-async def test_what_was_bounded_has_ended():
-    """Once the time is up it does nothing more: not even where it lost the first cancellation."""
+async def test_work_has_ended_after_its_timeout():
+    """Work has ended once TimeoutError is raised, even if it lost the first cancellation."""
     stubborn = Stubborn(1)
     with pytest.raises(TimeoutError):
         await within(0.01, stubborn.work())
     assert stubborn.is_over
 
 
-async def test_an_end_in_time_is_handed_on():
-    """What was returned is returned, what was raised is raised."""
+async def test_a_result_in_time_is_returned():
+    """Work that ends in time gives its result or its exception."""
 
     async def fails():
         raise LookupError("not there")
@@ -60,8 +60,8 @@ async def test_an_end_in_time_is_handed_on():
         await within(30, fails())
 
 
-async def test_an_answer_to_the_cancellation_counts():
-    """What came to its end while it was being cancelled was done, and says so."""
+async def test_a_result_during_the_cancellation_counts():
+    """Work that returns while it is being cancelled gives its result."""
 
     async def answers_late():
         try:
@@ -72,8 +72,8 @@ async def test_an_answer_to_the_cancellation_counts():
     assert await within(0.01, answers_late()) == "done"
 
 
-async def test_a_stop_ends_the_work_for_certain():
-    """Nothing of it goes on once the stop is told of: not even where it lost the first cancellation."""
+async def test_a_stop_surely_ends_the_work():
+    """Work has ended once Stopped is raised, even if it lost the first cancellation."""
     stubborn, stop = Stubborn(1), asyncio.Event()
     serving = asyncio.create_task(unless_stopped(stop, stubborn.work()))
     await asyncio.sleep(0)
@@ -84,8 +84,8 @@ async def test_a_stop_ends_the_work_for_certain():
     assert stubborn.is_over
 
 
-async def test_work_that_ends_before_the_stop_is_handed_on():
-    """What was returned is returned, what was raised is raised, even where a stop comes with it."""
+async def test_a_result_before_the_stop_is_returned():
+    """Work that ends before the stop, or together with it, gives its result or its exception."""
     stop = asyncio.Event()
 
     async def fails():
@@ -100,8 +100,8 @@ async def test_work_that_ends_before_the_stop_is_handed_on():
     assert await unless_stopped(stop, answers()) == 7
 
 
-async def test_a_stop_names_what_went_wrong_on_the_way_out():
-    """Work that fails while it is ended was stopped all the same; why it failed is not lost."""
+async def test_a_stop_keeps_the_failure_of_its_work():
+    """Work that fails while it is stopped gives Stopped, with its exception as the cause."""
     stop = asyncio.Event()
     stop.set()
 
@@ -117,8 +117,8 @@ async def test_a_stop_names_what_went_wrong_on_the_way_out():
 
 
 @pytest.mark.parametrize("bounded", [partial(within, 3_600), partial(unless_stopped, asyncio.Event())])
-async def test_whoever_is_cancelled_leaves_nothing_running(bounded):
-    """A cancellation from outside ends the work, too."""
+async def test_a_cancelled_caller_leaves_nothing_running(bounded):
+    """A cancellation of the caller ends the work, too."""
     stubborn = Stubborn(0)
     outer = asyncio.create_task(bounded(stubborn.work()))
     await asyncio.sleep(0)
