@@ -32,7 +32,7 @@ async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
     try:
         await unless_stopped(stop, _run(_find_lake(settings)))
     except Stopped as stopped:
-        log.info("compaction_broken_off")
+        log.info("compaction_interrupted")
         if stopped.__cause__ is not None:
             raise stopped.__cause__ from None
 
@@ -43,7 +43,7 @@ async def _run(settings: CompactionSettings) -> None:
             try:
                 _report(settings, await run_pass(settings, lake))
             except SinkUnavailable as error:  # the next pass continues what this one began
-                log.warning("pass_broken_off", reason=str(error))
+                log.warning("pass_interrupted", reason=str(error))
             await asyncio.sleep(settings.every_s)
         _report(settings, await run_pass(settings, lake))
 

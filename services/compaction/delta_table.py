@@ -136,7 +136,7 @@ class StreamTable:
                     storage_options=options,
                 )
         except CommitFailedError:
-            log.info("table_made_by_another", table=self._uri)
+            log.info("table_created_by_another", table=self._uri)
         await self.open()
 
 

@@ -113,7 +113,7 @@ class StreamCompaction:
         )
         await self._lake.make_directory(parent_directory(slot))
         failpoints.reach("compaction_staged")
-        is_ours, reason = False, "the file in it went away"
+        is_ours, reason = False, "the file in it disappeared"
         try:
             is_ours = await self._lake.rename_if_absent(attempt, slot)
         except SinkUnavailable as error:
@@ -136,7 +136,7 @@ class StreamCompaction:
     ) -> NewFile:
         file = await self._lake.stat(slot)
         if file is None:
-            raise SinkUnavailable(f"{slot} went away")
+            raise SinkUnavailable(f"{slot} disappeared")
         self.outcome.raw_files += covered.files
         self.outcome.rows += covered.rows
         self.outcome.files += 1

@@ -1,4 +1,4 @@
-"""`python -m services.simulator`: a fleet that sends telemetry to a hub and records what it sent."""
+"""`python -m services.simulator`: a fleet that sends telemetry to a hub and records what it sends."""
 
 import asyncio
 import sys
@@ -13,16 +13,16 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
-from services.simulator.clock import Clock, instant
+from services.simulator.clock import Clock, from_epoch_us
 from services.simulator.encoder import EventFormat
 from services.simulator.publisher import PartitionOutput, Publisher
 from services.simulator.record.folder import RecordFolder
 from services.simulator.record.recovery import Recovery
-from services.simulator.record.runs import Run, read_runs, refuse_other_hub, remaining_s, same_run, write_runs
+from services.simulator.record.runs import Run, find_run, read_runs, refuse_other_hub, remaining_s, write_runs
 from services.simulator.schedule import Packing, Schedule
 from services.simulator.settings import SimulatorSettings
 from services.simulator.vehicles.fleet import draw_fleet, vehicle_id
-from services.simulator.vehicles.market import shipped_market
+from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry
 from shared.service.errors import FleetpriceError, SettingsError, SinkUnavailable
 from shared.service.logs import log
@@ -34,17 +34,17 @@ from shared.streams.event_hubs.sender import PartitionSender
 from shared.streams.partition_key import partition_of
 
 _US_PER_MS = 1_000
-_LONGEST_STOP_S = 5.0  # looking for a lost answer takes up to four
+_MAX_STOP_S = 5.0  # the search for a send whose outcome is unknown takes up to four
 
 
 async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
-    """Send until stopped, or for `seconds`; what an earlier life left open is resolved first."""
+    """Resolve what an earlier process left open, then send until stopped or for `seconds`."""
     is_sending = asyncio.Event()
     app = web.Application()
     app.add_routes(health_routes(is_sending.is_set))
     async with (
         serve_app(app, settings.host, settings.metrics_port, "FLEETPRICE_SIMULATOR_METRICS_PORT"),
-        _ended_soon_after(stop),
+        _limit_stop(stop),
         AsyncExitStack() as stack,
     ):
         folder = stack.enter_context(RecordFolder(settings.data))
@@ -53,29 +53,29 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
         stack.push_async_callback(reader.close)
         hub_created_at, partition_count = await _describe_hub(reader, settings.telemetry_hub)
         refuse_other_hub(runs, hub_created_at, folder.path)
-        outlets = await _open_outlets(settings, folder, partition_count, stack)
-        telemetry_of = cache(_telemetry)
-        form = EventFormat(settings.pack, settings.pack_format)
-        await _all(map(Recovery(reader, form, telemetry_of).resolve, outlets))
-        # The SDK takes a second to close what has received; the fleet does not wait for it.
+        outputs = await _open_outputs(settings, folder, partition_count, stack)
+        make_telemetry = cache(_make_telemetry)
+        event_format = EventFormat(settings.pack, settings.pack_format)
+        await _run_all(map(Recovery(reader, event_format, make_telemetry).resolve, outputs))
+        # The SDK takes a second to close a client that has received; the fleet does not wait for it.
         closing = asyncio.create_task(reader.close())
         stack.callback(closing.cancel)
-        run = same_run(runs, settings.run_id)
+        run = find_run(runs, settings.run_id)
         seconds = remaining_s(settings.seconds, run, datetime.now(UTC))
-        telemetry = telemetry_of(settings.seed, settings.vehicles)
-        publishers = _publishers(settings, outlets, telemetry, form, seconds)
+        telemetry = make_telemetry(settings.seed, settings.vehicles)
+        publishers = _make_publishers(settings, outputs, telemetry, event_format, seconds)
         clock = Clock()
         if run is None:
             write_runs(folder.runs_path, [*runs, _new_run(settings, clock, hub_created_at)])
         is_sending.set()
         log.info("fleet_started", vehicles=settings.vehicles, rate_hz=settings.rate_hz, seconds=seconds)
-        await _all(publisher.run(clock, stop) for publisher in publishers)
+        await _run_all(publisher.run(clock, stop) for publisher in publishers)
         log.info("fleet_stopped", readings=sum(publisher.sent for publisher in publishers))
 
 
 @asynccontextmanager
-async def _ended_soon_after(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Bound what is awaited after a stop: a hub that does not answer is left, its sends unresolved."""
+async def _limit_stop(stop: asyncio.Event) -> AsyncIterator[None]:
+    """Limit the time after a stop: if the hub does not answer, its sends stay unresolved."""
     try:
         async with asyncio.timeout(None) as limit:
             watcher = asyncio.create_task(_start_limit(stop, limit))
@@ -86,16 +86,16 @@ async def _ended_soon_after(stop: asyncio.Event) -> AsyncIterator[None]:
     except TimeoutError:
         if not limit.expired():
             raise
-        log.warning("sends_abandoned", after_s=_LONGEST_STOP_S)
+        log.warning("sends_abandoned", after_s=_MAX_STOP_S)
 
 
 async def _start_limit(stop: asyncio.Event, limit: asyncio.Timeout) -> None:
     await stop.wait()
-    limit.reschedule(asyncio.get_running_loop().time() + _LONGEST_STOP_S)
+    limit.reschedule(asyncio.get_running_loop().time() + _MAX_STOP_S)
 
 
 async def _describe_hub(reader: EventHubConsumerClient, hub: str) -> tuple[datetime, int]:
-    """When the hub was created, and its partitions."""
+    """Return when the hub was created, and how many partitions it has."""
     try:
         properties = await reader.get_eventhub_properties()
     except AuthenticationError as error:
@@ -106,25 +106,25 @@ async def _describe_hub(reader: EventHubConsumerClient, hub: str) -> tuple[datet
     return created.replace(tzinfo=created.tzinfo or UTC), len(properties["partition_ids"])
 
 
-async def _open_outlets(
+async def _open_outputs(
     settings: SimulatorSettings, folder: RecordFolder, partition_count: int, stack: AsyncExitStack
 ) -> list[PartitionOutput]:
-    outlets = []
+    outputs = []
     connection = HubConnection.from_settings(settings)
     for partition in range(partition_count):
-        sender = PartitionSender(connection, settings.telemetry_hub, str(partition), _identity)
-        outlets.append(PartitionOutput(partition, sender, *folder.records(partition)))
-    await asyncio.gather(*(stack.enter_async_context(outlet.sender) for outlet in outlets))
-    return outlets
+        sender = PartitionSender(connection, settings.telemetry_hub, str(partition), _event_identity)
+        outputs.append(PartitionOutput(partition, sender, *folder.open_records(partition)))
+    await asyncio.gather(*(stack.enter_async_context(output.sender) for output in outputs))
+    return outputs
 
 
-def _identity(event: EventData) -> tuple[str | None, bytes]:
-    """A reading's body is its own alone; a bad one has an id."""
+def _event_identity(event: EventData) -> tuple[str | None, bytes]:
+    """Identify an event by its body, and a bad one by its message id too."""
     return event.message_id, body_of(event)
 
 
-def _telemetry(seed: int, size: int) -> Telemetry:
-    return Telemetry.of(draw_fleet(seed, size, shipped_market()))
+def _make_telemetry(seed: int, size: int) -> Telemetry:
+    return Telemetry.from_fleet(draw_fleet(seed, size, read_shipped_market()))
 
 
 def _new_run(settings: SimulatorSettings, clock: Clock, hub_created_at: datetime) -> Run:
@@ -134,31 +134,31 @@ def _new_run(settings: SimulatorSettings, clock: Clock, hub_created_at: datetime
         vehicles=settings.vehicles,
         rate_hz=settings.rate_hz,
         pack=settings.pack,
-        started_at=instant(clock.anchor_us),
+        started_at=from_epoch_us(clock.anchor_us),
         hub_created_at=hub_created_at,
     )
 
 
-def _publishers(
+def _make_publishers(
     settings: SimulatorSettings,
-    outlets: Sequence[PartitionOutput],
+    outputs: Sequence[PartitionOutput],
     telemetry: Telemetry,
-    form: EventFormat,
+    event_format: EventFormat,
     seconds: float | None,
 ) -> list[Publisher]:
-    """One for each partition that has vehicles; numbering goes on from the record."""
+    """Make one publisher for each partition with vehicles; numbering continues from the record."""
     last_reading_nos: dict[int, int] = {}
-    for outlet in outlets:
-        for vehicle, reading_no in outlet.record.last_reading_nos.get(settings.seed, {}).items():
+    for output in outputs:
+        for vehicle, reading_no in output.record.last_reading_nos.get(settings.seed, {}).items():
             last_reading_nos[vehicle] = max(reading_no, last_reading_nos.get(vehicle, 0))
     tick_us = round(settings.tick_ms * _US_PER_MS)
-    # What has not lingered long enough at one tick must not have done so too long at the next.
+    # Linger one tick less: what is not ready at one tick must not be late at the next.
     packing = Packing(settings.pack, max(0, round(settings.linger_ms * _US_PER_MS) - tick_us))
     publishers = []
-    for outlet, vehicles in zip(outlets, _vehicles_of_partitions(settings, len(outlets)), strict=True):
+    for output, vehicles in zip(outputs, _assign_vehicles(settings, len(outputs)), strict=True):
         if not vehicles:
             continue
-        schedule = Schedule.of(
+        schedule = Schedule.from_rate(
             vehicles,
             [1 + last_reading_nos.get(vehicle, 0) for vehicle in vehicles],
             fleet_size=settings.vehicles,
@@ -167,10 +167,10 @@ def _publishers(
         )
         publishers.append(
             Publisher(
-                outlet=outlet,
+                output=output,
                 schedule=schedule,
                 telemetry=telemetry,
-                form=form,
+                event_format=event_format,
                 packing=packing,
                 tick_us=tick_us,
                 bad_share=settings.bad_share,
@@ -179,15 +179,15 @@ def _publishers(
     return publishers
 
 
-def _vehicles_of_partitions(settings: SimulatorSettings, partition_count: int) -> list[list[int]]:
+def _assign_vehicles(settings: SimulatorSettings, partition_count: int) -> list[list[int]]:
     vehicles: list[list[int]] = [[] for _ in range(partition_count)]
     for index in range(settings.vehicles):
         vehicles[partition_of(vehicle_id(settings.seed, index), partition_count)].append(index)
     return vehicles
 
 
-async def _all(steps: Iterable[Coroutine[None, None, None]]) -> None:
-    """All partitions at once; the first that fails ends the others, whose sends stay unresolved."""
+async def _run_all(steps: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run steps of all partitions at once. The first failure ends the others: their sends stay unresolved."""
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:
@@ -200,7 +200,7 @@ async def _all(steps: Iterable[Coroutine[None, None, None]]) -> None:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Exit code of `fleetprice simulate`."""
+    """Run the simulator; return its exit code."""
     return run_service(SimulatorSettings, overrides, serve)
 
 

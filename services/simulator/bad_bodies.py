@@ -1,6 +1,7 @@
-"""Bodies that are bad on purpose: each is one event and must become exactly one dead letter (pure).
+"""Bodies that are bad on purpose: each is one event and must become exactly one dead letter. Pure.
 
-A function of (seed, partition, number, place), so that a body whose fate is unknown can be made again.
+A body is a function of (seed, partition, number, place), so that it can be made again if its send's outcome
+is unknown.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,12 @@ from services.simulator.vehicles.hash_random import uniform
 from shared.codec.bodies import ARROW, JSON, NDJSON
 from shared.contract.columns import MAX_RECORD_BYTES
 
-_HUGE_BYTES = 3 * MAX_RECORD_BYTES
+_LARGE_NOTE_BYTES = 3 * MAX_RECORD_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class BadBody:
-    """One event; `message_id` tells it from all others, as its body may not."""
+    """One bad event; `message_id` identifies it, because its body may not be unique."""
 
     message_id: str
     content_type: str
@@ -27,7 +28,7 @@ class BadBody:
 
 
 def _reading(message_id: str, **fields: object) -> bytes:
-    """A reading that would be good but for `fields`."""
+    """Encode a reading that is good except for `fields`."""
     good = {
         "vehicle_id": message_id,
         "reading_no": 1,
@@ -57,8 +58,8 @@ def _empty(_message_id: str) -> tuple[str, bytes]:
     return JSON, b""
 
 
-def _huge(message_id: str) -> tuple[str, bytes]:
-    return JSON, _reading(message_id, note="x" * _HUGE_BYTES)
+def _too_large(message_id: str) -> tuple[str, bytes]:
+    return JSON, _reading(message_id, note="x" * _LARGE_NOTE_BYTES)
 
 
 def _wrong_typed(message_id: str) -> tuple[str, bytes]:
@@ -78,7 +79,7 @@ KINDS: tuple[Callable[[str], tuple[str, bytes]], ...] = (
     _truncated,
     _not_utf8,
     _empty,
-    _huge,
+    _too_large,
     _wrong_typed,
     _out_of_range,
     _not_arrow,
@@ -86,7 +87,7 @@ KINDS: tuple[Callable[[str], tuple[str, bytes]], ...] = (
 
 
 def bad_bodies(seed: int, partition: int, number: int, count: int) -> list[BadBody]:
-    """The bodies of the partition's bad intent `number`."""
+    """Make the bodies of the partition's bad intent `number`."""
     draws = uniform(seed, Trait.BAD_KIND, partition, number, np.arange(count))
     kinds = (draws * len(KINDS)).astype(np.int64).tolist()
     return [
@@ -97,7 +98,7 @@ def bad_bodies(seed: int, partition: int, number: int, count: int) -> list[BadBo
 
 
 def count_bad(seed: int, partition: int, number: int, readings: int, share: float) -> int:
-    """How many bad bodies go along with the readings of intent `number`."""
+    """Return how many bad bodies accompany the readings of intent `number`."""
     if not share:
         return 0
     draws = uniform(seed, Trait.BAD_SHARE, partition, number, np.arange(readings))

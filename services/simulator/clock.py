@@ -1,4 +1,4 @@
-"""The time since the fleet's anchor, by a clock that never jumps."""
+"""The time since the fleet's start, its anchor, by a clock that never jumps."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """`anchor_us`: the wall clock's time of the anchor, microseconds since the epoch."""
+    """A clock that starts at `anchor_us`, the wall clock's microseconds since the epoch."""
 
     anchor_us: int = field(default_factory=lambda: time.time_ns() // 1_000)
     monotonic_ns: Callable[[], int] = time.monotonic_ns
@@ -23,9 +23,9 @@ class Clock:
         return (self.monotonic_ns() - self._anchor_ns) // 1_000
 
 
-def instant(epoch_us: int) -> datetime:
-    return EPOCH + timedelta(microseconds=epoch_us)
+def from_epoch_us(to_epoch_us: int) -> datetime:
+    return EPOCH + timedelta(microseconds=to_epoch_us)
 
 
-def epoch_us(at: datetime) -> int:
+def to_epoch_us(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)

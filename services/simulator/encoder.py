@@ -1,4 +1,4 @@
-"""Readings → events, made ahead of the moment when they are due."""
+"""Readings encoded as events, before they are due."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,18 +8,18 @@ import pyarrow as pa
 from azure.eventhub import EventData
 
 from services.simulator.bad_bodies import BadBody
-from services.simulator.schedule import Due, Schedule
+from services.simulator.schedule import DueReadings, Schedule
 from services.simulator.vehicles.telemetry import Telemetry, to_batch, to_json
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, JSON, NDJSON
 
-# Made at once, as numpy takes as long for 1 reading as for 200; bounds memory and the longest stretch.
+# Readings encoded together: numpy takes as long for 1 reading as for 200. The size limits memory and pauses.
 _MIN_BLOCK, _SENDS_A_BLOCK = 256, 4
 
 
 @dataclass(frozen=True, slots=True)
 class EventFormat:
-    """How readings become bodies: `pack` of them an event."""
+    """The format of event bodies: `pack` readings an event."""
 
     pack: int
     pack_format: Literal["ndjson", "arrow"]
@@ -33,76 +33,83 @@ class EventFormat:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Readings `first` … and their lines of JSON or their Arrow batch."""
+    """The readings from number `first` on, and their lines of JSON or their Arrow batch."""
 
     first: int
-    due: Due
-    made: Sequence[bytes] | pa.RecordBatch
+    readings: DueReadings
+    encoded: Sequence[bytes] | pa.RecordBatch
 
 
 class EventFeed:
     """The events of one partition's schedule."""
 
-    def __init__(self, schedule: Schedule, telemetry: Telemetry, anchor_us: int, form: EventFormat) -> None:
+    def __init__(
+        self, schedule: Schedule, telemetry: Telemetry, anchor_us: int, event_format: EventFormat
+    ) -> None:
         self._schedule = schedule
         self._telemetry = telemetry
         self.anchor_us = anchor_us
-        self._form = form
-        self._block = self._made(0, 0)
+        self._form = event_format
+        self._block = self._encode_block(0, 0)
 
-    def take(self, first: int, count: int) -> tuple[Due, list[EventData]]:
-        """`count` readings from `first` on, and their events in order."""
+    def encode(self, first: int, count: int) -> tuple[DueReadings, list[EventData]]:
+        """Return `count` readings from number `first` on, and their events in order."""
         block = self._block
         start = first - block.first
-        if start < 0 or start + count > len(block.due.vehicles):
-            block = self._block = self._made(first, max(_MIN_BLOCK, _SENDS_A_BLOCK * count))
+        if start < 0 or start + count > len(block.readings.vehicles):
+            block = self._block = self._encode_block(first, max(_MIN_BLOCK, _SENDS_A_BLOCK * count))
             start = 0
-        due = block.due.part(start, start + count)
-        return due, _events(self._form, block.made, start, count)
+        readings = block.readings.slice(start, start + count)
+        return readings, _build_events(self._form, block.encoded, start, count)
 
-    def _made(self, first: int, count: int) -> _Block:
+    def _encode_block(self, first: int, count: int) -> _Block:
         due = self._schedule.readings(first, first + count)
-        return _Block(first, due, _encoded(self._form, self._telemetry, due, self.anchor_us))
+        return _Block(first, due, _encode_readings(self._form, self._telemetry, due, self.anchor_us))
 
 
-def events_of(form: EventFormat, telemetry: Telemetry, due: Due, anchor_us: int) -> list[EventData]:
-    """Events of the readings, in order."""
-    return _events(form, _encoded(form, telemetry, due, anchor_us), 0, len(due.vehicles))
+def encode_events(
+    event_format: EventFormat, telemetry: Telemetry, due: DueReadings, anchor_us: int
+) -> list[EventData]:
+    """Encode readings as events, in order."""
+    return _build_events(
+        event_format, _encode_readings(event_format, telemetry, due, anchor_us), 0, len(due.vehicles)
+    )
 
 
-def _encoded(
-    form: EventFormat, telemetry: Telemetry, due: Due, anchor_us: int
+def _encode_readings(
+    event_format: EventFormat, telemetry: Telemetry, due: DueReadings, anchor_us: int
 ) -> Sequence[bytes] | pa.RecordBatch:
     reading_at = (due.offsets_us + anchor_us).astype("datetime64[us]")
     columns = telemetry.columns(due.vehicles, due.reading_nos, reading_at)
-    return to_batch(columns) if form.content_type == ARROW else to_json(columns)
+    return to_batch(columns) if event_format.content_type == ARROW else to_json(columns)
 
 
-def _events(
-    form: EventFormat, made: Sequence[bytes] | pa.RecordBatch, start: int, count: int
+def _build_events(
+    event_format: EventFormat, made: Sequence[bytes] | pa.RecordBatch, start: int, count: int
 ) -> list[EventData]:
     packs = [
-        (first, min(form.pack, start + count - first)) for first in range(start, start + count, form.pack)
+        (first, min(event_format.pack, start + count - first))
+        for first in range(start, start + count, event_format.pack)
     ]
     if isinstance(made, pa.RecordBatch):
         bodies = [write_stream(made.slice(first, length)) for first, length in packs]
     else:
         bodies = [b"\n".join(made[first : first + length]) for first, length in packs]
-    return [_event(body, form.content_type) for body in bodies]
+    return [_build_event(body, event_format.content_type) for body in bodies]
 
 
-def _event(body: bytes, content_type: str) -> EventData:
+def _build_event(body: bytes, content_type: str) -> EventData:
     event = EventData(body)
-    # The SDK encodes empty sections too, twice an event: without them a send costs a fifth less.
+    # The SDK encodes empty sections too, twice an event; without them a send costs a fifth less.
     message = event.raw_amqp_message
     message.annotations = message.application_properties = None
-    message.header = None  # type: ignore[assignment]  # optional in AMQP, and the SDK asks whether it is there
+    message.header = None  # type: ignore[assignment]  # optional in AMQP, and the SDK checks for None
     event.content_type = content_type
     return event
 
 
-def bad_event(bad: BadBody) -> EventData:
-    """A body that is bad on purpose, as an event."""
-    event = _event(bad.body, bad.content_type)
+def build_bad_event(bad: BadBody) -> EventData:
+    """Build the event of a bad body."""
+    event = _build_event(bad.body, bad.content_type)
     event.message_id = bad.message_id
     return event

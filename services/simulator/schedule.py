@@ -1,8 +1,8 @@
-"""Which reading of which vehicle is due when (pure).
+"""The schedule: which reading of which vehicle is due when. Pure.
 
-The fleet's readings fall into slots, evenly spread: vehicle i of N has slots i, N + i, 2N + i …, and slot j
-is due j / (N·rate) seconds after the anchor, so 1,000 vehicles at 1 Hz give one reading a millisecond. A
-partition has the slots of its vehicles; its readings are numbered from 0 in the order in which they are due.
+The fleet's readings have evenly spaced slots: vehicle i of N has slots i, N + i, 2N + i …, and slot j is due
+j / (N·rate) seconds after the anchor. So 1,000 vehicles at 1 Hz give one reading a millisecond. A partition
+has the slots of its vehicles; its readings are numbered from 0 in the order in which they are due.
 """
 
 import math
@@ -19,30 +19,30 @@ _US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
-    """Readings in the order in which they are due, and when, in microseconds after the anchor."""
+class DueReadings:
+    """Readings in the order in which they are due; `offsets_us` is microseconds after the anchor."""
 
     vehicles: Ints
     reading_nos: Ints
     offsets_us: Ints
 
-    def part(self, start: int, end: int) -> Self:
-        """Entries `start` … `end` - 1."""
+    def slice(self, start: int, end: int) -> Self:
+        """Return readings `start` … `end` - 1."""
         return type(self)(self.vehicles[start:end], self.reading_nos[start:end], self.offsets_us[start:end])
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The readings of one partition; `next_reading_nos` are those of its vehicles in their first slots."""
+    """The readings of one partition; `next_reading_nos` are its vehicles' numbers in their first slots."""
 
     fleet_size: int
     slots_per_s: float
     vehicles: Sequence[int]  # ascending
     next_reading_nos: Sequence[int]
-    slots: int | None  # of the whole fleet; None: without end
+    slots: int | None  # of the whole fleet; None: endless
 
     @classmethod
-    def of(
+    def from_rate(
         cls,
         vehicles: Sequence[int],
         next_reading_nos: Sequence[int],
@@ -51,62 +51,62 @@ class Schedule:
         rate_hz: float,
         seconds: float | None = None,
     ) -> Self:
-        """Of `vehicles`, ascending, of a fleet that sends at `rate_hz` each, for `seconds` or for ever."""
+        """Schedule `vehicles`, ascending, of a fleet that sends at `rate_hz` each, `seconds` or endlessly."""
         slots_per_s = fleet_size * rate_hz
-        # A slot that is due as the time is up is no more the run's; the tolerance is for 0.1 s · 10 Hz.
+        # A slot due exactly at the end is not part of the run; the tolerance is for 0.1 s · 10 Hz.
         slots = None if seconds is None else max(0, math.ceil(seconds * slots_per_s - 1e-6))
         return cls(fleet_size, slots_per_s, vehicles, next_reading_nos, slots)
 
     @property
     def total(self) -> int | None:
-        """Readings of the whole run; None: without end."""
-        return None if self.slots is None else self._readings_before(self.slots)
+        """The number of readings of the whole run; None: endless."""
+        return None if self.slots is None else self._count_readings_before(self.slots)
 
-    def due(self, elapsed_us: int) -> int:
-        """How many readings are due by then; at most `total`."""
+    def count_due(self, elapsed_us: int) -> int:
+        """Count the readings due by `elapsed_us`, at most `total`."""
         if elapsed_us < 0:
             return 0
         slots = math.floor(elapsed_us * self.slots_per_s / _US_PER_S) + 1
-        return self._readings_before(slots if self.slots is None else min(slots, self.slots))
+        return self._count_readings_before(slots if self.slots is None else min(slots, self.slots))
 
     def offset_us(self, reading: int) -> int:
-        """When a reading, numbered from 0, is due; the partition has vehicles."""
+        """Return when a reading, numbered from 0, is due. The partition must have vehicles."""
         round_no, place = divmod(reading, len(self.vehicles))
         slot = round_no * self.fleet_size + self.vehicles[place]
         return math.ceil(slot * _US_PER_S / self.slots_per_s)
 
-    def readings(self, first: int, end: int) -> Due:
-        """Readings `first` … `end` - 1."""
+    def readings(self, first: int, end: int) -> DueReadings:
+        """Return readings `first` … `end` - 1."""
         rounds, places = np.divmod(np.arange(first, end, dtype=np.int64), len(self.vehicles))
         vehicles = np.array(self.vehicles, np.int64)[places]
         slots = rounds * self.fleet_size + vehicles
         offsets_us = np.ceil(slots * _US_PER_S / self.slots_per_s).astype(np.int64)
         first_nos = np.array(self.next_reading_nos, np.int64)[places]
-        return Due(vehicles, first_nos + rounds, offsets_us)
+        return DueReadings(vehicles, first_nos + rounds, offsets_us)
 
-    def _readings_before(self, slot: int) -> int:
+    def _count_readings_before(self, slot: int) -> int:
         rounds, into_round = divmod(slot, self.fleet_size)
         return rounds * len(self.vehicles) + bisect_left(self.vehicles, into_round)
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """How many readings go into one event, and how long the first of them waits for the others."""
+    """The packing of events: `pack` readings in one, the first of which waits at most `linger_us`."""
 
     pack: int
     linger_us: int
 
-    def ready(self, schedule: Schedule, sent: int, due: int, elapsed_us: int) -> int:
-        """How many of the due readings can go now: full packs, and a part of one that has lingered."""
-        waiting = due - sent
-        rest = waiting % self.pack
-        if not rest or due == schedule.total:
-            return waiting
-        has_lingered = elapsed_us >= schedule.offset_us(due - rest) + self.linger_us
-        return waiting if has_lingered else waiting - rest
+    def count_ready(self, schedule: Schedule, sent: int, due: int, elapsed_us: int) -> int:
+        """Count the due readings to send now: full packs, and a partial pack that has lingered."""
+        unsent = due - sent
+        partial = unsent % self.pack
+        if not partial or due == schedule.total:
+            return unsent
+        has_lingered = elapsed_us >= schedule.offset_us(due - partial) + self.linger_us
+        return unsent if has_lingered else unsent - partial
 
     def next_ready_us(self, schedule: Schedule, sent: int) -> int:
-        """When the next event can go: its pack is full, or its first reading has lingered."""
+        """Return when the next event is ready: its pack is full, or its first reading has lingered."""
         last = sent + self.pack - 1
         if schedule.total is not None:
             last = min(last, schedule.total - 1)

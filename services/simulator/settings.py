@@ -8,11 +8,11 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.service.settings import PREFIX, ConnectionSettings
 
-MAX_PACK = 1_000  # of the longest lines stay below the hub's 1 MiB an event (a test holds it)
+MAX_PACK = 1_000  # a pack of the longest lines stays below the hub's 1 MiB an event (a test checks it)
 
 
 class SimulatorSettings(ConnectionSettings):
-    """What the fleet is, how fast it sends and where its record is kept."""
+    """Settings of the fleet, its rate, its event format and its record."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}SIMULATOR_")
     service: ClassVar[str] = "SIMULATOR"
@@ -22,7 +22,7 @@ class SimulatorSettings(ConnectionSettings):
     seed: int = Field(7, ge=0, le=2**31 - 1, description="Same seed: same fleet, same readings")
     seconds: float = Field(0.0, ge=0, description="How long the fleet sends, seconds; 0: until stopped")
     run_id: str = Field(
-        "", description="Name of the run: a process started again under the same name keeps the run's end"
+        "", description="Name of the run: a process restarted under the same name keeps the run's end"
     )
     pack: int = Field(
         1, ge=1, le=MAX_PACK, description="Readings an event; 1: single readings as application/json"
@@ -33,7 +33,9 @@ class SimulatorSettings(ConnectionSettings):
     linger_ms: float = Field(
         20.0, ge=0, description="How long a reading waits for its pack to fill, milliseconds"
     )
-    tick_ms: float = Field(20.0, ge=0, description="How often what is due is gathered and sent, milliseconds")
+    tick_ms: float = Field(
+        20.0, ge=0, description="How often due readings are gathered and sent, milliseconds"
+    )
     bad_share: float = Field(0.0, ge=0, le=1, description="Bad bodies sent on purpose, per reading")
     data: Path = Field(
         Path(".fleetprice"), description="Folder whose `simulator` folder holds the record of what was sent"

@@ -1,4 +1,4 @@
-"""The folder of the simulator's record: locked while in use."""
+"""The folder of the simulator's record, locked while in use."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +16,7 @@ from shared.service.data_dir import lock_data_dir
 
 
 class RecordFolder:
-    """`simulator` in a data directory. Raises NeedsAttention where another process records there."""
+    """`simulator` in a data directory. Raises NeedsAttention if another process uses it."""
 
     def __init__(self, data: Path) -> None:
         self.path = data / "simulator"
@@ -32,8 +32,8 @@ class RecordFolder:
     ) -> None:
         self._open.close()
 
-    def records(self, partition: int) -> tuple[PartitionRecord, BadBodyRecord]:
-        """The partition's records, read and open until the folder is left."""
+    def open_records(self, partition: int) -> tuple[PartitionRecord, BadBodyRecord]:
+        """Read a partition's records; they stay open until the folder is closed."""
         readings = self._open.enter_context(RecordFile(record_path(self.path, partition)))
         bad = self._open.enter_context(RecordFile(bad_record_path(self.path, partition)))
         return PartitionRecord(readings), BadBodyRecord(bad)

@@ -1,8 +1,8 @@
-"""A file of facts, one JSON object a line, that a kill -9 at any moment leaves readable.
+"""A file of JSON objects, one a line, that stays readable after a kill -9 at any time.
 
-Each line is one write(2) to a file opened for appending: the kernel has it before `append` returns, so a dead
-process loses nothing (a dead machine may lose the last lines). A line that was cut short is removed when the
-file is opened again.
+Each line is one write(2) to a file opened for appending. The kernel has it before `append` returns, so a
+killed process loses nothing; a machine that fails may lose the last lines. A line that was cut short is
+removed when the file is opened again.
 """
 
 import os
@@ -15,7 +15,7 @@ _TAIL_BYTES = 1 << 16
 
 
 class RecordFile:
-    """One such file, for one writer."""
+    """An append-only file of lines, for one writer."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -23,22 +23,22 @@ class RecordFile:
         self.size_bytes = self._cut_torn_line()
 
     def append(self, line: bytes) -> None:
-        """Add a line, given without its end."""
+        """Append a line, given without its newline."""
         rest = memoryview(line + b"\n")
         while rest:
             written = os.write(self._file, rest)
             rest = rest[written:]
             self.size_bytes += written
 
-    def lines(self, start_bytes: int = 0) -> Iterator[bytes]:
-        """The lines from a byte position on, without their ends."""
+    def read_lines(self, start_bytes: int = 0) -> Iterator[bytes]:
+        """Yield the lines from a byte position on, without their newlines."""
         with self.path.open("rb") as file:
             file.seek(start_bytes)
             for line in file:
                 yield line[:-1]
 
     def is_line_start(self, position_bytes: int) -> bool:
-        """Whether a line starts, or the file ends, at this position."""
+        """Return True if a line starts, or the file ends, at this position."""
         if not 0 < position_bytes <= self.size_bytes:
             return position_bytes == 0
         return os.pread(self._file, 1, position_bytes - 1) == b"\n"

@@ -1,7 +1,7 @@
 """The runs of a fleet on one data directory: `fleet.json`, a list, oldest first.
 
-`{"run_id", "seed", "vehicles", "rate_hz", "pack", "started_at", "hub_created_at"}` each; `started_at` is when
-the first reading was due. A process that starts again under the run_id of the newest run goes on with it.
+A run is `{"run_id", "seed", "vehicles", "rate_hz", "pack", "started_at", "hub_created_at"}`; `started_at` is
+when the first reading was due. A process that starts under the run_id of the newest run continues it.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from shared.service.errors import HubRecreated, NeedsAttention
 
 
 class Run(msgspec.Struct, frozen=True):
-    """What one run sent and where to."""
+    """One run: what it sent, and the hub it sent to."""
 
     run_id: str
     seed: int
@@ -26,7 +26,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def read_runs(path: Path) -> list[Run]:
-    """The runs so far; raises NeedsAttention where the file is not such a list."""
+    """Read the runs so far. Raises NeedsAttention if the file is not a list of runs."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[Run])
     except FileNotFoundError:
@@ -36,12 +36,12 @@ def read_runs(path: Path) -> list[Run]:
 
 
 def write_runs(path: Path, runs: list[Run]) -> None:
-    """Replace the list at once."""
+    """Replace the list atomically."""
     replace_file(path, msgspec.json.format(msgspec.json.encode(runs), indent=1) + b"\n")
 
 
 def refuse_other_hub(runs: list[Run], hub_created_at: datetime, folder: Path) -> None:
-    """Raises HubRecreated where the record speaks of another hub: its positions mean nothing in this one."""
+    """Raise HubRecreated if the record is of another hub: its positions mean nothing in this one."""
     if runs and runs[-1].hub_created_at != hub_created_at:
         raise HubRecreated(
             f"{folder} records what was sent to a hub of {runs[-1].hub_created_at:%Y-%m-%d %H:%M:%S} UTC, "
@@ -49,15 +49,15 @@ def refuse_other_hub(runs: list[Run], hub_created_at: datetime, folder: Path) ->
         )
 
 
-def same_run(runs: list[Run], run_id: str) -> Run | None:
-    """The newest run where it goes under this name; without a name every process is a run of its own."""
+def find_run(runs: list[Run], run_id: str) -> Run | None:
+    """Return the newest run if it has this name. Without a name every process is a run of its own."""
     return runs[-1] if run_id and runs and runs[-1].run_id == run_id else None
 
 
-def remaining_s(seconds: float, going_on: Run | None, now: datetime) -> float | None:
-    """How long the fleet has yet to send; None: without end."""
+def remaining_s(seconds: float, run: Run | None, now: datetime) -> float | None:
+    """Return how long the fleet still has to send; None: endlessly."""
     if not seconds:
         return None
-    if going_on is None:
+    if run is None:
         return seconds
-    return max(0.0, seconds - (now - going_on.started_at).total_seconds())
+    return max(0.0, seconds - (now - run.started_at).total_seconds())

@@ -1,4 +1,4 @@
-"""Make `market.csv`: the mix of a real market as rounded counts and typical values, never its rows.
+"""Make `market.csv`: a real market as rounded counts and medians, never its rows.
 
 Run `python -m services.simulator.tools.market_summary LISTINGS.parquet >
 services/simulator/vehicles/market.csv`.
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from services.simulator.vehicles.market import COLUMNS, MarketRow
 
 MODELS = 60
-MIN_LISTINGS = 20  # a group smaller than this would come close to single listings
+MIN_LISTINGS = 20  # a smaller group would come close to single listings
 MIN_SHARE_OF_MODEL = 0.05
 SNAPSHOT_YEAR = 2020.5
 _KM_PER_MILE = 1.609344
@@ -30,7 +30,7 @@ NOTE = """\
 # Made by services/simulator/tools/market_summary.py; years are deciles 1, 5 and 9; - is not known.
 """
 
-# make, model, weight, years, annual km: the words of the set, the shares our own.
+# The words are the data set's, the shares our own.
 ELECTRIC = (
     MarketRow("bmw", "i3", "electric", "automatic", None, 700, 2015, 2017, 2019, None, 10_000),
     MarketRow("hyundai", "Kona", "electric", "automatic", None, 600, 2018, 2019, 2020, None, 11_000),
@@ -55,7 +55,7 @@ class _Listing(NamedTuple):
 
 
 def read_listings(path: Path) -> Iterator[_Listing]:
-    """The listings that tell engine and consumption."""
+    """Read the listings with an engine size and a consumption."""
     for row in pq.read_table(path).to_pylist():
         if row["engineSize"] is None or row["mpg"] is None or row["fuelType"] == "Electric":
             continue
@@ -68,16 +68,16 @@ def read_listings(path: Path) -> Iterator[_Listing]:
 
 
 def summarize(listings: Iterable[_Listing]) -> list[MarketRow]:
-    """The commonest groups of the commonest models, most listings first."""
+    """Return the largest groups of the most frequent models, most listings first."""
     groups: dict[_Group, list[_Listing]] = defaultdict(list)
     for listing in listings:
         groups[listing.group].append(listing)
-    of_model = Counter[tuple[str, str]]()
+    model_counts = Counter[tuple[str, str]]()
     for group, members in groups.items():
-        of_model[group.make, group.model] += len(members)
-    common = dict(of_model.most_common(MODELS))
+        model_counts[group.make, group.model] += len(members)
+    common = dict(model_counts.most_common(MODELS))
     rows = [
-        _typical(group, members)
+        _summarize_group(group, members)
         for group, members in groups.items()
         if len(members) >= MIN_LISTINGS
         and len(members) >= MIN_SHARE_OF_MODEL * common.get(group[:2], sys.maxsize)
@@ -85,7 +85,7 @@ def summarize(listings: Iterable[_Listing]) -> list[MarketRow]:
     return sorted(rows, key=lambda row: (-row.weight, row))
 
 
-def _typical(group: _Group, members: list[_Listing]) -> MarketRow:
+def _summarize_group(group: _Group, members: list[_Listing]) -> MarketRow:
     years = [round(year) for year in np.quantile([one.year for one in members], (0.1, 0.5, 0.9))]
     rated = round(float(np.median([one.rated_l_100km for one in members])), 1)
     annual_km = round(float(np.median([one.annual_km for one in members])) / 500) * 500

@@ -1,8 +1,8 @@
-"""Trips that a fleet drives: speed by the second, and the distance up to any second without adding them up.
+"""Tables of the trips that a fleet drives: speed and distance at each second.
 
-A trip lasts TRIP_S seconds and is put together from the micro-trips of a style (city, mixed, motorway), each
-from standstill to standstill. The same micro-trips in another order give another trip of the same length and
-distance; that is what makes the distance of n whole trips a product rather than a sum (motion.py).
+A trip lasts TRIP_S seconds and consists of the micro-trips of a style (city, mixed, motorway), each from
+standstill to standstill. The same micro-trips in another order give another trip of the same duration and
+distance. So the distance of n whole trips is a product, not a sum (motion.py).
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ STYLES = (_CITY, _MIXED, _MOTORWAY)
 
 @dataclass(frozen=True, slots=True)
 class DriveCycles:
-    """Tables [style, ordering, second of the trip] and, last, [style]."""
+    """Tables by [style, ordering, second of the trip]; `trip_distance_m` by [style]."""
 
     speed_ms: Floats
     distance_m: Floats
@@ -37,9 +37,9 @@ class DriveCycles:
 
 @cache
 def drive_cycles() -> DriveCycles:
-    """The tables, made once a process; distance is the speed's trapezoidal integral from second 0."""
+    """Build the tables, once a process. Distance is the trapezoidal integral of speed from second 0."""
     speed_ms = np.array(
-        [[_trip(style, ordering) for ordering in range(ORDERINGS)] for style in range(len(STYLES))]
+        [[_build_trip(style, ordering) for ordering in range(ORDERINGS)] for style in range(len(STYLES))]
     )
     steps_m = (speed_ms[..., 1:] + speed_ms[..., :-1]) / 2
     distance_m = np.concatenate([np.zeros((*speed_ms.shape[:2], 1)), np.cumsum(steps_m, axis=-1)], axis=-1)
@@ -47,14 +47,14 @@ def drive_cycles() -> DriveCycles:
     return DriveCycles(speed_ms, distance_m, distance_m[:, 0, -1])
 
 
-def _trip(style: int, ordering: int) -> Floats:
-    micro_trips = [_micro_trip(cruise_kmh / 3.6, length_s) for cruise_kmh, length_s in STYLES[style]]
+def _build_trip(style: int, ordering: int) -> Floats:
+    micro_trips = [_build_micro_trip(cruise_kmh / 3.6, length_s) for cruise_kmh, length_s in STYLES[style]]
     order = np.argsort(uniform(style, ordering, np.arange(len(micro_trips))))
-    return np.concatenate([micro_trips[place] for place in order])
+    return np.concatenate([micro_trips[index] for index in order])
 
 
-def _micro_trip(cruise_ms: float, length_s: int) -> Floats:
-    """Stand, speed up, cruise with ripples, brake, stand; the ramps are half cosines."""
+def _build_micro_trip(cruise_ms: float, length_s: int) -> Floats:
+    """Build a micro-trip: stand, speed up, cruise with ripples, brake, stand. Ramps are half cosines."""
     standing_last_s = max(2, round(_SHARE_STANDING_LAST * length_s))
     rise_s = round(cruise_ms / _MEAN_ACCELERATION_MS2)
     fall_s = round(cruise_ms / _MEAN_BRAKING_MS2)
@@ -75,6 +75,6 @@ def _micro_trip(cruise_ms: float, length_s: int) -> Floats:
 
 
 def _half_cosine(steps: int) -> Floats:
-    """From just above 0 to just below 1."""
+    """Return a rise from just above 0 to just below 1."""
     rising: Floats = (1 - np.cos(np.pi * np.arange(1, steps + 1) / (steps + 1))) / 2
     return rising

@@ -1,4 +1,4 @@
-"""The vehicles of a fleet: what each one is, a function of (seed, index) alone (pure).
+"""The vehicles of a fleet, each a function of (seed, index) alone. Pure.
 
 A vehicle does not depend on the size of the fleet: `s7-v000003` is the same car among 10 and among 100,000.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from services.simulator.vehicles.hash_random import Floats, Ints, uniform
 from services.simulator.vehicles.market import MarketRow
 
-SNAPSHOT_YEAR = 2020.5  # the market's own date: odometers are what they were then
+SNAPSHOT_YEAR = 2020.5  # the date of the market's data; odometers are of that date
 _BRAND_NEW_YEARS = 0.5
 _MEDIAN = 0.5
 _MILEAGE_SPREAD = 0.45  # of the logarithm
@@ -23,7 +23,7 @@ _VIN_RANDOM_LETTERS = 7
 
 
 class Trait(IntEnum):
-    """What a draw decides; part of the key of its noise, so that traits are independent of each other."""
+    """The purpose of a random draw. It is part of the draw's key, so that traits are independent."""
 
     KIND = 1
     YEAR = 2
@@ -58,7 +58,7 @@ class Trait(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Columns, one entry a vehicle; `kind` is its row of the market table."""
+    """Columns with one entry per vehicle; `kind` is its row in the market table."""
 
     seed: int
     market: Sequence[MarketRow]
@@ -77,8 +77,8 @@ class Fleet:
     def __len__(self) -> int:
         return len(self.kind)
 
-    def trait(self, trait: Trait) -> Floats:
-        """Every vehicle's own draw in [0, 1) for a trait."""
+    def draw(self, trait: Trait) -> Floats:
+        """Draw a value in [0, 1) for each vehicle."""
         return uniform(self.seed, trait, np.arange(len(self)))
 
 
@@ -87,11 +87,11 @@ def vehicle_id(seed: int, index: int) -> str:
 
 
 def draw_fleet(seed: int, size: int, market: Sequence[MarketRow]) -> Fleet:
-    """Vehicles 0 … size - 1 of a seed."""
+    """Draw vehicles 0 … size - 1 of a seed."""
     vehicles = np.arange(size, dtype=np.int64)
     weights = np.cumsum([row.weight for row in market], dtype=np.float64)
     kind = np.searchsorted(weights, uniform(seed, Trait.KIND, vehicles) * weights[-1], side="right")
-    year = _years(seed, vehicles, market, kind)
+    year = _draw_years(seed, vehicles, market, kind)
     fuels = np.array([row.fuel_type for row in market])[kind]
     gearboxes = np.array([row.transmission for row in market])[kind]
     annual_km = np.array([row.annual_km for row in market], np.float64)[kind]
@@ -99,12 +99,12 @@ def draw_fleet(seed: int, size: int, market: Sequence[MarketRow]) -> Fleet:
         seed=seed,
         market=market,
         vehicle_ids=tuple(vehicle_id(seed, index) for index in range(size)),
-        vins=_vins(seed, vehicles),
+        vins=_draw_vins(seed, vehicles),
         kind=kind.astype(np.int64),
         year=year,
-        engine_l=_known([row.engine_l for row in market])[kind],
-        rated_consumption_l_100km=_known([row.rated_consumption_l_100km for row in market])[kind],
-        first_odometer_km=_odometers(seed, vehicles, year, annual_km),
+        engine_l=_to_floats([row.engine_l for row in market])[kind],
+        rated_consumption_l_100km=_to_floats([row.rated_consumption_l_100km for row in market])[kind],
+        first_odometer_km=_draw_odometers(seed, vehicles, year, annual_km),
         is_electric=fuels == "electric",
         is_hybrid=fuels == "hybrid",
         is_diesel=fuels == "diesel",
@@ -112,12 +112,12 @@ def draw_fleet(seed: int, size: int, market: Sequence[MarketRow]) -> Fleet:
     )
 
 
-def _known(values: Sequence[float | None]) -> Floats:
+def _to_floats(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def _years(seed: int, vehicles: Ints, market: Sequence[MarketRow], kind: Ints) -> Ints:
-    """Years through the deciles 1, 5 and 9 of the kind, straight in between, one step further at the ends."""
+def _draw_years(seed: int, vehicles: Ints, market: Sequence[MarketRow], kind: Ints) -> Ints:
+    """Draw years through deciles 1, 5 and 9 of the kind: linear in between, extrapolated at the ends."""
     low, middle, high = (
         np.array([row[place] for row in market], np.float64)[kind]
         for place in map(MarketRow._fields.index, ("year_low", "year_middle", "year_high"))
@@ -129,8 +129,8 @@ def _years(seed: int, vehicles: Ints, market: Sequence[MarketRow], kind: Ints) -
     return np.minimum(years, int(SNAPSHOT_YEAR)).astype(np.int64)
 
 
-def _odometers(seed: int, vehicles: Ints, year: Ints, annual_km: Floats) -> Floats:
-    """Age times the kind's annual distance, spread log-normally (Box-Muller), in whole metres."""
+def _draw_odometers(seed: int, vehicles: Ints, year: Ints, annual_km: Floats) -> Floats:
+    """Draw age times the kind's annual distance, spread log-normally (Box-Muller), in whole metres."""
     radius = np.sqrt(-2 * np.log(1 - uniform(seed, Trait.MILEAGE, vehicles)))
     normal = radius * np.cos(2 * np.pi * uniform(seed, Trait.MILEAGE_TAIL, vehicles))
     age_years = np.maximum(SNAPSHOT_YEAR - year, _BRAND_NEW_YEARS)
@@ -139,8 +139,8 @@ def _odometers(seed: int, vehicles: Ints, year: Ints, annual_km: Floats) -> Floa
     return whole_meters
 
 
-def _vins(seed: int, vehicles: Ints) -> tuple[str, ...]:
-    """17 letters without I, O and Q, of no real maker; the last six are the vehicle's index."""
+def _draw_vins(seed: int, vehicles: Ints) -> tuple[str, ...]:
+    """Draw 17 letters without I, O and Q, of no real maker; the last six are the vehicle's index."""
     places = np.arange(_VIN_RANDOM_LETTERS)
     draws = uniform(seed, Trait.VIN, vehicles[:, None], places[None, :])
     letters = _VIN_LETTERS[(draws * len(_VIN_LETTERS)).astype(np.int64)]

@@ -1,7 +1,7 @@
-"""Numbers that look random and are functions of their keys alone (pure).
+"""Numbers that look random and are functions of their keys alone. Pure.
 
-SplitMix64's finalizer (Steele, Lea, Flood 2014) over a running hash of the keys. There is no generator state:
-the value for vehicle 7, trip 900 needs none of the trips before it.
+They come from SplitMix64's finalizer (Steele, Lea, Flood 2014) over a running hash of the keys. There is no
+generator state: the value for vehicle 7, trip 900 needs none of the earlier trips.
 """
 
 from typing import SupportsInt
@@ -18,15 +18,15 @@ _TWO_53 = 2.0**-53
 
 
 def uniform(*keys: SupportsInt | Ints) -> Floats:
-    """Values in [0, 1), one a combination of the keys (whole numbers; scalars and arrays broadcast)."""
+    """Return a value in [0, 1) for each combination of the keys: whole numbers, scalars or arrays."""
     state = np.zeros(1, np.uint64)
     for key in keys:
         word = np.asarray(key).astype(np.uint64)
-        state = _mixed((state ^ word) + _GAMMA)
+        state = _mix((state ^ word) + _GAMMA)
     return (state >> np.uint64(11)).astype(np.float64) * _TWO_53
 
 
-def _mixed(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     words = (words ^ (words >> np.uint64(30))) * _FIRST_FACTOR
     words = (words ^ (words >> np.uint64(27))) * _SECOND_FACTOR
     return words ^ (words >> np.uint64(31))

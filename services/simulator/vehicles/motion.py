@@ -1,8 +1,8 @@
-"""How a vehicle moves: speed, acceleration and distance at reading n, in closed form (pure).
+"""The motion of a vehicle: speed, acceleration and distance at reading n, in closed form. Pure.
 
-One reading is one second of driving. Trip b of a vehicle runs at pace 1 + PACE_SPREAD·(g(b) - g(b-1)), g in
-[0, 1): the paces of all trips before b add up to b + PACE_SPREAD·(g(b-1) - g(-1)), whatever b is, and every
-trip of a style is equally long at pace 1. So the distance at reading n costs the same for n = 5 and 5·10⁹.
+One reading is one second of driving. Trip b of a vehicle runs at pace 1 + PACE_SPREAD·(g(b) - g(b-1)), with
+g in [0, 1). The paces of all trips before b add up to b + PACE_SPREAD·(g(b-1) - g(-1)), and all trips of a
+style have the same length at pace 1. So the distance at reading n costs the same for n = 5 and n = 5·10⁹.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _MIN_VIGOUR, _VIGOUR_SPREAD = 0.9, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """One entry a reading. `seconds` and `distance_m` count from the vehicle's first reading."""
+    """Columns with one entry per reading; `seconds` and `distance_m` count from the first reading."""
 
     trip: Ints
     second_of_trip: Ints
@@ -34,7 +34,7 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """How each vehicle is driven: columns, one entry a vehicle, and `seed`, the fleet's."""
+    """The way each vehicle is driven: columns with one entry per vehicle, and the fleet's seed."""
 
     seed: int
     style: Ints
@@ -45,32 +45,32 @@ class Drivers:
     start_m: Floats
 
     @classmethod
-    def of(cls, fleet: Fleet) -> Self:
-        """The drivers of a fleet's vehicles."""
+    def from_fleet(cls, fleet: Fleet) -> Self:
+        """Draw the drivers of a fleet's vehicles."""
         cycles = drive_cycles()
         vehicles = np.arange(len(fleet))
-        style = (fleet.trait(Trait.STYLE) * len(STYLES)).astype(np.int64)
-        vigour = _MIN_VIGOUR + _VIGOUR_SPREAD * fleet.trait(Trait.VIGOUR)
+        style = (fleet.draw(Trait.STYLE) * len(STYLES)).astype(np.int64)
+        vigour = _MIN_VIGOUR + _VIGOUR_SPREAD * fleet.draw(Trait.VIGOUR)
         # Vehicles are not all at the first second of a trip when the fleet starts.
-        first_second = (fleet.trait(Trait.FIRST_SECOND) * TRIP_S).astype(np.int64)
-        first_mood = _mood(fleet.seed, vehicles, -1)
-        pace = vigour * (1 + PACE_SPREAD * (_mood(fleet.seed, vehicles, 0) - first_mood))
-        start_m = pace * cycles.distance_m[style, _ordering(fleet.seed, vehicles, 0), first_second]
+        first_second = (fleet.draw(Trait.FIRST_SECOND) * TRIP_S).astype(np.int64)
+        first_mood = _draw_mood(fleet.seed, vehicles, -1)
+        pace = vigour * (1 + PACE_SPREAD * (_draw_mood(fleet.seed, vehicles, 0) - first_mood))
+        start_m = pace * cycles.distance_m[style, _draw_ordering(fleet.seed, vehicles, 0), first_second]
         mean_trip_distance_m = cycles.trip_distance_m[style]
         return cls(fleet.seed, style, vigour, mean_trip_distance_m, first_second, first_mood, start_m)
 
     def motion(self, vehicles: Ints, reading_nos: Ints) -> Motion:
-        """Motion of `vehicles` at their readings (numbered from 1), entry by entry."""
+        """Return the motion of `vehicles` at their readings (numbered from 1), entry by entry."""
         cycles = drive_cycles()
         trip, second = np.divmod(self.first_second[vehicles] + reading_nos - 1, TRIP_S)
-        mood, last_mood, mood_before = (_mood(self.seed, vehicles, trip - back) for back in (0, 1, 2))
+        mood, last_mood, mood_before = (_draw_mood(self.seed, vehicles, trip - back) for back in (0, 1, 2))
         vigour, mean_trip_m = self.vigour[vehicles], self.mean_trip_distance_m[vehicles]
         pace = vigour * (1 + PACE_SPREAD * (mood - last_mood))
         last_pace = vigour * (1 + PACE_SPREAD * (last_mood - mood_before))
         paces_of_trips = vigour * (trip + PACE_SPREAD * (last_mood - self.first_mood[vehicles]))
-        style, ordering = self.style[vehicles], _ordering(self.seed, vehicles, trip)
+        style, ordering = self.style[vehicles], _draw_ordering(self.seed, vehicles, trip)
         speed_ms = pace * cycles.speed_ms[style, ordering, second]
-        # A trip begins and ends at rest, so there is nothing to fetch from the trip before.
+        # A trip begins and ends at rest, so the trip before contributes nothing.
         last_speed_ms = pace * cycles.speed_ms[style, ordering, np.maximum(second - 1, 0)]
         trip_distance_m = pace * cycles.distance_m[style, ordering, second]
         return Motion(
@@ -85,10 +85,10 @@ class Drivers:
         )
 
 
-def _ordering(seed: int, vehicles: Ints, trip: Ints | int) -> Ints:
-    """Which order of its micro-trips a trip has."""
+def _draw_ordering(seed: int, vehicles: Ints, trip: Ints | int) -> Ints:
+    """Draw the order of a trip's micro-trips."""
     return (uniform(seed, Trait.ORDERING, vehicles, trip) * ORDERINGS).astype(np.int64)
 
 
-def _mood(seed: int, vehicles: Ints, trip: Ints | int) -> Floats:
+def _draw_mood(seed: int, vehicles: Ints, trip: Ints | int) -> Floats:
     return uniform(seed, Trait.PACE, vehicles, trip)

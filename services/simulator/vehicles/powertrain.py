@@ -1,8 +1,8 @@
-"""What drives a vehicle: engine speed, temperatures, hours, fuel and traction battery (pure).
+"""The powertrain of a vehicle: engine speed, temperatures, hours, fuel and traction battery. Pure.
 
 Everything follows from the motion: the level of a tank from the distance and time since the first reading, a
-temperature from the second of the trip, the engine's speed from the road speed and the gear that fits it.
-A vehicle without a part has NaN for it.
+temperature from the second of the trip, the engine's speed from the road speed and the gear for it. A vehicle
+without a part has NaN for it.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ _FADE_PCT_PER_YEAR, _FADE_PCT_PER_1000_KM, _MIN_HEALTH_PCT = 0.9, 0.035, 70.0
 
 @dataclass(frozen=True, slots=True)
 class PowertrainState:
-    """One entry a reading; NaN where the vehicle has no such part."""
+    """Columns with one entry per reading; NaN if the vehicle has no such part."""
 
     engine_speed_rpm: Floats
     coolant_temperature_c: Floats
@@ -56,7 +56,7 @@ class PowertrainState:
 
 @dataclass(frozen=True, slots=True)
 class Powertrains:
-    """The powertrain of each vehicle: columns, one entry a vehicle; energy is litres, or kWh if electric."""
+    """The powertrains: columns with one entry per vehicle; energy is in litres, or kWh if electric."""
 
     fleet: Fleet
     energy_per_m: Floats
@@ -67,12 +67,12 @@ class Powertrains:
     idle_rpm: Floats
 
     @classmethod
-    def of(cls, fleet: Fleet) -> Self:
-        """The powertrains of a fleet's vehicles."""
-        thirst = 0.92 + 0.16 * fleet.trait(Trait.THIRST)
+    def from_fleet(cls, fleet: Fleet) -> Self:
+        """Draw the powertrains of a fleet's vehicles."""
+        thirst = 0.92 + 0.16 * fleet.draw(Trait.THIRST)
         rated = np.nan_to_num(fleet.rated_consumption_l_100km, nan=_FALLBACK_L_100KM)
         engine_l = np.nan_to_num(fleet.engine_l, nan=_FALLBACK_ENGINE_L)
-        size = fleet.trait(Trait.TANK)
+        size = fleet.draw(Trait.TANK)
         per_100km = np.where(fleet.is_electric, _KWH_100KM, _REAL_OVER_RATED * rated) * thirst
         tank = _SMALLEST_TANK_L + _TANK_SPREAD_L * size
         pack = _SMALLEST_PACK_KWH + _PACK_SPREAD_KWH * size
@@ -82,36 +82,42 @@ class Powertrains:
             energy_per_m=per_100km / 100_000,
             energy_per_s=np.where(fleet.is_electric, _AUXILIARY_KW / 3600, _IDLE_L_PER_S * engine_l),
             capacity=capacity,
-            first_use=fleet.trait(Trait.TANK_START) * _SHARE_USED_BETWEEN_FILLS * capacity,
+            first_use=fleet.draw(Trait.TANK_START) * _SHARE_USED_BETWEEN_FILLS * capacity,
             gearing=np.where(fleet.is_diesel, _DIESEL_GEARING, 1.0),
             idle_rpm=np.where(fleet.is_diesel, _DIESEL_IDLE_RPM, _PETROL_IDLE_RPM),
         )
 
-    def states(self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats) -> PowertrainState:
-        """The powertrains of `vehicles` in this motion, entry by entry."""
+    def compute_states(
+        self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats
+    ) -> PowertrainState:
+        """Return the powertrain states of `vehicles` in this motion, entry by entry."""
         is_electric, is_hybrid = self.fleet.is_electric[vehicles], self.fleet.is_hybrid[vehicles]
         soak = 0.6 * uniform(self.fleet.seed, Trait.SOAK, vehicles, motion.trip)
-        coolant_c = _warming(motion, air_c, soak, _COOLANT_WARM_C, _COOLANT_WARM_UP_S)
+        coolant_c = _warm_up_c(motion, air_c, soak, _COOLANT_WARM_C, _COOLANT_WARM_UP_S)
         coldness = np.clip((_COOLANT_WARM_C - coolant_c) / _COOLANT_WARM_C, 0, 1)
         level_pct, kinetic_pct = self._level(vehicles, motion), self._kinetic_pct(vehicles, motion)
         first_hours_h = self.fleet.first_odometer_km[vehicles] * _DRIVING_HOURS_PER_KM
         hours_h = np.minimum(first_hours_h + motion.seconds / 3600, _HOURS_COUNTED_TO)
         has_engine, has_pack = ~is_electric, is_electric | is_hybrid
         return PowertrainState(
-            engine_speed_rpm=_only(has_engine, self._engine_rpm(vehicles, motion, coldness)),
-            coolant_temperature_c=_only(has_engine, coolant_c),
-            oil_temperature_c=_only(has_engine, _warming(motion, air_c, soak, _OIL_WARM_C, _OIL_WARM_UP_S)),
-            engine_hours_h=_only(has_engine, hours_h),
-            fuel_level_pct=_only(has_engine, level_pct),
-            average_consumption_l_100km=_only(has_engine, self._average_consumption(vehicles, motion)),
-            traction_battery_health_pct=_only(has_pack, self._health_pct(vehicles, odometer_km)),
-            traction_battery_charge_pct=_only(
+            engine_speed_rpm=_mask_missing(has_engine, self._engine_rpm(vehicles, motion, coldness)),
+            coolant_temperature_c=_mask_missing(has_engine, coolant_c),
+            oil_temperature_c=_mask_missing(
+                has_engine, _warm_up_c(motion, air_c, soak, _OIL_WARM_C, _OIL_WARM_UP_S)
+            ),
+            engine_hours_h=_mask_missing(has_engine, hours_h),
+            fuel_level_pct=_mask_missing(has_engine, level_pct),
+            average_consumption_l_100km=_mask_missing(
+                has_engine, self._average_consumption(vehicles, motion)
+            ),
+            traction_battery_health_pct=_mask_missing(has_pack, self._health_pct(vehicles, odometer_km)),
+            traction_battery_charge_pct=_mask_missing(
                 has_pack, np.where(is_hybrid, _hybrid_charge_pct(motion), level_pct) - kinetic_pct
             ),
         )
 
     def _engine_rpm(self, vehicles: Ints, motion: Motion, coldness: Floats) -> Floats:
-        """By the gear for the road speed; a clutch holds idle; a hybrid's engine rests in slow traffic."""
+        """Return the engine speed by gear, idle speed at least; a hybrid's engine stops in slow traffic."""
         speed_kmh = motion.speed_ms * 3.6
         gear = np.searchsorted(_GEAR_FROM_KMH, speed_kmh, side="right") - 1
         idle_rpm = self.idle_rpm[vehicles] + _COLD_IDLE_RPM * coldness
@@ -120,7 +126,7 @@ class Powertrains:
         return np.where(is_resting, 0.0, rpm)
 
     def _level(self, vehicles: Ints, motion: Motion) -> Floats:
-        """Percent left of a tank or pack that is filled between two trips, once enough of it is used."""
+        """Return the percentage left in a tank or pack, filled between two trips once enough is used."""
         per_m, per_s = self.energy_per_m[vehicles], self.energy_per_s[vehicles]
         used = self.first_use[vehicles] + per_m * motion.distance_m + per_s * motion.seconds
         since_trip_began = per_m * motion.trip_distance_m + per_s * motion.second_of_trip
@@ -129,13 +135,13 @@ class Powertrains:
         return 100 * (1 - (used - fills * a_fill) / self.capacity[vehicles])
 
     def _kinetic_pct(self, vehicles: Ints, motion: Motion) -> Floats:
-        """Charge that is in the vehicle's motion and comes back by braking."""
+        """Return the charge that is in the vehicle's motion and is recovered by braking."""
         pack_kwh = np.where(self.fleet.is_hybrid[vehicles], _HYBRID_PACK_KWH, self.capacity[vehicles])
         kinetic_kwh = _RECOVERED * _MASS_KG * motion.speed_ms**2 / 2 / _J_PER_KWH
         return 100 * kinetic_kwh / pack_kwh
 
     def _average_consumption(self, vehicles: Ints, motion: Motion) -> Floats:
-        """Over this trip and the one before."""
+        """Return the average consumption over this trip and the one before."""
         distance_m = motion.last_trip_distance_m + motion.trip_distance_m
         length_s = TRIP_S + motion.second_of_trip
         used = self.energy_per_m[vehicles] * distance_m + self.energy_per_s[vehicles] * length_s
@@ -151,11 +157,11 @@ def _hybrid_charge_pct(motion: Motion) -> Floats:
     return _HYBRID_CHARGE_PCT + _HYBRID_SWING_PCT * np.sin(motion.distance_m / 2_500)
 
 
-def _warming(motion: Motion, air_c: Floats, soak: Floats, warm_c: float, warm_up_s: float) -> Floats:
-    """From what the last trip left over the air's temperature up to warm, exponentially."""
+def _warm_up_c(motion: Motion, air_c: Floats, soak: Floats, warm_c: float, warm_up_s: float) -> Floats:
+    """Return a temperature that rises exponentially to `warm_c`, from what the last trip left above air."""
     start_c = air_c + soak * (warm_c - air_c)
     return warm_c - (warm_c - start_c) * np.exp(-motion.second_of_trip / warm_up_s)
 
 
-def _only(has_part: NDArray[np.bool_], values: Floats) -> Floats:
+def _mask_missing(has_part: NDArray[np.bool_], values: Floats) -> Floats:
     return np.where(has_part, values, np.nan)

@@ -1,7 +1,7 @@
-"""Where a vehicle is: closed routes around its home town, run by distance (pure).
+"""The routes of vehicles: closed curves around their home towns, followed by distance. Pure.
 
-A route is a smooth closed curve given at points equally far apart along it, so that a distance driven is a
-place on it: position, heading and height follow the odometer exactly.
+A route is a smooth closed curve, given by points at equal distances along it. So the distance driven gives a
+position on it, and position, heading and height follow the odometer exactly.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ _SCATTER_DEGREES = 0.12
 _LOWEST_M, _HIGHEST_M, _HILLS_M = 15.0, 140.0, 12.0
 _FULL_TURN = 2 * np.pi
 
-# Latitude, longitude and weight of the towns that the fleet is at home in, rounded.
+# Latitude, longitude (rounded) and weight of the home towns.
 _TOWNS = np.array(
     [
         (51.51, -0.12, 9),
@@ -44,8 +44,8 @@ _TOWNS = np.array(
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One entry a reading."""
+class Position:
+    """Columns with one entry per reading."""
 
     latitude: Floats
     longitude: Floats
@@ -55,7 +55,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The route of each vehicle: columns, one entry a vehicle."""
+    """The routes: columns with one entry per vehicle."""
 
     shape: Ints
     length_m: Floats
@@ -65,22 +65,22 @@ class Routes:
     height_m: Floats
 
     @classmethod
-    def of(cls, fleet: Fleet) -> Self:
-        """The routes of a fleet's vehicles."""
+    def from_fleet(cls, fleet: Fleet) -> Self:
+        """Draw the routes of a fleet's vehicles."""
         weights = np.cumsum(_TOWNS[:, 2])
-        town = np.searchsorted(weights, fleet.trait(Trait.TOWN) * weights[-1], side="right")
+        town = np.searchsorted(weights, fleet.draw(Trait.TOWN) * weights[-1], side="right")
         spread = 2 * _SCATTER_DEGREES
         return cls(
-            shape=(fleet.trait(Trait.ROUTE) * SHAPES).astype(np.int64),
-            length_m=_SHORTEST_M + (_LONGEST_M - _SHORTEST_M) * fleet.trait(Trait.ROUTE_LENGTH),
-            turn=_FULL_TURN * fleet.trait(Trait.TURN),
-            latitude=_TOWNS[town, 0] + spread * (fleet.trait(Trait.NORTH) - 0.5),
-            longitude=_TOWNS[town, 1] + spread * (fleet.trait(Trait.EAST) - 0.5),
-            height_m=_LOWEST_M + (_HIGHEST_M - _LOWEST_M) * fleet.trait(Trait.HEIGHT),
+            shape=(fleet.draw(Trait.ROUTE) * SHAPES).astype(np.int64),
+            length_m=_SHORTEST_M + (_LONGEST_M - _SHORTEST_M) * fleet.draw(Trait.ROUTE_LENGTH),
+            turn=_FULL_TURN * fleet.draw(Trait.TURN),
+            latitude=_TOWNS[town, 0] + spread * (fleet.draw(Trait.NORTH) - 0.5),
+            longitude=_TOWNS[town, 1] + spread * (fleet.draw(Trait.EAST) - 0.5),
+            height_m=_LOWEST_M + (_HIGHEST_M - _LOWEST_M) * fleet.draw(Trait.HEIGHT),
         )
 
-    def places(self, vehicles: Ints, distance_m: Floats) -> Place:
-        """Where `vehicles` are after their distances, entry by entry."""
+    def compute_positions(self, vehicles: Ints, distance_m: Floats) -> Position:
+        """Return the positions of `vehicles` after their distances, entry by entry."""
         length_m, turn = self.length_m[vehicles], self.turn[vehicles]
         lap = distance_m / length_m % 1.0
         point, beyond = np.divmod(lap * POINTS, 1.0)
@@ -92,7 +92,7 @@ class Routes:
         latitude = self.latitude[vehicles]
         degrees_east = east / (_METERS_PER_DEGREE * np.cos(np.radians(latitude)))
         hills = np.sin(_FULL_TURN * 5 * lap + turn) + np.sin(_FULL_TURN * 11 * lap)
-        return Place(
+        return Position(
             latitude=latitude + north / _METERS_PER_DEGREE,
             longitude=self.longitude[vehicles] + degrees_east,
             heading_deg=np.degrees(np.pi / 2 - course) % 360,
@@ -102,11 +102,11 @@ class Routes:
 
 @cache
 def route_shapes() -> NDArray[np.complex128]:
-    """[shape, point] as east + i·north, of length 1, the first point at the origin; made once a process."""
-    return np.array([_shape(number) for number in range(SHAPES)])
+    """Build the shapes, once a process: [shape, point] as east + i·north, of length 1, from the origin."""
+    return np.array([_draw_shape(number) for number in range(SHAPES)])
 
 
-def _shape(number: int) -> NDArray[np.complex128]:
+def _draw_shape(number: int) -> NDArray[np.complex128]:
     harmonics = np.arange(1, _HARMONICS + 1)
     phases = _FULL_TURN * uniform(number, harmonics)
     sizes = (0.4 + uniform(number, harmonics + _HARMONICS)) / harmonics**2

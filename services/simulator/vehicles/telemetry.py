@@ -1,4 +1,4 @@
-"""The readings of a fleet: any number of (vehicle, reading_no) pairs at once, as columns (pure).
+"""The readings of a fleet, as columns, for any number of (vehicle, reading_no) pairs at once. Pure.
 
 Every field but reading_at is a function of (seed, vehicle, reading_no); see motion.py for how.
 """
@@ -17,14 +17,14 @@ from services.simulator.vehicles.fleet import Fleet
 from services.simulator.vehicles.hash_random import Ints
 from services.simulator.vehicles.motion import Drivers
 from services.simulator.vehicles.powertrain import Powertrains, PowertrainState
-from services.simulator.vehicles.routes import Place, Routes
-from services.simulator.vehicles.wear import Upkeep, UpkeepState
+from services.simulator.vehicles.routes import Position, Routes
+from services.simulator.vehicles.wear import Wear, WearState
 from shared.contract.columns import INSTANT, READING
 
-Instants = NDArray[np.datetime64]
+Timestamps = NDArray[np.datetime64]
 Columns = dict[str, NDArray[Any]]
 
-# What the sensors resolve; fewer digits are also fewer bytes in every reading.
+# The resolution of the sensors; fewer digits also mean fewer bytes in every reading.
 DECIMALS = {
     "odometer_km": 3,
     "speed_kmh": 2,
@@ -48,65 +48,65 @@ DECIMALS = {
     "tire_pressure_rear_left_kpa": 1,
     "tire_pressure_rear_right_kpa": 1,
 }
-_ODOMETER_STOPS_AT_KM = 4_294_967.0  # VSS counts metres in 32 bits
+_MAX_ODOMETER_KM = 4_294_967.0  # VSS counts metres in 32 bits
 _POWERTRAIN_TYPES = {"electric": "ELECTRIC", "hybrid": "HYBRID"}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Telemetry:
-    """Makes readings of one fleet."""
+    """A generator of one fleet's readings."""
 
     fleet: Fleet
     drivers: Drivers
     routes: Routes
     powertrains: Powertrains
-    upkeep: Upkeep
-    own: Columns
+    wear: Wear
+    constants: Columns
 
     @classmethod
-    def of(cls, fleet: Fleet) -> Self:
-        """The telemetry of a fleet."""
+    def from_fleet(cls, fleet: Fleet) -> Self:
+        """Draw the telemetry of a fleet."""
         return cls(
             fleet,
-            Drivers.of(fleet),
-            Routes.of(fleet),
-            Powertrains.of(fleet),
-            Upkeep.of(fleet),
-            _own_columns(fleet),
+            Drivers.from_fleet(fleet),
+            Routes.from_fleet(fleet),
+            Powertrains.from_fleet(fleet),
+            Wear.from_fleet(fleet),
+            _constant_columns(fleet),
         )
 
-    def columns(self, vehicles: Ints, reading_nos: Ints, reading_at: Instants) -> Columns:
-        """The contract's columns by name, one entry a reading; NaN is what a vehicle does not report."""
+    def columns(self, vehicles: Ints, reading_nos: Ints, reading_at: Timestamps) -> Columns:
+        """Return the contract's columns, one entry per reading; NaN if a vehicle does not report a field."""
         motion = self.drivers.motion(vehicles, reading_nos)
-        place = self.routes.places(vehicles, motion.distance_m)
+        position = self.routes.compute_positions(vehicles, motion.distance_m)
         driven_km = self.fleet.first_odometer_km[vehicles] + motion.distance_m / 1000
-        odometer_km = np.minimum(driven_km, _ODOMETER_STOPS_AT_KM)
-        air_c = self.upkeep.air_c(vehicles, motion, place.altitude_m)
-        powertrain = self.powertrains.states(vehicles, motion, air_c, odometer_km)
-        upkeep = self.upkeep.states(vehicles, motion, air_c, odometer_km)
-        made: Columns = {
-            **{name: values[vehicles] for name, values in self.own.items()},
+        odometer_km = np.minimum(driven_km, _MAX_ODOMETER_KM)
+        air_c = self.wear.compute_air_c(vehicles, motion, position.altitude_m)
+        powertrain = self.powertrains.compute_states(vehicles, motion, air_c, odometer_km)
+        wear = self.wear.compute_states(vehicles, motion, air_c, odometer_km)
+        columns: Columns = {
+            **{name: values[vehicles] for name, values in self.constants.items()},
             "reading_no": reading_nos,
             "reading_at": reading_at,
             "odometer_km": odometer_km,
             "speed_kmh": motion.speed_ms * 3.6,
             "acceleration_ms2": motion.acceleration_ms2,
             "air_temperature_c": air_c,
-            **_fields(place),
-            **_fields(powertrain),
-            **_fields(upkeep),
+            **_to_columns(position),
+            **_to_columns(powertrain),
+            **_to_columns(wear),
         }
         for name, decimals in DECIMALS.items():
-            made[name] = np.round(made[name], decimals)
-        return {name: made[name] for name in READING.schema.names if name in made}
+            columns[name] = np.round(columns[name], decimals)
+        return {name: columns[name] for name in READING.schema.names if name in columns}
 
 
-def _fields(state: Place | PowertrainState | UpkeepState) -> Columns:
+def _to_columns(state: Position | PowertrainState | WearState) -> Columns:
     return {field.name: getattr(state, field.name) for field in fields(state)}
 
 
-def _own_columns(fleet: Fleet) -> Columns:
-    """What stays the same over a vehicle's life."""
+def _constant_columns(fleet: Fleet) -> Columns:
+    """Return the columns that never change, one entry per vehicle."""
     kinds = [fleet.market[kind] for kind in fleet.kind]
     words: dict[str, list[str]] = {
         "vehicle_id": list(fleet.vehicle_ids),
@@ -126,7 +126,7 @@ def _own_columns(fleet: Fleet) -> Columns:
 
 
 def to_batch(columns: Columns) -> pa.RecordBatch:
-    """The contract's columns in Arrow; the schema version is its default."""
+    """Convert columns to a batch of the contract; the schema version is its default."""
     rows = len(columns["reading_no"])
     arrays = []
     for field in READING.schema:
@@ -142,21 +142,21 @@ def to_batch(columns: Columns) -> pa.RecordBatch:
 
 
 def to_rows(columns: Columns) -> Iterator[dict[str, Any]]:
-    """One dict a reading in the contract's order, without what the vehicle does not report."""
+    """Yield one dict per reading in the contract's order, without fields that are not reported."""
     names = tuple(columns)
-    values = [_plain(column) for column in columns.values()]
+    values = [_to_list(column) for column in columns.values()]
     for row in zip(*values, strict=True):
-        # NaN alone differs from itself.
+        # Only NaN differs from itself.
         yield {name: value for name, value in zip(names, row, strict=True) if value == value}  # noqa: PLR0124
 
 
-def _plain(column: NDArray[Any]) -> list[Any]:
+def _to_list(column: NDArray[Any]) -> list[Any]:
     if column.dtype.kind == "M":
-        instants: list[datetime] = column.tolist()
-        return [instant.replace(tzinfo=UTC) for instant in instants]
+        times: list[datetime] = column.tolist()
+        return [time.replace(tzinfo=UTC) for time in times]
     return list(column.tolist())
 
 
 def to_json(columns: Columns) -> list[bytes]:
-    """One JSON object a reading, as the contract's record encodes."""
+    """Encode one JSON object per reading, as the contract's record encodes."""
     return list(map(msgspec.json.Encoder().encode, to_rows(columns)))

@@ -1,4 +1,4 @@
-"""What wears and what the weather does: tyres, low-voltage battery, service, faults, air (pure)."""
+"""Wear and weather: tyres, low-voltage battery, service, fault codes and air temperature. Pure."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -28,8 +28,8 @@ _TRIPS_PER_FAULT_DRAW, _FAULT_SHARE, _MAX_CODES = 16, 0.006, 3
 
 
 @dataclass(frozen=True, slots=True)
-class UpkeepState:
-    """One entry a reading."""
+class WearState:
+    """Columns with one entry per reading."""
 
     tire_pressure_front_left_kpa: Floats
     tire_pressure_front_right_kpa: Floats
@@ -42,8 +42,8 @@ class UpkeepState:
 
 
 @dataclass(frozen=True, slots=True)
-class Upkeep:
-    """Each vehicle's climate, tyres and habits: columns, one entry a vehicle (tyres: [wheel, vehicle])."""
+class Wear:
+    """Climate, tyres and habits: columns with one entry per vehicle (tyres: [wheel, vehicle])."""
 
     fleet: Fleet
     climate: Floats
@@ -53,35 +53,35 @@ class Upkeep:
     overdue_km: Floats
 
     @classmethod
-    def of(cls, fleet: Fleet) -> Self:
-        """The upkeep of a fleet's vehicles."""
+    def from_fleet(cls, fleet: Fleet) -> Self:
+        """Draw the wear of a fleet's vehicles."""
         vehicles, wheels = np.arange(len(fleet)), np.arange(WHEELS)[:, None]
-        own_kpa = _COLD_TIRE_KPA + _TIRE_SPREAD_KPA * fleet.trait(Trait.TIRES)
+        own_kpa = _COLD_TIRE_KPA + _TIRE_SPREAD_KPA * fleet.draw(Trait.TIRES)
         wheel_kpa = _WHEEL_SPREAD_KPA * (uniform(fleet.seed, Trait.WHEEL, vehicles, wheels) - 0.5)
-        habit = fleet.trait(Trait.SERVICE)
+        habit = fleet.draw(Trait.SERVICE)
         service_km = np.where(habit < 0.5, _SERVICE_KM, _LONG_SERVICE_KM)  # noqa: PLR2004 - half of them
         return cls(
             fleet=fleet,
-            climate=fleet.trait(Trait.CLIMATE),
+            climate=fleet.draw(Trait.CLIMATE),
             tire_kpa=own_kpa + wheel_kpa,
             leak_kpa=_LEAK_KPA * uniform(fleet.seed, Trait.LEAK, vehicles, wheels) ** 4,
             service_km=service_km,
             overdue_km=_MAX_OVERDUE_KM * habit,
         )
 
-    def air_c(self, vehicles: Ints, motion: Motion, altitude_m: Floats) -> Floats:
-        """A region's mean, a day and a year of driving, and the height."""
+    def compute_air_c(self, vehicles: Ints, motion: Motion, altitude_m: Floats) -> Floats:
+        """Return the air temperature: a region's mean, daily and yearly waves, and the effect of height."""
         climate = self.climate[vehicles]
         day = np.sin(2 * np.pi * (motion.seconds / _DAY_S + climate))
         year = np.sin(2 * np.pi * (motion.seconds / _YEAR_S + 7 * climate))
         mean_c = _MEAN_AIR_C + _REGION_C * (climate - 0.5)
         return mean_c + _DAILY_SWING_C * day + _YEARLY_SWING_C * year - _LAPSE_C_PER_M * altitude_m
 
-    def states(self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats) -> UpkeepState:
-        """The upkeep of `vehicles` in this motion, entry by entry."""
+    def compute_states(self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats) -> WearState:
+        """Return the wear of `vehicles` in this motion, entry by entry."""
         tires_kpa = self._tires_kpa(vehicles, motion, air_c, odometer_km)
         to_service_km = np.round(self._distance_to_service_km(vehicles, odometer_km))
-        return UpkeepState(
+        return WearState(
             tire_pressure_front_left_kpa=tires_kpa[0],
             tire_pressure_front_right_kpa=tires_kpa[1],
             tire_pressure_rear_left_kpa=tires_kpa[2],
@@ -95,7 +95,7 @@ class Upkeep:
     def _tires_kpa(
         self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats
     ) -> tuple[Floats, ...]:
-        """A little is lost by the kilometre until somebody inflates them; the rest is the gas law."""
+        """Return tyre pressures: a small loss per kilometre until they are inflated, and the gas law."""
         tire_c = air_c + _TIRES_WARM_BY_C * (1 - np.exp(-motion.second_of_trip / _TIRES_WARM_UP_S))
         expansion = (tire_c + _KELVIN) / (_REFERENCE_C + _KELVIN)
         lost = odometer_km % _INFLATED_EVERY_KM / _INFLATED_EVERY_KM
@@ -105,19 +105,22 @@ class Upkeep:
         )
 
     def _low_voltage(self, vehicles: Ints, motion: Motion) -> Floats:
-        """The starter pulls it down, then the alternator charges, harder at first; a converter is steady."""
+        """Return the voltage: low while the starter turns, then that of the alternator, higher at first.
+
+        An electric vehicle's converter is steady.
+        """
         charging = _ALTERNATOR_V + _COLD_BOOST_V * np.exp(-motion.second_of_trip / _BOOST_S)
         with_starter = np.where(motion.second_of_trip < _CRANKING_S, _CRANKING_V, charging)
         return np.where(self.fleet.is_electric[vehicles], _CONVERTER_V, with_starter)
 
     def _distance_to_service_km(self, vehicles: Ints, odometer_km: Floats) -> Floats:
-        """Down to the interval's end and, its owner being late, somewhat below 0."""
+        """Return the distance to the next service; it goes somewhat below 0, because owners are late."""
         service_km = self.service_km[vehicles]
         cycle_km = service_km + self.overdue_km[vehicles]
         return service_km - odometer_km % cycle_km
 
     def _dtc_count(self, vehicles: Ints, motion: Motion) -> Ints:
-        """Rarely a code or a few, for a while of trips."""
+        """Return the number of fault codes: mostly 0, rarely a few, for several trips."""
         draw = uniform(self.fleet.seed, Trait.FAULT, vehicles, motion.trip // _TRIPS_PER_FAULT_DRAW)
         codes = 1 + (draw / _FAULT_SHARE * _MAX_CODES).astype(np.int64)
         return np.where(draw < _FAULT_SHARE, codes, 0)

@@ -1,4 +1,4 @@
-"""The simulator as its process runs it, against the embedded hub, read back through the unmodified SDK."""
+"""The simulator against the embedded hub; its events are read back through the unmodified SDK."""
 
 import asyncio
 from collections import defaultdict
@@ -10,7 +10,7 @@ import pytest
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.simulator.__main__ import serve
-from services.simulator.record.recovery import keys_in
+from services.simulator.record.recovery import decode_keys
 from services.simulator.settings import SimulatorSettings
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
@@ -24,7 +24,7 @@ PARTITIONS = 4
 
 @dataclass
 class Sent:
-    """What is in the hub: keys in order, by partition, and the events as they came."""
+    """The content of the hub: keys in order by partition, and the events."""
 
     keys: dict[int, list[tuple[str, int]]] = field(default_factory=lambda: defaultdict(list))
     events: list = field(default_factory=list)
@@ -35,7 +35,7 @@ class Sent:
         return [key for keys in self.keys.values() for key in keys]
 
     def check_once_in_order(self):
-        """Every reading is there once, each vehicle's from 1 on without a gap, on one partition, in order."""
+        """Check that each vehicle's readings are there once, from 1 on, in order, on one partition."""
         assert len(set(self.all_keys)) == len(self.all_keys)
         next_nos, homes = defaultdict(lambda: 1), {}
         for partition, keys in self.keys.items():
@@ -47,7 +47,7 @@ class Sent:
 
 @dataclass
 class Fleet:
-    """One data directory, one hub."""
+    """A simulator on one data directory and one hub."""
 
     hub: EventHubsServer
     data: object
@@ -57,46 +57,46 @@ class Fleet:
         return SimulatorSettings(event_hubs=self.hub.connection_string, **{**given, **values})
 
     async def run(self, **values):
-        """A whole life that ends by itself."""
+        """Run the simulator until it ends by itself."""
         await asyncio.wait_for(serve(self.settings(**values), asyncio.Event()), 60)
 
     @asynccontextmanager
     async def running(self, **values):
-        """A life that is stopped at the end."""
+        """Run the simulator, and stop it at the end."""
         stop = asyncio.Event()
-        life = asyncio.create_task(serve(self.settings(**values), stop))
+        task = asyncio.create_task(serve(self.settings(**values), stop))
         try:
-            yield life
+            yield task
         finally:
             stop.set()
-            await asyncio.wait_for(life, 10)
+            await asyncio.wait_for(task, 10)
 
-    def facts(self, partition, kind=""):
+    def read_lines(self, partition, kind=""):
         path = self.data / "simulator" / f"{kind}p{partition:02d}.ndjson"
         return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
 
-    def append(self, partition, fact, kind=""):
+    def append(self, partition, line, kind=""):
         folder = self.data / "simulator"
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / f"{kind}p{partition:02d}.ndjson").open("ab") as record:
-            record.write(msgspec.json.encode(fact) + b"\n")
+            record.write(msgspec.json.encode(line) + b"\n")
 
     def acked_keys(self):
         keys = []
         for partition in range(PARTITIONS):
             intents = {}
-            for fact in self.facts(partition):
-                if "intent" in fact:
-                    intents[fact["intent"]] = [
-                        (f"s{fact['seed']}-v{vehicle:06d}", number) for vehicle, number in fact["readings"]
+            for line in self.read_lines(partition):
+                if "intent" in line:
+                    intents[line["intent"]] = [
+                        (f"s{line['seed']}-v{vehicle:06d}", number) for vehicle, number in line["readings"]
                     ]
                 else:
-                    keys += intents.pop(fact["acked"])
+                    keys += intents.pop(line["acked"])
             assert not intents
         return keys
 
     async def sent(self):
-        """What the hub holds now."""
+        """Read the whole content of the hub."""
         sent = Sent()
         connection = HubConnection.from_settings(self.settings())
         async with consumer_client(connection, "telemetry", "$Default") as client:
@@ -109,28 +109,28 @@ class Fleet:
         async for events in partition_events(client, str(partition), -1, last):
             assert not isinstance(events, Gap)
             for event in events:
-                keys = keys_in(decoder, event)
+                keys = decode_keys(decoder, event)
                 sent.keys[partition] += keys
                 sent.bad += not keys
                 sent.events.append(event)
 
     async def until_recorded(self, readings):
-        """Wait until so many readings are intended, all partitions together."""
+        """Wait until `readings` are intended, all partitions together."""
         await self._until(lambda records: sum(record.count(b"],[") for record in records) >= readings)
 
     async def until_each_recorded(self, readings):
-        """Wait until so many readings are intended in every partition."""
+        """Wait until `readings` are intended in every partition."""
         await self._until(lambda records: all(record.count(b"],[") >= readings for record in records))
 
     async def until_all_unresolved(self):
-        """Wait until every partition has a send under way that gets no answer."""
+        """Wait until every partition has a send in flight that gets no answer."""
         await self._until(lambda records: all(b"acked" not in record[-20:] for record in records))
 
-    async def _until(self, is_so):
+    async def _until(self, condition):
         records = (self.data / "simulator").glob
         async with asyncio.timeout(PATIENCE_S):
-            # Files of the simulator's: there is nothing to await.
-            while not is_so([path.read_bytes() for path in records("p*.ndjson")]):  # noqa: ASYNC110
+            # The simulator writes files: there is nothing to await.
+            while not condition([path.read_bytes() for path in records("p*.ndjson")]):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
 

@@ -1,4 +1,4 @@
-"""The simulator's metrics as Prometheus reads them."""
+"""The simulator's metrics, as Prometheus reads them."""
 
 from prometheus_client import generate_latest
 
@@ -7,7 +7,7 @@ from tests.support.promtool import assert_promtool_passes
 
 
 async def test_promtool_finds_no_fault():
-    """Prometheus's own check has nothing to say of the simulator's metrics."""
+    """Prometheus's own check accepts the simulator's metrics."""
     page = generate_latest()
     assert READINGS_SENT.describe()[0].name.encode() in page
     await assert_promtool_passes(page)

@@ -1,4 +1,4 @@
-"""What a crash leaves: every state that the record and the hub can be in, made by hand, and real kills."""
+"""Recovery from every state of record and hub that a crash can leave, made by hand and by real kills."""
 
 import asyncio
 import os
@@ -12,12 +12,12 @@ from azure.eventhub.aio import EventHubProducerClient
 from services.emulator.event_hubs.faults import Fault
 from services.emulator.event_hubs.server import EventHubsServer
 from services.simulator.bad_bodies import bad_bodies
-from services.simulator.clock import epoch_us
-from services.simulator.encoder import EventFormat, bad_event, events_of
+from services.simulator.clock import to_epoch_us
+from services.simulator.encoder import EventFormat, build_bad_event, encode_events
 from services.simulator.record.partition_record import Intent
-from services.simulator.record.recovery import due_of
+from services.simulator.record.recovery import select_readings
 from services.simulator.vehicles.fleet import draw_fleet
-from services.simulator.vehicles.market import shipped_market
+from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
@@ -27,14 +27,14 @@ from shared.streams.partition_key import partition_of
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 VEHICLES = [index for index in range(40) if partition_of(f"s7-v{index:06d}", 4) == 2]
 READINGS = [(vehicle, 1) for vehicle in VEHICLES] + [(VEHICLES[0], 2)]
-INTENT = Intent(0, -1, 7, AT, READINGS, [place * 1_000 for place in range(len(READINGS))])
+INTENT = Intent(0, -1, 7, AT, READINGS, [index * 1_000 for index in range(len(READINGS))])
 
 
 def intent_events(count, pack):
-    """Events of the first `count` readings of the intent, as the dead process sent them."""
-    telemetry = Telemetry.of(draw_fleet(7, 40, shipped_market()))
-    due = due_of(INTENT, list(range(count)))
-    return events_of(EventFormat(pack, "arrow"), telemetry, due, epoch_us(AT)) if count else []
+    """Return events of the first `count` readings of the intent, as the killed process sent them."""
+    telemetry = Telemetry.from_fleet(draw_fleet(7, 40, read_shipped_market()))
+    due = select_readings(INTENT, list(range(count)))
+    return encode_events(EventFormat(pack, "arrow"), telemetry, due, to_epoch_us(AT)) if count else []
 
 
 async def put(fleet, partition, events):
@@ -53,7 +53,7 @@ async def put(fleet, partition, events):
     [(0, 1, 1), (len(READINGS), 50, 1), (3, 1, 5)],
 )
 async def test_unresolved_intent_is_looked_up(fleet, landed, pack_before, pack_after):
-    """After a crash between intent and record, what had landed is marked and what had not is sent."""
+    """After a crash between intent and acknowledgement, readings that had not landed are sent."""
     fleet.append(2, INTENT)
     if landed:
         await put(fleet, 2, intent_events(landed, pack_before))
@@ -64,11 +64,11 @@ async def test_unresolved_intent_is_looked_up(fleet, landed, pack_before, pack_a
         (f"s7-v{vehicle:06d}", reading_no) for vehicle, reading_no in READINGS
     ]
     assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
-    assert fleet.facts(2)[1] == {"acked": 0}
+    assert fleet.read_lines(2)[1] == {"acked": 0}
 
 
 async def test_resent_reading_keeps_its_scheduled_time(fleet):
-    """A reading that is sent again after a crash carries the time it was first meant for."""
+    """A reading that is sent again after a crash has the time it was first scheduled for."""
     fleet.append(2, INTENT)
     await fleet.run(vehicles=40, seconds=0.3)
     first = (await fleet.sent()).events
@@ -81,21 +81,21 @@ async def test_resent_reading_keeps_its_scheduled_time(fleet):
 
 @pytest.mark.parametrize("landed", [0, 2])
 async def test_unresolved_bad_bodies_are_looked_up(fleet, landed):
-    """Bad bodies whose fate is unknown are looked up and sent like readings: each once."""
+    """Unresolved bad bodies are looked up, and sent if they had not landed, like readings."""
     bodies = bad_bodies(7, 1, 0, 5)
     fleet.append(1, {"bad_intent": 0, "position": -1, "seed": 7, "count": 5}, "bad-")
     if landed:
-        await put(fleet, 1, [bad_event(body) for body in bodies[:landed]])
+        await put(fleet, 1, [build_bad_event(body) for body in bodies[:landed]])
     await fleet.run(seconds=0.3)
     sent = await fleet.sent()
     assert sorted(event.message_id for event in sent.events if event.message_id) == sorted(
         body.message_id for body in bodies
     )
-    assert fleet.facts(1, "bad-")[1] == {"bad_acked": 0}
+    assert fleet.read_lines(1, "bad-")[1] == {"bad_acked": 0}
 
 
 async def test_torn_intent_was_never_sent(fleet):
-    """An intent that the crash cut short in the record is forgotten: its readings are numbered again."""
+    """An intent that a crash cut short in the record does not count: its numbers are used again."""
     fleet.append(2, INTENT)
     record = fleet.data / "simulator" / "p02.ndjson"
     record.write_bytes(record.read_bytes()[:-20])
@@ -106,7 +106,7 @@ async def test_torn_intent_was_never_sent(fleet):
 
 
 async def start(fleet, **settings):
-    """A simulator in a process of its own."""
+    """Start a simulator in a process of its own."""
     given = {"vehicles": 200, "rate_hz": 5, "metrics_port": 0, "data": fleet.data, "bad_share": 0.01}
     variables = {f"FLEETPRICE_SIMULATOR_{name}".upper(): str(value) for name, value in given.items()}
     return await asyncio.create_subprocess_exec(
@@ -119,16 +119,16 @@ async def start(fleet, **settings):
 
 
 async def test_kills_between_answer_and_record_cost_nothing(fleet):
-    """Killed three times under load between the hub's answer and the record: none lost, none doubled."""
+    """Three kills under load between the hub's answer and the record lose and double no reading."""
     armed = {
         "FLEETPRICE_FAILPOINTS": "simulator_acked=60*3",
         "FLEETPRICE_FAILPOINTS_LOG": str(fleet.data / "failpoints.log"),
     }
     for pack in ("1", "20", "1"):
-        life = await start(fleet, **armed, FLEETPRICE_SIMULATOR_PACK=pack)
-        assert await asyncio.wait_for(life.wait(), 30) == -signal.SIGKILL
-    life = await start(fleet, **armed, FLEETPRICE_SIMULATOR_SECONDS="1")
-    assert await asyncio.wait_for(life.wait(), 30) == 0
+        process = await start(fleet, **armed, FLEETPRICE_SIMULATOR_PACK=pack)
+        assert await asyncio.wait_for(process.wait(), 30) == -signal.SIGKILL
+    process = await start(fleet, **armed, FLEETPRICE_SIMULATOR_SECONDS="1")
+    assert await asyncio.wait_for(process.wait(), 30) == 0
     sent = await fleet.sent()
     sent.check_once_in_order()
     assert len(sent.all_keys) > 1_500
@@ -136,13 +136,13 @@ async def test_kills_between_answer_and_record_cost_nothing(fleet):
 
 
 async def test_kill_while_the_hub_is_away_costs_nothing(fleet):
-    """Killed with sends under way to a hub that is down: the next life sends what the hub never got."""
-    life = await start(fleet, FLEETPRICE_SIMULATOR_BAD_SHARE="0")  # so that readings are what is under way
+    """After a kill with sends in flight to a hub that is down, the next process sends what is missing."""
+    process = await start(fleet, FLEETPRICE_SIMULATOR_BAD_SHARE="0")  # so that only readings are in flight
     await fleet.until_recorded(300)
     await fleet.hub.__aexit__(None, None, None)
     await fleet.until_all_unresolved()
-    life.kill()
-    await life.wait()
+    process.kill()
+    await process.wait()
     async with EventHubsServer(fleet.data) as fleet.hub:
         await fleet.run(vehicles=200, rate_hz=5.0, seconds=0.3)
         sent = await fleet.sent()
@@ -151,7 +151,7 @@ async def test_kill_while_the_hub_is_away_costs_nothing(fleet):
 
 
 async def test_lost_answers_double_nothing(fleet):
-    """Where the hub took a send and its answer was lost, the readings are found there and not sent again."""
+    """If the hub accepts a send but its answer is lost, the readings are found there and not sent again."""
     async with fleet.running(vehicles=200, rate_hz=5.0):
         await fleet.until_recorded(200)
         for partition in range(4):

@@ -18,7 +18,7 @@ from shared.streams.partition_key import partition_of
     ("pack", "pack_format", "content_type"), [(1, "ndjson", JSON), (8, "ndjson", NDJSON), (8, "arrow", ARROW)]
 )
 async def test_all_is_in_the_hub_once_and_in_order(fleet, pack, pack_format, content_type):
-    """A run puts rate · seconds readings of every vehicle into the hub, once, in order, as recorded."""
+    """A run sends rate · seconds readings of every vehicle, once, in order, as recorded."""
     await fleet.run(seconds=1.0, rate_hz=20.0, pack=pack, pack_format=pack_format)
     sent = await fleet.sent()
     assert len(sent.all_keys) == 20 * 20
@@ -40,8 +40,8 @@ async def test_reading_is_due_before_it_is_sent(fleet):
     assert min(late_ms) > -2  # the hub's clock counts milliseconds
 
 
-async def test_second_run_goes_on_numbering(fleet):
-    """A second run on the same data, with more vehicles, goes on where each vehicle stopped."""
+async def test_second_run_continues_the_numbering(fleet):
+    """A second run on the same data, with more vehicles, continues each vehicle's numbering."""
     await fleet.run(seconds=1.0, vehicles=10)
     await fleet.run(seconds=1.0, vehicles=20, pack=5)
     await fleet.run(seconds=1.0, vehicles=5, seed=8)
@@ -55,7 +55,7 @@ async def test_second_run_goes_on_numbering(fleet):
 
 
 async def test_named_run_keeps_its_end(fleet):
-    """A simulator that is started again within its run sends only for what is left of it."""
+    """A simulator that restarts within its run sends only for the time left."""
     async with fleet.running(seconds=600, run_id="one"):
         await fleet.until_recorded(50)
     (run,) = read_runs(path := fleet.data / "simulator" / "fleet.json")
@@ -67,43 +67,43 @@ async def test_named_run_keeps_its_end(fleet):
 
 
 async def test_bad_bodies_are_sent_and_recorded_apart(fleet):
-    """Bad bodies reach the hub as recorded, beside the readings and not in their record."""
+    """Bad bodies reach the hub as recorded, in a record apart from the readings'."""
     await fleet.run(seconds=1.0, rate_hz=20.0, bad_share=0.1)
     sent = await fleet.sent()
     sent.check_once_in_order()
     assert len(sent.all_keys) == 400
     intended = []
     for partition in range(4):
-        facts = fleet.facts(partition, "bad-")
-        intents = [fact for fact in facts if "bad_intent" in fact]
-        assert [fact["bad_acked"] for fact in facts if "bad_acked" in fact] == [
-            fact["bad_intent"] for fact in intents
+        lines = fleet.read_lines(partition, "bad-")
+        intents = [line for line in lines if "bad_intent" in line]
+        assert [line["bad_acked"] for line in lines if "bad_acked" in line] == [
+            intent["bad_intent"] for intent in intents
         ]
-        for fact in intents:
-            intended += bad_bodies(7, partition, fact["bad_intent"], fact["count"])
+        for intent in intents:
+            intended += bad_bodies(7, partition, intent["bad_intent"], intent["count"])
     assert 10 < len(intended) == sent.bad
     found = {event.message_id: body_of(event) for event in sent.events if event.message_id}
     assert found == {bad.message_id: bad.body for bad in intended}
 
 
 async def test_stop_finishes_what_is_in_flight(fleet):
-    """A stop leaves nothing unresolved and nothing sent that is not recorded."""
+    """A stop leaves no unresolved send, and no send that is not recorded."""
     async with fleet.running(vehicles=200, rate_hz=5.0):
         await fleet.until_recorded(500)
     sent = await fleet.sent()
     assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
 
 
-async def test_hub_that_went_away_does_not_hold_up_a_stop(fleet):
-    """With the hub gone a stop still ends the simulator; what was in flight stays unresolved."""
-    async with fleet.running(vehicles=200, rate_hz=5.0) as life:
+async def test_a_missing_hub_does_not_delay_a_stop(fleet):
+    """If the hub is gone, a stop still ends the simulator; sends in flight stay unresolved."""
+    async with fleet.running(vehicles=200, rate_hz=5.0) as task:
         await fleet.until_recorded(500)
         await fleet.hub.__aexit__(None, None, None)
-        assert not life.done()
+        assert not task.done()
 
 
 async def test_another_hub_is_refused(fleet):
-    """A hub that was created anew under the old name is not taken for the one in the record."""
+    """A hub that was deleted and created again under its name raises HubRecreated."""
     await fleet.run(seconds=0.5)
     fleet.hub.delete_hub("telemetry")
     fleet.hub.create_hub("telemetry")
@@ -112,21 +112,21 @@ async def test_another_hub_is_refused(fleet):
 
 
 async def test_second_simulator_on_the_same_record_is_refused(fleet):
-    """Two simulators do not write one record."""
+    """A second simulator on the record of a running one raises NeedsAttention."""
     async with fleet.running():
         await fleet.until_recorded(10)
         with pytest.raises(NeedsAttention, match="another fleetprice simulator"):
             await fleet.run(seconds=0.5)
 
 
-async def test_health_tells_when_the_fleet_sends(fleet, unused_tcp_port):
-    """Not ready before the first send, ready while sending, with metrics that count."""
+async def test_health_shows_when_the_fleet_sends(fleet, unused_tcp_port):
+    """While the fleet sends, `/readyz` answers 200 and `/metrics` has its counters."""
     async with fleet.running(metrics_port=unused_tcp_port), aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{unused_tcp_port}"
         await fleet.until_recorded(100)
-        async with session.get(f"{url}/readyz") as answer:
-            assert answer.status == 200
-        async with session.get(f"{url}/metrics") as answer:
-            metrics = await answer.text()
+        async with session.get(f"{url}/readyz") as response:
+            assert response.status == 200
+        async with session.get(f"{url}/metrics") as response:
+            metrics = await response.text()
     for name in ("readings_sent_total", "send_seconds_bucket", "send_lateness_seconds"):
         assert f"fleetprice_{name}" in metrics

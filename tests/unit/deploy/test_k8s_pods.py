@@ -39,7 +39,7 @@ STOPS_WITHIN_S = {
     "ingest": IngestSettings().drain_timeout_s + RELEASE_GRACE_S,
     "scorer-stream": telemetry._CLOSE_S + telemetry._RELEASE_S + RELEASE_GRACE_S,
     "scorer-http": ScorerSettings().http_drain_s + listener._LINGERING_S + listener._CLOSE_S,
-    "simulator": simulator._LONGEST_STOP_S,
+    "simulator": simulator._MAX_STOP_S,
 }
 
 

@@ -27,7 +27,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def reopen(path):
-    """The record as a new process reads it."""
+    """Open the record as a new process does."""
     files = []
 
     def open_again():
@@ -39,8 +39,8 @@ def reopen(path):
         file.__exit__(None, None, None)
 
 
-def test_record_is_what_others_read(path, reopen):
-    """The record's lines are as documented: who verifies a fleet depends on them."""
+def test_record_has_the_documented_format(path, reopen):
+    """The record's lines are as documented; `fleetprice verify` depends on them."""
     one = reopen()
     one.intend(intent(0, [(3, 1), (4, 9)]))
     one.ack()
@@ -51,8 +51,8 @@ def test_record_is_what_others_read(path, reopen):
     )
 
 
-def test_numbering_goes_on_from_the_record(reopen):
-    """After a restart, intents and each vehicle's readings go on where they stopped, per seed."""
+def test_numbering_continues_after_a_restart(reopen):
+    """After a restart, intents and each vehicle's readings are numbered on from the record, per seed."""
     one = reopen()
     for number, readings in enumerate(([(3, 1), (4, 1)], [(3, 2)])):
         one.intend(intent(number, readings))
@@ -66,7 +66,7 @@ def test_numbering_goes_on_from_the_record(reopen):
 
 
 def test_unacknowledged_intent_is_unresolved(reopen):
-    """An intent whose acknowledgement is not there is to be looked up, until it is acknowledged."""
+    """An intent without an acknowledgement is unresolved until it is acknowledged."""
     one = reopen()
     one.intend(intent(0, [(3, 1)]))
     again = reopen()
@@ -77,7 +77,7 @@ def test_unacknowledged_intent_is_unresolved(reopen):
 
 @pytest.mark.parametrize("kept", [1, 10, 60, -1])
 def test_torn_line_is_cut(path, reopen, kept):
-    """A line that the crash cut short did not happen, and the next one starts on a line of its own."""
+    """A line that a crash cut short is removed, and the next one starts on a line of its own."""
     one = reopen()
     one.intend(intent(0, [(3, 1)]))
     one.ack()
@@ -93,14 +93,14 @@ def test_torn_line_is_cut(path, reopen, kept):
 
 
 def test_record_of_one_torn_line_is_empty(path, reopen):
-    """A first line that was cut short leaves an empty record, however long the line was."""
+    """A first line that was cut short leaves an empty record, even if the line is long."""
     path.write_bytes(b'{"intent":0,"readings":[' + b"[1,2]," * 50_000)
     assert reopen().next_intent == 0
     assert path.stat().st_size == 0
 
 
 def test_snapshot_is_only_a_cache(path, reopen, monkeypatch):
-    """With or without its snapshot, or with one that does not fit, the record says the same."""
+    """With its snapshot, without it, or with one that does not fit, the record is the same."""
     monkeypatch.setattr(partition_record, "SNAPSHOT_EVERY_BYTES", 1_000)
     one = reopen()
     for number in range(100):
@@ -110,23 +110,23 @@ def test_snapshot_is_only_a_cache(path, reopen, monkeypatch):
     snapshot = path.with_suffix(".snapshot.json")
     assert snapshot.exists()
 
-    def said():
+    def read_state():
         again = reopen()
         return again.next_intent, again.unresolved, dict(again.last_reading_nos)
 
-    with_snapshot = said()
+    with_snapshot = read_state()
     assert with_snapshot[0] == 101
     body = snapshot.read_bytes()
     snapshot.write_bytes(body.replace(b'"size_bytes":', b'"size_bytes":1'))
-    assert said() == with_snapshot
+    assert read_state() == with_snapshot
     snapshot.write_bytes(body[:-5])
-    assert said() == with_snapshot
+    assert read_state() == with_snapshot
     snapshot.unlink()
-    assert said() == with_snapshot
+    assert read_state() == with_snapshot
 
 
-def test_start_reads_no_more_than_what_came_after_the_snapshot(path, reopen, monkeypatch):
-    """A long record does not make a slow start: what the snapshot stands for is not read again."""
+def test_start_reads_only_what_follows_the_snapshot(path, reopen, monkeypatch):
+    """A long record does not slow a start: the part covered by the snapshot is not read again."""
     monkeypatch.setattr(partition_record, "SNAPSHOT_EVERY_BYTES", 1)
     one = reopen()
     one.intend(intent(0, [(3, 1)]))
@@ -137,7 +137,7 @@ def test_start_reads_no_more_than_what_came_after_the_snapshot(path, reopen, mon
 
 
 def test_foreign_file_is_refused(path, reopen):
-    """A whole line that is no fact of ours is not guessed at: the person is asked."""
+    """A whole line that the simulator did not write raises an error that names the remedy."""
     path.write_bytes(b'{"something": "else"}\n')
     with pytest.raises(NeedsAttention, match="move it away"):
         reopen()
@@ -161,9 +161,9 @@ def test_bad_bodies_are_recorded_apart(path):
 
 
 def test_two_simulators_do_not_share_a_record(tmp_path):
-    """A second simulator on the same folder is refused while the first runs, and welcome after it."""
+    """A second simulator on the same folder is refused until the first has ended."""
     with RecordFolder(tmp_path), pytest.raises(NeedsAttention, match="another fleetprice simulator"):
         RecordFolder(tmp_path).__enter__()
     with RecordFolder(tmp_path) as folder:
-        folder.records(0)
+        folder.open_records(0)
         assert sorted(path.name for path in folder.path.glob("*.ndjson")) == ["bad-p00.ndjson", "p00.ndjson"]

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.simulator.record.runs import Run, read_runs, refuse_other_hub, remaining_s, same_run, write_runs
+from services.simulator.record.runs import Run, find_run, read_runs, refuse_other_hub, remaining_s, write_runs
 from shared.service.errors import HubRecreated, NeedsAttention
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -13,7 +13,7 @@ def run(run_id="", started_at=AT, hub_created_at=AT):
 
 
 def test_runs_are_kept(tmp_path):
-    """The list of runs grows, and reads back as written."""
+    """The list of runs is read back as written."""
     path = tmp_path / "fleet.json"
     assert read_runs(path) == []
     write_runs(path, [run("a"), run("b")])
@@ -23,16 +23,16 @@ def test_runs_are_kept(tmp_path):
         read_runs(path)
 
 
-def test_named_run_goes_on():
-    """A process started again under its run's name goes on with it; an unnamed or other one is new."""
-    assert same_run([run("a"), run("b")], "b") == run("b")
-    assert same_run([run("b"), run("a")], "b") is None
-    assert same_run([run("")], "") is None
-    assert same_run([], "b") is None
+def test_named_run_continues():
+    """A process restarted under the newest run's name continues it; any other process is a new run."""
+    assert find_run([run("a"), run("b")], "b") == run("b")
+    assert find_run([run("b"), run("a")], "b") is None
+    assert find_run([run("")], "") is None
+    assert find_run([], "b") is None
 
 
 def test_restart_does_not_prolong_the_run():
-    """A run of 60 s that dies after 20 s and is started again after 25 s has 35 s to go."""
+    """A run of 60 s that dies after 20 s and restarts after 25 s has 35 s left."""
     assert remaining_s(60, None, AT) == 60
     assert remaining_s(60, run("a"), AT + timedelta(seconds=25)) == 35
     assert remaining_s(60, run("a"), AT + timedelta(hours=1)) == 0
@@ -40,7 +40,7 @@ def test_restart_does_not_prolong_the_run():
 
 
 def test_record_of_another_hub_is_refused(tmp_path):
-    """A re-created hub is not taken for the one that the record speaks of."""
+    """A hub created at another time than the record's hub raises HubRecreated."""
     refuse_other_hub([], AT, tmp_path)
     refuse_other_hub([run()], AT, tmp_path)
     with pytest.raises(HubRecreated, match="--data"):

@@ -1,17 +1,17 @@
 from services.simulator.tools.market_summary import ELECTRIC, MIN_LISTINGS, _Group, _Listing, summarize
-from services.simulator.vehicles.market import MarketRow, read_market, shipped_market
+from services.simulator.vehicles.market import MarketRow, read_market, read_shipped_market
 
 FOCUS = _Group("ford", "Focus", "petrol", "manual", 1.0)
 RARE = _Group("ford", "Focus", "diesel", "automatic", 2.0)
 
 
 def listings(group, count):
-    return [_Listing(group, 2015 + place % 5, 4.0 + place / 100, 9_000.0 + place) for place in range(count)]
+    return [_Listing(group, 2015 + n % 5, 4.0 + n / 100, 9_000.0 + n) for n in range(count)]
 
 
-def test_shipped_market_speaks_the_contract():
-    """The shipped market has the words and plausible numbers of the contract, electric vehicles included."""
-    market = shipped_market()
+def test_shipped_market_fits_the_contract():
+    """The shipped market has the contract's words and plausible numbers, electric vehicles included."""
+    market = read_shipped_market()
     assert len(market) > 100
     assert {row.transmission for row in market} <= {"manual", "automatic", "semi-auto", "other"}
     assert {row.fuel_type for row in market} == {"petrol", "diesel", "hybrid", "electric"}
@@ -22,13 +22,13 @@ def test_shipped_market_speaks_the_contract():
 
 
 def test_summary_holds_no_listing():
-    """Groups so small that a single listing would show are left out; the others are rounded."""
+    """Small groups, which would show a single listing, are left out; the others are rounded."""
     rows = summarize([*listings(FOCUS, 104), *listings(RARE, MIN_LISTINGS - 1)])
     assert rows == [MarketRow(*FOCUS, 100, 2015, 2017, 2019, 4.5, 9_000)]
 
 
-def test_notes_are_no_rows():
-    """A note in the table is skipped, and - stands for what is not known."""
+def test_comments_are_skipped():
+    """A comment in the table is skipped, and - is a value that is not known."""
     lines = ["# a note", ",".join(MarketRow._fields), "bmw,i3,electric,automatic,-,7,2015,2017,2019,-,10000"]
     assert read_market(lines) == (
         MarketRow("bmw", "i3", "electric", "automatic", None, 7, 2015, 2017, 2019, None, 10_000),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from services.simulator.vehicles.drive_cycles import TRIP_S, drive_cycles
 from services.simulator.vehicles.fleet import draw_fleet
-from services.simulator.vehicles.market import shipped_market
+from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry, to_batch, to_json, to_rows
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.bodies import ARROW, NDJSON, BodyDecoder
@@ -27,23 +27,23 @@ def at_once(telemetry, vehicles, reading_nos):
 
 
 def to_readings(columns):
-    """The contract's own records."""
+    """Return columns as the contract's own records."""
     return [Reading(**row) for row in to_rows(columns)]
 
 
 def test_same_seed_same_readings(telemetry):
-    """The same seed gives the same fleet and readings, another seed others."""
-    market = shipped_market()
+    """The same seed gives the same fleet and readings; another seed gives others."""
+    market = read_shipped_market()
     vehicles, reading_nos = np.arange(50), np.arange(1, 51) * 1_000
-    again, other = (Telemetry.of(draw_fleet(seed, 400, market)) for seed in (7, 8))
+    again, other = (Telemetry.from_fleet(draw_fleet(seed, 400, market)) for seed in (7, 8))
     first = to_json(at_once(telemetry, vehicles, reading_nos))
     assert to_json(at_once(again, vehicles, reading_nos)) == first
     assert not set(to_json(at_once(other, vehicles, reading_nos))) & set(first)
 
 
 def test_vehicle_does_not_depend_on_the_fleet_size(telemetry):
-    """A vehicle stays the same when the fleet grows."""
-    small = Telemetry.of(draw_fleet(7, 10, shipped_market()))
+    """A vehicle is the same in a small and in a large fleet."""
+    small = Telemetry.from_fleet(draw_fleet(7, 10, read_shipped_market()))
     vehicles, reading_nos = np.arange(10), np.full(10, 12_345)
     assert to_json(at_once(small, vehicles, reading_nos)) == to_json(
         at_once(telemetry, vehicles, reading_nos)
@@ -55,7 +55,7 @@ def test_vehicle_does_not_depend_on_the_fleet_size(telemetry):
     st.lists(st.tuples(st.integers(0, 399), st.integers(1, 10**8)), min_size=2, max_size=40), st.integers(0)
 )
 def test_reading_needs_none_before_it(telemetry, pairs, place):
-    """Reading n is the same whether it is made alone or among others, whatever came before."""
+    """Reading n is the same whether it is made alone or with others, in any order."""
     vehicles, reading_nos = map(np.array, zip(*pairs, strict=True))
     place %= len(pairs)
     alone = at_once(telemetry, vehicles[place : place + 1], reading_nos[place : place + 1])
@@ -64,7 +64,7 @@ def test_reading_needs_none_before_it(telemetry, pairs, place):
 
 @pytest.mark.parametrize("vehicle", SOME)
 def test_odometer_is_the_integral_of_speed(drive, vehicle):
-    """What the odometer gains is what was driven at the speeds reported, second by second and in all."""
+    """The odometer gains the distance driven at the reported speeds, per second and in total."""
     columns = drive(vehicle)
     speed_ms = columns["speed_kmh"] / 3.6
     driven_m = np.diff(columns["odometer_km"]) * 1_000
@@ -76,7 +76,7 @@ def test_odometer_is_the_integral_of_speed(drive, vehicle):
 
 @pytest.mark.parametrize("vehicle", SOME)
 def test_acceleration_is_the_change_of_speed(drive, vehicle):
-    """Acceleration is what the speed gained in the last second, and no car's limits are passed."""
+    """Acceleration is the gain of speed in the last second, and stays within a car's limits."""
     columns = drive(vehicle)
     gained_ms2 = np.diff(columns["speed_kmh"]) / 3.6
     assert np.abs(gained_ms2 - columns["acceleration_ms2"][1:]).max() < 0.005
@@ -86,7 +86,7 @@ def test_acceleration_is_the_change_of_speed(drive, vehicle):
 
 @pytest.mark.parametrize("vehicle", SOME)
 def test_position_moves_as_far_as_the_vehicle_drives(drive, vehicle):
-    """The track on the map is as long as the odometer says, and heads where it goes."""
+    """The track on the map is as long as the odometer's distance, and the heading follows it."""
     columns = drive(vehicle)
     north_m = np.diff(columns["latitude"]) * 111_320
     east_m = np.diff(columns["longitude"]) * 111_320 * np.cos(np.radians(columns["latitude"][0]))
@@ -98,8 +98,8 @@ def test_position_moves_as_far_as_the_vehicle_drives(drive, vehicle):
     assert np.percentile(off_deg[driven_m > 10], 95) < 10
 
 
-def test_state_far_out_agrees_with_the_way_there(drive):
-    """The distance at reading 10 million is that of the readings before it, added up."""
+def test_a_late_reading_agrees_with_those_before_it(drive):
+    """The distance at reading 10 million is the sum over the readings before it."""
     last, first = drive(3, 10_000_000, 1), drive(3, 10_000_000 - 20_000, 20_001)
     assert first["odometer_km"][-1] == last["odometer_km"][0]
     integral_km = np.trapezoid(first["speed_kmh"]) / 3_600
@@ -107,7 +107,7 @@ def test_state_far_out_agrees_with_the_way_there(drive):
 
 
 def test_mean_speed_is_that_of_traffic(telemetry):
-    """Over many trips a fleet averages what traffic does."""
+    """Over many trips the mean speed of each vehicle is between 25 and 100 km/h."""
     reading_nos = np.array([1, 1 + 200 * TRIP_S])
     for vehicle in SOME:
         odometer_km = at_once(telemetry, [vehicle, vehicle], reading_nos)["odometer_km"]
@@ -115,7 +115,7 @@ def test_mean_speed_is_that_of_traffic(telemetry):
 
 
 def test_every_trip_of_a_style_is_equally_long():
-    """The order of its micro-trips changes neither the length nor the ends of a trip."""
+    """The order of its micro-trips does not change the length of a trip, nor its ends at rest."""
     cycles = drive_cycles()
     assert cycles.speed_ms.shape[-1] == TRIP_S
     assert np.all(cycles.speed_ms[..., [0, -1]] == 0)
@@ -123,7 +123,7 @@ def test_every_trip_of_a_style_is_equally_long():
 
 
 def test_electric_vehicle_has_no_engine(telemetry):
-    """An electric vehicle reports its traction battery, and neither engine nor fuel."""
+    """An electric vehicle reports its traction battery, but neither engine nor fuel."""
     electric = of_kind(telemetry, "is_electric")
     for reading in to_readings(at_once(telemetry, electric, np.full(len(electric), 4_321))):
         assert reading.fuel_type == "electric"
@@ -136,7 +136,7 @@ def test_electric_vehicle_has_no_engine(telemetry):
 
 
 def test_combustion_engine_has_no_traction_battery(telemetry):
-    """A combustion vehicle reports engine and fuel, and no traction battery; a hybrid has both."""
+    """A combustion vehicle reports engine and fuel, but no traction battery; a hybrid reports both."""
     fleet = telemetry.fleet
     engines = np.flatnonzero(~fleet.is_electric)
     for vehicle, reading in zip(
@@ -148,7 +148,7 @@ def test_combustion_engine_has_no_traction_battery(telemetry):
 
 
 def test_engine_turns_with_the_wheels(telemetry, drive):
-    """A standing engine idles, a driving one turns within its limits, and the levels of fuel only fall."""
+    """A standing engine idles, a driving one stays within its limits, and fuel only falls between fills."""
     vehicle = int(np.flatnonzero(~telemetry.fleet.is_electric & ~telemetry.fleet.is_hybrid)[0])
     columns = drive(vehicle)
     rpm, speed_kmh = columns["engine_speed_rpm"], columns["speed_kmh"]
@@ -162,7 +162,7 @@ def test_engine_turns_with_the_wheels(telemetry, drive):
 
 
 def test_engine_warms_up_within_a_trip(telemetry, drive):
-    """The coolant ends a trip near its working temperature, and never passes it."""
+    """The coolant ends a trip near its working temperature, and never exceeds it."""
     vehicle = int(np.flatnonzero(~telemetry.fleet.is_electric)[0])
     coolant_c = drive(vehicle)["coolant_temperature_c"]
     assert 85 < coolant_c.max() <= 90
@@ -172,7 +172,7 @@ def test_engine_warms_up_within_a_trip(telemetry, drive):
 
 
 def test_tires_rise_with_temperature(drive):
-    """Warm tyres show a higher pressure than cold ones, on all four wheels."""
+    """Warm tyres have a higher pressure than cold ones, on all four wheels."""
     columns = drive(5)
     for wheel in ("front_left", "front_right", "rear_left", "rear_right"):
         kpa = columns[f"tire_pressure_{wheel}_kpa"]
@@ -193,7 +193,7 @@ def test_faults_are_rare_and_service_comes_due(telemetry):
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 399), st.integers(1, 2**38)), min_size=1, max_size=60))
 def test_every_reading_is_within_the_contract(telemetry, pairs):
-    """However far a vehicle has come, no reader finds fault with its readings, in JSON or in Arrow."""
+    """At any reading number, a reading is within the contract's bounds, in JSON and in Arrow."""
     columns = at_once(telemetry, *map(np.array, zip(*pairs, strict=True)))
     decoder = BodyDecoder(READING)
     lines = decoder.decode(b"\n".join(to_json(columns)), NDJSON)
@@ -203,8 +203,8 @@ def test_every_reading_is_within_the_contract(telemetry, pairs):
     assert build_batch(READING, lines.records, lines.extras).equals(batch.batch)
 
 
-def test_forms_say_the_same(telemetry):
-    """A reading is the same as the contract's record, as JSON and as a row of Arrow."""
+def test_formats_agree(telemetry):
+    """A reading is the same as the contract's record, as JSON and as an Arrow row."""
     columns = at_once(telemetry, np.arange(400), np.full(400, 5_000))
     readings = to_readings(columns)
     assert [msgspec.json.encode(reading) for reading in readings] == to_json(columns)
@@ -212,7 +212,7 @@ def test_forms_say_the_same(telemetry):
 
 
 def test_reading_at_is_kept_to_the_microsecond(telemetry):
-    """The scheduled time goes out as it was given."""
+    """The scheduled time is encoded to the microsecond."""
     at = np.datetime64("2026-03-01T12:00:00.123456", "us")
     columns = telemetry.columns(np.array([1]), np.array([2]), np.array([at]))
     assert b'"reading_at":"2026-03-01T12:00:00.123456Z"' in to_json(columns)[0]
