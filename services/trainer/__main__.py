@@ -1,4 +1,4 @@
-"""`python -m services.trainer`: one training run by the settings FLEETPRICE_TRAINER_DATA and …_OUT."""
+"""`python -m services.trainer`: train one version, from FLEETPRICE_TRAINER_DATA into …_OUT."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ from shared.service.run import run_service
 
 
 async def run(settings: TrainerSettings, _stop: asyncio.Event) -> None:
-    """Training is one computation of seconds: a stop during it leaves nothing behind, so none is awaited."""
+    """Train one version. A stop is ignored: training takes seconds, and a kill leaves nothing behind."""
     manifest = await asyncio.to_thread(train, settings)
     log.info(
         "model_version_written",
@@ -29,7 +29,7 @@ async def run(settings: TrainerSettings, _stop: asyncio.Event) -> None:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Train one version; the exit code."""
+    """Train one version; return the exit code."""
     return run_service(TrainerSettings, overrides, run)
 
 

@@ -1,4 +1,4 @@
-"""The model card, generated from the manifest so that it cannot say other numbers than were measured."""
+"""The model card, generated from the manifest, so that its figures are the measured ones."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ def write_card(manifest: Manifest) -> str:
     training = manifest.training
     year = next(number for number in manifest.inputs.num if number.name == "year")
     return _CARD.format(
-        **told(manifest),
+        **card_fields(manifest),
         makes=len(manifest.models_of_make),
         models=sum(map(len, manifest.models_of_make.values())),
         year_from=year.minimum,
@@ -80,8 +80,8 @@ def write_card(manifest: Manifest) -> str:
     )
 
 
-def told(manifest: Manifest) -> dict[str, Any]:
-    """What every model's card tells, by the names in its text."""
+def card_fields(manifest: Manifest) -> dict[str, Any]:
+    """Return the values that every model's card has, by their names in its text."""
     metrics, training = manifest.metrics, manifest.training
     return {
         "name": manifest.name,
@@ -98,24 +98,24 @@ def told(manifest: Manifest) -> dict[str, Any]:
         "mape": metrics.mape,
         "inside": metrics.coverage,
         "parity": metrics.parity_max_relative_error,
-        "fifths_of_price": bands(metrics.fifths_of_price, manifest.currency),
-        "fifths_of_predicted_price": bands(metrics.fifths_of_predicted_price, manifest.currency),
-        "without_input": blinds(manifest),
-        "ranges": ranges(manifest),
+        "fifths_of_price": format_bands(metrics.fifths_of_price, manifest.currency),
+        "fifths_of_predicted_price": format_bands(metrics.fifths_of_predicted_price, manifest.currency),
+        "without_input": format_blinds(manifest),
+        "ranges": format_ranges(manifest),
     }
 
 
-def bands(bands: tuple[Band, ...], currency: str) -> str:
+def format_bands(format_bands: tuple[Band, ...], currency: str) -> str:
     rows = [
         f"| {band.minimum:,.0f} to {band.maximum:,.0f} | {band.rows:,} | {band.coverage:.1%} "
         f"| {band.mae:,.0f} | {band.median_width:,.0f} |"
-        for band in bands
+        for band in format_bands
     ]
     head = f"| price, {currency} | rows | inside the interval | mean absolute error | median width |"
     return "\n".join([head, "|---|---|---|---|---|", *rows])
 
 
-def blinds(manifest: Manifest) -> str:
+def format_blinds(manifest: Manifest) -> str:
     rows = [
         f"| {blind.name} | {blind.coverage:.1%} | {blind.mae:,.0f} | {blind.median_width:,.0f} |"
         for blind in manifest.metrics.without_input
@@ -124,7 +124,7 @@ def blinds(manifest: Manifest) -> str:
     return "\n".join([head, "|---|---|---|---|", *rows])
 
 
-def ranges(manifest: Manifest) -> str:
+def format_ranges(manifest: Manifest) -> str:
     words = [f"| {each.name} | {len(each.categories)} known words |" for each in manifest.inputs.cat]
     numbers = [
         f"| {each.name} | {each.minimum:g} to {each.maximum:g} {each.unit}".rstrip() + " |"

@@ -1,4 +1,4 @@
-"""Two LightGBM ensembles: the log price, and how far off it typically is (the spread)."""
+"""Two LightGBM ensembles: the log price, and its typical absolute error (the spread)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,7 +8,7 @@ import numpy as np
 
 from services.trainer.datasets.used_cars import NUMERIC, Floats, Listings, Mask
 from services.trainer.features import Codes, Features, learn_codes, mask_inputs, withhold_at_random
-from services.trainer.split import FOLDS, folds
+from services.trainer.split import FOLDS, assign_folds
 from services.trainer.trees import Trees
 from shared.registry.manifest import Parameter
 
@@ -17,7 +17,7 @@ _NUMBER_MONOTONE = {"odometer_km": -1}
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How the ensembles are grown; docs/decisions/002 has what each choice was measured to cost."""
+    """The hyperparameters of the ensembles; docs/decisions/002 has the measured effect of each."""
 
     price_trees: int = 60
     price_leaves: int = 1023
@@ -40,9 +40,11 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """Training rows, followed by copies of some with inputs withheld: so what is missing or unknown takes a
-    learnt way through the trees and widens the interval, where else it would follow whatever was left over.
+class TrainingSet:
+    """Training rows, followed by copies of some rows with inputs withheld.
+
+    From the copies the trees learn the way of a missing or unknown input, which widens the interval; without
+    them such an input would take an arbitrary way.
     """
 
     features: Features
@@ -61,12 +63,12 @@ class Lesson:
         features[len(index) :] = mask_inputs(features[len(index) :], withheld)
         weight = np.ones(len(source))
         weight[len(index) :] = recipe.masked_rows_weight
-        return cls(features, listings.log_price[source], weight, folds(listings.share[source]))
+        return cls(features, listings.log_price[source], weight, assign_folds(listings.share[source]))
 
 
 @dataclass(frozen=True, slots=True)
 class Ensembles:
-    """`price` gives log price less `base`; `spread` the log of the typical absolute error of that."""
+    """The ensembles: `price` gives log price minus `base`, `spread` the log of its typical absolute error."""
 
     codes: Codes
     base: float
@@ -80,37 +82,41 @@ class Ensembles:
         return Trees.from_lightgbm(self.spread.dump_model(), log_factor)
 
     def log_price(self, features: Features) -> Floats:
-        return self.base + _raw(self.price, features)
+        return self.base + _predict_raw(self.price, features)
 
     def log_spread(self, features: Features) -> Floats:
-        return _raw(self.spread, features)
+        return _predict_raw(self.spread, features)
 
 
-def grow(listings: Listings, rows: Mask, recipe: Recipe, *, seed: int, threads: int) -> Ensembles:
-    """Learn from `rows` alone. The spread learns from errors on folds that the price had not seen, because
-    errors on rows that it has seen are too small.
+def train_ensembles(listings: Listings, rows: Mask, recipe: Recipe, *, seed: int, threads: int) -> Ensembles:
+    """Train both ensembles on `rows` alone.
+
+    The spread learns from errors on folds that the price ensemble was not trained on: errors on its own
+    training rows are too small.
     """
     codes = learn_codes(listings, rows)
-    lesson = Lesson.prepare(listings, rows, codes, recipe, seed)
-    base = float(lesson.log_price.mean())
-    everything = np.ones(len(lesson.fold), dtype=bool)
-    unseen_error = np.empty(len(lesson.fold))
+    examples = TrainingSet.prepare(listings, rows, codes, recipe, seed)
+    base = float(examples.log_price.mean())
+    all_rows = np.ones(len(examples.fold), dtype=bool)
+    unseen_error = np.empty(len(examples.fold))
     for fold in range(FOLDS):
-        judged = lesson.fold == fold
-        booster = _grow_price(lesson, ~judged, base, recipe, seed, threads)
-        unseen_error[judged] = lesson.log_price[judged] - base - _raw(booster, lesson.features[judged])
+        held_out = examples.fold == fold
+        booster = _train_price(examples, ~held_out, base, recipe, seed, threads)
+        unseen_error[held_out] = (
+            examples.log_price[held_out] - base - _predict_raw(booster, examples.features[held_out])
+        )
     return Ensembles(
         codes=codes,
         base=base,
-        price=_grow_price(lesson, everything, base, recipe, seed, threads),
-        spread=_grow_spread(lesson, np.abs(unseen_error), recipe, seed, threads),
+        price=_train_price(examples, all_rows, base, recipe, seed, threads),
+        spread=_train_spread(examples, np.abs(unseen_error), recipe, seed, threads),
     )
 
 
-def _grow_price(
-    lesson: Lesson, rows: Mask, base: float, recipe: Recipe, seed: int, threads: int
+def _train_price(
+    examples: TrainingSet, rows: Mask, base: float, recipe: Recipe, seed: int, threads: int
 ) -> lgb.Booster:
-    codes = lesson.features.shape[1] - len(NUMERIC)
+    codes = examples.features.shape[1] - len(NUMERIC)
     parameters = _shared_parameters(recipe, seed, threads) | {
         "objective": "regression",
         "num_leaves": recipe.price_leaves,
@@ -120,25 +126,30 @@ def _grow_price(
         "bagging_fraction": recipe.row_share,
         "bagging_freq": 1,
         "monotone_constraints": [0] * codes + [_NUMBER_MONOTONE.get(name, 0) for name in NUMERIC],
-        # The only method found to keep its word: "advanced" let the price rise with the odometer.
+        # The only method found to hold: with "advanced" the price rose with the odometer.
         "monotone_constraints_method": "basic",
     }
     data = lgb.Dataset(
-        lesson.features[rows], lesson.log_price[rows] - base, weight=lesson.weight[rows], params=parameters
+        examples.features[rows],
+        examples.log_price[rows] - base,
+        weight=examples.weight[rows],
+        params=parameters,
     )
     return lgb.train(parameters, data, recipe.price_trees)
 
 
-def _grow_spread(lesson: Lesson, error: Floats, recipe: Recipe, seed: int, threads: int) -> lgb.Booster:
+def _train_spread(
+    examples: TrainingSet, error: Floats, recipe: Recipe, seed: int, threads: int
+) -> lgb.Booster:
     parameters = _shared_parameters(recipe, seed, threads) | {
-        # Its log link keeps the spread above 0, and it weighs relative errors: no price range is neglected.
+        # Its log link keeps the spread above 0, and it weighs relative errors, so every price range counts.
         "objective": "gamma",
         "num_leaves": recipe.spread_leaves,
         "learning_rate": recipe.spread_learning_rate,
         "min_data_in_leaf": recipe.spread_min_rows_a_leaf,
     }
     positive = np.maximum(error, 1e-4)
-    data = lgb.Dataset(lesson.features, positive, weight=lesson.weight, params=parameters)
+    data = lgb.Dataset(examples.features, positive, weight=examples.weight, params=parameters)
     return lgb.train(parameters, data, recipe.spread_trees)
 
 
@@ -154,6 +165,6 @@ def _shared_parameters(recipe: Recipe, seed: int, threads: int) -> dict[str, obj
     }
 
 
-def _raw(booster: lgb.Booster, features: Features) -> Floats:
+def _predict_raw(booster: lgb.Booster, features: Features) -> Floats:
     raw: Floats = np.asarray(booster.predict(features, raw_score=True), dtype=np.float64)
     return raw

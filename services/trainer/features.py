@@ -1,9 +1,8 @@
-"""From what a vehicle reports to what the trees see: words become ordered codes, numbers stay themselves.
+"""The features of the trees: words become ordered codes, numbers stay as they are.
 
-A code is the rank of its word by price, so that the trees can split words as they split numbers: more
-accurate here than LightGBM's own categorical splits, and the graph needs only `<=`. The model is coded twice:
-by its mean log price, and by what remains of it once age and odometer are accounted for. Unknown and missing
-are both NaN.
+A code is the rank of its word by price, so that the trees can split words as they split numbers. This is more
+accurate here than LightGBM's own categorical splits, and the graph needs only `<=`. The model has two codes:
+by its mean log price, and by the mean residual after age and odometer. Unknown and missing are both NaN.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, NUMERIC, Fl
 
 Features = NDArray[np.float32]
 
-# Each feature's input, in the order in which the trees count them: five codes, then the numbers.
+# The input of each feature, in the order of the trees: five codes, then the numbers.
 FEATURE_INPUTS = ("make", "model", "transmission", "fuel_type", "model", *NUMERIC)
 FEATURE_INPUT_INDEX = tuple(INPUTS.index(name) for name in FEATURE_INPUTS)
 CODE_COLUMNS = FEATURE_INPUT_INDEX[: -len(NUMERIC)]
@@ -26,13 +25,13 @@ _YEAR, _ODOMETER_KM = NUMERIC.index("year"), NUMERIC.index("odometer_km")
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """One mapping of canonical word to code for each of `columns` of `cat`."""
+    """A mapping of canonical word to code for each of `columns` of `cat`."""
 
     mappings: tuple[dict[str, float], ...]
     columns: tuple[int, ...] = CODE_COLUMNS
 
     def features(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Features:
-        """float32 [N, codes + numbers]: the same numbers as the graph derives from the same inputs."""
+        """Return float32 [N, codes + numbers], the same values that the graph derives from these inputs."""
         nan = float("nan")
         codes = [
             np.array([mapping.get(word, nan) for word in cat[:, column]], dtype=np.float32)
@@ -42,38 +41,43 @@ class Codes:
 
 
 def learn_codes(listings: Listings, rows: Mask) -> Codes:
-    """Order the words of `rows` by their prices."""
+    """Learn the codes of the words in `rows` from their prices."""
     log_price = listings.log_price[rows]
     num = listings.num[rows].astype(np.float64)
     targets = [log_price] * len(CODE_COLUMNS)
-    targets[_RESIDUAL_CODE] = log_price - _age_and_use(num, log_price)
+    targets[_RESIDUAL_CODE] = log_price - _predict_from_age_and_distance(num, log_price)
     cat = listings.cat[rows]
     return Codes(
-        tuple(ranks(cat[:, column], target) for column, target in zip(CODE_COLUMNS, targets, strict=True))
+        tuple(
+            rank_words(cat[:, column], target) for column, target in zip(CODE_COLUMNS, targets, strict=True)
+        )
     )
 
 
 def mask_inputs(features: Features, withheld: Mask) -> Features:
-    """A copy in which the inputs named by `withheld` [N, 8] are missing."""
+    """Return a copy in which the inputs marked in `withheld` [N, 8] are missing."""
     masked = features.copy()
     masked[withheld[:, FEATURE_INPUT_INDEX]] = np.nan
     return masked
 
 
-def _age_and_use(num: Floats, log_price: Floats) -> Floats:
-    """What year and odometer alone say of the log price, by least squares."""
+def _predict_from_age_and_distance(num: Floats, log_price: Floats) -> Floats:
+    """Predict the log price from year and odometer alone, by least squares."""
     year, odometer_km = num[:, _YEAR], num[:, _ODOMETER_KM]
     known = np.isfinite(year) & np.isfinite(odometer_km)
     age = year - year[known].mean()
     terms = np.column_stack([np.ones_like(age), age, age**2, odometer_km / 1e5])
     weights, *_ = np.linalg.lstsq(terms[known], log_price[known])
-    explained: Floats = np.where(known, terms @ weights, log_price.mean())
-    return explained
+    predicted: Floats = np.where(known, terms @ weights, log_price.mean())
+    return predicted
 
 
-def ranks(words: NDArray[np.object_], target: Floats, prior_rows: float = _PRIOR_ROWS) -> dict[str, float]:
-    """Words ordered by the mean of `target`; rare ones are drawn to the mean of all: a single listing says
-    little of its model.
+def rank_words(
+    words: NDArray[np.object_], target: Floats, prior_rows: float = _PRIOR_ROWS
+) -> dict[str, float]:
+    """Rank words by the mean of `target`.
+
+    The means of rare words are drawn to the mean of all, because one listing says little about its model.
     """
     known = words != ""
     names, codes, counts = np.unique(words[known].astype(str), return_inverse=True, return_counts=True)
@@ -84,19 +88,19 @@ def ranks(words: NDArray[np.object_], target: Floats, prior_rows: float = _PRIOR
 
 
 def withhold_at_random(rows: int, share: float, rng: np.random.Generator) -> Mask:
-    """For each row at least one withheld input; without its make a vehicle has no model either."""
+    """Withhold at least one input of each row at random; a row without its make has no model either."""
     withheld = rng.random((rows, len(INPUTS))) < share
     none = np.flatnonzero(~withheld.any(axis=1))
     withheld[none, rng.integers(0, len(INPUTS), len(none))] = True
-    return _with_model(withheld)
+    return _withhold_models_of_makes(withheld)
 
 
 def withhold(rows: int, name: str) -> Mask:
     withheld = np.zeros((rows, len(INPUTS)), dtype=bool)
     withheld[:, INPUTS.index(name)] = True
-    return _with_model(withheld)
+    return _withhold_models_of_makes(withheld)
 
 
-def _with_model(withheld: Mask) -> Mask:
+def _withhold_models_of_makes(withheld: Mask) -> Mask:
     withheld[:, CATEGORICAL.index("model")] |= withheld[:, CATEGORICAL.index("make")]
     return withheld

@@ -1,4 +1,4 @@
-"""Made-up vehicles whose prices every loader of the model checks before it serves them."""
+"""Made-up vehicles: every loader of the model checks their prices before it serves the model."""
 
 import math
 from typing import NamedTuple
@@ -51,15 +51,15 @@ _VEHICLES = (
 def golden_rows(session: Session) -> tuple[GoldenRow, ...]:
     cat = np.array([vehicle[1:5] for vehicle in _VEHICLES], dtype=object)
     num = np.array([vehicle[5:] for vehicle in _VEHICLES], dtype=np.float32)
-    priced = session.run(cat, num)
+    prices = session.run(cat, num)
     return tuple(
         GoldenRow(
             title=vehicle.title,
             cat=vehicle[1:5],
             num=tuple(None if math.isnan(value) else value for value in vehicle[5:]),
-            price=float(priced.price[k]),
-            lower=float(priced.lower[k]),
-            upper=float(priced.upper[k]),
+            price=float(prices.price[k]),
+            lower=float(prices.lower[k]),
+            upper=float(prices.upper[k]),
         )
         for k, vehicle in enumerate(_VEHICLES)
     )

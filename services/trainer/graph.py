@@ -1,7 +1,7 @@
-"""The ONNX graph, put together node by node: strings and numbers in; price, lower and upper out.
+"""The ONNX graph, assembled node by node: strings and numbers in; price, lower and upper out.
 
-Assembled by hand because a converter would only re-derive what `Trees` already holds, and because the words'
-codes, the interval and the two ensembles have to be joined by hand anyway.
+A converter is not used: it would only derive again what `Trees` already holds, and the codes of the words,
+the interval and the two ensembles must be joined by hand anyway.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from services.trainer.features import Codes
 from services.trainer.trees import Trees
 from shared.registry.manifest import canonical
 
-# Older than the newest on purpose: a scorer need not be upgraded to load what a newer trainer writes.
+# Older than the newest on purpose, so that an older scorer can load what a newer trainer writes.
 _OPSET, _ML_OPSET, _IR_VERSION = 18, 3, 9
 _ML = "ai.onnx.ml"
 OUTPUTS = ("price", "lower", "upper")
@@ -30,13 +30,15 @@ def assemble(
     *,
     numbers: int,
 ) -> bytes:
-    """`price` in log price; `half_width` in the log of the interval's half width in log price; `spellings`
-    of each column of `cat`; `numbers` counts the columns of `num`.
+    """Assemble and serialize the graph.
+
+    `price` gives log price, `half_width` the log of the interval's half width in log price. `spellings` are
+    those of each column of `cat`; `numbers` is the number of columns of `num`.
     """
     nodes = [
-        *_features(codes, spellings),
-        *_ensemble(price, "log_price"),
-        *_ensemble(half_width, "log_half_width"),
+        *_feature_nodes(codes, spellings),
+        *_ensemble_nodes(price, "log_price"),
+        *_ensemble_nodes(half_width, "log_half_width"),
         helper.make_node("Exp", ["log_half_width"], ["half_width"]),
         helper.make_node("Sub", ["log_price", "half_width"], ["log_lower"]),
         helper.make_node("Add", ["log_price", "half_width"], ["log_upper"]),
@@ -57,10 +59,10 @@ def assemble(
             _constant("log_half_width_base", TensorProto.FLOAT, [half_width.base]),
         ],
     )
-    return _serialised(graph, metadata)
+    return _serialize(graph, metadata)
 
 
-def _serialised(graph: onnx.GraphProto, metadata: dict[str, str]) -> bytes:
+def _serialize(graph: onnx.GraphProto, metadata: dict[str, str]) -> bytes:
     model = helper.make_model(
         graph,
         opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(_ML, _ML_OPSET)],
@@ -73,13 +75,13 @@ def _serialised(graph: onnx.GraphProto, metadata: dict[str, str]) -> bytes:
     return body
 
 
-def _features(codes: Codes, spellings: tuple[frozenset[str], ...]) -> list[onnx.NodeProto]:
+def _feature_nodes(codes: Codes, spellings: tuple[frozenset[str], ...]) -> list[onnx.NodeProto]:
     nodes = [
         helper.make_node("Gather", ["cat", f"column_{k}"], [f"words_{k}"], axis=1)
         for k in range(len(spellings))
     ]
     for k, (column, mapping) in enumerate(zip(codes.columns, codes.mappings, strict=True)):
-        known = _with_spellings(mapping, spellings[column])
+        known = _add_spellings(mapping, spellings[column])
         nodes.append(
             helper.make_node(
                 "LabelEncoder",
@@ -95,20 +97,21 @@ def _features(codes: Codes, spellings: tuple[frozenset[str], ...]) -> list[onnx.
     return [*nodes, helper.make_node("Concat", [*inputs, "num"], ["features"], axis=1)]
 
 
-def _with_spellings(mapping: dict[str, float], spellings: frozenset[str]) -> dict[str, float]:
-    """The canonical words, the data's own spelling of each, and the usual ways to capitalise it: the scorer
-    asks canonically, and whoever runs the graph without it should not be misled over a capital.
+def _add_spellings(mapping: dict[str, float], spellings: frozenset[str]) -> dict[str, float]:
+    """Add the data's own spellings of the canonical words, and the usual capitalisations.
+
+    The scorer sends canonical words; other users of the graph need not.
     """
-    known = dict(mapping)
+    codes = dict(mapping)
     for word, code in mapping.items():
-        for written in (word.capitalize(), word.title(), word.upper()):
-            known.setdefault(written, code)
-    seen = [written for written in sorted(spellings) if canonical(written) in mapping]
-    return known | {written: mapping[canonical(written)] for written in seen}
+        for spelling in (word.capitalize(), word.title(), word.upper()):
+            codes.setdefault(spelling, code)
+    seen = [spelling for spelling in sorted(spellings) if canonical(spelling) in mapping]
+    return codes | {spelling: mapping[canonical(spelling)] for spelling in seen}
 
 
-def _ensemble(trees: Trees, output: str) -> list[onnx.NodeProto]:
-    """The base is added after the trees: beside it the leaves' small values would lose digits in float32."""
+def _ensemble_nodes(trees: Trees, output: str) -> list[onnx.NodeProto]:
+    """Build the nodes of an ensemble. The base is added last: beside it small leaves would lose digits."""
     return [
         helper.make_node(
             "TreeEnsembleRegressor",
@@ -116,14 +119,14 @@ def _ensemble(trees: Trees, output: str) -> list[onnx.NodeProto]:
             [f"{output}_sum"],
             domain=_ML,
             n_targets=1,
-            **_attributes(trees),
+            **_tree_attributes(trees),
         ),
         helper.make_node("Reshape", [f"{output}_sum", "flat"], [f"{output}_flat"]),
         helper.make_node("Add", [f"{output}_flat", f"{output}_base"], [output]),
     ]
 
 
-def _attributes(trees: Trees) -> dict[str, Any]:
+def _tree_attributes(trees: Trees) -> dict[str, Any]:
     sizes = np.diff(trees.starts)
     tree = np.repeat(np.arange(len(trees)), sizes)
     offset = np.repeat(trees.starts[:-1], sizes)
@@ -135,8 +138,8 @@ def _attributes(trees: Trees) -> dict[str, Any]:
         "nodes_featureids": np.where(leaf, 0, trees.feature).tolist(),
         "nodes_values": trees.threshold.tolist(),
         "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        "nodes_truenodeids": _below(trees.left, offset, leaf),
-        "nodes_falsenodeids": _below(trees.right, offset, leaf),
+        "nodes_truenodeids": _child_ids(trees.left, offset, leaf),
+        "nodes_falsenodeids": _child_ids(trees.right, offset, leaf),
         "nodes_missing_value_tracks_true": trees.default_left.astype(int).tolist(),
         "target_treeids": tree[leaf].tolist(),
         "target_nodeids": within[leaf].tolist(),
@@ -145,9 +148,9 @@ def _attributes(trees: Trees) -> dict[str, Any]:
     }
 
 
-def _below(child: NDArray[np.int32], offset: NDArray[np.int32], leaf: NDArray[np.bool_]) -> list[int]:
-    below: list[int] = np.where(leaf, 0, child - offset).tolist()
-    return below
+def _child_ids(child: NDArray[np.int32], offset: NDArray[np.int32], leaf: NDArray[np.bool_]) -> list[int]:
+    ids: list[int] = np.where(leaf, 0, child - offset).tolist()
+    return ids
 
 
 def _constant(name: str, kind: int, values: list[Any]) -> onnx.TensorProto:

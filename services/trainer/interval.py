@@ -8,10 +8,10 @@ from services.trainer.datasets.used_cars import Floats
 
 
 def calibrate(error: Floats, log_spread: Floats, coverage: float) -> float:
-    """The log of the factor by which the spread must be multiplied for `coverage` of new rows to fall inside.
+    """Return the log of the factor for the spread with which `coverage` of new rows fall inside.
 
-    `error` of log price on rows that taught nothing. Split conformal: the ceil((n + 1)·coverage)-th smallest
-    of |error| / spread (Lei et al. 2018, section 5.2, for the normalised score).
+    `error` is that of log price on rows not used for training. Split conformal: the factor is the
+    ceil((n + 1)·coverage)-th smallest of |error| / spread (Lei et al. 2018, section 5.2, normalised score).
     """
     scores = np.sort(np.abs(error) / np.exp(log_spread))
     rank = math.ceil((len(scores) + 1) * coverage)

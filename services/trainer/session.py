@@ -1,4 +1,4 @@
-"""The graph run as the scorer runs it: what is measured and promised is the graph, not its origin."""
+"""The graph, run as the scorer runs it: the measured figures are the graph's, not the ensembles'."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from services.trainer.graph import OUTPUTS
 _BATCH_ROWS = 4096
 
 
-class Priced(NamedTuple):
+class Prices(NamedTuple):
     price: Floats
     lower: Floats
     upper: Floats
@@ -24,9 +24,9 @@ class Session:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
-    def run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Priced:
+    def run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Prices:
         batches = [
             self._session.run(OUTPUTS, {"cat": cat[at : at + _BATCH_ROWS], "num": num[at : at + _BATCH_ROWS]})
             for at in range(0, len(cat), _BATCH_ROWS)
         ]
-        return Priced(*(np.concatenate(parts).astype(np.float64) for parts in zip(*batches, strict=True)))
+        return Prices(*(np.concatenate(parts).astype(np.float64) for parts in zip(*batches, strict=True)))

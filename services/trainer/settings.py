@@ -12,9 +12,7 @@ class TrainerSettings(ConnectionSettings):
     service: ClassVar[str] = "TRAINER"
 
     model: Literal["price", "automobile"] = Field("price", description="The model to train")
-    data: Path = Field(
-        description="What to learn from: asking prices (Parquet), or the 1985 automobile set (CSV)"
-    )
+    data: Path = Field(description="Training data: asking prices (Parquet), or the 1985 automobile set (CSV)")
     out: Path = Field(description="Folder of the new version, such as models/price/2; it must not exist")
     seed: int = Field(7, ge=0, lt=2**31, description="The same seed and data give the same model")
     threads: int = Field(2, ge=1, le=64, description="Threads to train with")

@@ -1,4 +1,4 @@
-"""Which rows teach, which calibrate and which judge: three parts that share no row."""
+"""The split of the rows: training, calibration and held-out rows, which share no row."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,19 @@ FOLDS = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Split:
     train: Mask
     calibration: Mask
     held_out: Mask
 
 
-def divide(share: Floats) -> Parts:
-    """By the hash of the row alone, so that the held-out rows stay the same for every version and seed."""
+def split_rows(share: Floats) -> Split:
+    """Split by the hash of the row alone, so that held-out rows are the same for every version and seed."""
     held_out = share < HELD_OUT
     calibration = ~held_out & (share < HELD_OUT + CALIBRATION)
-    return Parts(train=~held_out & ~calibration, calibration=calibration, held_out=held_out)
+    return Split(train=~held_out & ~calibration, calibration=calibration, held_out=held_out)
 
 
-def folds(share: Floats) -> Floats:
-    """The fold 0 … FOLDS - 1 of each row; a masked copy falls into the fold of its original."""
+def assign_folds(share: Floats) -> Floats:
+    """Assign each row a fold 0 … FOLDS - 1; a masked copy gets the fold of its original."""
     return np.floor(share * 1e6) % FOLDS

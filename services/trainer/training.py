@@ -1,4 +1,4 @@
-"""From data to a model version: read, divide, grow, calibrate, assemble, measure, write."""
+"""The training of a model version: read, split, train, calibrate, assemble, measure, write."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -18,16 +18,16 @@ from services.trainer.datasets.used_cars import (
     Mask,
     read_listings,
 )
-from services.trainer.ensemble import Ensembles, Recipe, grow
+from services.trainer.ensemble import Ensembles, Recipe, train_ensembles
 from services.trainer.features import FEATURE_INPUTS
 from services.trainer.golden import golden_rows
 from services.trainer.graph import assemble
 from services.trainer.interval import calibrate
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
-from services.trainer.split import Parts, divide
+from services.trainer.split import Split, split_rows
 from services.trainer.trees import encode_trees
-from services.trainer.version import Version, metadata, parity_or_refuse
+from services.trainer.version import Version, check_parity, graph_metadata
 from shared.registry.layout import GRAPH_FILE, TREES_FILE
 from shared.registry.manifest import CategoricalInput, Inputs, Manifest, NumericInput, Training
 from shared.registry.version_folder import name_new_version, write_version_folder
@@ -39,14 +39,15 @@ _RECIPE = Recipe()
 
 
 def train(settings: TrainerSettings) -> Manifest:
-    """Write the version folder `settings.out`. Raises NeedsAttention where data or folder do not do, and
-    ModelUnusable where the graph does not say what the ensembles say.
+    """Train a version and write its folder, `settings.out`.
+
+    Raises NeedsAttention if data or folder cannot be used, and ModelUnusable if graph and ensembles disagree.
     """
     version = name_new_version(settings.out)
     created_at = datetime.now(UTC).replace(microsecond=0)
     options: Any = {"created_at": created_at, "seed": settings.seed, "threads": settings.threads}
     if settings.model == "automobile":
-        # Threads wait for each other longer than 200 rows take: ten times longer on a busy machine.
+        # One thread: with 200 rows, threads wait for each other ten times longer on a busy machine.
         built = build_automobile(read_automobiles(settings.data), version, **(options | {"threads": 1}))
     else:
         built = build(read_listings(settings.data), version, **options)
@@ -63,22 +64,24 @@ def build(
     threads: int,
     recipe: Recipe = _RECIPE,
 ) -> Version:
-    """Nothing of it but `created_at` differs between two runs on the same rows with the same seed."""
-    parts = divide(listings.share)
-    ensembles = grow(listings, parts.train, recipe, seed=seed, threads=threads)
-    log_factor = calibrate(*_unseen(ensembles, listings, parts.calibration), COVERAGE)
+    """Build a version. Two runs on the same rows with the same seed differ in `created_at` alone."""
+    split = split_rows(listings.share)
+    ensembles = train_ensembles(listings, split.train, recipe, seed=seed, threads=threads)
+    log_factor = calibrate(*_calibration_errors(ensembles, listings, split.calibration), COVERAGE)
     price = ensembles.price_trees()
-    inputs = _inputs(listings, ensembles, parts.train)
+    inputs = _describe_inputs(listings, ensembles, split.train)
     graph = assemble(
         ensembles.codes,
         listings.spellings,
         price,
         ensembles.spread_trees(log_factor),
-        metadata(NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=listings.digest, inputs=inputs),
+        graph_metadata(
+            NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=listings.digest, inputs=inputs
+        ),
         numbers=len(NUMERIC),
     )
     session = Session(graph)
-    parity = _parity_or_refuse(session, ensembles, log_factor, listings)
+    parity = _check_parity(session, ensembles, log_factor, listings)
     trees = encode_trees(price, FEATURE_INPUTS, ensembles.codes.mappings)
     manifest = Manifest(
         name=NAME,
@@ -87,29 +90,27 @@ def build(
         currency=CURRENCY,
         coverage=COVERAGE,
         inputs=inputs,
-        models_of_make=_models_of_make(listings, parts.train),
-        training=_training(listings, parts, recipe, seed),
-        metrics=measure(session, listings, parts.held_out, parity),
+        models_of_make=_models_of_make(listings, split.train),
+        training=_describe_training(listings, split, recipe, seed),
+        metrics=measure(session, listings, split.held_out, parity),
         golden=golden_rows(session),
         files={},
     )
-    return Version.of(manifest, {GRAPH_FILE: graph, TREES_FILE: trees}, write_card(manifest))
+    return Version.from_manifest(manifest, {GRAPH_FILE: graph, TREES_FILE: trees}, write_card(manifest))
 
 
-def _unseen(ensembles: Ensembles, listings: Listings, rows: Mask) -> tuple[Floats, Floats]:
+def _calibration_errors(ensembles: Ensembles, listings: Listings, rows: Mask) -> tuple[Floats, Floats]:
     features = ensembles.codes.features(listings.cat[rows], listings.num[rows])
     return listings.log_price[rows] - ensembles.log_price(features), ensembles.log_spread(features)
 
 
-def _parity_or_refuse(session: Session, ensembles: Ensembles, log_factor: float, listings: Listings) -> float:
+def _check_parity(session: Session, ensembles: Ensembles, log_factor: float, listings: Listings) -> float:
     features = ensembles.codes.features(listings.cat, listings.num)
     half_width = np.exp(ensembles.log_spread(features) + log_factor)
-    return parity_or_refuse(
-        session.run(listings.cat, listings.num), ensembles.log_price(features), half_width
-    )
+    return check_parity(session.run(listings.cat, listings.num), ensembles.log_price(features), half_width)
 
 
-def _inputs(listings: Listings, ensembles: Ensembles, rows: Mask) -> Inputs:
+def _describe_inputs(listings: Listings, ensembles: Ensembles, rows: Mask) -> Inputs:
     num = listings.num[rows].astype(np.float64)
     return Inputs(
         cat=tuple(
@@ -129,14 +130,14 @@ def _models_of_make(listings: Listings, rows: Mask) -> dict[str, tuple[str, ...]
     return {make: tuple(model for of, model in pairs if of == make) for make in makes}
 
 
-def _training(listings: Listings, parts: Parts, recipe: Recipe, seed: int) -> Training:
+def _describe_training(listings: Listings, split: Split, recipe: Recipe, seed: int) -> Training:
     return Training(
         source=SOURCE,
         licence=LICENCE,
         digest=listings.digest,
-        rows=int(parts.train.sum()),
-        calibration_rows=int(parts.calibration.sum()),
-        held_out_rows=int(parts.held_out.sum()),
+        rows=int(split.train.sum()),
+        calibration_rows=int(split.calibration.sum()),
+        held_out_rows=int(split.held_out.sum()),
         seed=seed,
         parameters=recipe.parameters(),
     )

@@ -1,4 +1,4 @@
-"""An ensemble as plain arrays: what the graph is assembled from, and what explanations walk (`trees.npz`)."""
+"""An ensemble as plain arrays, from which the graph is assembled; explanations use them as `trees.npz`."""
 
 import io
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ LEAF = -1
 class Trees:
     """Nodes of all trees, one after the other; tree t owns `starts[t]:starts[t + 1]`, its root first.
 
-    A row goes to `left` where its `feature` is <= `threshold`, or is NaN and `default_left` is set; else to
+    A row goes to `left` if its `feature` is <= `threshold`, or is NaN and `default_left` is set; else to
     `right` (both are indices into the same arrays). A leaf has feature LEAF and a `value`; the ensemble's
-    output is `base` plus one leaf of each tree. `count` is how many training rows passed the node.
+    output is `base` plus one leaf of each tree. `count` is the number of training rows at the node.
     """
 
     base: float
@@ -32,7 +32,7 @@ class Trees:
 
     @classmethod
     def from_lightgbm(cls, dump: dict[str, Any], base: float) -> Self:
-        """From `Booster.dump_model()`."""
+        """Flatten the trees of `Booster.dump_model()`."""
         nodes: list[_Node] = []
         starts = [0]
         for tree in dump["tree_info"]:
@@ -53,7 +53,7 @@ class Trees:
 
     @classmethod
     def constant(cls, value: float) -> Self:
-        """One leaf, the same for every row."""
+        """Make an ensemble of one leaf, with the same output for every row."""
         leaf = {"leaf_value": 0.0}
         return cls.from_lightgbm({"tree_info": [{"tree_structure": leaf}]}, value)
 
@@ -66,7 +66,7 @@ class Trees:
         return leaf
 
     def leaves(self, features: NDArray[np.float32]) -> Iterator[NDArray[np.int32]]:
-        """Of each tree in turn, the leaf that every row reaches."""
+        """Yield for each tree the leaf that each row reaches."""
         rows = np.arange(len(features))
         for root in self.starts[:-1]:
             at = np.full(len(features), root, dtype=np.int32)
@@ -84,7 +84,7 @@ class Trees:
         return total
 
     def bounds(self) -> tuple[float, float]:
-        """No input whatever, infinite or missing, takes the output beyond these."""
+        """Return the limits of the output over all inputs, infinite and missing ones included."""
         trees = [slice(a, b) for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)]
         values = [self.value[tree][self.is_leaf[tree]] for tree in trees]
         return self.base + sum(v.min() for v in values), self.base + sum(v.max() for v in values)
@@ -95,7 +95,7 @@ _Node = tuple[int, float, int, int, bool, float, int]
 
 
 def _flatten(node: dict[str, Any], nodes: list[_Node]) -> int:
-    """Append `node` and all below it; returns its index. Recurses as deep as the recipe lets a tree grow."""
+    """Append `node` and its descendants. Return its index. The recipe's `max_depth` bounds the recursion."""
     index = len(nodes)
     if "split_feature" not in node:
         nodes.append((LEAF, 0.0, index, index, False, node["leaf_value"], node.get("leaf_count", 0)))
@@ -105,7 +105,7 @@ def _flatten(node: dict[str, Any], nodes: list[_Node]) -> int:
             f"a split by {node['decision_type']} with missing {node['missing_type']} is not numeric"
         )
     threshold = float32_at_most(node["threshold"])
-    # Where training saw nothing missing, LightGBM reads NaN as 0.
+    # If no training row lacked the feature, LightGBM reads NaN as 0.
     default_left = node["default_left"] if node["missing_type"] == "NaN" else threshold >= 0
     nodes.append((LEAF, 0.0, index, index, False, 0.0, 0))
     left = _flatten(node["left_child"], nodes)
@@ -117,15 +117,17 @@ def _flatten(node: dict[str, Any], nodes: list[_Node]) -> int:
 
 
 def float32_at_most(threshold: float) -> float:
-    """The largest float32 not above `threshold`: every float32 compares with it as with the original."""
+    """Return the largest float32 not above `threshold`; every float32 compares with both alike."""
     with np.errstate(over="ignore"):  # LightGBM writes "all but the missing" as the largest double
         nearest = np.float32(threshold)
     return float(nearest if float(nearest) <= threshold else np.nextafter(nearest, np.float32(-np.inf)))
 
 
 def encode_trees(trees: Trees, feature_inputs: tuple[str, ...], codes: tuple[dict[str, float], ...]) -> bytes:
-    """`trees.npz`: the arrays of `Trees`, `feature_inputs` (the input behind each feature), and for the k-th
-    feature, where it is a code, `words_k` and `codes_k`. Loads without pickles; same model, same bytes.
+    """Encode `trees.npz`; the same model gives the same bytes, and no pickle is needed to load them.
+
+    It has the arrays of `Trees`, `feature_inputs` (the input of each feature), and `words_k` and `codes_k`
+    for the k-th feature if that is a code.
     """
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(getattr(trees, name)) for name in Trees.__slots__} | {
         "feature_inputs": np.array(feature_inputs)

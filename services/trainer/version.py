@@ -1,4 +1,4 @@
-"""A version as it is written: its manifest, its files, and the proof that graph and ensembles agree."""
+"""A version: its manifest, its files, and the check that graph and ensembles agree."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from services.trainer.accuracy import relative_difference
 from services.trainer.datasets.used_cars import Floats
-from services.trainer.session import Priced
+from services.trainer.session import Prices
 from shared.registry.layout import CARD_FILE, MANIFEST_FILE
 from shared.registry.manifest import Inputs, Manifest, encode_manifest
 from shared.service.errors import ModelUnusable
@@ -22,27 +22,30 @@ class Version:
     files: dict[str, bytes]
 
     @classmethod
-    def of(cls, manifest: Manifest, files: dict[str, bytes], card: str) -> "Version":
-        """The manifest then holds the digest of every other file."""
+    def from_manifest(cls, manifest: Manifest, files: dict[str, bytes], card: str) -> "Version":
+        """Add the card and the manifest, with the digest of every other file, to the files."""
         files = {**files, CARD_FILE: card.encode()}
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         manifest = msgspec.structs.replace(manifest, files=digests)
         return cls(manifest, files | {MANIFEST_FILE: encode_manifest(manifest)})
 
 
-def parity_or_refuse(of_graph: Priced, log_price: Floats, half_width: Floats) -> float:
-    """The largest relative difference between graph and ensembles, over every row of the data."""
-    own = Priced(np.exp(log_price), np.exp(log_price - half_width), np.exp(log_price + half_width))
-    parity = relative_difference(of_graph, own)
+def check_parity(graph_prices: Prices, log_price: Floats, half_width: Floats) -> float:
+    """Return the largest relative difference between graph and ensembles, over all rows.
+
+    Raises ModelUnusable if it exceeds the tolerance.
+    """
+    expected = Prices(np.exp(log_price), np.exp(log_price - half_width), np.exp(log_price + half_width))
+    parity = relative_difference(graph_prices, expected)
     if not parity <= PARITY_RELATIVE_TOLERANCE:
         raise ModelUnusable(f"the graph differs from the trained ensembles by {parity:.1e} of a price")
     return parity
 
 
-def metadata(
+def graph_metadata(
     name: str, version: str, *, currency: str, coverage: float, digest: str, inputs: Inputs
 ) -> dict[str, str]:
-    """What the graph says of itself to whoever has it without its manifest."""
+    """Return the metadata inside the graph, for users who have it without its manifest."""
     return {
         "name": name,
         "version": version,

@@ -1,7 +1,7 @@
-"""The model card, generated from the manifest so that it cannot say other numbers than were measured."""
+"""The model card, generated from the manifest, so that its figures are the measured ones."""
 
 from services.trainer.automobile.cross_validation import FOLDS, REPEATS
-from services.trainer.card import told
+from services.trainer.card import card_fields
 from shared.registry.manifest import Manifest
 
 _CARD = """\
@@ -62,4 +62,4 @@ stays where the range ends.
 
 def write_card(manifest: Manifest) -> str:
     makes = len(manifest.inputs.cat[0].categories)
-    return _CARD.format(**told(manifest), makes=makes, folds=FOLDS, repeats=REPEATS)
+    return _CARD.format(**card_fields(manifest), makes=makes, folds=FOLDS, repeats=REPEATS)

@@ -6,10 +6,10 @@ from typing import Self
 import lightgbm as lgb
 import numpy as np
 
-from services.trainer.automobile.spelling_codes import with_spellings
+from services.trainer.automobile.spelling_codes import add_spellings
 from services.trainer.datasets.automobiles import Automobiles
 from services.trainer.datasets.used_cars import Floats, Mask
-from services.trainer.features import Codes, Features, ranks
+from services.trainer.features import Codes, Features, rank_words
 from services.trainer.trees import Trees
 from shared.contract.automobile import INPUTS, WORDS
 from shared.registry.manifest import Parameter
@@ -17,8 +17,10 @@ from shared.registry.manifest import Parameter
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Small trees that see a few inputs at each split: 201 rows teach no more. Copies with inputs withheld
-    take the error for a car without its weight from about 3,100 to 1,450 USD, and cost nothing.
+    """The hyperparameters: small trees with a few inputs at each split, as 201 rows support no more.
+
+    Copies with inputs withheld lower the error for a car without its weight from about 3,100 to 1,450 USD,
+    and cost nothing.
     """
 
     trees: int = 250
@@ -38,21 +40,21 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """`booster` gives log price less `base`."""
+    """The ensemble; `booster` gives log price minus `base`."""
 
     codes: Codes
     base: float
     booster: lgb.Booster
 
     @classmethod
-    def grow(cls, cars: Automobiles, rows: Mask, recipe: Recipe, *, seed: int, threads: int) -> Self:
-        """Learn from `rows` alone, the order of the words included."""
+    def train(cls, cars: Automobiles, rows: Mask, recipe: Recipe, *, seed: int, threads: int) -> Self:
+        """Train on `rows` alone; the codes of the words are learned from them too."""
         log_price = cars.log_price[rows]
         codes = _learn_codes(cars, rows, recipe)
         seen = codes.features(cars.cat[rows], cars.num[rows])
         base = float(log_price.mean())
         copies = recipe.masked_copies
-        features = np.concatenate([seen, _masked(np.tile(seen, (copies, 1)), recipe, seed)])
+        features = np.concatenate([seen, _mask_at_random(np.tile(seen, (copies, 1)), recipe, seed)])
         weight = np.ones(len(features))
         weight[len(seen) :] = recipe.masked_rows_weight
         parameters = _parameters(recipe, seed, threads)
@@ -70,11 +72,11 @@ class Ensemble:
 def _learn_codes(cars: Automobiles, rows: Mask, recipe: Recipe) -> Codes:
     cat, log_price = cars.cat[rows], cars.log_price[rows]
     columns = tuple(range(len(WORDS)))
-    mappings = (with_spellings(ranks(cat[:, k], log_price, recipe.prior_rows)) for k in columns)
+    mappings = (add_spellings(rank_words(cat[:, k], log_price, recipe.prior_rows)) for k in columns)
     return Codes(tuple(mappings), columns)
 
 
-def _masked(features: Features, recipe: Recipe, seed: int) -> Features:
+def _mask_at_random(features: Features, recipe: Recipe, seed: int) -> Features:
     withheld = np.random.default_rng(seed).random((len(features), len(INPUTS))) < recipe.masked_inputs_share
     return np.where(withheld, np.float32(np.nan), features)
 

@@ -1,4 +1,4 @@
-"""Made-up automobiles of 1985 whose prices every loader of the model checks before it serves them."""
+"""Made-up automobiles of 1985: every loader of the model checks their prices before it serves the model."""
 
 import math
 from typing import Any
@@ -72,8 +72,8 @@ def golden_rows(session: Session) -> tuple[GoldenRow, ...]:
     cat = [tuple(car[name] or "" for name in WORDS) for car in cars]
     num = [tuple(car[name] for name in NUMBERS) for car in cars]
     floats = [[math.nan if value is None else value for value in row] for row in num]
-    priced = session.run(np.array(cat, dtype=object), np.array(floats, dtype=np.float32))
+    prices = session.run(np.array(cat, dtype=object), np.array(floats, dtype=np.float32))
     return tuple(
         GoldenRow(title, words, numbers, float(price), float(lower), float(upper))
-        for title, words, numbers, price, lower, upper in zip(_CHANGES, cat, num, *priced, strict=True)
+        for title, words, numbers, price, lower, upper in zip(_CHANGES, cat, num, *prices, strict=True)
     )

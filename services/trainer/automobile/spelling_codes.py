@@ -1,4 +1,4 @@
-"""The words as apps send them: "Alfa Romero", "Peugeot", 4. The graph knows them, so that no code need."""
+"""The words as apps send them ("Alfa Romero", "Peugeot", 4), as codes in the graph, so no code maps them."""
 
 from collections.abc import Iterable
 
@@ -11,12 +11,12 @@ _DIGITS = {
     "eight": "8",
     "twelve": "12",
 }
-# The set misspells two makes, and apps that were built on it do so too.
+# The data set misspells two makes, and so do the apps that were built on it.
 _CORRECTED = {"alfa-romero": "alfa-romeo", "peugot": "peugeot"}
 
 
-def with_spellings(codes: dict[str, float]) -> dict[str, float]:
-    """The same codes under every canonical spelling of each word."""
+def add_spellings(codes: dict[str, float]) -> dict[str, float]:
+    """Return the codes under every canonical spelling of each word."""
     return {spelling: code for word, code in codes.items() for spelling in _spellings(word)}
 
 

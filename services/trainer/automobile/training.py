@@ -1,18 +1,24 @@
-"""From the 1985 automobile set to a version of the model behind `POST /score`."""
+"""The training of the model behind `POST /score` on the 1985 automobile set."""
 
 from datetime import datetime
 
 import numpy as np
 
 from services.trainer.automobile.card import write_card
-from services.trainer.automobile.cross_validation import FOLDS, REPEATS, judge, log_half_width, metrics_of
+from services.trainer.automobile.cross_validation import (
+    FOLDS,
+    REPEATS,
+    compute_metrics,
+    cross_validate,
+    log_half_width,
+)
 from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.automobile.golden import golden_rows
 from services.trainer.datasets.automobiles import Automobiles
 from services.trainer.graph import assemble
 from services.trainer.session import Session
 from services.trainer.trees import Trees, encode_trees
-from services.trainer.version import Version, metadata, parity_or_refuse
+from services.trainer.version import Version, check_parity, graph_metadata
 from shared.contract.automobile import INPUTS, NUMBERS, UNIT_OF_NUMBER, WORDS
 from shared.registry.layout import GRAPH_FILE, TREES_FILE
 from shared.registry.manifest import CategoricalInput, Inputs, Manifest, NumericInput, Training
@@ -31,18 +37,20 @@ def build(
     threads: int,
     recipe: Recipe | None = None,
 ) -> Version:
-    """Nothing of it but `created_at` differs between two runs on the same rows with the same seed."""
+    """Build a version. Two runs on the same rows with the same seed differ in `created_at` alone."""
     recipe = recipe or Recipe()
-    judged = judge(cars, recipe, seed=seed, threads=threads)
-    half_width = log_half_width(cars, judged, COVERAGE)
-    ensemble = Ensemble.grow(cars, np.ones(len(cars), dtype=bool), recipe, seed=seed, threads=threads)
+    validated = cross_validate(cars, recipe, seed=seed, threads=threads)
+    half_width = log_half_width(cars, validated, COVERAGE)
+    ensemble = Ensemble.train(cars, np.ones(len(cars), dtype=bool), recipe, seed=seed, threads=threads)
     price = ensemble.trees()
-    inputs = _inputs(cars)
-    about = metadata(NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=cars.digest, inputs=inputs)
-    graph = _assembled(ensemble, price, half_width, about)
+    inputs = _describe_inputs(cars)
+    about = graph_metadata(
+        NAME, version, currency=CURRENCY, coverage=COVERAGE, digest=cars.digest, inputs=inputs
+    )
+    graph = _assemble(ensemble, price, half_width, about)
     session = Session(graph)
     log_price = ensemble.log_price(ensemble.codes.features(cars.cat, cars.num))
-    parity = parity_or_refuse(session.run(cars.cat, cars.num), log_price, np.exp(half_width))
+    parity = check_parity(session.run(cars.cat, cars.num), log_price, np.exp(half_width))
     trees = encode_trees(price, INPUTS, ensemble.codes.mappings)
     manifest = Manifest(
         name=NAME,
@@ -52,21 +60,21 @@ def build(
         coverage=COVERAGE,
         inputs=inputs,
         models_of_make={},
-        training=_training(cars, recipe, seed),
-        metrics=metrics_of(cars, judged, COVERAGE, parity),
+        training=_describe_training(cars, recipe, seed),
+        metrics=compute_metrics(cars, validated, COVERAGE, parity),
         golden=golden_rows(session),
         files={},
     )
-    return Version.of(manifest, {GRAPH_FILE: graph, TREES_FILE: trees}, write_card(manifest))
+    return Version.from_manifest(manifest, {GRAPH_FILE: graph, TREES_FILE: trees}, write_card(manifest))
 
 
-def _assembled(ensemble: Ensemble, price: Trees, half_width: float, about: dict[str, str]) -> bytes:
-    """The words' other spellings stand among the codes already."""
+def _assemble(ensemble: Ensemble, price: Trees, half_width: float, about: dict[str, str]) -> bytes:
+    """Assemble the graph; its codes already include the words' other spellings."""
     spellings: tuple[frozenset[str], ...] = (frozenset(),) * len(WORDS)
     return assemble(ensemble.codes, spellings, price, Trees.constant(half_width), about, numbers=len(NUMBERS))
 
 
-def _inputs(cars: Automobiles) -> Inputs:
+def _describe_inputs(cars: Automobiles) -> Inputs:
     num = cars.num.astype(np.float64)
     return Inputs(
         cat=tuple(
@@ -79,7 +87,7 @@ def _inputs(cars: Automobiles) -> Inputs:
     )
 
 
-def _training(cars: Automobiles, recipe: Recipe, seed: int) -> Training:
+def _describe_training(cars: Automobiles, recipe: Recipe, seed: int) -> Training:
     return Training(
         source=SOURCE,
         licence=LICENCE,

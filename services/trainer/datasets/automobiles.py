@@ -1,4 +1,4 @@
-"""The 1985 automobile set: 205 cars as their makers listed them, with the field names that its apps send."""
+"""The 1985 automobile set: 205 cars, under the field names that the published apps send."""
 
 import csv
 import hashlib
@@ -21,7 +21,10 @@ _MISSING = ("", "?")
 
 @dataclass(frozen=True, slots=True)
 class Automobiles:
-    """`cat` canonical strings [N, 10] ("" = missing), `num` float32 [N, 15] (NaN = missing); USD."""
+    """The cars: `cat` canonical strings [N, 10] ("" = missing), `num` float32 [N, 15] (NaN = missing).
+
+    `price` is in USD.
+    """
 
     cat: NDArray[np.object_]
     num: NDArray[np.float32]
@@ -37,18 +40,18 @@ class Automobiles:
 
 
 def read_automobiles(path: Path) -> Automobiles:
-    """Raises NeedsAttention where the file is missing or is not such a data set."""
+    """Read the set. Raises NeedsAttention if the file is missing or is another one."""
     if not path.is_file():
         raise NeedsAttention(f"training data: no file {path}; name one with --data")
     body = path.read_bytes()
     try:
-        return from_csv(body.decode(), hashlib.sha256(body).hexdigest())
+        return parse_csv(body.decode(), hashlib.sha256(body).hexdigest())
     except (ValueError, csv.Error) as exc:
         raise NeedsAttention(f"training data: {path}: {exc}") from exc
 
 
-def from_csv(text: str, digest: str) -> Automobiles:
-    """Rows without a price are left out. Raises ValueError where the text is no such table."""
+def parse_csv(text: str, digest: str) -> Automobiles:
+    """Parse the rows with a price. Raises ValueError if the text is another table."""
     reader = csv.DictReader(io.StringIO(text))
     if missing := [name for name in (*INPUTS, _PRICE) if name not in (reader.fieldnames or ())]:
         raise ValueError(f"the columns {', '.join(missing)} are missing")
@@ -59,18 +62,18 @@ def from_csv(text: str, digest: str) -> Automobiles:
     if not ((price > 0) & np.isfinite(price)).all():
         raise ValueError("a price must be above 0, or missing")
     return Automobiles(
-        cat=np.array([[_word(row[name]) for name in WORDS] for row in rows], dtype=object),
-        num=np.array([[_number(row[name]) for name in NUMBERS] for row in rows], dtype=np.float32),
+        cat=np.array([[_parse_word(row[name]) for name in WORDS] for row in rows], dtype=object),
+        num=np.array([[_parse_number(row[name]) for name in NUMBERS] for row in rows], dtype=np.float32),
         price=price,
         digest=digest,
     )
 
 
-def _word(text: str | None) -> str:
+def _parse_word(text: str | None) -> str:
     return "" if text is None or text in _MISSING else canonical(text)
 
 
-def _number(text: str | None) -> float:
+def _parse_number(text: str | None) -> float:
     number = float("nan") if text is None or text in _MISSING else float(text)
     if np.isinf(number):
         raise ValueError("a number must be finite, or missing")

@@ -1,4 +1,4 @@
-"""The training data: asking prices of used cars, read once into the units and words of a reading."""
+"""The training data: asking prices of used cars, converted to the units and words of a reading."""
 
 import hashlib
 from dataclasses import dataclass
@@ -31,8 +31,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Listings:
-    """`cat` canonical strings [N, 4] ("" = missing), `num` float32 [N, 4] (NaN = missing), `price` in GBP;
-    `share` places each row in [0, 1) by the hash of what it says; `spellings` are the words as written.
+    """The listings: `cat` canonical strings [N, 4] ("" = missing), `num` float32 [N, 4] (NaN = missing).
+
+    `price` is in GBP, `share` a hash of each row in [0, 1), and `spellings` the words as written.
     """
 
     cat: NDArray[np.object_]
@@ -51,7 +52,7 @@ class Listings:
 
 
 def read_listings(path: Path) -> Listings:
-    """Raises NeedsAttention where the file is missing or is not such a data set."""
+    """Read the listings. Raises NeedsAttention if the file is missing or is another one."""
     if not path.is_file():
         raise NeedsAttention(f"training data: no file {path}; name one with --data")
     try:
@@ -63,16 +64,16 @@ def read_listings(path: Path) -> Listings:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     try:
-        return from_table(table, digest)
+        return parse_table(table, digest)
     except (ValueError, pa.ArrowInvalid) as exc:
         raise NeedsAttention(f"training data: {path}: {exc}") from exc
 
 
-def from_table(table: pa.Table, digest: str) -> Listings:
-    """Raises ValueError (or Arrow's) where a column has not the type or the values of a price list."""
-    words = [_words(table, name) for name in _CATEGORY_COLUMNS]
-    year, miles, engine_l, mpg = (_numbers(table, name) for name in _NUMBER_COLUMNS)
-    price = _numbers(table, "price")
+def parse_table(table: pa.Table, digest: str) -> Listings:
+    """Parse a table. Raises ValueError (or Arrow's) if a column has the wrong type or impossible values."""
+    words = [_read_words(table, name) for name in _CATEGORY_COLUMNS]
+    year, miles, engine_l, mpg = (_read_numbers(table, name) for name in _NUMBER_COLUMNS)
+    price = _read_numbers(table, "price")
     if len(price) < _MIN_ROWS:
         raise ValueError(f"{len(price)} rows are too few to train on ({_MIN_ROWS} at least)")
     if not (price > 0).all():
@@ -80,32 +81,32 @@ def from_table(table: pa.Table, digest: str) -> Listings:
     if (mpg <= 0).any():
         raise ValueError("mpg must be above 0 or missing")
     consumption = L_PER_100KM_TIMES_IMPERIAL_MPG / mpg
-    # Cast before anything is learned: the vehicle reports float32, and so no row changes leaf later.
+    # Cast before training, because the graph gets float32: so no row changes leaf later.
     num = np.column_stack([year, miles * KM_PER_MILE, engine_l, consumption]).astype(np.float32)
     cat = np.column_stack([np.array([canonical(word) for word in column], dtype=object) for column in words])
     return Listings(
         cat=cat,
         num=num,
         price=price,
-        share=_shares(cat, np.column_stack([year, miles, engine_l, mpg, price])),
+        share=_hash_rows(cat, np.column_stack([year, miles, engine_l, mpg, price])),
         spellings=tuple(frozenset(word for word in column if word) for column in words),
         digest=digest,
     )
 
 
-def _words(table: pa.Table, name: str) -> list[str]:
+def _read_words(table: pa.Table, name: str) -> list[str]:
     return [(word or "").strip() for word in table[name].cast(pa.string()).to_pylist()]
 
 
-def _numbers(table: pa.Table, name: str) -> Floats:
+def _read_numbers(table: pa.Table, name: str) -> Floats:
     values: Floats = np.array(table[name].cast(pa.float64()).to_numpy(), dtype=np.float64)
     if np.isinf(values).any():
         raise ValueError(f"{name} must be finite or missing")
     return values
 
 
-def _shares(cat: NDArray[np.object_], numbers: Floats) -> Floats:
-    """A row's place depends on nothing but the row: not on its position, nor on the seed."""
+def _hash_rows(cat: NDArray[np.object_], numbers: Floats) -> Floats:
+    """Hash each row into [0, 1), independent of its position and of the seed."""
     hashes = [
         int.from_bytes(hashlib.blake2b(repr((*words, *values)).encode(), digest_size=6).digest())
         for words, values in zip(cat.tolist(), numbers.tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""A made-up market, small and seeded: prices follow from age, use and model, and the dearer the noisier."""
+"""A made-up market, small and seeded: prices follow from age, use and model; dearer models are noisier."""
 
 from datetime import UTC, datetime
 
@@ -6,9 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from services.trainer.datasets.used_cars import from_table
-from services.trainer.ensemble import Recipe, grow
-from services.trainer.split import divide
+from services.trainer.datasets.used_cars import parse_table
+from services.trainer.ensemble import Recipe, train_ensembles
+from services.trainer.split import split_rows
 from services.trainer.training import build
 
 MARKET = {"Alba": ("Uno", "Due Plus"), "borea": ("North 1", "South"), "Cirrus": ("Cloud", "Rain", "Mist")}
@@ -17,7 +17,7 @@ SEED = 7
 
 
 def market(rows=6_000, seed=11):
-    """A table as the training data has it: miles, imperial mpg, words with outer spaces and capitals."""
+    """Make a table like the training data: miles, imperial mpg, words with outer spaces and capitals."""
     rng = np.random.default_rng(seed)
     pairs = [(make, model) for make, models in MARKET.items() for model in models]
     which = rng.integers(0, len(pairs), rows)
@@ -44,12 +44,12 @@ def market(rows=6_000, seed=11):
 
 @pytest.fixture(scope="session")
 def listings():
-    return from_table(market(), "0" * 64)
+    return parse_table(market(), "0" * 64)
 
 
 @pytest.fixture(scope="session")
 def ensembles(listings):
-    return grow(listings, divide(listings.share).train, RECIPE, seed=SEED, threads=1)
+    return train_ensembles(listings, split_rows(listings.share).train, RECIPE, seed=SEED, threads=1)
 
 
 def build_version(listings, **changes):

@@ -3,10 +3,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from services.trainer.automobile.cross_validation import FOLDS, judge
+from services.trainer.automobile.cross_validation import FOLDS, cross_validate
 from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.automobile.training import build
-from services.trainer.datasets.automobiles import from_csv
+from services.trainer.datasets.automobiles import parse_csv
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
@@ -22,7 +22,7 @@ AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def cars():
-    return from_csv(automobiles_csv(), "0" * 64)
+    return parse_csv(automobiles_csv(), "0" * 64)
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def session(version):
 
 
 def test_rows_without_a_price_are_left_out(cars):
-    """A car without a price teaches nothing; missing words and numbers are missing, not a category."""
+    """A car without a price is left out; missing words and numbers are missing, not a category."""
     assert len(cars) == 158
     doors, losses = WORDS.index("num-of-doors"), NUMBERS.index("normalized-losses")
     assert set(cars.cat[:18, doors]) == {""}
@@ -48,23 +48,23 @@ def test_same_seed_same_automobile_model(cars, version):
     """The same rows and seed give the same files, byte for byte; another seed gives another model."""
     again = build(cars, "1", created_at=AT, seed=7, threads=1, recipe=RECIPE)
     assert again.files == version.files
-    other = Ensemble.grow(cars, np.ones(len(cars), dtype=bool), RECIPE, seed=8, threads=1)
+    other = Ensemble.train(cars, np.ones(len(cars), dtype=bool), RECIPE, seed=8, threads=1)
     assert not np.array_equal(other.trees().value, decode_trees(version.files["trees.npz"]).value)
 
 
-def test_graph_and_trees_agree_whatever_is_missing(cars, version, session):
-    """Graph and plain arrays say the same of every row, inputs withheld at random included."""
+def test_graph_and_trees_agree_with_inputs_missing(cars, version, session):
+    """Graph and plain arrays price every row alike, with inputs withheld at random."""
     rng = np.random.default_rng(5)
     withheld = rng.random((len(cars), len(INPUTS))) < 0.3
     cat = np.where(withheld[:, : len(WORDS)], "", cars.cat)
     num = np.where(withheld[:, len(WORDS) :], np.float32(np.nan), cars.num)
-    everything = np.ones(len(cars), dtype=bool)
-    codes = Ensemble.grow(cars, everything, RECIPE, seed=7, threads=1).codes
-    own = np.exp(decode_trees(version.files["trees.npz"]).predict(codes.features(cat, num)))
-    priced = session.run(cat, num)
-    assert priced.price == pytest.approx(own, rel=1e-4)
-    assert (priced.lower < priced.price).all()
-    assert (priced.price < priced.upper).all()
+    all_rows = np.ones(len(cars), dtype=bool)
+    codes = Ensemble.train(cars, all_rows, RECIPE, seed=7, threads=1).codes
+    expected = np.exp(decode_trees(version.files["trees.npz"]).predict(codes.features(cat, num)))
+    prices = session.run(cat, num)
+    assert prices.price == pytest.approx(expected, rel=1e-4)
+    assert (prices.lower < prices.price).all()
+    assert (prices.price < prices.upper).all()
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_graph_and_trees_agree_whatever_is_missing(cars, version, session):
     ],
 )
 def test_the_graph_knows_the_apps_spelling(cars, session, column, word, spellings):
-    """Makes in the app's own spelling and case, cylinders and doors as digits: the same price."""
+    """Makes in the app's spelling and case, and cylinders and doors as digits, give the same price."""
     k = WORDS.index(column)
     known, unknown = cars.cat.copy(), cars.cat.copy()
     known[:, k], unknown[:, k] = word, "never heard of"
@@ -90,21 +90,21 @@ def test_the_graph_knows_the_apps_spelling(cars, session, column, word, spelling
         assert (session.run(spelt, cars.num).price == expected).all()
 
 
-def test_every_row_is_judged_by_strangers(cars):
-    """Cross-validation judges each row once a repeat, by an ensemble that had not seen it."""
-    judged = judge(cars, Recipe(trees=5), seed=7, threads=1)
-    for repeat, fold in enumerate(judged.fold):
+def test_each_row_is_validated_by_an_ensemble_not_trained_on_it(cars):
+    """Cross-validation predicts each row once a repeat, by an ensemble not trained on it."""
+    validated = cross_validate(cars, Recipe(trees=5), seed=7, threads=1)
+    for repeat, fold in enumerate(validated.fold):
         sizes = np.bincount(fold.astype(int))
         assert len(sizes) == FOLDS
         assert sizes.max() - sizes.min() <= 1
-        own = fold == 3
-        ensemble = Ensemble.grow(cars, ~own, Recipe(trees=5), seed=7 + repeat, threads=1)
-        again = ensemble.log_price(ensemble.codes.features(cars.cat[own], cars.num[own]))
-        assert again == pytest.approx(judged.log_price[repeat, own])
+        held_out = fold == 3
+        ensemble = Ensemble.train(cars, ~held_out, Recipe(trees=5), seed=7 + repeat, threads=1)
+        again = ensemble.log_price(ensemble.codes.features(cars.cat[held_out], cars.num[held_out]))
+        assert again == pytest.approx(validated.log_price[repeat, held_out])
 
 
-def test_the_card_holds_the_cross_validated_error(version):
-    """Card and manifest carry the same figures, and say that they are cross-validated."""
+def test_the_card_has_the_cross_validated_error(version):
+    """Card and manifest have the same figures, and the card says that they are cross-validated."""
     metrics = version.manifest.metrics
     card = version.files["card.md"].decode()
     assert f"{metrics.mae:,.0f}" in card
@@ -115,8 +115,8 @@ def test_the_card_holds_the_cross_validated_error(version):
     assert blind["stroke"] == pytest.approx(metrics.mae, rel=0.2)
 
 
-def test_the_version_says_whose_it_is(version):
-    """Name and currency are the automobile model's, and every file is under its digest."""
+def test_the_manifest_describes_the_version(version):
+    """Name and currency are the automobile model's, and the manifest has the digest of every file."""
     manifest = version.manifest
     assert (manifest.name, manifest.version, manifest.currency) == ("automobile", "1", "USD")
     assert set(version.files) == {*manifest.files, "manifest.json"}
@@ -133,8 +133,8 @@ def test_the_version_says_whose_it_is(version):
         (lambda _: "", "are missing"),
     ],
 )
-def test_a_file_that_is_no_such_set_is_refused(tmp_path, change, message):
-    """Another file than the automobile set is one line that says what is wrong with it."""
+def test_another_file_is_refused(tmp_path, change, message):
+    """A file other than the automobile set is refused in one line that names the fault."""
     data = tmp_path / "cars.csv"
     data.write_text(change(automobiles_csv()))
     settings = TrainerSettings(model="automobile", data=data, out=tmp_path / "2", _env_file=None)

@@ -1,4 +1,4 @@
-"""The automobile model that ships with the project keeps its own promises, and the project's."""
+"""The shipped automobile model keeps the promises of its manifest and of the project."""
 
 import hashlib
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from services.trainer.automobile.cross_validation import judge
+from services.trainer.automobile.cross_validation import cross_validate
 from services.trainer.automobile.ensemble import Recipe
 from services.trainer.datasets.automobiles import read_automobiles
 from services.trainer.session import Session
@@ -33,14 +33,14 @@ def manifest(folder):
 
 
 def test_digests(folder, manifest):
-    """Every file of the shipped version is the one that its manifest names."""
+    """Every file of the shipped version has the digest in its manifest."""
     assert {path.name for path in folder.iterdir()} == {*manifest.files, "manifest.json"}
     for name, digest in manifest.files.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
 def test_golden_rows(folder, manifest):
-    """The shipped graph prices the made-up automobiles as promised, and the app's spelling as the set's."""
+    """The shipped graph gives the golden prices, and the same price for the app's spelling and the set's."""
     rows = manifest.golden
     session = Session((folder / "model.onnx").read_bytes())
     cat = np.array([row.cat for row in rows], dtype=object)
@@ -53,18 +53,18 @@ def test_golden_rows(folder, manifest):
 
 @needs_cars
 def test_promised_accuracy(manifest):
-    """Ten folds, five seeded repeats: a mean error of at most 1,400 USD, and it is the one on the card."""
+    """The mean error over ten folds and five repeats is at most 1,400 USD, and equals the card's."""
     cars = read_automobiles(CARS)
     assert cars.digest == manifest.training.digest
     assert manifest.training.parameters.items() >= Recipe().parameters().items()
-    judged = judge(cars, Recipe(), seed=manifest.training.seed, threads=1)
-    mae = np.abs(np.exp(judged.log_price) - cars.price).mean()
+    validated = cross_validate(cars, Recipe(), seed=manifest.training.seed, threads=1)
+    mae = np.abs(np.exp(validated.log_price) - cars.price).mean()
     assert mae <= 1_400
     assert mae == pytest.approx(manifest.metrics.mae, rel=1e-6)
 
 
 @needs_cars
 def test_no_row_of_the_set_is_shipped(manifest):
-    """The golden rows are made up: none of them is a car of the set."""
+    """No golden row is a car of the set: they are made up."""
     known = {tuple(row) for row in read_automobiles(CARS).num.tolist()}
     assert not known & {tuple(float(np.float32(x or 0)) for x in row.num) for row in manifest.golden}

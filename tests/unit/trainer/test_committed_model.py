@@ -1,4 +1,4 @@
-"""The model that ships with the project keeps its own promises, and on the market data the project's."""
+"""The shipped price model keeps the promises of its manifest and, on the market data, of the project."""
 
 import hashlib
 from pathlib import Path
@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from services.trainer.accuracy import coverage_of, fifths
+from services.trainer.accuracy import measure_coverage, measure_fifths
 from services.trainer.datasets.used_cars import CATEGORICAL, NUMERIC, read_listings
 from services.trainer.session import Session
-from services.trainer.split import divide
+from services.trainer.split import split_rows
 from services.trainer.trees import decode_trees
 from shared.registry.champion import decode_champion
 from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, decode_manifest
@@ -45,14 +45,14 @@ def market():
 
 
 def test_digests(folder, manifest):
-    """Every file of the shipped version is the one that its manifest names."""
+    """Every file of the shipped version has the digest in its manifest."""
     assert {path.name for path in folder.iterdir()} == {*manifest.files, "manifest.json"}
     for name, digest in manifest.files.items():
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
 def test_signature(folder, manifest):
-    """The shipped graph takes and gives what the manifest says, strings included."""
+    """The shipped graph has the inputs and outputs of its manifest, strings included."""
     session = ort.InferenceSession(folder / "model.onnx", providers=["CPUExecutionProvider"])
     inputs = [(each.name, each.type, each.shape[1]) for each in session.get_inputs()]
     assert inputs == [
@@ -68,46 +68,46 @@ def test_signature(folder, manifest):
 
 
 def test_golden_rows(session, manifest):
-    """The shipped graph prices the made-up vehicles as promised, and orders each interval."""
+    """The shipped graph gives the golden prices, each within its interval."""
     cat = np.array([row.cat for row in manifest.golden], dtype=object)
     num = np.array(
         [[np.nan if x is None else x for x in row.num] for row in manifest.golden], dtype=np.float32
     )
-    priced = session.run(cat, num)
+    prices = session.run(cat, num)
     for name in ("price", "lower", "upper"):
         promised = [getattr(row, name) for row in manifest.golden]
-        assert getattr(priced, name) == pytest.approx(promised, rel=GOLDEN_RELATIVE_TOLERANCE)
-    assert (priced.lower > 0).all()
-    assert (priced.lower < priced.price).all()
-    assert (priced.price < priced.upper).all()
+        assert getattr(prices, name) == pytest.approx(promised, rel=GOLDEN_RELATIVE_TOLERANCE)
+    assert (prices.lower > 0).all()
+    assert (prices.lower < prices.price).all()
+    assert (prices.price < prices.upper).all()
 
 
 def test_no_input_takes_a_price_out_of_bounds(folder):
-    """The shipped ensemble can name no price below £1 nor above £100 million, whatever it is asked."""
+    """For no input is the price of the shipped ensemble below £1 or above £100 million."""
     lowest, highest = decode_trees((folder / "trees.npz").read_bytes()).bounds()
     assert 1 < np.exp(lowest) < np.exp(highest) < 1e8
 
 
 @needs_market
 def test_promised_accuracy(session, manifest, market):
-    """Held out: R² at least .96, mean error at most £1,150, intervals that hold 88 to 92 % in each fifth."""
+    """On held-out rows R² is at least .96, mean error at most £1,150, coverage 88 to 92 % in each fifth."""
     assert market.digest == manifest.training.digest
-    held_out = divide(market.share).held_out
+    held_out = split_rows(market.share).held_out
     true = market.price[held_out]
-    priced = session.run(market.cat[held_out], market.num[held_out])
-    error = priced.price - true
+    prices = session.run(market.cat[held_out], market.num[held_out])
+    error = prices.price - true
     assert 1 - (error**2).sum() / ((true - true.mean()) ** 2).sum() >= 0.96
     assert np.abs(error).mean() <= 1_150
-    assert 0.89 <= coverage_of(priced, true) <= 0.91
-    for by in (true, priced.price):
-        for band in fifths(by, priced, true):
+    assert 0.89 <= measure_coverage(prices, true) <= 0.91
+    for by in (true, prices.price):
+        for band in measure_fifths(by, prices, true):
             assert 0.88 <= band.coverage <= 0.92
     assert np.abs(error).mean() == pytest.approx(manifest.metrics.mae, rel=1e-4)
 
 
 @needs_market
 def test_graph_equals_its_trees(folder, session, market):
-    """The shipped graph and the arrays that explain it agree on every row within a hundredth of a percent."""
+    """The shipped graph and its trees.npz agree on every row within a hundredth of a percent."""
     body = (folder / "trees.npz").read_bytes()
     with np.load(folder / "trees.npz", allow_pickle=False) as arrays:
         mappings = [
@@ -120,14 +120,14 @@ def test_graph_equals_its_trees(folder, session, market):
         for k, mapping in enumerate(mappings)
     ]
     features = np.column_stack([*codes, market.num]).astype(np.float32)
-    own = np.exp(decode_trees(body).predict(features))
-    assert session.run(market.cat, market.num).price == pytest.approx(own, rel=1e-4)
+    expected = np.exp(decode_trees(body).predict(features))
+    assert session.run(market.cat, market.num).price == pytest.approx(expected, rel=1e-4)
 
 
 @needs_market
-def test_use_lowers_and_youth_raises_the_price(session, market):
-    """A typical car is worth less the more it has run, always, and more the newer it is, nearly always."""
-    rows = np.flatnonzero(divide(market.share).held_out)[:2_000]
+def test_distance_lowers_and_a_newer_year_raises_the_price(session, market):
+    """The price never rises with the odometer, and nearly always rises with the year."""
+    rows = np.flatnonzero(split_rows(market.share).held_out)[:2_000]
     cat, num = market.cat[rows], market.num[rows]
     odometer, year = NUMERIC.index("odometer_km"), NUMERIC.index("year")
     for more_km in (1, 500, 10_000, 100_000):

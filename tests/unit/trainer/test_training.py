@@ -20,19 +20,19 @@ def test_same_seed_same_model(version, build_market_version):
 
 
 def test_golden_rows_hold(version):
-    """The manifest's made-up vehicles have the prices that it promises, and missing numbers read as null."""
+    """The graph gives the golden prices in the manifest; a missing number is null there."""
     session = Session(version.files["model.onnx"])
     golden = decode_manifest(version.files["manifest.json"]).golden
     cat = np.array([row.cat for row in golden], dtype=object)
     num = np.array([[np.nan if x is None else x for x in row.num] for row in golden], dtype=np.float32)
-    priced = session.run(cat, num)
-    assert priced.price == pytest.approx([row.price for row in golden], rel=1e-6)
-    assert priced.lower == pytest.approx([row.lower for row in golden], rel=1e-6)
-    assert priced.upper == pytest.approx([row.upper for row in golden], rel=1e-6)
+    prices = session.run(cat, num)
+    assert prices.price == pytest.approx([row.price for row in golden], rel=1e-6)
+    assert prices.lower == pytest.approx([row.lower for row in golden], rel=1e-6)
+    assert prices.upper == pytest.approx([row.upper for row in golden], rel=1e-6)
 
 
-def test_manifest_names_what_was_seen(version, listings):
-    """Words, ranges and pairs of make and model in the manifest are those of the training rows."""
+def test_manifest_describes_the_training_rows(version, listings):
+    """The manifest has the words, ranges and pairs of make and model of the training rows."""
     manifest = version.manifest
     assert manifest.models_of_make["borea"] == ("north 1", "south")
     assert manifest.inputs.cat[0].categories == ("alba", "borea", "cirrus")
@@ -43,8 +43,8 @@ def test_manifest_names_what_was_seen(version, listings):
     assert training.rows + training.calibration_rows + training.held_out_rows == len(listings)
 
 
-def test_interval_holds_what_it_promises(version):
-    """On held-out rows the interval covers about 90 %, and withholding an input that matters costs most."""
+def test_interval_has_its_coverage(version):
+    """On held-out rows the interval covers about 90 %; withholding an important input raises the error."""
     metrics = version.manifest.metrics
     assert metrics.coverage == pytest.approx(0.9, abs=0.04)
     assert sum(band.rows for band in metrics.fifths_of_price) == version.manifest.training.held_out_rows
@@ -53,8 +53,8 @@ def test_interval_holds_what_it_promises(version):
     assert mae["fuel_type"] == pytest.approx(metrics.mae, rel=0.2)
 
 
-def test_card_says_the_measured_figures(version):
-    """The card carries the manifest's own numbers, its limits and its licence."""
+def test_card_has_the_measured_figures(version):
+    """The card has the manifest's own figures, the limits of the data and its licence."""
     card = version.files["card.md"].decode()
     assert f"{version.manifest.metrics.mae:,.0f}" in card
     assert f"{version.manifest.metrics.r2:.4f}" in card
@@ -69,7 +69,7 @@ def test_card_says_the_measured_figures(version):
 
 
 def test_manifest_reads_back(version):
-    """A manifest reads back as written; one that is cut off or of another kind is refused."""
+    """A manifest is read back as written; a truncated or foreign one is refused."""
     body = encode_manifest(version.manifest)
     assert decode_manifest(body) == version.manifest
     for broken in (body[:-40], b"{}", b"\xff"):
@@ -85,7 +85,7 @@ def settings(market_table, tmp_path):
 
 
 def test_version_folder(settings):
-    """Training writes the four files under their digests and leaves nothing else beside them."""
+    """Training writes the version's files, with their digests in the manifest, and nothing else."""
     manifest = train(settings)
     assert manifest.version == "2"
     assert {path.name for path in settings.out.parent.iterdir()} == {"2"}
@@ -98,7 +98,7 @@ def test_version_folder(settings):
 
 
 def test_a_version_is_never_overwritten(settings):
-    """An existing version is refused before an hour is spent on another, and stays as it was."""
+    """An existing version is refused before training begins, and is not changed."""
     settings.out.mkdir(parents=True)
     (settings.out / "card.md").write_text("the old one")
     with pytest.raises(NeedsAttention, match="exists; a version is never changed"):
@@ -107,21 +107,21 @@ def test_a_version_is_never_overwritten(settings):
 
 
 def test_a_version_needs_a_name(settings):
-    """A folder whose name is no version is refused."""
+    """A folder whose name cannot name a version is refused."""
     nameless = settings.model_copy(update={"out": settings.out.parent / "version two"})
     with pytest.raises(NeedsAttention, match="names the version"):
         train(nameless)
 
 
 def test_a_version_appears_whole_or_not_at_all(tmp_path):
-    """Where a file cannot be written, neither a version nor its remains are left behind."""
+    """If a file cannot be written, no part of the version is left behind."""
     with pytest.raises(NeedsAttention, match="cannot be written"):
         write_version_folder(tmp_path / "3", {"good": b"1", "no/such/folder": b"2"})
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_version_that_came_up_meanwhile_stays(tmp_path):
-    """Of two trainings of one version the first wins; the second says so."""
+def test_a_version_written_meanwhile_stays(tmp_path):
+    """Of two trainings of one version the first wins; the second is refused."""
     write_version_folder(tmp_path / "3", {"card.md": b"first"})
     with pytest.raises(NeedsAttention, match="cannot be written"):
         write_version_folder(tmp_path / "3", {"card.md": b"second"})
@@ -129,7 +129,7 @@ def test_a_version_that_came_up_meanwhile_stays(tmp_path):
 
 
 def test_manifest_is_a_value(version):
-    """A manifest cannot be changed in passing."""
+    """A manifest is immutable."""
     with pytest.raises(AttributeError):
         version.manifest.version = "9"
     assert msgspec.structs.replace(version.manifest, version="9").version == "9"

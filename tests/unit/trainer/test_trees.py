@@ -15,7 +15,7 @@ def trees(ensembles):
 
 @pytest.fixture(scope="module")
 def odd_features(listings, ensembles):
-    """The market's rows, then the same with inputs missing, then with infinities."""
+    """Return the market's rows as they are, then with inputs missing, then with infinities."""
     features = ensembles.codes.features(listings.cat, listings.num)
     rng = np.random.default_rng(5)
     masked = mask_inputs(features, withhold_at_random(len(features), 0.4, rng))
@@ -24,15 +24,15 @@ def odd_features(listings, ensembles):
     return np.concatenate([features, masked, infinite])
 
 
-def test_walk_reproduces_lightgbm(ensembles, trees, odd_features):
-    """The plain arrays say of every row what LightGBM says, whatever is missing or infinite in it."""
+def test_arrays_reproduce_lightgbm(ensembles, trees, odd_features):
+    """The plain arrays predict what LightGBM predicts, with missing and infinite inputs too."""
     assert trees.predict(odd_features) == pytest.approx(ensembles.log_price(odd_features), abs=1e-12)
     spread = ensembles.spread_trees(0.0)
     assert spread.predict(odd_features) == pytest.approx(ensembles.log_spread(odd_features), abs=1e-12)
 
 
 def test_leaves_are_lightgbms_own(ensembles, trees, odd_features):
-    """No row changes leaf on the way from LightGBM's thresholds to float32."""
+    """No row changes leaf when LightGBM's thresholds become float32."""
     own = ensembles.price.predict(odd_features, pred_leaf=True)
     for tree, leaf in enumerate(trees.leaves(odd_features)):
         pairs = set(zip(own[:, tree].tolist(), leaf.tolist(), strict=True))
@@ -40,21 +40,21 @@ def test_leaves_are_lightgbms_own(ensembles, trees, odd_features):
 
 
 def test_bounds_hold(trees, odd_features):
-    """Nothing that a vehicle reports takes the price out of the ensemble's bounds."""
+    """No input gives a price outside the ensemble's bounds."""
     lowest, highest = trees.bounds()
     predicted = trees.predict(odd_features)
     assert lowest <= predicted.min() <= predicted.max() <= highest
 
 
 def test_counts_add_up(trees):
-    """Each inner node counts as many training rows as its two children: what exact explanations weigh by."""
+    """Each inner node counts as many training rows as its two children together."""
     inner = ~trees.is_leaf
     below = trees.count[trees.left[inner]] + trees.count[trees.right[inner]]
     assert (trees.count[inner] == below).all()
 
 
 def test_file_round_trip(ensembles, trees, odd_features):
-    """What trees.npz gives back walks as what went in, and needs no pickle."""
+    """Trees read back from trees.npz predict the same, and the same trees give the same bytes."""
     body = encode_trees(trees, FEATURE_INPUTS, ensembles.codes.mappings)
     assert body == encode_trees(trees, FEATURE_INPUTS, ensembles.codes.mappings)
     assert (decode_trees(body).predict(odd_features) == trees.predict(odd_features)).all()
@@ -62,19 +62,19 @@ def test_file_round_trip(ensembles, trees, odd_features):
 
 @given(st.floats(width=64, allow_nan=False), st.floats(width=32, allow_nan=False))
 def test_thresholds_on_float32(threshold, value):
-    """Every float32 compares with the narrowed threshold as with LightGBM's own."""
+    """Every float32 compares with the float32 threshold as with LightGBM's own."""
     assert (value <= float32_at_most(threshold)) == (value <= threshold) or threshold < -3.4e38
 
 
 def test_unfamiliar_split_is_refused():
-    """A kind of split that the graph cannot say is refused, not mistaken for another."""
+    """A kind of split that the graph cannot express is refused."""
     split = {"split_feature": 0, "decision_type": "==", "missing_type": "None", "threshold": "1||2"}
     with pytest.raises(ValueError, match="not numeric"):
         Trees.from_lightgbm({"tree_info": [{"tree_structure": split}]}, 0.0)
 
 
 def test_without_its_make_a_vehicle_has_no_model():
-    """Withholding the make withholds the model, as a reader of `make: ""` would have it."""
+    """Withholding the make withholds the model too."""
     withheld = withhold(3, "make")
     assert withheld[:, INPUTS.index("model")].all()
     assert not withhold(3, "year")[:, INPUTS.index("model")].any()

@@ -3,15 +3,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.trainer.datasets.used_cars import NUMERIC, from_table, read_listings
-from services.trainer.split import FOLDS, divide, folds
+from services.trainer.datasets.used_cars import NUMERIC, parse_table, read_listings
+from services.trainer.split import FOLDS, assign_folds, split_rows
 from shared.service.errors import NeedsAttention
 
 
 def test_units(market_table):
     """Miles and imperial mpg become km and l/100 km once, when the data is read."""
     table = market_table()
-    listings = from_table(table, "")
+    listings = parse_table(table, "")
     num = dict(zip(NUMERIC, listings.num.T, strict=True))
     assert num["odometer_km"] == pytest.approx(table["mileage"].to_numpy() * 1.609344)
     mpg = np.array(table["mpg"].to_pylist(), dtype=float)
@@ -20,28 +20,28 @@ def test_units(market_table):
 
 
 def test_words(listings):
-    """Words are compared without outer spaces and whatever their case; the data's spelling is kept too."""
+    """Words match without outer spaces and in any case; the data's own spelling is kept too."""
     assert set(listings.cat[:, 0]) == {"alba", "borea", "cirrus"}
     assert "due plus" in listings.cat[:, 1]
     assert "Due Plus" in listings.spellings[1]
 
 
-def test_parts_share_no_row(listings):
-    """A row teaches, calibrates or judges, never two of these, in about the promised proportions."""
-    parts = divide(listings.share)
-    together = parts.train.astype(int) + parts.calibration + parts.held_out
+def test_a_row_has_one_purpose(listings):
+    """A row is used for training, calibration or measuring, never for two, in about the promised shares."""
+    split = split_rows(listings.share)
+    together = split.train.astype(int) + split.calibration + split.held_out
     assert (together == 1).all()
-    assert parts.held_out.mean() == pytest.approx(0.2, abs=0.02)
-    assert parts.calibration.mean() == pytest.approx(0.1, abs=0.02)
-    assert set(folds(listings.share)) == set(range(FOLDS))
+    assert split.held_out.mean() == pytest.approx(0.2, abs=0.02)
+    assert split.calibration.mean() == pytest.approx(0.1, abs=0.02)
+    assert set(assign_folds(listings.share)) == set(range(FOLDS))
 
 
 def test_held_out_rows_follow_the_row(market_table):
-    """A row is held out for what it says: the order of the file, or other rows added, change nothing."""
+    """The content of a row decides if it is held out; the order of the file does not matter."""
     table = market_table()
     shuffled = np.random.default_rng(3).permutation(len(table))
-    share = from_table(table, "").share
-    assert (from_table(table.take(shuffled), "").share == share[shuffled]).all()
+    share = parse_table(table, "").share
+    assert (parse_table(table.take(shuffled), "").share == share[shuffled]).all()
 
 
 def _broken(table, tmp_path):
@@ -51,13 +51,13 @@ def _broken(table, tmp_path):
 
 
 def test_missing_file(tmp_path):
-    """A data file that is not there is named, with the flag that names another."""
+    """A missing data file raises an error that names it and the flag."""
     with pytest.raises(NeedsAttention, match=r"no file .*absent\.parquet; name one with --data"):
         read_listings(tmp_path / "absent.parquet")
 
 
 def test_no_parquet(tmp_path):
-    """A file that is no Parquet is refused in one line."""
+    """A file that is not Parquet is refused in one line."""
     path = tmp_path / "data.parquet"
     path.write_text("make,model\n")
     with pytest.raises(NeedsAttention, match="no readable Parquet file"):
@@ -65,7 +65,7 @@ def test_no_parquet(tmp_path):
 
 
 def test_missing_columns(market_table, tmp_path):
-    """A file of another kind is refused with the columns it lacks."""
+    """A file without the columns of the data set is refused with their names."""
     path = _broken(market_table().drop_columns(["mpg", "price"]), tmp_path)
     with pytest.raises(NeedsAttention, match="lacks the columns mpg, price"):
         read_listings(path)
@@ -84,14 +84,14 @@ def test_missing_columns(market_table, tmp_path):
 def test_wrong_values(market_table, tmp_path, column, values, complaint):
     """A column of the wrong type or with impossible values is refused, not trained on."""
     table = market_table()
-    place = table.column_names.index(column)
+    index = table.column_names.index(column)
     kind = pa.int32() if values is None else None
-    path = _broken(table.set_column(place, column, pa.array([values] * len(table), kind)), tmp_path)
+    path = _broken(table.set_column(index, column, pa.array([values] * len(table), kind)), tmp_path)
     with pytest.raises(NeedsAttention, match=complaint):
         read_listings(path)
 
 
 def test_too_few_rows(market_table, tmp_path):
-    """A handful of rows is no market."""
+    """A data set with too few rows is refused."""
     with pytest.raises(NeedsAttention, match="too few to train on"):
         read_listings(_broken(market_table(rows=50), tmp_path))
