@@ -7,16 +7,16 @@ from shared.registry.manifest import Band, Manifest
 _CARD = """\
 # Model card: {name} {version}
 
-What a used car of the UK market would be advertised for, in {currency}, with an interval that is meant to
-hold {coverage:.0%} of asking prices. Two gradient-boosted ensembles (log price, and its typical error) in one
-ONNX graph; the interval is normalised split-conformal. Created {created_at:%Y-%m-%d}; the same data and seed
-give the same graph.
+The asking price of a used car on the UK market, in {currency}, with an interval meant to hold
+{coverage:.0%} of asking prices. Two gradient-boosted ensembles (log price, and its typical error) in one ONNX
+graph; the interval is normalised split-conformal. Created {created_at:%Y-%m-%d}; the same data and seed give
+the same graph.
 
 ## Intended use
 
-Live values of a fleet's vehicles from what they report: make, model, transmission, fuel type, year, odometer,
-engine size and rated consumption. Not for lending, insurance or tax decisions about a person: no sale price
-stands behind it, and nothing it sees tells a cared-for car from a neglected one.
+Live values of a fleet's vehicles from the fields that they report: make, model, transmission, fuel type,
+year, odometer, engine size and rated consumption. Not for lending, insurance or tax decisions about a person: it is
+not based on sale prices, and no input distinguishes a cared-for car from a neglected one.
 
 ## Data and its limits
 
@@ -28,8 +28,9 @@ SHA-256 of the file: `{digest}`.
   no split by time, and today's level of prices is not in it.
 - {makes} makes and {models} models, years {year_from:.0f} to {year_to:.0f}; no condition, damage, owner or
   equipment column. Electric cars are almost absent: their prices are a guess.
-- {rows:,} rows taught, {calibration_rows:,} calibrated the interval, {held_out_rows:,} were held out by a
-  hash of the row and used for neither. All figures below are of these, through the graph itself.
+- {rows:,} rows trained the ensembles, {calibration_rows:,} calibrated the interval, and {held_out_rows:,}
+  were held out by a hash of the row and used for neither. All figures below are of the held-out rows, priced
+  by the graph itself.
 
 ## Accuracy
 
@@ -37,32 +38,31 @@ SHA-256 of the file: `{digest}`.
 |---|---|---|---|
 | {r2:.4f} | {mae:,.0f} | {mape:.2%} | {inside:.2%} |
 
-Graph and trained ensembles agree within {parity:.1e} of themselves on every row (price, lower, upper).
+Graph and trained ensembles agree within a relative {parity:.1e} on every row (price, lower, upper).
 
 By fifths of the true price:
 
 {fifths_of_price}
 
-By fifths of the predicted price (what a reader of a prediction can know):
+By fifths of the predicted price, which a reader of a prediction knows:
 
 {fifths_of_predicted_price}
 
-With one input withheld (without its make a vehicle has no model either):
+With one input withheld (a vehicle without its make has no model either):
 
 {without_input}
 
-## What is flagged
+## Flags
 
-A prediction names in `extrapolated` every input that was missing, a word that training never saw (a model
-under another make included), or a number outside the range seen in training:
+A prediction names in `extrapolated` every input that is missing, a word not seen in training (a model under
+another make included), or a number outside the range seen in training:
 
 {ranges}
 
-Such a vehicle is still priced, from what training rows with that input withheld taught, and what is missing
-or unknown widens its interval. Beyond a range the price stays where the range ends: there the flag is all the
-warning there is. The price never rises with the odometer, all else equal. It may fall with the
-year where the rated consumption stays the same: cars approved under a later, stricter test cycle are another
-trim.
+Such a vehicle is still priced, as the ensembles learned from training rows with that input withheld, and a
+missing or unknown input widens its interval. Beyond a range the price stays the same as at its end; there the
+flag is the only warning. The price never rises with the odometer, all else equal. It may fall with the year
+if the rated consumption stays the same: cars approved under a later, stricter test cycle are another trim.
 """
 
 

@@ -60,7 +60,7 @@ class ConnectionSettings(BaseSettings):
     checkpoints: SecretStr = Field(
         SecretStr(""),
         validation_alias=f"{PREFIX}CHECKPOINTS",
-        description="Where checkpoints live, if elsewhere than in the lake's account",
+        description="Account of the checkpoints, if it is not the lake's",
     )
     file_system: str = Field(
         "lake", validation_alias=f"{PREFIX}FILE_SYSTEM", description="The lake's file system"
@@ -80,16 +80,16 @@ class ConnectionSettings(BaseSettings):
         10.0,
         gt=0,
         validation_alias=f"{PREFIX}BALANCING_INTERVAL_S",
-        description="How often partitions are balanced between processes, seconds",
+        description="Time between two balancings of partitions across processes, seconds",
     )
     ownership_expiry_s: float = Field(
         60.0,
         gt=0,
         validation_alias=f"{PREFIX}OWNERSHIP_EXPIRY_S",
-        description="After how long a silent owner loses its partitions, seconds",
+        description="Time after which a silent owner loses its partitions, seconds",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", validation_alias=f"{PREFIX}LOG_LEVEL", description="Least level logged"
+        "info", validation_alias=f"{PREFIX}LOG_LEVEL", description="Lowest level that is logged"
     )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto",
@@ -104,7 +104,7 @@ class ConnectionSettings(BaseSettings):
     failpoints_log: Path = Field(
         Path("failpoints.log"),
         validation_alias=f"{PREFIX}FAILPOINTS_LOG",
-        description="Where failpoints count their kills",
+        description="File in which failpoints count their kills",
     )
     parent_pid: int = Field(
         0,

@@ -7,14 +7,14 @@ from shared.registry.manifest import Manifest
 _CARD = """\
 # Model card: {name} {version}
 
-What an automobile of the model year 1985 was listed for, in {currency}: the model behind the published Car
+The list price of an automobile of the model year 1985, in {currency}: the model behind the published Car
 Price Predictor app, served at `POST /score`. One gradient-boosted ensemble for the log price in one ONNX
 graph. Created {created_at:%Y-%m-%d}; the same data and seed give the same graph.
 
 ## Intended use
 
-Demonstrations, and apps that were built on this set. It knows nothing of any car made after 1985, nor of age
-or use: not for valuing anything that is for sale today.
+Demonstrations, and apps that were built on this set. It has no data on cars made after 1985, nor on age or
+use: do not value cars of today with it.
 
 ## Data and its limits
 
@@ -24,8 +24,8 @@ SHA-256 of the file: `{digest}`.
 - Licence: {licence}.
 - {rows} rows with a price, {makes} makes, some of them with one to three cars. List prices of new cars.
 - Rows are too few to hold any out: the figures below are of {folds}-fold cross-validation, the mean of
-  {repeats} seeded repeats, in which neither ensemble nor order of words had seen the row that is judged. The
-  graph that is served has learned from all rows.
+  {repeats} seeded repeats, in which neither the ensemble nor the codes of words were trained on the row that
+  is predicted. The served graph is trained on all rows.
 
 ## Accuracy
 
@@ -33,9 +33,9 @@ SHA-256 of the file: `{digest}`.
 |---|---|---|---|
 | {r2:.4f} | {mae:,.0f} | {mape:.2%} | {inside:.2%} |
 
-Graph and trained ensemble agree within {parity:.1e} of themselves on every row. The interval is
-split-conformal over the errors of the cross-validation, of one width in log price, meant to hold
-{coverage:.0%}; `POST /score` gives the price alone.
+Graph and trained ensemble agree within a relative {parity:.1e} on every row. The interval is split-conformal
+over the errors of the cross-validation, has one width in log price, and is meant to hold {coverage:.0%};
+`POST /score` gives the price alone.
 
 By fifths of the true price, first repeat:
 
@@ -49,12 +49,12 @@ With one input withheld:
 
 {without_input}
 
-## What may be sent
+## Accepted inputs
 
-Any input may be missing or unknown: copies of the training rows with inputs withheld taught what to say then.
-Words match whatever their case, with spaces for hyphens, numbers of doors and cylinders as words or digits,
-and Peugot and Alfa Romero as the set and its apps spell them or as their makers do. Beyond a range the price
-stays where the range ends.
+Any input may be missing or unknown: the ensemble is also trained on copies of rows with inputs withheld.
+Words match in any case and with spaces for hyphens; numbers of doors and cylinders match as words or digits; Peugot
+and Alfa Romero match as the set and its apps spell them or as their makers do. Beyond a range the price stays
+the same as at its end.
 
 {ranges}
 """
