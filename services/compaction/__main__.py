@@ -10,7 +10,7 @@ import structlog
 from pydantic import SecretStr
 
 from services.compaction.delta_table import StreamTable
-from services.compaction.file_groups import table_folder
+from services.compaction.file_groups import GroupPolicy, table_folder
 from services.compaction.report import Outcome, as_json, as_table
 from services.compaction.settings import CompactionSettings
 from services.compaction.storage_options import STORAGE_SCOPE, storage_options
@@ -78,7 +78,8 @@ async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Out
     table = StreamTable(
         f"az://{settings.file_system}/{table_folder(stream)}", partial(_read_options, settings)
     )
-    return await StreamCompaction(settings, stream, lake, table).run()
+    policy = GroupPolicy(settings.target_bytes, settings.older_than_s)
+    return await StreamCompaction(policy, stream, lake, table).run()
 
 
 async def _read_options(settings: CompactionSettings) -> dict[str, str]:

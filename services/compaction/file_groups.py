@@ -29,14 +29,14 @@ class RawFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class GroupPolicy:
     """The size of a group, and the age at which the newest files of a chain are compacted."""
 
     target_bytes: int
     older_than_s: float
 
 
-def next_group(files: Sequence[RawFile], policy: Policy, now_s: float) -> Sequence[RawFile]:
+def next_group(files: Sequence[RawFile], policy: GroupPolicy, now_s: float) -> Sequence[RawFile]:
     """Return the leading files of a chain that become one compacted file; empty if none are due.
 
     They are of one hour's folder. An hour is closed once a later file of the chain is in a later folder,
@@ -53,7 +53,7 @@ def next_group(files: Sequence[RawFile], policy: Policy, now_s: float) -> Sequen
 
 
 @dataclass(frozen=True, slots=True)
-class Covered:
+class CompactedFooter:
     """The footer of a compacted file: key-values of its Parquet metadata.
 
     The file holds every row of the `files` raw files of its folder and chain that start at `first_seq` or
@@ -69,6 +69,20 @@ class Covered:
     gap: int
     created_at: str
 
+    @classmethod
+    def from_raw_footers(cls, footers: Sequence[Footer]) -> Self:
+        """Return the footer of a file made of consecutive raw files."""
+        return cls(
+            first_seq=footers[0].first_seq,
+            last_seq=footers[-1].last_seq,
+            next_first=footers[-1].next_first,
+            files=len(footers),
+            rows=sum(footer.rows for footer in footers),
+            bad=sum(footer.bad for footer in footers),
+            gap=sum(footer.gap for footer in footers),
+            created_at=footers[0].created_at,
+        )
+
     def key_values(self) -> dict[str, str]:
         """Return the fields as text by name, integers in decimal."""
         return to_key_values(self)
@@ -80,20 +94,6 @@ class Covered:
             return cls(**parse_key_values(cls, key_values))
         except (KeyError, ValueError) as error:
             raise NeedsAttention(f"{path} was not written by a compaction ({error}): move it away") from error
-
-
-def cover(footers: Sequence[Footer]) -> Covered:
-    """Return the footer of a compacted file made of consecutive raw files."""
-    return Covered(
-        first_seq=footers[0].first_seq,
-        last_seq=footers[-1].last_seq,
-        next_first=footers[-1].next_first,
-        files=len(footers),
-        rows=sum(footer.rows for footer in footers),
-        bad=sum(footer.bad for footer in footers),
-        gap=sum(footer.gap for footer in footers),
-        created_at=footers[0].created_at,
-    )
 
 
 def table_folder(stream: str) -> str:

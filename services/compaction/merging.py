@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.compaction.file_groups import Covered
+from services.compaction.file_groups import CompactedFooter
 from services.compaction.pending_files import Link
 from shared.lake.client import APPEND_BYTES, Lake
 from shared.lake.parquet import ROW_GROUP_ROWS, write_options
@@ -39,12 +39,12 @@ class PieceSink:
 
 
 async def merge(
-    lake: Lake, links: Sequence[Link], schema: pa.Schema, covered: Covered
+    lake: Lake, links: Sequence[Link], schema: pa.Schema, footer: CompactedFooter
 ) -> AsyncIterator[bytes]:
     """Yield the bytes of the file with the rows of all raw files, in order."""
     sink = PieceSink()
     writer = pq.ParquetWriter(
-        pa.PythonFile(sink, mode="w"), schema.with_metadata(covered.key_values()), **write_options(schema)
+        pa.PythonFile(sink, mode="w"), schema.with_metadata(footer.key_values()), **write_options(schema)
     )
     pending: pa.Table = schema.empty_table()
     for link in links:

@@ -4,7 +4,6 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from services.compaction.file_groups import Policy
 from shared.service.settings import PREFIX, ConnectionSettings
 
 
@@ -29,7 +28,3 @@ class CompactionSettings(ConnectionSettings):
     )
     every_s: float = Field(0.0, ge=0, description="Time from one pass to the next, seconds; 0: one pass")
     as_json: bool = Field(False, description="One JSON object a pass on stdout instead of a table")
-
-    @property
-    def policy(self) -> Policy:
-        return Policy(self.target_bytes, self.older_than_s)

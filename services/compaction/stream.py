@@ -15,12 +15,18 @@ import pyarrow.parquet as pq
 import structlog
 
 from services.compaction.delta_table import StreamTable
-from services.compaction.file_groups import Covered, RawFile, compacted_path, cover, next_group, staged_path
+from services.compaction.file_groups import (
+    CompactedFooter,
+    GroupPolicy,
+    RawFile,
+    compacted_path,
+    next_group,
+    staged_path,
+)
 from services.compaction.merging import merge
 from services.compaction.pending_files import Link, read_links, unify_schemas
 from services.compaction.raw_listing import Waiting, list_date, list_dates
 from services.compaction.report import Outcome
-from services.compaction.settings import CompactionSettings
 from services.compaction.statistics import encode_statistics
 from services.compaction.table_commit import ChainCommit, NewFile
 from shared.lake.client import Lake, parent_directory
@@ -39,8 +45,8 @@ _FILES_A_COMMIT = 32
 class StreamCompaction:
     """One pass over one stream; call `run` once."""
 
-    def __init__(self, settings: CompactionSettings, stream: str, lake: Lake, table: StreamTable) -> None:
-        self._settings = settings
+    def __init__(self, policy: GroupPolicy, stream: str, lake: Lake, table: StreamTable) -> None:
+        self._policy = policy
         self._stream = stream
         self._lake = lake
         self._table = table
@@ -69,7 +75,7 @@ class StreamCompaction:
 
     async def _compact(self, chain: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
         """Compact the due files of a chain. Return the others."""
-        while group := next_group(files, self._settings.policy, time.time()):
+        while group := next_group(files, self._policy, time.time()):
             position = self._positions[chain]
             root = self._roots[chain]
             links = await read_links(self._lake, chain, group, position, root.created_at)
@@ -98,18 +104,18 @@ class StreamCompaction:
             metadata = await self._write(chain, slot, links)
         else:
             log.info("file_found", path=slot)
-        covered = Covered.from_key_values(metadata.metadata or {}, slot)
-        commit.files.append(await self._describe(links[0].file, slot, metadata, covered))
-        return covered.next_first
+        footer = CompactedFooter.from_key_values(metadata.metadata or {}, slot)
+        commit.files.append(await self._describe(links[0].file, slot, metadata, footer))
+        return footer.next_first
 
     async def _write(self, chain: ChainKey, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
         """Merge these files into the slot. Return the metadata of the file there, ours or another's."""
         attempt = staged_path(chain, links[0].file.first, uuid.uuid4().hex)
-        covered = cover([link.footer for link in links])
+        footer = CompactedFooter.from_raw_footers([link.footer for link in links])
         started_s = time.monotonic()
         # A crash after this leaves a staged file that is never read, until it is vacuumed.
         size_bytes = await self._lake.write_pieces(
-            attempt, merge(self._lake, links, unify_schemas(links), covered)
+            attempt, merge(self._lake, links, unify_schemas(links), footer)
         )
         await self._lake.make_directory(parent_directory(slot))
         failpoints.reach("compaction_staged")
@@ -125,26 +131,26 @@ class StreamCompaction:
             raise SinkUnavailable(f"{slot} is still empty: {reason}")
         if is_ours:
             took_s = round(time.monotonic() - started_s, 3)
-            log.info("file_compacted", path=slot, rows=covered.rows, size_bytes=size_bytes, took_s=took_s)
+            log.info("file_compacted", path=slot, rows=footer.rows, size_bytes=size_bytes, took_s=took_s)
         else:
             with suppress(SinkUnavailable):  # a file left here is vacuumed
                 await self._lake.delete(attempt)
         return metadata
 
     async def _describe(
-        self, first: RawFile, slot: str, metadata: pq.FileMetaData, covered: Covered
+        self, first: RawFile, slot: str, metadata: pq.FileMetaData, footer: CompactedFooter
     ) -> NewFile:
         file = await self._lake.stat(slot)
         if file is None:
             raise SinkUnavailable(f"{slot} disappeared")
-        self.outcome.raw_files += covered.files
-        self.outcome.rows += covered.rows
+        self.outcome.raw_files += footer.files
+        self.outcome.rows += footer.rows
         self.outcome.files += 1
         self.outcome.size_bytes += file.size_bytes
         return NewFile(
             first.hour,
             first.first,
-            covered.next_first,
+            footer.next_first,
             slot.rpartition("/")[2],
             file.size_bytes,
             file.modified_at.timestamp(),

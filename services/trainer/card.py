@@ -15,8 +15,8 @@ the same graph.
 ## Intended use
 
 Live values of a fleet's vehicles from the fields that they report: make, model, transmission, fuel type,
-year, odometer, engine size and rated consumption. Not for lending, insurance or tax decisions about a person: it is
-not based on sale prices, and no input distinguishes a cared-for car from a neglected one.
+year, odometer, engine size and rated consumption. Not for lending, insurance or tax decisions about a
+person: it is not based on sale prices, and no input distinguishes a cared-for car from a neglected one.
 
 ## Data and its limits
 

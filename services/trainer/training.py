@@ -90,7 +90,7 @@ def build(
         currency=CURRENCY,
         coverage=COVERAGE,
         inputs=inputs,
-        models_of_make=_models_of_make(listings, split.train),
+        models_of_make=_group_models_by_make(listings, split.train),
         training=_describe_training(listings, split, recipe, seed),
         metrics=measure(session, listings, split.held_out, parity),
         golden=golden_rows(session),
@@ -124,7 +124,7 @@ def _describe_inputs(listings: Listings, ensembles: Ensembles, rows: Mask) -> In
     )
 
 
-def _models_of_make(listings: Listings, rows: Mask) -> dict[str, tuple[str, ...]]:
+def _group_models_by_make(listings: Listings, rows: Mask) -> dict[str, tuple[str, ...]]:
     pairs = sorted({(make, model) for make, model, *_ in listings.cat[rows].tolist() if make and model})
     makes = sorted({make for make, _ in pairs})
     return {make: tuple(model for of, model in pairs if of == make) for make in makes}

@@ -70,8 +70,8 @@ async def _until_stopped(service: Callable[[asyncio.Event], Awaitable[int | None
 def _arm_failpoints(settings: ConnectionSettings) -> None:
     if not settings.failpoints:
         return
-    world = settings.event_hubs.get_secret_value()
-    if world and not any(host in world for host in LOOPBACK):
+    address = settings.event_hubs.get_secret_value()
+    if address and not any(host in address for host in LOOPBACK):
         raise NeedsAttention("FLEETPRICE_FAILPOINTS is for tests on loopback alone")
     failpoints.arm(settings.failpoints, settings.failpoints_log)
 

@@ -52,9 +52,9 @@ With one input withheld:
 ## Accepted inputs
 
 Any input may be missing or unknown: the ensemble is also trained on copies of rows with inputs withheld.
-Words match in any case and with spaces for hyphens; numbers of doors and cylinders match as words or digits; Peugot
-and Alfa Romero match as the set and its apps spell them or as their makers do. Beyond a range the price stays
-the same as at its end.
+Words match in any case and with spaces for hyphens; numbers of doors and cylinders match as words or
+digits; Peugot and Alfa Romero match as the set and its apps spell them or as their makers do. Beyond a
+range the price stays the same as at its end.
 
 {ranges}
 """

@@ -65,7 +65,7 @@ async def _find_hinted_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, R
     while next_hours:
         hour = min(next_hours.values())
         here = {chain for chain in next_hours if next_hours[chain] == hour}
-        newest = await _newest_paths_in(lake, stream, f"raw/{stream}/{hour_folder(hour)}", here)
+        newest = await _list_newest_paths(lake, stream, f"raw/{stream}/{hour_folder(hour)}", here)
         for chain in sorted(here):
             del next_hours[chain]
             footer = await _read_chain_footer(lake, newest.get(chain), roots[chain], chain)
@@ -93,11 +93,11 @@ async def _find_newest_paths(lake: Lake, stream: str, roots: Mapping[ChainKey, R
             wanted = {chain for chain in roots if chain not in found and oldest[chain] <= hour}
             if not wanted:
                 return found
-            found |= await _newest_paths_in(lake, stream, folder, wanted)
+            found |= await _list_newest_paths(lake, stream, folder, wanted)
     return found
 
 
-async def _newest_paths_in(
+async def _list_newest_paths(
     lake: Lake, stream: str, folder: str, wanted: AbstractSet[ChainKey]
 ) -> dict[ChainKey, str]:
     newest: dict[ChainKey, tuple[int, str]] = {}

@@ -2,12 +2,12 @@
 
 import pytest
 
-from services.compaction.file_groups import Covered, Policy, RawFile, compacted_path, next_group
+from services.compaction.file_groups import CompactedFooter, GroupPolicy, RawFile, compacted_path, next_group
 from shared.lake.slots.slot import ChainKey, parse_hour_folder
 from shared.service.errors import NeedsAttention
 
 HOUR = parse_hour_folder("date=2026-03-01/hour=12")
-POLICY = Policy(target_bytes=100, older_than_s=60)
+POLICY = GroupPolicy(target_bytes=100, older_than_s=60)
 NOW_S = 1_000.0
 
 
@@ -54,15 +54,15 @@ def test_no_files_no_group():
 
 def test_a_footer_is_read_back():
     """The footer of a compacted file is read as it was written."""
-    covered = Covered(0, 9, 10, 2, 7, 1, 2, "2026-03-01T00:00:00Z")
-    key_values = {name.encode(): text.encode() for name, text in covered.key_values().items()}
-    assert Covered.from_key_values(key_values, "path") == covered
+    footer = CompactedFooter(0, 9, 10, 2, 7, 1, 2, "2026-03-01T00:00:00Z")
+    key_values = {name.encode(): text.encode() for name, text in footer.key_values().items()}
+    assert CompactedFooter.from_key_values(key_values, "path") == footer
 
 
 def test_a_foreign_footer_is_refused():
     """A file without compaction's key-values raises an error that names its path."""
     with pytest.raises(NeedsAttention, match="the/path"):
-        Covered.from_key_values({b"first_seq": b"1"}, "the/path")
+        CompactedFooter.from_key_values({b"first_seq": b"1"}, "the/path")
 
 
 def test_a_slot_is_a_function_of_chain_hour_and_first_row():
