@@ -1,0 +1,1 @@
+"""Compaction of small raw files into a Delta table."""

@@ -1,0 +1,1 @@
+"""A simulated fleet that sends telemetry to a hub."""

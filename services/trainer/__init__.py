@@ -1,0 +1,1 @@
+"""Training of the models, from a data set to a version's folder."""

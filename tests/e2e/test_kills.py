@@ -112,7 +112,7 @@ def test_a_kill_at_any_named_point_loses_and_doubles_nothing(every, pack, kills,
 
 def test_a_record_before_the_send_would_be_found_out(tmp_path):
     """Mutation: acknowledged first, sent after. The same kill then loses readings, and the oracle says so."""
-    into_hub = "        await self._into_hub(events)\n"
+    into_hub = "        await self._send_to_hub(events)\n"
     reach, ack = '        failpoints.reach("simulator_acked")\n', "        record.ack()\n"
     source = mutated(
         tmp_path,

@@ -1,0 +1,1 @@
+"""The record of what the fleet sent, and recovery from it after a crash."""

@@ -1,0 +1,1 @@
+"""The model of 1985 automobiles, behind `POST /score`."""

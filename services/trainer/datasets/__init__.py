@@ -1,0 +1,1 @@
+"""The data sets that the models are trained on."""

@@ -1,0 +1,1 @@
+"""Regular event bodies straight to columns; README.md describes the three stages."""
