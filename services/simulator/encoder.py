@@ -49,7 +49,7 @@ class EventFeed:
         self._schedule = schedule
         self._telemetry = telemetry
         self.anchor_us = anchor_us
-        self._form = event_format
+        self._event_format = event_format
         self._block = self._encode_block(0, 0)
 
     def encode(self, first: int, count: int) -> tuple[DueReadings, list[EventData]]:
@@ -60,11 +60,11 @@ class EventFeed:
             block = self._block = self._encode_block(first, max(_MIN_BLOCK, _SENDS_A_BLOCK * count))
             start = 0
         readings = block.readings.slice(start, start + count)
-        return readings, _build_events(self._form, block.encoded, start, count)
+        return readings, _build_events(self._event_format, block.encoded, start, count)
 
     def _encode_block(self, first: int, count: int) -> _Block:
         due = self._schedule.readings(first, first + count)
-        return _Block(first, due, _encode_readings(self._form, self._telemetry, due, self.anchor_us))
+        return _Block(first, due, _encode_readings(self._event_format, self._telemetry, due, self.anchor_us))
 
 
 def encode_events(
