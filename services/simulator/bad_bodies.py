@@ -1,6 +1,6 @@
 """Bodies that are bad on purpose: each is one event and must become exactly one dead letter. Pure.
 
-A body is a function of (seed, partition, number, place), so that it can be made again if its send's outcome
+A body is a function of (seed, partition, number, index), so that it can be made again if its send's outcome
 is unknown.
 """
 
@@ -92,8 +92,8 @@ def bad_bodies(seed: int, partition: int, number: int, count: int) -> list[BadBo
     kinds = (draws * len(KINDS)).astype(np.int64).tolist()
     return [
         BadBody(message_id, *KINDS[kind](message_id))
-        for place, kind in enumerate(kinds)
-        for message_id in (f"bad-s{seed}-p{partition}-{number}-{place}",)
+        for index, kind in enumerate(kinds)
+        for message_id in (f"bad-s{seed}-p{partition}-{number}-{index}",)
     ]
 
 

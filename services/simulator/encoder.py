@@ -85,16 +85,16 @@ def _encode_readings(
 
 
 def _build_events(
-    event_format: EventFormat, made: Sequence[bytes] | pa.RecordBatch, start: int, count: int
+    event_format: EventFormat, encoded: Sequence[bytes] | pa.RecordBatch, start: int, count: int
 ) -> list[EventData]:
     packs = [
         (first, min(event_format.pack, start + count - first))
         for first in range(start, start + count, event_format.pack)
     ]
-    if isinstance(made, pa.RecordBatch):
-        bodies = [write_stream(made.slice(first, length)) for first, length in packs]
+    if isinstance(encoded, pa.RecordBatch):
+        bodies = [write_stream(encoded.slice(first, length)) for first, length in packs]
     else:
-        bodies = [b"\n".join(made[first : first + length]) for first, length in packs]
+        bodies = [b"\n".join(encoded[first : first + length]) for first, length in packs]
     return [_build_event(body, event_format.content_type) for body in bodies]
 
 

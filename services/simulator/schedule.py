@@ -71,17 +71,17 @@ class Schedule:
 
     def offset_us(self, reading: int) -> int:
         """Return when a reading, numbered from 0, is due. The partition must have vehicles."""
-        round_no, place = divmod(reading, len(self.vehicles))
-        slot = round_no * self.fleet_size + self.vehicles[place]
+        round_no, index = divmod(reading, len(self.vehicles))
+        slot = round_no * self.fleet_size + self.vehicles[index]
         return math.ceil(slot * _US_PER_S / self.slots_per_s)
 
     def readings(self, first: int, end: int) -> DueReadings:
         """Return readings `first` … `end` - 1."""
-        rounds, places = np.divmod(np.arange(first, end, dtype=np.int64), len(self.vehicles))
-        vehicles = np.array(self.vehicles, np.int64)[places]
+        rounds, indexes = np.divmod(np.arange(first, end, dtype=np.int64), len(self.vehicles))
+        vehicles = np.array(self.vehicles, np.int64)[indexes]
         slots = rounds * self.fleet_size + vehicles
         offsets_us = np.ceil(slots * _US_PER_S / self.slots_per_s).astype(np.int64)
-        first_nos = np.array(self.next_reading_nos, np.int64)[places]
+        first_nos = np.array(self.next_reading_nos, np.int64)[indexes]
         return DueReadings(vehicles, first_nos + rounds, offsets_us)
 
     def _count_readings_before(self, slot: int) -> int:
