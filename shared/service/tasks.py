@@ -1,4 +1,4 @@
-"""Tasks that surely end when they are cancelled.
+"""Tasks that surely end when they are cancelled, and the first of several to complete.
 
 A single cancellation can get lost: before Python 3.12 `asyncio.wait_for`, through which the SDK reads every
 frame, drops one that arrives together with the result, and the cancelled task goes on.
@@ -11,6 +11,18 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 _CANCEL_AGAIN_S = 1.0
+
+
+async def first_completed(*coroutines: Coroutine[Any, Any, T]) -> T:
+    """Return or raise what the first coroutine to end does; the others are cancelled."""
+    tasks = [asyncio.create_task(one) for one in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return next(task for task in tasks if task in done).result()
 
 
 async def cancel_until_done(task: asyncio.Task[Any]) -> None:

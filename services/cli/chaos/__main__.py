@@ -22,9 +22,9 @@ from services.cli.chaos.settings import ChaosSettings
 from services.cli.chaos.stack import World
 from shared.service.data_dir import lock_data_dir
 from shared.service.errors import NeedsAttention
-from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import KeepsFailing, Supervisor
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
+from shared.service.tasks import first_completed
 
 
 async def serve(settings: ChaosSettings, stop: asyncio.Event) -> int:

@@ -113,8 +113,8 @@ class Campaign:
         began_s = time.monotonic()
         process = await Process.start(program)
         try:
-            line = await process.last_line()
-            code = await process.ended()
+            line = await process.read_last_line()
+            code = await process.wait()
         finally:
             await process.stop(_STOP_GRACE_S)
         said = last_lines(program.log, _SAID_LINES)
@@ -144,7 +144,7 @@ class Campaign:
         )
         own = environment_of(ChaosSettings, {**one, "seed": seed, "schedules": 1, "as_json": True})
         log = self._logs / f"seed-{seed}.log"
-        return Program(f"seed-{seed}", "services.cli.chaos", {**os.environ, **own}, log, says_ready=True)
+        return Program(f"seed-{seed}", "services.cli.chaos", {**os.environ, **own}, log, pipes_stdout=True)
 
 
 def _verdict_in(line: bytes) -> Mapping[str, Any] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.chaos.schedule import Kind
-from services.cli.chaos.service_logs import lines
+from services.cli.chaos.service_logs import read_lines
 
 # What the writers' logs tell.
 TOLD = ("first_file_raced", "slot_lost", "swept")
@@ -69,7 +69,7 @@ def told_by(writers: Iterable[Path]) -> dict[str, int]:
     openers: Counter[tuple[str, object]] = Counter()
     for log in writers:
         opened = set()
-        for line in lines(log):
+        for line in read_lines(log):
             if line.event == "partition_opened" and line.next == 0:
                 opened.add((line.stream, line.partition))
             elif line.event == "staging_swept":

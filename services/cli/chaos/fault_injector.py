@@ -11,7 +11,7 @@ from services.cli.chaos.emulator_faults import strikes_at_once, wanted_of
 from services.cli.chaos.fault_counts import FaultCounts
 from services.cli.chaos.retention import overtake
 from services.cli.chaos.schedule import Fault, Kind
-from services.cli.chaos.service_logs import count, lines
+from services.cli.chaos.service_logs import count, read_lines
 from services.cli.chaos.stack import TELEMETRY, UNREACHABLE, World
 from shared.service.processes.supervisor import SupervisedProcess
 from shared.service.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
@@ -134,14 +134,14 @@ class FaultInjector:
         world.compactions += 1
         program = world.programs.compaction(f"compaction-{world.compactions}")
         async with world.held(_victim(fault, world.writers)) as is_held:
-            process = await world.supervisor.begin(program)
+            process = await world.supervisor.start_process(program)
             try:
-                code = await process.ended()
+                code = await process.wait()
             finally:
                 process.kill()
         if code == EXIT_NEEDS_ATTENTION:
             raise CompactionRefused(f"see {program.log}")
-        return is_held and code == EXIT_DONE and any(line.has_compacted for line in lines(program.log))
+        return is_held and code == EXIT_DONE and any(line.has_compacted for line in read_lines(program.log))
 
     async def _has_armed_struck(self, fault: Fault) -> bool:
         """The emulator counts what it strikes; its end forgets what lay in wait."""

@@ -1,10 +1,9 @@
-"""Lives of services as children of a nursery; to the supervisor each is a process like any other."""
+"""Services as children of a fork server; to the supervisor each is a process like any other."""
 
 import asyncio
 import os
 import signal
 import socket
-import sys
 from collections import deque
 from types import TracebackType
 from typing import Self
@@ -16,13 +15,15 @@ from shared.service.errors import FleetpriceError
 from shared.service.processes.process import Process, Program
 from shared.service.settings import PREFIX
 
+_FORK_SERVER = "services.cli.chaos.fork_server"
+
 
 class ForkServerEnded(FleetpriceError):
-    """No process can be started any more; those that ran ended with it."""
+    """No process can be started any more; those that ran ended with the fork server."""
 
 
 class ForkedChild:
-    """A child of the nursery's, which tells when it ended."""
+    """A child of the fork server, whose end the server reports."""
 
     stdin: asyncio.StreamWriter | None = None
 
@@ -33,106 +34,102 @@ class ForkedChild:
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Raises ProcessLookupError where it has ended."""
+        """Send a signal. Raises ProcessLookupError if it has ended."""
         os.kill(self.pid, number)
 
     async def wait(self) -> int:
-        """The exit code, once it has ended; negative: the signal that ended it."""
+        """Return the exit code once it has ended; negative: the signal that ended it."""
         return await asyncio.shield(self._ended)
 
     def note_end(self, code: int) -> None:
-        """The nursery says so."""
+        """Record the exit code that the fork server reported."""
         self.returncode = code
         self._ended.set_result(code)
 
 
 class ForkedProcesses:
-    """An async context manager: `start` is Process.start without the imports; at its end all of them end."""
+    """An async context manager: `start` is Process.start without the imports; on exit all children end."""
 
     def __init__(self) -> None:
-        self._link, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._unborn: deque[tuple[asyncio.Future[ForkedChild], asyncio.StreamReader | None]] = deque()
+        self._link, self._server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._requested: deque[tuple[asyncio.Future[ForkedChild], asyncio.StreamReader | None]] = deque()
         self._children: dict[int, ForkedChild] = {}
         self._pipes: list[asyncio.ReadTransport] = []
-        self._nursery: asyncio.subprocess.Process
+        self._server: Process
 
     async def __aenter__(self) -> Self:
-        with self._theirs:
-            self._nursery = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "services.cli.chaos.fork_server",
-                stdin=self._theirs.fileno(),
-                stdout=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
-            )
+        with self._server_end as link:
+            program = Program("fork server", _FORK_SERVER, os.environ)
+            self._server = await Process.start(program, stdin=link.fileno())
         self._link.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._link, self._hear)
+        asyncio.get_running_loop().add_reader(self._link, self._receive)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._part()
+        self._disconnect()
         for pipe in self._pipes:
             pipe.close()
-        await self._nursery.wait()
+        await self._server.wait()
 
     async def start(self, program: Program) -> Process:
-        """Begin a life of `program`. Raises ForkServerEnded."""
-        environment = {**program.environment, f"{PREFIX}PARENT_PID": str(self._nursery.pid)}
-        asked = msgspec.json.encode(SpawnRequest(program.module, environment))
-        born: asyncio.Future[ForkedChild] = asyncio.get_running_loop().create_future()
+        """Start `program`, which has a log and no arguments. Raises ForkServerEnded."""
+        if program.log is None or program.arguments:
+            raise ValueError(f"the fork server cannot start {program.name}")
+        environment = {**program.environment, f"{PREFIX}PARENT_PID": str(self._server.pid)}
+        request = msgspec.json.encode(SpawnRequest(program.module, environment))
+        started: asyncio.Future[ForkedChild] = asyncio.get_running_loop().create_future()
         with program.log.open("ab") as log:
-            if not program.says_ready:
-                self._ask(asked, [log.fileno(), log.fileno()])
-                self._unborn.append((born, None))
+            if not program.pipes_stdout:
+                self._send(request, [log.fileno(), log.fileno()])
+                self._requested.append((started, None))
             else:
-                reads, writes = os.pipe()
-                stdout = await self._reader(reads)
-                self._ask(asked, [writes, log.fileno()])
-                self._unborn.append((born, stdout))
-                os.close(writes)
-        return Process(await born)
+                read_end, write_end = os.pipe()
+                stdout = await self._open_reader(read_end)
+                self._send(request, [write_end, log.fileno()])
+                self._requested.append((started, stdout))
+                os.close(write_end)
+        return Process(program, await started)
 
-    async def _reader(self, reads: int) -> asyncio.StreamReader:
+    async def _open_reader(self, read_end: int) -> asyncio.StreamReader:
         loop = asyncio.get_running_loop()
         stream = asyncio.StreamReader()
         protocol = asyncio.StreamReaderProtocol(stream)
-        pipe, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(reads, "rb"))
+        pipe, _ = await loop.connect_read_pipe(lambda: protocol, os.fdopen(read_end, "rb"))
         self._pipes.append(pipe)
         return stream
 
-    def _ask(self, asked: bytes, files: list[int]) -> None:
+    def _send(self, request: bytes, files: list[int]) -> None:
         try:
-            socket.send_fds(self._link, [asked], files)
+            socket.send_fds(self._link, [request], files)
         except OSError as error:
-            raise ForkServerEnded("the nursery ended: nothing can be started any more") from error
+            raise ForkServerEnded("the fork server ended: nothing can be started any more") from error
 
-    def _hear(self) -> None:
-        heard = self._link.recv(MAX_BYTES)
-        if not heard:
-            self._part()
+    def _receive(self) -> None:
+        received = self._link.recv(MAX_BYTES)
+        if not received:
+            self._disconnect()
             return
-        word = msgspec.json.decode(heard, type=ChildStatus)
-        if word.code is not None:
-            self._children.pop(word.pid).note_end(word.code)
+        status = msgspec.json.decode(received, type=ChildStatus)
+        if status.code is not None:
+            self._children.pop(status.pid).note_end(status.code)
             return
-        born, stdout = self._unborn.popleft()
-        child = self._children[word.pid] = ForkedChild(word.pid, stdout)
-        if not born.cancelled():
-            born.set_result(child)
+        started, stdout = self._requested.popleft()
+        child = self._children[status.pid] = ForkedChild(status.pid, stdout)
+        if not started.cancelled():
+            started.set_result(child)
 
-    def _part(self) -> None:
-        """Close the link: the nursery ends, and the kernel ends its children with it."""
+    def _disconnect(self) -> None:
+        """Close the link: the fork server ends, and the kernel ends its children with it."""
         if self._link.fileno() < 0:
             return
         asyncio.get_running_loop().remove_reader(self._link)
         self._link.close()
         for child in self._children.values():
             child.note_end(-signal.SIGKILL)
-        for born, _ in self._unborn:
-            if not born.done():
-                born.set_exception(ForkServerEnded("the nursery ended before it bore what was asked for"))
+        for started, _ in self._requested:
+            if not started.done():
+                started.set_exception(ForkServerEnded("the fork server ended before it started the child"))
         self._children.clear()
-        self._unborn.clear()
+        self._requested.clear()

@@ -1,7 +1,7 @@
-"""A process that has imported the services of a run once, and forks a process for each life of one.
+"""A process that imports the services of a run once, and forks a child each time one is started.
 
 The run kills and starts services all the time, and two cores would spend more on imports than on the load. A
-life is otherwise what `python -m services.<name>` is: environment, log and process group of its own.
+child is otherwise what `python -m services.<name>` is: environment, log and process group of its own.
 """
 
 import gc
@@ -28,21 +28,21 @@ _MAX_FILES = 2
 
 
 class SpawnRequest(msgspec.Struct, frozen=True):
-    """Asked for, with the files that become stdout and stderr: a life of a module, in an environment."""
+    """A request to start a module in an environment; the files that become stdout and stderr come with it."""
 
     module: str
     environment: dict[str, str]
 
 
 class ChildStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Told: a process was born (no code), or has ended with the code that `subprocess` would give it."""
+    """A child was started (no code), or has ended with the exit code that `subprocess` would give it."""
 
     pid: int
     code: int | None = None
 
 
 class ForkServer:
-    """The parent's side of every fork."""
+    """The loop that receives requests, forks, and reports the ends of children."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
@@ -52,31 +52,31 @@ class ForkServer:
         self._wake.setblocking(False)
         self._selector.register(self._wakes, selectors.EVENT_READ)
 
-    def next_life(self) -> SpawnRequest | None:
-        """Returns in each child that is born, with what it shall be; None once nobody asks for more."""
+    def serve(self) -> SpawnRequest | None:
+        """Fork on each request. Returns in each child, with its request, and None once the link is closed."""
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._wake.fileno())
         cold = list(WARM)
         while True:
             ready = {key.fileobj for key, _ in self._selector.select(0 if cold else None)}
-            if cold and not ready:  # nobody waits
+            if cold and not ready:  # no request waits
                 importlib.import_module(f"{cold.pop(0)}.__main__")
                 gc.freeze()  # what is shared with the children stays shared
             if self._wakes in ready:
                 self._wakes.recv(MAX_BYTES)
-                self._tell_ends()
+                self._report_ends()
             if self._link in ready:
-                asked, files, _, _ = socket.recv_fds(self._link, MAX_BYTES, _MAX_FILES)
-                if not asked:
+                received, files, _, _ = socket.recv_fds(self._link, MAX_BYTES, _MAX_FILES)
+                if not received:
                     return None
-                birth = msgspec.json.decode(asked, type=SpawnRequest)
-                if birth.module in WARM:
-                    importlib.import_module(f"{birth.module}.__main__")
+                request = msgspec.json.decode(received, type=SpawnRequest)
+                if request.module in WARM:
+                    importlib.import_module(f"{request.module}.__main__")
                 if self._fork(files):
-                    return birth
+                    return request
 
     def _fork(self, files: list[int]) -> bool:
-        """Whether this is the child."""
+        """Return True in the child."""
         pid = os.fork()
         if not pid:
             self._become_child(files)
@@ -85,7 +85,7 @@ class ForkServer:
             os.setpgid(pid, pid)
         for file in files:
             os.close(file)
-        self._tell(ChildStatus(pid))
+        self._report(ChildStatus(pid))
         return False
 
     def _become_child(self, files: list[int]) -> None:
@@ -101,25 +101,25 @@ class ForkServer:
         for file in files:
             os.close(file)
 
-    def _tell_ends(self) -> None:
+    def _report_ends(self) -> None:
         with suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-                self._tell(ChildStatus(ended[0], os.waitstatus_to_exitcode(ended[1])))
+                self._report(ChildStatus(ended[0], os.waitstatus_to_exitcode(ended[1])))
 
-    def _tell(self, word: ChildStatus) -> None:
-        self._link.sendall(msgspec.json.encode(word))
+    def _report(self, status: ChildStatus) -> None:
+        self._link.sendall(msgspec.json.encode(status))
 
 
 def main() -> int:
-    """Fork until the other end of stdin, a socket, is closed; in each child, the exit code of its service."""
+    """Fork until the other end of stdin, a socket, is closed; in a child, return its service's exit code."""
     link = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
-    birth = ForkServer(link).next_life()
-    if birth is None:
+    request = ForkServer(link).serve()
+    if request is None:
         return 0
     os.environ.clear()
-    os.environ.update(birth.environment)
-    code: int = importlib.import_module(f"{birth.module}.__main__").main()
+    os.environ.update(request.environment)
+    code: int = importlib.import_module(f"{request.module}.__main__").main()
     return code
 
 

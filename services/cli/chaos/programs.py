@@ -1,6 +1,7 @@
 """The processes of a run as programs: which module, in which environment (pure)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from services.cli.chaos.schedule import Shape
@@ -57,7 +58,7 @@ class Programs:
         own: dict[str, object] = {"DATA": self._data, "AS_JSON": "true", "TLS": "false"}
         own |= {"SEGMENT_BYTES": _SEGMENT_BYTES, "EVENT_HUBS_WS_PORT": 0}
         own |= {f"{name.upper()}_PORT": port for name, port in ports.items()}
-        return self._program("emulator", "emulator", own, says_ready=True)
+        return self._program("emulator", "emulator", own, pipes_stdout=True)
 
     def within(self, event_hubs: str, storage: str) -> None:
         """Have every program from now on work in the world that the emulator is."""
@@ -119,11 +120,11 @@ class Programs:
 
     def verify(self) -> Program:
         """It serves the directory's files itself, and knows of no world."""
-        program = self._program("verify", "verify", {"DATA": self._data, "AS_JSON": "true"}, says_ready=True)
-        hidden = {f"{PREFIX}EVENT_HUBS": "", f"{PREFIX}STORAGE": ""}
-        return Program(
-            "verify", "services.cli.verify", {**program.environment, **hidden}, program.log, True, True
+        program = self._program(
+            "verify", "verify", {"DATA": self._data, "AS_JSON": "true"}, pipes_stdout=True
         )
+        hidden = {f"{PREFIX}EVENT_HUBS": "", f"{PREFIX}STORAGE": ""}
+        return replace(program, module="services.cli.verify", environment={**program.environment, **hidden})
 
     def _program(
         self,
@@ -133,7 +134,7 @@ class Programs:
         world: Mapping[str, str] = {},
         *,
         may_finish: bool = False,
-        says_ready: bool = False,
+        pipes_stdout: bool = False,
     ) -> Program:
         variables = {f"{PREFIX}{service.upper()}_{variable}": str(value) for variable, value in own.items()}
         variables |= {f"{PREFIX}{variable}": value for variable, value in world.items()}
@@ -144,7 +145,7 @@ class Programs:
             {**self._environment, f"{PREFIX}FAILPOINTS": failpoints, **variables},
             self._data / "logs" / f"{name}.log",
             may_finish=may_finish,
-            says_ready=says_ready,
+            pipes_stdout=pipes_stdout,
             max_short_lives=_LIVES,
             longest_delay_s=_LONGEST_DELAY_S,
         )

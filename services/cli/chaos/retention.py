@@ -67,7 +67,7 @@ async def _trim(world: World) -> None:
     await world.admin("POST", f"/hubs/{TELEMETRY}/trim", {"before": before})
 
 
-async def _tells_more_than(told: int, log: Path, is_over: asyncio.Event) -> bool:
+async def _tells_more_than(told: int, log: Path | None, is_over: asyncio.Event) -> bool:
     for _ in range(int(_TELLS_WITHIN_S / _LOOK_S)):
         if _count_noticed(log) > told:
             return True
@@ -77,7 +77,7 @@ async def _tells_more_than(told: int, log: Path, is_over: asyncio.Event) -> bool
     return False
 
 
-def _count_noticed(log: Path) -> int:
+def _count_noticed(log: Path | None) -> int:
     """How often a writer came upon the gap, or before that upon the others' files."""
     return count(log, "partition_skipped") + count(log, "partition_overtaken")
 

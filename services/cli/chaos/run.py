@@ -19,8 +19,8 @@ from services.cli.chaos.stack import UNREACHABLE, World
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
 from shared.service.processes.process import Program, last_lines
-from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import SupervisedProcess
+from shared.service.tasks import first_completed
 
 _LOOK_S = 0.5
 _OVERRUN_S = 120.0
@@ -171,9 +171,9 @@ class Run:
     async def _asked(self, program: Program) -> tuple[bytes, int]:
         """The oracle's verdict and exit code; where a slow machine left it without one it is asked again."""
         for _ in range(_VERDICTS_TRIED):
-            oracle = await self._world.supervisor.begin(program)
+            oracle = await self._world.supervisor.start_process(program)
             try:
-                line, code = await oracle.first_line(), await oracle.ended()
+                line, code = await oracle.read_line(), await oracle.wait()
             finally:
                 oracle.kill()
             if line:

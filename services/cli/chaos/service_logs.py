@@ -1,4 +1,4 @@
-"""What the services of a run wrote to their logs: one JSON object a line."""
+"""The logs of a run's services, read back: one JSON object a line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Line(msgspec.Struct):
-    """What is asked of a line."""
+    """The fields that are read of a log line."""
 
     event: str = ""
     stream: str = ""
@@ -18,20 +18,20 @@ class Line(msgspec.Struct):
 
     @property
     def has_compacted(self) -> bool:
-        """Whether a compaction says here that it made raw files into others."""
+        """Whether this is the report of a compaction that merged raw files."""
         return any(isinstance(stream, dict) and bool(stream["raw_files"]) for stream in self.streams)
 
 
-def lines(log: Path) -> Iterator[Line]:
-    """All that are whole; a killed process's last one, and what the interpreter says itself, are not."""
+def read_lines(log: Path | None) -> Iterator[Line]:
+    """Yield the JSON lines of a log; a killed process's torn last line and other text are skipped."""
     decoder = msgspec.json.Decoder(Line)
-    for line in log.read_bytes().splitlines() if log.exists() else ():
+    for line in log.read_bytes().splitlines() if log is not None and log.exists() else ():
         try:
             yield decoder.decode(line)
         except msgspec.MsgspecError:
             continue
 
 
-def count(log: Path, event: str) -> int:
-    """How often something happened, by this log."""
-    return sum(line.event == event for line in lines(log))
+def count(log: Path | None, event: str) -> int:
+    """Return how often an event is in a log."""
+    return sum(line.event == event for line in read_lines(log))

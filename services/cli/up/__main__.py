@@ -15,9 +15,9 @@ from services.cli.up.verifier import Unverified
 from services.cli.up.views import JsonLines, LivePage, PlainText, View
 from shared.service.data_dir import lock_data_dir
 from shared.service.errors import FleetpriceError
-from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import KeepsFailing, Supervisor
 from shared.service.run import EXIT_FOUND_WRONG, run_service
+from shared.service.tasks import first_completed
 
 
 class EndedAtOnce(FleetpriceError):

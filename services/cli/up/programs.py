@@ -4,7 +4,6 @@ What the person set for a service in the environment stays; what makes the stack
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from services.cli.up.log_files import log_path
@@ -39,7 +38,7 @@ def emulator(settings: UpSettings, ports: Ports, inherited: Environment) -> Prog
     }
     if f"{PREFIX}EMULATOR_RETENTION_BYTES" not in inherited:
         own["EMULATOR_RETENTION_BYTES"] = settings.hub_bytes // _HUBS_TIMES_PARTITIONS
-    return _program("emulator", settings.data, inherited, own, says_ready=True)
+    return _program("emulator", settings.data, inherited, own, pipes_stdout=True)
 
 
 def ingest(data: Path, ports: Ports, world: Environment) -> Program:
@@ -67,10 +66,7 @@ def simulator(settings: UpSettings, ports: Ports, world: Environment, run_id: st
 def verify(data: Path, world: Environment) -> Program:
     """It reads predictions from its start on, and judges once its stdin ends."""
     own = {"VERIFY_DATA": data.absolute(), "VERIFY_AS_JSON": "true", "VERIFY_AWAIT_INPUT_END": "true"}
-    program = _program(
-        "verify", data, world, own, module="services.cli.verify", may_finish=True, says_ready=True
-    )
-    return replace(program, awaits_input_end=True)
+    return _program("verify", data, world, own, module="services.cli.verify", pipes_stdout=True)
 
 
 def world_environment(inherited: Environment, event_hubs: str, storage: str) -> dict[str, str]:
@@ -97,7 +93,7 @@ def _program(
     *,
     module: str | None = None,
     may_finish: bool = False,
-    says_ready: bool = False,
+    pipes_stdout: bool = False,
 ) -> Program:
     variables = {f"{PREFIX}{variable}": str(value) for variable, value in own.items()}
     return Program(
@@ -106,5 +102,5 @@ def _program(
         {**environment, **variables},
         log_path(data, name),
         may_finish=may_finish,
-        says_ready=says_ready,
+        pipes_stdout=pipes_stdout,
     )

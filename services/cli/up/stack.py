@@ -24,9 +24,9 @@ from shared.lake.client import LakeConnection, open_lake
 from shared.registry.seed import seed_registry
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
-from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import Supervisor
 from shared.service.run import EXIT_DONE
+from shared.service.tasks import first_completed
 from shared.streams.event_hubs.connection import HubConnection
 
 STATUS_INTERVAL_S = 1.0

@@ -1,4 +1,4 @@
-"""The oracle's process: it reads along from its start, and judges once everything stands still."""
+"""The process of `verify`: it reads predictions while the stack drains, and judges once everything rests."""
 
 import asyncio
 import json
@@ -10,34 +10,33 @@ from shared.service.processes.process import Process, Program, last_lines
 
 
 class Unverified(FleetpriceError):
-    """The oracle ended without a verdict."""
+    """The process of `verify` ended without a verdict."""
 
 
 class Verifier:
-    """One verification; `kill` ends it whatever comes."""
+    """One verification in a process of its own."""
 
-    def __init__(self, program: Program, process: Process) -> None:
-        self._program = program
+    def __init__(self, process: Process) -> None:
         self._process = process
 
     @classmethod
     async def start(cls, program: Program) -> "Verifier":
-        return cls(program, await Process.start(program))
+        return cls(await Process.start(program, stdin=asyncio.subprocess.PIPE))
 
     async def verdict(self, limit_s: float | None) -> tuple[int, Mapping[str, Any]] | None:
-        """Its exit code and what it found, of all that was sent until now; None where the time is up.
+        """Return its exit code and counts, of all that was sent until now; None after `limit_s` seconds.
 
-        Raises Unverified where it gives no verdict.
+        Raises Unverified if it ends without a verdict.
         """
         self._process.end_input()
         try:
             async with asyncio.timeout(limit_s):
-                line = await self._process.first_line()
-                code = await self._process.ended()
+                line = await self._process.read_line()
+                code = await self._process.wait()
         except TimeoutError:
             return None
         if not line:
-            log = self._program.log
+            log = self._process.program.log
             raise Unverified(" | ".join(last_lines(log, 1)) or f"no verdict: see {log}")
         return code, json.loads(line)
 

@@ -9,7 +9,7 @@ from typing import Any
 from azure.eventhub.exceptions import EventHubError
 from pydantic import SecretStr
 
-from services.cli.verify.served_files import served_files
+from services.cli.verify.served_files import serve_files
 from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verdict import Verdict
 from services.cli.verify.verification import verified
@@ -64,7 +64,7 @@ async def _world(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettings
     elif running := find_running_stack(settings.data):
         yield _within(settings, running), True
     else:
-        async with served_files(settings.data) as served:
+        async with serve_files(settings.data) as served:
             yield _within(settings, served), False
 
 

@@ -2,16 +2,16 @@
 
 import asyncio
 import os
-import signal
-import sys
+import tempfile
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
 from shared.service.errors import NeedsAttention
 from shared.service.local_stack import StackAddresses
+from shared.service.processes.process import Process, Program, last_error
 from shared.service.settings import PREFIX
 
 _READY_WITHIN_S = 30.0
@@ -19,48 +19,37 @@ _END_WITHIN_S = 10.0
 
 
 @asynccontextmanager
-async def served_files(data: Path) -> AsyncIterator[StackAddresses]:
+async def serve_files(data: Path) -> AsyncIterator[StackAddresses]:
     """Run an emulator on `data` in a process of its own, which ends with this one.
 
-    Raises NeedsAttention with the emulator's own words where it does not start.
+    Raises NeedsAttention, with the emulator's last line, if it does not start.
     """
     if not (data / "event_hubs").is_dir():
         raise NeedsAttention(f"there is nothing to verify in {data}: name the directory of `up` with --data")
-    command = (sys.executable, "-m", "services.emulator", "--data", str(data), "--port-base", "0", "--json")
-    emulator = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=_environment()
-    )
-    try:
-        yield await _ready(emulator)
-    finally:
-        _signal(emulator, signal.SIGTERM)
+    arguments = ("--data", str(data), "--port-base", "0", "--json")
+    with tempfile.TemporaryDirectory(prefix="fleetprice-verify-") as folder:
+        log = Path(folder) / "emulator.log"
+        program = Program("emulator", "services.emulator", _environment(), log, arguments, pipes_stdout=True)
+        emulator = await Process.start(program)
         try:
-            await asyncio.wait_for(emulator.communicate(), _END_WITHIN_S)
-        except TimeoutError:
-            _signal(emulator, signal.SIGKILL)
-            await emulator.communicate()
+            yield await _read_ready(emulator)
+        finally:
+            await emulator.stop(_END_WITHIN_S)
 
 
-async def _ready(emulator: asyncio.subprocess.Process) -> StackAddresses:
-    if emulator.stdout is None or emulator.stderr is None:
-        raise ValueError("the emulator was started without pipes")
+async def _read_ready(emulator: Process) -> StackAddresses:
     try:
-        line = await asyncio.wait_for(emulator.stdout.readline(), _READY_WITHIN_S)
+        async with asyncio.timeout(_READY_WITHIN_S):
+            line = await emulator.read_line()
         return msgspec.json.decode(line, type=StackAddresses)
     except (TimeoutError, msgspec.MsgspecError) as error:
-        _signal(emulator, signal.SIGKILL)
-        words = (await emulator.stderr.read()).decode(errors="replace").strip().splitlines()
-        said = words[-1].removeprefix("fleetprice: ") if words else "it did not say why"
-        raise NeedsAttention(f"the files cannot be served: {said}") from error
-
-
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            process.send_signal(number)
+        emulator.kill()
+        await emulator.wait()
+        reason = last_error(emulator.program.log) or "it did not say why"
+        raise NeedsAttention(f"the files cannot be served: {reason}") from error
 
 
 def _environment() -> dict[str, str]:
-    """As it is here, without faults on purpose."""
+    """The environment of this process without failpoints."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(f"{PREFIX}FAILPOINTS")}
-    return {**kept, f"{PREFIX}PARENT_PID": str(os.getpid()), f"{PREFIX}LOG_LEVEL": "error"}
+    return {**kept, f"{PREFIX}LOG_LEVEL": "error"}

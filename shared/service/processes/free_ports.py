@@ -1,4 +1,4 @@
-"""Ports that listeners of this machine's own can have, and get back after a restart."""
+"""Ports that a listener on this machine can bind, and bind again after a restart."""
 
 import random
 import socket
@@ -15,11 +15,11 @@ _ATTEMPTS = 200
 
 
 def free_port(taken: AbstractSet[int] = frozenset()) -> int:
-    """A free port below the range that the kernel gives to outgoing connections, not one of `taken`.
+    """Return a free port below the kernel's range for outgoing connections, not one of `taken`.
 
-    Inside that range a client that knocks while the emulator restarts can be given the very port it knocks
-    at, and then talks to itself: the emulator would not get its port back. Raises PortInUse where there is
-    none.
+    Inside that range a client that connects while the emulator restarts can be given the very port it
+    connects to, and then talks to itself: the emulator would not get its port back. Raises PortInUse if none
+    is free.
     """
     for _ in range(_ATTEMPTS):
         port = random.randrange(_MIN_PICKED, _ephemeral_start())  # noqa: S311 - no secret
@@ -37,9 +37,9 @@ def _ephemeral_start() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen there now."""
+    """Return whether a server could listen on the port now."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do: TIME_WAIT is free
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is free
         try:
             probe.bind((_HOST, port))
             probe.listen()

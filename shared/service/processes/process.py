@@ -1,37 +1,47 @@
-"""One life of a service: a child process of its own session, whose output goes to its log."""
+"""One child process: `python -m <module>` in a session of its own, whose output goes to a log."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from shared.service.errors import FleetpriceError
 from shared.service.processes.restart_policy import LONGEST_DELAY_S, MAX_SHORT_LIVES
 
 _TAIL_BYTES = 4_096
 
 
+class EndedEarly(FleetpriceError):
+    """A child ended before it wrote what was awaited; its log says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A service as a command: `python -m <module>` in an environment."""
+    """A Python module as a command in an environment.
+
+    stderr is appended to `log`, and stdout too unless `pipes_stdout`. Without a log both are the parent's.
+    The last three fields are for a supervisor: see RestartPolicy.
+    """
 
     name: str
     module: str
     environment: Mapping[str, str]
-    log: Path
+    log: Path | None = None
+    arguments: Sequence[str] = ()
+    pipes_stdout: bool = False
     may_finish: bool = False
-    says_ready: bool = False
-    awaits_input_end: bool = False
     max_short_lives: int = MAX_SHORT_LIVES
     longest_delay_s: float = LONGEST_DELAY_S
 
 
 class Child(Protocol):
-    """What is asked of a child, asyncio's own or another's."""
+    """The handle of a started child: asyncio's own, or that of another way to start one."""
 
     pid: int
     stdin: asyncio.StreamWriter | None
@@ -44,40 +54,78 @@ class Child(Protocol):
 
 
 class Process:
-    """A running (or ended) child. A terminal's Ctrl-C does not reach it, the parent's death does."""
+    """A running (or ended) child. It ends with its parent; a terminal's Ctrl-C does not reach it."""
 
-    def __init__(self, child: Child) -> None:
+    def __init__(self, program: Program, child: Child) -> None:
+        self.program = program
         self._child = child
 
     @classmethod
-    async def start(cls, program: Program) -> "Process":
-        with program.log.open("ab") as log:
+    async def start(cls, program: Program, stdin: int = asyncio.subprocess.DEVNULL) -> "Process":
+        """Start `program`. `stdin` is a file descriptor, or PIPE for `write` and `end_input`."""
+        log = None if program.log is None else program.log.open("ab")
+        try:
             child = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
                 program.module,
+                *program.arguments,
                 env={**program.environment, "FLEETPRICE_PARENT_PID": str(os.getpid())},
-                stdin=asyncio.subprocess.PIPE if program.awaits_input_end else asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE if program.says_ready else log,
+                stdin=stdin,
+                stdout=asyncio.subprocess.PIPE if program.pipes_stdout else log,
                 stderr=log,
                 start_new_session=True,
             )
-        return cls(child)
+        finally:
+            if log is not None:
+                log.close()
+        return cls(program, child)
 
-    async def first_line(self) -> bytes:
-        """What it wrote first on stdout, or next; empty where it ended before."""
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative: the signal that ended it."""
+        return self._child.returncode
+
+    async def wait(self) -> int:
+        """Return the exit code once it has ended."""
+        return await self._child.wait()
+
+    async def read_line(self) -> bytes:
+        """Return the next line of stdout; empty once stdout is closed."""
         stream = self._child.stdout
         return await stream.readline() if stream else b""
 
-    async def last_line(self) -> bytes:
-        """What it wrote last on stdout, once it has closed it."""
+    async def read_last_line(self) -> bytes:
+        """Return the last line of stdout, once stdout is closed."""
         last = b""
-        while line := await self.first_line():
+        while line := await self.read_line():
             last = line
         return last
 
+    async def read_event(self, event: str) -> dict[str, Any]:
+        """Return the next JSON line of stdout with this `event`. Raises EndedEarly if there is none."""
+        while line := await self.read_line():
+            fields: dict[str, Any] = json.loads(line)
+            if fields["event"] == event:
+                return fields
+        raise EndedEarly(f"{self.program.name} ended before {event}: see {self.program.log}")
+
+    def write(self, data: bytes) -> None:
+        """Write to its stdin, which is a pipe."""
+        if self._child.stdin is not None:
+            self._child.stdin.write(data)
+
+    def end_input(self) -> None:
+        """Close its stdin."""
+        if self._child.stdin is not None:
+            self._child.stdin.close()
+
     def send(self, number: signal.Signals) -> bool:
-        """Send it a signal; false where it has ended."""
+        """Send a signal. Return False if it has ended."""
         if self._child.returncode is not None:
             return False
         with suppress(ProcessLookupError):
@@ -85,17 +133,8 @@ class Process:
             return True
         return False
 
-    def end_input(self) -> None:
-        """Close its stdin: what it awaited has come."""
-        if self._child.stdin is not None:
-            self._child.stdin.close()
-
-    async def ended(self) -> int:
-        """The exit code, once it has ended; negative: the signal that ended it."""
-        return await self._child.wait()
-
-    async def stop(self, grace_s: float) -> None:
-        """Ask it to drain and end; after `grace_s` seconds end it and whatever it started."""
+    async def stop(self, grace_s: float) -> bool:
+        """Send SIGTERM; after `grace_s` seconds kill the process group. Return False if it was killed."""
         self.send(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_s):
@@ -103,17 +142,26 @@ class Process:
         except TimeoutError:
             self.kill()
             await self._child.wait()
+            return False
+        return True
 
     def kill(self) -> None:
-        """End the whole process group at once."""
+        """Kill the whole process group."""
         if self._child.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
 
-def last_lines(log: Path, count: int) -> list[str]:
-    """The last lines of a log: what a crash left."""
+def last_lines(log: Path | None, count: int) -> list[str]:
+    """Return the last lines of a log that are not blank; none without a log."""
+    if log is None:
+        return []
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
     return [line for line in lines if line.strip()][-count:]
+
+
+def last_error(log: Path | None) -> str:
+    """Return the last line of a log without the prefix of a refusal; empty if there is none."""
+    return "".join(last_lines(log, 1)).removeprefix("fleetprice: ")

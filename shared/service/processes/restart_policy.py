@@ -7,7 +7,7 @@ from shared.service.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
 
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 5.0
-# A life shorter than this counts as a failed attempt; a longer one starts the count anew.
+# A shorter life counts as a failed attempt; a longer one resets the count.
 SHORT_LIFE_S = 10.0
 MAX_SHORT_LIVES = 10
 
@@ -21,7 +21,7 @@ class Next(Enum):
 
 @dataclass(slots=True)
 class RestartPolicy:
-    """The lives of one service. `may_finish`: an exit with 0 is its end and not a failure."""
+    """The restarts of one process. `may_finish`: exit code 0 ends it for good and is no failure."""
 
     may_finish: bool
     max_short_lives: int = MAX_SHORT_LIVES
@@ -30,7 +30,7 @@ class RestartPolicy:
     short_lives: int = 0
 
     def after(self, exit_code: int, lived_s: float) -> Next:
-        """What comes after an end that nobody asked for."""
+        """Count an end that was not requested, and return what follows it."""
         if exit_code == EXIT_NEEDS_ATTENTION:
             return Next.REFUSED
         if exit_code == EXIT_DONE and self.may_finish:
@@ -43,5 +43,5 @@ class RestartPolicy:
 
     @property
     def delay_s(self) -> float:
-        """How long to wait before the next life."""
+        """Seconds to wait before the next start: they double with every short life."""
         return min(FIRST_DELAY_S * 2.0 ** max(0, self.short_lives - 1), self.longest_delay_s)

@@ -1,4 +1,4 @@
-"""Keeps processes alive, and ends every one of them."""
+"""Starts processes, starts those again that end, and ends every one of them."""
 
 import asyncio
 import signal
@@ -10,100 +10,111 @@ from typing import NoReturn, Self
 
 from shared.service.errors import FleetpriceError, NeedsAttention
 from shared.service.logs import log
-from shared.service.processes.process import Process, Program, last_lines
+from shared.service.processes.process import Process, Program, last_error, last_lines
 from shared.service.processes.restart_policy import Next, RestartPolicy
 
 STOP_GRACE_S = 4.0
 _CRASH_LINES = 5
 
-Begin = Callable[[Program], Awaitable[Process]]
+StartProcess = Callable[[Program], Awaitable[Process]]
 
 
 class KeepsFailing(FleetpriceError):
-    """A service ended again and again soon after its start."""
+    """A process ended again and again soon after its start."""
 
 
 class SupervisedProcess:
-    """One service under supervision, over all its lives."""
+    """One program, started again whenever its process ends."""
 
-    def __init__(self, program: Program, on_restart: Callable[[str], None], begin: Begin) -> None:
+    def __init__(self, program: Program, start_process: StartProcess, log_end: "LogEnd") -> None:
         self.program = program
-        self.lives = RestartPolicy(program.may_finish, program.max_short_lives, program.longest_delay_s)
+        self.policy = RestartPolicy(program.may_finish, program.max_short_lives, program.longest_delay_s)
         self.first_line: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.finished = asyncio.Event()
-        self._on_restart = on_restart
-        self._begin = begin
+        self._start_process = start_process
+        self._log_end = log_end
         self._process: Process | None = None
         self._stopping = asyncio.Event()
 
-    async def keep(self) -> None:
-        """Run it until it finishes or is stopped. Raises NeedsAttention or KeepsFailing."""
+    async def run(self) -> None:
+        """Return once it finishes or is stopped. Raises NeedsAttention or KeepsFailing."""
         try:
             while not self._stopping.is_set():
                 started_s = time.monotonic()
-                self._process = await self._begin(self.program)
+                self._process = await self._start_process(self.program)
                 if self._stopping.is_set():
                     await self._process.stop(STOP_GRACE_S)
-                await self._tell_first_line(self._process)
-                code = await self._process.ended()
-                if self._stopping.is_set() or await self._is_over(code, time.monotonic() - started_s):
+                await self._keep_first_line(self._process)
+                exit_code = await self._process.wait()
+                if self._stopping.is_set() or self._is_over(exit_code, time.monotonic() - started_s):
                     return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self.policy.delay_s):
+                        await self._stopping.wait()
         finally:
             self.finished.set()
 
-    async def stop(self, grace_s: float) -> None:
-        """Have it drain and end within `grace_s` seconds, and stay ended."""
+    async def stop(self, grace_s: float) -> bool:
+        """Drain and end it for good. Return False if it was killed after `grace_s` seconds."""
         self._stopping.set()
-        if self._process is not None:
-            await self._process.stop(grace_s)
+        is_drained = self._process is None or await self._process.stop(grace_s)
         await self.finished.wait()
+        return is_drained
 
     def send(self, number: signal.Signals) -> bool:
-        """Send its process a signal, whose end is followed by another life; false where none runs."""
+        """Send a signal to its process. Return False if none runs."""
         return self._process is not None and self._process.send(number)
 
     def kill(self) -> None:
-        """End it at once, for good."""
+        """Kill it for good."""
         self._stopping.set()
         if self._process is not None:
             self._process.kill()
 
-    async def _tell_first_line(self, process: Process) -> None:
-        if self.program.says_ready:
-            line = await process.first_line()
+    async def _keep_first_line(self, process: Process) -> None:
+        if self.program.pipes_stdout:
+            line = await process.read_line()
             if line and not self.first_line.done():
                 self.first_line.set_result(line)
 
-    async def _is_over(self, code: int, lived_s: float) -> bool:
-        name = self.program.name
-        following = self.lives.after(code, lived_s)
-        said = last_lines(self.program.log, _CRASH_LINES)
+    def _is_over(self, exit_code: int, lived_s: float) -> bool:
+        program = self.program
+        following = self.policy.after(exit_code, lived_s)
         if following is Next.FINISHED:
             return True
         if following is Next.REFUSED:
-            raise NeedsAttention(f"{name}: {_without_prefix(said[-1]) if said else 'refused to start'}")
-        log.warning("service_ended", service_name=name, exit_code=code, said=said, lived_s=round(lived_s, 1))
+            if program.log is None:
+                raise NeedsAttention(f"{program.name} cannot go on: the line above says what to change")
+            raise NeedsAttention(f"{program.name}: {last_error(program.log) or 'refused to start'}")
+        self._log_end(self, exit_code, lived_s)
         if following is Next.GIVEN_UP:
-            raise KeepsFailing(
-                f"{name} ended {self.lives.short_lives} times in a row: see {self.program.log}"
-            )
-        self._on_restart(name)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.lives.delay_s):
-                await self._stopping.wait()
+            where = "" if program.log is None else f": see {program.log}"
+            raise KeepsFailing(f"{program.name} ended {self.policy.short_lives} times in a row{where}")
         return False
 
 
-class Supervisor:
-    """An async context manager: on leaving, what still runs is stopped, the first started last."""
+LogEnd = Callable[[SupervisedProcess, int, float], None]
 
-    def __init__(self, begin: Begin = Process.start) -> None:
-        """`begin` starts one life of a program; it may be used for what is not to be kept alive, too."""
-        self.begin = begin
-        self._kept: dict[str, SupervisedProcess] = {}
-        self._keeping: dict[str, asyncio.Task[None]] = {}
+
+def log_service_end(service: SupervisedProcess, exit_code: int, lived_s: float) -> None:
+    """Log an end that was not requested, with what the process wrote last."""
+    said = last_lines(service.program.log, _CRASH_LINES)
+    name = service.program.name
+    log.warning("service_ended", service_name=name, exit_code=exit_code, said=said, lived_s=round(lived_s, 1))
+
+
+class Supervisor:
+    """An async context manager: on exit it stops what still runs, the process started first last."""
+
+    def __init__(
+        self, start_process: StartProcess = Process.start, log_end: LogEnd = log_service_end
+    ) -> None:
+        """`start_process` also starts what is not to be supervised; `log_end` logs an unrequested end."""
+        self.start_process = start_process
+        self._log_end = log_end
+        self._supervised: dict[str, SupervisedProcess] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
         self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.restarts: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,42 +122,42 @@ class Supervisor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        first, *others = self._kept or ("",)
+        first, *others = self._supervised or ("",)
         await self.stop(others, STOP_GRACE_S)
         await self.stop((first,), STOP_GRACE_S)
-        await asyncio.gather(*self._keeping.values(), return_exceptions=True)
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
         self._failed.cancel()
 
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often each program was started again, by name; without those that never were."""
+        return {name: one.policy.restarts for name, one in self._supervised.items() if one.policy.restarts}
+
     def start(self, program: Program) -> SupervisedProcess:
-        """Start a service and keep it alive from now on."""
-        kept = SupervisedProcess(program, self._count_restart, self.begin)
-        task = asyncio.create_task(kept.keep())
-        task.add_done_callback(self._report)
-        self._kept[program.name], self._keeping[program.name] = kept, task
-        return kept
+        """Start a program and supervise it from now on."""
+        supervised = SupervisedProcess(program, self.start_process, self._log_end)
+        task = asyncio.create_task(supervised.run())
+        task.add_done_callback(self._note_failure)
+        self._supervised[program.name], self._running[program.name] = supervised, task
+        return supervised
 
     async def stop(self, names: Iterable[str], grace_s: float) -> None:
-        """Have these end together, each with `grace_s` seconds to drain."""
-        await asyncio.gather(*(self._kept[name].stop(grace_s) for name in names if name in self._kept))
+        """Drain and end these together, each within `grace_s` seconds."""
+        await asyncio.gather(
+            *(self._supervised[name].stop(grace_s) for name in names if name in self._supervised)
+        )
 
     async def failure(self) -> NoReturn:
-        """Raises what made a service end for good, when that happens."""
+        """Raise what ended a process for good, once that happens: NeedsAttention or KeepsFailing."""
         await asyncio.shield(self._failed)
         raise AssertionError("a failure has an exception")
 
     def kill_all(self) -> None:
-        for kept in self._kept.values():
-            kept.kill()
+        for supervised in self._supervised.values():
+            supervised.kill()
 
-    def _count_restart(self, name: str) -> None:
-        self.restarts[name] = self.restarts.get(name, 0) + 1
-
-    def _report(self, task: asyncio.Task[None]) -> None:
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or (error := task.exception()) is None:
             return
         if not self._failed.done():
             self._failed.set_exception(error)
-
-
-def _without_prefix(line: str) -> str:
-    return line.removeprefix("fleetprice: ")

@@ -16,7 +16,7 @@ def emulator(tmp_path):
     own = {"DATA": tmp_path / "data", "PORT_BASE": 0, "AS_JSON": "true", "TLS": "false"}
     variables = {f"FLEETPRICE_EMULATOR_{name}": str(value) for name, value in own.items()}
     environment = {**os.environ, **variables}
-    return Program("emulator", "services.emulator", environment, tmp_path / "log", says_ready=True)
+    return Program("emulator", "services.emulator", environment, tmp_path / "log", pipes_stdout=True)
 
 
 def refused(tmp_path):
@@ -30,11 +30,11 @@ async def test_a_forked_life_is_one_like_any_other(emulator, tmp_path):
     """It says what it says on stdout and to its log, ends as it is told, and its exit code arrives."""
     async with ForkedProcesses() as processes:
         first, second = await processes.start(emulator), await processes.start(refused(tmp_path))
-        assert b'"event":"ready"' in await first.first_line()
+        assert b'"event":"ready"' in await first.read_line()
         assert first.send(signal.SIGTERM)
-        assert await first.ended() == 0
+        assert await first.wait() == 0
         assert not first.send(signal.SIGTERM)
-        assert await second.ended() == 2
+        assert await second.wait() == 2
     assert "FLEETPRICE_EVENT_HUBS is not set" in (tmp_path / "refused").read_text()
 
 
@@ -44,9 +44,9 @@ async def test_a_kill_ends_a_life_and_the_next_one_begins(emulator):
     async with ForkedProcesses() as processes:
         for _ in range(2):
             process = await processes.start(emulator)
-            assert b'"event":"ready"' in await process.first_line()
+            assert b'"event":"ready"' in await process.read_line()
             process.kill()
-            assert await process.ended() == -signal.SIGKILL
+            assert await process.wait() == -signal.SIGKILL
 
 
 @pytest.mark.timeout(60)
@@ -54,12 +54,12 @@ async def test_nothing_outlives_the_nursery(emulator):
     """Its children end with it, a stopped one too; whoever waits for one learns of it, and none begins."""
     async with ForkedProcesses() as processes:
         process = await processes.start(emulator)
-        await process.first_line()
+        await process.read_line()
         nursery = next(child for child in psutil.Process().children() if child.children())
         (child,) = nursery.children()
         assert process.send(signal.SIGSTOP)
         nursery.kill()
-        assert await process.ended() == -signal.SIGKILL
+        assert await process.wait() == -signal.SIGKILL
         with pytest.raises(ForkServerEnded):
             await processes.start(emulator)
         gone, _ = await asyncio.to_thread(psutil.wait_procs, [child], 20)

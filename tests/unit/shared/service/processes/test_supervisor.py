@@ -6,18 +6,20 @@ import pytest
 
 from shared.service.errors import NeedsAttention
 from shared.service.processes.process import Program
-from shared.service.processes.racing import first_completed
 from shared.service.processes.supervisor import Supervisor
+from shared.service.tasks import first_completed
 from tests.support.embedded_stack import PATIENCE_S
 
 
 @pytest.fixture
 def program(tmp_path):
-    def make(body, *, may_finish=False, says_ready=False):
+    def make(body, *, may_finish=False, pipes_stdout=False):
         (tmp_path / "service.py").write_text(body)
         environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HERE": str(tmp_path)}
         log = tmp_path / "service.log"
-        return Program("service", "service", environment, log, may_finish=may_finish, says_ready=says_ready)
+        return Program(
+            "service", "service", environment, log, may_finish=may_finish, pipes_stdout=pipes_stdout
+        )
 
     return make
 
@@ -92,7 +94,7 @@ async def test_what_a_service_needs_a_person_for_ends_the_stack_with_its_words(p
 async def test_the_first_line_of_a_service_can_be_waited_for(program):
     """The emulator says where it listens."""
     async with Supervisor() as supervisor:
-        kept = supervisor.start(program(SERVES, says_ready=True))
+        kept = supervisor.start(program(SERVES, pipes_stdout=True))
         assert is_alive(int(await kept.first_line))
 
 
