@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from services.cli.bench.embedded_stack import Cores, World, embedded
+from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
 from services.cli.bench.figure import Figure, figure
 from services.cli.bench.http.laps import HTTP_LOADS, http_figure
 from services.cli.bench.hub_load import PARTITIONS, Load, evened
@@ -36,10 +36,10 @@ async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
     names = settings.names()
     folder = Path(tempfile.mkdtemp(prefix="fleetprice-bench-"))
     try:
-        async with embedded(folder) as world:
+        async with start_embedded_azure(folder) as azure:
             if not settings.as_json:
                 _say(_HEADER)
-            async for one in _figures(world, settings, names):
+            async for one in _figures(azure, settings, names):
                 _say(json.dumps(one.as_dict()) if settings.as_json else _row(one))
                 if stop.is_set():
                     return
@@ -47,29 +47,29 @@ async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
-async def _figures(world: World, settings: BenchSettings, names: list[str]) -> AsyncIterator[Figure]:
+async def _figures(azure: EmbeddedAzure, settings: BenchSettings, names: list[str]) -> AsyncIterator[Figure]:
     for name in names:
         if name in LATENCIES:
-            for one in await latency_figures(world, low_latency=LATENCIES[name]):
+            for one in await latency_figures(azure, low_latency=LATENCIES[name]):
                 yield one
             continue
         if name in SCORE_LOADS:
-            yield await score_figure(world, name, settings.rounds, settings.scale, settings.prefetch)
+            yield await score_figure(azure, name, settings.rounds, settings.scale, settings.prefetch)
             continue
         if name in HTTP_LOADS:
-            yield await http_figure(world, name, settings.rounds, settings.scale)
+            yield await http_figure(azure, name, settings.rounds, settings.scale)
             continue
         content_type, pack, events, batches, processes = _LOADS[name]
         wanted = max(2, round(batches * settings.scale))
         load = Load(name, content_type, pack, events, evened(events * pack, wanted))
-        cores = Cores.of(processes)
-        world.program.hold(cores.serving)
+        cores = Cores.split(processes)
+        azure.emulator.pin(cores.serving)
         ours, floors = [], []
         for number in range(settings.rounds):
             hub = f"{name.replace('_', '-')}-{number}"
-            async with world.hub(hub, PARTITIONS):
-                ours.append(await ingest_lap(world, hub, load, settings.prefetch, processes))
-                floors.append(await floor_lap(world, hub, load, settings.prefetch, processes))
+            async with azure.hub(hub, PARTITIONS):
+                ours.append(await ingest_lap(azure, hub, load, settings.prefetch, processes))
+                floors.append(await floor_lap(azure, hub, load, settings.prefetch, processes))
         yield figure(name, ours, floors, processes, has_own_cores=cores.serving.isdisjoint(cores.measured))
 
 

@@ -1,10 +1,9 @@
-"""Processes that are measured, each held to its own cores."""
+"""A process that is measured, held to cores of its own."""
 
 import asyncio
 import json
 import os
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -12,25 +11,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from shared.service.errors import FleetpriceError
+from shared.service.processes.process import EndedEarly, Process, Program
 
 _STOP_GRACE_S = 20.0
-
-
-class ProgramFailed(FleetpriceError):
-    """A process under measurement ended before it was done; its log says why."""
+_LOOK_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process tree has used so far."""
+    """CPU time and memory of a process tree so far."""
 
     cpu_s: float
     resident_bytes: int
     peak_bytes: int
 
 
-class Program:
+class MeasuredProcess:
     """A Python module as a process; an async context manager that ends it with SIGTERM."""
 
     def __init__(
@@ -41,23 +37,27 @@ class Program:
         log: Path,
         cores: AbstractSet[int] = frozenset(),
     ) -> None:
-        self._command = [sys.executable, "-m", module, *arguments]
-        self._variables = {**os.environ, **variables, "FLEETPRICE_PARENT_PID": str(os.getpid())}
+        """`variables` are set over this process's environment; `log` is overwritten."""
+        environment = {**os.environ, **variables}
+        self._program = Program(module, module, environment, log, arguments, pipes_stdout=True)
         self._cores = cores
         self.log = log
-        self._process: asyncio.subprocess.Process
+        self._process: Process
 
     async def __aenter__(self) -> Self:
-        with self.log.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command, env=self._variables, stdout=asyncio.subprocess.PIPE, stderr=log
-            )
+        self.log.unlink(missing_ok=True)
+        self._process = await Process.start(self._program)
         if self._cores:
-            self.hold(self._cores)
+            self.pin(self._cores)
         return self
 
-    def hold(self, cores: AbstractSet[int]) -> None:
-        """Hold it, and what it starts from now on, to these cores."""
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._process.stop(_STOP_GRACE_S)
+
+    def pin(self, cores: AbstractSet[int]) -> None:
+        """Pin it, and what it starts from now on, to these cores."""
         for task in Path(f"/proc/{self._process.pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), cores)
 
@@ -66,47 +66,38 @@ class Program:
         for pid in _tree(self._process.pid):
             os.kill(pid, number)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._process.returncode is None:
-            self._process.terminate()
-        try:
-            async with asyncio.timeout(_STOP_GRACE_S):
-                await self._process.communicate()
-        except TimeoutError:
-            self._process.kill()
-            await self._process.communicate()
+    async def read_event(self, event: str) -> dict[str, Any]:
+        """Return the next JSON line on stdout with this `event`. Raises EndedEarly."""
+        return await self._process.read_event(event)
 
-    async def told(self, event: str) -> dict[str, Any]:
-        """The next JSON line on stdout that tells of `event`."""
-        stdout = self._process.stdout
-        while stdout is not None and (line := await stdout.readline()):
-            said: dict[str, Any] = json.loads(line)
-            if said["event"] == event:
-                return said
-        raise ProgramFailed(f"{' '.join(self._command[1:4])} ended before {event}: see {self.log}")
+    def logged_events(self, event: str) -> list[dict[str, Any]]:
+        """Return its log events of this name so far."""
+        lines = (line for line in self.log.read_bytes().splitlines() if line.startswith(b"{"))
+        return [fields for line in lines if (fields := json.loads(line))["event"] == event]
 
-    async def logged(self, event: str) -> dict[str, Any]:
-        """The first log event of that name, waited for."""
-        while True:
-            for line in self.log.read_bytes().splitlines():
-                if line.startswith(b"{") and (said := json.loads(line))["event"] == event:
-                    return dict(said)
-            self._still_running()
-            await asyncio.sleep(0.02)
+    async def wait_for_log(self, event: str) -> dict[str, Any]:
+        """Wait for the first log event of this name. Raises EndedEarly."""
+        while not (found := self.logged_events(event)):
+            self.check_running()
+            await asyncio.sleep(_LOOK_S)
+        return found[0]
 
-    def _still_running(self) -> None:
-        if self._process.returncode is not None:
-            raise ProgramFailed(f"{' '.join(self._command[1:4])} ended: see {self.log}")
+    def check_running(self) -> None:
+        """Raise EndedEarly if it has ended."""
+        if self._process.exit_code is not None:
+            raise EndedEarly(f"{self._program.name} ended: see {self.log}")
 
     def usage(self) -> Usage:
-        """Of the process and its children."""
-        self._still_running()
+        """Return what it and its children have used. Raises EndedEarly."""
+        self.check_running()
         pids = _tree(self._process.pid)
         cpu_s = sum(map(_cpu_s, pids))
         memory = [_memory(pid) for pid in pids]
         return Usage(cpu_s, sum(now for now, _ in memory), sum(peak for _, peak in memory))
+
+    def kill(self) -> None:
+        """Send SIGKILL to it and its children."""
+        self.send(signal.SIGKILL)
 
 
 def _tree(pid: int) -> list[int]:

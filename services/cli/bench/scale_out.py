@@ -23,7 +23,7 @@ from typing import Any
 
 from azure.eventhub import parse_connection_string
 
-from services.cli.bench.measured_process import Program
+from services.cli.bench.measured_process import MeasuredProcess
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
 from shared.streams.event_hubs.connection import CheckpointConnection
 
@@ -77,12 +77,12 @@ def shared_by(processes: int) -> Callable[[Owners], bool]:
     return is_so
 
 
-async def moves(stack: AsyncExitStack, claims: Claims, world: Mapping[str, str], folder: Path) -> Moves:
+async def moves(stack: AsyncExitStack, claims: Claims, environment: Mapping[str, str], folder: Path) -> Moves:
     """What happened → service → seconds until its partitions were evenly shared among those that live."""
 
-    async def join(number: int) -> list[Program]:
+    async def join(number: int) -> list[MeasuredProcess]:
         programs = [
-            Program(f"services.{service}", [], world, folder / f"{service}-{number}.log")
+            MeasuredProcess(f"services.{service}", [], environment, folder / f"{service}-{number}.log")
             for service in _READERS
         ]
         return [await stack.enter_async_context(program) for program in programs]
@@ -110,20 +110,20 @@ async def scale_out(seconds: float, rate: int, interval_s: float, expiry_s: floa
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-scale-out-")))
         arguments = f"up --data {folder / 'data'} --json --port-base 0 --vehicles {rate} --seconds {seconds}"
         up = await stack.enter_async_context(
-            Program("services.cli", arguments.split(), times, folder / "up.log")
+            MeasuredProcess("services.cli", arguments.split(), times, folder / "up.log")
         )
-        ready = await up.told("ready")
+        ready = await up.read_event("ready")
         store = checkpoint_store(CheckpointConnection(ready["storage"]))
         await stack.enter_async_context(store)
         namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
-        world = {
+        environment = {
             **times,
             "FLEETPRICE_EVENT_HUBS": ready["event_hubs"],
             "FLEETPRICE_STORAGE": ready["storage"],
             "FLEETPRICE_SCORER_HTTP_PORT": "0",
         }
-        moved_s = await moves(stack, Claims(store, namespace, expiry_s), world, folder)
-        verdict = await up.told("verify")
+        moved_s = await moves(stack, Claims(store, namespace, expiry_s), environment, folder)
+        verdict = await up.read_event("verify")
     return {"moved_s": moved_s, **verdict, "interval_s": interval_s, "expiry_s": expiry_s}
 
 

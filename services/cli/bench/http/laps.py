@@ -8,36 +8,38 @@ server busy; the scorer prices those together that are there at once, as it does
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from services.cli.bench.embedded_stack import Cores, World
+from services.cli.bench.embedded_azure import Cores, EmbeddedAzure
 from services.cli.bench.figure import Figure, Lap, figure
 from services.cli.bench.http.requests import KEY
-from services.cli.bench.measured_process import Program
+from services.cli.bench.measured_process import MeasuredProcess
 
 # How many callers ask at once.
 HTTP_LOADS = {"http_single": 8, "http_single_alone": 1}
 _REQUESTS, _WARM_UP = 20_000, 2_000
 
 
-async def http_figure(world: World, name: str, rounds: int, scale: float) -> Figure:
+async def http_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: float) -> Figure:
     """Laps of ours and of the floor in turn; the middle of each."""
     callers, requests = HTTP_LOADS[name], max(1_000, round(_REQUESTS * scale))
-    cores = Cores.of(1)
-    world.program.hold(cores.serving)
+    cores = Cores.split(1)
+    azure.emulator.pin(cores.serving)
     ours, floors = [], []
     for _ in range(rounds):
-        async with scorer(world, cores) as (program, port):
-            ours.append(await _lap(world, program, port, callers, requests))
-        async with bare_handler(world, cores) as (program, port):
-            floors.append(await _lap(world, program, port, callers, requests))
+        async with scorer(azure, cores) as (program, port):
+            ours.append(await _lap(azure, program, port, callers, requests))
+        async with bare_handler(azure, cores) as (program, port):
+            floors.append(await _lap(azure, program, port, callers, requests))
     # One caller alone never keeps a server busy: its processor time is what can be compared.
     has_own_cores = callers > 1 and cores.serving.isdisjoint(cores.measured)
     return figure(name, ours, floors, 1, has_own_cores=has_own_cores, of="requests")
 
 
 @asynccontextmanager
-async def scorer(world: World, cores: Cores, **settings: object) -> AsyncIterator[tuple[Program, int]]:
+async def scorer(
+    azure: EmbeddedAzure, cores: Cores, **settings: object
+) -> AsyncIterator[tuple[MeasuredProcess, int]]:
     """The unchanged `python -m services.scorer` without a stream, and its port."""
-    variables = world.variables(
+    variables = azure.variables(
         STORAGE="",
         SCORER_STREAM="false",
         SCORER_HTTP_PORT=0,
@@ -46,29 +48,31 @@ async def scorer(world: World, cores: Cores, **settings: object) -> AsyncIterato
         SCORER_VEHICLES_BURST=1e9,
         **settings,
     )
-    log = world.folder / "http-scorer.log"
-    async with Program("services.scorer", [], variables, log, cores.measured) as program:
-        yield program, (await program.logged("http_listening"))["port"]
+    log = azure.folder / "http-scorer.log"
+    async with MeasuredProcess("services.scorer", [], variables, log, cores.measured) as program:
+        yield program, (await program.wait_for_log("http_listening"))["port"]
 
 
 @asynccontextmanager
-async def bare_handler(world: World, cores: Cores) -> AsyncIterator[tuple[Program, int]]:
-    log = world.folder / "http-floor.log"
-    async with Program("services.cli.bench.http.floor", [], {}, log, cores.measured) as program:
-        yield program, (await program.told("listening"))["port"]
+async def bare_handler(azure: EmbeddedAzure, cores: Cores) -> AsyncIterator[tuple[MeasuredProcess, int]]:
+    log = azure.folder / "http-floor.log"
+    async with MeasuredProcess("services.cli.bench.http.floor", [], {}, log, cores.measured) as program:
+        yield program, (await program.read_event("listening"))["port"]
 
 
-async def _lap(world: World, program: Program, port: int, callers: int, requests: int) -> Lap:
-    await _asked(world, port, callers, _WARM_UP)
+async def _lap(azure: EmbeddedAzure, program: MeasuredProcess, port: int, callers: int, requests: int) -> Lap:
+    await _asked(azure, port, callers, _WARM_UP)
     before = program.usage()
-    took_s = await _asked(world, port, callers, requests)
+    took_s = await _asked(azure, port, callers, requests)
     return Lap(requests, took_s, program.usage().cpu_s - before.cpu_s)
 
 
-async def _asked(world: World, port: int, callers: int, requests: int) -> float:
+async def _asked(azure: EmbeddedAzure, port: int, callers: int, requests: int) -> float:
     """How long it took until all were answered, seconds."""
     arguments = [str(port), str(callers), str(requests)]
-    log = world.folder / "http-callers.log"
-    async with Program("services.cli.bench.http.callers", arguments, {}, log, Cores.of(1).serving) as program:
-        started, finished = await program.told("started"), await program.told("finished")
+    log = azure.folder / "http-callers.log"
+    async with MeasuredProcess(
+        "services.cli.bench.http.callers", arguments, {}, log, Cores.split(1).serving
+    ) as program:
+        started, finished = await program.read_event("started"), await program.read_event("finished")
     return float(finished["clock_s"] - started["clock_s"])

@@ -19,7 +19,7 @@ import time
 from collections import deque
 from pathlib import Path
 
-from services.cli.bench.embedded_stack import Cores, World, embedded
+from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
 from services.cli.bench.figure import percentile
 from services.cli.bench.http.laps import bare_handler, scorer
 from services.cli.bench.http.requests import DONE, HEAD_END, is_whole, price_request
@@ -161,14 +161,14 @@ def show_flood(times: int, ours: Flood, bare: Flood) -> None:
         )
 
 
-async def measure(world: World) -> None:
-    cores = Cores.of(1)
+async def measure(azure: EmbeddedAzure) -> None:
+    cores = Cores.split(1)
     os.sched_setaffinity(0, cores.serving)
-    world.program.hold(cores.serving)
+    azure.emulator.pin(cores.serving)
     async with (
         # The bound on connections would refuse most of them before the overload is what is measured.
-        scorer(world, cores, SCORER_MAX_CONNECTIONS=10_000) as (_, ours),
-        bare_handler(world, cores) as (_, bare),
+        scorer(azure, cores, SCORER_MAX_CONNECTIONS=10_000) as (_, ours),
+        bare_handler(azure, cores) as (_, bare),
     ):
         ports = {"ours": ours, "bare": bare}
         show_steady({kind: at_fixed_rate_ms(port, RATE, SECONDS) for kind, port in ports.items()})
@@ -182,8 +182,8 @@ async def measure(world: World) -> None:
 
 async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fleetprice-http-") as folder:
-        async with embedded(Path(folder)) as world:
-            await measure(world)
+        async with start_embedded_azure(Path(folder)) as azure:
+            await measure(azure)
     print(f"{os.cpu_count()} cores, {time.strftime('%F')}")
 
 

@@ -12,23 +12,23 @@ import time
 from datetime import datetime
 from typing import Any
 
-from services.cli.bench.embedded_stack import Cores, World
+from services.cli.bench.embedded_azure import Cores, EmbeddedAzure
 from services.cli.bench.figure import Lap
 from services.cli.bench.hub_load import PARTITIONS, Load, fill
-from services.cli.bench.measured_process import Program
+from services.cli.bench.measured_process import MeasuredProcess
 
 # As `fleetprice up` has it: balancing goes on while it is measured, and costs its share.
 _BALANCING_S, _SETTLED_S = 2.0, 5.0
 _LOOK_S = 0.02
 
 
-async def floor_lap(world: World, hub: str, load: Load, prefetch: int, processes: int) -> Lap:
+async def floor_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, processes: int) -> Lap:
     """The bare SDK in as many processes, each with its share of the partitions."""
     share = PARTITIONS // processes
     laps = await asyncio.gather(
         *(
             _one_floor(
-                world, hub, load, prefetch, list(range(n * share, (n + 1) * share)), Cores.of(processes)
+                azure, hub, load, prefetch, list(range(n * share, (n + 1) * share)), Cores.split(processes)
             )
             for n in range(processes)
         )
@@ -38,22 +38,22 @@ async def floor_lap(world: World, hub: str, load: Load, prefetch: int, processes
 
 
 async def _one_floor(
-    world: World, hub: str, load: Load, prefetch: int, partitions: list[int], cores: Cores
+    azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, partitions: list[int], cores: Cores
 ) -> tuple[float, float, float]:
     names = ",".join(map(str, partitions))
     arguments = [hub, names, str(load.events_a_partition * len(partitions)), str(prefetch)]
-    log = world.folder / f"floor-{partitions[0]}.log"
-    async with Program(
-        "services.cli.bench.ingest.sdk_floor", arguments, world.variables(), log, cores.measured
+    log = azure.folder / f"floor-{partitions[0]}.log"
+    async with MeasuredProcess(
+        "services.cli.bench.ingest.sdk_floor", arguments, azure.variables(), log, cores.measured
     ) as program:
-        started, finished = await program.told("started"), await program.told("finished")
+        started, finished = await program.read_event("started"), await program.read_event("finished")
     return started["clock_s"], finished["clock_s"], finished["cpu_s"] - started["cpu_s"]
 
 
-async def ingest_lap(world: World, hub: str, load: Load, prefetch: int, workers: int) -> Lap:
+async def ingest_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, workers: int) -> Lap:
     """Ours from the hub to committed files, by the unchanged `python -m services.ingest`."""
     file_system = f"bench-{hub}"
-    variables = world.variables(
+    variables = azure.variables(
         FILE_SYSTEM=file_system,
         TELEMETRY_HUB=hub,
         BALANCING_INTERVAL_S=_BALANCING_S,
@@ -64,43 +64,43 @@ async def ingest_lap(world: World, hub: str, load: Load, prefetch: int, workers:
         INGEST_ROLL_MAX_BYTES=2**30,
         INGEST_ROLL_MAX_AGE_S=3_600,
     )
-    log = world.folder / f"{hub}.log"
-    cores = Cores.of(workers)
+    log = azure.folder / f"{hub}.log"
+    cores = Cores.split(workers)
     async with (
-        world.file_system(file_system),
-        Program("services.ingest", [], variables, log, cores.measured) as program,
+        azure.file_system(file_system),
+        MeasuredProcess("services.ingest", [], variables, log, cores.measured) as program,
     ):
         await settled(program)
         program.send(signal.SIGSTOP)
-        await fill(world.event_hubs, hub, load)
+        await fill(azure.event_hubs, hub, load)
         before, started_s = program.usage(), time.time()
         program.send(signal.SIGCONT)
         ended_s = await _landed(program, load.readings)
         return Lap(load.readings, ended_s - started_s, program.usage().cpu_s - before.cpu_s)
 
 
-async def settled(program: Program) -> None:
+async def settled(program: MeasuredProcess) -> None:
     """Wait until all partitions are owned and have stayed where they are for a while."""
-    await program.logged("partition_opened")
+    await program.wait_for_log("partition_opened")
     quiet_since_s, opened = time.monotonic(), 0
     while opened < PARTITIONS or time.monotonic() - quiet_since_s < _SETTLED_S:
-        now = len(_events(program, "partition_opened"))
+        now = len(program.logged_events("partition_opened"))
         if now != opened:
             quiet_since_s, opened = time.monotonic(), now
         await asyncio.sleep(_LOOK_S)
-        program.usage()  # raises where it ended
+        program.check_running()
 
 
-async def _landed(program: Program, readings: int) -> float:
+async def _landed(program: MeasuredProcess, readings: int) -> float:
     """When, by the program's own log, the last reading was in a committed file; seconds since the epoch."""
     while True:
-        committed = _events(program, "file_committed")
+        committed = program.logged_events("file_committed")
         if sum(one["rows"] for one in committed) >= readings:
             return max(datetime.fromisoformat(one["timestamp"]).timestamp() for one in committed)
         await asyncio.sleep(_LOOK_S)
         program.usage()
 
 
-def _events(program: Program, name: str) -> list[dict[str, Any]]:
+def _events(program: MeasuredProcess, name: str) -> list[dict[str, Any]]:
     lines = program.log.read_bytes().splitlines()
     return [said for line in lines if line.startswith(b"{") and (said := json.loads(line))["event"] == name]

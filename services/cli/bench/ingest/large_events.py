@@ -15,8 +15,8 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 
 from services.cli.bench.bodies import body
-from services.cli.bench.embedded_stack import World, embedded
-from services.cli.bench.measured_process import Program
+from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
+from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.bodies import NDJSON
 
 HUB, FILE_SYSTEM = "large", "large"
@@ -32,12 +32,12 @@ async def catch_up(partitions: int, events: int, readings: int, variables: dict[
     made = body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-large-")))
-        world = await stack.enter_async_context(embedded(folder))
-        await stack.enter_async_context(world.hub(HUB, partitions))
-        await stack.enter_async_context(world.file_system(FILE_SYSTEM))
-        await _fill(world, partitions, events, made)
+        azure = await stack.enter_async_context(start_embedded_azure(folder))
+        await stack.enter_async_context(azure.hub(HUB, partitions))
+        await stack.enter_async_context(azure.file_system(FILE_SYSTEM))
+        await _fill(azure, partitions, events, made)
         program = await stack.enter_async_context(
-            Program("services.ingest", [], {**_variables(world), **variables}, folder / "ingest.log")
+            MeasuredProcess("services.ingest", [], {**_variables(azure), **variables}, folder / "ingest.log")
         )
         await _all_landed(program, partitions * events * max(1, readings))
         used = program.usage()
@@ -50,9 +50,9 @@ async def catch_up(partitions: int, events: int, readings: int, variables: dict[
     return int(used.peak_bytes > MAX_RESIDENT_BYTES)
 
 
-def _variables(world: World) -> dict[str, str]:
+def _variables(azure: EmbeddedAzure) -> dict[str, str]:
     return dict(
-        world.variables(
+        azure.variables(
             FILE_SYSTEM=FILE_SYSTEM,
             TELEMETRY_HUB=HUB,
             BALANCING_INTERVAL_S=1,
@@ -63,8 +63,8 @@ def _variables(world: World) -> dict[str, str]:
     )
 
 
-async def _fill(world: World, partitions: int, events: int, made: bytes) -> None:
-    client = EventHubProducerClient.from_connection_string(world.event_hubs, eventhub_name=HUB)
+async def _fill(azure: EmbeddedAzure, partitions: int, events: int, made: bytes) -> None:
+    client = EventHubProducerClient.from_connection_string(azure.event_hubs, eventhub_name=HUB)
     async with client:
         for partition in range(partitions):
             for _ in range(events):
@@ -73,9 +73,9 @@ async def _fill(world: World, partitions: int, events: int, made: bytes) -> None
                 await client.send_batch([event], partition_id=str(partition))
 
 
-async def _all_landed(program: Program, records: int) -> None:
+async def _all_landed(program: MeasuredProcess, records: int) -> None:
     """Wait until the log tells of files with every record, as rows or as dead letters."""
-    await program.logged("partition_opened")
+    await program.wait_for_log("partition_opened")
     while _records_in(program.log) < records:
         program.usage()
         await asyncio.sleep(_LOOK_S)

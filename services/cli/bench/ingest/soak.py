@@ -20,8 +20,8 @@ from azure.eventhub import EventData, EventDataBatch
 from azure.eventhub.aio import EventHubProducerClient
 
 from services.cli.bench.bodies import body
-from services.cli.bench.embedded_stack import World, embedded
-from services.cli.bench.measured_process import Program
+from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
+from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.bodies import JSON
 
 HUB, FILE_SYSTEM = "soak", "soak"
@@ -52,15 +52,15 @@ async def soak(minutes: float, partitions: int, rate: int) -> int:
     """Run it; the exit code."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-soak-")))
-        world = await stack.enter_async_context(embedded(folder))
-        await stack.enter_async_context(world.hub(HUB, partitions))
-        await stack.enter_async_context(world.file_system(FILE_SYSTEM))
+        azure = await stack.enter_async_context(start_embedded_azure(folder))
+        await stack.enter_async_context(azure.hub(HUB, partitions))
+        await stack.enter_async_context(azure.file_system(FILE_SYSTEM))
         program = await stack.enter_async_context(
-            Program("services.ingest", [], _variables(world), folder / "ingest.log")
+            MeasuredProcess("services.ingest", [], _variables(azure), folder / "ingest.log")
         )
-        await program.logged("partition_opened")
+        await program.wait_for_log("partition_opened")
         stop = asyncio.Event()  # for the SDK may swallow a cancellation
-        sending = asyncio.create_task(_send(world, partitions, rate, stop))
+        sending = asyncio.create_task(_send(azure, partitions, rate, stop))
         try:
             samples = await _watch(program, minutes * 60, sending)
             peak = program.usage().peak_bytes
@@ -72,9 +72,9 @@ async def soak(minutes: float, partitions: int, rate: int) -> int:
     return int(peak > MAX_RESIDENT_BYTES or grown > MAX_GROWTH)
 
 
-def _variables(world: World) -> dict[str, str]:
+def _variables(azure: EmbeddedAzure) -> dict[str, str]:
     return dict(
-        world.variables(
+        azure.variables(
             FILE_SYSTEM=FILE_SYSTEM,
             TELEMETRY_HUB=HUB,
             BALANCING_INTERVAL_S=1,
@@ -84,9 +84,9 @@ def _variables(world: World) -> dict[str, str]:
     )
 
 
-async def _send(world: World, partitions: int, rate: int, stop: asyncio.Event) -> None:
+async def _send(azure: EmbeddedAzure, partitions: int, rate: int, stop: asyncio.Event) -> None:
     """A batch to one partition after the other, each a second's worth, all of them in a second."""
-    client = EventHubProducerClient.from_connection_string(world.event_hubs, eventhub_name=HUB)
+    client = EventHubProducerClient.from_connection_string(azure.event_hubs, eventhub_name=HUB)
     async with client:
         batches = [
             await _batch(client, partition, max(1, rate // partitions)) for partition in range(partitions)
@@ -109,7 +109,7 @@ async def _batch(client: EventHubProducerClient, partition: int, events: int) ->
     return batch
 
 
-async def _watch(program: Program, seconds: float, sending: asyncio.Task[None]) -> list[Sample]:
+async def _watch(program: MeasuredProcess, seconds: float, sending: asyncio.Task[None]) -> list[Sample]:
     samples: list[Sample] = []
     started_s = time.monotonic()
     while (at_s := time.monotonic() - started_s) < seconds:

@@ -1,22 +1,24 @@
 """The emulator in a process of its own, and clients beside it, with what each costs."""
 
-import contextlib
+import asyncio
 import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+from services.cli.bench.measured_process import MeasuredProcess, Usage
+from shared.service.processes.process import EndedEarly, Process, Program
+
+_MB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one client did: its events, by the clock, and the emulator's own time for them."""
+    """The result of one client: its events, their time by the clock, and the emulator's CPU time for them."""
 
     events: int
     took_s: float
@@ -33,59 +35,57 @@ class Run:
         return self.hub_cpu_s / self.events * 1e6
 
 
+@dataclass(frozen=True, slots=True)
 class HubProcess:
-    """`python -m services.emulator` on a directory."""
+    """A running `python -m services.emulator`; it took `ready_s` to answer."""
 
-    def __init__(self, data: Path, *arguments: str) -> None:
-        command = [sys.executable, "-m", "services.emulator", "--json", "--port-base", "0"]
-        started_s = time.perf_counter()
-        with (data.parent / "emulator.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--data", str(data), *arguments], stdout=subprocess.PIPE, stderr=log, text=True
-            )
-        assert self.process.stdout is not None
-        self.connection: str = json.loads(self.process.stdout.readline())["event_hubs"]
-        self.ready_s = time.perf_counter() - started_s
-        self.port = int(self.connection.split(";")[0].rsplit(":", 1)[1].rstrip("/"))
+    process: MeasuredProcess
+    connection: str
+    ready_s: float
 
-    def cpu_s(self) -> float:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
+    @property
+    def port(self) -> int:
+        return int(self.connection.split(";")[0].rsplit(":", 1)[1].rstrip("/"))
 
-    def resident_mb(self, field: str = "VmRSS") -> float:
-        """What it holds in memory now, or (`VmHWM`) has held at most."""
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
+    def usage(self) -> Usage:
+        return self.process.usage()
 
-    def client(self, module: str, work: str, **arguments: object) -> Run:
-        """Run `python -m bench.<module>` to its end. Raises CalledProcessError."""
+    @property
+    def resident_mb(self) -> float:
+        return self.usage().resident_bytes / _MB
+
+    async def run_client(self, module: str, work: str, **arguments: object) -> Run:
+        """Run a client of this folder to its end. Raises EndedEarly if it fails."""
         flags = [f"--{name}={value}" for name, value in arguments.items() if value is not True]
         flags += [f"--{name}" for name, value in arguments.items() if value is True]
-        command = [sys.executable, "-m", f"bench.{module}", work, *flags]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
-            assert client.stdout is not None
-            client.stdout.readline()
-            before_s = self.cpu_s()
-            out, _ = client.communicate("go\n")
-            cpu_s = self.cpu_s() - before_s
-        if client.returncode:
-            raise subprocess.CalledProcessError(client.returncode, command)
-        said: dict[str, Any] = json.loads(out)
-        return Run(said["events"], said["took_s"], said.get("first_s", 0.0), cpu_s)
+        program = Program(
+            module,
+            f"services.cli.bench.parts.{module}",
+            os.environ,
+            arguments=(work, *flags),
+            pipes_stdout=True,
+        )
+        client = await Process.start(program, stdin=asyncio.subprocess.PIPE)
+        try:
+            await client.read_line()  # it is connected
+            before_s = self.usage().cpu_s
+            client.write(b"go\n")
+            line = await client.read_line()
+            cpu_s = self.usage().cpu_s - before_s
+        finally:
+            client.end_input()
+            code = await client.wait()
+        if code or not line:
+            raise EndedEarly(f"{module} {work} ended with exit code {code}")
+        result: dict[str, Any] = json.loads(line)
+        return Run(result["events"], result["took_s"], result.get("first_s", 0.0), cpu_s)
 
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.communicate()
 
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.communicate()
-
-
-@contextlib.contextmanager
-def running(data: Path, *arguments: str) -> Iterator[HubProcess]:
-    hub = HubProcess(data, *arguments)
-    try:
-        yield hub
-    finally:
-        hub.stop()
+@asynccontextmanager
+async def run_hub(data: Path, *arguments: str) -> AsyncIterator[HubProcess]:
+    """Run the emulator on `data`; its log is beside that."""
+    flags = ("--json", "--port-base", "0", "--data", str(data), *arguments)
+    started_s = time.perf_counter()
+    async with MeasuredProcess("services.emulator", flags, {}, data.parent / "emulator.log") as process:
+        ready = await process.read_event("ready")
+        yield HubProcess(process, ready["event_hubs"], time.perf_counter() - started_s)

@@ -10,11 +10,11 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from services.cli.bench.embedded_stack import Cores, World
+from services.cli.bench.embedded_azure import Cores, EmbeddedAzure
 from services.cli.bench.figure import Figure, Lap
 from services.cli.bench.hub_load import PARTITIONS, Load, fill
 from services.cli.bench.ingest.laps import settled
-from services.cli.bench.measured_process import Program
+from services.cli.bench.measured_process import MeasuredProcess
 from services.cli.bench.scorer.published import published
 from shared.codec.bodies import ARROW, JSON
 
@@ -34,30 +34,30 @@ class ScoreLap:
     output_bytes: int
 
 
-async def score_figure(world: World, name: str, rounds: int, scale: float, prefetch: int) -> Figure:
+async def score_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: float, prefetch: int) -> Figure:
     """Laps of ours and of the floor in turn; the middle of each."""
     content_type, pack, events, batches = SCORE_LOADS[name]
     load = Load(name, content_type, pack, events, max(1, round(batches * scale)))
-    world.program.hold(Cores.of(1).serving)
+    azure.emulator.pin(Cores.split(1).serving)
     ours, floors = [], []
     for number in range(rounds):
         hub, output = f"{name.replace('_', '-')}-{number}", f"{name.replace('_', '-')}-{number}-out"
-        async with world.hub(hub, PARTITIONS), world.hub(output, PARTITIONS):
-            lap = await _score_lap(world, hub, output, load, prefetch)
+        async with azure.hub(hub, PARTITIONS), azure.hub(output, PARTITIONS):
+            lap = await _score_lap(azure, hub, output, load, prefetch)
             ours.append(lap.lap.cpu_rate)
             floors.append(
-                await _model_lap(world)
+                await _model_lap(azure)
                 if content_type == ARROW
-                else await _loop_lap(world, hub, load, lap, prefetch)
+                else await _loop_lap(azure, hub, load, lap, prefetch)
             )
     rate, floor = statistics.median(ours), statistics.median(floors)
     return Figure(name, rate, floor, rate / floor, _UNIT, 1, rate, floor)
 
 
-async def _score_lap(world: World, hub: str, output: str, load: Load, prefetch: int) -> ScoreLap:
+async def _score_lap(azure: EmbeddedAzure, hub: str, output: str, load: Load, prefetch: int) -> ScoreLap:
     """Ours, by the unchanged `python -m services.scorer`."""
     file_system = f"bench-{hub}"
-    variables = world.variables(
+    variables = azure.variables(
         FILE_SYSTEM=file_system,
         TELEMETRY_HUB=hub,
         PREDICTIONS_HUB=output,
@@ -65,15 +65,15 @@ async def _score_lap(world: World, hub: str, output: str, load: Load, prefetch: 
         SCORER_HTTP="false",
         SCORER_PREFETCH=prefetch,
     )
-    log = world.folder / f"{hub}.log"
+    log = azure.folder / f"{hub}.log"
     async with (
-        world.file_system(file_system),
-        Program("services.scorer", [], variables, log, Cores.of(1).measured) as program,
-        published(world.event_hubs, output, load.events_a_partition - 1) as seen,
+        azure.file_system(file_system),
+        MeasuredProcess("services.scorer", [], variables, log, Cores.split(1).measured) as program,
+        published(azure.event_hubs, output, load.events_a_partition - 1) as seen,
     ):
         await settled(program)
         program.send(signal.SIGSTOP)
-        await fill(world.event_hubs, hub, load)
+        await fill(azure.event_hubs, hub, load)
         before, started_s = program.usage(), time.time()
         program.send(signal.SIGCONT)
         await seen.whole()
@@ -81,24 +81,24 @@ async def _score_lap(world: World, hub: str, output: str, load: Load, prefetch: 
         return ScoreLap(lap, round(seen.events / PARTITIONS), seen.size_bytes // seen.events)
 
 
-async def _model_lap(world: World) -> float:
-    log = world.folder / "score-onnx.log"
-    async with Program(
-        "services.cli.bench.scorer.onnx_floor", [], world.variables(), log, Cores.of(1).measured
+async def _model_lap(azure: EmbeddedAzure) -> float:
+    log = azure.folder / "score-onnx.log"
+    async with MeasuredProcess(
+        "services.cli.bench.scorer.onnx_floor", [], azure.variables(), log, Cores.split(1).measured
     ) as program:
-        return float((await program.told("measured"))["rate"])
+        return float((await program.read_event("measured"))["rate"])
 
 
-async def _loop_lap(world: World, hub: str, load: Load, ours: ScoreLap, prefetch: int) -> float:
+async def _loop_lap(azure: EmbeddedAzure, hub: str, load: Load, ours: ScoreLap, prefetch: int) -> float:
     output = f"{hub}-floor"
     numbers = (load.events_a_partition, ours.outputs_a_partition, ours.output_bytes, prefetch)
     arguments = [hub, output, *map(str, numbers)]
-    log = world.folder / "score-floor.log"
+    log = azure.folder / "score-floor.log"
     async with (
-        world.hub(output, PARTITIONS),
-        Program(
-            "services.cli.bench.scorer.sdk_floor", arguments, world.variables(), log, Cores.of(1).measured
+        azure.hub(output, PARTITIONS),
+        MeasuredProcess(
+            "services.cli.bench.scorer.sdk_floor", arguments, azure.variables(), log, Cores.split(1).measured
         ) as program,
     ):
-        started, finished = await program.told("started"), await program.told("finished")
+        started, finished = await program.read_event("started"), await program.read_event("finished")
     return float(load.readings / (finished["cpu_s"] - started["cpu_s"]))

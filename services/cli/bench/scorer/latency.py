@@ -24,11 +24,11 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 
 from services.cli.bench.bodies import readings
-from services.cli.bench.embedded_stack import Cores, World, embedded
+from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
 from services.cli.bench.figure import Figure, percentile
 from services.cli.bench.hub_load import PARTITIONS
 from services.cli.bench.ingest.laps import settled
-from services.cli.bench.measured_process import Program
+from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.bodies import JSON
 from shared.contract.prediction import Prediction
 from shared.service.tasks import cancel_until_done
@@ -82,7 +82,7 @@ class Latencies:
         for name, percent, promised_ms in _PROMISED_LOW if low_latency else _PROMISED:
             ms = percentile(found[name], percent)
             title = f"{name}{'_low' if low_latency else ''}_p{percent}"
-            cores = len(Cores.of(0).serving)
+            cores = len(Cores.split(0).serving)
             figures.append(Figure(title, ms, promised_ms, ms / promised_ms, _UNIT, cores, ms, promised_ms))
         return figures
 
@@ -120,17 +120,17 @@ async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies
 
 
 async def latency_figures(
-    world: World, rate: int = _RATE, seconds: float = _SECONDS, *, low_latency: bool
+    azure: EmbeddedAzure, rate: int = _RATE, seconds: float = _SECONDS, *, low_latency: bool
 ) -> list[Figure]:
     """Of an unchanged scorer that shares all cores with hub, sender and receiver."""
-    world.program.hold(Cores.of(0).serving)
-    latencies = await _measure(world, rate, seconds, low_latency=low_latency)
+    azure.emulator.pin(Cores.split(0).serving)
+    latencies = await _measure(azure, rate, seconds, low_latency=low_latency)
     return latencies.figures(low_latency=low_latency)
 
 
-async def _measure(world: World, rate: int, seconds: float, *, low_latency: bool) -> Latencies:
+async def _measure(azure: EmbeddedAzure, rate: int, seconds: float, *, low_latency: bool) -> Latencies:
     latencies = Latencies()
-    variables = world.variables(
+    variables = azure.variables(
         FILE_SYSTEM=FILE_SYSTEM,
         TELEMETRY_HUB=TELEMETRY,
         PREDICTIONS_HUB=OUTPUT,
@@ -140,21 +140,21 @@ async def _measure(world: World, rate: int, seconds: float, *, low_latency: bool
     )
     client = EventHubConsumerClient.from_connection_string
     async with (
-        world.hub(TELEMETRY, PARTITIONS),
-        world.hub(OUTPUT, PARTITIONS),
-        world.file_system(FILE_SYSTEM),
-        Program("services.scorer", [], variables, world.folder / "latency.log") as program,
-        client(world.event_hubs, "$Default", eventhub_name=OUTPUT) as predictions,
-        client(world.event_hubs, "$Default", eventhub_name=TELEMETRY) as telemetry,
+        azure.hub(TELEMETRY, PARTITIONS),
+        azure.hub(OUTPUT, PARTITIONS),
+        azure.file_system(FILE_SYSTEM),
+        MeasuredProcess("services.scorer", [], variables, azure.folder / "latency.log") as program,
+        client(azure.event_hubs, "$Default", eventhub_name=OUTPUT) as predictions,
+        client(azure.event_hubs, "$Default", eventhub_name=TELEMETRY) as telemetry,
     ):
         if low_latency:
             receive_promptly(predictions)
         await settled(program)
         async with _receiving(predictions, latencies.take_predictions):
-            sent = await _send(world.event_hubs, rate, seconds, latencies)
+            sent = await _send(azure.event_hubs, rate, seconds, latencies)
             while latencies.count < sent:
                 await asyncio.sleep(_TICK_S)
-                program.usage()  # raises where it ended
+                program.check_running()
         async with _receiving(telemetry, latencies.take_telemetry):
             while not latencies.has_all_sources():
                 program.usage()
@@ -164,8 +164,8 @@ async def _measure(world: World, rate: int, seconds: float, *, low_latency: bool
 
 async def _run(rate: int, seconds: float, *, low_latency: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="fleetprice-latency-") as folder:
-        async with embedded(Path(folder)) as world:
-            figures = await latency_figures(world, rate, seconds, low_latency=low_latency)
+        async with start_embedded_azure(Path(folder)) as azure:
+            figures = await latency_figures(azure, rate, seconds, low_latency=low_latency)
     for one in figures:
         print(json.dumps(one.as_dict()), flush=True)  # noqa: T201 - what was asked for
 

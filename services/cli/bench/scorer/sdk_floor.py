@@ -56,9 +56,9 @@ class Loop:
 
 
 async def _run(hub: str, output_hub: str, events: int, outputs: int, size_bytes: int, prefetch: int) -> None:
-    world = os.environ["FLEETPRICE_EVENT_HUBS"]
-    consumer = EventHubConsumerClient.from_connection_string(world, "$Default", eventhub_name=hub)
-    producer = EventHubProducerClient.from_connection_string(world, eventhub_name=output_hub)
+    azure = os.environ["FLEETPRICE_EVENT_HUBS"]
+    consumer = EventHubConsumerClient.from_connection_string(azure, "$Default", eventhub_name=hub)
+    producer = EventHubProducerClient.from_connection_string(azure, eventhub_name=output_hub)
     async with consumer, producer:
         loop = Loop(producer, events, outputs, size_bytes)
         receiving = [
