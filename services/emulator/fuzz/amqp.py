@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import decimal
 import json
+import os
 import random
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from azure.eventhub.aio import EventHubProducerClient
 from services.emulator.fuzz.conversations import HUB, FuzzClient
 from services.emulator.log.partition_log import PartitionLog
 from services.emulator.log.records import HEADER_BYTES, scan_records
+from shared.service.processes.process import Process, Program
 
 CLIENTS = 8
 PARTITIONS = 4
@@ -43,7 +45,7 @@ class Unsound(Exception):
 class Hub:
     """The process of the hub."""
 
-    def __init__(self, process: asyncio.subprocess.Process, ready: dict[str, str], log: Path) -> None:
+    def __init__(self, process: Process, ready: dict[str, str], log: Path) -> None:
         self.process = process
         self.connection_string = ready["event_hubs"]
         self.port = int(self.connection_string.split(";")[0].rpartition(":")[2])
@@ -80,7 +82,7 @@ class Hub:
 
     def check_log(self) -> None:
         text = self._log.read_text()
-        if "Traceback" in text or self.process.returncode is not None:
+        if "Traceback" in text or self.process.exit_code is not None:
             raise Unsound(f"the hub failed:\n{text[-4000:]}")
 
 
@@ -96,13 +98,10 @@ async def fuzz(seconds: float, seed: int, data: Path) -> dict[str, int]:
             *(run_client(hub, client, until) for client in clients), serve_honest_client(hub, until)
         )
         await check_settled(hub, before)
-        hub.process.terminate()
-        async with asyncio.timeout(PATIENCE_S):
-            if await hub.process.wait():
-                raise Unsound("the hub did not end cleanly")
+        if not await hub.process.stop(PATIENCE_S) or hub.process.exit_code:
+            raise Unsound("the hub did not end cleanly")
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            hub.process.kill()
+        hub.process.kill()
         await hub.process.wait()
     logs = [data / "event_hubs" / HUB / str(partition) for partition in range(PARTITIONS)]
     taken = sum(count_readable(log) for log in logs)
@@ -111,14 +110,10 @@ async def fuzz(seconds: float, seed: int, data: Path) -> dict[str, int]:
 
 async def start_hub(data: Path) -> Hub:
     log = data.with_name("hub.log")
-    with log.open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "services.emulator", "--json", "--port-base", "0", "--data", str(data)],
-            stdout=asyncio.subprocess.PIPE,
-            stderr=errors,
-        )
-    assert process.stdout is not None
-    return Hub(process, json.loads(await process.stdout.readline()), log)
+    flags = ("--json", "--port-base", "0", "--data", str(data))
+    program = Program("hub", "services.emulator", os.environ, log, flags, pipes_stdout=True)
+    process = await Process.start(program)
+    return Hub(process, await process.read_event("ready"), log)
 
 
 async def run_client(hub: Hub, client: FuzzClient, until: float) -> int:
