@@ -1,4 +1,4 @@
-"""`fleetprice chaos`: the whole stack under faults at seeded moments, and what became of every reading."""
+"""`fleetprice chaos`: run the stack under faults at seeded moments, and account for every reading."""
 
 import asyncio
 import os
@@ -13,13 +13,13 @@ import aiohttp
 import msgspec
 
 from services.cli.chaos.campaign import Campaign
-from services.cli.chaos.event_log import say, teller
+from services.cli.chaos.event_log import Reporter
 from services.cli.chaos.fork_client import ForkedProcesses
 from services.cli.chaos.programs import Programs
 from services.cli.chaos.run import Run, Unverified, Verdict
 from services.cli.chaos.schedule import shape
 from services.cli.chaos.settings import ChaosSettings
-from services.cli.chaos.stack import World
+from services.cli.chaos.stack import Stack
 from shared.service.data_dir import lock_data_dir
 from shared.service.errors import NeedsAttention
 from shared.service.processes.supervisor import KeepsFailing, Supervisor
@@ -28,7 +28,7 @@ from shared.service.tasks import first_completed
 
 
 async def serve(settings: ChaosSettings, stop: asyncio.Event) -> int:
-    """The exit code: 0 nothing lost or doubled, 1 something is, 2 a person must act."""
+    """Return the exit code: 0 nothing lost or doubled, 1 something is, 2 a person must act."""
     return await (_run_many if settings.schedules > 1 else _run_one)(settings, stop)
 
 
@@ -37,7 +37,7 @@ async def _run_one(settings: ChaosSettings, stop: asyncio.Event) -> int:
     verdict, is_over = None, False
     try:
         verdict = await _run(settings, data, stop)
-        is_over = verdict is None  # stopped: there is nothing to look at
+        is_over = verdict is None  # stopped: there is nothing to inspect
     except (KeepsFailing, Unverified) as error:
         sys.stderr.write(f"fleetprice: {error}\n")
         return EXIT_FOUND_WRONG
@@ -47,8 +47,10 @@ async def _run_one(settings: ChaosSettings, stop: asyncio.Event) -> int:
     if verdict is None:
         raise NeedsAttention("stopped before the end: there is no verdict")
     if not verdict.is_clean:
-        sys.stderr.write(f"fleetprice: something is wrong, everything is in {data}; {_again(settings)}\n")
-    say(msgspec.json.encode(verdict).decode())
+        sys.stderr.write(
+            f"fleetprice: something is wrong, everything is in {data}; {_rerun_hint(settings)}\n"
+        )
+    Reporter.write_line(msgspec.json.encode(verdict).decode())
     return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
 
 
@@ -63,17 +65,18 @@ async def _run(settings: ChaosSettings, data: Path, stop: asyncio.Event) -> Verd
             ForkedProcesses() as processes,
             Supervisor(processes.start) as supervisor,
         ):
-            world = World(programs, data, supervisor, session)
-            return await Run(settings, data, world, teller(as_json=settings.as_json)).run(stop)
+            stack = Stack(programs, data, supervisor, session)
+            reporter = Reporter(as_json=settings.as_json)
+            return await Run(settings, data, stack, reporter.report).run(stop)
 
 
 async def _run_many(settings: ChaosSettings, stop: asyncio.Event) -> int:
     if settings.data is not None:
         raise NeedsAttention("--data is for one run: leave it out with --schedules")
     with tempfile.TemporaryDirectory(prefix="fleetprice-chaos-logs-") as logs:
-        campaign = Campaign(settings, Path(logs), teller(as_json=settings.as_json))
+        campaign = Campaign(settings, Path(logs), Reporter(as_json=settings.as_json).report)
         await first_completed(campaign.run(), stop.wait())
-    say(campaign.total.as_json())
+    Reporter.write_line(campaign.total.as_json())
     if stop.is_set():
         raise NeedsAttention("stopped before the end")
     return EXIT_DONE if campaign.is_clean else EXIT_FOUND_WRONG
@@ -85,12 +88,12 @@ def _directory(settings: ChaosSettings) -> Path:
     return Path(tempfile.mkdtemp(prefix=f"fleetprice-chaos-{settings.seed}-"))
 
 
-def _again(settings: ChaosSettings) -> str:
+def _rerun_hint(settings: ChaosSettings) -> str:
     return f"again: fleetprice chaos --seed {settings.seed} --seconds {settings.seconds:g}"
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run until the verdict; the exit code."""
+    """Run until the verdict, and return the exit code."""
     return run_service(ChaosSettings, overrides, serve)
 
 

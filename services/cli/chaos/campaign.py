@@ -1,4 +1,4 @@
-"""Many runs, a process each, from one seed upwards; one that is not clean fails the whole in the end."""
+"""Many runs, a process each, from one seed upwards; one that is not clean fails the whole campaign."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from services.cli.chaos.event_log import Tell
+from services.cli.chaos.event_log import Report
 from services.cli.chaos.fault_counts import NEEDED
 from services.cli.chaos.settings import ChaosSettings
 from shared.service.errors import NeedsAttention
@@ -20,7 +20,7 @@ from shared.service.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
 from shared.service.settings import environment_of
 
 _STOP_GRACE_S = 30.0
-_SAID_LINES = 3
+_LOG_LINES = 3
 _SUMMED = (
     "sent",
     "landed",
@@ -60,25 +60,25 @@ class Total:
     faults: dict[str, int] = field(default_factory=dict)
 
     def add(self, verdict: Mapping[str, Any]) -> None:
-        """Add what a run counted."""
+        """Add the counts of a run."""
         for name in _SUMMED:
             self.sums[name] += verdict[name]
         for kind, times in verdict["faults"].items():
             self.faults[kind] = self.faults.get(kind, 0) + times
 
     def as_json(self) -> str:
-        """One object, the sums beside the rest."""
+        """Return one JSON object, the sums beside the rest."""
         counted = {"schedules": self.complete, "runs": self.runs, "failed_seeds": self.failed_seeds}
         return msgspec.json.encode(counted | self.sums | {"faults": self.faults}).decode()
 
 
 class Campaign:
-    """`run` returns once so many complete runs are clean, or after twice as many that were not all of it."""
+    """Runs until `schedules` runs are clean and complete, or twice as many have been tried."""
 
-    def __init__(self, settings: ChaosSettings, logs: Path, tell: Tell) -> None:
+    def __init__(self, settings: ChaosSettings, logs: Path, report: Report) -> None:
         self._settings = settings
         self._logs = logs
-        self._tell = tell
+        self._report = report
         self._seeds: Iterator[int] = count(settings.seed)
         self.total = Total()
 
@@ -92,23 +92,23 @@ class Campaign:
         return not self.total.failed_seeds and self.total.complete >= self._settings.schedules
 
     async def run(self) -> None:
-        lanes = [asyncio.create_task(self._lane()) for _ in range(self._settings.at_once)]
+        workers = [asyncio.create_task(self._run_seeds()) for _ in range(self._settings.at_once)]
         try:
-            # A lane ends once nothing more is to be run: what the others have begun is one run too many.
-            await asyncio.wait(lanes, return_when=asyncio.FIRST_COMPLETED)
+            # A worker ends once no more runs are needed: those that the others have begun are superfluous.
+            await asyncio.wait(workers, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for lane in lanes:
-                lane.cancel()
-            await asyncio.gather(*lanes, return_exceptions=True)
-        for lane in lanes:
-            if not lane.cancelled():
-                lane.result()
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        for worker in workers:
+            if not worker.cancelled():
+                worker.result()
 
-    async def _lane(self) -> None:
+    async def _run_seeds(self) -> None:
         while not self.is_over:
-            await self._one(next(self._seeds))
+            await self._run_seed(next(self._seeds))
 
-    async def _one(self, seed: int) -> None:
+    async def _run_seed(self, seed: int) -> None:
         program = self._program(seed)
         began_s = time.monotonic()
         process = await Process.start(program)
@@ -117,26 +117,28 @@ class Campaign:
             code = await process.wait()
         finally:
             await process.stop(_STOP_GRACE_S)
-        said = last_lines(program.log, _SAID_LINES)
+        said = last_lines(program.log, _LOG_LINES)
         if code == EXIT_NEEDS_ATTENTION and not self.total.complete:
             raise NeedsAttention(said[-1].removeprefix("fleetprice: ") if said else f"seed {seed} refused")
         self.note(seed, code, line, said, round(time.monotonic() - began_s))
 
     def note(self, seed: int, code: int, line: bytes, said: Sequence[str], took_s: int) -> None:
-        """Count and tell a run, by its exit code, its last line on stdout, and its last ones on stderr."""
+        """Count and report a run, by its exit code, last line on stdout, and last lines on stderr."""
         self.total.runs += 1
-        verdict = _verdict_in(line)
+        verdict = _parse_verdict(line)
         if verdict is not None:
             self.total.add(verdict)
         if code != EXIT_DONE or verdict is None:
             self.total.failed_seeds.append(seed)
             found = {} if verdict is None else {name: verdict[name] for name in _WRONG if verdict[name]}
-            self._tell({"event": "failed", "seed": seed, "took_s": took_s, **found, "said": " | ".join(said)})
+            self._report(
+                {"event": "failed", "seed": seed, "took_s": took_s, **found, "said": " | ".join(said)}
+            )
             return
         self.total.complete += verdict["complete"]
-        told = {name: verdict[name] for name in ("seed", "events", "sent")}
+        counts = {name: verdict[name] for name in ("seed", "events", "sent")}
         never = ", ".join(kind for kind in NEEDED if not verdict["faults"][kind])
-        self._tell({"event": "clean", **told, "took_s": took_s, "never": never or "none"})
+        self._report({"event": "clean", **counts, "took_s": took_s, "never": never or "none"})
 
     def _program(self, seed: int) -> Program:
         one = self._settings.model_dump(
@@ -147,7 +149,7 @@ class Campaign:
         return Program(f"seed-{seed}", "services.cli.chaos", {**os.environ, **own}, log, pipes_stdout=True)
 
 
-def _verdict_in(line: bytes) -> Mapping[str, Any] | None:
-    """None where a run said no verdict: then its last line is an event, or nothing."""
-    said = msgspec.json.decode(line) if line else {}
-    return said if isinstance(said, dict) and "faults" in said and "sent" in said else None
+def _parse_verdict(line: bytes) -> Mapping[str, Any] | None:
+    """Return None if the line is not a verdict: then it is an event, or empty."""
+    found = msgspec.json.decode(line) if line else {}
+    return found if isinstance(found, dict) and "faults" in found and "sent" in found else None

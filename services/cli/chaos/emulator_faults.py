@@ -1,15 +1,15 @@
-"""The faults that the emulator brings about itself: what it is asked for (pure)."""
+"""The faults that the emulator injects itself, as requests to it (pure)."""
 
 from services.cli.chaos.schedule import Fault, Kind
 
 _LAKE = {"service": "storage", "path_prefix": "lake/"}
 _RENAMES = {"service": "storage", "operation": "rename", "path_prefix": "lake/raw/"}
-# Long enough for another writer to sweep what is to be renamed: the sweeper's age is 1 s.
+# Long enough for another writer to sweep the staged file before its rename: it sweeps after 1 s.
 _HELD_UP_MS = 2_500
 
 
-def wanted_of(fault: Fault) -> dict[str, object]:
-    """The body of POST /faults; half of those that can strike before the work is done strike after it."""
+def fault_request(fault: Fault) -> dict[str, object]:
+    """Return the body of POST /faults; a fault that can strike before or after the work draws which."""
     at = "after" if fault.draw < 1 / 2 else "before"
     probable = {"probability": 0.5, "seed": int(fault.draw * 2**31)}
     bodies: dict[Kind, dict[str, object]] = {
@@ -26,5 +26,5 @@ def wanted_of(fault: Fault) -> dict[str, object]:
 
 
 def strikes_at_once(kind: Kind) -> bool:
-    """Whether it strikes the links that there are; the others lie in wait."""
+    """Return whether it strikes the links that exist; the other kinds are armed."""
     return kind in {Kind.LINKS_DETACHED, Kind.LINKS_STOLEN}

@@ -1,4 +1,4 @@
-"""What a run says on stdout while it goes on."""
+"""The events that a run reports on stdout while it goes on."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -6,22 +6,25 @@ from typing import Any
 
 import msgspec
 
-Tell = Callable[[Mapping[str, Any]], None]
+Report = Callable[[Mapping[str, Any]], None]
 
 
-def teller(*, as_json: bool) -> Tell:
-    """Tells events one a line: as JSON for machines, as words for people."""
+class Reporter:
+    """Writes events to stdout, one a line: as JSON for machines, as words for people."""
 
-    def tell_json(event: Mapping[str, Any]) -> None:
-        say(msgspec.json.encode(event).decode())
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
 
-    def tell_text(event: Mapping[str, Any]) -> None:
+    def report(self, event: Mapping[str, Any]) -> None:
+        """Write an event; its first field is its name."""
+        if self._as_json:
+            self.write_line(msgspec.json.encode(event).decode())
+            return
         name, *rest = event.items()
-        say("  ".join([str(name[1]).replace("_", " "), *(f"{key} {value}" for key, value in rest)]))
+        words = [str(name[1]).replace("_", " "), *(f"{key} {value}" for key, value in rest)]
+        self.write_line("  ".join(words))
 
-    return tell_json if as_json else tell_text
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    @staticmethod
+    def write_line(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()

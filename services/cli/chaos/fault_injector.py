@@ -1,4 +1,4 @@
-"""How each kind of fault is brought about; what strikes nothing is not counted, and tried again."""
+"""The injection of each kind of fault; one that strikes nothing is not counted, and tried again."""
 
 import asyncio
 import signal
@@ -7,12 +7,12 @@ from contextlib import suppress
 
 from azure.core.exceptions import AzureError
 
-from services.cli.chaos.emulator_faults import strikes_at_once, wanted_of
+from services.cli.chaos.emulator_faults import fault_request, strikes_at_once
 from services.cli.chaos.fault_counts import FaultCounts
 from services.cli.chaos.retention import overtake
 from services.cli.chaos.schedule import Fault, Kind
 from services.cli.chaos.service_logs import count, read_lines
-from services.cli.chaos.stack import TELEMETRY, UNREACHABLE, World
+from services.cli.chaos.stack import TELEMETRY, UNREACHABLE, Stack
 from shared.service.processes.supervisor import SupervisedProcess
 from shared.service.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
 
@@ -27,26 +27,26 @@ _MAX_STORAGE_JUMP_S = 4
 
 
 class CompactionRefused(AssertionError):
-    """A compaction wants a person's attention, in a world that this program set up."""
+    """A compaction asks for a person, in a stack that this program set up."""
 
 
 class FaultInjector:
-    """Brings faults about in a running world."""
+    """Injects faults into a running stack."""
 
-    def __init__(self, world: World, tally: FaultCounts, is_over: asyncio.Event) -> None:
-        """`is_over`: the load is; nothing is begun after that."""
-        self._world = world
+    def __init__(self, stack: Stack, fault_counts: FaultCounts, is_over: asyncio.Event) -> None:
+        """`is_over` is set once the load has ended: no fault is injected after that."""
+        self._stack = stack
         self._is_over = is_over
-        self._tally = tally
-        self._furthest_s = 0
+        self._fault_counts = fault_counts
+        self._hours_s = 0
         self._by_kind: dict[Kind, Callable[[Fault], Awaitable[bool]]] = {
-            Kind.INGEST_KILLED: lambda fault: self._kill(fault, world.writers),
-            Kind.SCORER_KILLED: lambda fault: self._kill(fault, world.scorers),
+            Kind.INGEST_KILLED: lambda fault: self._kill(fault, stack.writers),
+            Kind.SCORER_KILLED: lambda fault: self._kill(fault, stack.scorers),
             Kind.READERS_KILLED: self._kill_readers,
             Kind.EMULATOR_KILLED: self._kill_emulator,
-            Kind.INGEST_STOPPED: lambda fault: self._hold(fault, world.writers),
-            Kind.SCORER_STOPPED: lambda fault: self._hold(fault, world.scorers),
-            Kind.RETENTION_OVERTOOK: lambda _fault: overtake(world, is_over),
+            Kind.INGEST_STOPPED: lambda fault: self._hold(fault, stack.writers),
+            Kind.SCORER_STOPPED: lambda fault: self._hold(fault, stack.scorers),
+            Kind.RETENTION_OVERTOOK: lambda _fault: overtake(stack, is_over),
             Kind.CLOCK_JUMPED: self._jump,
             Kind.HOUR_CHANGED: self._change_hour,
             Kind.REBALANCED: self._rebalance,
@@ -54,39 +54,39 @@ class FaultInjector:
         }
 
     async def inject(self, fault: Fault) -> None:
-        """Bring it about, again and again until it has struck something."""
-        by_itself = self._by_kind.get(fault.kind)
+        """Inject the fault, again and again until it has struck something."""
+        inject_here = self._by_kind.get(fault.kind)
         while not self._is_over.is_set():
-            with suppress(*UNREACHABLE, AzureError):  # the emulator is away
-                if by_itself is None:
-                    if await self._has_armed_struck(fault):
+            with suppress(*UNREACHABLE, AzureError):  # the emulator does not answer
+                if inject_here is None:
+                    if await self._arm(fault):
                         return
-                elif await by_itself(fault):
-                    self._tally.happened(fault.kind)
+                elif await inject_here(fault):
+                    self._fault_counts.add(fault.kind)
                     return
             await asyncio.sleep(_AGAIN_S)
 
     async def _kill(self, fault: Fault, among: Sequence[SupervisedProcess]) -> bool:
-        return _victim(fault, among).send(signal.SIGKILL)
+        return _pick(fault, among).send(signal.SIGKILL)
 
     async def _kill_readers(self, _fault: Fault) -> bool:
-        """All ingest and scorers in the same instant; a straggler that is held reads nothing anyway."""
-        world = self._world
-        readers = [*world.writers, *world.scorers]
-        if not world.is_held(world.straggler):
-            readers.append(world.straggler)
+        """Kill all ingest processes and scorers in the same instant, but not a straggler that is held."""
+        stack = self._stack
+        readers = [*stack.writers, *stack.scorers]
+        if not stack.is_held(stack.straggler):
+            readers.append(stack.straggler)
         struck = [one.send(signal.SIGKILL) for one in readers]
         return any(struck)
 
     async def _kill_emulator(self, _fault: Fault) -> bool:
-        self._tally.see(await self._world.admin("GET", "/faults"))
-        is_struck = self._world.emulator.send(signal.SIGKILL)
+        self._fault_counts.note_struck(await self._stack.admin("GET", "/faults"))
+        is_struck = self._stack.emulator.send(signal.SIGKILL)
         if is_struck:
-            self._tally.emulator_ended()
+            self._fault_counts.note_emulator_end()
         return is_struck
 
     async def _hold(self, fault: Fault, among: Sequence[SupervisedProcess]) -> bool:
-        async with self._world.held(_victim(fault, among)) as is_held:
+        async with self._stack.hold(_pick(fault, among)) as is_held:
             if is_held:
                 await asyncio.sleep(fault.hold_s)
         return is_held
@@ -97,27 +97,27 @@ class FaultInjector:
         return True
 
     async def _change_hour(self, _fault: Fault) -> bool:
-        """Whether events came in a later hour before the clock was set back, or the hub killed."""
-        world = self._world
-        before = await world.newest_hour(TELEMETRY)
-        self._furthest_s += _HOUR_S
-        await self._set_clock(self._furthest_s, 0)
+        """Return whether events came in a later hour before the clock was set back or the hub killed."""
+        stack = self._stack
+        before = await stack.newest_hour(TELEMETRY)
+        self._hours_s += _HOUR_S
+        await self._set_clock(self._hours_s, 0)
         for _ in range(int(_COMES_WITHIN_S / _LOOK_S)):
             await asyncio.sleep(_LOOK_S)
-            if await world.newest_hour(TELEMETRY) > before > "":
+            if await stack.newest_hour(TELEMETRY) > before > "":
                 return True
         return False
 
     async def _set_clock(self, event_hubs_s: int, storage_s: int) -> None:
         wanted = {"event_hubs_offset_s": event_hubs_s, "storage_offset_s": storage_s}
-        await self._world.admin("PUT", "/clock", wanted)
+        await self._stack.admin("PUT", "/clock", wanted)
 
     async def _rebalance(self, _fault: Fault) -> bool:
-        """One more writer joins, takes a partition from another, and leaves as it should."""
-        world = self._world
-        world.joiners += 1
-        program = world.programs.sharing_writer(f"ingest-joiner-{world.joiners}")
-        joined = world.supervisor.start(program)
+        """Have one more writer join, take a partition from another, and leave with a drain."""
+        stack = self._stack
+        stack.joiners += 1
+        program = stack.programs.sharing_writer(f"ingest-joiner-{stack.joiners}")
+        joined = stack.supervisor.start(program)
         try:
             async with asyncio.timeout(_JOINS_WITHIN_S):
                 while not count(program.log, "partition_opened"):  # noqa: ASYNC110 - another process's log
@@ -129,12 +129,12 @@ class FaultInjector:
         return True
 
     async def _compact(self, fault: Fault) -> bool:
-        """A compaction and its sweeping while a writer stands still; whether it found anything to do."""
-        world = self._world
-        world.compactions += 1
-        program = world.programs.compaction(f"compaction-{world.compactions}")
-        async with world.held(_victim(fault, world.writers)) as is_held:
-            process = await world.supervisor.start_process(program)
+        """Compact and vacuum while a writer is stopped. Return whether there was anything to compact."""
+        stack = self._stack
+        stack.compactions += 1
+        program = stack.programs.compaction(f"compaction-{stack.compactions}")
+        async with stack.hold(_pick(fault, stack.writers)) as is_held:
+            process = await stack.supervisor.start_process(program)
             try:
                 code = await process.wait()
             finally:
@@ -143,24 +143,24 @@ class FaultInjector:
             raise CompactionRefused(f"see {program.log}")
         return is_held and code == EXIT_DONE and any(line.has_compacted for line in read_lines(program.log))
 
-    async def _has_armed_struck(self, fault: Fault) -> bool:
-        """The emulator counts what it strikes; its end forgets what lay in wait."""
-        armed = await self._world.admin("POST", "/faults", wanted_of(fault))
+    async def _arm(self, fault: Fault) -> bool:
+        """Arm a fault in the emulator. Return whether it struck before the emulator's end disarmed it."""
+        armed = await self._stack.admin("POST", "/faults", fault_request(fault))
         if strikes_at_once(fault.kind):
             has_struck = bool(armed["struck"])
-            self._tally.happened(fault.kind, times=int(has_struck))
+            self._fault_counts.add(fault.kind, times=int(has_struck))
             return has_struck
-        self._tally.armed(armed["id"], fault.kind)
-        while (struck := await self._struck(armed["id"])) == 0:  # noqa: ASYNC110 - another process is asked
+        self._fault_counts.note_armed(armed["id"], fault.kind)
+        while (struck := await self._count_struck(armed["id"])) == 0:  # noqa: ASYNC110 - another process is asked
             await asyncio.sleep(_LOOK_S)
         return struck is not None
 
-    async def _struck(self, fault_id: str) -> int | None:
-        """How often; None where the emulator no longer knows of it."""
-        listed = await self._world.admin("GET", "/faults")
-        self._tally.see(listed)
+    async def _count_struck(self, fault_id: str) -> int | None:
+        """Return how often a fault has struck; None if the emulator no longer knows it."""
+        listed = await self._stack.admin("GET", "/faults")
+        self._fault_counts.note_struck(listed)
         return next((one["struck"] for one in listed if one["id"] == fault_id), None)
 
 
-def _victim(fault: Fault, among: Sequence[SupervisedProcess]) -> SupervisedProcess:
+def _pick(fault: Fault, among: Sequence[SupervisedProcess]) -> SupervisedProcess:
     return among[int(fault.draw * len(among))]

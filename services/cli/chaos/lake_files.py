@@ -1,4 +1,4 @@
-"""How far the lake has come, read from its files on this machine's disk."""
+"""The position of the lake in each partition, read from its files on this machine's disk."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,9 @@ _SLOT = re.compile(r"p(\d+)-(\d{20})\.parquet")
 
 
 def newest_files(data: Path, stream: str) -> dict[int, tuple[int, Path]]:
-    """The newest committed file of each partition, with the sequence number in its name.
+    """Return the newest committed file of each partition, with the sequence number in its name.
 
-    All events below that number have landed, whatever becomes of the file.
+    All events below that number have landed.
     """
     newest: dict[int, tuple[int, Path]] = {}
     for path in (data / _RAW / stream).glob("date=*/hour=*/p*.parquet"):
@@ -23,7 +23,7 @@ def newest_files(data: Path, stream: str) -> dict[int, tuple[int, Path]]:
 
 
 def landed_through(data: Path, stream: str) -> dict[int, int]:
-    """The last sequence number that stands in the lake, by partition; those with no file are left out."""
+    """Return the last sequence number in the lake by partition, without partitions that have no file."""
     return {
         partition: int((pq.read_metadata(path).metadata or {})[b"next_first"]) - 1
         for partition, (_, path) in newest_files(data, stream).items()

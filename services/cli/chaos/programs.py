@@ -1,4 +1,4 @@
-"""The processes of a run as programs: which module, in which environment (pure)."""
+"""The programs of a run: modules and their environments (pure)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,14 +11,14 @@ from shared.service.settings import PREFIX
 
 Environment = Mapping[str, str]
 
-# A killed process is started again as often as it takes: whether it gets anywhere is what the drain shows.
-_LIVES = 10_000
+# A killed process is restarted without limit: the drain shows whether it makes progress.
+_MAX_SHORT_LIVES = 10_000
 _LONGEST_DELAY_S = 0.5
 _RATE_HZ = 2.0
 _SEED_STRIDE = 1_000_003
-# Small ones, for retention goes by whole segments.
+# Small, because retention removes whole segments.
 _SEGMENT_BYTES = 65_536
-# Writers share nothing but the lake, unless they share a group: then ownership too.
+# Writers share nothing but the lake, unless they share a consumer group: then ownership too.
 SHARED_CHECKPOINTS, OWN_CHECKPOINTS = "checkpoints", "checkpoints-own"
 STRAGGLERS_CHECKPOINTS = "checkpoints-straggler"
 CONTAINERS = (SHARED_CHECKPOINTS, OWN_CHECKPOINTS, STRAGGLERS_CHECKPOINTS)
@@ -32,7 +32,7 @@ _FAILPOINTS = {
 
 _QUICK = {
     "BALANCING_INTERVAL_S": "0.5",
-    # On a loaded machine a living owner renews late: in less it would lose its partitions all the time.
+    # On a loaded machine an owner renews late: with less it would lose its partitions all the time.
     "OWNERSHIP_EXPIRY_S": "3",
     "LOG_FORMAT": "json",
     "CHECKPOINTS": "",
@@ -43,7 +43,7 @@ _QUICK = {
 
 
 class Programs:
-    """Programs of one run; what the person set for a service in the environment stays."""
+    """Programs of one run; variables that the person set for a service stay."""
 
     def __init__(self, settings: ChaosSettings, shape: Shape, data: Path, inherited: Environment) -> None:
         self._settings = settings
@@ -54,18 +54,18 @@ class Programs:
         self._environment = {**inherited, **quick, **failpoints_log}
 
     def emulator(self, ports: Mapping[str, int]) -> Program:
-        """`ports` by listener: later lives must be where the clients knock."""
+        """`ports` by listener: a restarted emulator must listen where the clients connect."""
         own: dict[str, object] = {"DATA": self._data, "AS_JSON": "true", "TLS": "false"}
         own |= {"SEGMENT_BYTES": _SEGMENT_BYTES, "EVENT_HUBS_WS_PORT": 0}
         own |= {f"{name.upper()}_PORT": port for name, port in ports.items()}
         return self._program("emulator", "emulator", own, pipes_stdout=True)
 
-    def within(self, event_hubs: str, storage: str) -> None:
-        """Have every program from now on work in the world that the emulator is."""
+    def connect(self, event_hubs: str, storage: str) -> None:
+        """Have every program from now on use the emulator at these connection strings."""
         self._environment |= {f"{PREFIX}EVENT_HUBS": event_hubs, f"{PREFIX}STORAGE": storage}
 
     def writers(self) -> Sequence[Program]:
-        """The last writer shares nothing with the others; the first sweeps whenever it opens a partition."""
+        """Return the writers: the last shares nothing, the first sweeps whenever it opens a partition."""
         *sharing, last = [f"ingest-{number}" for number in range(self._settings.writers)]
         first, *others = [self.sharing_writer(name, sweeps=name == sharing[0]) for name in sharing]
         return first, *others, self._writer(last, _FAILPOINTS["ingest"], OWN_GROUP, OWN_CHECKPOINTS)
@@ -74,13 +74,13 @@ class Programs:
         return self._writer(name, _FAILPOINTS["ingest"], "ingest", SHARED_CHECKPOINTS, sweeps=sweeps)
 
     def straggler(self) -> Program:
-        """One more that shares nothing, and is only ever stopped: for so long that retention overtakes it."""
+        """Return one more that shares nothing, and is only stopped: until retention overtakes it."""
         return self._writer("ingest-straggler", "", STRAGGLERS_GROUP, STRAGGLERS_CHECKPOINTS)
 
     def _writer(
         self, name: str, failpoints: str, group: str, container: str, *, sweeps: bool = False
     ) -> Program:
-        # Strangers in one group would cut each other's links, again and again.
+        # Without shared ownership, writers of one group would cut each other's links again and again.
         own: dict[str, object] = {
             "CONSUMER_GROUP": group,
             "ROLL_MAX_AGE_S": self._shape.roll_max_age_s,
@@ -88,16 +88,16 @@ class Programs:
             "STAGING_MAX_AGE_S": 1.0 if sweeps else 900.0,
             "METRICS_PORT": 0,
         }
-        world = {"CHECKPOINT_CONTAINER": container, "FAILPOINTS": failpoints}
-        return self._program(name, "ingest", own, world)
+        shared = {"CHECKPOINT_CONTAINER": container, "FAILPOINTS": failpoints}
+        return self._program(name, "ingest", own, shared)
 
     def scorers(self) -> Sequence[Program]:
-        """Two that share the partitions: while one is stopped the other takes over, and it wakes a zombie."""
+        """Return two that share the partitions: if one is stopped, the other takes over from a zombie."""
         own: dict[str, object] = {"HTTP_PORT": 0, "CHECKPOINT_INTERVAL_S": 0.3}
         return [self._program(name, "scorer", own) for name in ("scorer-0", "scorer-1")]
 
     def fleet(self, number: int, seconds: float) -> Program:
-        """Fleet 0 is the run's load; the others, of other vehicles, send on after it."""
+        """Return a fleet: number 0 is the run's load; the others, of other vehicles, extend it."""
         settings, shape = self._settings, self._shape
         own = {
             "DATA": self._data,
@@ -114,12 +114,12 @@ class Programs:
         return self._program(f"fleet-{number}", "simulator", own, may_finish=True)
 
     def compaction(self, name: str) -> Program:
-        """It takes the newest files too, and sweeps what is younger than a writer may be held."""
+        """Return a compaction that takes the newest files too, and sweeps after 1 s."""
         own = {"OLDER_THAN_S": 0, "TARGET_BYTES": 65_536, "STAGING_MAX_AGE_S": 1.0, "AS_JSON": "true"}
         return self._program(name, "compaction", own, may_finish=True)
 
     def verify(self) -> Program:
-        """It serves the directory's files itself, and knows of no world."""
+        """Return a verification that serves the directory's files itself."""
         program = self._program(
             "verify", "verify", {"DATA": self._data, "AS_JSON": "true"}, pipes_stdout=True
         )
@@ -131,13 +131,13 @@ class Programs:
         name: str,
         service: str,
         own: Mapping[str, object],
-        world: Mapping[str, str] = {},
+        shared: Mapping[str, str] = {},
         *,
         may_finish: bool = False,
         pipes_stdout: bool = False,
     ) -> Program:
         variables = {f"{PREFIX}{service.upper()}_{variable}": str(value) for variable, value in own.items()}
-        variables |= {f"{PREFIX}{variable}": value for variable, value in world.items()}
+        variables |= {f"{PREFIX}{variable}": value for variable, value in shared.items()}
         failpoints = _FAILPOINTS.get(service, "")
         return Program(
             name,
@@ -146,6 +146,6 @@ class Programs:
             self._data / "logs" / f"{name}.log",
             may_finish=may_finish,
             pipes_stdout=pipes_stdout,
-            max_short_lives=_LIVES,
+            max_short_lives=_MAX_SHORT_LIVES,
             longest_delay_s=_LONGEST_DELAY_S,
         )

@@ -1,4 +1,4 @@
-"""One run from its start to its verdict: `run` reads top to bottom."""
+"""One run from its start to its verdict."""
 
 import asyncio
 import json
@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from services.cli.chaos.drain import drained
-from services.cli.chaos.event_log import Tell
+from services.cli.chaos.drain import drain
+from services.cli.chaos.event_log import Report
 from services.cli.chaos.fault_counts import NEEDED, FaultCounts
 from services.cli.chaos.fault_injector import FaultInjector
 from services.cli.chaos.schedule import Fault, Kind, schedule
 from services.cli.chaos.settings import ChaosSettings
-from services.cli.chaos.stack import UNREACHABLE, World
+from services.cli.chaos.stack import UNREACHABLE, Stack
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
 from shared.service.processes.process import Program, last_lines
@@ -30,15 +30,15 @@ _EXTRA_S = 8.0
 
 
 class Unverified(FleetpriceError):
-    """The oracle ended without a verdict."""
+    """The process of `verify` ended without a verdict."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
     """The last line of a run, in readings.
 
-    `missing` is lost. Where the run did not drain, `waiting` readings stand in the hub after the lake's last
-    event, or after the last one priced: late, not lost, and `stuck` says whose work it was.
-    `drained`: everything landed and was priced. `agrees`: the oracle found nothing wrong.
+    `missing` is lost. If the run did not drain, `waiting` readings are in the hub after the lake's last
+    event, or after the last one priced: late, not lost; `stuck` names the readers that were behind.
+    `drained`: everything landed and was priced. `agrees`: `verify` found nothing wrong.
     `complete`: every kind of fault has happened; a run that has not seen all proves less.
     """
 
@@ -70,9 +70,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def split_late_from_lost(counts: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
-    """The oracle's counts, with what waits no longer among what is missing.
+    """Return the counts of `verify` with the readings that wait subtracted from those that are missing.
 
-    In a run that drained nothing waits: whatever is not there is lost.
+    In a run that drained nothing waits: everything missing is lost.
     """
     waiting = ("waiting", "predictions_waiting")
     if is_drained:
@@ -82,112 +82,112 @@ def split_late_from_lost(counts: dict[str, Any], *, is_drained: bool) -> dict[st
 
 
 class Run:
-    """A world under faults."""
+    """A stack under faults, its load, and the verdict on it."""
 
-    def __init__(self, settings: ChaosSettings, data: Path, world: World, tell: Tell) -> None:
+    def __init__(self, settings: ChaosSettings, data: Path, stack: Stack, report: Report) -> None:
         self._settings = settings
         self._data = data
-        self._world = world
-        self._tell = tell
-        self._tally = FaultCounts()
+        self._stack = stack
+        self._report = report
+        self._fault_counts = FaultCounts()
 
     async def run(self, stop: asyncio.Event) -> Verdict | None:
-        """Load with faults, calm, drain, verdict; None where it was stopped before."""
-        return await first_completed(self._run_phases(), self._world.supervisor.failure(), _when(stop))
+        """Send load under faults, quiesce, drain and judge. Return None if it was stopped before the end."""
+        return await first_completed(self._run_phases(), self._stack.supervisor.failure(), _wait_for(stop))
 
     async def _run_phases(self) -> Verdict:
-        await self._world.start()
-        fleet = await self._world.start_fleet(0, self._settings.seconds)
+        await self._stack.start()
+        fleet = await self._stack.start_fleet(0, self._settings.seconds)
         planned = schedule(self._settings.seed, self._settings.seconds)
-        self._tell({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
+        self._report({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
         await self._load(fleet, planned)
         await self._quiesce()
-        self._tell({"event": "draining"})
-        stuck = await drained(self._world, self._settings.stall_limit_s)
+        self._report({"event": "draining"})
+        stuck = await drain(self._stack, self._settings.stall_limit_s)
         if not stuck:
-            await self._world.end_scorers()
-            stuck = await drained(self._world, self._settings.stall_limit_s)
+            await self._stack.stop_scorers()
+            stuck = await drain(self._stack, self._settings.stall_limit_s)
         if stuck:
             log.error("not_drained", stuck=stuck, waited_s=self._settings.stall_limit_s)
-        self._tell({"event": "judging"})
-        await self._world.end()
+        self._report({"event": "judging"})
+        await self._stack.stop()
         return await self._judge(stuck)
 
     async def _load(self, fleet: SupervisedProcess, planned: tuple[Fault, ...]) -> None:
-        """Until the fleet has sent its last and no fault holds anything, or that takes too long."""
+        """Return once the fleet has sent its last reading and no fault is under way, or after a limit."""
         is_over = asyncio.Event()
-        looking = asyncio.create_task(self._keep_looking())
+        polling = asyncio.create_task(self._poll_faults())
         limit_s = self._settings.seconds + self._settings.extra_fleets * _EXTRA_S + _OVERRUN_S
         try:
-            async with asyncio.timeout(limit_s), asyncio.TaskGroup() as striking:
-                striking.create_task(self._strike(planned, is_over))
+            async with asyncio.timeout(limit_s), asyncio.TaskGroup() as injecting:
+                injecting.create_task(self._inject_faults(planned, is_over))
                 await fleet.finished.wait()
-                await self._send_on()
+                await self._extend_load()
                 is_over.set()
         except TimeoutError:
-            log.warning("load_broken_off", waited_s=limit_s)  # what did not strike is missing in the counts
+            log.warning("load_broken_off", waited_s=limit_s)  # faults that did not strike are not counted
         finally:
-            looking.cancel()
+            polling.cancel()
 
-    async def _strike(self, planned: tuple[Fault, ...], is_over: asyncio.Event) -> None:
+    async def _inject_faults(self, planned: tuple[Fault, ...], is_over: asyncio.Event) -> None:
         began_s = time.monotonic()
-        strikes = FaultInjector(self._world, self._tally, is_over)
-        async with asyncio.TaskGroup() as striking:
+        injector = FaultInjector(self._stack, self._fault_counts, is_over)
+        async with asyncio.TaskGroup() as injecting:
             for fault in planned:
                 await asyncio.sleep(began_s + fault.at_s - time.monotonic())
-                self._tell({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
-                striking.create_task(strikes.inject(fault))
+                self._report({"event": "fault", "at_s": round(fault.at_s, 2), "kind": fault.kind})
+                injecting.create_task(injector.inject(fault))
 
-    async def _send_on(self) -> None:
-        """More load from other fleets where a kind has had nothing to strike so far."""
+    async def _extend_load(self) -> None:
+        """Have other fleets send while a kind of fault has not struck anything yet."""
         for number in range(1, 1 + self._settings.extra_fleets):
-            late = [kind for kind in Kind if not self._tally.has_happened(kind)]
+            late = [kind for kind in Kind if not self._fault_counts.has_happened(kind)]
             if not late:
                 return
-            self._tell({"event": "sending_on", "for": ", ".join(late)})
-            fleet = await self._world.start_fleet(number, _EXTRA_S)
+            self._report({"event": "sending_on", "for": ", ".join(late)})
+            fleet = await self._stack.start_fleet(number, _EXTRA_S)
             await fleet.finished.wait()
 
-    async def _keep_looking(self) -> None:
+    async def _poll_faults(self) -> None:
         while True:
-            await self._look()
+            await self._note_faults()
             await asyncio.sleep(_LOOK_S)
 
-    async def _look(self) -> None:
+    async def _note_faults(self) -> None:
         with suppress(*UNREACHABLE):
-            self._tally.see(await self._world.admin("GET", "/faults"))
+            self._fault_counts.note_struck(await self._stack.admin("GET", "/faults"))
 
     async def _quiesce(self) -> None:
-        """No more load, no more faults; a named point may still kill the emulator meanwhile."""
-        await self._world.emulator_answers()
-        await self._world.end_fleets()
-        await self._look()
+        """End load and faults; a failpoint may still kill the emulator meanwhile."""
+        await self._stack.wait_for_emulator()
+        await self._stack.stop_fleets()
+        await self._note_faults()
         while True:
             with suppress(*UNREACHABLE):
-                await self._world.admin("DELETE", "/faults")
+                await self._stack.admin("DELETE", "/faults")
                 return
             await asyncio.sleep(_LOOK_S)
 
-    async def _asked(self, program: Program) -> tuple[bytes, int]:
-        """The oracle's verdict and exit code; where a slow machine left it without one it is asked again."""
+    async def _run_verify(self, program: Program) -> tuple[bytes, int]:
+        """Return its last line and exit code. It is run again if a slow machine left it without a verdict."""
         for _ in range(_VERDICTS_TRIED):
-            oracle = await self._world.supervisor.start_process(program)
+            process = await self._stack.supervisor.start_process(program)
             try:
-                line, code = await oracle.read_line(), await oracle.wait()
+                line, code = await process.read_line(), await process.wait()
             finally:
-                oracle.kill()
+                process.kill()
             if line:
                 return line, code
-            log.warning("oracle_without_verdict", exit_code=code, said=last_lines(program.log, 1))
+            log.warning("verify_without_verdict", exit_code=code, said=last_lines(program.log, 1))
         raise Unverified(" | ".join(last_lines(program.log, 1)) or f"no verdict: see {program.log}")
 
     async def _judge(self, stuck: tuple[str, ...]) -> Verdict:
-        program = self._world.programs.verify()
-        line, code = await self._asked(program)
-        for said in last_lines(program.log, 20) if code else ():
-            log.error("oracle_said", line=said)
+        program = self._stack.programs.verify()
+        line, code = await self._run_verify(program)
+        for fault in last_lines(program.log, 20) if code else ():
+            log.error("verify_fault", line=fault)
         writers = [path.stem for path in (self._data / "logs").glob("ingest-*.log")]
-        faults = self._tally.counts(self._data / "logs", writers)
+        faults = self._fault_counts.totals(self._data / "logs", writers)
         found = split_late_from_lost(json.loads(line), is_drained=not stuck) | {
             "seed": self._settings.seed,
             "seconds": self._settings.seconds,
@@ -200,5 +200,5 @@ class Run:
         return msgspec.convert(found, Verdict)
 
 
-async def _when(stop: asyncio.Event) -> None:
+async def _wait_for(stop: asyncio.Event) -> None:
     await stop.wait()

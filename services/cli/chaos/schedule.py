@@ -1,17 +1,17 @@
-"""What goes wrong and when: a function of the seed and the length alone (pure)."""
+"""The faults of a run and their times: a function of the seed and the length alone (pure)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-# The first fault comes when the fleet has sent a little.
+# The first fault comes once the fleet has sent a little.
 FIRST_AT_S = 1.0
-# On average; some kinds last for seconds, so that several are always under way.
+# On average. Some kinds last for seconds, so several are always under way.
 SPACING_S = 0.75
 
 
 class Kind(StrEnum):
-    """Something that goes wrong; what each is: docs/chaos.md."""
+    """A kind of fault; docs/chaos.md describes each."""
 
     INGEST_KILLED = "ingest_killed"
     INGEST_STOPPED = "ingest_stopped"
@@ -36,7 +36,7 @@ class Kind(StrEnum):
 
 # How long a stopped process is held: long enough for its partitions to be taken over.
 _HELD_S = (3.5, 6.0)
-# What a kind takes until it has struck: it is begun so long before the end.
+# The time that a kind needs to strike: it starts at least this long before the end.
 _TAKES_S = {
     Kind.RETENTION_OVERTOOK: 18.0,
     Kind.COMPACTED: 8.0,
@@ -49,7 +49,7 @@ _USUALLY_TAKES_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that goes wrong. `draw` in [0, 1) picks its victim, `hold_s` is how long it is held."""
+    """One fault. `draw` in [0, 1) picks its victim, which is stopped for `hold_s` seconds."""
 
     at_s: float
     kind: Kind
@@ -59,7 +59,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How the run is built: what the fleet packs, and how soon the writers close a file."""
+    """The parameters of a run: how the fleet packs, and when the writers close a file."""
 
     pack: int
     pack_format: str
@@ -69,7 +69,7 @@ class Shape:
 
 
 def shape(seed: int) -> Shape:
-    """The same seed: the same shape."""
+    """Return the shape of a seed, always the same."""
     draws = Random(f"shape {seed}")  # noqa: S311 - repeatable by intent
     return Shape(
         pack=draws.choice((1, 1, 1, 1, 10, 50)),
@@ -81,7 +81,7 @@ def shape(seed: int) -> Shape:
 
 
 def schedule(seed: int, seconds: float) -> tuple[Fault, ...]:
-    """Faults in the order of their times: every kind once before any comes again, each bag shuffled anew."""
+    """Return the faults by time: in each round, newly shuffled, every kind comes once."""
     draws = Random(f"schedule {seed}")  # noqa: S311 - repeatable by intent
     span_s = max(0.0, seconds - FIRST_AT_S)
     count = max(len(Kind), int(span_s / SPACING_S))

@@ -17,7 +17,7 @@ class ChaosSettings(ConnectionSettings):
     )
     data: Path | None = Field(
         None,
-        description="Where everything is kept; none: a new temporary directory, removed after a clean run",
+        description="Where everything is kept; default: a new temporary directory, removed after a clean run",
     )
     rate: int = Field(1_000, ge=500, le=20_000, description="Readings a second, over all vehicles")
     writers: int = Field(3, ge=2, le=16, description="Ingest processes; the last one shares nothing")
@@ -27,17 +27,17 @@ class ChaosSettings(ConnectionSettings):
         description="The drain ends when nothing more has landed or been priced for this long, seconds",
     )
     extra_fleets: int = Field(
-        3, ge=0, description="Fleets at most that send on for 8 s, while a kind has had nothing to strike"
+        3, ge=0, description="Most fleets that send for 8 s more, while a kind of fault has not struck"
     )
     schedules: int = Field(
         1,
         ge=1,
-        description="Runs that have to be clean and see every kind of fault, seeds from `seed` upwards",
+        description="Runs that must be clean and see every kind of fault, seeds from `seed` upwards",
     )
-    at_once: int = Field(1, ge=1, le=16, description="How many of these runs go on at a time")
+    at_once: int = Field(1, ge=1, le=16, description="Runs at a time")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "error",
         validation_alias=f"{PREFIX}LOG_LEVEL",
-        description="Least level logged here; the services log to DIR/logs",
+        description="Lowest level logged here; the services log to DIR/logs",
     )
-    as_json: bool = Field(False, description="One JSON object a line on stdout, the last one is the verdict")
+    as_json: bool = Field(False, description="One JSON object a line on stdout, the last one the verdict")

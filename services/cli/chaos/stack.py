@@ -1,4 +1,4 @@
-"""The running world: its processes, its admin listener, and how far each reader of it has come."""
+"""The stack of a run: its processes, the emulator's admin listener, and the positions of its readers."""
 
 import asyncio
 import json
@@ -29,8 +29,8 @@ _STARTS_WITHIN_S = 60.0
 UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 
 
-class World:
-    """Started by `start`; every process is kept alive by `supervisor` until that is left."""
+class Stack:
+    """Processes that `start` starts and `supervisor` restarts."""
 
     def __init__(
         self, programs: Programs, data: Path, supervisor: Supervisor, session: aiohttp.ClientSession
@@ -50,7 +50,7 @@ class World:
         self.straggler: SupervisedProcess
 
     async def start(self) -> None:
-        """All readers start at once; returns when the writers have opened streams without a file."""
+        """Start the emulator and all readers, and wait until the writers have opened their partitions."""
         taken: set[int] = set()
         for _ in _LISTENERS:
             taken.add(free_port(taken))
@@ -58,31 +58,33 @@ class World:
             self.programs.emulator(dict(zip(_LISTENERS, taken, strict=True)))
         )
         self.ready = json.loads(await self.emulator.first_line)
-        self.programs.within(self.ready["event_hubs"], self.ready["storage"])
+        self.programs.connect(self.ready["event_hubs"], self.ready["storage"])
         for hub in (TELEMETRY, PREDICTIONS):
             await self.admin(
                 "PUT", f"/hubs/{hub}", {"partition_count": _PARTITIONS, "consumer_groups": GROUPS}
             )
-        await self._make_containers()
+        await self._create_containers()
         self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
         self.straggler = self.supervisor.start(self.programs.straggler())
         self.scorers = [self.supervisor.start(program) for program in self.programs.scorers()]
-        await _says((*self.writers, self.straggler), "partition_opened")  # the scorers while the fleet starts
+        await _wait_for_log(
+            (*self.writers, self.straggler), "partition_opened"
+        )  # the scorers open theirs while the fleet starts
 
     async def start_fleet(self, number: int, seconds: float) -> SupervisedProcess:
-        """Have the run's fleet of that number send for so long from now on."""
+        """Have the fleet of this number send for `seconds` from now on."""
         program = self.programs.fleet(number, seconds)
         fleet = self.supervisor.start(program)
         self._fleets.append(program.name)
-        await _says([fleet], "fleet_started")
+        await _wait_for_log([fleet], "fleet_started")
         return fleet
 
-    async def end_fleets(self) -> None:
-        """Have those that still send finish the send under way."""
+    async def stop_fleets(self) -> None:
+        """Stop the fleets that still send, after the send under way."""
         await self.supervisor.stop(self._fleets, _FLUSH_S)
 
     async def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-        """The admin listener's answer. Raises one of AWAY while the emulator is."""
+        """Return the admin listener's answer. Raises one of UNREACHABLE while it does not answer."""
         url = f"{self.ready['admin']}{path}"
         async with self._session.request(method, url, json=body, timeout=_ADMIN_LIMIT) as answer:
             text = await answer.text()
@@ -90,8 +92,8 @@ class World:
                 raise AssertionError(f"{method} {path} {body}: {answer.status} {text}")
             return json.loads(text) if text else None
 
-    async def emulator_answers(self) -> None:
-        """Return once the emulator does."""
+    async def wait_for_emulator(self) -> None:
+        """Return once the emulator answers."""
         while True:
             with suppress(*UNREACHABLE):
                 await self.admin("GET", "/health")
@@ -99,25 +101,25 @@ class World:
             await asyncio.sleep(_POLL_S)
 
     async def ends(self, hub: str) -> dict[int, int]:
-        """The last sequence number of each partition; -1 for an empty one."""
-        return await self._of_partitions(hub, "last_enqueued_sequence_number")
+        """Return the last sequence number of each partition; -1 for an empty one."""
+        return await self._read_partitions(hub, "last_enqueued_sequence_number")
 
     async def begins(self, hub: str) -> dict[int, int]:
-        """The oldest sequence number that each partition retains."""
-        return await self._of_partitions(hub, "begin_sequence_number")
+        """Return the oldest sequence number that each partition retains."""
+        return await self._read_partitions(hub, "begin_sequence_number")
 
     async def newest_hour(self, hub: str) -> str:
-        """The latest hour in which an event came, as text that sorts by time; empty for an empty hub."""
-        times = await self._of_partitions(hub, "last_enqueued_time")
+        """Return the hour of the latest event, as text that sorts by time; empty for an empty hub."""
+        times = await self._read_partitions(hub, "last_enqueued_time")
         return max((time[:_TO_THE_HOUR] for time in times.values() if time), default="")
 
-    async def _of_partitions(self, hub: str, name: str) -> dict[int, Any]:
+    async def _read_partitions(self, hub: str, name: str) -> dict[int, Any]:
         partitions = (await self.admin("GET", f"/hubs/{hub}"))["partitions"]
         return {int(one["id"]): one[name] for one in partitions}
 
     @asynccontextmanager
-    async def held(self, victim: SupervisedProcess) -> AsyncIterator[bool]:
-        """Stopped for the block, by nobody else meanwhile; false where it was not running."""
+    async def hold(self, victim: SupervisedProcess) -> AsyncIterator[bool]:
+        """Stop it (SIGSTOP) for the block, one holder at a time; yield False if it was not running."""
         async with self._holding[victim.program.name]:
             is_held = victim.send(signal.SIGSTOP)
             try:
@@ -126,11 +128,11 @@ class World:
                 victim.send(signal.SIGCONT)
 
     def is_held(self, victim: SupervisedProcess) -> bool:
-        """Whether somebody holds it just now."""
+        """Return whether it is held just now."""
         return self._holding[victim.program.name].locked()
 
     async def scored_through(self) -> dict[int, int]:
-        """The last telemetry event of each partition whose predictions are in the hub, by the checkpoints."""
+        """Return the last telemetry event of each partition that is priced, by the checkpoints."""
         scored: dict[int, int] = {}
         async with BlobServiceClient.from_connection_string(self.ready["storage"], retry_total=0) as service:
             container = service.get_container_client(SHARED_CHECKPOINTS)
@@ -140,26 +142,26 @@ class World:
                     scored[int(partition)] = int(blob.metadata["sequencenumber"])
         return scored
 
-    async def end_scorers(self) -> None:
-        """Have them finish: from then on the predictions hub does not grow, by a zombie's doubles either."""
+    async def stop_scorers(self) -> None:
+        """Drain the scorers: the predictions hub no longer grows, not even by a zombie's doubles."""
         await self.supervisor.stop([one.program.name for one in self.scorers], _FLUSH_S)
 
-    async def end(self) -> None:
-        """End everything, readers first: each commits what it holds and gives its partitions back."""
+    async def stop(self) -> None:
+        """Stop everything, readers first: each commits what it holds and releases its partitions."""
         names = [one.program.name for one in (*self.writers, self.straggler, *self.scorers)]
         await self.supervisor.stop(names, _FLUSH_S)
         await self.supervisor.stop((self.emulator.program.name,), _FLUSH_S)
 
-    async def _make_containers(self) -> None:
+    async def _create_containers(self) -> None:
         async with BlobServiceClient.from_connection_string(self.ready["storage"], retry_total=0) as service:
             for name in CONTAINERS:
                 with suppress(ResourceExistsError):
                     await service.create_container(name)
 
 
-async def _says(services: Iterable[SupervisedProcess], event: str) -> None:
-    """Return once each has told of that event, or has not within the limit."""
+async def _wait_for_log(services: Iterable[SupervisedProcess], event: str) -> None:
+    """Return once each has logged this event, or after a limit."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_STARTS_WITHIN_S):
-            while not all(count(one.program.log, event) for one in services):  # noqa: ASYNC110 - others' logs
+            while not all(count(one.program.log, event) for one in services):  # noqa: ASYNC110 - other processes' logs
                 await asyncio.sleep(_POLL_S)

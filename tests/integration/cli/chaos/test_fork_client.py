@@ -1,4 +1,4 @@
-"""Processes forked off the nursery, as the supervisor sees them."""
+"""Children of the fork server, as the supervisor sees them."""
 
 import asyncio
 import os
@@ -20,14 +20,14 @@ def emulator(tmp_path):
 
 
 def refused(tmp_path):
-    """A service that finds no world in its environment."""
+    """A service without connection strings in its environment."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
     return Program("ingest", "services.ingest", environment, tmp_path / "refused")
 
 
 @pytest.mark.timeout(60)
-async def test_a_forked_life_is_one_like_any_other(emulator, tmp_path):
-    """It says what it says on stdout and to its log, ends as it is told, and its exit code arrives."""
+async def test_a_forked_process_is_like_any_other(emulator, tmp_path):
+    """Its stdout and log are read, it ends on a signal, and its exit code arrives."""
     async with ForkedProcesses() as processes:
         first, second = await processes.start(emulator), await processes.start(refused(tmp_path))
         assert b'"event":"ready"' in await first.read_line()
@@ -39,8 +39,8 @@ async def test_a_forked_life_is_one_like_any_other(emulator, tmp_path):
 
 
 @pytest.mark.timeout(60)
-async def test_a_kill_ends_a_life_and_the_next_one_begins(emulator):
-    """SIGKILL is told as such; what comes after it needs no second's imports."""
+async def test_a_killed_process_is_started_again(emulator):
+    """The exit code names SIGKILL; the next start needs no imports."""
     async with ForkedProcesses() as processes:
         for _ in range(2):
             process = await processes.start(emulator)
@@ -50,15 +50,15 @@ async def test_a_kill_ends_a_life_and_the_next_one_begins(emulator):
 
 
 @pytest.mark.timeout(60)
-async def test_nothing_outlives_the_nursery(emulator):
-    """Its children end with it, a stopped one too; whoever waits for one learns of it, and none begins."""
+async def test_nothing_outlives_the_fork_server(emulator):
+    """Its children end with it, a stopped one too; a waiter is woken, and no other can be started."""
     async with ForkedProcesses() as processes:
         process = await processes.start(emulator)
         await process.read_line()
-        nursery = next(child for child in psutil.Process().children() if child.children())
-        (child,) = nursery.children()
+        server = next(child for child in psutil.Process().children() if child.children())
+        (child,) = server.children()
         assert process.send(signal.SIGSTOP)
-        nursery.kill()
+        server.kill()
         assert await process.wait() == -signal.SIGKILL
         with pytest.raises(ForkServerEnded):
             await processes.start(emulator)

@@ -26,19 +26,19 @@ VERDICT = {
 }
 
 
-def campaign(schedules, told=None):
+def campaign(schedules, reported=None):
     settings = ChaosSettings(schedules=schedules)
-    return Campaign(settings, Path(), (lambda _event: None) if told is None else told.append)
+    return Campaign(settings, Path(), (lambda _event: None) if reported is None else reported.append)
 
 
 def end(campaign, seed, code=0, **changes):
-    """Have the run of that seed end."""
+    """Note the end of the run of this seed."""
     line = json.dumps({**VERDICT, "seed": seed, **changes}).encode()
     campaign.note(seed, code, line, ["fleetprice: something is wrong, everything is in DIR"], took_s=40)
 
 
 def test_a_total_sums_what_its_runs_counted():
-    """One line says how much was tried, by kind."""
+    """One line holds all counts and the faults by kind."""
     total = Total()
     total.add(VERDICT)
     total.add({**VERDICT, "faults": {"swept": 1, "compacted": 4}})
@@ -47,7 +47,7 @@ def test_a_total_sums_what_its_runs_counted():
 
 
 def test_a_run_that_has_not_seen_every_kind_does_not_count():
-    """Clean runs are asked for in which everything happened; with too few of them there is no success."""
+    """Success needs enough clean runs in which every kind of fault happened."""
     two = campaign(schedules=2)
     for seed in range(4):
         assert not two.is_over
@@ -57,25 +57,25 @@ def test_a_run_that_has_not_seen_every_kind_does_not_count():
 
 
 def test_a_campaign_goes_on_after_a_failed_seed():
-    """The others are tried all the same; in the end it has failed, and says by which seeds and how."""
-    told = []
-    three = campaign(schedules=3, told=told)
+    """The others are still run; at the end it has failed, and names the seeds and what was wrong."""
+    reported = []
+    three = campaign(schedules=3, reported=reported)
     end(three, 1)
     end(three, 2, code=1, missing=7)
     assert not three.is_over
     end(three, 3)
     assert three.is_over
     assert not three.is_clean
-    assert [one["event"] for one in told] == ["clean", "failed", "clean"]
-    assert (told[1]["seed"], told[1]["missing"]) == (2, 7)
-    assert "DIR" in told[1]["said"]
+    assert [one["event"] for one in reported] == ["clean", "failed", "clean"]
+    assert (reported[1]["seed"], reported[1]["missing"]) == (2, 7)
+    assert "DIR" in reported[1]["said"]
     total = json.loads(three.total.as_json())
     assert (total["schedules"], total["runs"], total["failed_seeds"]) == (2, 3, [2])
     assert (total["sent"], total["missing"]) == (30, 7)
 
 
 def test_a_run_without_a_verdict_has_failed():
-    """One that was killed, or whose oracle was, has proved nothing: its last line is an event, or none."""
+    """A run that was killed, or whose verification was, fails: its last line is an event, or empty."""
     for line in (b"", b'{"event":"draining"}\n'):
         one = campaign(schedules=1)
         one.note(5, 1, line, [], took_s=3)
@@ -83,7 +83,7 @@ def test_a_run_without_a_verdict_has_failed():
 
 
 def test_enough_clean_runs_are_a_success():
-    """So many complete runs as were asked for, and none that failed."""
+    """As many complete runs as requested, and none that failed."""
     two = campaign(schedules=2)
     for seed in (1, 2):
         assert not two.is_clean

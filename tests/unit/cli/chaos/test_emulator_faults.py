@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from services.cli.chaos.emulator_faults import strikes_at_once, wanted_of
+from services.cli.chaos.emulator_faults import fault_request, strikes_at_once
 from services.cli.chaos.schedule import Fault, Kind
 from services.emulator.event_hubs.faults import Fault as HubFault
 from services.emulator.storage.faults import Fault as StorageFault
@@ -20,9 +20,9 @@ BY_THE_EMULATOR = [
 
 @pytest.mark.parametrize("draw", [0.0, 0.3, 0.7, 0.999])
 @pytest.mark.parametrize("kind", BY_THE_EMULATOR)
-def test_the_emulator_understands_what_it_is_asked_for(kind, draw):
-    """Every fault that is left to the emulator is one that it knows."""
-    wanted = wanted_of(Fault(1.0, kind, draw, 3.0))
-    known = StorageFault if wanted.get("service") == "storage" else HubFault
-    armed = msgspec.convert(wanted, known)
+def test_the_emulator_knows_every_requested_fault(kind, draw):
+    """Each request is one that the emulator accepts."""
+    request = fault_request(Fault(1.0, kind, draw, 3.0))
+    known = StorageFault if request.get("service") == "storage" else HubFault
+    armed = msgspec.convert(request, known)
     assert strikes_at_once(kind) == (armed.at == "now")

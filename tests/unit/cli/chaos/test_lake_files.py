@@ -19,14 +19,14 @@ def land(tmp_path):
     return land
 
 
-def test_an_empty_lake_has_come_nowhere(tmp_path):
+def test_an_empty_lake_has_no_positions(tmp_path):
     """Before the first commit no partition is reported at all."""
     assert newest_files(tmp_path, "telemetry") == {}
     assert landed_through(tmp_path, "telemetry") == {}
 
 
-def test_the_newest_file_says_how_far_its_partition_has_come(tmp_path, land):
-    """Its own footer counts, whatever hour it stands in; other files of the raw zone are left alone."""
+def test_the_newest_file_holds_its_partitions_position(tmp_path, land):
+    """Its footer counts, whatever hour it is in; other files of the raw zone are ignored."""
     land(0, 0, 99)
     land(0, 100, 149, hour=15)
     land(3, 0, 9)

@@ -15,7 +15,7 @@ from shared.service.errors import NeedsAttention
     ],
 )
 async def test_a_directory_is_for_one_run(tmp_path, overrides, said):
-    """Nothing is started where a run would be judged by what another one left."""
+    """Nothing is started if a run would be judged by what another one left."""
     (tmp_path / "simulator").mkdir()
     with pytest.raises(NeedsAttention, match=said):
         await serve(ChaosSettings(data=tmp_path, **overrides), asyncio.Event())

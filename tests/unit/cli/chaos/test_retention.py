@@ -2,7 +2,7 @@ from services.cli.chaos.retention import settled_through
 
 
 def test_what_precedes_the_last_intent_is_settled(tmp_path):
-    """Retention may take what no sender will look for again: everything before its newest intent."""
+    """Retention may remove what no sender will look up again: everything before its newest intent."""
     (tmp_path / "p00.ndjson").write_text(
         '{"intent":0,"position":-1,"readings":[]}\n{"acked":0}\n{"intent":1,"position":41,"readings":[]}\n{"acked":1}\n'
     )
