@@ -1,4 +1,4 @@
-"""`fleetprice up`: the whole stack on one machine, with a simulated fleet."""
+"""`fleetprice up`: run the whole stack on one machine, with a simulated fleet."""
 
 import asyncio
 import os
@@ -21,57 +21,57 @@ from shared.service.tasks import first_completed
 
 
 class EndedAtOnce(FleetpriceError):
-    """A second Ctrl-C."""
+    """A second Ctrl-C ended the stack without a drain."""
 
 
 async def serve(settings: UpSettings, stop: asyncio.Event) -> int:
-    """Run the stack to its end; the exit code. Raises NeedsAttention where a person must act."""
-    chosen = ports.chosen(ports.laid_out(settings.port_base))
+    """Run the stack to its end, and return the exit code. Raises NeedsAttention if a person must act."""
+    chosen = ports.choose_free(ports.lay_out(settings.port_base))
     at_once = asyncio.Event()
-    _catch_signals(stop, at_once)
+    _handle_signals(stop, at_once)
     with lock_data_dir(settings.data, "up"):
         start_logs(settings.data, programs.SERVICES)
-        view = _view(settings, stop)
+        view = _make_view(settings, stop)
         try:
             async with Supervisor() as supervisor:
                 stack = Stack(settings, chosen, os.environ, supervisor, view)
                 return await first_completed(
-                    stack.run(stop), supervisor.failure(), _second_signal(at_once, supervisor)
+                    stack.run(stop), supervisor.failure(), _kill_on_second_signal(at_once, supervisor)
                 )
         except (KeepsFailing, NotReady, Unverified, EndedAtOnce) as error:
-            view.close()  # a page on the terminal ends before a line is written there
+            view.close()  # the page on the terminal ends before a line is written to it
             sys.stderr.write(f"fleetprice: {error}\n")
             return EXIT_FOUND_WRONG
         finally:
             view.close()
 
 
-async def _second_signal(at_once: asyncio.Event, supervisor: Supervisor) -> NoReturn:
+async def _kill_on_second_signal(at_once: asyncio.Event, supervisor: Supervisor) -> NoReturn:
     await at_once.wait()
     supervisor.kill_all()
     raise EndedAtOnce("ended at once: nothing was verified")
 
 
-def _catch_signals(stop: asyncio.Event, at_once: asyncio.Event) -> None:
-    """The first signal drains, the second ends at once."""
+def _handle_signals(stop: asyncio.Event, at_once: asyncio.Event) -> None:
+    """Set `stop` on the first signal, to drain, and `at_once` on the second."""
 
-    def signalled() -> None:
+    def on_signal() -> None:
         if stop.is_set():
             at_once.set()
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, signalled)
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
 
 
-def _view(settings: UpSettings, stop: asyncio.Event) -> View:
+def _make_view(settings: UpSettings, stop: asyncio.Event) -> View:
     if settings.as_json:
         return JsonLines(stop.set)
     return LivePage() if sys.stdout.isatty() else PlainText(stop.set)
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run until the fleet's end or Ctrl-C; the exit code."""
+    """Run until the fleet's end or Ctrl-C, and return the exit code."""
     return run_service(UpSettings, overrides, serve)
 
 

@@ -1,4 +1,4 @@
-"""How far the readers have come by their checkpoint blobs, whichever process wrote them."""
+"""The positions of the readers by their checkpoint blobs, whichever process wrote them."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -12,11 +12,11 @@ from shared.streams.event_hubs.connection import CheckpointConnection
 
 
 class Checkpoints:
-    """An async context manager. `groups` says by reader with which consumer group it reads."""
+    """An async context manager. `groups` holds the consumer group of each reader."""
 
-    def __init__(self, world: ConnectionSettings, groups: Mapping[str, str]) -> None:
-        self._store: ResumingCheckpointStore = checkpoint_store(CheckpointConnection.from_settings(world))
-        hubs = parse_connection_string(world.event_hubs.get_secret_value())
+    def __init__(self, settings: ConnectionSettings, groups: Mapping[str, str]) -> None:
+        self._store: ResumingCheckpointStore = checkpoint_store(CheckpointConnection.from_settings(settings))
+        hubs = parse_connection_string(settings.event_hubs.get_secret_value())
         self._namespace: str = hubs.fully_qualified_namespace
         self._groups = groups
 
@@ -28,9 +28,9 @@ class Checkpoints:
         await self._store.__aexit__(*raised)
 
     async def next_sequences(self, reader: str, hub: str) -> dict[HubPartition, int]:
-        """By hub and partition, the sequence number after the last that is landed, or priced, for good.
+        """Return, by hub and partition, the sequence number after the last checkpoint.
 
-        Raises AzureError where the storage does not answer.
+        Raises AzureError if the storage does not answer.
         """
         found = await self._store.list_checkpoints(self._namespace, hub, self._groups[reader])
         return {(hub, one["partition_id"]): int(one["sequence_number"]) + 1 for one in found}

@@ -1,4 +1,4 @@
-"""Predictions as a live reader receives them: how late they come, and the newest."""
+"""Predictions as a live reader receives them: their latencies, and the newest ones."""
 
 import asyncio
 from collections import deque
@@ -16,7 +16,7 @@ _RETRY_S = 1.0
 
 
 class LivePrices:
-    """Follows the predictions hub from now on."""
+    """A reader of the predictions hub from now on."""
 
     def __init__(self, connection: HubConnection, hub: str) -> None:
         self._connection = connection
@@ -25,19 +25,19 @@ class LivePrices:
         self.newest: deque[Prediction] = deque(maxlen=NEWEST)
 
     async def follow(self) -> None:
-        """Read for ever; a hub that restarts is read on from where the reader stood."""
+        """Read for ever; after a restart of the hub, go on from the same position."""
         token: ResumeToken | None = None
         while True:
             reader = PredictionReader(self._connection, self._hub, start="@latest", token=token)
             try:
                 async for received in reader:
-                    self._take(received.prediction)
+                    self._add(received.prediction)
             except SinkUnavailable as error:
                 log.warning("predictions_unreadable", error=str(error))
                 token = reader.token
                 await asyncio.sleep(_RETRY_S)
 
-    def _take(self, prediction: Prediction) -> None:
+    def _add(self, prediction: Prediction) -> None:
         late = datetime.now(UTC) - prediction.reading_at
         self.latencies.add(late.total_seconds() * 1000)
         self.newest.append(prediction)

@@ -1,4 +1,4 @@
-"""Where the services of the stack log."""
+"""The log files of the stack's services."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +9,7 @@ def log_path(directory: Path, service: str) -> Path:
 
 
 def start_logs(directory: Path, services: Iterable[str]) -> None:
-    """Begin every service's log anew; the run before keeps its own as `<service>.log.1`."""
+    """Start every service's log empty; the previous run's is kept as `<service>.log.1`."""
     for service in services:
         path = log_path(directory, service)
         path.parent.mkdir(exist_ok=True)

@@ -1,16 +1,16 @@
-"""Which port each listener of the stack has."""
+"""The port of each listener of the stack."""
 
 from dataclasses import astuple, dataclass, fields
 
 from shared.service.errors import PortInUse
 from shared.service.processes.free_ports import free_port, is_free
 
-_STEPS = (0, 1, 2, 3, 4, 5, 7, 8)  # above the base, in the order of the fields
+_STEPS = (0, 1, 2, 3, 4, 5, 7, 8)  # added to the base, in the order of the fields
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """0 means any free one, until `chosen`."""
+    """Ports by listener; 0 stands for any free one, until `choose_free`."""
 
     event_hubs: int = 5672
     event_hubs_tls: int = 5671
@@ -22,10 +22,10 @@ class Ports:
     simulator_metrics: int = 0
 
 
-def laid_out(port_base: int | None) -> Ports:
-    """Ports as the person asked: the usual ones, from a base on, or (base 0) any free ones.
+def lay_out(port_base: int | None) -> Ports:
+    """Return the default ports, or ports from a base on; 0 stands for any free ones.
 
-    The gap is the console's.
+    The gap is reserved for the console.
     """
     if port_base is None:
         return Ports()
@@ -34,8 +34,8 @@ def laid_out(port_base: int | None) -> Ports:
     return Ports(*(port_base + step for step in _STEPS))
 
 
-def chosen(wanted: Ports) -> Ports:
-    """`wanted` with free ports for the zeros. Raises PortInUse for one that cannot be opened."""
+def choose_free(wanted: Ports) -> Ports:
+    """Replace zeros by free ports. Raises PortInUse for a port that cannot be bound."""
     taken = {port for port in astuple(wanted) if port}
     numbers = []
     for field in fields(wanted):

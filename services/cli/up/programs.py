@@ -1,6 +1,6 @@
-"""The services of the stack as programs: which module, in which environment. Pure.
+"""The services of the stack as programs: modules and their environments. Pure.
 
-What the person set for a service in the environment stays; what makes the stack one world is set over it.
+Variables that the person set for a service stay; those that connect the services are set over them.
 """
 
 from collections.abc import Mapping
@@ -14,11 +14,11 @@ from shared.service.settings import PREFIX
 
 Environment = Mapping[str, str]
 
-# The order in which they start; the fleet comes last and goes first.
+# In the order in which they start; the fleet starts last and stops first.
 SERVICES = ("emulator", "ingest", "scorer", "simulator", "verify")
 _HUBS_TIMES_PARTITIONS = 8
 
-# Fit for one person's machine, where a restart should take seconds and new files should show soon.
+# For one person's machine: a restart takes seconds, and new files appear soon.
 _LOCAL_DEFAULTS = {
     f"{PREFIX}BALANCING_INTERVAL_S": "2",
     f"{PREFIX}OWNERSHIP_EXPIRY_S": "10",
@@ -41,15 +41,15 @@ def emulator(settings: UpSettings, ports: Ports, inherited: Environment) -> Prog
     return _program("emulator", settings.data, inherited, own, pipes_stdout=True)
 
 
-def ingest(data: Path, ports: Ports, world: Environment) -> Program:
-    return _program("ingest", data, world, {"INGEST_METRICS_PORT": ports.ingest_metrics})
+def ingest(data: Path, ports: Ports, connected: Environment) -> Program:
+    return _program("ingest", data, connected, {"INGEST_METRICS_PORT": ports.ingest_metrics})
 
 
-def scorer(data: Path, ports: Ports, world: Environment) -> Program:
-    return _program("scorer", data, world, {"SCORER_HTTP_PORT": ports.scorer})
+def scorer(data: Path, ports: Ports, connected: Environment) -> Program:
+    return _program("scorer", data, connected, {"SCORER_HTTP_PORT": ports.scorer})
 
 
-def simulator(settings: UpSettings, ports: Ports, world: Environment, run_id: str) -> Program:
+def simulator(settings: UpSettings, ports: Ports, connected: Environment, run_id: str) -> Program:
     own = {
         "SIMULATOR_DATA": settings.data.absolute(),
         "SIMULATOR_VEHICLES": settings.vehicles,
@@ -57,20 +57,20 @@ def simulator(settings: UpSettings, ports: Ports, world: Environment, run_id: st
         "SIMULATOR_PACK": settings.pack,
         "SIMULATOR_SEED": settings.seed,
         "SIMULATOR_SECONDS": settings.seconds or 0,
-        "SIMULATOR_RUN_ID": run_id,  # started again under the same name, the fleet keeps this run's end
+        "SIMULATOR_RUN_ID": run_id,  # a restarted fleet still ends when this run does
         "SIMULATOR_METRICS_PORT": ports.simulator_metrics,
     }
-    return _program("simulator", settings.data, world, own, may_finish=True)
+    return _program("simulator", settings.data, connected, own, may_finish=True)
 
 
-def verify(data: Path, world: Environment) -> Program:
-    """It reads predictions from its start on, and judges once its stdin ends."""
+def verify(data: Path, connected: Environment) -> Program:
+    """Return a verification that reads predictions at once, and judges when its stdin ends."""
     own = {"VERIFY_DATA": data.absolute(), "VERIFY_AS_JSON": "true", "VERIFY_AWAIT_INPUT_END": "true"}
-    return _program("verify", data, world, own, module="services.cli.verify", pipes_stdout=True)
+    return _program("verify", data, connected, own, module="services.cli.verify", pipes_stdout=True)
 
 
-def world_environment(inherited: Environment, event_hubs: str, storage: str) -> dict[str, str]:
-    """The environment of every service in the world that the emulator is."""
+def connected_environment(inherited: Environment, event_hubs: str, storage: str) -> dict[str, str]:
+    """Return the environment of every service that uses the emulator at these connection strings."""
     return {
         **_LOCAL_DEFAULTS,
         **inherited,
@@ -80,9 +80,9 @@ def world_environment(inherited: Environment, event_hubs: str, storage: str) -> 
     }
 
 
-def consumer_groups(world: Environment) -> dict[str, str]:
-    """With which group each reader of the hubs reads."""
-    return {"ingest": world.get(f"{PREFIX}INGEST_CONSUMER_GROUP", "ingest"), "scorer": "scorer"}
+def consumer_groups(connected: Environment) -> dict[str, str]:
+    """Return the consumer group of each reader of the hubs."""
+    return {"ingest": connected.get(f"{PREFIX}INGEST_CONSUMER_GROUP", "ingest"), "scorer": "scorer"}
 
 
 def _program(

@@ -16,15 +16,17 @@ class UpSettings(ConnectionSettings):
     rate_hz: float = Field(1.0, gt=0, le=1_000, description="Readings of each vehicle, hertz")
     pack: int = Field(1, ge=1, le=500, description="Readings in one event; 1: single JSON")
     seconds: float | None = Field(
-        None, gt=0, description="The fleet sends for so long, then up drains, verifies and ends, seconds"
+        None, gt=0, description="How long the fleet sends, seconds; then up drains, verifies and ends"
     )
     seed: int = Field(7, ge=0, lt=2**31, description="The same seed gives the same fleet and readings")
     port_base: int | None = Field(
-        None, ge=0, le=65_000, description="Lay all ports out from here; 0: any free ones"
+        None, ge=0, le=65_000, description="Lay out all ports from this one; 0: any free ones"
     )
-    as_json: bool = Field(False, description="JSON lines on stdout and nothing else there")
+    as_json: bool = Field(False, description="JSON lines on stdout, nothing else there")
     hub_bytes: int = Field(
-        2 << 30, ge=64 << 20, description="Most that the hubs' log takes on disk, bytes; oldest go first"
+        2 << 30,
+        ge=64 << 20,
+        description="Maximum size of the hubs' logs on disk, bytes; the oldest events go first",
     )
     start_limit_s: float = Field(60.0, gt=0, description="Longest wait for everything to answer, seconds")
     drain_limit_s: float = Field(

@@ -1,4 +1,4 @@
-"""The local stack from its start to its verified end: `run` reads top to bottom."""
+"""The local stack from its start to its verified end."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from services.cli.up.ports import Ports
 from services.cli.up.programs import Environment
 from services.cli.up.settings import UpSettings
 from services.cli.up.stack_monitor import Addresses, StackMonitor
-from services.cli.up.status import Status, price_of
+from services.cli.up.status import Status, make_price
 from services.cli.up.verifier import Verifier
 from services.cli.up.views import View
 from shared.lake.client import LakeConnection, open_lake
@@ -32,13 +32,13 @@ from shared.streams.event_hubs.connection import HubConnection
 STATUS_INTERVAL_S = 1.0
 _FLEET_GRACE_S = 2.0
 _FLUSH_GRACE_S = 3.0
-# Ctrl-C promises an end within 10 s; the rest is for ending the emulator.
-_INTERRUPTED_S = 9.0
+# Ctrl-C promises an end within 10 s; the rest is for stopping the emulator.
+_INTERRUPT_S = 9.0
 _HOST = "127.0.0.1"
 
 
 class NotReady(FleetpriceError):
-    """The stack did not come up within its limit; the logs say why."""
+    """The stack did not answer within its limit; the logs say why."""
 
 
 class Stack:
@@ -48,13 +48,13 @@ class Stack:
         self,
         settings: UpSettings,
         ports: Ports,
-        environment: Environment,
+        inherited: Environment,
         supervisor: Supervisor,
         view: View,
     ) -> None:
         self._settings = settings
         self._ports = ports
-        self._inherited = environment
+        self._inherited = inherited
         self._supervisor = supervisor
         self._view = view
         self._phase = "starting"
@@ -62,12 +62,12 @@ class Stack:
         self._drain_s = 0.0
         self._is_interrupted = False
         self._verifier: Verifier | None = None
-        self._world: Environment
+        self._environment: Environment
         self._prices: LivePrices
-        self._watch: StackMonitor
+        self._monitor: StackMonitor
 
     async def run(self, stop: asyncio.Event) -> int:
-        """Start, send until `stop` or the fleet's end, drain, verify; the exit code."""
+        """Start, send until `stop` or the fleet's end, drain and verify. Return the exit code."""
         async with AsyncExitStack() as clients:
             await first_completed(self._start(clients), stop.wait())
             if self._phase == "starting":
@@ -76,8 +76,8 @@ class Stack:
                 await first_completed(
                     self._send_and_drain(stop),
                     self._prices.follow(),
-                    self._watch.keep_looking(),
-                    self._tell_status(),
+                    self._monitor.run(),
+                    self._show_status(),
                 )
                 return await self._verify()
             finally:
@@ -85,12 +85,12 @@ class Stack:
                     self._verifier.kill()
 
     async def _start(self, clients: AsyncExitStack) -> None:
-        """Return once everything answers and has been said to be ready. Raises NotReady after the limit."""
+        """Start everything but the fleet, and show `ready`. Raises NotReady after the limit."""
         limit_s = self._settings.start_limit_s
         try:
             async with asyncio.timeout(limit_s):
                 ready = await self._start_services(clients)
-                await self._watch.ready()
+                await self._monitor.wait_until_ready()
         except TimeoutError as error:
             logs = self._settings.data / "logs"
             raise NotReady(f"not everything answered within {limit_s:g} s: see {logs}") from error
@@ -99,54 +99,60 @@ class Stack:
         self._view.ready(ready)
 
     async def _start_services(self, clients: AsyncExitStack) -> dict[str, str]:
-        """Start all but the fleet; the `ready` object."""
+        """Start all services but the fleet, and return the `ready` object."""
         settings, ports = self._settings, self._ports
         emulator = self._supervisor.start(programs.emulator(settings, ports, self._inherited))
         ready: dict[str, str] = json.loads(await emulator.first_line)
-        self._world = programs.world_environment(self._inherited, ready["event_hubs"], ready["storage"])
-        self._supervisor.start(programs.ingest(settings.data, ports, self._world))
-        world = settings.model_copy(
+        self._environment = programs.connected_environment(
+            self._inherited, ready["event_hubs"], ready["storage"]
+        )
+        self._supervisor.start(programs.ingest(settings.data, ports, self._environment))
+        connected = settings.model_copy(
             update={name: SecretStr(ready[name]) for name in ("event_hubs", "storage")}
         )
-        async with open_lake(LakeConnection.from_settings(world)) as lake:
+        async with open_lake(LakeConnection.from_settings(connected)) as lake:
             await seed_registry(lake)
-        self._supervisor.start(programs.scorer(settings.data, ports, self._world))
+        self._supervisor.start(programs.scorer(settings.data, ports, self._environment))
         addresses = _addresses(ready["admin"], ports)
-        self._watch = StackMonitor(
+        self._monitor = StackMonitor(
             await clients.enter_async_context(aiohttp.ClientSession()),
             addresses,
-            (world.telemetry_hub, world.predictions_hub),
-            await clients.enter_async_context(Checkpoints(world, programs.consumer_groups(self._world))),
+            (connected.telemetry_hub, connected.predictions_hub),
+            await clients.enter_async_context(
+                Checkpoints(connected, programs.consumer_groups(self._environment))
+            ),
         )
-        self._prices = LivePrices(HubConnection.from_settings(world), world.predictions_hub)
+        self._prices = LivePrices(HubConnection.from_settings(connected), connected.predictions_hub)
         return {**ready, "scorer": addresses.scorer}
 
     async def _send_and_drain(self, stop: asyncio.Event) -> None:
-        """Let the fleet send; then have all of it priced and landed, and end the readers."""
+        """Have the fleet send; then wait until all is priced and landed, and stop the readers."""
         run_id = f"up-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
-        fleet = self._supervisor.start(programs.simulator(self._settings, self._ports, self._world, run_id))
+        fleet = self._supervisor.start(
+            programs.simulator(self._settings, self._ports, self._environment, run_id)
+        )
         await first_completed(stop.wait(), fleet.finished.wait())
         self._phase = "draining"
         began_s = time.monotonic()
         self._is_interrupted = stop.is_set()
-        self._verifier = await Verifier.start(programs.verify(self._settings.data, self._world))
+        self._verifier = await Verifier.start(programs.verify(self._settings.data, self._environment))
         await fleet.stop(_FLEET_GRACE_S)
         settings = self._settings
         limit_s = settings.interrupt_limit_s if self._is_interrupted else settings.drain_limit_s
         try:
             async with asyncio.timeout(limit_s):
-                await self._watch.caught_up()
+                await self._monitor.wait_until_drained()
         except TimeoutError:
             log.warning("readers_behind", waited_s=limit_s)
         await self._supervisor.stop(("scorer", "ingest"), _FLUSH_GRACE_S)
         self._drain_s = time.monotonic() - began_s
 
     async def _verify(self) -> int:
-        """Show the oracle's verdict and end the emulator; the exit code.
+        """Show the verdict, stop the emulator, and return the exit code.
 
-        After Ctrl-C nobody waits until days of data have been read; a run's own end has the time.
+        After Ctrl-C the verification is limited in time: it may have days of data to read.
         """
-        limit_s = max(0.0, _INTERRUPTED_S - self._drain_s) if self._is_interrupted else None
+        limit_s = max(0.0, _INTERRUPT_S - self._drain_s) if self._is_interrupted else None
         found = await self._verifier.verdict(limit_s) if self._verifier else None
         await self._supervisor.stop(("emulator",), _FLUSH_GRACE_S)
         if found is None:
@@ -158,7 +164,7 @@ class Stack:
         self._view.verified({**verdict, "live_latency_ms": live, "drain_s": round(self._drain_s, 2)})
         return code
 
-    async def _tell_status(self) -> None:
+    async def _show_status(self) -> None:
         due_s = time.monotonic()
         while True:
             due_s += STATUS_INTERVAL_S
@@ -167,17 +173,17 @@ class Stack:
             self._prices.latencies.end_interval()
 
     def _status(self) -> Status:
-        now_s, watch, latencies = time.monotonic(), self._watch, self._prices.latencies
+        now_s, monitor, latencies = time.monotonic(), self._monitor, self._prices.latencies
         return Status(
             phase=self._phase,
             elapsed_s=round(now_s - self._started_s, 2),
-            sent_per_s=round(watch.sent.per_s(now_s), 1),
-            landed_per_s=round(watch.landed.per_s(now_s), 1),
-            predicted_per_s=round(watch.predicted.per_s(now_s), 1),
-            lag=watch.lag.take(),
+            sent_per_s=round(monitor.sent.per_s(now_s), 1),
+            landed_per_s=round(monitor.landed.per_s(now_s), 1),
+            predicted_per_s=round(monitor.predicted.per_s(now_s), 1),
+            lag=monitor.lag.end_interval(),
             latency_ms=latencies.recent().percentiles_ms(),
             latency_overall_ms=latencies.since_start().percentiles_ms(),
-            newest=[price_of(one) for one in self._prices.newest],
+            newest=[make_price(one) for one in self._prices.newest],
             restarts=dict(self._supervisor.restarts),
         )
 

@@ -1,4 +1,4 @@
-"""Looks at the running stack a few times a second: lag, counters, readiness."""
+"""Samples the running stack a few times a second: lag, counters, readiness."""
 
 import asyncio
 import time
@@ -10,21 +10,21 @@ from azure.core.exceptions import AzureError
 
 from services.cli.up.checkpoints import Checkpoints
 from services.cli.up.rates import Rate
-from services.cli.up.scrape import Sample, ends_of, next_sequences_of, samples_of, total_of
+from services.cli.up.scrape import Sample, find_ends, find_next_sequences, parse_samples, sum_samples
 from services.cli.up.sustained_lag import Place, SustainedLag
 
-LOOK_INTERVAL_S = 0.2
+SAMPLE_INTERVAL_S = 0.2
 RATE_WINDOW_S = 10.0
-_CHECKPOINT_LOOK_S = 1.0
+_CHECKPOINT_INTERVAL_S = 1.0
 _POLL_S = 0.05
 _TIMEOUT_S = 2.0
 _TIMEOUT = aiohttp.ClientTimeout(total=_TIMEOUT_S)
-_MISSED = (aiohttp.ClientError, AzureError, TimeoutError, OSError)
+_UNREACHABLE = (aiohttp.ClientError, AzureError, TimeoutError, OSError)
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the services answer, as http://host:port."""
+    """The addresses of the services, as http://host:port."""
 
     admin: str
     scorer: str
@@ -33,7 +33,7 @@ class Addresses:
 
 
 class StackMonitor:
-    """What can be seen of the stack from outside. A service that restarts is not seen for a while."""
+    """The lag and rates of the stack, by HTTP. A service that restarts gives no sample for a while."""
 
     def __init__(
         self,
@@ -46,43 +46,45 @@ class StackMonitor:
         self._session = session
         self._checkpoints = checkpoints
         self._checkpoints_due_s = 0.0
-        self._at = addresses
+        self._addresses = addresses
         self._telemetry = telemetry
-        self._looking = asyncio.Lock()
+        self._sampling = asyncio.Lock()
         self.lag = SustainedLag({telemetry: ("ingest", "scorer"), predictions: ("ingest",)})
         self.sent, self.landed, self.predicted = (Rate(RATE_WINDOW_S) for _ in range(3))
 
     async def is_ready(self) -> bool:
-        """Whether ingest and scorer answer that they are, and have told where they stand."""
+        """Return whether ingest and scorer are ready, and every reader's position is known."""
         answers = await asyncio.gather(
-            self._answers(f"{self._at.ingest}/readyz"), self._answers(f"{self._at.scorer}/readyz")
+            self._is_ok(f"{self._addresses.ingest}/readyz"), self._is_ok(f"{self._addresses.scorer}/readyz")
         )
         if all(answers):
-            await self.look()
+            await self.sample()
         return all(answers) and self.lag.is_known()
 
-    async def look(self) -> bool:
-        """One look at everything; the hubs first, so that what arrives during the look is no lag.
+    async def sample(self) -> bool:
+        """Sample everything; the hubs first, so that events that arrive meanwhile are no lag.
 
-        Whether every reader has taken in all that the hubs held at this look.
+        Return whether every reader has read all that the hubs held in this sample.
         """
-        async with self._looking:  # two at once would see counters out of order
-            return await self._look()
+        async with self._sampling:  # two at once would read counters out of order
+            return await self._sample()
 
-    async def _look(self) -> bool:
-        is_hub_seen = await self._look_at_hubs()
+    async def _sample(self) -> bool:
+        are_hubs_known = await self._sample_hubs()
         ingest, scorer, simulator = await asyncio.gather(
-            self._metrics(self._at.ingest), self._metrics(self._at.scorer), self._metrics(self._at.simulator)
+            self._fetch_metrics(self._addresses.ingest),
+            self._fetch_metrics(self._addresses.scorer),
+            self._fetch_metrics(self._addresses.simulator),
         )
-        said: set[Place] = set()
+        reported: set[Place] = set()
         for reader, samples in (("ingest", ingest), ("scorer", scorer)):
-            for (hub, partition), next_sequence in next_sequences_of(samples):
-                self.lag.see_reader(reader, hub, partition, next_sequence)
-                said.add((reader, hub, partition))
+            for (hub, partition), next_sequence in find_next_sequences(samples):
+                self.lag.note_position(reader, hub, partition, next_sequence)
+                reported.add((reader, hub, partition))
         now_s = time.monotonic()
-        if now_s >= self._checkpoints_due_s and self.lag.is_unaccounted(said):
-            await self._look_at_checkpoints()
-            self._checkpoints_due_s = now_s + _CHECKPOINT_LOOK_S
+        if now_s >= self._checkpoints_due_s and self.lag.is_unaccounted(reported):
+            await self._sample_checkpoints()
+            self._checkpoints_due_s = now_s + _CHECKPOINT_INTERVAL_S
         self.lag.sample()
         for rate, samples, name, labels in (
             (self.sent, simulator, "fleetprice_readings_sent_total", {}),
@@ -90,51 +92,51 @@ class StackMonitor:
             (self.predicted, scorer, "fleetprice_predictions_sent_total", {}),
         ):
             if samples:
-                rate.see(now_s, total_of(samples, name, labels))
-        return is_hub_seen and self.lag.is_drained(said)
+                rate.add_sample(now_s, sum_samples(samples, name, labels))
+        return are_hubs_known and self.lag.is_drained(reported)
 
-    async def _look_at_hubs(self) -> bool:
-        with suppress(*_MISSED):
-            async with self._session.get(f"{self._at.admin}/hubs", timeout=_TIMEOUT) as answer:
-                for (hub, partition), end in ends_of(await answer.json()):
-                    self.lag.see_end(hub, partition, end)
+    async def _sample_hubs(self) -> bool:
+        with suppress(*_UNREACHABLE):
+            async with self._session.get(f"{self._addresses.admin}/hubs", timeout=_TIMEOUT) as answer:
+                for (hub, partition), end in find_ends(await answer.json()):
+                    self.lag.note_end(hub, partition, end)
                 return True
         return False
 
-    async def _look_at_checkpoints(self) -> None:
-        """Partitions that other processes own are on no page of ours."""
-        with suppress(*_MISSED):
+    async def _sample_checkpoints(self) -> None:
+        """Note the checkpoints: partitions that other processes own are on no page of ours."""
+        with suppress(*_UNREACHABLE):
             async with asyncio.timeout(_TIMEOUT_S):
                 for hub, readers in self.lag.readers.items():
                     for reader in readers:
                         found = await self._checkpoints.next_sequences(reader, hub)
                         for (_, partition), next_sequence in found.items():
-                            self.lag.see_checkpoint(reader, hub, partition, next_sequence)
+                            self.lag.note_checkpoint(reader, hub, partition, next_sequence)
 
-    async def keep_looking(self) -> None:
-        """A look every LOOK_INTERVAL_S, for ever."""
+    async def run(self) -> None:
+        """Sample every SAMPLE_INTERVAL_S, for ever."""
         while True:
-            await self.look()
-            await asyncio.sleep(LOOK_INTERVAL_S)
+            await self.sample()
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
 
-    async def ready(self) -> None:
+    async def wait_until_ready(self) -> None:
         """Return once `is_ready`."""
         while not await self.is_ready():  # noqa: ASYNC110 - other processes are asked
             await asyncio.sleep(_POLL_S)
 
-    async def caught_up(self) -> None:
-        """Return once every reader has taken in all that the hubs held at one and the same look."""
-        while not await self.look():  # noqa: ASYNC110 - other processes are asked
+    async def wait_until_drained(self) -> None:
+        """Return once every reader has read all that the hubs held in one sample."""
+        while not await self.sample():  # noqa: ASYNC110 - other processes are asked
             await asyncio.sleep(_POLL_S)
 
-    async def _metrics(self, service: str) -> list[Sample]:
-        with suppress(*_MISSED):
+    async def _fetch_metrics(self, service: str) -> list[Sample]:
+        with suppress(*_UNREACHABLE):
             async with self._session.get(f"{service}/metrics", timeout=_TIMEOUT) as answer:
-                return samples_of(await answer.text())
+                return parse_samples(await answer.text())
         return []
 
-    async def _answers(self, url: str) -> bool:
-        with suppress(*_MISSED):
+    async def _is_ok(self, url: str) -> bool:
+        with suppress(*_UNREACHABLE):
             async with self._session.get(url, timeout=_TIMEOUT) as answer:
                 return answer.ok
         return False

@@ -1,4 +1,4 @@
-"""What the stack does at one moment."""
+"""The state of the stack at one moment."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ Percentiles = Mapping[str, float | None]
 
 
 class Price(Struct, frozen=True):
-    """A prediction, as far as a person watches it."""
+    """The fields of a prediction that a person watches."""
 
     vehicle_id: str
     reading_no: int
@@ -22,9 +22,9 @@ class Price(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, tag="status", tag_field="event"):
-    """Rates are of the last 10 s. `lag` is the standing lag of the last second by hub and partition: the
-    least number of events, older than one look (0.2 s), that the hub's slowest reader was behind. Latencies
-    are from the reading made to its prediction received by a live reader, of the last 5 s and since the
+    """Rates are of the last 10 s. `lag` is the sustained lag of the last second by hub and partition: the
+    minimum number of events, older than one sample (0.2 s), that the hub's slowest reader was behind.
+    Latencies are from the reading to its prediction received by a live reader, of the last 5 s and since the
     start, in milliseconds.
     """
 
@@ -40,7 +40,7 @@ class Status(Struct, frozen=True, tag="status", tag_field="event"):
     restarts: Mapping[str, int]
 
 
-def price_of(prediction: Prediction) -> Price:
+def make_price(prediction: Prediction) -> Price:
     return Price(
         prediction.vehicle_id,
         prediction.reading_no,

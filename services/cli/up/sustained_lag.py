@@ -1,9 +1,9 @@
-"""Lag that stands: per partition, the least number of events behind within an interval.
+"""Sustained lag: per partition, the minimum number of events behind within an interval (pure).
 
-What arrived since the look before is in flight, not behind; a reader that had drained everything older at any
-moment of the interval has no lag. A hub's slowest reader counts.
+Events that arrived since the previous sample are in flight, not behind: a reader that had drained everything
+older at any moment of the interval has no lag. A hub's slowest reader counts.
 
-A reader is any number of processes, of which only our own ones' pages are looked at; checkpoints tell of all.
+A reader is any number of processes. Metrics pages show our own processes, checkpoints all of them.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ Place = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class PartitionEnd:
-    """Where a partition of a hub begins and ends."""
+    """The first and the last sequence number of a partition."""
 
     begin: int
     last: int
@@ -26,81 +26,85 @@ class PartitionEnd:
 
 @dataclass(slots=True)
 class SustainedLag:
-    """`readers`: which services read which hub. Pages are of the same instant, the hub's looked at first."""
+    """The lag of each hub; `readers` names the services that read it.
+
+    In each sample the hubs' ends are noted first, then the readers' positions.
+    """
 
     readers: Mapping[str, Iterable[str]]
-    _next_of: dict[Place, int] = field(default_factory=dict)
-    _checkpointed: dict[Place, int] = field(default_factory=dict)
+    _positions: dict[Place, int] = field(default_factory=dict)
+    _checkpoints: dict[Place, int] = field(default_factory=dict)
     _ends: dict[HubPartition, PartitionEnd] = field(default_factory=dict)
-    _ends_before: dict[HubPartition, PartitionEnd] = field(default_factory=dict)
-    _least: dict[HubPartition, int] = field(default_factory=dict)
+    _previous_ends: dict[HubPartition, PartitionEnd] = field(default_factory=dict)
+    _min_lag: dict[HubPartition, int] = field(default_factory=dict)
 
-    def see_end(self, hub: str, partition: str, end: PartitionEnd) -> None:
+    def note_end(self, hub: str, partition: str, end: PartitionEnd) -> None:
         self._ends[hub, partition] = end
 
-    def see_reader(self, reader: str, hub: str, partition: str, next_sequence: int) -> None:
-        """What a reader says; while it restarts it says nothing and its last word holds."""
-        self._next_of[reader, hub, partition] = next_sequence
+    def note_position(self, reader: str, hub: str, partition: str, next_sequence: int) -> None:
+        """Record the position on a reader's page; while it restarts, the last one holds."""
+        self._positions[reader, hub, partition] = next_sequence
 
-    def see_checkpoint(self, reader: str, hub: str, partition: str, next_sequence: int) -> None:
-        """What a reader has done for good, by whichever of its processes."""
-        self._checkpointed[reader, hub, partition] = next_sequence
+    def note_checkpoint(self, reader: str, hub: str, partition: str, next_sequence: int) -> None:
+        """Record the checkpoint of a reader, by whichever of its processes."""
+        self._checkpoints[reader, hub, partition] = next_sequence
 
     def sample(self) -> None:
-        """Take into the interval what was there at the look before and has not been taken in yet."""
-        for place, lag in self._behind(self._ends_before).items():
-            self._least[place] = min(lag, self._least.get(place, lag))
-        self._ends_before = dict(self._ends)
+        """Add the lag behind the previous sample's ends to the interval."""
+        for place, lag in self._behind(self._previous_ends).items():
+            self._min_lag[place] = min(lag, self._min_lag.get(place, lag))
+        self._previous_ends = dict(self._ends)
 
-    def now(self) -> dict[HubPartition, int]:
-        """Events that the slowest reader has yet to take in, by partition, those in flight included."""
+    def current(self) -> dict[HubPartition, int]:
+        """Return by partition how far the slowest reader is behind, with the events in flight."""
         return self._behind(self._ends)
 
-    def is_unaccounted(self, said: AbstractSet[Place]) -> bool:
-        """Whether checkpoints may know more than the pages: somebody's partition is on none of them (`said`),
-        or what was there at the look before has not been taken in.
+    def is_unaccounted(self, reported: AbstractSet[Place]) -> bool:
+        """Return whether checkpoints may be ahead of the pages.
+
+        They may if a place is on no page (not in `reported`), or a reader is behind the previous sample.
         """
-        return not said >= self.expected() or any(self._behind(self._ends_before).values())
+        return not reported >= self.expected() or any(self._behind(self._previous_ends).values())
 
-    def is_drained(self, said: AbstractSet[Place]) -> bool:
-        """Whether every reader has taken in all: as it `said` just now, or for good by its checkpoint.
+    def is_drained(self, reported: AbstractSet[Place]) -> bool:
+        """Return whether every reader has read everything, by its page (in `reported`) or its checkpoint.
 
-        A service that is being started again has the last word of its former life, which proves nothing.
+        The last position of a service that restarts proves nothing.
         """
         return bool(self._ends) and all(
-            end.last < self._taken(place, end)
-            if place in said
-            else end.last < max(end.begin, self._checkpointed.get(place, 0))
-            for place, end in self._read(self._ends)
+            end.last < self._position(place, end)
+            if place in reported
+            else end.last < max(end.begin, self._checkpoints.get(place, 0))
+            for place, end in self._places(self._ends)
         )
 
     def expected(self) -> set[Place]:
-        """Every (reader, hub, partition) that is to say where it stands."""
-        return {place for place, _ in self._read(self._ends)}
+        """Return every (reader, hub, partition) that must have a position."""
+        return {place for place, _ in self._places(self._ends)}
 
     def is_known(self) -> bool:
-        """Whether every reader has said where it stands in every partition."""
-        return bool(self._ends) and self._next_of.keys() >= self.expected()
+        """Return whether every reader has a position in every partition."""
+        return bool(self._ends) and self._positions.keys() >= self.expected()
 
-    def _read(self, ends: Mapping[HubPartition, PartitionEnd]) -> Iterator[tuple[Place, PartitionEnd]]:
+    def _places(self, ends: Mapping[HubPartition, PartitionEnd]) -> Iterator[tuple[Place, PartitionEnd]]:
         for (hub, partition), end in ends.items():
             for reader in self.readers.get(hub, ()):
                 yield (reader, hub, partition), end
 
     def _behind(self, ends: Mapping[HubPartition, PartitionEnd]) -> dict[HubPartition, int]:
         lags: dict[HubPartition, int] = {}
-        for place, end in self._read(ends):
-            lag = max(0, end.last + 1 - self._taken(place, end))
+        for place, end in self._places(ends):
+            lag = max(0, end.last + 1 - self._position(place, end))
             lags[place[1:]] = max(lag, lags.get(place[1:], 0))
         return lags
 
-    def _taken(self, place: Place, end: PartitionEnd) -> int:
-        return max(end.begin, self._next_of.get(place, 0), self._checkpointed.get(place, 0))
+    def _position(self, place: Place, end: PartitionEnd) -> int:
+        return max(end.begin, self._positions.get(place, 0), self._checkpoints.get(place, 0))
 
-    def take(self) -> dict[str, dict[str, int]]:
-        """The least of the interval by hub and partition; begins the next interval."""
+    def end_interval(self) -> dict[str, dict[str, int]]:
+        """Return the minimum of the interval by hub and partition, and begin the next interval."""
         lag: dict[str, dict[str, int]] = defaultdict(dict)
-        for (hub, partition), events in sorted((self._least or self.now()).items()):
+        for (hub, partition), events in sorted((self._min_lag or self.current()).items()):
             lag[hub][partition] = events
-        self._least = {}
+        self._min_lag = {}
         return dict(lag)

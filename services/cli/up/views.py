@@ -1,4 +1,4 @@
-"""How the stack is shown: JSON lines for machines, a line of text a second, or a live page on a terminal."""
+"""Views of the stack: JSON lines for machines, a line of text a second, or a live page on a terminal."""
 
 import json
 import os
@@ -20,7 +20,7 @@ Verdict = Mapping[str, Any]
 
 
 class View(Protocol):
-    """Where `up` tells what happens."""
+    """A view that `up` writes to."""
 
     def ready(self, ready: Ready) -> None: ...
 
@@ -32,7 +32,7 @@ class View(Protocol):
 
 
 class JsonLines:
-    """One JSON object a line. `on_closed` is called once nobody reads them any more."""
+    """One JSON object a line. `on_closed` is called once stdout is closed."""
 
     def __init__(self, on_closed: Callable[[], None]) -> None:
         self._on_closed = on_closed
@@ -47,7 +47,7 @@ class JsonLines:
         self._write(json.dumps({"event": "verify", **verdict}))
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is open."""
 
     def _write(self, line: str) -> None:
         _write_line(line, self._on_closed)
@@ -60,18 +60,18 @@ class PlainText:
         self._on_closed = on_closed
 
     def ready(self, ready: Ready) -> None:
-        for line in _addresses(ready):
+        for line in _address_lines(ready):
             _write_line(line, self._on_closed)
 
     def status(self, status: Status) -> None:
-        _write_line(_one_line(status), self._on_closed)
+        _write_line(_status_line(status), self._on_closed)
 
     def verified(self, verdict: Verdict) -> None:
         for line in _verdict_lines(verdict):
             _write_line(line, self._on_closed)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no resource is open."""
 
 
 class LivePage:
@@ -83,7 +83,7 @@ class LivePage:
         self._console.print("starting the stack …", style="dim")
 
     def ready(self, ready: Ready) -> None:
-        for line in _addresses(ready):
+        for line in _address_lines(ready):
             self._console.print(line, highlight=False, soft_wrap=True)
         self._live.start()
 
@@ -113,24 +113,30 @@ class LivePage:
         return Group(
             Text(),
             Text(rates),
-            Text(f"reading to price {_milliseconds(status)}"),
-            Text(_restarts(status), style="yellow"),
+            Text(f"reading to price {_format_latency(status)}"),
+            Text(_format_restarts(status), style="yellow"),
             lag,
-            _newest(status.newest),
+            _price_table(status.newest),
             Text("Ctrl-C drains, verifies and ends it.", style="dim"),
         )
 
 
-def _newest(prices: Sequence[Price]) -> Table:
+def _price_table(prices: Sequence[Price]) -> Table:
     table = Table(title="newest prices", title_justify="left")
     for name in ("vehicle", "reading", "price", "interval", "read at"):
         table.add_column(name, justify="left" if name in ("vehicle", "read at") else "right")
     for one in prices:
-        table.add_row(one.vehicle_id, str(one.reading_no), _money(one), _interval(one), one.reading_at[11:23])
+        table.add_row(
+            one.vehicle_id,
+            str(one.reading_no),
+            _format_price(one),
+            _format_interval(one),
+            one.reading_at[11:23],
+        )
     return table
 
 
-def _addresses(ready: Ready) -> list[str]:
+def _address_lines(ready: Ready) -> list[str]:
     account = re.search("AccountName=([^;]+)", ready["storage"])
     lake = f"{ready['data']}/storage/{account[1] if account else '*'}/lake/raw"
     return [
@@ -143,44 +149,44 @@ def _addresses(ready: Ready) -> list[str]:
     ]
 
 
-def _one_line(status: Status) -> str:
+def _status_line(status: Status) -> str:
     lag = sum(events for by_partition in status.lag.values() for events in by_partition.values())
     newest = status.newest[-1] if status.newest else None
-    price = f", {newest.vehicle_id} {_money(newest)} ({_interval(newest)})" if newest else ""
+    price = f", {newest.vehicle_id} {_format_price(newest)} ({_format_interval(newest)})" if newest else ""
     return (
         f"{status.elapsed_s:5.0f} s {status.phase}: sent {status.sent_per_s:,.0f}/s, "
         f"priced {status.predicted_per_s:,.0f}/s, landed {status.landed_per_s:,.0f}/s, lag {lag}, "
-        f"reading to price {_milliseconds(status)}{price}{_restarts(status)}"
+        f"reading to price {_format_latency(status)}{price}{_format_restarts(status)}"
     )
 
 
-def _milliseconds(status: Status) -> str:
+def _format_latency(status: Status) -> str:
     median, high = status.latency_ms.get("p50"), status.latency_ms.get("p95")
     return "-" if median is None or high is None else f"p50 {median:.0f} ms, p95 {high:.0f} ms"
 
 
-def _restarts(status: Status) -> str:
+def _format_restarts(status: Status) -> str:
     if not status.restarts:
         return ""
     return " restarted: " + ", ".join(f"{name} {count} times" for name, count in status.restarts.items())
 
 
-def _money(price: Price) -> str:
+def _format_price(price: Price) -> str:
     return f"{price.currency} {price.price:,.0f}"
 
 
-def _interval(price: Price) -> str:
+def _format_interval(price: Price) -> str:
     return f"{price.lower:,.0f} to {price.upper:,.0f}"
 
 
 def _verdict_lines(verdict: Verdict) -> list[str]:
     return [
         "verified:",
-        *(f"  {name.replace('_', ' '):<24}{_shown(value)}" for name, value in verdict.items()),
+        *(f"  {name.replace('_', ' '):<24}{_format_value(value)}" for name, value in verdict.items()),
     ]
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if not isinstance(value, Mapping):
         return str(value)
     return "   ".join(f"{name} {part}" for name, part in value.items())
@@ -191,6 +197,6 @@ def _write_line(line: str, on_closed: Callable[[], None]) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        # Nobody reads on: drain and end, and let nothing fail at the interpreter's own last flush.
+        # stdout is closed: drain and end, and let the interpreter's last flush not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         on_closed()

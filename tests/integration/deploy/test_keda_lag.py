@@ -41,10 +41,10 @@ def shown(reader, hub_ends, taken):
     """Partition → the lag that `fleetprice up` shows of a reader; `taken`: how far it says it has come."""
     lag = SustainedLag({"telemetry": [reader]})
     for partition, end in hub_ends.items():
-        lag.see_end("telemetry", partition, PartitionEnd(end.begin, end.last))
+        lag.note_end("telemetry", partition, PartitionEnd(end.begin, end.last))
         if partition in taken:
-            lag.see_reader(reader, "telemetry", partition, taken[partition])
-    return {partition: events for (_, partition), events in lag.now().items()}
+            lag.note_position(reader, "telemetry", partition, taken[partition])
+    return {partition: events for (_, partition), events in lag.current().items()}
 
 
 async def scorers(world):

@@ -23,7 +23,7 @@ def test_nothing_received_has_no_latency():
 
 
 def test_old_intervals_leave_the_recent_latencies_and_stay_in_the_overall_ones():
-    """A slow start is forgotten after five seconds in the one, and counted for ever in the other."""
+    """A slow start leaves the recent latencies after five intervals and stays in the overall ones."""
     latencies = Latencies(intervals=5)
     latencies.add(5_000)
     for _ in range(5):

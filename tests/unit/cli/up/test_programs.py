@@ -3,27 +3,27 @@ from services.cli.up.ports import Ports
 from services.cli.up.settings import UpSettings
 
 
-def test_what_a_person_set_for_a_service_stays(tmp_path):
-    """A roll age or a failpoint in the environment reaches the service; unset, the local default does."""
+def test_a_persons_settings_of_a_service_stay(tmp_path):
+    """A roll age or a failpoint in the environment reaches the service; if unset, the local default does."""
     inherited = {"FLEETPRICE_INGEST_ROLL_MAX_AGE_S": "1", "FLEETPRICE_FAILPOINTS": "ingest_renamed=3*1"}
-    world = programs.world_environment(inherited, "hubs", "storage")
-    environment = programs.ingest(tmp_path, Ports(), world).environment
+    connected = programs.connected_environment(inherited, "hubs", "storage")
+    environment = programs.ingest(tmp_path, Ports(), connected).environment
     assert environment["FLEETPRICE_INGEST_ROLL_MAX_AGE_S"] == "1"
     assert environment["FLEETPRICE_FAILPOINTS"] == "ingest_renamed=3*1"
     assert environment["FLEETPRICE_BALANCING_INTERVAL_S"] == "2"
 
 
-def test_every_service_is_in_the_emulators_world(tmp_path):
-    """A world named in the person's environment or .env is not mixed with the local one."""
+def test_every_service_uses_the_emulator(tmp_path):
+    """Connection strings in the person's environment or .env are not mixed with the emulator's."""
     inherited = {"FLEETPRICE_EVENT_HUBS": "azure", "FLEETPRICE_CHECKPOINTS": "azure"}
-    world = programs.world_environment(inherited, "hubs", "storage")
-    assert world["FLEETPRICE_EVENT_HUBS"] == "hubs"
-    assert world["FLEETPRICE_STORAGE"] == "storage"
-    assert world["FLEETPRICE_CHECKPOINTS"] == ""
+    connected = programs.connected_environment(inherited, "hubs", "storage")
+    assert connected["FLEETPRICE_EVENT_HUBS"] == "hubs"
+    assert connected["FLEETPRICE_STORAGE"] == "storage"
+    assert connected["FLEETPRICE_CHECKPOINTS"] == ""
 
 
-def test_the_fleet_is_the_one_that_was_asked_for(tmp_path):
-    """Vehicles, rate, pack, seed and seconds reach the simulator; a restart goes on with the same run."""
+def test_the_fleet_is_the_requested_one(tmp_path):
+    """Vehicles, rate, pack, seed and seconds reach the simulator; a restart continues the same run."""
     settings = UpSettings(data=tmp_path, vehicles=3, rate_hz=2, pack=20, seed=5, seconds=9)
     program = programs.simulator(settings, Ports(simulator_metrics=9), {}, "run")
     fleet = {name.removeprefix("FLEETPRICE_SIMULATOR_"): value for name, value in program.environment.items()}

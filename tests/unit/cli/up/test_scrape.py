@@ -1,4 +1,4 @@
-from services.cli.up.scrape import ends_of, next_sequences_of, samples_of, total_of
+from services.cli.up.scrape import find_ends, find_next_sequences, parse_samples, sum_samples
 from services.cli.up.sustained_lag import PartitionEnd
 
 PAGE = """# HELP fleetprice_next_sequence Next sequence number
@@ -12,31 +12,31 @@ python_gc_objects_collected_total{generation="0"} 8.0
 """
 
 
-def test_a_metrics_page_tells_where_a_reader_stands():
-    """By hub and partition, whatever notation the number is in."""
-    assert dict(next_sequences_of(samples_of(PAGE))) == {
+def test_a_metrics_page_holds_a_readers_positions():
+    """By hub and partition, whatever notation the number has."""
+    assert dict(find_next_sequences(parse_samples(PAGE))) == {
         ("telemetry", "0"): 17,
         ("telemetry", "1"): 1_234_567,
     }
 
 
-def test_counters_are_summed_over_the_labels_not_asked_for():
+def test_counters_are_summed_over_the_other_labels():
     """Rows landed of one hub, or of all."""
-    samples = samples_of(PAGE)
-    assert total_of(samples, "fleetprice_rows_landed_total", {"hub": "telemetry"}) == 40
-    assert total_of(samples, "fleetprice_rows_landed_total", {}) == 79
-    assert total_of(samples, "fleetprice_predictions_sent_total", {}) == 41
+    samples = parse_samples(PAGE)
+    assert sum_samples(samples, "fleetprice_rows_landed_total", {"hub": "telemetry"}) == 40
+    assert sum_samples(samples, "fleetprice_rows_landed_total", {}) == 79
+    assert sum_samples(samples, "fleetprice_predictions_sent_total", {}) == 41
 
 
 def test_what_was_not_counted_yet_is_zero():
     """A labelled counter is not on the page before its first count."""
-    assert total_of(samples_of(PAGE), "fleetprice_readings_sent_total", {}) == 0
+    assert sum_samples(parse_samples(PAGE), "fleetprice_readings_sent_total", {}) == 0
 
 
-def test_the_list_of_hubs_tells_where_partitions_end():
+def test_the_list_of_hubs_holds_the_ends_of_partitions():
     """An empty partition ends before its first event."""
     hub = {
         "name": "telemetry",
         "partitions": [{"id": "0", "begin_sequence_number": 0, "last_enqueued_sequence_number": -1}],
     }
-    assert dict(ends_of([hub])) == {("telemetry", "0"): PartitionEnd(0, -1)}
+    assert dict(find_ends([hub])) == {("telemetry", "0"): PartitionEnd(0, -1)}

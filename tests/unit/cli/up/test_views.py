@@ -30,7 +30,7 @@ STATUS = Status(
 VERDICT = {"sent": 10, "landed": 10, "missing": 0}
 
 
-def shown(view):
+def show_all(view):
     view.ready(READY)
     view.status(STATUS)
     view.verified(VERDICT)
@@ -39,7 +39,7 @@ def shown(view):
 
 def test_a_machine_reads_one_object_a_line(capsys):
     """ready, status and verify, each a JSON object on a line of its own, and nothing else."""
-    shown(JsonLines(on_closed=lambda: None))
+    show_all(JsonLines(on_closed=lambda: None))
     ready, status, verify = map(json.loads, capsys.readouterr().out.splitlines())
     assert ready == READY
     assert status["event"] == "status"
@@ -52,9 +52,9 @@ def test_a_machine_reads_one_object_a_line(capsys):
 @pytest.mark.parametrize("make", [lambda: PlainText(on_closed=lambda: None), LivePage])
 def test_a_person_sees_rates_lag_prices_and_where_files_land(capsys, make):
     """On a terminal and in a log file alike."""
-    shown(make())
+    show_all(make())
     out = capsys.readouterr().out
-    for told in (
+    for text in (
         "http://127.0.0.1:8000/v1/prices",
         "DIR/storage/devstoreaccount1/lake/raw",
         "sent 1,000/s",
@@ -65,12 +65,12 @@ def test_a_person_sees_rates_lag_prices_and_where_files_land(capsys, make):
         "scorer 2 times",
         "missing",
     ):
-        assert told in out
+        assert text in out
 
 
 @pytest.mark.parametrize("kind", [JsonLines, PlainText])
-def test_a_reader_that_went_away_ends_the_run(kind, monkeypatch):
-    """`fleetprice up --json | head -1` drains and ends; it does not die of a broken pipe."""
+def test_a_closed_pipe_ends_the_run(kind, monkeypatch):
+    """`fleetprice up --json | head -1` drains and ends without an error from the broken pipe."""
     reading, writing = os.pipe()
     os.close(reading)
     closed = []
