@@ -1,4 +1,4 @@
-"""`fleetprice verify`: whether every reading landed once, in order, and was priced once."""
+"""`fleetprice verify`: check that every reading landed once, in order, and was priced once."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from services.cli.verify.served_files import serve_files
 from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verdict import Verdict
-from services.cli.verify.verification import verified
+from services.cli.verify.verification import run_verification
 from shared.service.errors import NeedsAttention, SinkUnavailable
 from shared.service.local_stack import StackAddresses, find_running_stack
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
@@ -20,24 +20,24 @@ from shared.service.tasks import Stopped, unless_stopped
 
 
 async def serve(settings: VerifySettings, stop: asyncio.Event) -> int:
-    """Verify and say the verdict; a stop before that is no verdict."""
+    """Verify, write the verdict and return the exit code. Raises NeedsAttention if stopped before."""
     try:
-        verdict = await unless_stopped(stop, _say_verdict(settings))
+        verdict = await unless_stopped(stop, _verify(settings))
     except Stopped as stopped:
         raise NeedsAttention("stopped before everything was read: there is no verdict") from stopped
     except (EventHubError, SinkUnavailable) as error:
         first_line = str(error).partition("\n")[0]
         raise NeedsAttention(
-            f"the world ended while it was verified, verify it again: {first_line}"
+            f"the stack ended while it was verified, verify it again: {first_line}"
         ) from error
     return EXIT_DONE if verdict.is_clean else EXIT_FOUND_WRONG
 
 
-async def _say_verdict(settings: VerifySettings) -> Verdict:
-    begin = _input_end() if settings.await_input_end else None
+async def _verify(settings: VerifySettings) -> Verdict:
+    begin = _wait_for_input_end() if settings.await_input_end else None
     async with (
-        _world(settings) as (named, is_running),
-        verified(named, is_running=is_running, begin=begin) as verdict,
+        _connect(settings) as (connected, is_running),
+        run_verification(connected, is_running=is_running, begin=begin) as verdict,
     ):
         sys.stdout.write((verdict.json() if settings.as_json else verdict.table()) + "\n")
         sys.stdout.flush()
@@ -45,7 +45,7 @@ async def _say_verdict(settings: VerifySettings) -> Verdict:
         return verdict
 
 
-async def _input_end() -> None:
+async def _wait_for_input_end() -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -57,24 +57,24 @@ async def _input_end() -> None:
 
 
 @asynccontextmanager
-async def _world(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettings, bool]]:
-    """Settings that name a world, and whether it is at work: a named one is taken to have come to rest."""
+async def _connect(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettings, bool]]:
+    """Yield settings that name the servers, and whether these run; named ones count as at rest."""
     if settings.event_hubs.get_secret_value():
         yield settings, False
     elif running := find_running_stack(settings.data):
-        yield _within(settings, running), True
+        yield _with_addresses(settings, running), True
     else:
         async with serve_files(settings.data) as served:
-            yield _within(settings, served), False
+            yield _with_addresses(settings, served), False
 
 
-def _within(settings: VerifySettings, world: StackAddresses) -> VerifySettings:
+def _with_addresses(settings: VerifySettings, world: StackAddresses) -> VerifySettings:
     named = {"event_hubs": SecretStr(world.event_hubs), "storage": SecretStr(world.storage)}
     return settings.model_copy(update=named)
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Verify what the settings name; the exit code: 0 clean, 1 something is wrong, 2 a person must act."""
+    """Verify what the settings name. Exit codes: 0 clean, 1 something is wrong, 2 a person must act."""
     return run_service(VerifySettings, overrides, serve)
 
 

@@ -1,4 +1,4 @@
-"""The slot chain as the files tell it, read independently of the code that writes it (pure).
+"""The slot chain by its files, read independently of the code that writes it (pure).
 
 `raw/<stream>/date=…/hour=…/p<PP>[-g<N>]-<first>.parquet`: each footer names the next file's first sequence
 number and folder; the files of one partition are disjoint and contiguous from the root on.
@@ -21,13 +21,13 @@ _ROOT = re.compile(r"raw/(?P<stream>[\w-]+)/_chain/p(?P<partition>\d{2,})(?:-g(?
 
 @dataclass(frozen=True, slots=True, order=True)
 class ChainKey:
-    """One partition's chain; a re-created hub opens the next generation."""
+    """The chain of one partition; a re-created hub opens the next generation."""
 
     partition: int
     generation: int = 1
 
     @classmethod
-    def of(cls, found: re.Match[str]) -> Self:
+    def from_match(cls, found: re.Match[str]) -> Self:
         return cls(int(found["partition"]), int(found["generation"] or 1))
 
     def __str__(self) -> str:
@@ -37,16 +37,16 @@ class ChainKey:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What a committed file's path says."""
+    """A committed file, by its path."""
 
     path: str
-    lane: ChainKey
+    chain: ChainKey
     folder: str
     first: int
 
 
 class Root(Struct, frozen=True):
-    """Where a chain begins."""
+    """The begin of a chain."""
 
     created_at: str
     first: int
@@ -55,7 +55,7 @@ class Root(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """What a committed file says of itself."""
+    """The metadata of a committed file."""
 
     last_seq: int
     next_first: int
@@ -66,8 +66,8 @@ class Footer:
     created_at: str
 
     @classmethod
-    def of(cls, key_values: Mapping[bytes, bytes]) -> Self:
-        """Raises KeyError or ValueError where something is not there or no number."""
+    def from_metadata(cls, key_values: Mapping[bytes, bytes]) -> Self:
+        """Read the footer. Raises KeyError or ValueError if a key is missing or no number."""
         text = {
             name.decode(): value.decode() for name, value in key_values.items() if name != b"ARROW:schema"
         }
@@ -90,38 +90,38 @@ class Link:
     footer: Footer
 
 
-def slot_in(path: str) -> Slot | None:
-    """The slot that a path names; None for a path that names none."""
+def parse_slot(path: str) -> Slot | None:
+    """Return the slot of a path; None if it is no slot."""
     found = _SLOT.fullmatch(path)
-    return Slot(path, ChainKey.of(found), found["folder"], int(found["first"])) if found else None
+    return Slot(path, ChainKey.from_match(found), found["folder"], int(found["first"])) if found else None
 
 
-def root_lane(path: str) -> ChainKey | None:
-    """The lane whose root a path names; None for a path that names none."""
+def parse_root(path: str) -> ChainKey | None:
+    """Return the chain whose root this path is; None if it is no root."""
     found = _ROOT.fullmatch(path)
-    return ChainKey.of(found) if found else None
+    return ChainKey.from_match(found) if found else None
 
 
-def chain_faults(lane: ChainKey, root: Root | None, links: Iterable[Link]) -> Iterator[str]:
-    """What is wrong with one chain: a missing root, a gap, an overlap, a wrong folder, another hub's file."""
-    # A file without events, which sends the chain on to a later hour, starts where the next one does.
+def find_chain_faults(chain: ChainKey, root: Root | None, links: Iterable[Link]) -> Iterator[str]:
+    """Yield the faults of a chain: a missing root, a gap, an overlap, a wrong folder, another hub's file."""
+    # A file without events, which moves the chain to a later hour, has the same first as the next file.
     ordered = sorted(links, key=lambda link: (link.slot.first, link.footer.next_first, link.slot.folder))
     if root is None:
-        yield f"{lane}: the chain has no root"
+        yield f"{chain}: the chain has no root"
     elif ordered:
-        yield from _seam(f"{lane}: the chain's root", root.first, root.folder, ordered[0].slot)
+        yield from _compare(f"{chain}: the chain's root", root.first, root.folder, ordered[0].slot)
     for before, after in pairwise(ordered):
         footer = before.footer
-        yield from _seam(before.slot.path, footer.next_first, footer.next_folder, after.slot)
+        yield from _compare(before.slot.path, footer.next_first, footer.next_folder, after.slot)
         if footer.created_at != after.footer.created_at:
             yield f"{after.slot.path} is of a hub created at another time than the file before it"
     if root is not None and ordered and ordered[0].footer.created_at != root.created_at:
         yield f"{ordered[0].slot.path} is of a hub created at another time than the chain's root"
 
 
-def _seam(before: str, next_first: int, next_folder: str, slot: Slot) -> Iterator[str]:
+def _compare(before: str, next_first: int, next_folder: str, slot: Slot) -> Iterator[str]:
     if slot.first > next_first:
-        yield f"{slot.lane}: events {next_first} to {slot.first - 1} are in no file"
+        yield f"{slot.chain}: events {next_first} to {slot.first - 1} are in no file"
     elif slot.first < next_first:
         yield f"{slot.path} overlaps: {before} names {next_first} as the next event"
     elif slot.folder != next_folder:

@@ -1,6 +1,6 @@
-"""Whether the Delta tables hold every row of the raw files that they cover, once.
+"""Checks that the Delta tables hold every row of the raw files that they cover, once.
 
-Only how far each chain is covered is taken from the table's log; the rows are read back from both sides.
+The table's log gives the position up to which each chain is covered; the rows are read from both sides.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from services.cli.verify.chain import ChainKey
 from services.cli.verify.delta_log import Snapshot
-from services.cli.verify.keys import Ints, ints, joined, place_of, sequence_in
+from services.cli.verify.keys import Ints, join, make_place, sequence_of, to_ints
 from services.cli.verify.raw_zone import PLACE_COLUMNS, RawZone
 from shared.lake.client import Lake
 
@@ -20,15 +20,15 @@ _APPLICATION = "fleetprice-compaction"
 Places = dict[int, list[Ints]]
 
 
-async def compacted_faults(lake: Lake) -> list[str]:
-    """What is wrong with any stream's table; nothing where there is none."""
+async def find_compacted_faults(lake: Lake) -> list[str]:
+    """Return the faults of all streams' tables; none if there is no table."""
     tables = [item.path async for item in lake.list("compacted", recursive=False, directories=True)]
-    return [fault for table in sorted(tables) for fault in await _faults(lake, table)]
+    return [fault for table in sorted(tables) for fault in await _find_faults(lake, table)]
 
 
-async def _faults(lake: Lake, table: str) -> list[str]:
+async def _find_faults(lake: Lake, table: str) -> list[str]:
     stream = table.rpartition("/")[2]
-    snapshot = await Snapshot.read(lake, table)  # before the raw files: those only become more
+    snapshot = await Snapshot.read(lake, table)  # before the raw files, which only grow in number
     faults, held, covered = [], Places(), Places()
     for path in sorted(snapshot.files):
         try:
@@ -39,36 +39,36 @@ async def _faults(lake: Lake, table: str) -> list[str]:
             continue
         for batch in rows.to_batches():
             _add(held, batch)
-    async for lane, batch in RawZone(lake, stream).batches(()):
-        end = snapshot.transactions.get(f"{_APPLICATION}/{stream}/{_label(lane)}", 0)
-        _add(covered, batch.filter(pa.array(ints(batch["sequence_number"]) < end)))
+    async for chain, batch in RawZone(lake, stream).batches(()):
+        end = snapshot.transactions.get(f"{_APPLICATION}/{stream}/{_label(chain)}", 0)
+        _add(covered, batch.filter(pa.array(to_ints(batch["sequence_number"]) < end)))
     return [*faults, *_differences(table, held, covered)]
 
 
 def _add(places: Places, batch: pa.RecordBatch) -> None:
-    partitions = ints(batch["partition"])
-    found = place_of(ints(batch["sequence_number"]), ints(batch["line"]))
+    partitions = to_ints(batch["partition"])
+    found = make_place(to_ints(batch["sequence_number"]), to_ints(batch["line"]))
     for partition in np.unique(partitions):
         places.setdefault(int(partition), []).append(found[partitions == partition])
 
 
 def _differences(table: str, held: Places, covered: Places) -> Iterator[str]:
-    """Chains of re-created hubs share a partition's places: each place is counted."""
+    """Compare counts by place, because chains of re-created hubs share a partition's places."""
     for partition in sorted({*held, *covered}):
-        have, times_held = np.unique(joined(held.get(partition, [])), return_counts=True)
-        want, times_covered = np.unique(joined(covered.get(partition, [])), return_counts=True)
+        have, times_held = np.unique(join(held.get(partition, [])), return_counts=True)
+        want, times_covered = np.unique(join(covered.get(partition, [])), return_counts=True)
         every = np.union1d(have, want)
         balance = np.zeros(len(every), np.int64)
         balance[np.searchsorted(every, have)] += times_held
         balance[np.searchsorted(every, want)] -= times_covered
         if (lacking := -balance[balance < 0].sum()) > 0:
-            first = sequence_in(every[balance < 0][0])
+            first = sequence_of(every[balance < 0][0])
             yield f"{table} lacks {lacking} rows of partition {partition}, the first of event {first}"
         if (beyond := balance[balance > 0].sum()) > 0:
-            first = sequence_in(every[balance > 0][0])
+            first = sequence_of(every[balance > 0][0])
             yield f"{table} has {beyond} rows too many of partition {partition}, the first of event {first}"
 
 
-def _label(lane: ChainKey) -> str:
-    again = f"-g{lane.generation}" if lane.generation > 1 else ""
-    return f"p{lane.partition:02d}{again}"
+def _label(chain: ChainKey) -> str:
+    again = f"-g{chain.generation}" if chain.generation > 1 else ""
+    return f"p{chain.partition:02d}{again}"

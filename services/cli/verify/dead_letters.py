@@ -13,7 +13,7 @@ from shared.lake.client import Lake
 
 
 class _Letter(Struct):
-    """What is read of a dead letter; the rest of it is for people."""
+    """The fields that are read of a dead letter."""
 
     partition: int
     sequence_number: int
@@ -24,7 +24,7 @@ class _Letter(Struct):
 
 @dataclass(slots=True)
 class DeadLetters:
-    """How many records, which, the events that they came in, and what is wrong with their files."""
+    """The dead letters of a stream: their count, ids, events, and the faults of their files."""
 
     records: int = 0
     ids: set[LetterId] = field(default_factory=set)
@@ -33,10 +33,10 @@ class DeadLetters:
 
 
 async def read_dead_letters(lake: Lake, links: Mapping[ChainKey, Iterable[Link]]) -> DeadLetters:
-    """All dead letters that the files of a stream name."""
+    """Read all dead letters that the committed files of a stream name."""
     letters = DeadLetters()
     decoder = msgspec.json.Decoder(_Letter)
-    for lane, files in links.items():
+    for chain, files in links.items():
         for link in files:
             path = link.footer.dead_letter
             try:
@@ -48,7 +48,7 @@ async def read_dead_letters(lake: Lake, links: Mapping[ChainKey, Iterable[Link]]
                 named = f"{path} holds {len(found)}" if path else "no file is named"
                 letters.faults.append(f"{link.slot.path} counts {link.footer.bad} bad records: {named}")
             letters.records += len(found)
-            letters.sequences[lane].extend(letter.sequence_number for letter in found)
+            letters.sequences[chain].extend(letter.sequence_number for letter in found)
             letters.ids.update(
                 LetterId(link.footer.created_at, one.partition, one.sequence_number, one.line)
                 for one in found

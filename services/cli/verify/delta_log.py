@@ -1,6 +1,6 @@
-"""What the log of a Delta table says, read independently of the library that writes it.
+"""The log of a Delta table, read independently of the library that writes it.
 
-From the newest checkpoint on, commit by commit: https://github.com/delta-io/delta/blob/master/PROTOCOL.md
+It is read from the newest checkpoint on, commit by commit: https://github.com/delta-io/delta/blob/master/PROTOCOL.md
 """
 
 import re
@@ -28,7 +28,7 @@ class _Transaction(Struct, rename="camel"):
 
 
 class _Action(Struct):
-    """One line of a commit, one row of a checkpoint: one of these, or something else."""
+    """One line of a commit or row of a checkpoint: one of these actions, or another."""
 
     add: _File | None = None
     remove: _File | None = None
@@ -40,7 +40,7 @@ class _LastCheckpoint(Struct):
 
 
 class Snapshot:
-    """The files that make up the newest version, and the transactions' versions by application."""
+    """The files of the newest version, and the transaction versions by application."""
 
     def __init__(self) -> None:
         self.version = -1
@@ -49,12 +49,12 @@ class Snapshot:
 
     @classmethod
     async def read(cls, lake: Lake, table: str) -> Self:
-        """An empty one where there is no table."""
+        """Read the newest version; an empty one if there is no table."""
         snapshot, log = cls(), f"{table}/_delta_log"
         if last := await lake.read(f"{log}/_last_checkpoint"):
             snapshot.version = msgspec.json.decode(last, type=_LastCheckpoint).version
             rows = await lake.read(f"{log}/{snapshot.version:020d}.checkpoint.parquet")
-            snapshot._replay(msgspec.convert(_rows(rows or b""), list[_Action]))
+            snapshot._replay(msgspec.convert(_read_rows(rows or b""), list[_Action]))
         names = [file.path.rpartition("/")[2] async for file in lake.list(log, recursive=False)]
         for version in sorted(int(found[1]) for name in names if (found := _COMMIT.fullmatch(name))):
             if version > snapshot.version:
@@ -74,8 +74,8 @@ class Snapshot:
                 self.transactions[action.txn.app_id] = action.txn.version
 
 
-def _rows(checkpoint: bytes) -> list[dict[str, Any]]:
-    """What is removed is not in a checkpoint, but for what is kept of it to be cleaned up."""
+def _read_rows(checkpoint: bytes) -> list[dict[str, Any]]:
+    """Read the rows of a checkpoint, without the removed files that it keeps for clean-up."""
     file = pq.ParquetFile(pa.BufferReader(checkpoint))
     rows: list[dict[str, Any]] = file.read(["add.path", "txn.appId", "txn.version"]).to_pylist()
     return rows

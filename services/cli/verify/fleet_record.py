@@ -1,7 +1,7 @@
-"""What the fleet sent, from the simulator's own record; the format is described in the simulator's record.py.
+"""The readings that the fleet sent, by the simulator's own record (services/simulator/record).
 
 `sent` is what was acked there. An intent without its ack is unresolved: a crash fell between the hub's answer
-and the record, or before the send. Its readings are not owed; where they did land they are no doubles either.
+and the record, or before the send. Its readings need not land; if they did, they are no doubles either.
 """
 
 from array import array
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from services.cli.verify.keys import Ints, VehicleCodes, key_of
+from services.cli.verify.keys import Ints, VehicleCodes, make_key
 from shared.service.errors import NeedsAttention
 
 F = TypeVar("F")
@@ -47,27 +47,27 @@ class FleetRecord:
 
 
 def read_fleet_record(folder: Path, codes: VehicleCodes) -> FleetRecord:
-    """The record in the folder `simulator` of a data directory; an empty one where no fleet ever sent."""
+    """Read the record in the folder `simulator` of a data directory; an empty one if no fleet ever sent."""
     sent, unresolved = array("q"), array("q")
     for path in sorted(folder.glob("p*.ndjson")):
         _read_readings(path, codes, sent, unresolved)
     bad_sent = sum(_read_bad(path) for path in sorted(folder.glob("bad-p*.ndjson")))
-    return FleetRecord(_ascending(sent), _ascending(unresolved), bad_sent)
+    return FleetRecord(_sort(sent), _sort(unresolved), bad_sent)
 
 
 def _read_readings(path: Path, codes: VehicleCodes, sent: "array[int]", unresolved: "array[int]") -> None:
     decoder = msgspec.json.Decoder(_Fact)
     vehicles: dict[tuple[int, int], int] = {}
     open_intents: dict[int, list[int]] = {}
-    for line in _lines(path):
-        fact = _decoded(decoder, line, path)
+    for line in _read_lines(path):
+        fact = _decode(decoder, line, path)
         if fact.intent is not None:
             keys = []
             for index, reading_no in fact.readings:
                 vehicle = vehicles.get((fact.seed, index))
                 if vehicle is None:
                     vehicle = vehicles[fact.seed, index] = codes.fleet_code(f"s{fact.seed}-v{index:06d}")
-                keys.append(key_of(vehicle, reading_no))
+                keys.append(make_key(vehicle, reading_no))
             open_intents[fact.intent] = keys
         elif fact.acked is not None:
             sent.extend(open_intents.pop(fact.acked, ()))
@@ -79,8 +79,8 @@ def _read_bad(path: Path) -> int:
     decoder = msgspec.json.Decoder(_BadFact)
     open_intents: dict[int, int] = {}
     acked = 0
-    for line in _lines(path):
-        fact = _decoded(decoder, line, path)
+    for line in _read_lines(path):
+        fact = _decode(decoder, line, path)
         if fact.bad_intent is not None:
             open_intents[fact.bad_intent] = fact.count
         elif fact.bad_acked is not None:
@@ -88,20 +88,20 @@ def _read_bad(path: Path) -> int:
     return acked
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """Whole lines; a torn last one is no fact."""
+def _read_lines(path: Path) -> Iterator[bytes]:
+    """Yield the whole lines; a torn last one is skipped."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):
                 yield line
 
 
-def _decoded(decoder: msgspec.json.Decoder[F], line: bytes, path: Path) -> F:
+def _decode(decoder: msgspec.json.Decoder[F], line: bytes, path: Path) -> F:
     try:
         return decoder.decode(line)
     except msgspec.MsgspecError as error:
         raise NeedsAttention(f"{path} is no record of a simulator ({error}): move it away") from error
 
 
-def _ascending(keys: "array[int]") -> Ints:
+def _sort(keys: "array[int]") -> Ints:
     return np.unique(np.frombuffer(keys, np.int64)) if keys else np.empty(0, np.int64)

@@ -1,4 +1,4 @@
-"""The hubs, read as any client reads them."""
+"""The hubs, read through the SDK as any client reads them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.cli.verify.keys import Ints, VehicleCodes, joined
+from services.cli.verify.keys import Ints, VehicleCodes, join
 from services.cli.verify.predictions import Predictions
-from services.cli.verify.readings import keys_in
+from services.cli.verify.readings import read_keys
 from shared.codec.bodies import BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
@@ -25,14 +25,14 @@ _GROUP = "$Default"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The events that a partition retains: `first` to `last`; none where first = last + 1."""
+    """The events that a partition retains: `first` to `last`; none if first = last + 1."""
 
     first: int
     last: int
 
 
-async def retained_spans(settings: ConnectionSettings, hub: str) -> dict[str, Span]:
-    """What each partition of a hub retains now."""
+async def read_retained_spans(settings: ConnectionSettings, hub: str) -> dict[str, Span]:
+    """Return the events that each partition of a hub retains now."""
     async with consumer_client(HubConnection.from_settings(settings), hub, _GROUP) as client:
         ids: Sequence[str] = await client.get_partition_ids()
         found = await asyncio.gather(*map(client.get_partition_properties, ids))
@@ -46,7 +46,7 @@ async def retained_spans(settings: ConnectionSettings, hub: str) -> dict[str, Sp
 
 
 class Follower:
-    """The client library's reader at work on everything that the predictions hub retains."""
+    """A background reader of everything that the predictions hub retains."""
 
     def __init__(self, reader: PredictionReader, into: Predictions) -> None:
         self._reader = reader
@@ -54,30 +54,30 @@ class Follower:
         self.reading = asyncio.create_task(self._read())
 
     async def read_through(self, spans: Mapping[str, Span]) -> int:
-        """Have everything up to the spans' ends; how many predictions there are, doubles included."""
+        """Read up to the spans' ends. Return the number of predictions, doubles included."""
         ends = {partition: span.last if span.first <= span.last else -1 for partition, span in spans.items()}
         await self._reader.end_at(ends)
         ended = asyncio.create_task(self._reader.ended.wait())
         await asyncio.wait((ended, self.reading), return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         if self.reading.done():
-            self.reading.result()  # raises what ended it before its time
+            self.reading.result()  # raises what ended it early
         self._into.raw = self._reader.predictions
         return self._reader.predictions
 
     @property
     def is_ended(self) -> bool:
-        """Whether the reader is done and closes its links by itself."""
+        """Whether the reader has reached its end and closes its links by itself."""
         return self._reader.ended.is_set()
 
     async def _read(self) -> None:
         async for received in self._reader:
-            self._into.take(received.prediction, received.enqueued_at - received.prediction.reading_at)
+            self._into.add(received.prediction, received.enqueued_at - received.prediction.reading_at)
 
 
 @asynccontextmanager
-async def following(settings: ConnectionSettings, into: Predictions) -> AsyncIterator[Follower]:
-    """Read predictions in the background; at the end of the block the links are closed, a second's work."""
+async def follow_predictions(settings: ConnectionSettings, into: Predictions) -> AsyncIterator[Follower]:
+    """Read predictions in the background; the block's exit closes the links, which takes a second."""
     follower = Follower(
         PredictionReader(HubConnection.from_settings(settings), settings.predictions_hub), into
     )
@@ -89,13 +89,13 @@ async def following(settings: ConnectionSettings, into: Predictions) -> AsyncIte
         await asyncio.gather(follower.reading, return_exceptions=True)
 
 
-async def waiting_keys(
+async def read_waiting_keys(
     settings: ConnectionSettings,
     spans: Mapping[str, Span],
     next_firsts: Mapping[str, int],
     codes: VehicleCodes,
 ) -> Ints:
-    """Readings in the telemetry hub that the lake has not come to yet, ascending."""
+    """Return the readings of the telemetry hub after the lake's last event, ascending."""
     decoder = BodyDecoder(READING)
     pieces: list[Ints] = []
     async with consumer_client(
@@ -109,5 +109,5 @@ async def waiting_keys(
                 for event in events:
                     decoded = decoder.decode(body_of(event), content_type_of(event))
                     batch = decoded.batch or build_batch(READING, decoded.records, decoded.extras)
-                    pieces.append(keys_in(batch, codes))
-    return np.unique(joined(pieces))
+                    pieces.append(read_keys(batch, codes))
+    return np.unique(join(pieces))

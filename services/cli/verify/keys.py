@@ -16,82 +16,82 @@ _MAX_VEHICLES = 1 << (63 - _READING_BITS)
 MAX_READING_NO = (1 << _READING_BITS) - 1
 
 
-def key_of(vehicle: Any, reading_no: Any) -> Any:
-    """A reading's key, ascending by vehicle, then reading; integers or arrays of them."""
+def make_key(vehicle: Any, reading_no: Any) -> Any:
+    """Return a reading's key, ascending by vehicle, then reading; integers or arrays of them."""
     return (vehicle << _READING_BITS) + reading_no
 
 
-def place_of(sequence_number: Any, line: Any) -> Any:
-    """Where a record stands in its partition, ascending by sequence number, then line."""
+def make_place(sequence_number: Any, line: Any) -> Any:
+    """Return a record's place in its partition, ascending by sequence number, then line."""
     return (sequence_number << _LINE_BITS) + line
 
 
-def sequence_in(place: Any) -> Any:
-    """The sequence number of a place."""
+def sequence_of(place: Any) -> Any:
+    """Return the sequence number of a place."""
     return place >> _LINE_BITS
 
 
-def vehicle_in(key: Any) -> Any:
-    """The vehicle of a key."""
+def vehicle_of(key: Any) -> Any:
+    """Return the vehicle of a key."""
     return key >> _READING_BITS
 
 
 class VehicleCodes:
-    """A small integer per vehicle id, in order of appearance; those of the fleet are known as such."""
+    """A small integer per vehicle id, in order of appearance; those of the fleet are marked."""
 
     def __init__(self) -> None:
         self._codes: dict[str, int] = {}
         self._fleet: list[int] = []
 
     def code(self, vehicle_id: str) -> int:
-        """The vehicle's integer."""
+        """Return a vehicle's integer. Raises NeedsAttention for too many vehicles."""
         code = self._codes.setdefault(vehicle_id, len(self._codes))
         if code >= _MAX_VEHICLES:
-            raise NeedsAttention(f"verify tells at most {_MAX_VEHICLES} vehicles apart")
+            raise NeedsAttention(f"verify can distinguish at most {_MAX_VEHICLES} vehicles")
         return code
 
     def fleet_code(self, vehicle_id: str) -> int:
-        """The integer of a vehicle of the fleet."""
+        """Return the integer of a vehicle, and mark it as one of the fleet."""
         code = self.code(vehicle_id)
         self._fleet.append(code)
         return code
 
     def codes(self, ids: pa.Array) -> Ints:
-        """Integers of a column of ids."""
+        """Return the integers of a column of ids."""
         if not pa.types.is_dictionary(ids.type):
             ids = ids.dictionary_encode()
         known = np.array([self.code(one) for one in ids.dictionary.to_pylist()], np.int64)
-        taken: Ints = known[ids.indices.to_numpy(zero_copy_only=False)]
-        return taken
+        found: Ints = known[ids.indices.to_numpy(zero_copy_only=False)]
+        return found
 
     def is_fleet(self, keys: Ints) -> npt.NDArray[np.bool_]:
-        """Which keys are readings of the fleet's vehicles."""
+        """Return a mask of the keys that are readings of the fleet's vehicles."""
         is_of_fleet = np.zeros(len(self._codes) + 1, np.bool_)
         is_of_fleet[self._fleet] = True
-        return (keys >= 0) & is_of_fleet[np.where(keys >= 0, vehicle_in(keys), -1)]
+        return (keys >= 0) & is_of_fleet[np.where(keys >= 0, vehicle_of(keys), -1)]
 
 
-def ints(values: pa.Array) -> Ints:
-    """A column of integers, or of timestamps in microseconds."""
+def to_ints(values: pa.Array) -> Ints:
+    """Convert a column of integers, or of timestamps (to microseconds)."""
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("us", tz=values.type.tz)).view(pa.int64())
     found: Ints = values.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
     return found
 
 
-def joined(pieces: list[Ints]) -> Ints:
-    """The pieces one after another; no pieces, no integers."""
+def join(pieces: list[Ints]) -> Ints:
+    """Concatenate the pieces, of which there may be none."""
     return np.concatenate(pieces) if pieces else np.empty(0, np.int64)
 
 
-def first_of_each(values: Ints) -> Ints:
-    """Ascending indices of where each value stands first."""
+def find_first(values: Ints) -> Ints:
+    """Return the ascending indices at which each value stands first."""
     indices: Ints = np.sort(np.unique(values, return_index=True)[1])
     return indices
 
 
 def are_in(wanted: Ints, held: Ints) -> npt.NDArray[np.bool_]:
-    """Which of `wanted` are in `held`, which is ascending."""
+    """Return a mask of those `wanted` that are in `held`, which is ascending."""
     if not len(held):
         return np.zeros(len(wanted), np.bool_)
     at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)

@@ -1,4 +1,4 @@
-"""Predictions as the client library's reader sees them, against the readings that landed (pure)."""
+"""Predictions as the client library's reader returns them, against the readings that landed (pure)."""
 
 from array import array
 from collections import defaultdict
@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from services.cli.verify.keys import MAX_READING_NO, Ints, VehicleCodes, ints, joined, key_of, place_of
-from services.cli.verify.readings import Readings, keys_in
+from services.cli.verify.keys import MAX_READING_NO, Ints, VehicleCodes, join, make_key, make_place, to_ints
+from services.cli.verify.readings import Readings, read_keys
 from shared.contract.prediction import Prediction
 
 LAKE_COLUMNS = (
@@ -28,7 +28,7 @@ Pairs = tuple[Ints, Ints]
 
 
 class _Source:
-    """The predictions for one source partition: place and key of the reading, and how long after it."""
+    """The predictions of one source partition: place and key of the reading, and the latency."""
 
     def __init__(self) -> None:
         self._numbers = array("q")
@@ -37,19 +37,19 @@ class _Source:
         self._numbers.extend((place, key, latency_us))
 
     def extend(self, rows: Rows) -> None:
-        """Rows of three columns."""
+        """Add rows of these three columns."""
         self._numbers.frombytes(np.ascontiguousarray(rows).tobytes())
 
     def __len__(self) -> int:
         return len(self._numbers) // 3
 
     def rows(self) -> Rows:
-        """Columns: place, key, latency."""
+        """Return an array with the columns place, key, latency."""
         return np.array(self._numbers, np.int64).reshape(-1, 3)
 
 
 class Predictions:
-    """What was predicted, doubles dropped as a client drops them; `raw` counts them too."""
+    """The predictions without the doubles that a client drops; `raw` counts those too."""
 
     def __init__(self, codes: VehicleCodes) -> None:
         self._codes = codes
@@ -58,74 +58,74 @@ class Predictions:
         self.marks: dict[int, int] = {}
         self.raw = 0
 
-    def take_rows(self, batch: pa.RecordBatch, generation: int = 1) -> None:
-        """Raw rows of the lake, as a client would have read them: what is not above its mark is dropped.
+    def add_rows(self, batch: pa.RecordBatch, generation: int = 1) -> None:
+        """Add raw rows of the lake as a client would read them: rows not above the watermark are dropped.
 
-        A hub of another `generation` counts from the start again, and so do the marks.
+        A hub of another `generation` counts from 0 again, and so do the watermarks.
         """
         if generation != self._generation:
             self.marks.clear()
             self._generation = generation
         self.raw += batch.num_rows
-        sources = ints(batch["source_partition"])
-        places = place_of(ints(batch["source_sequence_number"]), ints(batch["source_line"]))
-        latencies_us = ints(batch["enqueued_at"]) - ints(batch["reading_at"])
-        rows = np.column_stack((places, keys_in(batch, self._codes), latencies_us))
+        sources = to_ints(batch["source_partition"])
+        places = make_place(to_ints(batch["source_sequence_number"]), to_ints(batch["source_line"]))
+        latencies_us = to_ints(batch["enqueued_at"]) - to_ints(batch["reading_at"])
+        rows = np.column_stack((places, read_keys(batch, self._codes), latencies_us))
         for source in np.unique(sources).tolist():
             of_source = rows[sources == source]
             reached = np.maximum.accumulate(np.append(self.marks.get(source, -1), of_source[:, 0]))
             self.marks[source] = int(reached[-1])
             self._sources[source].extend(of_source[np.diff(reached) > 0])
 
-    def take(self, prediction: Prediction, latency: timedelta) -> None:
-        """One prediction that the reader gave; `latency` is from the reading to the hub's enqueued time."""
+    def add(self, prediction: Prediction, latency: timedelta) -> None:
+        """Add a prediction from the reader; `latency` is from the reading to the hub's enqueued time."""
         vehicle, reading_no = self._codes.code(prediction.vehicle_id), prediction.reading_no
-        key = key_of(vehicle, reading_no) if reading_no <= MAX_READING_NO else -reading_no
-        place = place_of(prediction.source_sequence_number, prediction.source_line)
+        key = make_key(vehicle, reading_no) if reading_no <= MAX_READING_NO else -reading_no
+        place = make_place(prediction.source_sequence_number, prediction.source_line)
         self._sources[prediction.source_partition].add(place, key, latency // _MICROSECOND)
 
-    def go_on_with(self, later: "Predictions", marks: Mapping[int, int]) -> None:
-        """Add what a reader gave that started where these end, having been told `marks`."""
+    def append(self, later: "Predictions", marks: Mapping[int, int]) -> None:
+        """Append the predictions of a reader that started where these end, with the watermarks `marks`."""
         self.raw += later.raw
         for number, rows in later.rows():
             self._sources[number].extend(rows[rows[:, 0] > marks.get(number, -1)])
 
     def rows(self) -> Iterator[tuple[int, Rows]]:
-        """By source partition: place, key and latency in microseconds."""
+        """Yield each source partition with its place, key and latency in microseconds."""
         for number, source in self._sources.items():
             yield number, source.rows()
 
     @property
     def seen(self) -> int:
-        """How many predictions the client got, doubles that got past its watermark included."""
+        """The number of predictions that the client got, with the doubles that passed its watermark."""
         return sum(map(len, self._sources.values()))
 
     def distinct(self) -> int:
-        """How many readings were predicted."""
+        """Return the number of readings that were priced."""
         return sum(len(_distinct(rows[:, 0], rows[:, 1])[0]) for _, rows in self.rows())
 
     def missing(self, readings: Readings) -> tuple[int, int]:
-        """How many of the readings that landed have no prediction at their place and of their key.
+        """Count the readings that landed and have no prediction at their place and of their key.
 
-        And how many of these come after the last one of their partition that has.
+        The second number counts those of them after their partition's last reading that has one.
         """
         landed: defaultdict[int, list[Pairs]] = defaultdict(list)
-        for lane, places, keys in readings.lanes():
-            landed[lane.partition].append((places, keys))
-        missing = at_the_end = 0
-        for partition, lanes in landed.items():
-            places, keys = (np.concatenate(pieces) for pieces in zip(*lanes, strict=True))
+        for chain, places, keys in readings.chains():
+            landed[chain.partition].append((places, keys))
+        missing = after_last = 0
+        for partition, chains in landed.items():
+            places, keys = (np.concatenate(pieces) for pieces in zip(*chains, strict=True))
             rows = self._sources[partition].rows()
             wanted, held = _distinct(places, keys), _distinct(rows[:, 0], rows[:, 1])
             missing += _count_absent(wanted, held)
-            at_the_end += int(np.count_nonzero(wanted[0] > held[0].max(initial=-1)))
-        return missing, at_the_end
+            after_last += int(np.count_nonzero(wanted[0] > held[0].max(initial=-1)))
+        return missing, after_last
 
     def latency_ms(self) -> dict[str, float | None]:
-        """Percentiles over the fleet's readings; where no fleet sent, over everyone's."""
+        """Return percentiles over the fleet's readings; if no fleet sent, over all readings."""
         pieces = [rows[:, 1:] for _, rows in self.rows()]
-        fleet = joined([rows[self._codes.is_fleet(rows[:, 0]), 1] for rows in pieces])
-        latencies_us = fleet if len(fleet) else joined([rows[:, 1] for rows in pieces])
+        fleet = join([rows[self._codes.is_fleet(rows[:, 0]), 1] for rows in pieces])
+        latencies_us = fleet if len(fleet) else join([rows[:, 1] for rows in pieces])
         names, ranks = ("p50", "p95", "p99"), (50, 95, 99)
         if not len(latencies_us):
             return dict.fromkeys(names)
@@ -134,7 +134,7 @@ class Predictions:
 
 
 def _distinct(places: Ints, keys: Ints) -> Pairs:
-    """Each pair once, ascending."""
+    """Return each pair once, ascending."""
     order = np.lexsort((keys, places))
     places, keys = places[order], keys[order]
     is_first = np.ones(len(places), np.bool_)
@@ -143,7 +143,7 @@ def _distinct(places: Ints, keys: Ints) -> Pairs:
 
 
 def _count_absent(wanted: Pairs, held: Pairs) -> int:
-    """How many of the pairs in `wanted` are not in `held`; either holds each pair once."""
+    """Count the pairs of `wanted` that are not in `held`; each holds a pair once."""
     both = len(wanted[0]) + len(held[0])
     places, _ = _distinct(np.concatenate((wanted[0], held[0])), np.concatenate((wanted[1], held[1])))
     common = both - len(places)

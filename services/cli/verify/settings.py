@@ -13,10 +13,10 @@ class VerifySettings(ConnectionSettings):
 
     data: Path = Field(
         Path(".fleetprice"),
-        description="Where the fleet's own record is; its hubs and lake too, where no world is named",
+        description="Directory of the fleet's own record; of the hubs and the lake too, if none are named",
     )
     await_input_end: bool = Field(
         False,
-        description="Judge once standard input ends, having read the predictions so far (as `up` does)",
+        description="Read predictions until standard input ends, then judge (as `up` does)",
     )
     as_json: bool = Field(False, description="One JSON object on stdout instead of a table")

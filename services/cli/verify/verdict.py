@@ -1,4 +1,4 @@
-"""What the oracle found, as one JSON object for machines and a table for people (pure)."""
+"""The verdict, as one JSON object for machines and a table for people (pure)."""
 
 from collections.abc import Iterator
 
@@ -11,13 +11,13 @@ _MAX_FAULTS_SHOWN = 20
 class Counts(Struct, frozen=True):
     """The object that `fleetprice verify --json` promises. All count readings but `files` and `events`.
 
-    `sent` was acked in the simulator's record; `landed` are the raw rows, whoever sent them; `events` stand
-    in the lake, bad ones included. `replayed` of the dead letters were sent again and landed. `latency_ms` is
-    from the reading to its prediction in the hub.
+    `sent` was acked in the simulator's record; `landed` are the raw rows of all senders; `events` are in the
+    lake, bad ones included. `replayed` of the dead letters were sent again and landed. `latency_ms` is from
+    the reading to its prediction in the hub.
 
-    `waiting` of the readings that did not land stand in the hub after the lake's last event, and
-    `predictions_waiting` of those that landed come after the last one priced: in a world at rest they are
-    missing too, but whoever goes on there makes up for them.
+    `waiting` of the readings that did not land are in the hub after the lake's last event, and
+    `predictions_waiting` of those that landed come after the last one priced: in a stack at rest they are
+    missing too, but a stack that goes on catches up with them.
     """
 
     sent: int
@@ -39,7 +39,7 @@ class Counts(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """The counts; what is wrong that no count shows; and what a person may want to know besides."""
+    """The counts; the faults that no count shows; and notes for people."""
 
     counts: Counts
     faults: tuple[str, ...] = ()
@@ -47,7 +47,7 @@ class Verdict(Struct, frozen=True):
 
     @property
     def is_clean(self) -> bool:
-        """Nothing lost, nothing doubled, in order, and the lake's files agree with each other and the hub."""
+        """Whether nothing is lost, doubled or out of order, and files and hub agree with each other."""
         counts = self.counts
         return not (
             counts.missing
@@ -62,7 +62,7 @@ class Verdict(Struct, frozen=True):
         return msgspec.json.encode(self.counts).decode()
 
     def fault_lines(self) -> Iterator[str]:
-        """The first of the faults, and how many more there are."""
+        """Yield the first of the faults, and the number of the others."""
         yield from self.faults[:_MAX_FAULTS_SHOWN]
         if len(self.faults) > _MAX_FAULTS_SHOWN:
             yield f"and {len(self.faults) - _MAX_FAULTS_SHOWN} more"
@@ -70,27 +70,29 @@ class Verdict(Struct, frozen=True):
     def table(self) -> str:
         counts = self.counts
         rows = [
-            ("readings", _cells(sent=counts.sent, landed=counts.landed, missing=counts.missing)),
-            ("", _cells(doubled=counts.doubled, out_of_order=counts.out_of_order)),
-            ("dead letters", _cells(all=counts.dead_lettered, replayed=counts.replayed)),
-            ("predictions", _cells(predicted=counts.predicted, missing=counts.predictions_missing)),
+            ("readings", _format_counts(sent=counts.sent, landed=counts.landed, missing=counts.missing)),
+            ("", _format_counts(doubled=counts.doubled, out_of_order=counts.out_of_order)),
+            ("dead letters", _format_counts(all=counts.dead_lettered, replayed=counts.replayed)),
+            ("predictions", _format_counts(predicted=counts.predicted, missing=counts.predictions_missing)),
             (
                 "",
-                _cells(doubled=counts.predictions_doubled, doubled_in_the_hub=counts.predictions_doubled_raw),
+                _format_counts(
+                    doubled=counts.predictions_doubled, doubled_in_the_hub=counts.predictions_doubled_raw
+                ),
             ),
-            ("latency", _latencies(counts.latency_ms)),
-            ("lake", _cells(files=counts.files, events=counts.events)),
+            ("latency", _format_latencies(counts.latency_ms)),
+            ("lake", _format_counts(files=counts.files, events=counts.events)),
             *(("note", note) for note in self.notes),
             ("verdict", "nothing lost, nothing doubled, in order" if self.is_clean else "something is wrong"),
         ]
         return "\n".join(f"{name:<14}{text}".rstrip() for name, text in rows)
 
 
-def _cells(**counts: int) -> str:
+def _format_counts(**counts: int) -> str:
     return "".join(f"{name.replace('_', ' ')} {count:,}".ljust(24) for name, count in counts.items())
 
 
-def _latencies(latency_ms: dict[str, float | None]) -> str:
+def _format_latencies(latency_ms: dict[str, float | None]) -> str:
     known = {name: value for name, value in latency_ms.items() if value is not None}
     return (
         "".join(f"{name} {value:,.1f} ms".ljust(24) for name, value in known.items()) or "nothing predicted"

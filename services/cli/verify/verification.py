@@ -1,8 +1,8 @@
-"""What the fleet sent against what the lake holds and what was predicted.
+"""Compares what the fleet sent with what the lake holds and what was predicted.
 
-Independent of what it judges: the simulator's record, the committed files and the hubs are read here by code
-of the oracle's own; no counter of any service is asked. The record is read first, so that whatever it names
-is older than what is then read back.
+It is independent of what it judges: code of its own reads the simulator's record, the committed files and the
+hubs; no counter of a service is used. The record is read first, so that all it names is older than what is
+read after it.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from services.cli.verify.compacted import compacted_faults
+from services.cli.verify.compacted import find_compacted_faults
 from services.cli.verify.dead_letters import DeadLetters, read_dead_letters
 from services.cli.verify.fleet_record import FleetRecord, read_fleet_record
-from services.cli.verify.hub import Span, following, retained_spans, waiting_keys
-from services.cli.verify.keys import Ints, VehicleCodes, are_in, ints, sequence_in
+from services.cli.verify.hub import Span, follow_predictions, read_retained_spans, read_waiting_keys
+from services.cli.verify.keys import Ints, VehicleCodes, are_in, sequence_of, to_ints
 from services.cli.verify.predictions import LAKE_COLUMNS, Predictions
 from services.cli.verify.raw_zone import RawZone
 from services.cli.verify.readings import KEY_COLUMNS, Readings
@@ -35,16 +35,16 @@ class _Landed:
     replays: Replays
 
     def events(self) -> int:
-        """How many events stand in the lake, good or bad."""
+        """Count the events in the lake, good or bad."""
         events = 0
         bad = dict(self.letters.sequences)
-        for lane, places, _ in self.readings.lanes():
-            of_lane = np.append(sequence_in(places), bad.pop(lane, [])).astype(np.int64)
-            events += len(np.unique(of_lane))
+        for chain, places, _ in self.readings.chains():
+            of_chain = np.append(sequence_of(places), bad.pop(chain, [])).astype(np.int64)
+            events += len(np.unique(of_chain))
         return events + sum(len(set(sequences)) for sequences in bad.values())
 
     def faults(self) -> Iterator[str]:
-        """What is wrong with the files, and with what was replayed."""
+        """Yield the faults of the files and of the replays."""
         yield from self.zone.faults
         yield from self.letters.faults
         yield from self.replays.faults(self.letters.ids)
@@ -52,7 +52,7 @@ class _Landed:
 
 @dataclass(frozen=True, slots=True)
 class _Predicted:
-    """`in_hub` and `in_lake` count the same predictions, those that the hub retains, doubles included."""
+    """`in_hub` and `in_lake` both count the predictions that the hub retains, doubles included."""
 
     zone: RawZone
     predictions: Predictions
@@ -61,26 +61,26 @@ class _Predicted:
 
 
 @asynccontextmanager
-async def verified(
+async def run_verification(
     settings: VerifySettings, *, is_running: bool = False, begin: Awaitable[object] | None = None
 ) -> AsyncIterator[Verdict]:
-    """Read everything and judge it; at the end of the block the links are closed.
+    """Read everything and yield the verdict; the block's exit closes the links.
 
-    In a world that runs, what the lake has not come to yet is not missing from it. Until `begin` only the
-    predictions hub is read, which takes longest: what stands there by then is not waited for later.
+    In a running stack, readings after the lake's last event are not missing. Until `begin` only the
+    predictions hub is read, which takes longest.
     """
     codes = VehicleCodes()
-    in_time = Predictions(codes)
-    async with following(settings, in_time) as follower:
+    live = Predictions(codes)
+    async with follow_predictions(settings, live) as follower:
         if begin is not None:
             await begin
         record = read_fleet_record(settings.data / "simulator", codes)
         async with open_lake(LakeConnection.from_settings(settings)) as lake:
-            landed, spans = await _read_landed_first(settings, lake, codes, is_running=is_running)
+            landed, spans = await _read_landed_and_spans(settings, lake, codes, is_running=is_running)
             zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes)
-            table_faults = await compacted_faults(lake)
+            table_faults = await find_compacted_faults(lake)
         in_hub = await follower.read_through(spans)
-        predictions.go_on_with(in_time, _marks(predictions, landed.zone))
+        predictions.append(live, _marks(predictions, landed.zone))
         missing = landed.readings.missing(record.sent)
         waiting = await _count_waiting(settings, landed, missing, codes) if len(missing) else 0
         predicted = _Predicted(zone, predictions, in_hub, in_lake)
@@ -93,71 +93,73 @@ async def verified(
 
 
 async def verify(settings: VerifySettings, *, is_running: bool = False) -> Verdict:
-    """The verdict alone."""
-    async with verified(settings, is_running=is_running) as verdict:
+    """Return the verdict."""
+    async with run_verification(settings, is_running=is_running) as verdict:
         return verdict
 
 
-async def _read_landed_first(
+async def _read_landed_and_spans(
     settings: VerifySettings, lake: Lake, codes: VehicleCodes, *, is_running: bool
 ) -> tuple[_Landed, dict[str, Span]]:
-    """What landed, and what the predictions hub holds; in a world that runs it is asked after the lake."""
+    """Read what landed and what the predictions hub retains; of a running stack the lake first."""
     if is_running:
         landed = await _read_landed(lake, codes)
-        return landed, await retained_spans(settings, settings.predictions_hub)
-    return await asyncio.gather(_read_landed(lake, codes), retained_spans(settings, settings.predictions_hub))
+        return landed, await read_retained_spans(settings, settings.predictions_hub)
+    return await asyncio.gather(
+        _read_landed(lake, codes), read_retained_spans(settings, settings.predictions_hub)
+    )
 
 
 async def _read_landed(lake: Lake, codes: VehicleCodes) -> _Landed:
     zone = RawZone(lake, "telemetry")
     readings, replays = Readings(codes), Replays()
-    async for lane, batch in zone.batches((*KEY_COLUMNS, REPLAY_COLUMN)):
-        readings.take(lane, batch, replays.take(lane, batch))
+    async for chain, batch in zone.batches((*KEY_COLUMNS, REPLAY_COLUMN)):
+        readings.add(chain, batch, replays.add(chain, batch))
     return _Landed(zone, readings, await read_dead_letters(lake, zone.links), replays)
 
 
 async def _read_older_predictions(
     lake: Lake, spans: Mapping[str, Span], codes: VehicleCodes
 ) -> tuple[RawZone, Predictions, int]:
-    """What the hub no longer has, from the lake; and how many that the hub has the lake holds too."""
+    """Read from the lake what the hub no longer has; count what the lake holds of the rest."""
     zone = RawZone(lake, "predictions")
     predictions = Predictions(codes)
     in_lake = 0
-    async for lane, batch in zone.batches(LAKE_COLUMNS):
-        is_newest = lane == zone.newest(lane.partition)
-        older, retained = _split(batch, spans.get(str(lane.partition)) if is_newest else None)
-        predictions.take_rows(older, lane.generation)
+    async for chain, batch in zone.batches(LAKE_COLUMNS):
+        is_newest = chain == zone.newest(chain.partition)
+        older, retained = _split(batch, spans.get(str(chain.partition)) if is_newest else None)
+        predictions.add_rows(older, chain.generation)
         in_lake += retained
     return zone, predictions, in_lake
 
 
 def _split(batch: pa.RecordBatch, span: Span | None) -> tuple[pa.RecordBatch, int]:
-    """The rows that the hub no longer has (None: all of them), and how many it has."""
+    """Return the rows before the hub's `span` (None: all rows), and the number of the others."""
     if span is None:
         return batch, 0
-    older = batch.filter(pa.array(ints(batch["sequence_number"]) < span.first))
+    older = batch.filter(pa.array(to_ints(batch["sequence_number"]) < span.first))
     return older, batch.num_rows - older.num_rows
 
 
 def _marks(older: Predictions, telemetry: RawZone) -> dict[int, int]:
-    """How far a client had read of the telemetry hub of today when it came to what the hub still has."""
+    """Return a client's watermarks of the current telemetry hub at the first prediction that is retained."""
     return {source: mark for source, mark in older.marks.items() if telemetry.newest(source).generation == 1}
 
 
 async def _count_waiting(
     settings: VerifySettings, landed: _Landed, missing: Ints, codes: VehicleCodes
 ) -> int:
-    """How many of the readings `missing` from the lake stand in the hub after the lake's last event."""
-    spans = await retained_spans(settings, settings.telemetry_hub)
+    """Count the readings `missing` from the lake that are in the hub after the lake's last event."""
+    spans = await read_retained_spans(settings, settings.telemetry_hub)
     next_firsts = {one: landed.zone.next_first(landed.zone.newest(int(one))) for one in spans}
-    return int(are_in(missing, await waiting_keys(settings, spans, next_firsts, codes)).sum())
+    return int(are_in(missing, await read_waiting_keys(settings, spans, next_firsts, codes)).sum())
 
 
 def _counts(
     record: FleetRecord, landed: _Landed, predicted: _Predicted, missing: int, waiting: int
 ) -> Counts:
     distinct = predicted.predictions.distinct()
-    unpriced, unpriced_at_the_end = predicted.predictions.missing(landed.readings)
+    unpriced, unpriced_after_last = predicted.predictions.missing(landed.readings)
     return Counts(
         sent=len(record.sent),
         landed=landed.readings.rows,
@@ -172,14 +174,14 @@ def _counts(
         latency_ms=predicted.predictions.latency_ms(),
         files=landed.zone.files + predicted.zone.files,
         events=landed.events(),
-        replayed=landed.replays.of(landed.letters.ids),
+        replayed=landed.replays.count_landed(landed.letters.ids),
         waiting=waiting,
-        predictions_waiting=unpriced_at_the_end,
+        predictions_waiting=unpriced_after_last,
     )
 
 
 def _shortfalls(record: FleetRecord, landed: _Landed, predicted: _Predicted) -> Iterator[str]:
-    """What a world at rest owes besides: its predictions in the lake too, its bad bodies in dead letters."""
+    """Yield what else a stack at rest lacks: predictions in the lake, bad bodies in the dead letters."""
     if predicted.in_lake != predicted.in_hub:
         yield f"of {predicted.in_hub} predictions in the hub the lake holds {predicted.in_lake}"
     if landed.letters.records < record.bad_sent:

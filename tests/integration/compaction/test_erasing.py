@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
-from services.cli.verify.compacted import compacted_faults
-from services.compaction.storage_options import storage_options
+from services.cli.verify.compacted import find_compacted_faults
+from services.compaction.storage_options import options_of
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from tests.support.compacting import NOON, Chain
@@ -53,7 +53,7 @@ async def test_a_vehicle_is_erased(storage, lake, compact, compacted):
     await compact()
     vehicles = [path for path in compacted.folder.rglob("*.parquet") if "v1" in vehicles_in(path)]
     assert vehicles == []
-    assert await compacted_faults(lake) == []
+    assert await find_compacted_faults(lake) == []
     assert compacted.places().total() == 30
 
 

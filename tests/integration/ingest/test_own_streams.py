@@ -4,7 +4,7 @@ import json
 
 from deltalake import DeltaTable
 
-from services.cli.verify.compacted import compacted_faults
+from services.cli.verify.compacted import find_compacted_faults
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
 from shared.codec.bodies import NDJSON
@@ -36,7 +36,7 @@ async def test_a_hub_of_the_users_own(world, lake, tmp_path):
     settings = world.settings(CompactionSettings, older_than_s=0)
     async with open_lake(LakeConnection.from_settings(settings)) as opened:
         (outcome,) = await run_pass(settings, opened)
-        assert await compacted_faults(opened) == []
+        assert await find_compacted_faults(opened) == []
     rows = DeltaTable(str(lake.root / "compacted" / VISITS)).to_pyarrow_table()
     assert rows.select(["visit", "extra", "sequence_number", "line"]).to_pylist() == [
         {"visit": 1, "extra": None, "sequence_number": 0, "line": 0},

@@ -1,4 +1,4 @@
-"""The oracle's own look at the Delta tables: it sees what is missing, and what stands twice."""
+"""The verification of the Delta tables: it finds missing and doubled rows."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from services.cli.verify.compacted import compacted_faults
+from services.cli.verify.compacted import find_compacted_faults
 from shared.contract.columns import LINEAGE
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
@@ -37,7 +37,7 @@ async def land(lake, first, count):
 
 @pytest.fixture
 def table(storage):
-    """Adds rows to the table, and moves the chain's position on."""
+    """Add rows to the table, and advance the chain's position."""
     parts = dict(part.split("=", 1) for part in storage.connection_string.split(";") if part)
     values = (parts["AccountName"], parts["AccountKey"], parts["BlobEndpoint"], "true")
     options = dict(zip(OPTIONS, values, strict=True))
@@ -57,45 +57,45 @@ def table(storage):
 
 
 async def test_a_lake_without_tables_has_no_faults(lake):
-    """Who never compacts hears nothing of tables."""
+    """Without compaction nothing is reported of tables."""
     await land(lake, 0, 10)
-    assert await compacted_faults(lake) == []
+    assert await find_compacted_faults(lake) == []
 
 
 async def test_a_table_that_covers_a_part_is_whole(lake, table):
-    """Rows that no compaction has come to yet are not missing; nor does a checkpoint of the log matter."""
+    """Rows that are not compacted yet are not missing, with a checkpoint of the log or without."""
     await land(lake, 0, 10)
     await land(lake, 10, 10)
     await asyncio.to_thread(table, list(range(5)), 5)
     await asyncio.to_thread(table.checkpoint)
     await asyncio.to_thread(table, list(range(5, 10)), 10)
-    assert await compacted_faults(lake) == []
+    assert await find_compacted_faults(lake) == []
 
 
 async def test_a_missing_row_shows(lake, table):
-    """A row that the table should have and has not is counted, and the first one's event named."""
+    """Rows that the table lacks are counted, and the first one's event is named."""
     await land(lake, 0, 10)
     await asyncio.to_thread(table, [0, 1, 2, 4, 5, 7, 8, 9], 10)
-    assert await compacted_faults(lake) == [
+    assert await find_compacted_faults(lake) == [
         "compacted/telemetry lacks 2 rows of partition 0, the first of event 3"
     ]
 
 
 async def test_a_doubled_row_shows(lake, table):
-    """A row that stands twice is counted."""
+    """A row that is there twice is counted."""
     await land(lake, 0, 10)
     await asyncio.to_thread(table, [*range(10), 6], 10)
-    assert await compacted_faults(lake) == [
+    assert await find_compacted_faults(lake) == [
         "compacted/telemetry has 1 rows too many of partition 0, the first of event 6"
     ]
 
 
 async def test_a_file_that_is_gone_shows(lake, table):
-    """A file that the log names and storage has not is named, and so are its rows."""
+    """A file that the log names and the storage does not have is named, and its rows are counted."""
     await land(lake, 0, 10)
     await asyncio.to_thread(table, list(range(10)), 10)
     (path,) = [file.path async for file in lake.list("compacted/telemetry") if file.path.endswith(".parquet")]
     await lake.delete(path)
-    unreadable, lacking = await compacted_faults(lake)
+    unreadable, lacking = await find_compacted_faults(lake)
     assert path in unreadable
     assert "lacks 10 rows" in lacking

@@ -27,15 +27,15 @@ def named(world):
     }
 
 
-async def test_a_sound_world_exits_0_with_one_object(sound):
-    """Machines get one JSON object on stdout and exit code 0, told to begin by the end of the input."""
+async def test_a_sound_stack_exits_0_with_one_object(sound):
+    """Machines get one JSON object on stdout and exit code 0; the end of the input begins the verdict."""
     code, out, err = await run(**named(sound), VERIFY_AS_JSON=1, VERIFY_AWAIT_INPUT_END=1, stdin=b"\n")
     assert (code, err) == (0, "")
     assert json.loads(out)["sent"] == 4
 
 
 async def test_a_loss_exits_1(sound):
-    """People get the table, what is wrong on stderr, and exit code 1."""
+    """People get the table, the faults on stderr, and exit code 1."""
     await sound.lake.delete("raw/telemetry/date=2026-03-01/hour=12/p00-00000000000000000000.parquet")
     code, out, err = await run(**named(sound))
     assert code == 1
@@ -44,7 +44,7 @@ async def test_a_loss_exits_1(sound):
 
 
 async def test_the_running_stack_on_a_directory_is_found(sound):
-    """Without a world named, verify asks the stack that holds the directory."""
+    """Without connection strings, verify reads the stack that runs on the directory."""
     with (sound.data / "emulator.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, _, err = await run(VERIFY_DATA=sound.data)
@@ -56,8 +56,8 @@ async def test_the_running_stack_on_a_directory_is_found(sound):
         assert code == 0
 
 
-async def test_a_directory_without_a_world_exits_2(tmp_path):
-    """Nothing was ever run there: one line says so."""
+async def test_a_directory_without_data_exits_2(tmp_path):
+    """If nothing was ever run there, one line says so."""
     code, out, err = await run(VERIFY_DATA=tmp_path)
     assert (code, out) == (2, "")
     assert err.startswith("fleetprice: there is nothing to verify")

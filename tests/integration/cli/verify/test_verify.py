@@ -11,7 +11,7 @@ ROWS_0 = "raw/telemetry/date=2026-03-01/hour=12/p00-00000000000000000000.parquet
 ROWS_2 = "raw/telemetry/date=2026-03-01/hour=12/p00-00000000000000000002.parquet"
 
 
-async def test_a_sound_world_is_clean(sound):
+async def test_a_sound_stack_is_clean(sound):
     """Everything sent has landed and was priced: nothing is wrong."""
     verdict = await verify(sound.settings)
     assert verdict.is_clean, verdict
@@ -30,7 +30,7 @@ async def test_a_lost_row_is_missing(sound):
 
 
 async def test_a_lost_file_is_missing(sound):
-    """A committed file that somebody deleted shows in the counts and in the chain."""
+    """A deleted committed file shows in the counts and in the chain."""
     await sound.lake.delete(ROWS_0)
     verdict = await verify(sound.settings)
     assert verdict.counts.missing == 2
@@ -38,13 +38,13 @@ async def test_a_lost_file_is_missing(sound):
 
 
 async def test_the_newest_file_lost_is_missing(sound):
-    """Events that still stand in the hub are missing from a lake at rest."""
+    """Events that are still in the hub are missing from a lake at rest."""
     await sound.lake.delete(ROWS_2)
     assert (await verify(sound.settings)).counts.missing == 2
 
 
 async def test_files_that_overlap_double(sound):
-    """Two files that hold the same events: every row twice, and the overlap is told."""
+    """Of two files with the same events every row is doubled, and the overlap is reported."""
     rows = [(sequence, 0, one) for sequence, one in enumerate(sound.readings)]
     await sound.file("telemetry", 1, 4, rows[1:])
     verdict = await verify(sound.settings)
@@ -52,7 +52,7 @@ async def test_files_that_overlap_double(sound):
     assert any("overlaps" in fault for fault in verdict.faults)
 
 
-async def test_a_vehicles_readings_in_the_wrong_order_are_told(sound):
+async def test_a_vehicles_readings_in_the_wrong_order_are_counted(sound):
     """Reading 2 in an earlier event than reading 1 is out of order."""
     first, second, third, fourth = sound.readings
     await sound.file("telemetry", 0, 2, [(0, 0, third), (1, 0, second)])
@@ -62,7 +62,7 @@ async def test_a_vehicles_readings_in_the_wrong_order_are_told(sound):
     assert counts.predictions_missing == 2
 
 
-async def test_a_reading_never_priced_is_told(world):
+async def test_a_reading_never_priced_is_counted(world):
     """Three predictions for four readings."""
     await world.make_sound(predicted=3)
     verdict = await verify(world.settings)
@@ -71,7 +71,7 @@ async def test_a_reading_never_priced_is_told(world):
 
 
 async def test_a_zombie_scorers_doubles_are_raw_only(sound):
-    """Predictions that came twice into the hub are dropped by the client's reader: no fault, but counted."""
+    """Predictions that are twice in the hub are dropped by the client's reader: counted, but no fault."""
     await sound.publish(sound.predictions()[2:])
     await sound.land_predictions([*sound.predictions(), *sound.predictions()[2:]], events=[0, 1, 2, 3, 4, 4])
     verdict = await verify(sound.settings)
@@ -79,15 +79,15 @@ async def test_a_zombie_scorers_doubles_are_raw_only(sound):
     assert verdict.is_clean, verdict
 
 
-async def test_predictions_that_did_not_land_are_told(sound):
-    """Every prediction of the hub must stand in the lake too."""
+async def test_predictions_that_did_not_land_are_a_fault(sound):
+    """Every prediction of the hub must be in the lake too."""
     await sound.publish(sound.predictions()[3:])
     verdict = await verify(sound.settings)
     assert verdict.faults == ("of 5 predictions in the hub the lake holds 4",)
 
 
 async def test_predictions_older_than_the_hub_are_read_from_the_lake(world):
-    """What retention took from the hub still counts, for it landed."""
+    """Predictions that retention removed from the hub still count, because they landed."""
     await world.make_sound()
     log = world.hub.namespace.hubs.find("predictions").logs[0]
     later_ms = world.hub.namespace.now_ms() + int(timedelta(hours=1).total_seconds() * 1000)
@@ -97,8 +97,8 @@ async def test_predictions_older_than_the_hub_are_read_from_the_lake(world):
     assert verdict.is_clean, verdict
 
 
-async def test_dead_letters_count_only_where_a_footer_names_them(sound):
-    """An attempt that lost its slot left dead letters behind: they count for nobody."""
+async def test_dead_letters_count_only_if_a_footer_names_them(sound):
+    """Dead letters left by an attempt that lost its slot do not count."""
     letter = msgspec.json.encode({**LETTER, "reason": "malformed", "body": ""}) + b"\n"
     await sound.lake.write("dead-letters/telemetry/p00-4-a.ndjson", letter * 2)
     await sound.lake.write("dead-letters/telemetry/p00-4-b.ndjson", letter * 5)
@@ -134,8 +134,8 @@ async def test_a_replayed_reading_is_landed_once(world):
     assert (counts.sent, counts.landed, counts.dead_lettered, counts.replayed) == (4, 4, 1, 1)
 
 
-async def test_a_dead_letter_replayed_twice_is_told(world):
-    """Were a dead letter to land from two events, the reading is doubled and the letter is named."""
+async def test_a_dead_letter_replayed_twice_is_a_fault(world):
+    """If a dead letter lands from two events, the reading is doubled and the letter is named."""
     await with_dead_reading(world)
     rows = [(4, 0, world.readings[0]), (5, 0, world.readings[0])]
     await world.file("telemetry", 4, 6, rows, replays=0)
@@ -144,7 +144,7 @@ async def test_a_dead_letter_replayed_twice_is_told(world):
     assert "dead letter 0:0:0 was replayed 2 times" in verdict.faults
 
 
-async def test_a_replay_of_no_dead_letter_is_told(sound, stranger):
+async def test_a_replay_of_no_dead_letter_is_a_fault(sound, stranger):
     """A row must resolve back to its dead letter."""
     await sound.file("telemetry", 4, 5, [(4, 0, stranger)], replays=3)
     assert (
@@ -153,37 +153,37 @@ async def test_a_replay_of_no_dead_letter_is_told(sound, stranger):
     )
 
 
-async def test_named_dead_letters_that_are_gone_are_told(sound):
-    """A footer that names dead letters which are not there is a loss."""
+async def test_named_dead_letters_that_are_gone_are_a_fault(sound):
+    """A footer that names dead letters that do not exist is a loss."""
     await sound.file("telemetry", 4, 5, [], bad=2, dead_letter="dead-letters/telemetry/gone.ndjson")
     verdict = await verify(sound.settings)
     assert "counts 2 bad records" in verdict.faults[0]
 
 
 async def test_bad_bodies_sent_on_purpose_must_be_dead_letters(sound):
-    """The fleet's own bad bodies are owed to the dead letters."""
+    """The fleet's own bad bodies must all be dead letters."""
     facts = ({"bad_intent": 0, "position": 3, "seed": 7, "count": 2}, {"bad_acked": 0})
     record = sound.data / "simulator" / "bad-p00.ndjson"
     record.write_text("".join(json.dumps(fact) + "\n" for fact in facts))
     assert "of 2 bad bodies" in (await verify(sound.settings)).faults[0]
 
 
-async def test_strangers_readings_land_and_are_priced_but_were_not_sent(sound, stranger):
-    """Other people's readings count as landed and need their predictions; the fleet did not send them."""
+async def test_other_senders_readings_land_and_are_priced_but_were_not_sent(sound, stranger):
+    """Other senders' readings count as landed and need predictions; the fleet did not send them."""
     await sound.file("telemetry", 4, 5, [(4, 0, stranger)])
     counts = (await verify(sound.settings)).counts
     assert (counts.sent, counts.landed, counts.missing, counts.predictions_missing) == (4, 5, 0, 1)
 
 
-async def test_an_intent_never_acknowledged_is_not_owed(sound):
-    """A crash between the hub's answer and the record: landed or not, it is no loss and no double."""
+async def test_an_intent_never_acknowledged_is_not_missing(sound):
+    """After a crash between the hub's answer and the record, a reading is neither lost nor doubled."""
     sound.record((0, 3), (1, 3), is_acked=False)
     verdict = await verify(sound.settings)
     assert verdict.is_clean, verdict
     assert verdict.notes == ("2 readings were never acknowledged; 0 of them landed",)
 
 
-async def test_a_file_that_cannot_be_read_holds_nothing(sound):
+async def test_a_file_that_cannot_be_read_is_a_fault(sound):
     """A torn file is named, and its rows are missing."""
     await sound.lake.write(ROWS_2, b"PAR1 but not really PAR1")
     verdict = await verify(sound.settings)
@@ -191,8 +191,8 @@ async def test_a_file_that_cannot_be_read_holds_nothing(sound):
     assert "cannot be read" in verdict.faults[0]
 
 
-async def test_in_a_running_world_what_waits_in_the_hub_is_not_missing(sound):
-    """Readings that the lake's next files will hold are noted, not counted as lost; lost ones still are."""
+async def test_in_a_running_stack_what_waits_in_the_hub_is_not_missing(sound):
+    """Readings for the lake's next files are noted, not counted as lost; lost ones still are."""
     await sound.send(*sound.readings)
     await sound.lake.delete(ROWS_2)
     sound.record((0, 3))

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from services.cli.verify.fleet_record import read_fleet_record
-from services.cli.verify.keys import VehicleCodes, key_of
+from services.cli.verify.keys import VehicleCodes, make_key
 from shared.service.errors import NeedsAttention
 
 
@@ -22,12 +22,12 @@ def test_sent_is_what_was_acknowledged(tmp_path):
     codes = VehicleCodes()
     record = read_fleet_record(tmp_path, codes)
     vehicles = codes.code("s7-v000000"), codes.code("s7-v000001")
-    assert record.sent.tolist() == [key_of(vehicle, 1) for vehicle in vehicles]
-    assert record.unresolved.tolist() == [key_of(vehicles[0], 2)]
+    assert record.sent.tolist() == [make_key(vehicle, 1) for vehicle in vehicles]
+    assert record.unresolved.tolist() == [make_key(vehicles[0], 2)]
 
 
 def test_an_intent_acknowledged_by_a_later_run_is_sent(tmp_path):
-    """What the next run found in the hub and acknowledged counts like any other, in order or not."""
+    """An intent that the next run found in the hub counts like any other, in order or not."""
     write(tmp_path / "p00.ndjson", intent(0, [0, 1]), intent(1, [0, 2]), {"acked": 1}, {"acked": 0})
     record = read_fleet_record(tmp_path, VehicleCodes())
     assert (len(record.sent), len(record.unresolved)) == (2, 0)
@@ -40,7 +40,7 @@ def test_vehicles_of_two_seeds_are_two(tmp_path):
 
 
 def test_a_torn_last_line_is_no_fact(tmp_path):
-    """A line cut by a kill says nothing."""
+    """A line cut by a kill is ignored."""
     write(tmp_path / "p00.ndjson", intent(0, [0, 1]), torn='{"acked": 0}')
     record = read_fleet_record(tmp_path, VehicleCodes())
     assert (len(record.sent), len(record.unresolved)) == (0, 1)
@@ -55,12 +55,12 @@ def test_bad_bodies_are_counted_apart(tmp_path):
 
 
 def test_without_a_record_nothing_was_sent(tmp_path):
-    """A world that only strangers send to has sent nothing of its own."""
+    """If only other senders sent, the fleet sent nothing."""
     assert len(read_fleet_record(tmp_path / "simulator", VehicleCodes()).sent) == 0
 
 
 def test_a_file_that_is_no_record_is_refused(tmp_path):
-    """Text that is no fact is not skipped."""
+    """Text that cannot be decoded is not skipped."""
     (tmp_path / "p00.ndjson").write_text("hello\n")
     with pytest.raises(NeedsAttention, match="move it away"):
         read_fleet_record(tmp_path, VehicleCodes())

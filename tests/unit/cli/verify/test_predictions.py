@@ -23,7 +23,7 @@ def readings(codes):
     """Readings 1 to 3 of one vehicle, one event each."""
     readings = Readings(codes)
     columns = {"vehicle_id": ["a"] * 3, "reading_no": [1, 2, 3], "sequence_number": [0, 1, 2]}
-    readings.take(ChainKey(0), pa.record_batch({**columns, "line": pa.array([0] * 3, pa.int32())}))
+    readings.add(ChainKey(0), pa.record_batch({**columns, "line": pa.array([0] * 3, pa.int32())}))
     return readings
 
 
@@ -43,7 +43,7 @@ def rows(*numbers, latency_ms=40):
     )
 
 
-def predicted(number, vehicle_id="a"):
+def make_prediction(number, vehicle_id="a"):
     return Prediction(
         vehicle_id=vehicle_id,
         reading_no=number,
@@ -66,67 +66,67 @@ def predicted(number, vehicle_id="a"):
 def test_a_reading_without_a_prediction_is_missing_one(codes, readings):
     """Two of three priced: one prediction is missing."""
     predictions = Predictions(codes)
-    predictions.take_rows(rows(1, 3))
+    predictions.add_rows(rows(1, 3))
     assert (predictions.distinct(), predictions.missing(readings)) == (2, (1, 0))
 
 
 def test_what_comes_after_the_last_price_may_still_be_priced(codes, readings):
-    """Of two readings without a price, the one at the end waits: whoever scores on prices it."""
+    """Of two readings without a price, the one at the end waits: a scorer that goes on prices it."""
     predictions = Predictions(codes)
-    predictions.take_rows(rows(2))
+    predictions.add_rows(rows(2))
     assert predictions.missing(readings) == (2, 1)
     assert Predictions(codes).missing(readings) == (3, 3)
 
 
 def test_a_prediction_of_another_reading_does_not_count(codes, readings):
-    """A price that names the right place but another vehicle leaves the reading without one."""
+    """A price at the right place of another vehicle leaves the reading without one."""
     predictions = Predictions(codes)
     for number, vehicle in ((1, "a"), (2, "b"), (3, "a")):
-        predictions.take(predicted(number, vehicle), timedelta())
+        predictions.add(make_prediction(number, vehicle), timedelta())
     assert predictions.missing(readings) == (1, 0)
 
 
 def test_doubles_below_the_watermark_are_raw_only(codes, readings):
     """A restarted scorer's doubles are dropped by every client; the hub's raw count shows them."""
     predictions = Predictions(codes)
-    predictions.take_rows(rows(1, 2, 1, 2))
-    predictions.take_rows(rows(2, 3))
+    predictions.add_rows(rows(1, 2, 1, 2))
+    predictions.add_rows(rows(2, 3))
     assert (predictions.raw, predictions.seen, predictions.distinct()) == (6, 3, 3)
     assert predictions.missing(readings) == (0, 0)
 
 
 def test_a_double_that_a_client_sees_is_counted(codes):
-    """What got past the reader twice is doubled for the client too."""
+    """A prediction that passed the reader twice is doubled for the client too."""
     predictions = Predictions(codes)
-    predictions.take(predicted(1), timedelta())
-    predictions.take(predicted(1), timedelta())
+    predictions.add(make_prediction(1), timedelta())
+    predictions.add(make_prediction(1), timedelta())
     assert predictions.seen - predictions.distinct() == 1
 
 
 def test_a_client_goes_on_from_the_lake_to_the_hub(codes):
-    """Where retention cut between a prediction and its double, the client drops the double all the same."""
+    """If retention cut between a prediction and its double, the client still drops the double."""
     older, later = Predictions(codes), Predictions(codes)
-    older.take_rows(rows(1, 2))
+    older.add_rows(rows(1, 2))
     for number in (2, 3):
-        later.take(predicted(number), timedelta())
+        later.add(make_prediction(number), timedelta())
     later.raw = 2
-    older.go_on_with(later, older.marks)
+    older.append(later, older.marks)
     assert (older.raw, older.seen, older.distinct()) == (4, 3, 3)
 
 
 def test_latency_is_from_the_reading_to_the_hub(codes):
     """Percentiles are of the enqueued time less reading_at, in milliseconds."""
     predictions = Predictions(codes)
-    predictions.take_rows(rows(1, 2, latency_ms=40))
+    predictions.add_rows(rows(1, 2, latency_ms=40))
     assert predictions.latency_ms() == {"p50": 40.0, "p95": 40.0, "p99": 40.0}
 
 
-def test_a_strangers_clock_does_not_count_beside_the_fleets(codes):
-    """Readings of unknown clocks are left out of the latency where the fleet sent too."""
+def test_other_senders_clocks_do_not_count_beside_the_fleets(codes):
+    """Readings of unknown clocks are left out of the latency if the fleet sent too."""
     codes.fleet_code("b")
     predictions = Predictions(codes)
-    predictions.take_rows(rows(1, latency_ms=10**9))
-    predictions.take(predicted(1, "b"), timedelta(milliseconds=30))
+    predictions.add_rows(rows(1, latency_ms=10**9))
+    predictions.add(make_prediction(1, "b"), timedelta(milliseconds=30))
     assert predictions.latency_ms()["p99"] == 30.0
 
 

@@ -23,7 +23,7 @@ SOUND = Counts(
 
 
 def test_raw_doubles_and_dead_letters_are_no_fault():
-    """What readers drop and what senders spoilt is counted, not blamed."""
+    """Predictions that readers drop and bodies that senders sent bad are counted, but are no fault."""
     assert Verdict(SOUND).is_clean
 
 
@@ -53,8 +53,8 @@ def test_the_object_is_the_promised_one():
 
 
 def test_people_read_a_table():
-    """The table says the counts in words, and the verdict last."""
-    lines = Verdict(SOUND, notes=("mind",)).table().splitlines()
+    """The table holds the counts in words, and the verdict last."""
+    lines = Verdict(SOUND, notes=("a note",)).table().splitlines()
     assert "missing 0" in lines[0]
     assert "p50 31.2 ms" in lines[5]
     assert lines[-1].endswith("nothing lost, nothing doubled, in order")
