@@ -1,4 +1,4 @@
-"""`fleetprice tail`: watch a stream go by."""
+"""`fleetprice tail`: watch a stream."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ Show = Callable[[TailRecord], None]
 
 
 async def serve(settings: TailSettings, stop: asyncio.Event) -> int:
-    """Show what comes until `stop` is set or nobody reads on."""
+    """Show records until `stop` is set or stdout is closed."""
     start = parse_start(settings.start)
     with suppress(Stopped):
         await unless_stopped(stop, _watch(resolve_connection(settings), start))
@@ -28,36 +28,36 @@ async def serve(settings: TailSettings, stop: asyncio.Event) -> int:
 
 
 async def _watch(settings: TailSettings, start: Start) -> None:
-    show = _shower(settings)
+    show = _choose_show(settings)
     try:
-        async with aclosing(tail_records(settings, start)) as found:
-            async for sighting in found:
-                show(sighting)
+        async with aclosing(tail_records(settings, start)) as records:
+            async for record in records:
+                show(record)
     except BrokenPipeError:
-        # Whoever read, such as `head`, has enough; Python's own flush at exit must not complain of it.
+        # The reader, such as `head`, has ended; Python's own flush at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except SinkUnavailable as error:
         raise NeedsAttention(f"{settings.stream} cannot be read from {settings.start}: {error}") from error
 
 
-def _shower(settings: TailSettings) -> Show:
-    """How a sighting is written: for machines, for a terminal, or as plain text."""
+def _choose_show(settings: TailSettings) -> Show:
+    """Return how a record is written: for machines, for a terminal, or as plain text."""
     if settings.as_json:
-        return lambda sighting: _write_line(sighting.json_line())
-    if sys.stdout.isatty() and (show := _rich_shower()) is not None:
+        return lambda record: _write_line(record.json_line())
+    if sys.stdout.isatty() and (show := _rich_show()) is not None:
         return show
-    return lambda sighting: _write_line(plain(sighting.cells()))
+    return lambda record: _write_line(plain(record.cells()))
 
 
-def _rich_shower() -> Show | None:
-    """None where rich, of the extra `local`, is not installed."""
+def _rich_show() -> Show | None:
+    """Return None if rich, of the extra `local`, is not installed."""
     try:
         from rich.console import Console  # noqa: PLC0415 - the extra may be missing
         from rich.text import Text  # noqa: PLC0415
     except ImportError:
         return None
     console = Console(soft_wrap=True)
-    return lambda sighting: console.print(Text.assemble(*styled(sighting.cells())))
+    return lambda record: console.print(Text.assemble(*styled(record.cells())))
 
 
 def _write_line(line: str) -> None:
@@ -66,7 +66,7 @@ def _write_line(line: str) -> None:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Watch what the settings name; the exit code: 0 after Ctrl-C or a closed pipe, 2 a person must act."""
+    """Watch what the settings name. Exit codes: 0 after Ctrl-C or a closed pipe, 2 a person must act."""
     return run_service(TailSettings, overrides, serve)
 
 

@@ -1,4 +1,4 @@
-"""The world to watch: the one named, else the local stack that runs."""
+"""The hubs to watch: those named in the settings, else those of the local stack that runs."""
 
 import socket
 
@@ -13,7 +13,7 @@ _CONNECT_WITHIN_S = 1.0
 
 
 def resolve_connection(settings: TailSettings, default_port: int = _DEFAULT_PORT) -> TailSettings:
-    """Settings that name a world; raises SettingsError where there is none to be found."""
+    """Return settings with a connection string. Raises SettingsError if no stack is found."""
     if settings.event_hubs.get_secret_value():
         return settings
     try:

@@ -1,4 +1,4 @@
-"""One record as it was seen in a hub, as a line for machines or cells for people (pure)."""
+"""One record of a hub, as a line for machines or cells for people (pure)."""
 
 import base64
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Cell = tuple[str, int, str]  # text, width (below 0: right-aligned), style
 
 
 class Place(Struct, frozen=True):
-    """Where a record stands in its hub."""
+    """The place of a record in its hub."""
 
     partition: int
     sequence_number: int
@@ -26,10 +26,10 @@ class Place(Struct, frozen=True):
 
 
 class TailRecord(Struct, frozen=True):
-    """A record, or what was found in place of one.
+    """A record, or a line that could not be decoded.
 
-    `doubles_dropped` counts the doubles of predictions that were passed over so far, `doubles_before` those
-    right before this one; None for a stream of which doubles are shown.
+    `doubles_dropped` counts the doubled predictions that were skipped so far, `doubles_before` those right
+    before this one; None for a stream whose doubles are shown.
     """
 
     place: Place
@@ -44,7 +44,7 @@ class TailRecord(Struct, frozen=True):
         return None if isinstance(self.record, BadLine) else self.record.vehicle_id
 
     def json_line(self) -> str:
-        """One JSON object: the record's fields, then its place; a bad record's as in the dead letters."""
+        """Return one JSON object: the record's fields, or those of a dead letter, then its place."""
         fields: dict[str, Any]
         if isinstance(self.record, BadLine):
             body = base64.b64encode(self.record.body).decode()
@@ -58,7 +58,7 @@ class TailRecord(Struct, frozen=True):
         return msgspec.json.encode({**fields, **msgspec.structs.asdict(self.place)}).decode()
 
     def cells(self) -> Iterator[Cell]:
-        """What a person reads, in columns."""
+        """Yield the columns for people."""
         place = self.place
         yield f"{place.enqueued_at.astimezone(UTC):%H:%M:%S.%f}"[:-3], 12, "dim"
         match self.record:
@@ -78,8 +78,8 @@ def _reading_cells(reading: Reading) -> Iterator[Cell]:
     yield reading.vehicle_id, 16, "bold"
     yield f"{reading.reading_no:,}", -9, ""
     yield f"{reading.make} {reading.model} {reading.year}", 30, "cyan"
-    yield _measured(reading.speed_kmh, "km/h"), -12, ""
-    yield _measured(reading.odometer_km, "km"), -14, ""
+    yield _format_measure(reading.speed_kmh, "km/h"), -12, ""
+    yield _format_measure(reading.odometer_km, "km"), -14, ""
 
 
 def _prediction_cells(prediction: Prediction, place: Place) -> Iterator[Cell]:
@@ -93,21 +93,21 @@ def _prediction_cells(prediction: Prediction, place: Place) -> Iterator[Cell]:
     yield "extrapolated" if prediction.extrapolated else "", 12, "yellow"
 
 
-def _measured(value: float | None, unit: str) -> str:
+def _format_measure(value: float | None, unit: str) -> str:
     return "" if value is None else f"{value:,.1f} {unit}"
 
 
 def plain(cells: Iterator[Cell]) -> str:
-    """Aligned columns; what is too long pushes the rest aside, nothing is cut."""
-    return "  ".join(_aligned(text, width) for text, width, _ in cells).rstrip()
+    """Return aligned columns; a cell that is too long is not cut, but moves the rest."""
+    return "  ".join(_align(text, width) for text, width, _ in cells).rstrip()
 
 
-def _aligned(text: str, width: int) -> str:
-    # What a sender wrote may hold a terminal's control characters.
+def _align(text: str, width: int) -> str:
+    # A sender's text may contain control characters of the terminal.
     shown = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
     return shown.rjust(-width) if width < 0 else shown.ljust(width)
 
 
 def styled(cells: Iterator[Cell]) -> list[tuple[str, str]]:
-    """The same columns, each with its style."""
-    return [(_aligned(text, width) + "  ", style) for text, width, style in cells]
+    """Return aligned columns, each with its style."""
+    return [(_align(text, width) + "  ", style) for text, width, style in cells]

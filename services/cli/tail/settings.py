@@ -15,11 +15,12 @@ class TailSettings(ConnectionSettings):
     start: str = Field(
         "latest", description="Where to begin: earliest, latest, an RFC 3339 time, or PARTITION:OFFSET"
     )
-    vehicle: str = Field("", description="Show this vehicle alone")
+    vehicle: str = Field("", description="Show only this vehicle")
     resume: Path | None = Field(
-        None, description="File that keeps how far predictions were shown: the next run goes on from there"
+        None, description="File that keeps the position in the predictions: the next run continues from there"
     )
     data: Path = Field(
-        Path(".fleetprice"), description="Directory of the local stack to watch, where no world is named"
+        Path(".fleetprice"),
+        description="Directory of the local stack to watch, if no connection string is set",
     )
     as_json: bool = Field(False, description="One JSON object a line")

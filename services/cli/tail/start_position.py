@@ -1,4 +1,4 @@
-"""Where to begin to watch (pure)."""
+"""The position from which a tail reads (pure)."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -6,19 +6,19 @@ from datetime import UTC, datetime, timedelta
 from shared.service.errors import NeedsAttention
 from shared.streams.event_hubs.partition_events import AtOffset, Position
 
-_HUBS_RESOLUTION = timedelta(milliseconds=1)
+_HUB_RESOLUTION = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A position for every partition, or for `partition` alone."""
+    """A position in every partition, or in `partition` only."""
 
     position: Position
     partition: str | None = None
 
 
 def parse_start(text: str) -> Start:
-    """earliest, latest, an RFC 3339 time, or PARTITION:OFFSET; raises NeedsAttention for anything else."""
+    """Parse earliest, latest, an RFC 3339 time, or PARTITION:OFFSET. Raises NeedsAttention for other text."""
     if text in {"earliest", "latest"}:
         return Start(-1 if text == "earliest" else "@latest")
     partition, colon, offset = text.partition(":")
@@ -31,5 +31,5 @@ def parse_start(text: str) -> Start:
             f"--from {text}: give earliest, latest, an RFC 3339 time such as 2026-03-01T12:00:00Z, "
             "or PARTITION:OFFSET"
         ) from None
-    # A hub counts in milliseconds and starts after an instant; who names one wants the events of it too.
-    return Start((instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - _HUBS_RESOLUTION)
+    # A hub starts after an instant, in milliseconds; the events of this instant are wanted too.
+    return Start((instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - _HUB_RESOLUTION)

@@ -1,4 +1,4 @@
-"""What passes through a hub, record by record, all partitions together."""
+"""The records of a hub, of all partitions together."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -38,7 +38,7 @@ _Arrival = tuple[str, list[EventData] | Gap] | Exception
 
 
 async def tail_records(settings: TailSettings, start: Start) -> AsyncGenerator[TailRecord, None]:
-    """Records from `start` on, for ever; raises NeedsAttention for a partition that there is not."""
+    """Yield records from `start` on, for ever. Raises NeedsAttention for an unknown partition."""
     hub = settings.telemetry_hub if settings.stream == "telemetry" else settings.predictions_hub
     async with consumer_client(HubConnection.from_settings(settings), hub, _GROUP) as client:
         partitions: list[str] = await client.get_partition_ids()
@@ -47,18 +47,18 @@ async def tail_records(settings: TailSettings, start: Start) -> AsyncGenerator[T
                 raise NeedsAttention(f"hub {hub} has no partition {start.partition}: {', '.join(partitions)}")
             partitions = [start.partition]
         if settings.resume and settings.stream == "telemetry":
-            raise NeedsAttention("--resume is for predictions: what telemetry is shown is not kept")
+            raise NeedsAttention("--resume is for predictions: the position in telemetry is not kept")
         if settings.stream == "telemetry":
-            found = _readings(client, partitions, start)
+            records = _read_telemetry(client, partitions, start)
         else:
-            found = _predictions(settings, partitions, start)
-        async with aclosing(found):
-            async for sighting in found:
-                if not settings.vehicle or sighting.vehicle_id == settings.vehicle:
-                    yield sighting
+            records = _read_predictions(settings, partitions, start)
+        async with aclosing(records):
+            async for record in records:
+                if not settings.vehicle or record.vehicle_id == settings.vehicle:
+                    yield record
 
 
-async def _predictions(
+async def _read_predictions(
     settings: TailSettings, partitions: list[str], start: Start
 ) -> AsyncGenerator[TailRecord, None]:
     resume_file = None if settings.resume is None else ResumeFile(settings.resume)
@@ -66,7 +66,7 @@ async def _predictions(
         HubConnection.from_settings(settings),
         settings.predictions_hub,
         start=start.position,
-        until=dict.fromkeys(partitions, _FOR_EVER),  # and nothing of the other partitions
+        until=dict.fromkeys(partitions, _FOR_EVER),  # excludes the other partitions
         token=resume_file.load() if resume_file else None,
     )
     doubles = 0
@@ -83,7 +83,7 @@ async def _predictions(
             resume_file.save(reader.token)
 
 
-async def _readings(
+async def _read_telemetry(
     client: EventHubConsumerClient, partitions: list[str], start: Start
 ) -> AsyncGenerator[TailRecord, None]:
     decoder = BodyDecoder(READING)
@@ -99,8 +99,8 @@ async def _readings(
                 log.warning("events_expired", partition=partition, first=events.first, count=events.count)
                 continue
             for event in events:
-                for sighting in _seen_in(decoder, int(partition), event):
-                    yield sighting
+                for record in _decode_event(decoder, int(partition), event):
+                    yield record
     finally:
         await asyncio.gather(*map(cancel_until_done, tasks))
 
@@ -111,12 +111,12 @@ async def _receive(
     try:
         async for events in partition_events(client, partition, start.position):
             await queue.put((partition, events))
-    except Exception as error:  # noqa: BLE001 - handed to the reader, who raises it
+    except Exception as error:  # noqa: BLE001 - raised by the consumer of the queue
         await queue.put(error)
 
 
-def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[TailRecord]:
-    """The event's records and bad lines, in the order of their lines."""
+def _decode_event(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[TailRecord]:
+    """Yield the event's records and bad lines in order."""
     decoded = decoder.decode(body_of(event), content_type_of(event))
     enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
     records, extras = decoded.records, decoded.extras
@@ -130,5 +130,5 @@ def _seen_in(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator
     ]
     for line, record, extra in sorted(found, key=lambda one: one[0]):
         place = Place(partition, sequence_of(event), str(event.offset), line, enqueued_at)
-        # A record is of the stream's contract, or a bad line.
+        # A record is of the stream's contract or a bad line.
         yield TailRecord(place, record, extra, content_type_of(event))  # type: ignore[arg-type]

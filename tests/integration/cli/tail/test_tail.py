@@ -46,7 +46,7 @@ async def send(hub, name, *bodies, partition="1"):
 
 
 class Tail:
-    """`python -m services.cli.tail` at work."""
+    """A running `python -m services.cli.tail`."""
 
     def __init__(self, process):
         self.process = process
@@ -58,7 +58,7 @@ class Tail:
     async def objects(self, count):
         return [json.loads(line) for line in await self.lines(count)]
 
-    async def interrupted(self):
+    async def interrupt(self):
         self.process.send_signal(signal.SIGINT)
         return await asyncio.wait_for(self.process.wait(), 10)
 
@@ -87,7 +87,7 @@ async def tail(hub):
 
 
 async def test_telemetry_from_the_earliest_on_and_then_live(hub, tail):
-    """Old records come first, bad ones shown as such; then what arrives; Ctrl-C ends it with exit code 0."""
+    """Old records come first, bad ones marked, then new ones; Ctrl-C ends it with exit code 0."""
     lines = b"\n".join(map(msgspec.json.encode, (reading("a", 1), reading("b", 1))))
     await send(hub, "telemetry", lines, b"hello")
     watched = await tail(start="earliest", as_json=1)
@@ -97,12 +97,12 @@ async def test_telemetry_from_the_earliest_on_and_then_live(hub, tail):
     await send(hub, "telemetry", msgspec.json.encode(reading("c", 1)), partition="3")
     (live,) = await watched.objects(1)
     assert (live["vehicle_id"], live["partition"]) == ("c", 3)
-    assert await watched.interrupted() == 0
+    assert await watched.interrupt() == 0
     assert await watched.process.stderr.read() == b""
 
 
 async def test_one_vehicle_alone_from_a_time_on(hub, tail):
-    """--vehicle shows that vehicle alone, from the time that was asked for."""
+    """--vehicle shows only this vehicle, from the requested time."""
     before = datetime.now(UTC) - timedelta(seconds=5)
     await send(hub, "telemetry", *(msgspec.json.encode(reading(one, 1)) for one in "aba"))
     watched = await tail(start=before.isoformat(), vehicle="b")
@@ -112,7 +112,7 @@ async def test_one_vehicle_alone_from_a_time_on(hub, tail):
 
 
 async def test_predictions_from_an_offset_on(hub, tail):
-    """PARTITION:OFFSET begins with that very event, and a scorer's doubles are not shown."""
+    """PARTITION:OFFSET begins with this event, and a scorer's doubles are not shown."""
     await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 2, 3)))
     everything = await (await tail(stream="predictions", start="earliest", as_json=1)).objects(3)
     assert [one["reading_no"] for one in everything] == [1, 2, 3]
@@ -122,26 +122,26 @@ async def test_predictions_from_an_offset_on(hub, tail):
 
 
 async def test_predictions_go_on_where_the_last_run_ended(hub, tail, tmp_path):
-    """With --resume, a second run shows what the first did not, and still knows a scorer's doubles."""
+    """With --resume, a second run shows what the first did not, and still drops a scorer's doubles."""
     resume = {"stream": "predictions", "start": "earliest", "resume": tmp_path / "kept", "as_json": 1}
     await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2)))
     first = await tail(**resume)
     assert [one["reading_no"] for one in await first.objects(2)] == [1, 2]
-    assert await first.interrupted() == 0
+    assert await first.interrupt() == 0
     await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 3)))
     (line,) = await (await tail(**resume)).objects(1)
     assert (line["reading_no"], line["doubles_dropped"]) == (3, 2)
 
 
-async def test_doubles_are_told_of(hub, tail):
-    """A person sees beside a prediction how many doubles were dropped before it."""
+async def test_dropped_doubles_are_counted(hub, tail):
+    """A prediction is shown with the number of doubles dropped before it."""
     await send(hub, "predictions", *(msgspec.json.encode(prediction(n)) for n in (1, 2, 1, 2, 3)))
     *_, last = await (await tail(stream="predictions", start="earliest")).lines(3)
     assert last.endswith("2 doubles dropped before it")
 
 
 async def test_a_closed_pipe_ends_it(hub, tail):
-    """`fleetprice tail … | head -1` ends with exit code 0 and without a complaint."""
+    """`fleetprice tail … | head -1` ends with exit code 0 and without an error."""
     watched = await tail(start="earliest")
     watched.process._transport.get_pipe_transport(1).close()
     await send(hub, "telemetry", msgspec.json.encode(reading("a", 1)))
@@ -150,7 +150,7 @@ async def test_a_closed_pipe_ends_it(hub, tail):
 
 
 async def test_the_running_stack_is_found(hub, tail, tmp_path):
-    """Without a world named, tail watches the stack that holds the directory."""
+    """Without a connection string, tail watches the stack that runs on the directory."""
     await send(hub, "telemetry", msgspec.json.encode(reading("a", 1)))
     write_addresses(tmp_path, {"event_hubs": hub.connection_string, "storage": ""})
     with (tmp_path / "emulator.lock").open("w") as lock:

@@ -39,7 +39,7 @@ PREDICTION = Prediction(
 
 
 def test_machines_get_the_record_and_its_place():
-    """One flat object: the fields as sent, unknown ones too, then where the record stands."""
+    """One flat object: the fields as sent, unknown ones too, then the record's place."""
     line = TailRecord(PLACE, READING, extra='{"colour":"red"}').json_line()
     fields = json.loads(line)
     assert "\n" not in line
@@ -50,7 +50,7 @@ def test_machines_get_the_record_and_its_place():
 
 
 def test_a_bad_record_is_shown_as_such():
-    """What could not be decoded shows its reason, and to machines its bytes, as in the dead letters."""
+    """A line that cannot be decoded is shown with its reason, to machines with its bytes too."""
     bad = TailRecord(PLACE, BadLine(3, "malformed: no JSON", b"\xff"), content_type="application/json")
     fields = json.loads(bad.json_line())
     assert (fields["reason"], fields["body"]) == ("malformed: no JSON", "/w==")
@@ -59,7 +59,7 @@ def test_a_bad_record_is_shown_as_such():
 
 
 def test_people_read_aligned_columns():
-    """The columns of two readings start at the same places."""
+    """The columns of two readings start at the same positions."""
     readings = READING, replace(READING, reading_no=12_345)
     short, long = (plain(TailRecord(PLACE, reading).cells()) for reading in readings)
     assert short.index("Ford") == long.index("Ford")
@@ -68,14 +68,14 @@ def test_people_read_aligned_columns():
 
 
 def test_a_prediction_shows_price_interval_and_latency():
-    """Price, interval, model, how long after the reading, and a flag where the model had to guess."""
+    """Price, interval, model, latency, and a flag if the model extrapolated."""
     line = plain(TailRecord(PLACE, PREDICTION).cells())
     for text in ("9,950 GBP", "8,400 to 11,700", "price 1", "87 ms", "extrapolated"):
         assert text in line
 
 
 def test_a_senders_control_characters_do_not_reach_the_terminal():
-    """A vehicle cannot clear the operator's screen by its name."""
+    """A vehicle's id cannot clear the operator's screen."""
     named = Reading(vehicle_id="a\x1b[2J", reading_no=1, reading_at=AT, make="x", model="y", year=2000)
     cells = list(TailRecord(PLACE, named).cells())
     assert "\x1b" not in plain(iter(cells))
