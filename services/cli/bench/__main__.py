@@ -1,4 +1,4 @@
-"""`fleetprice bench`: figures of whole services, each beside the floor measured in the same run."""
+"""`fleetprice bench`: figures of whole services, each beside a floor measured in the same run."""
 
 import asyncio
 import json
@@ -12,7 +12,7 @@ from typing import Any
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
 from services.cli.bench.figure import Figure, figure
 from services.cli.bench.http.laps import HTTP_LOADS, http_figure
-from services.cli.bench.hub_load import PARTITIONS, Load, evened
+from services.cli.bench.hub_load import PARTITIONS, Load, round_batches
 from services.cli.bench.ingest.laps import floor_lap, ingest_lap
 from services.cli.bench.scorer.laps import SCORE_LOADS, score_figure
 from services.cli.bench.scorer.latency import LATENCIES, latency_figures
@@ -22,7 +22,7 @@ from shared.service.run import run_service
 
 _HEADER = f"{'figure':<24}{'ours':>12}{'floor':>12}{'ratio':>8}  unit, cores"
 
-# Events of a batch, and batches into each partition; the processes that share the partitions.
+# Content type, readings an event, events a batch, batches into each partition, and worker processes.
 _LOADS = {
     "ingest_json": (JSON, 1, 2_500, 20, 1),
     "ingest_ndjson": (NDJSON, 200, 10, 80, 1),
@@ -32,15 +32,15 @@ _LOADS = {
 
 
 async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
-    """Measure figure after figure and print each, until done or told to stop."""
+    """Measure and print one figure after the other, until done or stopped."""
     names = settings.names()
     folder = Path(tempfile.mkdtemp(prefix="fleetprice-bench-"))
     try:
         async with start_embedded_azure(folder) as azure:
             if not settings.as_json:
-                _say(_HEADER)
+                _print(_HEADER)
             async for one in _figures(azure, settings, names):
-                _say(json.dumps(one.as_dict()) if settings.as_json else _row(one))
+                _print(json.dumps(one.as_dict()) if settings.as_json else _row(one))
                 if stop.is_set():
                     return
     finally:
@@ -60,8 +60,8 @@ async def _figures(azure: EmbeddedAzure, settings: BenchSettings, names: list[st
             yield await http_figure(azure, name, settings.rounds, settings.scale)
             continue
         content_type, pack, events, batches, processes = _LOADS[name]
-        wanted = max(2, round(batches * settings.scale))
-        load = Load(name, content_type, pack, events, evened(events * pack, wanted))
+        min_batches = max(2, round(batches * settings.scale))
+        load = Load(name, content_type, pack, events, round_batches(events * pack, min_batches))
         cores = Cores.split(processes)
         azure.emulator.pin(cores.serving)
         ours, floors = [], []
@@ -77,12 +77,12 @@ def _row(one: Figure) -> str:
     return f"{one.name:<24}{one.rate:>12,.0f}{one.floor:>12,.0f}{one.ratio:>8.0%}  {one.unit}, {one.cores}"
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - what was asked for
+def _print(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the output of the command
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run the benchmark; the exit code."""
+    """Run the benchmark, and return the exit code."""
     return run_service(BenchSettings, overrides, serve)
 
 

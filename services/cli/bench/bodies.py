@@ -1,4 +1,4 @@
-"""What the hub is filled with: readings of a fleet, in each of the forms that an event can have (pure)."""
+"""The readings that fill a hub, in each of the forms that an event can have (pure)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,12 +15,12 @@ _MAKES = (("ford", "Focus"), ("vauxhall", "Corsa"), ("toyota", "Yaris"), ("bmw",
 
 
 def readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
-    """Readings number `first` on of a fleet that takes turns; 300 bytes each as JSON."""
-    made = []
+    """Return `count` readings from number `first` on of a fleet that takes turns; 300 bytes each as JSON."""
+    fleet = []
     for number in range(first, first + count):
         vehicle, turn = number % vehicles, number // vehicles
         make, model = _MAKES[vehicle % len(_MAKES)]
-        made.append(
+        fleet.append(
             Reading(
                 vehicle_id=f"s1-v{vehicle:06d}",
                 reading_no=turn + 1,
@@ -39,11 +39,11 @@ def readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
                 dtc_count=0,
             )
         )
-    return made
+    return fleet
 
 
 def body(content_type: str, first: int, count: int) -> bytes:
-    """One event's body: readings number `first` on."""
+    """Return one event's body: `count` readings from number `first` on."""
     packed = readings(first, count)
     if content_type == ARROW:
         return write_stream(build_batch(READING, packed, [None] * count).select(READING.schema.names))

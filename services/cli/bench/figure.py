@@ -1,4 +1,4 @@
-"""A figure beside the floor that was measured in the same run (pure)."""
+"""A figure and the floor measured in the same run (pure)."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """One pass over everything in the hub, or over so many requests, and the time that it took."""
+    """One pass over everything in a hub, or over a number of requests, with its time and CPU time."""
 
     readings: int
     took_s: float
@@ -15,18 +15,18 @@ class Lap:
 
     @property
     def rate(self) -> float:
-        """Readings a second, by the clock."""
+        """Readings per second by the clock."""
         return self.readings / self.took_s
 
     @property
     def cpu_rate(self) -> float:
-        """Readings per second of processor time: what a machine shared with others cannot blur."""
+        """Readings per second of processor time, which other load on the machine does not change."""
         return self.readings / self.cpu_s
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`rate` and `floor` in `unit`; the `cpu_` ones per second of the measured processes' processor time."""
+    """`rate` and `floor` are in `unit`; `cpu_rate` and `cpu_floor` per second of processor time."""
 
     name: str
     rate: float
@@ -53,10 +53,10 @@ def figure(
     has_own_cores: bool,
     of: str = "readings",
 ) -> Figure:
-    """The middle lap of each: the machine's noise is in both, and the best of either would flatter it.
+    """Compare the median laps: the machine's noise is in both, and the best of either would flatter it.
 
-    By the clock where what is measured has its cores to itself. Where hub and storage share them, ours has
-    more of these beside it than the floor has, and a clock would measure that: so both by processor time.
+    By the clock if what is measured has cores of its own. If hub and storage share them, ours has more of
+    their work beside it than the floor has, so both are compared by processor time.
     """
     cpu_rate = statistics.median(lap.cpu_rate for lap in ours)
     cpu_floor = statistics.median(lap.cpu_rate for lap in floors)
@@ -64,14 +64,14 @@ def figure(
         return Figure(
             name, cpu_rate, cpu_floor, cpu_rate / cpu_floor, f"{of}/CPU s", cores, cpu_rate, cpu_floor
         )
-    rate, floor = _middle(ours), _middle(floors)
+    rate, floor = _median_rate(ours), _median_rate(floors)
     return Figure(name, rate, floor, rate / floor, f"{of}/s", cores, cpu_rate, cpu_floor)
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Between the two values next to it where none stands just there."""
+    """Return a percentile, interpolated between the two nearest values."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 
-def _middle(laps: Sequence[Lap]) -> float:
+def _median_rate(laps: Sequence[Lap]) -> float:
     return statistics.median(lap.rate for lap in laps)

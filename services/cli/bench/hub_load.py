@@ -1,4 +1,4 @@
-"""Fills a hub through the unmodified SDK: the same number of events in every partition, known beforehand."""
+"""Fills a hub through the unmodified SDK, with the same number of events in every partition."""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from azure.eventhub.aio import EventHubProducerClient
 from services.cli.bench.bodies import body
 
 PARTITIONS = 4
-# A batch is encoded once and sent several times: filling a hub must not take longer than reading it.
+# A batch is encoded once and sent several times, so that filling takes no longer than reading.
 _SENDS_A_BATCH = 10
 _MAX_FILE_ROWS = 150_000
 
@@ -27,8 +27,8 @@ class Load:
 
     @property
     def files_a_partition(self) -> int:
-        """At least two: the last commit has nothing beside it that goes on, the others have."""
-        return files_for(self.events * self.pack, self.batches)
+        """The files of a partition, at least two: only the last commit has no decoding beside it."""
+        return count_files(self.events * self.pack, self.batches)
 
     @property
     def events_a_partition(self) -> int:
@@ -43,17 +43,17 @@ class Load:
         return self.rows_a_partition * PARTITIONS
 
 
-def files_for(batch_rows: int, batches: int) -> int:
-    """Files of which none is so large that ingest would close it before its last row for want of memory."""
+def count_files(batch_rows: int, batches: int) -> int:
+    """Return the number of files, none so large that ingest would close it early for lack of memory."""
     return max(2, ceil(batch_rows * batches / _MAX_FILE_ROWS))
 
 
-def evened(batch_rows: int, batches: int) -> int:
-    """As many batches or a few more, so that all files of a partition are of the same size."""
-    files = files_for(batch_rows, batches)
+def round_batches(batch_rows: int, batches: int) -> int:
+    """Return `batches` or a few more, so that all files of a partition have the same size."""
+    files = count_files(batch_rows, batches)
     while batches % files:
         batches += 1
-        files = files_for(batch_rows, batches)
+        files = count_files(batch_rows, batches)
     return batches
 
 

@@ -1,11 +1,11 @@
-"""More ingest and scorer processes in a running stack under load, then one less: how fast partitions move.
+"""The time that partitions take to move when ingest and scorer processes join or are killed under load.
 
 `python -m services.cli.bench.scale_out` starts `fleetprice up`, adds a second and a third process of each
 service, kills the second ones (-9), and has `up` drain and verify at its end. Its last line is one object;
-exit code 1 where a reading was lost or doubled, or where partitions took longer than --limit to move.
+exit code 1 if a reading was lost or doubled, or if partitions took longer than --limit to move.
 
-A process that joins is noticed at the next balancing of each (`--interval`), and takes one partition at each.
-What a killed one owned is free once its claims expired (`--expiry`); the next balancing of another takes it.
+A process that joins takes one partition at each of its balancings (`--interval`). The partitions of a killed
+one are free once its claims have expired (`--expiry`); another's next balancing takes them.
 """
 
 import argparse
@@ -27,25 +27,25 @@ from services.cli.bench.measured_process import MeasuredProcess
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
 from shared.streams.event_hubs.connection import CheckpointConnection
 
-# The hub's name and the group that each service reads it with.
+# The hub and the consumer group of each service.
 _READERS = {"ingest": ("telemetry", "ingest"), "scorer": ("telemetry", "scorer")}
 _PARTITIONS = 4
-_SETTLED_S, _LOOK_S, _GIVEN_UP_S = 5.0, 0.1, 60.0
+_SETTLE_S, _LOOK_S, _GIVE_UP_S = 5.0, 0.1, 60.0
 
-Owners = Mapping[str, str]  # partition → owner, of the claims that stand
+Owners = Mapping[str, str]  # partition → owner, of claims that have not expired
 Moves = dict[str, dict[str, float]]
 
 
 class Claims:
-    """Who owns what, as every process reads it: in the blobs of the checkpoint container."""
+    """The owners of partitions, by the blobs of the checkpoint container."""
 
     def __init__(self, store: ResumingCheckpointStore, namespace: str, expiry_s: float) -> None:
         self._store = store
         self._namespace = namespace
         self._expiry_s = expiry_s
 
-    async def of(self, service: str) -> Owners:
-        """The claims of one service that were renewed within the expiry."""
+    async def read(self, service: str) -> Owners:
+        """Return the claims of one service that were renewed within the expiry."""
         claims = await self._store.list_ownership(self._namespace, *_READERS[service])
         fresh_s = time.time() - self._expiry_s
         return {
@@ -54,31 +54,33 @@ class Claims:
             if claim["owner_id"] and claim["last_modified_time"] > fresh_s
         }
 
-    async def until(self, is_so: Callable[[Owners], bool]) -> dict[str, float]:
-        """Service → seconds until its claims are as wanted. Raises TimeoutError where that takes too long."""
+    async def wait_until(self, condition: Callable[[Owners], bool]) -> dict[str, float]:
+        """Return, by service, the seconds until its claims meet the condition. Raises TimeoutError."""
         took_s: dict[str, float] = {}
         started_s = time.monotonic()
-        async with asyncio.timeout(_GIVEN_UP_S):
+        async with asyncio.timeout(_GIVE_UP_S):
             while len(took_s) < len(_READERS):
                 for service in _READERS.keys() - took_s.keys():
-                    if is_so(await self.of(service)):
+                    if condition(await self.read(service)):
                         took_s[service] = round(time.monotonic() - started_s, 1)
                 await asyncio.sleep(_LOOK_S)
         return took_s
 
 
-def shared_by(processes: int) -> Callable[[Owners], bool]:
-    """Whether every partition is owned, and by so many processes, none of which has two more than another."""
+def are_shared_by(processes: int) -> Callable[[Owners], bool]:
+    """Return a check that every partition is owned, evenly by so many processes."""
 
-    def is_so(owners: Owners) -> bool:
+    def condition(owners: Owners) -> bool:
         shares = Counter(owners.values()).values()
         return len(owners) == _PARTITIONS and len(shares) == processes and max(shares) - min(shares) <= 1
 
-    return is_so
+    return condition
 
 
-async def moves(stack: AsyncExitStack, claims: Claims, environment: Mapping[str, str], folder: Path) -> Moves:
-    """What happened → service → seconds until its partitions were evenly shared among those that live."""
+async def measure_moves(
+    stack: AsyncExitStack, claims: Claims, environment: Mapping[str, str], folder: Path
+) -> Moves:
+    """Return, by change and service, the seconds until its partitions were shared evenly again."""
 
     async def join(number: int) -> list[MeasuredProcess]:
         programs = [
@@ -87,21 +89,21 @@ async def moves(stack: AsyncExitStack, claims: Claims, environment: Mapping[str,
         ]
         return [await stack.enter_async_context(program) for program in programs]
 
-    await claims.until(shared_by(1))
+    await claims.wait_until(are_shared_by(1))
     second = await join(2)
-    moved_s = {"second": await claims.until(shared_by(2))}
+    moved_s = {"second": await claims.wait_until(are_shared_by(2))}
     await join(3)
-    moved_s["third"] = await claims.until(shared_by(3))
-    await asyncio.sleep(_SETTLED_S)
+    moved_s["third"] = await claims.wait_until(are_shared_by(3))
+    await asyncio.sleep(_SETTLE_S)
     for program in second:
         program.send(signal.SIGKILL)
-    # Until they expire, the claims of the dead look like any other's.
-    moved_s["killed"] = await claims.until(shared_by(2))
+    # Until they expire, the claims of killed processes look like any other's.
+    moved_s["killed"] = await claims.wait_until(are_shared_by(2))
     return moved_s
 
 
-async def scale_out(seconds: float, rate: int, interval_s: float, expiry_s: float) -> dict[str, Any]:
-    """Run it: what `up` verified, and how long each move took."""
+async def run_scale_out(seconds: float, rate: int, interval_s: float, expiry_s: float) -> dict[str, Any]:
+    """Run it all. Return the verdict of `up`, and the time of each move."""
     times = {
         "FLEETPRICE_BALANCING_INTERVAL_S": str(interval_s),
         "FLEETPRICE_OWNERSHIP_EXPIRY_S": str(expiry_s),
@@ -122,7 +124,7 @@ async def scale_out(seconds: float, rate: int, interval_s: float, expiry_s: floa
             "FLEETPRICE_STORAGE": ready["storage"],
             "FLEETPRICE_SCORER_HTTP_PORT": "0",
         }
-        moved_s = await moves(stack, Claims(store, namespace, expiry_s), environment, folder)
+        moved_s = await measure_moves(stack, Claims(store, namespace, expiry_s), environment, folder)
         verdict = await up.read_event("verify")
     return {"moved_s": moved_s, **verdict, "interval_s": interval_s, "expiry_s": expiry_s}
 
@@ -134,14 +136,14 @@ def main() -> int:
     parser.add_argument("--interval", type=float, default=2.0, help="FLEETPRICE_BALANCING_INTERVAL_S")
     parser.add_argument("--expiry", type=float, default=8.0, help="FLEETPRICE_OWNERSHIP_EXPIRY_S")
     parser.add_argument(
-        "--limit", type=float, default=15.0, help="longest that partitions may take to move, s"
+        "--limit", type=float, default=15.0, help="maximum time that partitions may take to move, s"
     )
-    given = parser.parse_args()
-    found = asyncio.run(scale_out(given.seconds, given.rate, given.interval, given.expiry))
+    flags = parser.parse_args()
+    found = asyncio.run(run_scale_out(flags.seconds, flags.rate, flags.interval, flags.expiry))
     print(json.dumps(found))
     slowest_s = max(took_s for moves in found["moved_s"].values() for took_s in moves.values())
     wrong = sum(count for name, count in found.items() if name.endswith(("missing", "doubled")))
-    return int(wrong > 0 or slowest_s > given.limit)
+    return int(wrong > 0 or slowest_s > flags.limit)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be set of a benchmark."""
+"""The settings of `fleetprice bench`."""
 
 from typing import ClassVar
 
@@ -21,16 +21,18 @@ class BenchSettings(ConnectionSettings):
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_BENCH_")
     service: ClassVar[str] = "BENCH"
 
-    only: str = Field("", description="Figures to measure, separated by commas; all where none is named")
+    only: str = Field("", description="Figures to measure, separated by commas; default: all")
     rounds: int = Field(
-        3, ge=1, le=100, description="Laps of ours and of the floor, in turn; the middle counts"
+        3, ge=1, le=100, description="Laps of ours and of the floor, in turn; the median counts"
     )
-    scale: float = Field(1.0, gt=0, le=100, description="Times the usual load: more is steadier and slower")
-    prefetch: int = Field(3_000, ge=1, description="Events that a link keeps ready, ours and the floor's")
+    scale: float = Field(
+        1.0, gt=0, le=100, description="Factor of the default load: more is steadier and slower"
+    )
+    prefetch: int = Field(3_000, ge=1, description="Events that a link prefetches, ours and the floor's")
     as_json: bool = Field(False, description="One JSON object a figure on stdout")
 
     def names(self) -> list[str]:
-        """The figures to measure; raises SettingsError for one that is none."""
+        """Return the figures to measure. Raises SettingsError for an unknown one."""
         named = [word.strip() for word in self.only.split(",") if word.strip()]
         for name in named:
             if name not in FIGURES:

@@ -1,4 +1,4 @@
-"""`fleetprice dead-letters`: see what could not be decoded, mend it, send it again."""
+"""`fleetprice dead-letters`: list, show, repair and replay records that could not be decoded."""
 
 import asyncio
 import sys
@@ -10,10 +10,10 @@ from pydantic import SecretStr
 
 from services.cli.dead_letters import letter_view
 from services.cli.dead_letters.replay_command import ReplayCommand
-from services.cli.dead_letters.replay_state import ReplayStates
+from services.cli.dead_letters.replay_log import ReplayStates
 from services.cli.dead_letters.selection import Selection
 from services.cli.dead_letters.settings import DeadLettersSettings
-from services.cli.dead_letters.stored_letters import dead_letters
+from services.cli.dead_letters.stored_letters import find_dead_letters
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.errors import NeedsAttention, SettingsError, SinkUnavailable
 from shared.service.local_stack import find_running_stack
@@ -22,16 +22,16 @@ from shared.service.tasks import Stopped, unless_stopped
 
 
 async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
-    """Do it; a stop breaks it off, which a replay survives as it does a kill."""
+    """Run the action and return the exit code; a stop interrupts it, which a replay survives like a kill."""
     try:
-        return await unless_stopped(stop, _act(_found_world(settings)))
+        return await unless_stopped(stop, _run(_find_stack(settings)))
     except Stopped as stopped:
         raise NeedsAttention("stopped before it was done: the same again goes on") from stopped
     except (EventHubError, SinkUnavailable) as error:
         raise NeedsAttention(str(error).partition("\n")[0]) from error
 
 
-async def _act(settings: DeadLettersSettings) -> int:
+async def _run(settings: DeadLettersSettings) -> int:
     async with open_lake(LakeConnection.from_settings(settings)) as lake:
         if settings.action == "replay":
             return await ReplayCommand(settings, lake).run()
@@ -41,11 +41,11 @@ async def _act(settings: DeadLettersSettings) -> int:
 
 
 async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
-    selection, states = Selection.of(settings), ReplayStates(lake)
+    selection, states = Selection.from_settings(settings), ReplayStates(lake)
     if not settings.as_json:
         _write_line(letter_view.heading())
-    async for found in dead_letters(lake, selection):
-        is_done = await states.is_done(found)
+    async for found in find_dead_letters(lake, selection):
+        is_done = await states.is_done(found.place.chain, found.id)
         _write_line(
             letter_view.json_line(found, is_done, with_body=False)
             if settings.as_json
@@ -55,14 +55,14 @@ async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
 
 
 async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
-    selection, states = Selection.of(settings), ReplayStates(lake)
+    selection, states = Selection.from_settings(settings), ReplayStates(lake)
     count = 0
-    async for found in dead_letters(lake, selection):
+    async for found in find_dead_letters(lake, selection):
         count += 1
         if settings.raw:
             sys.stdout.buffer.write(found.letter.body)
             continue
-        is_done = await states.is_done(found)
+        is_done = await states.is_done(found.place.chain, found.id)
         _write_line(
             letter_view.json_line(found, is_done, with_body=True)
             if settings.as_json
@@ -77,8 +77,8 @@ def _write_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
 
 
-def _found_world(settings: DeadLettersSettings) -> DeadLettersSettings:
-    """Settings that name a world: those given, else the local stack that runs on `data`."""
+def _find_stack(settings: DeadLettersSettings) -> DeadLettersSettings:
+    """Return settings with connection strings: the given ones, else those of the stack on `data`."""
     if settings.storage.get_secret_value():
         return settings
     running = find_running_stack(settings.data)
@@ -92,7 +92,7 @@ def _found_world(settings: DeadLettersSettings) -> DeadLettersSettings:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Do what the settings say; 0 done, 1 a letter was refused or is not there, 2 a person must act."""
+    """Run the action. Exit codes: 0 done, 1 a letter was refused or not found, 2 a person must act."""
     return run_service(DeadLettersSettings, overrides, serve)
 
 

@@ -1,4 +1,4 @@
-"""A dead letter as a person reads it and as a machine does (pure)."""
+"""A dead letter as text for people and as JSON for machines (pure)."""
 
 import base64
 from typing import Any
@@ -14,19 +14,19 @@ _MAX_BYTES_SHOWN = 8 * 1024
 _HEX_ROW = 16
 
 
-def state_of(is_done: bool | None) -> str:
-    """What the replay log says of a letter: nothing, that a replay was begun, or that it is done."""
+def describe_state(is_done: bool | None) -> str:
+    """Describe the state of a letter's replay: none, begun, or done."""
     return {None: "no", False: "begun", True: "yes"}[is_done]
 
 
-def fields_of(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
-    """What `list --json` says."""
+def letter_fields(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
+    """Return the fields of `list --json`."""
     letter = found.letter
     return {
         "id": str(found.place),
         "stream": letter.stream,
         "partition": letter.partition,
-        "generation": found.place.lane.generation,
+        "generation": found.place.chain.generation,
         "sequence_number": letter.sequence_number,
         "line": letter.line,
         "offset": letter.offset,
@@ -36,14 +36,14 @@ def fields_of(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
         "reason": letter.reason,
         "content_type": letter.content_type,
         "size_bytes": len(letter.body),
-        "replayed": state_of(is_done),
+        "replayed": describe_state(is_done),
         "path": found.path,
     }
 
 
 def json_line(found: StoredLetter, is_done: bool | None, *, with_body: bool) -> str:
-    """One JSON object; its body as `text` where that is what it is, in base64 as `body` where not."""
-    fields = fields_of(found, is_done)
+    """Return one JSON object; the body is in `text` if it is UTF-8, else in `body` as base64."""
+    fields = letter_fields(found, is_done)
     if with_body:
         try:
             fields["text"] = found.letter.body.decode()
@@ -57,14 +57,14 @@ def heading() -> str:
 
 
 def row(found: StoredLetter, is_done: bool | None) -> str:
-    """One line of the table for people."""
+    """Return one line of the table for people."""
     letter = found.letter
     return _row(
         (
             str(found.place),
             f"{letter.enqueued_at:%Y-%m-%d %H:%M:%S}",
             f"{len(letter.body):,}".rjust(_WIDTHS[2]),
-            state_of(is_done),
+            describe_state(is_done),
             _printable(letter.content_type or "none"),
             _printable(letter.reason),
         )
@@ -72,27 +72,27 @@ def row(found: StoredLetter, is_done: bool | None) -> str:
 
 
 def record(found: StoredLetter, is_done: bool | None) -> str:
-    """The whole letter for people: what is known of it, then its body as text or in hexadecimal."""
+    """Return the whole letter for people: its fields, then its body as text or in hexadecimal."""
     letter = found.letter
-    known = {
+    fields = {
         "stream": letter.stream,
         "enqueued": letter.enqueued_at.isoformat(),
         "reason": _printable(letter.reason),
         "content type": _printable(letter.content_type or "none"),
         "offset": _printable(letter.offset),
-        "replayed": state_of(is_done),
+        "replayed": describe_state(is_done),
         "file": found.path,
         "body": f"{len(letter.body):,} bytes",
     }
     lines = [
         str(found.place),
-        *(f"  {name:<14}{value}" for name, value in known.items()),
-        *_body(letter.body),
+        *(f"  {name:<14}{value}" for name, value in fields.items()),
+        *_body_lines(letter.body),
     ]
     return "\n".join(lines)
 
 
-def _body(body: bytes) -> list[str]:
+def _body_lines(body: bytes) -> list[str]:
     shown, more = body[:_MAX_BYTES_SHOWN], len(body) - _MAX_BYTES_SHOWN
     rest = [f"  … {more:,} more bytes: --raw writes them all"] if more > 0 else []
     try:
@@ -106,7 +106,7 @@ def _hex_rows(data: bytes) -> list[str]:
     rows = (data[start : start + _HEX_ROW] for start in range(0, len(data), _HEX_ROW))
     return [
         f"  {start * _HEX_ROW:08x}  {one.hex(' '):<{3 * _HEX_ROW}} "
-        + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in one)  # noqa: PLR2004 - ASCII's own
+        + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in one)  # noqa: PLR2004 - printable ASCII
         for start, one in enumerate(rows)
     ]
 
@@ -116,5 +116,5 @@ def _row(cells: tuple[str, ...]) -> str:
 
 
 def _printable(text: str) -> str:
-    # What a sender wrote may hold a terminal's control characters.
+    # A sender's text may contain control characters of the terminal.
     return "".join(one if one.isprintable() or one == "\t" else "\N{REPLACEMENT CHARACTER}" for one in text)

@@ -1,4 +1,4 @@
-"""What is sent in a dead letter's stead, and whether it would only be a dead letter again."""
+"""Replacements of dead letters, and the check that they would not be dead letters again."""
 
 import base64
 import binascii
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from services.cli.dead_letters.replay import MAX_BODY_BYTES
 from services.cli.dead_letters.replay_log import Replacement
-from services.cli.dead_letters.selection import Named, Place
+from services.cli.dead_letters.selection import LetterRef, Place
 from services.cli.dead_letters.settings import DeadLettersSettings
 from services.cli.dead_letters.stored_letters import StoredLetter
 from shared.codec.bodies import BodyDecoder
@@ -19,7 +19,7 @@ from shared.service.errors import NeedsAttention
 
 
 class _Line(Struct):
-    """What is read of a line of `show --json`; the rest of it is for people."""
+    """The fields that are read of a line of `show --json`."""
 
     id: str
     stream: str = ""
@@ -29,31 +29,31 @@ class _Line(Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Mended:
-    """A body in the stead of a letter's own."""
+class Repair:
+    """A body that replaces a letter's own."""
 
     content_type: str | None
     body: bytes
 
 
-class Mending:
-    """Makes replacements: with the bytes that were given, or a letter's own."""
+class Repairer:
+    """Makes replacements, with a repaired body or the letter's own."""
 
-    def __init__(self, settings: DeadLettersSettings, by_place: Mapping[Place, Mended]) -> None:
+    def __init__(self, settings: DeadLettersSettings, by_place: Mapping[Place, Repair]) -> None:
         self._decoder = BodyDecoder(settings.contract())
         self._content_type = settings.content_type or None
-        self._body = _bytes_of(settings.body) if settings.body is not None else None
+        self._body = _read_bytes(settings.body) if settings.body is not None else None
         self._by_place = by_place
         self._force = settings.force
 
-    def replacement(self, found: StoredLetter) -> Replacement:
-        """What is sent for a letter."""
-        mended = self._by_place.get(found.place, Mended(found.letter.content_type, found.letter.body))
-        body = mended.body if self._body is None else self._body
-        return Replacement(found.id, self._content_type or mended.content_type, body)
+    def make_replacement(self, found: StoredLetter) -> Replacement:
+        """Return what is to be sent for a letter."""
+        repair = self._by_place.get(found.place, Repair(found.letter.content_type, found.letter.body))
+        body = repair.body if self._body is None else self._body
+        return Replacement(found.id, self._content_type or repair.content_type, body)
 
-    def refusal(self, replacement: Replacement) -> str | None:
-        """Why it is not to be sent; None where it is."""
+    def find_refusal(self, replacement: Replacement) -> str | None:
+        """Return why it must not be sent; None if it may."""
         if len(replacement.body) > MAX_BODY_BYTES:
             return f"too large: an event holds at most {MAX_BODY_BYTES:,} bytes"
         if self._force:
@@ -62,33 +62,33 @@ class Mending:
         return f"line {bad[0].line} would be a dead letter again: {bad[0].reason}" if bad else None
 
 
-def read_mended(path: Path, stream: str) -> dict[Place, Mended]:
-    """The letters in a file of `show --json` lines; raises NeedsAttention, naming the line."""
-    mended: dict[Place, Mended] = {}
-    for number, raw in enumerate(_bytes_of(path).splitlines(), start=1):
+def read_repairs(path: Path, stream: str) -> dict[Place, Repair]:
+    """Read the letters of a file of `show --json` lines. Raises NeedsAttention, naming the line."""
+    repairs: dict[Place, Repair] = {}
+    for number, raw in enumerate(_read_bytes(path).splitlines(), start=1):
         if not raw.strip():
             continue
         try:
             line = msgspec.json.decode(raw, type=_Line)
-            place, one = _place_in(line, stream), Mended(line.content_type, _body_in(line))
+            place, one = _parse_place(line, stream), Repair(line.content_type, _decode_body(line))
         except (msgspec.MsgspecError, NeedsAttention, ValueError) as error:
             raise NeedsAttention(f"{path}, line {number}: {error}") from error
-        if place in mended:
+        if place in repairs:
             raise NeedsAttention(f"{path}, line {number}: {place} stands there twice")
-        mended[place] = one
-    return mended
+        repairs[place] = one
+    return repairs
 
 
-def _place_in(line: _Line, stream: str) -> Place:
+def _parse_place(line: _Line, stream: str) -> Place:
     if line.stream not in ("", stream):
         raise NeedsAttention(f"{line.id} is of {line.stream}, not of {stream}: give --stream {line.stream}")
-    named = Named.of(line.id, stream)
+    named = LetterRef.parse(line.id, stream)
     if named.line is None:
         raise NeedsAttention(f"{line.id} does not say which line: give PARTITION:SEQUENCE:LINE")
-    return Place(named.lane, named.sequence_number, named.line)
+    return Place(named.chain, named.sequence_number, named.line)
 
 
-def _body_in(line: _Line) -> bytes:
+def _decode_body(line: _Line) -> bytes:
     if (line.text is None) == (line.body is None):
         raise NeedsAttention(f"{line.id} needs either text or body (base64)")
     if line.text is not None:
@@ -99,7 +99,7 @@ def _body_in(line: _Line) -> bytes:
         raise NeedsAttention(f"the body of {line.id} is no base64: {error}") from error
 
 
-def _bytes_of(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`fleetprice dead-letters replay`: what is meant is refused or sent, lane by lane, in sequence."""
+"""`fleetprice dead-letters replay`: refuse or send the selected letters, chain by chain, in sequence."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 import msgspec
 from msgspec import Struct
 
-from services.cli.dead_letters.repairs import Mending, read_mended
-from services.cli.dead_letters.replay import BATCH_BYTES, BATCH_LETTERS, LaneReplay
-from services.cli.dead_letters.replay_log import Replacement
-from services.cli.dead_letters.replay_state import ReplayStates
-from services.cli.dead_letters.selection import Named, Selection, names_of
+from services.cli.dead_letters.repairs import Repairer, read_repairs
+from services.cli.dead_letters.replay import BATCH_BYTES, BATCH_LETTERS, ChainReplay
+from services.cli.dead_letters.replay_log import Replacement, ReplayStates
+from services.cli.dead_letters.selection import LetterRef, Selection, refs_to
 from services.cli.dead_letters.settings import DeadLettersSettings
-from services.cli.dead_letters.stored_letters import StoredLetter, dead_letters
+from services.cli.dead_letters.stored_letters import StoredLetter, find_dead_letters
 from shared.lake.client import Lake
 from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
@@ -21,23 +20,23 @@ from shared.streams.event_hubs.connection import HubConnection
 
 
 @dataclass(slots=True)
-class _Gathered:
-    """Replacements of one lane that go out together: what bounds memory."""
+class _Batch:
+    """Replacements of one chain that are sent together; its limits bound memory."""
 
-    lane: ChainKey
+    chain: ChainKey
     replacements: list[Replacement]
     size_bytes: int = 0
 
-    def takes(self, lane: ChainKey, replacement: Replacement) -> bool:
+    def has_room_for(self, chain: ChainKey, replacement: Replacement) -> bool:
         return (
-            lane == self.lane
+            chain == self.chain
             and len(self.replacements) < BATCH_LETTERS
             and self.size_bytes + len(replacement.body) <= BATCH_BYTES
         )
 
 
-class Outcome(Struct):
-    """What became of the letters that were meant; `dry_run`: what would."""
+class ReplayReport(Struct):
+    """The counts of a replay; with `dry_run`, of what would be replayed."""
 
     dry_run: bool
     replayed: int = 0
@@ -46,97 +45,97 @@ class Outcome(Struct):
     unknown: int = 0
 
     def sentence(self) -> str:
-        said = f"{self.replayed:,} {'would be replayed' if self.dry_run else 'replayed'}"
+        words = f"{self.replayed:,} {'would be replayed' if self.dry_run else 'replayed'}"
         if self.replayed_before:
-            said += f", {self.replayed_before:,} had been before"
-        return f"{said}, {self.refused:,} refused" if self.refused else said
+            words += f", {self.replayed_before:,} had been before"
+        return f"{words}, {self.refused:,} refused" if self.refused else words
 
 
 class ReplayCommand:
-    """One run of it."""
+    """One run of the command."""
 
     def __init__(self, settings: DeadLettersSettings, lake: Lake) -> None:
-        """Raises NeedsAttention where it is not clear what is meant."""
-        mended = read_mended(settings.letters, settings.stream) if settings.letters is not None else {}
-        selection = Selection.of(settings)
-        named = {Named(one.lane, one.sequence_number, one.line) for one in mended}
+        """Read settings and repairs. Raises NeedsAttention if it is not clear which letters are selected."""
+        repairs = read_repairs(settings.letters, settings.stream) if settings.letters is not None else {}
+        selection = Selection.from_settings(settings)
+        named = {LetterRef(one.chain, one.sequence_number, one.line) for one in repairs}
         self._selection = replace(selection, named=selection.named | named)
-        _check(settings, self._selection)
+        _check_selection(settings, self._selection)
         self._settings = settings
         self._lake = lake
-        self._mending = Mending(settings, mended)
+        self._repairer = Repairer(settings, repairs)
         self._states = ReplayStates(lake)
-        self._lanes: dict[ChainKey, LaneReplay] = {}
+        self._chains: dict[ChainKey, ChainReplay] = {}
         self._unseen = set(self._selection.named)
-        self._outcome = Outcome(settings.dry_run)
+        self._report = ReplayReport(settings.dry_run)
 
     async def run(self) -> int:
-        """The exit code: 1 where a letter was refused or there is none of that id."""
+        """Replay the letters. Return the exit code: 1 if a letter was refused or an id has none."""
         if self._settings.body is not None:
             await self._check_is_one()
-        gathered = _Gathered(ChainKey(self._selection.stream, 0), [])
-        async for found in dead_letters(self._lake, self._selection):
-            self._unseen.difference_update(names_of(found.place))
-            replacement = self._accepted(found)
+        batch = _Batch(ChainKey(self._selection.stream, 0), [])
+        async for found in find_dead_letters(self._lake, self._selection):
+            self._unseen.difference_update(refs_to(found.place))
+            replacement = self._accept(found)
             if replacement is None:
                 continue
             if self._settings.dry_run:
                 await self._count_only(found)
                 continue
-            if not gathered.takes(found.place.lane, replacement):
-                await self._send(gathered)
-                gathered = _Gathered(found.place.lane, [])
-            gathered.replacements.append(replacement)
-            gathered.size_bytes += len(replacement.body)
-        await self._send(gathered)
-        self._say_outcome()
-        return EXIT_FOUND_WRONG if self._outcome.refused or self._outcome.unknown else EXIT_DONE
+            if not batch.has_room_for(found.place.chain, replacement):
+                await self._send(batch)
+                batch = _Batch(found.place.chain, [])
+            batch.replacements.append(replacement)
+            batch.size_bytes += len(replacement.body)
+        await self._send(batch)
+        self._write_report()
+        return EXIT_FOUND_WRONG if self._report.refused or self._report.unknown else EXIT_DONE
 
     async def _check_is_one(self) -> None:
-        count = len([found async for found in dead_letters(self._lake, self._selection)])
+        count = len([found async for found in find_dead_letters(self._lake, self._selection)])
         if count != 1:
             raise NeedsAttention(f"--body is for one dead letter, {self._settings.ids} names {count}")
 
-    def _accepted(self, found: StoredLetter) -> Replacement | None:
-        replacement = self._mending.replacement(found)
-        refusal = self._mending.refusal(replacement)
+    def _accept(self, found: StoredLetter) -> Replacement | None:
+        replacement = self._repairer.make_replacement(found)
+        refusal = self._repairer.find_refusal(replacement)
         if refusal is None:
             return replacement
-        self._outcome.refused += 1
+        self._report.refused += 1
         self._complain(str(found.place), refusal)
         return None
 
     async def _count_only(self, found: StoredLetter) -> None:
-        if await self._states.is_done(found) is None:
-            self._outcome.replayed += 1
+        if await self._states.is_done(found.place.chain, found.id) is None:
+            self._report.replayed += 1
         else:
-            self._outcome.replayed_before += 1
+            self._report.replayed_before += 1
 
-    async def _send(self, gathered: _Gathered) -> None:
-        if not gathered.replacements:
+    async def _send(self, batch: _Batch) -> None:
+        if not batch.replacements:
             return
-        lane = gathered.lane
-        if lane not in self._lanes:
+        chain = batch.chain
+        if chain not in self._chains:
             hub, lease_s = self._settings.hub(), self._settings.lease_s
             connection = HubConnection.from_settings(self._settings)
-            self._lanes[lane] = LaneReplay(connection, self._lake, lane, hub, lease_s)
-        sent = await self._lanes[lane].replay(gathered.replacements)
-        self._outcome.replayed += sent
-        self._outcome.replayed_before += len(gathered.replacements) - sent
+            self._chains[chain] = ChainReplay(connection, self._lake, chain, hub, lease_s)
+        sent = await self._chains[chain].replay(batch.replacements)
+        self._report.replayed += sent
+        self._report.replayed_before += len(batch.replacements) - sent
 
-    def _say_outcome(self) -> None:
+    def _write_report(self) -> None:
         for named in self._unseen:
-            self._outcome.unknown += 1
+            self._report.unknown += 1
             self._complain(str(named), f"there is no such dead letter in {self._selection.stream}")
-        as_json = msgspec.json.encode(self._outcome).decode()
-        sys.stdout.write(f"{as_json if self._settings.as_json else self._outcome.sentence()}\n")
+        as_json = msgspec.json.encode(self._report).decode()
+        sys.stdout.write(f"{as_json if self._settings.as_json else self._report.sentence()}\n")
 
     @staticmethod
     def _complain(what: str, reason: str) -> None:
         sys.stderr.write(f"fleetprice: {what}: {reason}\n")
 
 
-def _check(settings: DeadLettersSettings, selection: Selection) -> None:
+def _check_selection(settings: DeadLettersSettings, selection: Selection) -> None:
     if settings.body is not None and (len(selection.named) != 1 or settings.letters is not None):
         raise NeedsAttention("--body is for one dead letter: give its PARTITION:SEQUENCE:LINE with it")
     if settings.everything == selection.is_narrowed:

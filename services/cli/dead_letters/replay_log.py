@@ -1,10 +1,10 @@
-"""What was replayed, or is being: a numbered record in the lake for every batch of a lane's letters.
+"""The log of replays: a numbered record in the lake for every batch of a chain's letters.
 
-`dead-letters/<stream>/_replays/p03-00000007.ndjson` is the intent of a batch: what is sent, and where the
-hub's partition stood before. The next number is a function of those that are there, and each is created if
-absent: of two operators at once the lake lets one through, and the other sees what that one took on.
-`…-00000007.taken-001` says that somebody else goes on with an intent whose own process went silent, and
-`…-00000007.done` that the hub has all of it. Nothing here is ever deleted.
+`dead-letters/<stream>/_replays/p03-00000007.ndjson` is the intent of a batch: what is sent, and the position
+of the hub's partition before. The next number follows from the existing ones, and each file is created if
+absent: of two operators at once the lake accepts one, and the other reads that one's intent.
+`…-00000007.taken-001` marks an intent that another process took over from a silent owner, and
+`…-00000007.done` one that is completely in the hub. Nothing here is ever deleted.
 """
 
 import re
@@ -28,7 +28,7 @@ _NAME = re.compile(
 
 
 class Replacement(Struct, frozen=True):
-    """What is sent for a dead letter; `id` goes along with it."""
+    """The event that is sent for a dead letter; it carries the letter's `id`."""
 
     id: DeadLetterId
     content_type: str | None
@@ -36,7 +36,7 @@ class Replacement(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
-    """Whose an intent is, and for how long: after `lease_s` that process no longer sends any of it."""
+    """The owner of an intent, which sends nothing of it after `lease_s` seconds."""
 
     attempt: str
     begun_at: datetime
@@ -48,7 +48,7 @@ class Lease(Struct, frozen=True):
 
 
 class Header(Struct, frozen=True):
-    """An intent's first line; `position` is the hub partition's last sequence number before the send."""
+    """The first line of an intent; `position` is the partition's last sequence number before the send."""
 
     lease: Lease
     hub: str
@@ -58,18 +58,18 @@ class Header(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A batch that somebody set out to send."""
+    """A batch that a process set out to send."""
 
     header: Header
     replacements: Sequence[Replacement]
 
-    def encoded(self) -> bytes:
+    def encode(self) -> bytes:
         return b"".join(msgspec.json.encode(line) + b"\n" for line in (self.header, *self.replacements))
 
 
 @dataclass(slots=True)
 class Entry:
-    """One number of the log: an intent, how often it was taken over, and whether it is done."""
+    """One number of the log: how often its intent was taken over, and whether it is done."""
 
     number: int
     takeovers: int = 0
@@ -78,19 +78,19 @@ class Entry:
 
 @dataclass(slots=True)
 class ReplayLog:
-    """The log of one lane, as it was when it was read."""
+    """The log of one chain, as of the last `read`."""
 
     lake: Lake
-    lane: ChainKey
+    chain: ChainKey
     entries: dict[int, Entry] = field(default_factory=dict)
 
     async def read(self) -> None:
-        """Look at what there is now."""
+        """List the entries."""
         self.entries = {}
-        async for file in self.lake.list(_folder(self.lane.stream), recursive=False):
+        async for file in self.lake.list(_folder(self.chain.stream), recursive=False):
             name = file.path.rpartition("/")[2]
             found = _NAME.fullmatch(name)
-            if found is None or not name.startswith(f"{self.lane.label}-{found['number']}."):
+            if found is None or not name.startswith(f"{self.chain.label}-{found['number']}."):
                 continue
             entry = self.entries.setdefault(int(found["number"]), Entry(int(found["number"])))
             entry.is_done = entry.is_done or found["done"] is not None
@@ -98,19 +98,19 @@ class ReplayLog:
 
     @property
     def open_entries(self) -> list[Entry]:
-        """Those not known to be done, oldest first."""
+        """The entries that are not done, oldest first."""
         return [entry for _, entry in sorted(self.entries.items()) if not entry.is_done]
 
-    async def states(self) -> dict[DeadLetterId, bool]:
-        """Letter → whether the hub is known to have its replay."""
+    async def read_states(self) -> dict[DeadLetterId, bool]:
+        """Return, by letter, whether its replay is done."""
         return {
             one.id: entry.is_done
             for number, entry in sorted(self.entries.items())
-            for one in (await self.intent(number)).replacements
+            for one in (await self.read_intent(number)).replacements
         }
 
-    async def intent(self, number: int) -> Intent:
-        """Raises NeedsAttention where there is none to be read."""
+    async def read_intent(self, number: int) -> Intent:
+        """Read an intent. Raises NeedsAttention if it is missing or damaged."""
         path = self._path(number, "ndjson")
         lines = (await self.lake.read(path) or b"").splitlines()
         try:
@@ -121,16 +121,16 @@ class ReplayLog:
                 f"{path} is no record of a replay ({error}): restore or move it away"
             ) from error
 
-    async def intend(self, intent: Intent) -> int | None:
-        """Take the next number for an intent; None where somebody else was first: read again."""
+    async def write_intent(self, intent: Intent) -> int | None:
+        """Write an intent under the next number. Return None if another process took it: read again."""
         number = max(self.entries, default=-1) + 1
-        won = await self._claim(self._path(number, "ndjson"), intent.encoded())
+        won = await self._claim(self._path(number, "ndjson"), intent.encode())
         return number if won else None
 
-    async def lease(self, entry: Entry) -> Lease:
-        """Whose the intent is now."""
+    async def read_lease(self, entry: Entry) -> Lease:
+        """Return the lease of the intent's current owner."""
         if not entry.takeovers:
-            return (await self.intent(entry.number)).header.lease
+            return (await self.read_intent(entry.number)).header.lease
         path = self._path(entry.number, f"taken-{entry.takeovers:03d}")
         try:
             return msgspec.json.decode(await self.lake.read(path) or b"", type=Lease)
@@ -138,19 +138,19 @@ class ReplayLog:
             raise NeedsAttention(f"{path} is no record of a replay ({error}): restore it") from error
 
     async def take_over(self, entry: Entry, lease: Lease) -> bool:
-        """Go on with somebody else's intent; False where yet another was first."""
+        """Take over an intent. Return False if another process did so first."""
         path = self._path(entry.number, f"taken-{entry.takeovers + 1:03d}")
         return await self._claim(path, msgspec.json.encode(lease))
 
     async def finish(self, number: int) -> None:
-        """Say that the hub has all of it."""
+        """Mark an intent as completely in the hub."""
         await self.lake.write(self._path(number, "done"), f"{datetime.now(UTC).isoformat()}\n".encode())
 
     def _path(self, number: int, kind: str) -> str:
-        return f"{_folder(self.lane.stream)}/{self.lane.label}-{number:08d}.{kind}"
+        return f"{_folder(self.chain.stream)}/{self.chain.label}-{number:08d}.{kind}"
 
     async def _claim(self, path: str, data: bytes) -> bool:
-        """Create a file that is ours alone; what stands there tells, whatever was answered."""
+        """Create a file. Return whether its content is ours, even if the answer was lost."""
         try:
             if await self.lake.create_if_absent(path, data):
                 return True
@@ -159,6 +159,22 @@ class ReplayLog:
                 raise
             return standing == data
         return await self.lake.read(path) == data
+
+
+class ReplayStates:
+    """The state of letters, by the logs of their chains; each log is read once."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._by_chain: dict[ChainKey, dict[DeadLetterId, bool]] = {}
+
+    async def is_done(self, chain: ChainKey, letter: DeadLetterId) -> bool | None:
+        """Return whether the letter's replay is done; None if none was begun."""
+        if chain not in self._by_chain:
+            log = ReplayLog(self._lake, chain)
+            await log.read()
+            self._by_chain[chain] = await log.read_states()
+        return self._by_chain[chain].get(letter)
 
 
 def _folder(stream: str) -> str:

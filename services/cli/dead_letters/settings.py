@@ -1,4 +1,4 @@
-"""What an operator can set of `fleetprice dead-letters`; most of it is given as flags."""
+"""The settings of `fleetprice dead-letters`; most are given as flags."""
 
 import os
 import re
@@ -23,30 +23,30 @@ class DeadLettersSettings(ConnectionSettings):
     service: ClassVar[str] = "DEAD_LETTERS"
 
     action: Literal["list", "show", "replay"] = Field("list", description="What to do")
-    stream: str = Field("telemetry", description="The stream whose dead letters are meant")
+    stream: str = Field("telemetry", description="The stream of the dead letters")
     ids: str = Field(
-        "", description="These alone: PARTITION:SEQUENCE[:LINE] as `list` shows them, separated by commas"
+        "", description="Only these: PARTITION:SEQUENCE[:LINE] as in `list`, separated by commas"
     )
-    partition: int | None = Field(None, ge=0, description="Those of this partition alone")
+    partition: int | None = Field(None, ge=0, description="Only those of this partition")
     reason: str = Field(
         "",
-        description="Those with this reason alone: empty, malformed, invalid, too-large, named-by-operator",
+        description="Only those with this reason: empty, malformed, invalid, too-large, named-by-operator",
     )
-    since: str = Field("", description="Those enqueued at this RFC 3339 time or later alone")
+    since: str = Field("", description="Only those enqueued at this RFC 3339 time or later")
     everything: bool = Field(False, description="Replay every one that has not been replayed")
     body: Path | None = Field(
         None, description="Replay the one letter with this file's bytes instead of its own"
     )
     content_type: str = Field("", description="Replay with this content type instead of the letters' own")
     letters: Path | None = Field(
-        None, description="Replay what this file holds: letters as `show --json` writes them, then edited"
+        None, description="Replay the letters of this file: lines of `show --json`, edited"
     )
-    dry_run: bool = Field(False, description="Say what would be replayed, send nothing")
+    dry_run: bool = Field(False, description="Report what would be replayed, and send nothing")
     force: bool = Field(False, description="Replay also what would be a dead letter again")
-    raw: bool = Field(False, description="Show the body's bytes alone")
+    raw: bool = Field(False, description="Show only the body's bytes")
     as_json: bool = Field(False, description="One JSON object a line on stdout")
     data: Path = Field(
-        Path(".fleetprice"), description="Directory of the local stack that is meant, where no world is named"
+        Path(".fleetprice"), description="Directory of the local stack to use, if no connection string is set"
     )
     contracts: Path | None = Field(
         None,
@@ -56,12 +56,12 @@ class DeadLettersSettings(ConnectionSettings):
     lease_s: float = Field(
         30.0,
         gt=0,
-        description="A replay gives up so long after it was begun, seconds; after twice as long, the next "
-        "replay of the partition goes on with it",
+        description="A replay gives up after this time, seconds; after twice as long, the next replay of the "
+        "partition takes it over",
     )
 
     def hub(self) -> str:
-        """The stream's hub; raises SettingsError for a stream that there is not."""
+        """Return the stream's hub. Raises SettingsError for an unknown stream."""
         own = {"telemetry": self.telemetry_hub, "predictions": self.predictions_hub}
         if self.stream not in own and not self._contract_file().is_file():
             raise SettingsError(
@@ -71,7 +71,7 @@ class DeadLettersSettings(ConnectionSettings):
         return own.get(self.stream, self.stream)
 
     def contract(self) -> Contract:
-        """What the stream's records are held to; raises SettingsError."""
+        """Return the contract of the stream's records. Raises SettingsError."""
         if self.stream in BY_STREAM:
             return BY_STREAM[self.stream]
         return contract_from_schema(self.stream, self._contract_file().read_bytes())

@@ -1,4 +1,4 @@
-"""The dead letters that count, read from the lake: those in files that a committed file's footer names."""
+"""The dead letters of the lake: those in files that the footer of a committed file names."""
 
 import asyncio
 from collections import deque
@@ -15,14 +15,14 @@ from shared.lake.slots.search import SlotSearch
 from shared.lake.slots.slot import HOUR_US, DeadLetterFile, dead_letters_folder, parse_dead_letter_name
 from shared.service.errors import NeedsAttention
 
-# Files on their way while one is dealt with: most are small, and what takes time is to ask for them.
+# Files that are fetched ahead: most are small, and the requests take the time.
 _FILES_AHEAD, _BYTES_AHEAD = 16, 64 * 2**20
 _US_PER_S = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A dead letter that counts; `created_at` is its hub's."""
+    """A dead letter that a footer names; `created_at` is its hub's."""
 
     place: Place
     created_at: str
@@ -32,18 +32,18 @@ class StoredLetter:
     @property
     def id(self) -> DeadLetterId:
         return DeadLetterId(
-            self.created_at, self.place.lane.partition, self.place.sequence_number, self.place.line
+            self.created_at, self.place.chain.partition, self.place.sequence_number, self.place.line
         )
 
 
-async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[StoredLetter]:
-    """Those that are meant, by partition, in sequence; a few files are in memory at a time."""
+async def find_dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[StoredLetter]:
+    """Yield the selected letters by partition, in sequence; a few files are in memory at a time."""
     search = SlotSearch(lake, selection.stream)
-    listed = await _listed(lake, selection)
+    listed = await _list_files(lake, selection)
     ahead: deque[tuple[asyncio.Task[list[StoredLetter]], int]] = deque()
     ahead_bytes = 0
     try:
-        for file in selection.files(listed):
+        for file in selection.select_files(listed):
             size_bytes = listed[file]
             while ahead and (len(ahead) == _FILES_AHEAD or ahead_bytes + size_bytes > _BYTES_AHEAD):
                 reading, read_bytes = ahead.popleft()
@@ -61,8 +61,8 @@ async def dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[Stored
         await asyncio.gather(*(reading for reading, _ in ahead), return_exceptions=True)
 
 
-async def _listed(lake: Lake, selection: Selection) -> dict[DeadLetterFile, int]:
-    """The files that there are, without those written too early to hold what is meant; how large each is."""
+async def _list_files(lake: Lake, selection: Selection) -> dict[DeadLetterFile, int]:
+    """List the files that may hold a selected letter by their time, with their sizes."""
     listed = {}
     async for entry in lake.list(dead_letters_folder(selection.stream), recursive=False):
         file = parse_dead_letter_name(selection.stream, entry.path.rpartition("/")[2])
@@ -74,21 +74,21 @@ async def _listed(lake: Lake, selection: Selection) -> dict[DeadLetterFile, int]
 async def _read(
     lake: Lake, search: SlotSearch, file: DeadLetterFile, selection: Selection
 ) -> list[StoredLetter]:
-    """The letters of a file that are meant; none of a file that no footer names."""
+    """Read the selected letters of a file; none of a file that no footer names."""
     try:
         letters = msgspec.json.Decoder(Letter).decode_lines(await lake.read(file.path) or b"")
     except msgspec.MsgspecError as error:
         raise NeedsAttention(f"{file.path} cannot be read ({error}): restore it or move it away") from error
     places = [Place(file.chain, letter.sequence_number, letter.line) for letter in letters]
-    meant = [
+    selected = [
         (place, letter)
         for place, letter in zip(places, letters, strict=True)
-        if selection.takes(place, letter)
+        if selection.includes(place, letter)
     ]
-    if not meant:
+    if not selected:
         return []
     hour = int(letters[0].enqueued_at.timestamp()) * _US_PER_S // HOUR_US
     footer = await search.find(file.chain, file.first, hour)
     if footer is None or footer.dead_letter != file.path:
-        return []  # a commit that was broken off left it
-    return [StoredLetter(place, footer.created_at, letter, file.path) for place, letter in meant]
+        return []  # an interrupted commit left it
+    return [StoredLetter(place, footer.created_at, letter, file.path) for place, letter in selected]

@@ -1,8 +1,8 @@
-"""Callers of a scorer over HTTP as a process of its own, each with one request at a time under way.
+"""Callers of a scorer over HTTP in a process of their own, each with one request at a time under way.
 
-`python -m services.cli.bench.http.callers PORT CALLERS REQUESTS` asks REQUESTS times over CALLERS
-connections and prints one JSON line when it begins and one when the last answer is there. Sockets without an
-event loop: a request costs it a small part of what it costs the server, which is what is to be kept busy.
+`python -m services.cli.bench.http.callers PORT CALLERS REQUESTS` sends REQUESTS requests over CALLERS
+connections and prints one JSON line when it begins and one when the last answer has arrived. It uses sockets
+without an event loop: a request costs it much less than the server, which is to be kept busy.
 """
 
 import json
@@ -14,28 +14,28 @@ import time
 from services.cli.bench.http.requests import DONE, is_whole, price_request
 
 
-def ask(port: int, callers: int, requests: int) -> None:
-    """Returns when all are answered; raises ConnectionError for an answer other than 200."""
+def send_requests(port: int, callers: int, requests: int) -> None:
+    """Return when all are answered. Raises ConnectionError for a status other than 200."""
     request = price_request()
     connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(callers)]
-    of_descriptor = {one.fileno(): one for one in connections}
+    by_descriptor = {one.fileno(): one for one in connections}
     ready = select.epoll()
     for one in connections:
         one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ready.register(one, select.EPOLLIN)
         one.sendall(request)
-    unsent, unheard, usual_bytes = requests - callers, requests, 0
-    while unheard:
+    unsent, unanswered, usual_bytes = requests - callers, requests, 0
+    while unanswered:
         for descriptor, _event in ready.poll():
-            connection = of_descriptor[descriptor]
+            connection = by_descriptor[descriptor]
             answer = connection.recv(65_536)
-            # All are of one length and come in one piece: then there is nothing to look for in them.
+            # Answers of the usual length, in one piece, need no parsing.
             if len(answer) != usual_bytes:
-                answer = _rest(connection, answer)
+                answer = _read_rest(connection, answer)
                 usual_bytes = len(answer)
             if not answer.startswith(DONE):
                 raise ConnectionError(answer[:1_000])
-            unheard -= 1
+            unanswered -= 1
             if unsent > 0:
                 unsent -= 1
                 connection.sendall(request)
@@ -44,7 +44,7 @@ def ask(port: int, callers: int, requests: int) -> None:
         one.close()
 
 
-def _rest(connection: socket.socket, answer: bytes) -> bytes:
+def _read_rest(connection: socket.socket, answer: bytes) -> bytes:
     while not is_whole(answer):
         more = connection.recv(65_536)
         if not more:
@@ -53,16 +53,16 @@ def _rest(connection: socket.socket, answer: bytes) -> bytes:
     return answer
 
 
-def _tell(event: str) -> None:
-    told = {"event": event, "clock_s": time.monotonic(), "cpu_s": time.process_time()}
-    print(json.dumps(told), flush=True)  # noqa: T201 - this process's one output
+def _report(event: str) -> None:
+    line = {"event": event, "clock_s": time.monotonic(), "cpu_s": time.process_time()}
+    print(json.dumps(line), flush=True)  # noqa: T201 - the output of this process
 
 
 def main(arguments: list[str]) -> None:
     port, callers, requests = map(int, arguments)
-    _tell("started")
-    ask(port, callers, requests)
-    _tell("finished")
+    _report("started")
+    send_requests(port, callers, requests)
+    _report("finished")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""A bare aiohttp handler of the same graph: what the scorer over HTTP is measured against.
+"""A bare aiohttp handler of the same graph: the floor of the scorer over HTTP.
 
-`python -m services.cli.bench.http.floor` decodes a vehicle, runs the shipped champion's graph and answers its
-price: no checks, no caller, no metrics. uvloop and a frozen heap, as the scorer has them. It prints one JSON
+`python -m services.cli.bench.http.floor` decodes a vehicle, runs the shipped champion's graph and returns the
+price, without checks, callers or metrics; with uvloop and a frozen heap, like the scorer. It prints one JSON
 line with the port that it listens on.
 """
 
@@ -15,15 +15,15 @@ import uvloop
 from aiohttp import web
 
 from services.cli.bench.http.requests import NUMBERS, WORDS
-from services.cli.bench.scorer.onnx_floor import shipped_champion
+from services.cli.bench.scorer.onnx_floor import load_shipped_champion
 from shared.service.metrics import serve_app
 
 _COLLECT_EVERY_OBJECTS = 20_000
 
 
 def bare_app() -> web.Application:
-    """JSON in, one run, JSON out."""
-    session, _ = shipped_champion()
+    """Return an app that decodes JSON, runs the graph once and encodes JSON."""
+    session, _ = load_shipped_champion()
 
     async def price(request: web.Request) -> web.Response:
         vehicle = msgspec.json.decode(await request.read())
@@ -40,7 +40,7 @@ def bare_app() -> web.Application:
 
 async def _serve() -> None:
     async with serve_app(bare_app(), "127.0.0.1", 0, "PORT") as port:
-        print(json.dumps({"event": "listening", "port": port}), flush=True)  # noqa: T201 - this process's one output
+        print(json.dumps({"event": "listening", "port": port}), flush=True)  # noqa: T201 - the output of this process
         await asyncio.Event().wait()
 
 

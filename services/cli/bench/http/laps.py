@@ -1,8 +1,8 @@
 """One vehicle a request over HTTP: the unchanged scorer, beside a bare handler on the same core.
 
-The scorer checks the body and the key, charges the caller's allowance and counts for its metrics; the bare
-handler does none of that. Callers have the other core. With them as many requests are under way as keep the
-server busy; the scorer prices those together that are there at once, as it does for anyone.
+The scorer checks the body and the key, charges the caller's allowance and counts metrics; the bare handler
+does none of that. Callers have the other core, and enough requests under way to keep the server busy; the
+scorer prices together those that are there at once, as always.
 """
 
 from collections.abc import AsyncIterator
@@ -13,32 +13,32 @@ from services.cli.bench.figure import Figure, Lap, figure
 from services.cli.bench.http.requests import KEY
 from services.cli.bench.measured_process import MeasuredProcess
 
-# How many callers ask at once.
+# Concurrent callers.
 HTTP_LOADS = {"http_single": 8, "http_single_alone": 1}
 _REQUESTS, _WARM_UP = 20_000, 2_000
 
 
 async def http_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: float) -> Figure:
-    """Laps of ours and of the floor in turn; the middle of each."""
+    """Measure laps of ours and of the floor in turn, and compare the medians."""
     callers, requests = HTTP_LOADS[name], max(1_000, round(_REQUESTS * scale))
     cores = Cores.split(1)
     azure.emulator.pin(cores.serving)
     ours, floors = [], []
     for _ in range(rounds):
-        async with scorer(azure, cores) as (program, port):
+        async with run_scorer(azure, cores) as (program, port):
             ours.append(await _lap(azure, program, port, callers, requests))
-        async with bare_handler(azure, cores) as (program, port):
+        async with run_bare_handler(azure, cores) as (program, port):
             floors.append(await _lap(azure, program, port, callers, requests))
-    # One caller alone never keeps a server busy: its processor time is what can be compared.
+    # One caller alone never keeps a server busy: only processor time can be compared.
     has_own_cores = callers > 1 and cores.serving.isdisjoint(cores.measured)
     return figure(name, ours, floors, 1, has_own_cores=has_own_cores, of="requests")
 
 
 @asynccontextmanager
-async def scorer(
+async def run_scorer(
     azure: EmbeddedAzure, cores: Cores, **settings: object
 ) -> AsyncIterator[tuple[MeasuredProcess, int]]:
-    """The unchanged `python -m services.scorer` without a stream, and its port."""
+    """Run the unchanged `python -m services.scorer` without a stream; yield it and its port."""
     variables = azure.variables(
         STORAGE="",
         SCORER_STREAM="false",
@@ -54,21 +54,21 @@ async def scorer(
 
 
 @asynccontextmanager
-async def bare_handler(azure: EmbeddedAzure, cores: Cores) -> AsyncIterator[tuple[MeasuredProcess, int]]:
+async def run_bare_handler(azure: EmbeddedAzure, cores: Cores) -> AsyncIterator[tuple[MeasuredProcess, int]]:
     log = azure.folder / "http-floor.log"
     async with MeasuredProcess("services.cli.bench.http.floor", [], {}, log, cores.measured) as program:
         yield program, (await program.read_event("listening"))["port"]
 
 
 async def _lap(azure: EmbeddedAzure, program: MeasuredProcess, port: int, callers: int, requests: int) -> Lap:
-    await _asked(azure, port, callers, _WARM_UP)
+    await _time_requests(azure, port, callers, _WARM_UP)
     before = program.usage()
-    took_s = await _asked(azure, port, callers, requests)
+    took_s = await _time_requests(azure, port, callers, requests)
     return Lap(requests, took_s, program.usage().cpu_s - before.cpu_s)
 
 
-async def _asked(azure: EmbeddedAzure, port: int, callers: int, requests: int) -> float:
-    """How long it took until all were answered, seconds."""
+async def _time_requests(azure: EmbeddedAzure, port: int, callers: int, requests: int) -> float:
+    """Send requests, and return the seconds until all were answered."""
     arguments = [str(port), str(callers), str(requests)]
     log = azure.folder / "http-callers.log"
     async with MeasuredProcess(

@@ -1,12 +1,12 @@
-"""How long callers of the scorer's HTTP wait: at a fixed rate, and when far too many ask at once.
+"""The latency of the scorer over HTTP: at a fixed rate, and under overload.
 
 `python -m services.cli.bench.http.latency` prints milliseconds, of the unchanged scorer beside the bare
-handler of `services.cli.bench.http.floor`, each on the first core; what asks has the others. Only a quiet
-machine tells anything. At a fixed rate requests leave when they are due (at random, on average `RATE` a
-second) whatever became of those before them, and a latency counts from when its request was due.
+handler of `services.cli.bench.http.floor`, each on the first core; the callers have the others. The figures
+are meaningful only on a quiet machine. At a fixed rate requests are sent when they are due (at random, on
+average `RATE` a second) whatever became of earlier ones, and a latency counts from when its request was due.
 
-Then it finds how many requests under way the scorer answers in MAX_WAIT_S, and has two and four times as many
-callers ask, each again at once when it is answered or refused: what the accepted wait, and the refused.
+Then it measures how many requests under way the scorer answers in MAX_WAIT_S, and sends from two and four
+times as many callers, each again as soon as it is answered or refused: the waits of accepted and refused.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from pathlib import Path
 
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
 from services.cli.bench.figure import percentile
-from services.cli.bench.http.laps import bare_handler, scorer
+from services.cli.bench.http.laps import run_bare_handler, run_scorer
 from services.cli.bench.http.requests import DONE, HEAD_END, is_whole, price_request
 
 RATE, SECONDS, WARM_UP_S = 500, 20.0, 2.0
@@ -32,41 +32,41 @@ REQUEST = price_request()
 
 
 class OpenLoop:
-    """Sends on whichever connection is free; one more than there are is a wait that counts."""
+    """Sends each request on a free connection; the wait for one counts."""
 
     def __init__(self, port: int) -> None:
-        self._free = deque(connected(port) for _ in range(CONNECTIONS))
-        self._asked: dict[socket.socket, tuple[float, bytes]] = {}
+        self._free = deque(connect(port) for _ in range(CONNECTIONS))
+        self._sent: dict[socket.socket, tuple[float, bytes]] = {}
         self.latencies_ms: list[float] = []
 
     def run(self, rate: float, seconds: float) -> None:
-        """`select` waits to the microsecond, where an event loop's timers are good for a millisecond."""
+        """Send for `seconds`. `select` is precise to 1 µs, an event loop's timers to 1 ms."""
         gaps = random.Random(1)
         started_s = due_s = time.perf_counter()
-        while due_s < started_s + seconds or self._asked:
+        while due_s < started_s + seconds or self._sent:
             now_s = time.perf_counter()
             if due_s <= now_s and self._free and due_s < started_s + seconds:
-                self._ask(due_s)
+                self._send(due_s)
                 due_s += gaps.expovariate(rate)
                 continue
-            can_ask = self._free and due_s < started_s + seconds
-            self._hear(max(0.0, due_s - now_s) if can_ask else None)
+            can_send = self._free and due_s < started_s + seconds
+            self._receive(max(0.0, due_s - now_s) if can_send else None)
 
-    def _ask(self, due_s: float) -> None:
+    def _send(self, due_s: float) -> None:
         connection = self._free.popleft()
         connection.sendall(REQUEST)
-        self._asked[connection] = (due_s, b"")
+        self._sent[connection] = (due_s, b"")
 
-    def _hear(self, timeout_s: float | None) -> None:
-        for connection in select.select(list(self._asked), [], [], timeout_s)[0]:
-            due_s, heard = self._asked[connection]
-            heard += connection.recv(65_536)
-            if not is_whole(heard):
-                self._asked[connection] = (due_s, heard)
+    def _receive(self, timeout_s: float | None) -> None:
+        for connection in select.select(list(self._sent), [], [], timeout_s)[0]:
+            due_s, received = self._sent[connection]
+            received += connection.recv(65_536)
+            if not is_whole(received):
+                self._sent[connection] = (due_s, received)
                 continue
-            assert heard.startswith(DONE), heard
+            assert received.startswith(DONE), received
             self.latencies_ms.append((time.perf_counter() - due_s) * 1e3)
-            del self._asked[connection]
+            del self._sent[connection]
             self._free.append(connection)
 
     def close(self) -> None:
@@ -75,7 +75,7 @@ class OpenLoop:
 
 
 class Flood:
-    """What those waited that were accepted, and those that were refused."""
+    """The waits of accepted and of refused requests under overload."""
 
     def __init__(self, callers: int) -> None:
         self.callers = callers
@@ -85,7 +85,7 @@ class Flood:
     def run(self, port: int, seconds: float) -> None:
         ready = select.epoll()
         asked: dict[int, tuple[socket.socket, float]] = {}
-        for one in [connected(port) for _ in range(self.callers)]:
+        for one in [connect(port) for _ in range(self.callers)]:
             ready.register(one, select.EPOLLIN)
             asked[one.fileno()] = (one, time.perf_counter())
             one.sendall(REQUEST)
@@ -116,18 +116,18 @@ class Flood:
 
     @property
     def refused(self) -> float:
-        """The share that was."""
+        """The share of refused requests."""
         return len(self.refused_ms) / (len(self.accepted_ms) + len(self.refused_ms))
 
 
-def connected(port: int) -> socket.socket:
+def connect(port: int) -> socket.socket:
     one = socket.create_connection(("127.0.0.1", port))
     one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return one
 
 
-def at_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
-    """Latencies of a whole run, after a warm-up that does not count."""
+def measure_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
+    """Return the latencies of a run, after a warm-up that does not count."""
     loop = OpenLoop(port)
     loop.run(rate, WARM_UP_S)
     loop.latencies_ms.clear()
@@ -136,7 +136,7 @@ def at_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
     return loop.latencies_ms
 
 
-def flooded(port: int, callers: int, seconds: float = FLOOD_SECONDS) -> Flood:
+def run_flood(port: int, callers: int, seconds: float = FLOOD_SECONDS) -> Flood:
     flood = Flood(callers)
     flood.run(port, seconds)
     return flood
@@ -166,18 +166,18 @@ async def measure(azure: EmbeddedAzure) -> None:
     os.sched_setaffinity(0, cores.serving)
     azure.emulator.pin(cores.serving)
     async with (
-        # The bound on connections would refuse most of them before the overload is what is measured.
-        scorer(azure, cores, SCORER_MAX_CONNECTIONS=10_000) as (_, ours),
-        bare_handler(azure, cores) as (_, bare),
+        # The default limit of connections would refuse most of them before the overload is measured.
+        run_scorer(azure, cores, SCORER_MAX_CONNECTIONS=10_000) as (_, ours),
+        run_bare_handler(azure, cores) as (_, bare),
     ):
         ports = {"ours": ours, "bare": bare}
-        show_steady({kind: at_fixed_rate_ms(port, RATE, SECONDS) for kind, port in ports.items()})
-        lap = flooded(ours, CAPACITY_CALLERS)
+        show_steady({kind: measure_fixed_rate_ms(port, RATE, SECONDS) for kind, port in ports.items()})
+        lap = run_flood(ours, CAPACITY_CALLERS)
         rate = len(lap.accepted_ms) / FLOOD_SECONDS
         print(f"http_capacity       {rate:>8,.0f}          requests/s, {CAPACITY_CALLERS} callers")
         for times in (2, 4):
             callers = round(rate * MAX_WAIT_S * times)
-            show_flood(times, flooded(ours, callers), flooded(bare, callers))
+            show_flood(times, run_flood(ours, callers), run_flood(bare, callers))
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""What the servers that are measured over HTTP are asked, and when an answer is there (pure)."""
+"""The request of the HTTP measurements, and the end of an answer (pure)."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ HEAD_END = b"\r\n\r\n"
 
 
 def price_request() -> bytes:
-    """One vehicle, as a caller of /v1/prices sends it."""
+    """Return a request for the price of one vehicle, as a caller of /v1/prices sends it."""
     (reading,) = readings(0, 1)
     body = msgspec.json.encode({name: getattr(reading, name) for name in (*WORDS, *NUMBERS)})
     return (
@@ -22,11 +22,11 @@ def price_request() -> bytes:
 
 
 def body_bytes(head: bytes) -> int:
-    """How long the body is that this head of an answer announces."""
+    """Return the length of the body that the head of an answer announces."""
     return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
 
 
 def is_whole(answer: bytes) -> bool:
-    """Whether all of an answer has come."""
+    """Return whether an answer is complete."""
     head, found, body = answer.partition(HEAD_END)
     return bool(found) and len(body) >= body_bytes(head)

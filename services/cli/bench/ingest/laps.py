@@ -1,33 +1,31 @@
-"""One lap: everything in the hub, once, by ours or by the bare SDK.
+"""One lap: everything in the hub is read once, by ours or by the bare SDK.
 
-The hub is filled while the measured process stands still with its links open and its partitions claimed, so
-that neither start-up nor sending is in a figure. Its clock runs from when it goes on until the last reading
-is in a committed file; the floor's from its first event, which leaves it nothing to open.
+The hub is filled while the measured process is stopped with its links open and its partitions claimed, so
+that a figure includes neither start-up nor sending. Its time runs from SIGCONT until the last reading is in a
+committed file; the floor's from its first event.
 """
 
 import asyncio
-import json
 import signal
 import time
 from datetime import datetime
-from typing import Any
 
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure
 from services.cli.bench.figure import Lap
 from services.cli.bench.hub_load import PARTITIONS, Load, fill
 from services.cli.bench.measured_process import MeasuredProcess
 
-# As `fleetprice up` has it: balancing goes on while it is measured, and costs its share.
-_BALANCING_S, _SETTLED_S = 2.0, 5.0
+# As in `fleetprice up`: balancing goes on during the measurement, and its cost is included.
+_BALANCING_S, _SETTLE_S = 2.0, 5.0
 _LOOK_S = 0.02
 
 
 async def floor_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, processes: int) -> Lap:
-    """The bare SDK in as many processes, each with its share of the partitions."""
+    """Measure the bare SDK in as many processes, each with its share of the partitions."""
     share = PARTITIONS // processes
     laps = await asyncio.gather(
         *(
-            _one_floor(
+            _run_floor(
                 azure, hub, load, prefetch, list(range(n * share, (n + 1) * share)), Cores.split(processes)
             )
             for n in range(processes)
@@ -37,7 +35,7 @@ async def floor_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, p
     return Lap(load.readings, took_s, sum(cpu_s for _, _, cpu_s in laps))
 
 
-async def _one_floor(
+async def _run_floor(
     azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, partitions: list[int], cores: Cores
 ) -> tuple[float, float, float]:
     names = ",".join(map(str, partitions))
@@ -51,7 +49,7 @@ async def _one_floor(
 
 
 async def ingest_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, workers: int) -> Lap:
-    """Ours from the hub to committed files, by the unchanged `python -m services.ingest`."""
+    """Measure the unchanged `python -m services.ingest` from the hub to committed files."""
     file_system = f"bench-{hub}"
     variables = azure.variables(
         FILE_SYSTEM=file_system,
@@ -70,20 +68,20 @@ async def ingest_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, 
         azure.file_system(file_system),
         MeasuredProcess("services.ingest", [], variables, log, cores.measured) as program,
     ):
-        await settled(program)
+        await wait_until_settled(program)
         program.send(signal.SIGSTOP)
         await fill(azure.event_hubs, hub, load)
         before, started_s = program.usage(), time.time()
         program.send(signal.SIGCONT)
-        ended_s = await _landed(program, load.readings)
+        ended_s = await _wait_until_landed(program, load.readings)
         return Lap(load.readings, ended_s - started_s, program.usage().cpu_s - before.cpu_s)
 
 
-async def settled(program: MeasuredProcess) -> None:
-    """Wait until all partitions are owned and have stayed where they are for a while."""
+async def wait_until_settled(program: MeasuredProcess) -> None:
+    """Wait until all partitions are owned and none has moved for a while."""
     await program.wait_for_log("partition_opened")
     quiet_since_s, opened = time.monotonic(), 0
-    while opened < PARTITIONS or time.monotonic() - quiet_since_s < _SETTLED_S:
+    while opened < PARTITIONS or time.monotonic() - quiet_since_s < _SETTLE_S:
         now = len(program.logged_events("partition_opened"))
         if now != opened:
             quiet_since_s, opened = time.monotonic(), now
@@ -91,16 +89,11 @@ async def settled(program: MeasuredProcess) -> None:
         program.check_running()
 
 
-async def _landed(program: MeasuredProcess, readings: int) -> float:
-    """When, by the program's own log, the last reading was in a committed file; seconds since the epoch."""
+async def _wait_until_landed(program: MeasuredProcess, readings: int) -> float:
+    """Return when the last reading was committed, by the program's log; seconds since the epoch."""
     while True:
         committed = program.logged_events("file_committed")
         if sum(one["rows"] for one in committed) >= readings:
             return max(datetime.fromisoformat(one["timestamp"]).timestamp() for one in committed)
         await asyncio.sleep(_LOOK_S)
-        program.usage()
-
-
-def _events(program: MeasuredProcess, name: str) -> list[dict[str, Any]]:
-    lines = program.log.read_bytes().splitlines()
-    return [said for line in lines if line.startswith(b"{") and (said := json.loads(line))["event"] == name]
+        program.check_running()

@@ -1,11 +1,10 @@
-"""Ingest catching up on many partitions of events as large as there are: what it holds resident at most.
+"""The peak memory of ingest that catches up on many partitions of the largest possible events.
 
-`python -m services.cli.bench.ingest.large_events` exits with code 1 where that was more than its limit.
+`python -m services.cli.bench.ingest.large_events` exits with code 1 if the peak is above the limit.
 """
 
 import argparse
 import asyncio
-import json
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -28,22 +27,22 @@ _LOOK_S = 0.5
 
 
 async def catch_up(partitions: int, events: int, readings: int, variables: dict[str, str]) -> int:
-    """Run it, with so many readings in each event, none for one that cannot be decoded; the exit code."""
-    made = body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
+    """Run it with `readings` an event (0: events that cannot be decoded). Return the exit code."""
+    event_body = body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-large-")))
         azure = await stack.enter_async_context(start_embedded_azure(folder))
         await stack.enter_async_context(azure.hub(HUB, partitions))
         await stack.enter_async_context(azure.file_system(FILE_SYSTEM))
-        await _fill(azure, partitions, events, made)
+        await _fill(azure, partitions, events, event_body)
         program = await stack.enter_async_context(
             MeasuredProcess("services.ingest", [], {**_variables(azure), **variables}, folder / "ingest.log")
         )
-        await _all_landed(program, partitions * events * max(1, readings))
+        await _wait_until_landed(program, partitions * events * max(1, readings))
         used = program.usage()
     print(
-        f"{partitions} partitions of {events} events of {len(made):,} bytes, "
-        f"{partitions * events * len(made) / _MB:,.0f} MB: "
+        f"{partitions} partitions of {events} events of {len(event_body):,} bytes, "
+        f"{partitions * events * len(event_body) / _MB:,.0f} MB: "
         f"peak {used.peak_bytes / _MB:.0f} MB, {used.cpu_s:.1f} CPU s",
         flush=True,
     )
@@ -63,27 +62,22 @@ def _variables(azure: EmbeddedAzure) -> dict[str, str]:
     )
 
 
-async def _fill(azure: EmbeddedAzure, partitions: int, events: int, made: bytes) -> None:
+async def _fill(azure: EmbeddedAzure, partitions: int, events: int, event_body: bytes) -> None:
     client = EventHubProducerClient.from_connection_string(azure.event_hubs, eventhub_name=HUB)
     async with client:
         for partition in range(partitions):
             for _ in range(events):
-                event = EventData(made)
+                event = EventData(event_body)
                 event.content_type = NDJSON
                 await client.send_batch([event], partition_id=str(partition))
 
 
-async def _all_landed(program: MeasuredProcess, records: int) -> None:
-    """Wait until the log tells of files with every record, as rows or as dead letters."""
+async def _wait_until_landed(program: MeasuredProcess, records: int) -> None:
+    """Wait until every record is committed, as a row or as a dead letter."""
     await program.wait_for_log("partition_opened")
-    while _records_in(program.log) < records:
-        program.usage()
+    while sum(one["rows"] + one["bad"] for one in program.logged_events("file_committed")) < records:
+        program.check_running()
         await asyncio.sleep(_LOOK_S)
-
-
-def _records_in(log: Path) -> int:
-    said = [json.loads(line) for line in log.read_bytes().splitlines() if line.startswith(b"{")]
-    return sum(one["rows"] + one["bad"] for one in said if one["event"] == "file_committed")
 
 
 def main() -> int:
@@ -93,10 +87,10 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=32)
     parser.add_argument("--events", type=int, default=24, help="to each partition")
     parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE", help="settings of ingest")
-    given = parser.parse_args()
-    variables = dict(one.split("=", 1) for one in given.set)
+    flags = parser.parse_args()
+    variables = dict(one.split("=", 1) for one in flags.set)
     return max(
-        asyncio.run(catch_up(given.partitions, given.events, readings, variables))
+        asyncio.run(catch_up(flags.partitions, flags.events, readings, variables))
         for readings in (_MAX_READINGS, 0)
     )
 

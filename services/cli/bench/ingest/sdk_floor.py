@@ -1,10 +1,10 @@
-"""The bare SDK as a process of its own: what no consumer built on it can be faster than.
+"""The bare SDK in a process of its own: the floor of every consumer built on it.
 
 `python -m services.cli.bench.ingest.sdk_floor HUB PARTITION,PARTITION… EVENTS PREFETCH` reads EVENTS events
-of those partitions from their beginnings with a `receive_batch` handler that looks at each event's body,
-sequence number, offset and enqueued time and does nothing with them; uvloop and a frozen heap, as ingest has
-them. It prints one JSON line when it starts to receive and one when it has them all. The namespace is named
-by FLEETPRICE_EVENT_HUBS.
+of those partitions from their beginnings with a `receive_batch` handler that reads each event's body,
+sequence number, offset and enqueued time and does nothing with them; with uvloop and a frozen heap, like
+ingest. It prints one JSON line when it starts to receive and one when it has them all. FLEETPRICE_EVENT_HUBS
+names the namespace.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ async def _receive(hub: str, partitions: list[str], events: int, prefetch: int) 
     async def on_batch(_context: PartitionContext, batch: list[EventData]) -> None:
         nonlocal seen, size_bytes
         if not seen:
-            _tell("started", 0)
+            _report("started", 0)
         for event in batch:
             body: Any = event.body
             size_bytes += len(b"".join(body))
@@ -57,13 +57,13 @@ async def _receive(hub: str, partitions: list[str], events: int, prefetch: int) 
             for partition in partitions
         ]
         await done.wait()
-        _tell("finished", size_bytes)
+        _report("finished", size_bytes)
         await asyncio.gather(*map(cancel_until_done, receiving))
 
 
-def _tell(event: str, size_bytes: int) -> None:
-    told = {"event": event, "clock_s": time.monotonic(), "cpu_s": time.process_time(), "bytes": size_bytes}
-    print(json.dumps(told), flush=True)  # noqa: T201 - this process's one output
+def _report(event: str, size_bytes: int) -> None:
+    line = {"event": event, "clock_s": time.monotonic(), "cpu_s": time.process_time(), "bytes": size_bytes}
+    print(json.dumps(line), flush=True)  # noqa: T201 - the output of this process
 
 
 def main(arguments: list[str]) -> None:

@@ -1,8 +1,8 @@
-"""Ingest under a steady load for as long as you like: what it holds resident, over time.
+"""The memory of ingest under a steady load, over time.
 
-`python -m services.cli.bench.ingest.soak --minutes 30` prints a line a minute and exits with code 1 where it
-held more than its limit or grew more than 1 % over the last half. Growth is between medians of the first and
-the last third of that half, for a garbage-collected heap breathes.
+`python -m services.cli.bench.ingest.soak --minutes 30` prints a line a minute and exits with code 1 if the
+peak is above the limit or the memory grew more than 1 % over the last half. Growth is between the medians of
+the first and the last third of that half, because a garbage-collected heap varies.
 """
 
 import argparse
@@ -32,14 +32,14 @@ _MB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What ingest held, so long after the load began."""
+    """The memory of ingest, `at_s` seconds after the load began."""
 
     at_s: float
     resident_bytes: int
 
 
-def growth(samples: Sequence[Sample]) -> float:
-    """By which part the resident memory grew over the last half."""
+def compute_growth(samples: Sequence[Sample]) -> float:
+    """Return the growth of the resident memory over the last half, as a fraction."""
     settled = samples[len(samples) // 2 :]
     third = max(1, len(settled) // 3)
     before, after = (
@@ -48,8 +48,8 @@ def growth(samples: Sequence[Sample]) -> float:
     return after / before - 1
 
 
-async def soak(minutes: float, partitions: int, rate: int) -> int:
-    """Run it; the exit code."""
+async def run_soak(minutes: float, partitions: int, rate: int) -> int:
+    """Run it, and return the exit code."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-soak-")))
         azure = await stack.enter_async_context(start_embedded_azure(folder))
@@ -59,15 +59,15 @@ async def soak(minutes: float, partitions: int, rate: int) -> int:
             MeasuredProcess("services.ingest", [], _variables(azure), folder / "ingest.log")
         )
         await program.wait_for_log("partition_opened")
-        stop = asyncio.Event()  # for the SDK may swallow a cancellation
+        stop = asyncio.Event()  # the SDK may swallow a cancellation
         sending = asyncio.create_task(_send(azure, partitions, rate, stop))
         try:
-            samples = await _watch(program, minutes * 60, sending)
+            samples = await _sample(program, minutes * 60, sending)
             peak = program.usage().peak_bytes
         finally:
             stop.set()
             await asyncio.wait([sending])
-    grown = growth(samples)
+    grown = compute_growth(samples)
     print(f"{partitions} partitions, {rate} events/s: peak {peak / _MB:.0f} MB, grown {grown:+.2%}")
     return int(peak > MAX_RESIDENT_BYTES or grown > MAX_GROWTH)
 
@@ -85,7 +85,7 @@ def _variables(azure: EmbeddedAzure) -> dict[str, str]:
 
 
 async def _send(azure: EmbeddedAzure, partitions: int, rate: int, stop: asyncio.Event) -> None:
-    """A batch to one partition after the other, each a second's worth, all of them in a second."""
+    """Send a second's load every second, one batch to each partition in turn."""
     client = EventHubProducerClient.from_connection_string(azure.event_hubs, eventhub_name=HUB)
     async with client:
         batches = [
@@ -109,7 +109,7 @@ async def _batch(client: EventHubProducerClient, partition: int, events: int) ->
     return batch
 
 
-async def _watch(program: MeasuredProcess, seconds: float, sending: asyncio.Task[None]) -> list[Sample]:
+async def _sample(program: MeasuredProcess, seconds: float, sending: asyncio.Task[None]) -> list[Sample]:
     samples: list[Sample] = []
     started_s = time.monotonic()
     while (at_s := time.monotonic() - started_s) < seconds:
@@ -127,8 +127,8 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--partitions", type=int, default=32)
     parser.add_argument("--rate", type=int, default=3_200, help="events a second, over all partitions")
-    given = parser.parse_args()
-    return asyncio.run(soak(given.minutes, given.partitions, given.rate))
+    flags = parser.parse_args()
+    return asyncio.run(run_soak(flags.minutes, flags.partitions, flags.rate))
 
 
 if __name__ == "__main__":

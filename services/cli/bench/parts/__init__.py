@@ -1,1 +1,1 @@
-"""Figures of parts, each beside a floor of the same run; `fleetprice bench` has those of services."""
+"""Figures of parts, each beside a floor of the same run; `fleetprice bench` measures whole services."""

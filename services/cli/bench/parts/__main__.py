@@ -1,4 +1,4 @@
-"""`make bench`: a table of figures, each with the floor measured in the same run."""
+"""A part of `make bench`: a table of figures, each with the floor measured in the same run."""
 
 from services.cli.bench.parts import decoding, emulator, scoring
 

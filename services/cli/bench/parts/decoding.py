@@ -1,4 +1,4 @@
-"""Event bodies to raw rows, against the bare parser that each is built on."""
+"""Event bodies decoded to raw rows, against the bare parser that each is built on."""
 
 from datetime import UTC, datetime
 
@@ -40,8 +40,8 @@ def readings(count: int) -> list[Reading]:
     ]
 
 
-def rows_of(bodies: list[bytes], content_type: str) -> int:
-    """What ingest does between the hub and the file: decode and gather; the rows."""
+def decode_rows(bodies: list[bytes], content_type: str) -> int:
+    """Decode and buffer bodies, as ingest does between the hub and the file. Return the number of rows."""
     decoder, buffer = BodyDecoder(READING), RowBuffer(READING, 0)
     for sequence, body in enumerate(bodies):
         buffer.add(decoder.decode(body, content_type), EventOrigin(0, sequence, str(sequence), sequence))
@@ -60,21 +60,21 @@ def figures() -> list[Figure]:
             "decode_json",
             "readings/s",
             READINGS,
-            lambda: rows_of(single, JSON),
+            lambda: decode_rows(single, JSON),
             lambda: [bare.decode(body) for body in single],
         ),
         measure(
             "decode_ndjson",
             "readings/s",
             READINGS,
-            lambda: rows_of(lines, NDJSON),
+            lambda: decode_rows(lines, NDJSON),
             lambda: [bare.decode_lines(body) for body in lines],
         ),
         measure(
             "decode_arrow",
             "readings/s",
             READINGS,
-            lambda: rows_of(arrow, ARROW),
+            lambda: decode_rows(arrow, ARROW),
             lambda: [pa.ipc.open_stream(body).read_all().validate(full=True) for body in arrow],
         ),
     ]

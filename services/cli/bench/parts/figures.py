@@ -1,4 +1,4 @@
-"""How a figure is measured: ours and the floor in turn, the best of several rounds each."""
+"""The measurement of a figure: ours and the floor in turn, the best of several rounds each."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`rate` and `floor` in `unit`, on `cores` cores; `ratio` is what we keep of the floor."""
+    """`rate` and `floor` are in `unit`, on `cores` cores."""
 
     name: str
     rate: float
@@ -25,15 +25,15 @@ class Figure:
 
 
 def measure(name: str, unit: str, items: int, ours: Work, floor: Work) -> Figure:
-    """The best rate of each over ROUNDS rounds, taken in turn so that both see the same machine."""
+    """Measure both in turn, so that they have the same machine, and keep the best of ROUNDS rounds."""
     best_ours = best_floor = float("inf")
     for _ in range(ROUNDS):
-        best_floor = min(best_floor, _seconds(floor))
-        best_ours = min(best_ours, _seconds(ours))
+        best_floor = min(best_floor, _time(floor))
+        best_ours = min(best_ours, _time(ours))
     return Figure(name, items / best_ours, items / best_floor, unit)
 
 
-def _seconds(work: Work) -> float:
+def _time(work: Work) -> float:
     start_s = time.perf_counter()
     work()
     return time.perf_counter() - start_s

@@ -1,6 +1,6 @@
-"""A bare AMQP client with frames made beforehand: it costs little, so that the hub's own speed shows.
+"""A bare AMQP client with prepared frames: it costs little, so that the hub's own speed is measured.
 
-`python -m services.cli.bench.parts.raw_client send|receive …` says "ready", waits for a line on stdin,
+`python -m services.cli.bench.parts.raw_client send|receive …` prints "ready", waits for a line on stdin,
 works, and prints a line of JSON: the events, the seconds they took, and the seconds until the first of them.
 """
 
@@ -32,7 +32,7 @@ _MIN_EVENT_BYTES = 256
 _READ_BYTES = 1 << 20
 
 
-def connected(port: int) -> socket.socket:
+def connect(port: int) -> socket.socket:
     opened = socket.create_connection(("127.0.0.1", port))
     opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     window = amqp.uint(_WINDOW)
@@ -56,7 +56,7 @@ def attach(name: str, source: bytes, target: bytes, *, is_receiver: bool) -> byt
 
 
 def batch(*, is_keyed: bool) -> bytes:
-    """One delivery of BATCH events; keyed ones as the SDK makes them, with header, key and a property."""
+    """Return one delivery of BATCH events; keyed ones with header, key and property, like the SDK's."""
     event = amqp.described(0x75, amqp.binary(b"z" * BODY_BYTES))
     if is_keyed:
         header = performative(0x70, amqp.boolean(True), *[amqp.NULL] * 4)
@@ -67,7 +67,7 @@ def batch(*, is_keyed: bool) -> bytes:
 
 
 def frames(opened: socket.socket) -> Iterator[tuple[int, list[object]]]:
-    """The performatives that come in, by code and fields."""
+    """Yield the received performatives by code and fields."""
     reader = FrameReader(MAX_FRAME_BYTES)
     while received := opened.recv(_READ_BYTES):
         for one in reader.feed(received):
@@ -77,13 +77,13 @@ def frames(opened: socket.socket) -> Iterator[tuple[int, list[object]]]:
 
 
 def send(port: int, target: str, events: int, *, is_keyed: bool) -> float:
-    """Send batches, IN_FLIGHT of them unanswered at a time; the time until the last is accepted."""
+    """Send batches, IN_FLIGHT unanswered at a time. Return the seconds until the last is accepted."""
     payload, deliveries = batch(is_keyed=is_keyed), events // BATCH
-    with connected(port) as opened:
+    with connect(port) as opened:
         ends = performative(_SOURCE, amqp.string("bench")), performative(_TARGET, amqp.string(target))
         opened.sendall(attach("out", *ends, is_receiver=False))
         incoming = frames(opened)
-        credit = _credit(incoming)
+        credit = _wait_for_credit(incoming)
         wait_for_go()
         start_s = time.perf_counter()
         sent = accepted = 0
@@ -97,25 +97,25 @@ def send(port: int, target: str, events: int, *, is_keyed: bool) -> float:
             if code == _DISPOSITION:
                 accepted += 1
             elif code == _FLOW:
-                credit = _granted(fields)
+                credit = _total_credit(fields)
             else:
-                raise SystemExit(f"the hub said {code:#x} {fields}")
+                raise SystemExit(f"the hub sent {code:#x} {fields}")
         return time.perf_counter() - start_s
 
 
-def _credit(incoming: Iterator[tuple[int, list[object]]]) -> int:
-    return next(granted for code, fields in incoming if code == _FLOW and (granted := _granted(fields)))
+def _wait_for_credit(incoming: Iterator[tuple[int, list[object]]]) -> int:
+    return next(granted for code, fields in incoming if code == _FLOW and (granted := _total_credit(fields)))
 
 
-def _granted(fields: list[object]) -> int:
-    """How many deliveries in all the hub has given credit for."""
+def _total_credit(fields: list[object]) -> int:
+    """Return the number of deliveries that the hub has granted credit for, since the link began."""
     count, credit = fields[5], fields[6]
     return count + credit if isinstance(count, int) and isinstance(credit, int) else 0
 
 
 def receive(port: int, source: str, selector: str, events: int) -> tuple[float, float]:
-    """Read so many events; the time until the last, and until the first."""
-    with connected(port) as opened:
+    """Receive events. Return the seconds until the last, and until the first."""
+    with connect(port) as opened:
         described = b"\x00" + amqp.symbol(_SELECTOR) + amqp.string(selector)
         filters = amqp.mapping([(amqp.symbol(_SELECTOR), described)])
         begins = performative(_SOURCE, amqp.string(source), *[amqp.NULL] * 6, filters)
@@ -127,16 +127,16 @@ def receive(port: int, source: str, selector: str, events: int) -> tuple[float, 
             attach("in", begins, performative(_TARGET, amqp.string("bench")), is_receiver=True)
             + frame(0, performative(_FLOW, amqp.uint(1), window, amqp.uint(0), window, *links))
         )
-        first_s = _count(opened, 1)
-        _count(opened, events - 1)
+        first_s = _skip_events(opened, 1)
+        _skip_events(opened, events - 1)
         return time.perf_counter() - start_s, first_s - start_s
 
 
 _held = bytearray()
 
 
-def _count(opened: socket.socket, events: int) -> float:
-    """Step over frames until so many events have come; when that was."""
+def _skip_events(opened: socket.socket, events: int) -> float:
+    """Skip frames until so many events have arrived. Return the time."""
     while True:
         position, end = 0, len(_held)
         while end - position >= _SIZE.size and events:
@@ -171,12 +171,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--keyed", action="store_true", help="send keyed events with a property")
     parser.add_argument("--selector", default="amqp.annotation.x-opt-offset > '-1'", help="where to begin")
-    asked = parser.parse_args()
-    if asked.work == "send":
-        took_s, first_s = send(asked.port, asked.address, asked.events, is_keyed=asked.keyed), 0.0
+    flags = parser.parse_args()
+    if flags.work == "send":
+        took_s, first_s = send(flags.port, flags.address, flags.events, is_keyed=flags.keyed), 0.0
     else:
-        took_s, first_s = receive(asked.port, asked.address, asked.selector, asked.events)
-    print(json.dumps({"events": asked.events, "took_s": took_s, "first_s": first_s}))
+        took_s, first_s = receive(flags.port, flags.address, flags.selector, flags.events)
+    print(json.dumps({"events": flags.events, "took_s": took_s, "first_s": first_s}))
 
 
 if __name__ == "__main__":

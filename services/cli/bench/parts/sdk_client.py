@@ -1,4 +1,4 @@
-"""The unmodified SDK at its best: what a client in Python can reach. Speaks like raw_client.py."""
+"""The unmodified SDK at its best, with the output of raw_client.py."""
 
 import argparse
 import asyncio
@@ -31,12 +31,12 @@ async def send(connection: str, hub: str, partition: str, events: int) -> float:
 
 
 async def receive(connection: str, hub: str, partition: str, events: int) -> float:
-    """From the first event on: what opening the link takes is no throughput."""
+    """Receive events. Return the seconds from the first event on: opening the link is no throughput."""
     done = asyncio.Event()
     times_s: list[float] = []
     count = 0
 
-    async def take(_: PartitionContext, received: list[EventData]) -> None:
+    async def on_batch(_: PartitionContext, received: list[EventData]) -> None:
         nonlocal count
         count += len(received)
         times_s.append(time.perf_counter())
@@ -50,7 +50,7 @@ async def receive(connection: str, hub: str, partition: str, events: int) -> flo
     async with consumer:
         reading = asyncio.create_task(
             consumer.receive_batch(
-                take,
+                on_batch,
                 partition_id=partition,
                 starting_position="-1",
                 prefetch=PREFETCH,
@@ -62,7 +62,7 @@ async def receive(connection: str, hub: str, partition: str, events: int) -> flo
     return times_s[-1] - times_s[0]
 
 
-async def work() -> None:
+async def run() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m services.cli.bench.parts.sdk_client", description=__doc__
     )
@@ -71,11 +71,11 @@ async def work() -> None:
     parser.add_argument("--hub", required=True)
     parser.add_argument("--partition", required=True)
     parser.add_argument("--events", type=int, required=True)
-    asked = parser.parse_args()
-    do = send if asked.work == "send" else receive
-    took_s = await do(asked.connection, asked.hub, asked.partition, asked.events)
-    print(json.dumps({"events": asked.events, "took_s": took_s}))
+    flags = parser.parse_args()
+    do = send if flags.work == "send" else receive
+    took_s = await do(flags.connection, flags.hub, flags.partition, flags.events)
+    print(json.dumps({"events": flags.events, "took_s": took_s}))
 
 
 if __name__ == "__main__":
-    uvloop.run(work())
+    uvloop.run(run())

@@ -1,8 +1,8 @@
-"""The scorer from hub to hub, beside what nothing that does its work can be faster than.
+"""The scorer from hub to hub, beside its floor.
 
-`score_arrow`'s floor is the bare model; `score_json`'s the bare SDK that receives and sends as many events.
-All rates are per second of the measured process's processor time: hub, storage and the bench's own reader
-share the machine's other cores, and on two of them a clock would measure those.
+The floor of `score_arrow` is the bare model; that of `score_json` the bare SDK that receives and sends as
+many events. All rates are per second of the measured process's processor time: hub, storage and the bench's
+own reader share the machine's other cores, and on two cores a clock would measure those too.
 """
 
 import signal
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure
 from services.cli.bench.figure import Figure, Lap
 from services.cli.bench.hub_load import PARTITIONS, Load, fill
-from services.cli.bench.ingest.laps import settled
+from services.cli.bench.ingest.laps import wait_until_settled
 from services.cli.bench.measured_process import MeasuredProcess
-from services.cli.bench.scorer.published import published
+from services.cli.bench.scorer.published import watch_published
 from shared.codec.bodies import ARROW, JSON
 
 SCORE_LOADS = {
@@ -27,7 +27,7 @@ _UNIT = "readings/CPU s"
 
 @dataclass(frozen=True, slots=True)
 class ScoreLap:
-    """Ours, and what it published: by that the bare loop's answers are measured out."""
+    """A lap of ours, and the size of its output, which the bare loop then sends too."""
 
     lap: Lap
     outputs_a_partition: int
@@ -35,7 +35,7 @@ class ScoreLap:
 
 
 async def score_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: float, prefetch: int) -> Figure:
-    """Laps of ours and of the floor in turn; the middle of each."""
+    """Measure laps of ours and of the floor in turn, and compare the medians."""
     content_type, pack, events, batches = SCORE_LOADS[name]
     load = Load(name, content_type, pack, events, max(1, round(batches * scale)))
     azure.emulator.pin(Cores.split(1).serving)
@@ -55,7 +55,7 @@ async def score_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: floa
 
 
 async def _score_lap(azure: EmbeddedAzure, hub: str, output: str, load: Load, prefetch: int) -> ScoreLap:
-    """Ours, by the unchanged `python -m services.scorer`."""
+    """Measure the unchanged `python -m services.scorer`."""
     file_system = f"bench-{hub}"
     variables = azure.variables(
         FILE_SYSTEM=file_system,
@@ -69,16 +69,16 @@ async def _score_lap(azure: EmbeddedAzure, hub: str, output: str, load: Load, pr
     async with (
         azure.file_system(file_system),
         MeasuredProcess("services.scorer", [], variables, log, Cores.split(1).measured) as program,
-        published(azure.event_hubs, output, load.events_a_partition - 1) as seen,
+        watch_published(azure.event_hubs, output, load.events_a_partition - 1) as published,
     ):
-        await settled(program)
+        await wait_until_settled(program)
         program.send(signal.SIGSTOP)
         await fill(azure.event_hubs, hub, load)
         before, started_s = program.usage(), time.time()
         program.send(signal.SIGCONT)
-        await seen.whole()
-        lap = Lap(load.readings, seen.last_enqueued_s - started_s, program.usage().cpu_s - before.cpu_s)
-        return ScoreLap(lap, round(seen.events / PARTITIONS), seen.size_bytes // seen.events)
+        await published.wait_until_complete()
+        lap = Lap(load.readings, published.last_enqueued_s - started_s, program.usage().cpu_s - before.cpu_s)
+        return ScoreLap(lap, round(published.events / PARTITIONS), published.size_bytes // published.events)
 
 
 async def _model_lap(azure: EmbeddedAzure) -> float:

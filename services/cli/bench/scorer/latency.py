@@ -1,11 +1,11 @@
-"""How long a price takes at a steady rate: from hub to hub, and from a reading made to its price received.
+"""The latency of a price at a steady rate: from hub to hub, and from a reading made to its price received.
 
-`python -m services.cli.bench.scorer.latency` runs the embedded Azure and an unchanged scorer as processes of
-their own, sends 1,000 readings a second from this one, each made just before, and receives the predictions
-with the unmodified SDK. It prints one JSON row a figure, in milliseconds beside what was promised; what was
-made in the first seconds does not count. `--low-latency` has scorer and receiver take events in as they
-arrive. `fleetprice bench` has the same figures. On two cores everything shares them: only a quiet machine
-tells.
+`python -m services.cli.bench.scorer.latency` runs the emulator and an unchanged scorer as processes of their
+own, sends 1,000 readings a second from this one, each made just before, and receives the predictions with the
+unmodified SDK. It prints one JSON row a figure, in milliseconds beside the promised maximum; readings of the
+first seconds do not count. With `--low-latency` scorer and receiver process events as they arrive.
+`fleetprice bench` has the same figures. On two cores everything shares them: the figures are meaningful only
+on a quiet machine.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from services.cli.bench.bodies import readings
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
 from services.cli.bench.figure import Figure, percentile
 from services.cli.bench.hub_load import PARTITIONS
-from services.cli.bench.ingest.laps import settled
+from services.cli.bench.ingest.laps import wait_until_settled
 from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.bodies import JSON
 from shared.contract.prediction import Prediction
@@ -37,28 +37,28 @@ from shared.streams.event_hubs.low_latency_receiver import receive_promptly
 
 TELEMETRY, OUTPUT, FILE_SYSTEM = "latency", "latency-out", "latency"
 _WARM_UP_S, _TICK_S = 3.0, 0.02
-# Each time so many events have come, the SDK pauses for a quarter of a second before it asks for more.
+# After each such number of events the SDK pauses for a quarter of a second before it grants more credit.
 _PREFETCH = 3_000
 _UNIT = "ms of at most"
 _SECONDS, _RATE = 30.0, 1_000
 _PROMISED = (("hub_to_hub", 99, 100.0), ("made_to_received", 95, 180.0), ("made_to_received", 99, 200.0))
 _PROMISED_LOW = (("hub_to_hub", 99, 100.0), ("made_to_received", 99, 120.0))
 LATENCIES = {"score_latency": False, "score_latency_low": True}
-_Take = Callable[[PartitionContext, list[EventData]], Awaitable[None]]
+_OnBatch = Callable[[PartitionContext, list[EventData]], Awaitable[None]]
 _DECODER = msgspec.json.Decoder(Prediction)
 
 
 class Latencies:
-    """What was received, and when each source event and each prediction was enqueued."""
+    """The received predictions, and the enqueued times of each source event and prediction."""
 
     def __init__(self) -> None:
         self.count = 0
         self.counts_from = datetime.max.replace(tzinfo=UTC)
         self._made_to_received_ms: list[float] = []
         self._priced_us: dict[tuple[int, int], int] = {}
-        self._came_us: dict[tuple[int, int], int] = {}
+        self._source_us: dict[tuple[int, int], int] = {}
 
-    async def take_predictions(self, _context: PartitionContext, events: list[EventData]) -> None:
+    async def on_predictions(self, _context: PartitionContext, events: list[EventData]) -> None:
         now = datetime.now(UTC)
         for event in events:
             for one in _DECODER.decode_lines(body_of(event)):
@@ -67,16 +67,16 @@ class Latencies:
                     self._made_to_received_ms.append((now - one.reading_at).total_seconds() * 1e3)
                     self._priced_us[one.source_partition, one.source_sequence_number] = enqueued_us(event)
 
-    async def take_telemetry(self, context: PartitionContext, events: list[EventData]) -> None:
+    async def on_telemetry(self, context: PartitionContext, events: list[EventData]) -> None:
         for event in events:
-            self._came_us[int(context.partition_id), sequence_of(event)] = enqueued_us(event)
+            self._source_us[int(context.partition_id), sequence_of(event)] = enqueued_us(event)
 
     def has_all_sources(self) -> bool:
-        return self._priced_us.keys() <= self._came_us.keys()
+        return self._priced_us.keys() <= self._source_us.keys()
 
     def figures(self, *, low_latency: bool) -> list[Figure]:
-        """Each with what was promised of it in place of a floor, and what part of that it takes."""
-        hub_to_hub_ms = [(at - self._came_us[place]) / 1e3 for place, at in self._priced_us.items()]
+        """Return the figures, with the promised maximum as the floor."""
+        hub_to_hub_ms = [(at - self._source_us[place]) / 1e3 for place, at in self._priced_us.items()]
         found = {"hub_to_hub": hub_to_hub_ms, "made_to_received": self._made_to_received_ms}
         figures = []
         for name, percent, promised_ms in _PROMISED_LOW if low_latency else _PROMISED:
@@ -88,8 +88,8 @@ class Latencies:
 
 
 @asynccontextmanager
-async def _receiving(client: EventHubConsumerClient, take: _Take) -> AsyncIterator[None]:
-    task = asyncio.create_task(client.receive_batch(take, starting_position="-1", prefetch=_PREFETCH))
+async def _receive(client: EventHubConsumerClient, on_batch: _OnBatch) -> AsyncIterator[None]:
+    task = asyncio.create_task(client.receive_batch(on_batch, starting_position="-1", prefetch=_PREFETCH))
     try:
         yield
     finally:
@@ -97,14 +97,14 @@ async def _receiving(client: EventHubConsumerClient, take: _Take) -> AsyncIterat
 
 
 async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies) -> int:
-    """Each tick the same number of readings to every partition, one send each, as they are made."""
+    """Send the same number of new readings to every partition each tick. Return their total."""
     fleet = readings(0, max(1, round(rate * _TICK_S / PARTITIONS)))
     async with EventHubProducerClient.from_connection_string(event_hubs, eventhub_name=TELEMETRY) as client:
 
         async def send(partition: int) -> None:
-            made = [msgspec.structs.replace(one, reading_at=datetime.now(UTC)) for one in fleet]
+            new = [msgspec.structs.replace(one, reading_at=datetime.now(UTC)) for one in fleet]
             batch = await client.create_batch(partition_id=str(partition))
-            for one in made:
+            for one in new:
                 event = EventData(msgspec.json.encode(one))
                 event.content_type = JSON
                 batch.add(event)
@@ -122,7 +122,7 @@ async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies
 async def latency_figures(
     azure: EmbeddedAzure, rate: int = _RATE, seconds: float = _SECONDS, *, low_latency: bool
 ) -> list[Figure]:
-    """Of an unchanged scorer that shares all cores with hub, sender and receiver."""
+    """Measure an unchanged scorer that shares all cores with hub, sender and receiver."""
     azure.emulator.pin(Cores.split(0).serving)
     latencies = await _measure(azure, rate, seconds, low_latency=low_latency)
     return latencies.figures(low_latency=low_latency)
@@ -149,15 +149,15 @@ async def _measure(azure: EmbeddedAzure, rate: int, seconds: float, *, low_laten
     ):
         if low_latency:
             receive_promptly(predictions)
-        await settled(program)
-        async with _receiving(predictions, latencies.take_predictions):
+        await wait_until_settled(program)
+        async with _receive(predictions, latencies.on_predictions):
             sent = await _send(azure.event_hubs, rate, seconds, latencies)
             while latencies.count < sent:
                 await asyncio.sleep(_TICK_S)
                 program.check_running()
-        async with _receiving(telemetry, latencies.take_telemetry):
+        async with _receive(telemetry, latencies.on_telemetry):
             while not latencies.has_all_sources():
-                program.usage()
+                program.check_running()
                 await asyncio.sleep(_TICK_S)
     return latencies
 
@@ -167,17 +167,17 @@ async def _run(rate: int, seconds: float, *, low_latency: bool) -> None:
         async with start_embedded_azure(Path(folder)) as azure:
             figures = await latency_figures(azure, rate, seconds, low_latency=low_latency)
     for one in figures:
-        print(json.dumps(one.as_dict()), flush=True)  # noqa: T201 - what was asked for
+        print(json.dumps(one.as_dict()), flush=True)  # noqa: T201 - the output of the command
 
 
 def main() -> None:
-    """Run it once."""
+    """Run it once, and print the figures."""
     parser = argparse.ArgumentParser(prog="python -m services.cli.bench.scorer.latency", description=__doc__)
     parser.add_argument("--rate", type=int, default=_RATE, help="readings a second")
     parser.add_argument("--seconds", type=float, default=_SECONDS)
     parser.add_argument("--low-latency", action="store_true")
-    asked = parser.parse_args()
-    uvloop.run(_run(asked.rate, asked.seconds, low_latency=asked.low_latency))
+    flags = parser.parse_args()
+    uvloop.run(_run(flags.rate, flags.seconds, low_latency=flags.low_latency))
 
 
 if __name__ == "__main__":

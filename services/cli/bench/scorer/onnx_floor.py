@@ -1,4 +1,4 @@
-"""The bare model as a process of its own: what no scorer can be faster than on one core.
+"""The bare model in a process of its own: the floor of every scorer on one core.
 
 `python -m services.cli.bench.scorer.onnx_floor` runs the shipped champion's graph by itself, on one thread,
 over batches of each of the sizes below, made beforehand of the same readings that the hub is filled with;
@@ -24,14 +24,14 @@ BATCHES = (64, 128, 256, 512, 1_024, 2_048, 4_096)
 _ROWS, _REPEATS = 16_384, 7
 
 
-def _inputs(manifest: Any, rows: int) -> dict[str, Any]:
+def _make_inputs(manifest: Any, rows: int) -> dict[str, Any]:
     fleet = readings(0, rows)
     words = [[canonical(getattr(one, column.name) or "") for column in manifest.inputs.cat] for one in fleet]
     numbers = [[getattr(one, column.name) for column in manifest.inputs.num] for one in fleet]
     return {"cat": np.array(words, dtype=object), "num": np.array(numbers, dtype=np.float32)}
 
 
-def _rate(session: Any, inputs: dict[str, Any]) -> float:
+def _measure_rate(session: Any, inputs: dict[str, Any]) -> float:
     rows = len(inputs["num"])
     times_s = []
     for _ in range(_REPEATS):
@@ -42,8 +42,8 @@ def _rate(session: Any, inputs: dict[str, Any]) -> float:
     return _ROWS / statistics.median(times_s)
 
 
-def shipped_champion() -> tuple[Any, Any]:
-    """Its graph, to be run on one thread, and its manifest."""
+def load_shipped_champion() -> tuple[Any, Any]:
+    """Load the shipped champion: a session on one thread, and its manifest."""
     registry = shipped_models()
     if registry is None:
         raise SystemExit("no model is shipped with this installation")
@@ -57,11 +57,11 @@ def shipped_champion() -> tuple[Any, Any]:
 
 
 def main() -> None:
-    """Measure every size and tell of the best."""
-    session, manifest = shipped_champion()
-    rates = {size: _rate(session, _inputs(manifest, size)) for size in BATCHES}
+    """Measure every batch size and print the best."""
+    session, manifest = load_shipped_champion()
+    rates = {size: _measure_rate(session, _make_inputs(manifest, size)) for size in BATCHES}
     best = max(rates, key=lambda size: rates[size])
-    print(json.dumps({"event": "measured", "batch": best, "rate": rates[best]}), flush=True)  # noqa: T201 - this process's one output
+    print(json.dumps({"event": "measured", "batch": best, "rate": rates[best]}), flush=True)  # noqa: T201 - the output of this process
 
 
 if __name__ == "__main__":

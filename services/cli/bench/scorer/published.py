@@ -1,4 +1,4 @@
-"""How far the scorer has got, by what it published: read in the bench's own process, not the scorer's."""
+"""The progress of the scorer by its output, read in the bench's own process."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,16 +14,16 @@ from shared.streams.event_hubs.clients import body_of
 
 
 class Published:
-    """Output events so far, and the wait for those of a partition's last source event."""
+    """The output events so far, and the wait for those of each partition's last source event."""
 
     def __init__(self, last: int) -> None:
         self.events = self.size_bytes = 0
         self.last_enqueued_s = 0.0
         self._last = last
         self._waiting = {str(partition) for partition in range(PARTITIONS)}
-        self._is_whole = asyncio.Event()
+        self._is_complete = asyncio.Event()
 
-    async def take(self, context: PartitionContext, events: list[EventData]) -> None:
+    async def on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
         for event in events:
             self.events += 1
             self.size_bytes += len(body_of(event))
@@ -32,20 +32,20 @@ class Published:
             if property_of(event, "last_sequence") == self._last:
                 self._waiting.discard(context.partition_id)
         if not self._waiting:
-            self._is_whole.set()
+            self._is_complete.set()
 
-    async def whole(self) -> None:
-        """Returns once every partition's last source event is priced."""
-        await self._is_whole.wait()
+    async def wait_until_complete(self) -> None:
+        """Return once every partition's last source event is priced."""
+        await self._is_complete.wait()
 
 
 @asynccontextmanager
-async def published(event_hubs: str, hub: str, last: int) -> AsyncIterator[Published]:
+async def watch_published(event_hubs: str, hub: str, last: int) -> AsyncIterator[Published]:
     """Watch `hub` for predictions of source events through number `last` of every partition."""
     client = EventHubConsumerClient.from_connection_string(event_hubs, "$Default", eventhub_name=hub)
     async with client:
         seen = Published(last)
-        receiving = asyncio.create_task(client.receive_batch(seen.take, starting_position="-1"))
+        receiving = asyncio.create_task(client.receive_batch(seen.on_batch, starting_position="-1"))
         try:
             yield seen
         finally:

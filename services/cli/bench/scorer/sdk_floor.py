@@ -27,7 +27,7 @@ _COLLECT_EVERY_OBJECTS = 20_000
 
 
 class Loop:
-    """Receives and sends; `done` once every partition has had its share."""
+    """Receives and sends; `done` is set once every partition has had its share."""
 
     def __init__(self, producer: EventHubProducerClient, events: int, outputs: int, size_bytes: int) -> None:
         self.done = asyncio.Event()
@@ -38,11 +38,11 @@ class Loop:
         self._sent: dict[str, int] = {}
         self._bytes = 0
 
-    async def take(self, context: PartitionContext, batch: list[EventData]) -> None:
-        """What the SDK delivers: looked at, and answered in proportion."""
+    async def on_batch(self, context: PartitionContext, batch: list[EventData]) -> None:
+        """Read a batch, and send a proportional number of events."""
         partition = context.partition_id
         if not self._received:
-            _tell("started")
+            _report("started")
         for event in batch:
             body: Any = event.body
             self._bytes += len(b"".join(body))
@@ -64,7 +64,7 @@ async def _run(hub: str, output_hub: str, events: int, outputs: int, size_bytes:
         receiving = [
             asyncio.create_task(
                 consumer.receive_batch(
-                    loop.take,
+                    loop.on_batch,
                     max_batch_size=prefetch,
                     partition_id=str(partition),
                     starting_position="-1",
@@ -74,13 +74,13 @@ async def _run(hub: str, output_hub: str, events: int, outputs: int, size_bytes:
             for partition in range(PARTITIONS)
         ]
         await loop.done.wait()
-        _tell("finished")
+        _report("finished")
         await asyncio.gather(*map(cancel_until_done, receiving))
 
 
-def _tell(event: str) -> None:
-    told = {"event": event, "clock_s": time.monotonic(), "cpu_s": time.process_time()}
-    print(json.dumps(told), flush=True)  # noqa: T201 - this process's one output
+def _report(event: str) -> None:
+    line = {"event": event, "clock_s": time.monotonic(), "cpu_s": time.process_time()}
+    print(json.dumps(line), flush=True)  # noqa: T201 - the output of this process
 
 
 def main(arguments: list[str]) -> None:

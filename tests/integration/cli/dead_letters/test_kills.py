@@ -1,4 +1,4 @@
-"""kill -9 at each step of a replay: whoever replays next ends what was begun, and nothing is there twice."""
+"""kill -9 at each step of a replay: the next replay completes it, and nothing is sent twice."""
 
 import signal
 
@@ -9,7 +9,7 @@ from tests.support.ingesting import until
 from tests.support.letter_desk import GOOD, JSON
 
 NAMED = "named by operator"
-# Who is to be killed after the send needs the time for one, however busy the machine is.
+# A process to be killed after the send needs the time for one, however busy the machine is.
 LEASES_S = {"replay_intended": 1, "replay_taken": 1, "replay_sent": 6}
 
 
@@ -23,8 +23,8 @@ LEASES_S = {"replay_intended": 1, "replay_taken": 1, "replay_sent": 6}
         ),
     ],
 )
-async def test_a_killed_replay_is_gone_on_with(desk, steps):
-    """Killed before the send, after it, or while it goes on with another's: each letter is replayed once."""
+async def test_a_killed_replay_is_completed(desk, steps):
+    """Killed before the send, after it, or after a takeover: each letter is replayed once."""
     await desk.land((0, 0, GOOD, NAMED), (1, 0, GOOD, NAMED))
     for step in steps:
         code = await desk.process("replay", "--all", failpoint=f"{step}=1*1", lease_s=LEASES_S[step])
@@ -35,7 +35,7 @@ async def test_a_killed_replay_is_gone_on_with(desk, steps):
 
 @pytest.mark.long
 async def test_a_replay_that_slept_sends_nothing_once_awake(desk):
-    """Stopped before it could send and overtaken meanwhile, a process finds its time over."""
+    """A process that was stopped before its send and overtaken meanwhile finds its lease over."""
     await desk.land((0, 0, GOOD, NAMED))
     desk.world.hub.faults.inject(Fault("reject", hub="telemetry", times="always"))
     sleeper = await desk.start("replay", "--all", lease_s=3)
@@ -52,7 +52,7 @@ async def test_a_replay_that_slept_sends_nothing_once_awake(desk):
 
 @pytest.mark.long
 async def test_the_command_as_people_type_it(desk, tmp_path):
-    """Show, edit, replay, look: exit codes and words, in processes of their own."""
+    """Show, edit, replay, list: exit codes and output, in processes of their own."""
     await desk.land((0, 0, GOOD.replace(b"2019", b"9019")))
     assert await desk.process("replay", "0:0") == 1
     assert "would be a dead letter again" in desk.complained

@@ -1,4 +1,4 @@
-"""From a bad body to a landed row and back: the real ingest, the real oracle, the command between them."""
+"""From a bad body to a landed row and back: the real ingest and `verify`, the command between them."""
 
 import json
 
@@ -9,7 +9,7 @@ from tests.support.letter_desk import BAD, GOOD, body
 
 
 async def test_a_replayed_row_resolves_to_its_dead_letter(desk, tmp_path):
-    """Two of three readings are dead letters; mended and replayed they land, once, each naming its letter."""
+    """Two readings are dead letters; repaired and replayed they land once, each naming its letter."""
     world, lake = desk.world, Lake(desk.world.data_dir)
     packed = b"\n".join([body(2), body(3, year="old"), body(4)])
     await send(world, [body_event(BAD, "application/json"), body_event(packed, "application/x-ndjson")])

@@ -1,4 +1,4 @@
-"""What `list` and `show` tell of dead letters."""
+"""The dead letters that `list` and `show` write."""
 
 import json
 
@@ -10,14 +10,14 @@ from tests.support.letter_desk import BAD, HOUR
 
 
 async def listed(desk, capsys, **values):
-    """The ids that `list` tells."""
+    """Return the ids that `list` writes."""
     capsys.readouterr()
     assert await desk.run("list", as_json=True, **values) == 0
     return [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()]
 
 
 async def test_only_letters_that_a_committed_file_names_count(desk, capsys):
-    """What a broken-off commit left behind, beside its slot or without any, is no dead letter."""
+    """Files left by an interrupted commit, beside its slot or without one, hold no dead letters."""
     letters = await desk.lake.read(await desk.land((0, 0, BAD), (1, 2, BAD), attempt="a"))
     for first, attempt in ((0, "b"), (9, "c")):
         await desk.lake.write(ChainKey("telemetry", 0).dead_letters(first, attempt), letters)
@@ -25,14 +25,14 @@ async def test_only_letters_that_a_committed_file_names_count(desk, capsys):
     assert await listed(desk, capsys) == ["0:0:0", "0:1:2"]
 
 
-async def test_letters_are_found_where_the_hubs_clock_went_back(desk, capsys):
-    """Their file then stands in a later folder than the hour in which they came."""
+async def test_letters_are_found_after_the_hubs_clock_went_back(desk, capsys):
+    """Their file is then in a later folder than the hour in which they came."""
     await desk.land((0, 0, BAD), hour=HOUR + 30)
     assert await listed(desk, capsys) == ["0:0:0"]
 
 
-async def test_letters_are_chosen(desk, capsys):
-    """By partition, reason, time and id, each alone and together, in order of partition and sequence."""
+async def test_letters_are_selected(desk, capsys):
+    """By partition, reason, time and id, alone or together, in order of partition and sequence."""
     await desk.land((3, 0, BAD, "malformed: x"), (4, 0, BAD), first=3, lane=ChainKey("telemetry", 1))
     await desk.land((0, 0, BAD), (1, 0, BAD, "no record in the body"))
     await desk.land((2, 0, BAD), (2, 5, BAD), first=2)
@@ -47,8 +47,8 @@ async def test_letters_are_chosen(desk, capsys):
     assert await listed(desk, capsys, ids="0:9,2:0") == []
 
 
-async def test_letters_of_a_re_created_hub_are_told_apart(desk, capsys):
-    """The same partition and sequence of the hub's second life is another letter."""
+async def test_letters_of_a_re_created_hub_are_distinct(desk, capsys):
+    """The same partition and sequence of the re-created hub is another letter."""
     await desk.land((0, 0, BAD))
     await desk.land((0, 0, BAD), lane=ChainKey("telemetry", 0, 2))
     assert await listed(desk, capsys) == ["0:0:0", "0-g2:0:0"]
@@ -56,7 +56,7 @@ async def test_letters_of_a_re_created_hub_are_told_apart(desk, capsys):
 
 
 async def test_people_read_a_table(desk, capsys):
-    """One line a letter, with its reason last; what a sender wrote cannot steer the terminal."""
+    """One line a letter, with its reason last; a sender's text cannot control the terminal."""
     await desk.land((0, 0, BAD, "malformed: \x1b[31mred"))
     await desk.run("list")
     heading, row = capsys.readouterr().out.splitlines()
@@ -66,7 +66,7 @@ async def test_people_read_a_table(desk, capsys):
 
 
 async def test_a_letter_is_shown(desk, capsysbinary):
-    """As text where it is text, in hexadecimal where not, and byte for byte."""
+    """As text if it is text, else in hexadecimal, or byte for byte."""
     await desk.land((0, 0, BAD), (1, 0, b"\xff\xfe\x00x"))
     await desk.run("show", ids="0:0")
     assert BAD in capsysbinary.readouterr().out
@@ -79,8 +79,8 @@ async def test_a_letter_is_shown(desk, capsysbinary):
     assert (text["text"], binary["body"]) == (BAD.decode(), "//4AeA==")
 
 
-async def test_a_letter_that_is_not_there(desk, capsys):
-    """Asking for one says so, and the exit code too."""
+async def test_a_letter_that_does_not_exist(desk, capsys):
+    """The message and the exit code report it."""
     assert await desk.run("show", ids="0:7") == 1
     assert "there is no such dead letter" in capsys.readouterr().err
 
@@ -94,14 +94,14 @@ async def test_a_letter_that_is_not_there(desk, capsys):
         ({"stream": "nowhere"}, "telemetry, predictions"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(desk, values, named):
-    """The message says what there is instead."""
+async def test_invalid_filters_are_refused(desk, values, named):
+    """The message names the valid values."""
     with pytest.raises(NeedsAttention, match=named):
         await desk.run("list", **values)
 
 
 async def test_letters_that_cannot_be_read_are_named(desk):
-    """A dead-letter file that somebody spoilt stops the command, with its path."""
+    """A damaged dead-letter file stops the command, with its path."""
     path = await desk.land((0, 0, BAD))
     await desk.lake.write(path, b"{not json\n")
     with pytest.raises(NeedsAttention, match=path):

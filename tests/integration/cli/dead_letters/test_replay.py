@@ -1,4 +1,4 @@
-"""Replayed once: whatever is refused, lost, raced or silent in between."""
+"""A letter is replayed once, whatever is refused, lost, raced or silent in between."""
 
 import asyncio
 import json
@@ -21,8 +21,8 @@ async def landed(desk):
 
 
 @pytest.fixture
-def mended(tmp_path):
-    """A file with what is to be sent in the stead of these."""
+def repaired(tmp_path):
+    """Write a file of repaired letters."""
 
     def write(*letters):
         path = tmp_path / "letters.ndjson"
@@ -37,16 +37,16 @@ def outcome(capsys):
     return json.loads(capsys.readouterr().out.splitlines()[-1])
 
 
-async def test_mended_letters_are_replayed_once(landed, mended, capsys):
-    """To the partition they came from, each naming its dead letter; the second time nothing happens."""
-    path = mended(("0:0:0", GOOD), ("0:1:2", body(2)))
+async def test_repaired_letters_are_replayed_once(landed, repaired, capsys):
+    """They go to their own partition, each naming its dead letter; the second time nothing is sent."""
+    path = repaired(("0:0:0", GOOD), ("0:1:2", body(2)))
     assert await landed.run("replay", letters=path) == 0
     assert await landed.run("replay", letters=path) == 0
     assert capsys.readouterr().out == "2 replayed\n0 replayed, 2 had been before\n"
     assert await landed.sent() == [(landed.id(0), JSON, GOOD), (landed.id(1, 2), JSON, body(2))]
 
 
-async def test_show_writes_what_replay_takes(landed, tmp_path, capsys):
+async def test_show_writes_what_replay_reads(landed, tmp_path, capsys):
     """`show --json` into a file, an edit, `replay --from` it."""
     await landed.run("show", reason="invalid", as_json=True)
     path = tmp_path / "letters.ndjson"
@@ -56,8 +56,8 @@ async def test_show_writes_what_replay_takes(landed, tmp_path, capsys):
     assert [sent for _, _, sent in await landed.sent()] == [GOOD, GOOD]
 
 
-async def test_what_would_be_a_dead_letter_again_is_refused(landed, capsys):
-    """By the contract's own decoder, letter by letter, with the reason; --force sends it all the same."""
+async def test_a_letter_that_would_be_one_again_is_refused(landed, capsys):
+    """The contract's own decoder refuses it with the reason; --force sends it nevertheless."""
     assert await landed.run("replay", everything=True, as_json=True) == 1
     assert await landed.sent() == [(landed.id(4), JSON, GOOD)]
     said = capsys.readouterr()
@@ -74,7 +74,7 @@ async def test_what_would_be_a_dead_letter_again_is_refused(landed, capsys):
 
 
 async def test_one_letter_gets_another_body(landed, tmp_path, capsys):
-    """--body FILE with the one id; more than one is refused."""
+    """--body FILE needs exactly one id; more are refused."""
     path = tmp_path / "body.json"
     path.write_bytes(GOOD)
     assert await landed.run("replay", ids="0:1", body=path) == 0
@@ -86,7 +86,7 @@ async def test_one_letter_gets_another_body(landed, tmp_path, capsys):
 
 
 async def test_a_dry_run_sends_nothing(landed, capsys):
-    """It says what would be sent, and leaves no trace."""
+    """It reports what would be sent, and leaves no trace."""
     assert await landed.run("replay", ids="0:4", dry_run=True) == 0
     assert capsys.readouterr().out == "1 would be replayed\n"
     assert await landed.sent() == []
@@ -95,15 +95,15 @@ async def test_a_dry_run_sends_nothing(landed, capsys):
     assert capsys.readouterr().out.endswith("0 would be replayed, 1 had been before\n")
 
 
-async def test_a_letter_that_is_not_there_is_told(landed, capsys):
-    """What there is of the ids is replayed, what there is not is named."""
+async def test_a_letter_that_does_not_exist_is_named(landed, capsys):
+    """The letters that exist are replayed, the other ids are named."""
     assert await landed.run("replay", ids="0:4,0:7:1") == 1
     assert "0:7:1: there is no such dead letter" in capsys.readouterr().err
     assert len(await landed.sent()) == 1
 
 
-async def test_without_a_choice_nothing_is_replayed(landed):
-    """Replaying everything has to be said."""
+async def test_without_a_selection_nothing_is_replayed(landed):
+    """Replaying everything needs --all."""
     with pytest.raises(NeedsAttention, match="--all"):
         await landed.run("replay")
 
@@ -118,7 +118,7 @@ async def test_without_a_choice_nothing_is_replayed(landed):
         ({"text": ""}, "line 1"),
     ],
 )
-async def test_a_file_that_makes_no_sense_is_refused(landed, tmp_path, line, named):
+async def test_an_invalid_file_is_refused(landed, tmp_path, line, named):
     """Nothing is sent, and the line is named."""
     path = tmp_path / "letters.ndjson"
     path.write_text(json.dumps(line))
@@ -126,8 +126,8 @@ async def test_a_file_that_makes_no_sense_is_refused(landed, tmp_path, line, nam
         await landed.run("replay", letters=path)
 
 
-async def test_list_tells_what_was_replayed(landed, capsys):
-    """A letter once replayed says so."""
+async def test_list_shows_what_was_replayed(landed, capsys):
+    """The state of each letter is listed."""
     await landed.run("replay", ids="0:4")
     capsys.readouterr()
     await landed.run("list", as_json=True)
@@ -135,28 +135,28 @@ async def test_list_tells_what_was_replayed(landed, capsys):
     assert states == {"0:0:0": "no", "0:1:2": "no", "0:4:0": "yes"}
 
 
-async def test_two_operators_at_once_send_once(landed, mended, capsys):
-    """Both mean the same letters: the lake lets one through, the other counts them as replayed before."""
-    path = mended(("0:0:0", GOOD), ("0:1:2", body(2)))
+async def test_two_operators_at_once_send_once(landed, repaired, capsys):
+    """They select the same letters: the lake accepts one, the others count them as replayed before."""
+    path = repaired(("0:0:0", GOOD), ("0:1:2", body(2)))
     await asyncio.gather(*(landed.run("replay", letters=path, as_json=True) for _ in range(3)))
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert sorted(one["replayed"] for one in said) == [0, 0, 2]
     assert len(await landed.sent()) == 2
 
 
-async def test_lost_answers_double_nothing(landed, mended):
-    """The hub's answers are lost, and the lake's to each rename: every letter is there once all the same."""
+async def test_lost_answers_cause_no_doubles(landed, repaired):
+    """The hub's answers are lost, and the lake's to each rename: every letter is still there once."""
     landed.world.hub.faults.inject(Fault("lose_answer", hub="telemetry", times=2))
     landed.world.storage.faults.inject(StorageFault("drop_answer", "rename", times=2))
-    path = mended(("0:0:0", GOOD), ("0:1:2", body(2)))
+    path = repaired(("0:0:0", GOOD), ("0:1:2", body(2)))
     assert await landed.run("replay", letters=path) == 0
     assert [one[0] for one in await landed.sent()] == [landed.id(0), landed.id(1, 2)]
 
 
-async def test_a_replay_that_gave_up_is_gone_on_with(landed, mended, capsys):
-    """While the hub refuses, a replay gives up in time; the next waits until it must have, then sends it."""
+async def test_a_replay_that_gave_up_is_completed(landed, repaired, capsys):
+    """If the hub refuses, a replay gives up in time; the next waits for the end of its lease, then sends."""
     landed.world.hub.faults.inject(Fault("reject", hub="telemetry", times="always"))
-    path = mended(("0:0:0", GOOD))
+    path = repaired(("0:0:0", GOOD))
     with pytest.raises(NeedsAttention, match="replay again to go on"):
         await landed.run("replay", letters=path, lease_s=1.5)
     capsys.readouterr()
@@ -167,15 +167,15 @@ async def test_a_replay_that_gave_up_is_gone_on_with(landed, mended, capsys):
     assert await landed.sent() == [(landed.id(0), JSON, GOOD)]
 
 
-async def test_two_lives_of_a_hub_are_replayed_apart(landed):
-    """The same place in the hub's second life is another letter, and goes to the same partition."""
+async def test_letters_of_a_re_created_hub_are_replayed_separately(landed):
+    """The same place in the re-created hub is another letter, and goes to the same partition."""
     await landed.land((4, 0, GOOD), lane=ChainKey("telemetry", 0, 2), created_at="2026-03-02T00:00:00Z")
     assert await landed.run("replay", ids="0:4,0-g2:4") == 0
     assert [one[0].created_at for one in await landed.sent()] == [landed.created_at, "2026-03-02T00:00:00Z"]
 
 
 async def test_letters_of_a_stream_of_ones_own_are_replayed(desk, tmp_path):
-    """Held to its own contract, sent to the hub of its name; a stream without a contract is none."""
+    """Its contract is applied, its hub has its name; a stream without a contract is refused."""
     desk.world.hub.create_hub("visits")
     await desk.land((0, 0, b'{"visit": 1}', "invalid: too new"), lane=ChainKey("visits", 0))
     contract = {"type": "object", "properties": {"visit": {"type": "integer"}}, "required": ["visit"]}

@@ -1,22 +1,22 @@
-"""Callers that keep a server busy count whole answers alone."""
+"""Callers that keep a server busy count only whole answers."""
 
 import asyncio
 
 import pytest
 
-from services.cli.bench.http.callers import ask
+from services.cli.bench.http.callers import send_requests
 from services.cli.bench.http.requests import is_whole, price_request
 
 OK = b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"price":10}'
 
 
 def test_an_answer_is_whole_when_its_body_is():
-    """Neither a head alone nor a part of the body is an answer."""
+    """Neither a head nor a part of the body is an answer."""
     assert [is_whole(OK[:end]) for end in (20, OK.index(b"{"), len(OK) - 1, len(OK))] == [False] * 3 + [True]
 
 
-async def asked(answers):
-    """How many requests a server got that answers with these in turn, the pieces of each one by one."""
+async def count_requests(answers):
+    """Return the requests of a server that returns these answers in turn, in their pieces."""
     got = 0
 
     async def serve(reader, writer):
@@ -32,18 +32,18 @@ async def asked(answers):
             writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        await asyncio.to_thread(ask, server.sockets[0].getsockname()[1], 3, 40)
+        await asyncio.to_thread(send_requests, server.sockets[0].getsockname()[1], 3, 40)
     return got
 
 
 async def test_every_request_is_sent_once_and_answered():
-    """So many requests over so few callers, whatever the lengths of the answers and in how many pieces."""
+    """Whatever the lengths of the answers, and in however many pieces they come."""
     longer = OK.replace(b"12", b"13").replace(b"10}", b"100}")
-    assert await asked([[OK], [OK[:30], OK[30:]], [longer], [longer[:5], longer[5:]]]) == 40
+    assert await count_requests([[OK], [OK[:30], OK[30:]], [longer], [longer[:5], longer[5:]]]) == 40
 
 
 async def test_a_refusal_ends_the_measurement():
-    """A server that refuses is not measured as a quick one."""
+    """A server that refuses is not measured as a fast one."""
     refused = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n"
     with pytest.raises(ConnectionError, match="503"):
-        await asked([[OK], [refused]])
+        await count_requests([[OK], [refused]])
