@@ -15,7 +15,7 @@ from services.cli.chaos.event_log import Report
 from services.cli.chaos.fault_counts import NEEDED
 from services.cli.chaos.settings import ChaosSettings
 from shared.service.errors import NeedsAttention
-from shared.service.processes.process import Process, Program, last_lines
+from shared.service.processes.process import Process, Program, last_error, last_lines
 from shared.service.run import EXIT_DONE, EXIT_NEEDS_ATTENTION
 from shared.service.settings import environment_of
 
@@ -117,12 +117,12 @@ class Campaign:
             code = await process.wait()
         finally:
             await process.stop(_STOP_GRACE_S)
-        said = last_lines(program.log, _LOG_LINES)
+        stderr = last_lines(program.log, _LOG_LINES)
         if code == EXIT_NEEDS_ATTENTION and not self.total.complete:
-            raise NeedsAttention(said[-1].removeprefix("fleetprice: ") if said else f"seed {seed} refused")
-        self.note(seed, code, line, said, round(time.monotonic() - began_s))
+            raise NeedsAttention(last_error(program.log) or f"seed {seed} refused")
+        self.note(seed, code, line, stderr, round(time.monotonic() - began_s))
 
-    def note(self, seed: int, code: int, line: bytes, said: Sequence[str], took_s: int) -> None:
+    def note(self, seed: int, code: int, line: bytes, stderr: Sequence[str], took_s: int) -> None:
         """Count and report a run, by its exit code, last line on stdout, and last lines on stderr."""
         self.total.runs += 1
         verdict = _parse_verdict(line)
@@ -132,7 +132,7 @@ class Campaign:
             self.total.failed_seeds.append(seed)
             found = {} if verdict is None else {name: verdict[name] for name in _WRONG if verdict[name]}
             self._report(
-                {"event": "failed", "seed": seed, "took_s": took_s, **found, "said": " | ".join(said)}
+                {"event": "failed", "seed": seed, "took_s": took_s, **found, "said": " | ".join(stderr)}
             )
             return
         self.total.complete += verdict["complete"]

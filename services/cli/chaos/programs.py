@@ -54,7 +54,7 @@ class Programs:
         self._environment = {**inherited, **quick, **failpoints_log}
 
     def emulator(self, ports: Mapping[str, int]) -> Program:
-        """`ports` by listener: a restarted emulator must listen where the clients connect."""
+        """Return the emulator at fixed `ports` by listener, so that clients reconnect after a restart."""
         own: dict[str, object] = {"DATA": self._data, "AS_JSON": "true", "TLS": "false"}
         own |= {"SEGMENT_BYTES": _SEGMENT_BYTES, "EVENT_HUBS_WS_PORT": 0}
         own |= {f"{name.upper()}_PORT": port for name, port in ports.items()}

@@ -87,8 +87,8 @@ def _find_stack(settings: DeadLettersSettings) -> DeadLettersSettings:
             f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "
             "or set FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
         )
-    world = {"event_hubs": SecretStr(running.event_hubs), "storage": SecretStr(running.storage)}
-    return settings.model_copy(update=world)
+    addresses = {"event_hubs": SecretStr(running.event_hubs), "storage": SecretStr(running.storage)}
+    return settings.model_copy(update=addresses)
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:

@@ -74,7 +74,7 @@ def read_repairs(path: Path, stream: str) -> dict[Place, Repair]:
         except (msgspec.MsgspecError, NeedsAttention, ValueError) as error:
             raise NeedsAttention(f"{path}, line {number}: {error}") from error
         if place in repairs:
-            raise NeedsAttention(f"{path}, line {number}: {place} stands there twice")
+            raise NeedsAttention(f"{path}, line {number}: {place} is there twice")
         repairs[place] = one
     return repairs
 

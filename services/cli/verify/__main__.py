@@ -68,8 +68,8 @@ async def _connect(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettin
             yield _with_addresses(settings, served), False
 
 
-def _with_addresses(settings: VerifySettings, world: StackAddresses) -> VerifySettings:
-    named = {"event_hubs": SecretStr(world.event_hubs), "storage": SecretStr(world.storage)}
+def _with_addresses(settings: VerifySettings, stack: StackAddresses) -> VerifySettings:
+    named = {"event_hubs": SecretStr(stack.event_hubs), "storage": SecretStr(stack.storage)}
     return settings.model_copy(update=named)
 
 

@@ -50,6 +50,6 @@ async def _read_ready(emulator: Process) -> StackAddresses:
 
 
 def _environment() -> dict[str, str]:
-    """The environment of this process without failpoints."""
+    """Return the environment of this process without failpoints."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(f"{PREFIX}FAILPOINTS")}
     return {**kept, f"{PREFIX}LOG_LEVEL": "error"}

@@ -88,8 +88,8 @@ class SupervisedProcess:
             raise NeedsAttention(f"{program.name}: {last_error(program.log) or 'refused to start'}")
         self._log_end(self, exit_code, lived_s)
         if following is Next.GIVEN_UP:
-            where = "" if program.log is None else f": see {program.log}"
-            raise KeepsFailing(f"{program.name} ended {self.policy.short_lives} times in a row{where}")
+            hint = "" if program.log is None else f": see {program.log}"
+            raise KeepsFailing(f"{program.name} ended {self.policy.short_lives} times in a row{hint}")
         return False
 
 

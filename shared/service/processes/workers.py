@@ -62,7 +62,7 @@ async def run_workers(workers: Workers, host: str, port: int, setting: str, stop
 
 
 def _program(workers: Workers, number: int, port: int) -> Program:
-    """Without a log: a worker writes to the parent's stderr."""
+    """Make a program without a log: a worker writes to the parent's stderr."""
     environment = {**os.environ, **workers.variables, workers.port_variable: str(port)}
     return Program(f"{_NAME}{number}", workers.module, environment)
 

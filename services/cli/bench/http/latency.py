@@ -84,34 +84,34 @@ class Flood:
 
     def run(self, port: int, seconds: float) -> None:
         ready = select.epoll()
-        asked: dict[int, tuple[socket.socket, float]] = {}
+        sent: dict[int, tuple[socket.socket, float]] = {}
         for one in [connect(port) for _ in range(self.callers)]:
             ready.register(one, select.EPOLLIN)
-            asked[one.fileno()] = (one, time.perf_counter())
+            sent[one.fileno()] = (one, time.perf_counter())
             one.sendall(REQUEST)
         counts_from_s = time.perf_counter() + FLOOD_WARM_UP_S
         end_s = counts_from_s + seconds
-        while asked:
+        while sent:
             for descriptor, _event in ready.poll():
-                connection, asked_s = asked.pop(descriptor)
-                self._note(connection, asked_s, counts_from_s)
+                connection, sent_s = sent.pop(descriptor)
+                self._note(connection, sent_s, counts_from_s)
                 if (now_s := time.perf_counter()) < end_s:
-                    asked[descriptor] = (connection, now_s)
+                    sent[descriptor] = (connection, now_s)
                     connection.sendall(REQUEST)
                 else:
                     connection.close()
         ready.close()
 
-    def _note(self, connection: socket.socket, asked_s: float, counts_from_s: float) -> None:
+    def _note(self, connection: socket.socket, sent_s: float, counts_from_s: float) -> None:
         answer = connection.recv(65_536)
         while not is_whole(answer):
             answer += connection.recv(65_536)
-        waited_ms = (time.perf_counter() - asked_s) * 1e3
+        waited_ms = (time.perf_counter() - sent_s) * 1e3
         is_accepted = answer.startswith(DONE)
         if not is_accepted:
             assert answer.startswith(b"HTTP/1.1 503 "), answer
             assert b"\r\nRetry-After: 1\r\n" in answer.partition(HEAD_END)[0], answer
-        if asked_s >= counts_from_s:
+        if sent_s >= counts_from_s:
             (self.accepted_ms if is_accepted else self.refused_ms).append(waited_ms)
 
     @property

@@ -170,7 +170,9 @@ def main() -> None:
     parser.add_argument("--address", required=True, help="of the hub's partition or consumer group")
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--keyed", action="store_true", help="send keyed events with a property")
-    parser.add_argument("--selector", default="amqp.annotation.x-opt-offset > '-1'", help="where to begin")
+    parser.add_argument(
+        "--selector", default="amqp.annotation.x-opt-offset > '-1'", help="the position to read from"
+    )
     flags = parser.parse_args()
     if flags.work == "send":
         took_s, first_s = send(flags.port, flags.address, flags.events, is_keyed=flags.keyed), 0.0

@@ -104,7 +104,7 @@ def show(what: str, figure: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m services.cli.bench.parts.retention", description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=10.0)
-    parser.add_argument("--directory", type=Path, help="where there is space; a temporary one by default")
+    parser.add_argument("--directory", type=Path, help="with enough space; default: a temporary one")
     flags = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=flags.directory) as directory:
         asyncio.run(measure(Path(directory) / "data", flags.gigabytes))

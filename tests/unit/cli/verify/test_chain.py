@@ -22,7 +22,7 @@ def test_a_whole_chain_has_no_faults():
 
 
 @pytest.mark.parametrize(
-    ("links", "said"),
+    ("links", "message"),
     [
         ([link(0, 10), link(12, 20)], "events 10 to 11 are in no file"),
         ([link(0, 10), link(8, 20)], "overlaps"),
@@ -32,10 +32,10 @@ def test_a_whole_chain_has_no_faults():
         ([link(0, 10, created_at="now")], "created at another time than the chain's root"),
     ],
 )
-def test_the_fault_of_a_broken_chain_is_named(links, said):
+def test_the_fault_of_a_broken_chain_is_named(links, message):
     """A gap, an overlap, a lost first file, a wrong folder and another hub's file are each named."""
     (fault,) = faults(ROOT, *links)
-    assert said in fault
+    assert message in fault
 
 
 def test_files_without_a_root_are_a_fault():

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from shared.service.tasks import Stopped, cancel_until_done, unless_stopped, within
+from shared.service.tasks import Stopped, cancel_until_done, first_completed, unless_stopped, within
 
 
 class Stubborn:
@@ -126,3 +126,21 @@ async def test_a_cancelled_caller_leaves_nothing_running(bounded):
     await cancel_until_done(outer)
     assert outer.cancelled()
     assert stubborn.is_over
+
+
+async def test_the_first_to_complete_ends_the_others():
+    """A failure cancels the others; nothing is left waiting."""
+    cancelled = asyncio.Event()
+
+    async def wait_for_ever():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def fail():
+        raise ValueError("failed")
+
+    with pytest.raises(ValueError, match="failed"):
+        await first_completed(wait_for_ever(), fail())
+    assert cancelled.is_set()

@@ -29,7 +29,7 @@ signal.pause()
 
 
 async def test_a_child_reads_its_arguments_and_its_input(program):
-    """Arguments come behind the module; what is written to stdin is read there."""
+    """Arguments follow the module; bytes written to its stdin are read there."""
     child = await Process.start(
         program("import sys\nprint(*sys.argv[1:], input())\n", "--port", "7"), stdin=asyncio.subprocess.PIPE
     )
@@ -40,22 +40,22 @@ async def test_a_child_reads_its_arguments_and_its_input(program):
 
 
 async def test_an_event_is_awaited_by_its_name(program):
-    """JSON lines of other events are passed over."""
+    """JSON lines of other events are skipped."""
     child = await Process.start(program(EVENTS))
     assert await child.read_event("done") == {"event": "done", "count": 3}
     await child.wait()
 
 
 async def test_a_child_that_ends_before_its_event_is_named_with_its_log(program):
-    """The caller does not wait for ever for what cannot come."""
+    """The caller does not wait for ever for an event that cannot come."""
     child = await Process.start(program(EVENTS))
     with pytest.raises(EndedEarly, match=r"child ended before ready: see .*log"):
         await child.read_event("ready")
     await child.wait()
 
 
-async def test_a_child_deaf_to_sigterm_is_killed_and_the_caller_learns_of_it(program):
-    """Whether it drained is what the caller logs."""
+async def test_a_child_deaf_to_sigterm_is_killed(program):
+    """`stop` returns whether the child ended by itself."""
     child = await Process.start(program(IS_DEAF))
     await child.read_line()
     assert not await child.stop(grace_s=0.2)
@@ -66,6 +66,6 @@ async def test_a_child_deaf_to_sigterm_is_killed_and_the_caller_learns_of_it(pro
 
 async def test_the_last_error_is_the_sentence_alone(program):
     """A refusal's prefix is not repeated in the parent's own line."""
-    child = await Process.start(program("import sys\nsys.exit('fleetprice: mend X')\n"))
+    child = await Process.start(program("import sys\nsys.exit('fleetprice: set X')\n"))
     await child.wait()
-    assert last_error(child.program.log) == "mend X"
+    assert last_error(child.program.log) == "set X"

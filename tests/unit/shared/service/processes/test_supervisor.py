@@ -7,7 +7,6 @@ import pytest
 from shared.service.errors import NeedsAttention
 from shared.service.processes.process import Program
 from shared.service.processes.supervisor import Supervisor
-from shared.service.tasks import first_completed
 from tests.support.embedded_stack import PATIENCE_S
 
 
@@ -33,8 +32,8 @@ DRAINS = (
 IS_DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SERVES
 
 
-async def lives(log, count):
-    """The process ids in the log, once there are so many."""
+async def wait_for_pids(log, count):
+    """Return the process ids in the log, once there are `count` of them."""
     async with asyncio.timeout(PATIENCE_S):
         while len(pids := log.read_text().split() if log.exists() else []) < count:  # noqa: ASYNC110 - a child
             await asyncio.sleep(0.02)
@@ -50,67 +49,49 @@ def is_alive(pid):
 
 
 async def test_a_killed_service_comes_back(program):
-    """A kill -9 of a service is survived by the stack, and counted."""
+    """A service killed by kill -9 is restarted, and the restart is counted."""
     service = program(SERVES)
     async with Supervisor() as supervisor:
         supervisor.start(service)
-        os.kill((await lives(service.log, 1))[0], signal.SIGKILL)
-        pids = await lives(service.log, 2)
+        os.kill((await wait_for_pids(service.log, 1))[0], signal.SIGKILL)
+        pids = await wait_for_pids(service.log, 2)
         assert supervisor.restarts == {"service": 1}
     assert not any(map(is_alive, pids))
 
 
 async def test_a_stopped_service_drains_and_stays_ended(program, tmp_path):
-    """SIGTERM lets it finish its work; it is not started again."""
+    """SIGTERM lets it finish its work; it is not restarted."""
     service = program(DRAINS)
     async with Supervisor() as supervisor:
-        kept = supervisor.start(service)
-        await lives(service.log, 1)
+        supervised = supervisor.start(service)
+        await wait_for_pids(service.log, 1)
         await supervisor.stop(("service",), grace_s=10)
-        assert kept.finished.is_set()
+        assert supervised.finished.is_set()
     assert (tmp_path / "drained").exists()
     assert len(service.log.read_text().split()) == 1
 
 
-async def test_a_service_deaf_to_sigterm_is_ended_anyway(program):
-    """Nothing is left running."""
+async def test_a_service_deaf_to_sigterm_is_killed(program):
+    """After the grace period nothing is left running."""
     service = program(IS_DEAF)
     async with Supervisor() as supervisor:
         supervisor.start(service)
-        (pid,) = await lives(service.log, 1)
+        (pid,) = await wait_for_pids(service.log, 1)
         await supervisor.stop(("service",), grace_s=0.2)
     assert not is_alive(pid)
 
 
-async def test_what_a_service_needs_a_person_for_ends_the_stack_with_its_words(program):
-    """Exit code 2: its own line is what the person reads."""
-    service = program("import sys\nsys.exit(print('fleetprice: mend X', file=sys.stderr) or 2)\n")
+async def test_a_service_that_needs_a_person_ends_the_stack(program):
+    """After exit code 2 the person reads the service's own line."""
+    service = program("import sys\nsys.exit(print('fleetprice: set X', file=sys.stderr) or 2)\n")
     async with Supervisor() as supervisor:
         supervisor.start(service)
-        with pytest.raises(NeedsAttention, match=r"^service: mend X$"):
+        with pytest.raises(NeedsAttention, match=r"^service: set X$"):
             await supervisor.failure()
 
 
 async def test_the_first_line_of_a_service_can_be_waited_for(program):
-    """The emulator says where it listens."""
+    """The emulator's first line holds its addresses."""
     async with Supervisor() as supervisor:
-        kept = supervisor.start(program(SERVES, pipes_stdout=True))
-        assert is_alive(int(await kept.first_line))
-
-
-async def test_whichever_comes_first_ends_the_others():
-    """A failure interrupts the story; nothing is left waiting."""
-    cancelled = asyncio.Event()
-
-    async def wait_for_ever():
-        try:
-            await asyncio.Event().wait()
-        finally:
-            cancelled.set()
-
-    async def fail():
-        raise NeedsAttention("mend X")
-
-    with pytest.raises(NeedsAttention):
-        await first_completed(wait_for_ever(), fail())
-    assert cancelled.is_set()
+        supervised = supervisor.start(program(SERVES, pipes_stdout=True))
+        assert is_alive(int(await supervised.first_line))
