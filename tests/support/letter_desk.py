@@ -2,10 +2,8 @@
 
 import asyncio
 import os
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 
@@ -21,9 +19,7 @@ from shared.lake.slots.footer import Footer
 from shared.lake.slots.slot import HOUR_US, ChainKey, hour_folder
 from shared.streams.event_hubs.clients import body_of, consumer_client
 from shared.streams.event_hubs.partition_events import Gap, partition_events
-
-ROOT = Path(__file__).parents[2]
-
+from tests.support.processes import ROOT, start_python
 
 HOUR = int(datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000 // HOUR_US
 
@@ -97,13 +93,13 @@ class Desk:
         return await serve(self.settings(action, **values), asyncio.Event())
 
     async def process(self, *arguments, **settings):
-        """The command as a person types it, in a process of its own; its exit code."""
+        """Run the command in a process of its own, as a person types it, and return its exit code."""
         running = await self.start(*arguments, **settings)
         self.said, self.complained = (text.decode() for text in await running.communicate())
         return running.returncode
 
     async def start(self, *arguments, **settings):
-        """The same, under way."""
+        """Start it, and return the process."""
         named = {f"FLEETPRICE_DEAD_LETTERS_{name}".upper(): str(value) for name, value in settings.items()}
         variables = os.environ | {
             "PYTHONPATH": str(ROOT),
@@ -115,10 +111,9 @@ class Desk:
                 for name, value in named.items()
             },
         }
-        command = (sys.executable, "-m", "services.cli", "dead-letters", *arguments)
-        return await asyncio.create_subprocess_exec(
-            *command, env=variables, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
+        pipe = asyncio.subprocess.PIPE
+        command = ("-m", "services.cli", "dead-letters", *arguments)
+        return await start_python(*command, environment=variables, stdout=pipe, stderr=pipe)
 
     async def sent(self, partition=0, hub="telemetry"):
         """What stands in the hub's partition: (dead letter, content type, body) each."""

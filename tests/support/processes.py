@@ -1,4 +1,4 @@
-"""Our services as processes of their own, in the world of a test."""
+"""Our services as processes of their own, connected to a test's servers."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def environment_of(world, **variables):
-    """What points a service here, balancing quickly, and has it log what `logged` reads."""
+    """Return the environment of a service that uses these servers, balances quickly and logs JSON."""
     return {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -26,12 +26,23 @@ def environment_of(world, **variables):
     }
 
 
+def environment_with_only(**settings):
+    """Return the environment with these FLEETPRICE_ settings and no others."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
+    return {**inherited, **{f"FLEETPRICE_{name}": str(value) for name, value in settings.items()}}
+
+
+async def start_python(*arguments, environment, stdin=None, stdout=None, stderr=None):
+    """Start Python with these arguments; asyncio's own process, of which a test reads the pipes."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, env=environment, stdin=stdin, stdout=stdout, stderr=stderr
+    )
+
+
 @asynccontextmanager
 async def process(program, environment):
-    """`python -m program`, its stderr kept; killed at the end if it still runs."""
-    running = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", program, env=environment, stderr=asyncio.subprocess.PIPE
-    )
+    """Run `python -m program` with a pipe for stderr; it is killed at the end if it still runs."""
+    running = await start_python("-m", program, environment=environment, stderr=asyncio.subprocess.PIPE)
     try:
         yield running
     finally:
@@ -41,7 +52,7 @@ async def process(program, environment):
 
 
 async def logged(running, name):
-    """The next log event of that name, of the process or of one that it started."""
+    """Return the next log event of this name, of the process or of one that it started."""
     while line := await running.stderr.readline():
         event = msgspec.json.decode(line)
         if event["event"] == name:
@@ -50,8 +61,8 @@ async def logged(running, name):
 
 
 async def life(command, environment):
-    """Runs Python with `command` until it dies; its exit code."""
-    running = await asyncio.create_subprocess_exec(sys.executable, *command, env=environment)
+    """Run Python with `command` until it ends, and return its exit code."""
+    running = await start_python(*command, environment=environment)
     try:
         return await running.wait()
     finally:

@@ -1,9 +1,7 @@
 import asyncio
 import fcntl
 import json
-import os
 import signal
-import sys
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -16,6 +14,7 @@ from shared.contract.reading import Reading
 from shared.service.local_stack import write_addresses
 from shared.streams.event_hubs.clients import producer_client
 from shared.streams.event_hubs.connection import HubConnection
+from tests.support.processes import environment_with_only, start_python
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -68,14 +67,12 @@ async def tail(hub):
     started = []
 
     async def start(hub=hub, **variables):
-        env = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
-        given = {"EVENT_HUBS": hub.connection_string} if hub else {}
-        given |= {f"TAIL_{name.upper()}": str(value) for name, value in variables.items()}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "services.cli.tail",
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            env={**env, **{f"FLEETPRICE_{name}": value for name, value in given.items()}},
-        )  # fmt: skip
+        settings = {"EVENT_HUBS": hub.connection_string} if hub else {}
+        settings |= {f"TAIL_{name.upper()}": value for name, value in variables.items()}
+        environment, pipe = environment_with_only(**settings), asyncio.subprocess.PIPE
+        process = await start_python(
+            "-m", "services.cli.tail", environment=environment, stdout=pipe, stderr=pipe
+        )
         started.append(process)
         return Tail(process)
 

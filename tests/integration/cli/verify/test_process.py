@@ -1,20 +1,17 @@
 import asyncio
 import fcntl
 import json
-import os
-import sys
 
 from shared.service.local_stack import write_addresses
+from tests.support.processes import environment_with_only, start_python
 
 
 async def run(*, stdin=None, **variables):
-    """`python -m services.cli.verify` with these settings: exit code, stdout, stderr."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.cli.verify",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**env, **{f"FLEETPRICE_{name}": str(value) for name, value in variables.items()}},
-    )  # fmt: skip
+    """Run `python -m services.cli.verify` with these settings; return exit code, stdout, stderr."""
+    environment, pipe = environment_with_only(**variables), asyncio.subprocess.PIPE
+    process = await start_python(
+        "-m", "services.cli.verify", environment=environment, stdin=pipe, stdout=pipe, stderr=pipe
+    )
     out, err = await process.communicate(stdin)
     return process.returncode, out.decode(), err.decode()
 
