@@ -15,7 +15,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from services.cli.chaos.programs import CONTAINERS, GROUPS, SHARED_CHECKPOINTS, Programs
 from services.cli.chaos.service_logs import count
-from shared.service.processes.free_ports import free_port
+from shared.service.processes.free_ports import free_ports
 from shared.service.processes.supervisor import SupervisedProcess, Supervisor
 
 TELEMETRY, PREDICTIONS = "telemetry", "predictions"
@@ -51,12 +51,8 @@ class Stack:
 
     async def start(self) -> None:
         """Start the emulator and all readers, and wait until the writers have opened their partitions."""
-        taken: set[int] = set()
-        for _ in _LISTENERS:
-            taken.add(free_port(taken))
-        self.emulator = self.supervisor.start(
-            self.programs.emulator(dict(zip(_LISTENERS, taken, strict=True)))
-        )
+        ports = dict(zip(_LISTENERS, free_ports(len(_LISTENERS)), strict=True))
+        self.emulator = self.supervisor.start(self.programs.emulator(ports))
         self.ready = json.loads(await self.emulator.first_line)
         self.programs.connect(self.ready["event_hubs"], self.ready["storage"])
         for hub in (TELEMETRY, PREDICTIONS):
@@ -67,9 +63,8 @@ class Stack:
         self.writers = [self.supervisor.start(program) for program in self.programs.writers()]
         self.straggler = self.supervisor.start(self.programs.straggler())
         self.scorers = [self.supervisor.start(program) for program in self.programs.scorers()]
-        await _wait_for_log(
-            (*self.writers, self.straggler), "partition_opened"
-        )  # the scorers open theirs while the fleet starts
+        # The scorers open theirs while the fleet starts.
+        await _wait_for_log((*self.writers, self.straggler), "partition_opened")
 
     async def start_fleet(self, number: int, seconds: float) -> SupervisedProcess:
         """Have the fleet of this number send for `seconds` from now on."""

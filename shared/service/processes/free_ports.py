@@ -28,6 +28,14 @@ def free_port(taken: AbstractSet[int] = frozenset()) -> int:
     raise PortInUse("no free port found: choose them with --port-base")
 
 
+def free_ports(count: int) -> list[int]:
+    """Return `count` different free ports, ascending. Raises PortInUse if there are not as many."""
+    taken: set[int] = set()
+    while len(taken) < count:
+        taken.add(free_port(taken))
+    return sorted(taken)
+
+
 def _ephemeral_start() -> int:
     if _EPHEMERAL_RANGE.exists():
         start = int(_EPHEMERAL_RANGE.read_text().split()[0])

@@ -17,7 +17,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from shared.service.metrics import merge_metrics, serve_app
-from shared.service.processes.free_ports import free_port
+from shared.service.processes.free_ports import free_ports
 from shared.service.processes.process import Process, Program
 from shared.service.processes.supervisor import SupervisedProcess, Supervisor
 from shared.service.tasks import first_completed
@@ -49,10 +49,7 @@ async def run_workers(workers: Workers, host: str, port: int, setting: str, stop
 
     Raises NeedsAttention or KeepsFailing for a worker that cannot go on, once the others have drained.
     """
-    ports: set[int] = set()
-    while len(ports) < workers.count:
-        ports.add(free_port(ports))
-    port_of = dict(enumerate(sorted(ports)))
+    port_of = dict(enumerate(free_ports(workers.count)))
     async with _serve(port_of, host, port, setting), Supervisor(_start, _log_end) as supervisor:
         running = [supervisor.start(_program(workers, *one)) for one in port_of.items()]
         try:

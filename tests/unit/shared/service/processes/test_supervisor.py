@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -95,3 +96,27 @@ async def test_the_first_line_of_a_service_can_be_waited_for(program):
     async with Supervisor() as supervisor:
         supervised = supervisor.start(program(SERVES, pipes_stdout=True))
         assert is_alive(int(await supervised.first_line))
+
+
+async def test_a_worker_that_needs_a_person_has_said_why_above(program):
+    """A program without a log writes to the parent's stderr: the message refers to the line there."""
+    worker = replace(program("import sys\nsys.exit(2)\n"), name="worker 0", log=None)
+    async with Supervisor() as supervisor:
+        supervisor.start(worker)
+        with pytest.raises(NeedsAttention, match=r"^worker 0 cannot go on: the line above says what to"):
+            await supervisor.failure()
+
+
+async def test_an_end_that_was_not_requested_is_reported(program):
+    """The owner of the supervisor logs it, with the exit code and how often it was restarted."""
+    ends = []
+
+    def log_end(supervised, exit_code, _lived_s):
+        ends.append((supervised.program.name, exit_code, supervised.policy.restarts))
+
+    service = program(SERVES)
+    async with Supervisor(log_end=log_end) as supervisor:
+        supervisor.start(service)
+        os.kill((await wait_for_pids(service.log, 1))[0], signal.SIGKILL)
+        await wait_for_pids(service.log, 2)
+    assert ends == [("service", -signal.SIGKILL, 1)]
