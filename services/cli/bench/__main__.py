@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
-from services.cli.bench.figure import Figure, figure
-from services.cli.bench.http.laps import HTTP_LOADS, http_figure
+from services.cli.bench.figure import Figure, compare_laps
+from services.cli.bench.http.laps import HTTP_LOADS, measure_http
 from services.cli.bench.hub_load import PARTITIONS, Load, round_batches
-from services.cli.bench.ingest.laps import floor_lap, ingest_lap
-from services.cli.bench.scorer.laps import SCORE_LOADS, score_figure
-from services.cli.bench.scorer.latency import LATENCIES, latency_figures
+from services.cli.bench.ingest.laps import run_floor_lap, run_ingest_lap
+from services.cli.bench.scorer.laps import SCORE_LOADS, measure_scoring
+from services.cli.bench.scorer.latency import LATENCIES, measure_latency
 from services.cli.bench.settings import BenchSettings
 from shared.codec.bodies import ARROW, JSON, NDJSON
 from shared.service.run import run_service
@@ -50,14 +50,14 @@ async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
 async def _figures(azure: EmbeddedAzure, settings: BenchSettings, names: list[str]) -> AsyncIterator[Figure]:
     for name in names:
         if name in LATENCIES:
-            for one in await latency_figures(azure, low_latency=LATENCIES[name]):
+            for one in await measure_latency(azure, low_latency=LATENCIES[name]):
                 yield one
             continue
         if name in SCORE_LOADS:
-            yield await score_figure(azure, name, settings.rounds, settings.scale, settings.prefetch)
+            yield await measure_scoring(azure, name, settings.rounds, settings.scale, settings.prefetch)
             continue
         if name in HTTP_LOADS:
-            yield await http_figure(azure, name, settings.rounds, settings.scale)
+            yield await measure_http(azure, name, settings.rounds, settings.scale)
             continue
         content_type, pack, events, batches, processes = _LOADS[name]
         min_batches = max(2, round(batches * settings.scale))
@@ -68,9 +68,11 @@ async def _figures(azure: EmbeddedAzure, settings: BenchSettings, names: list[st
         for number in range(settings.rounds):
             hub = f"{name.replace('_', '-')}-{number}"
             async with azure.hub(hub, PARTITIONS):
-                ours.append(await ingest_lap(azure, hub, load, settings.prefetch, processes))
-                floors.append(await floor_lap(azure, hub, load, settings.prefetch, processes))
-        yield figure(name, ours, floors, processes, has_own_cores=cores.serving.isdisjoint(cores.measured))
+                ours.append(await run_ingest_lap(azure, hub, load, settings.prefetch, processes))
+                floors.append(await run_floor_lap(azure, hub, load, settings.prefetch, processes))
+        yield compare_laps(
+            name, ours, floors, processes, has_own_cores=cores.serving.isdisjoint(cores.measured)
+        )
 
 
 def _row(one: Figure) -> str:

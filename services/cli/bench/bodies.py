@@ -14,7 +14,7 @@ _STARTED_AT = datetime(2026, 5, 1, tzinfo=UTC)
 _MAKES = (("ford", "Focus"), ("vauxhall", "Corsa"), ("toyota", "Yaris"), ("bmw", "3 Series"))
 
 
-def readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
+def make_readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
     """Return `count` readings from number `first` on of a fleet that takes turns; 300 bytes each as JSON."""
     fleet = []
     for number in range(first, first + count):
@@ -42,9 +42,9 @@ def readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
     return fleet
 
 
-def body(content_type: str, first: int, count: int) -> bytes:
+def make_body(content_type: str, first: int, count: int) -> bytes:
     """Return one event's body: `count` readings from number `first` on."""
-    packed = readings(first, count)
+    packed = make_readings(first, count)
     if content_type == ARROW:
         return write_stream(build_batch(READING, packed, [None] * count).select(READING.schema.names))
     return b"\n".join(map(msgspec.json.encode, packed))

@@ -44,7 +44,7 @@ class Figure:
         }
 
 
-def figure(
+def compare_laps(
     name: str,
     ours: Sequence[Lap],
     floors: Sequence[Lap],

@@ -7,7 +7,7 @@ from math import ceil
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 
-from services.cli.bench.bodies import body
+from services.cli.bench.bodies import make_body
 
 PARTITIONS = 4
 # A batch is encoded once and sent several times, so that filling takes no longer than reading.
@@ -69,7 +69,7 @@ async def _fill_partition(client: EventHubProducerClient, partition: int, load: 
     for sent in range(0, load.batches, _SENDS_A_BATCH):
         batch = await client.create_batch(partition_id=str(partition))
         for number in range(load.events):
-            event = EventData(body(load.content_type, first + number * load.pack, load.pack))
+            event = EventData(make_body(load.content_type, first + number * load.pack, load.pack))
             event.content_type = load.content_type
             batch.add(event)
         first += load.events * load.pack

@@ -17,7 +17,7 @@ from services.cli.chaos.event_log import Reporter
 from services.cli.chaos.fork_client import ForkedProcesses
 from services.cli.chaos.programs import Programs
 from services.cli.chaos.run import Run, Unverified, Verdict
-from services.cli.chaos.schedule import shape
+from services.cli.chaos.schedule import draw_shape
 from services.cli.chaos.settings import ChaosSettings
 from services.cli.chaos.stack import Stack
 from shared.service.data_dir import lock_data_dir
@@ -59,7 +59,7 @@ async def _run(settings: ChaosSettings, data: Path, stop: asyncio.Event) -> Verd
         if (data / "simulator").exists():
             raise NeedsAttention(f"{data} holds another run's data: choose another with --data")
         (data / "logs").mkdir(exist_ok=True)
-        programs = Programs(settings, shape(settings.seed), data, os.environ)
+        programs = Programs(settings, draw_shape(settings.seed), data, os.environ)
         async with (
             aiohttp.ClientSession() as session,
             ForkedProcesses() as processes,

@@ -13,7 +13,7 @@ from services.cli.chaos.drain import drain
 from services.cli.chaos.event_log import Report
 from services.cli.chaos.fault_counts import NEEDED, FaultCounts
 from services.cli.chaos.fault_injector import FaultInjector
-from services.cli.chaos.schedule import Fault, Kind, schedule
+from services.cli.chaos.schedule import Fault, Kind, plan_faults
 from services.cli.chaos.settings import ChaosSettings
 from services.cli.chaos.stack import UNREACHABLE, Stack
 from shared.service.errors import FleetpriceError
@@ -98,7 +98,7 @@ class Run:
     async def _run_phases(self) -> Verdict:
         await self._stack.start()
         fleet = await self._stack.start_fleet(0, self._settings.seconds)
-        planned = schedule(self._settings.seed, self._settings.seconds)
+        planned = plan_faults(self._settings.seed, self._settings.seconds)
         self._report({"event": "started", "seed": self._settings.seed, "faults": len(planned)})
         await self._load(fleet, planned)
         await self._quiesce()

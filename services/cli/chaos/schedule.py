@@ -68,7 +68,7 @@ class Shape:
     bad_share: float
 
 
-def shape(seed: int) -> Shape:
+def draw_shape(seed: int) -> Shape:
     """Return the shape of a seed, always the same."""
     draws = Random(f"shape {seed}")  # noqa: S311 - repeatable by intent
     return Shape(
@@ -80,7 +80,7 @@ def shape(seed: int) -> Shape:
     )
 
 
-def schedule(seed: int, seconds: float) -> tuple[Fault, ...]:
+def plan_faults(seed: int, seconds: float) -> tuple[Fault, ...]:
     """Return the faults by time: in each round, newly shuffled, every kind comes once."""
     draws = Random(f"schedule {seed}")  # noqa: S311 - repeatable by intent
     span_s = max(0.0, seconds - FIRST_AT_S)

@@ -43,13 +43,13 @@ async def _run(settings: DeadLettersSettings) -> int:
 async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
     selection, states = Selection.from_settings(settings), ReplayStates(lake)
     if not settings.as_json:
-        _write_line(letter_view.heading())
+        _write_line(letter_view.format_heading())
     async for found in find_dead_letters(lake, selection):
         is_done = await states.is_done(found.place.chain, found.id)
         _write_line(
-            letter_view.json_line(found, is_done, with_body=False)
+            letter_view.format_json(found, is_done, with_body=False)
             if settings.as_json
-            else letter_view.row(found, is_done)
+            else letter_view.format_row(found, is_done)
         )
     return EXIT_DONE
 
@@ -64,9 +64,9 @@ async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
             continue
         is_done = await states.is_done(found.place.chain, found.id)
         _write_line(
-            letter_view.json_line(found, is_done, with_body=True)
+            letter_view.format_json(found, is_done, with_body=True)
             if settings.as_json
-            else letter_view.record(found, is_done)
+            else letter_view.format_letter(found, is_done)
         )
     if not count:
         sys.stderr.write(f"fleetprice: there is no such dead letter in {settings.stream}\n")

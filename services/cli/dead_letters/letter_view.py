@@ -41,7 +41,7 @@ def letter_fields(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
     }
 
 
-def json_line(found: StoredLetter, is_done: bool | None, *, with_body: bool) -> str:
+def format_json(found: StoredLetter, is_done: bool | None, *, with_body: bool) -> str:
     """Return one JSON object; the body is in `text` if it is UTF-8, else in `body` as base64."""
     fields = letter_fields(found, is_done)
     if with_body:
@@ -52,11 +52,11 @@ def json_line(found: StoredLetter, is_done: bool | None, *, with_body: bool) -> 
     return msgspec.json.encode(fields).decode()
 
 
-def heading() -> str:
+def format_heading() -> str:
     return _row(HEADINGS)
 
 
-def row(found: StoredLetter, is_done: bool | None) -> str:
+def format_row(found: StoredLetter, is_done: bool | None) -> str:
     """Return one line of the table for people."""
     letter = found.letter
     return _row(
@@ -71,7 +71,7 @@ def row(found: StoredLetter, is_done: bool | None) -> str:
     )
 
 
-def record(found: StoredLetter, is_done: bool | None) -> str:
+def format_letter(found: StoredLetter, is_done: bool | None) -> str:
     """Return the whole letter for people: its fields, then its body as text or in hexadecimal."""
     letter = found.letter
     fields = {

@@ -8,7 +8,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from services.cli.tail.connection import resolve_connection
-from services.cli.tail.record_view import TailRecord, plain, styled
+from services.cli.tail.record_view import TailRecord, format_plain, format_styled
 from services.cli.tail.settings import TailSettings
 from services.cli.tail.start_position import Start, parse_start
 from services.cli.tail.streams import tail_records
@@ -46,7 +46,7 @@ def _choose_show(settings: TailSettings) -> Show:
         return lambda record: _write_line(record.json_line())
     if sys.stdout.isatty() and (show := _rich_show()) is not None:
         return show
-    return lambda record: _write_line(plain(record.cells()))
+    return lambda record: _write_line(format_plain(record.cells()))
 
 
 def _rich_show() -> Show | None:
@@ -57,7 +57,7 @@ def _rich_show() -> Show | None:
     except ImportError:
         return None
     console = Console(soft_wrap=True)
-    return lambda record: console.print(Text.assemble(*styled(record.cells())))
+    return lambda record: console.print(Text.assemble(*format_styled(record.cells())))
 
 
 def _write_line(line: str) -> None:

@@ -97,7 +97,7 @@ def _format_measure(value: float | None, unit: str) -> str:
     return "" if value is None else f"{value:,.1f} {unit}"
 
 
-def plain(cells: Iterator[Cell]) -> str:
+def format_plain(cells: Iterator[Cell]) -> str:
     """Return aligned columns; a cell that is too long is not cut, but moves the rest."""
     return "  ".join(_align(text, width) for text, width, _ in cells).rstrip()
 
@@ -108,6 +108,6 @@ def _align(text: str, width: int) -> str:
     return shown.rjust(-width) if width < 0 else shown.ljust(width)
 
 
-def styled(cells: Iterator[Cell]) -> list[tuple[str, str]]:
+def format_styled(cells: Iterator[Cell]) -> list[tuple[str, str]]:
     """Return aligned columns, each with its style."""
     return [(_align(text, width) + "  ", style) for text, width, style in cells]

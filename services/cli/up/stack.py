@@ -96,7 +96,7 @@ class Stack:
             raise NotReady(f"not everything answered within {limit_s:g} s: see {logs}") from error
         self._started_s = time.monotonic()
         self._phase = "running"
-        self._view.ready(ready)
+        self._view.show_ready(ready)
 
     async def _start_services(self, clients: AsyncExitStack) -> dict[str, str]:
         """Start all services but the fleet, and return the `ready` object."""
@@ -161,7 +161,7 @@ class Stack:
             return EXIT_DONE
         code, verdict = found
         live = self._prices.latencies.since_start().percentiles_ms()
-        self._view.verified({**verdict, "live_latency_ms": live, "drain_s": round(self._drain_s, 2)})
+        self._view.show_verdict({**verdict, "live_latency_ms": live, "drain_s": round(self._drain_s, 2)})
         return code
 
     async def _show_status(self) -> None:
@@ -169,7 +169,7 @@ class Stack:
         while True:
             due_s += STATUS_INTERVAL_S
             await asyncio.sleep(due_s - time.monotonic())
-            self._view.status(self._status())
+            self._view.show_status(self._status())
             self._prices.latencies.end_interval()
 
     def _status(self) -> Status:

@@ -22,11 +22,11 @@ Verdict = Mapping[str, Any]
 class View(Protocol):
     """A view that `up` writes to."""
 
-    def ready(self, ready: Ready) -> None: ...
+    def show_ready(self, ready: Ready) -> None: ...
 
-    def status(self, status: Status) -> None: ...
+    def show_status(self, status: Status) -> None: ...
 
-    def verified(self, verdict: Verdict) -> None: ...
+    def show_verdict(self, verdict: Verdict) -> None: ...
 
     def close(self) -> None: ...
 
@@ -37,13 +37,13 @@ class JsonLines:
     def __init__(self, on_closed: Callable[[], None]) -> None:
         self._on_closed = on_closed
 
-    def ready(self, ready: Ready) -> None:
+    def show_ready(self, ready: Ready) -> None:
         self._write(json.dumps(ready))
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         self._write(msgspec.json.encode(status).decode())
 
-    def verified(self, verdict: Verdict) -> None:
+    def show_verdict(self, verdict: Verdict) -> None:
         self._write(json.dumps({"event": "verify", **verdict}))
 
     def close(self) -> None:
@@ -59,14 +59,14 @@ class PlainText:
     def __init__(self, on_closed: Callable[[], None]) -> None:
         self._on_closed = on_closed
 
-    def ready(self, ready: Ready) -> None:
+    def show_ready(self, ready: Ready) -> None:
         for line in _address_lines(ready):
             _write_line(line, self._on_closed)
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         _write_line(_status_line(status), self._on_closed)
 
-    def verified(self, verdict: Verdict) -> None:
+    def show_verdict(self, verdict: Verdict) -> None:
         for line in _verdict_lines(verdict):
             _write_line(line, self._on_closed)
 
@@ -82,15 +82,15 @@ class LivePage:
         self._live = Live(console=self._console, auto_refresh=False, redirect_stdout=False)
         self._console.print("starting the stack …", style="dim")
 
-    def ready(self, ready: Ready) -> None:
+    def show_ready(self, ready: Ready) -> None:
         for line in _address_lines(ready):
             self._console.print(line, highlight=False, soft_wrap=True)
         self._live.start()
 
-    def status(self, status: Status) -> None:
+    def show_status(self, status: Status) -> None:
         self._live.update(self._page(status), refresh=True)
 
-    def verified(self, verdict: Verdict) -> None:
+    def show_verdict(self, verdict: Verdict) -> None:
         self.close()
         for line in _verdict_lines(verdict):
             self._console.print(line, highlight=False)

@@ -100,11 +100,11 @@ class Predictions:
         """The number of predictions that the client got, with the doubles that passed its watermark."""
         return sum(map(len, self._sources.values()))
 
-    def distinct(self) -> int:
+    def count_distinct(self) -> int:
         """Return the number of readings that were priced."""
         return sum(len(_distinct(rows[:, 0], rows[:, 1])[0]) for _, rows in self.rows())
 
-    def missing(self, readings: Readings) -> tuple[int, int]:
+    def count_missing(self, readings: Readings) -> tuple[int, int]:
         """Count the readings that landed and have no prediction at their place and of their key.
 
         The second number counts those of them after their partition's last reading that has one.

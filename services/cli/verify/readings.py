@@ -63,15 +63,15 @@ class Readings:
             self._fleet_keys = np.sort(join(kept))
         return self._fleet_keys
 
-    def missing(self, sent: Ints) -> Ints:
+    def find_missing(self, sent: Ints) -> Ints:
         """Return those of `sent` (ascending) that did not land."""
         return sent[~are_in(sent, self.fleet_keys())]
 
-    def landed(self, keys: Ints) -> int:
+    def count_landed(self, keys: Ints) -> int:
         """Count the `keys` that landed."""
         return int(np.count_nonzero(are_in(keys, self.fleet_keys())))
 
-    def doubled(self) -> int:
+    def count_doubled(self) -> int:
         """Count the rows beyond one per reading of the fleet, and beyond one per place for other senders.
 
         Another sender may send a reading twice; but an event of its own must not land twice.
@@ -83,7 +83,7 @@ class Readings:
             doubled += len(others) - len(np.unique(others))
         return doubled
 
-    def out_of_order(self) -> int:
+    def count_out_of_order(self) -> int:
         """Count the fleet's readings after a later one of their vehicle; of doubles the first counts."""
         disordered = 0
         for chain, places, keys in self.chains():

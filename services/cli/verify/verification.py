@@ -81,7 +81,7 @@ async def run_verification(
             table_faults = await find_compacted_faults(lake)
         in_hub = await follower.read_through(spans)
         predictions.append(live, _marks(predictions, landed.zone))
-        missing = landed.readings.missing(record.sent)
+        missing = landed.readings.find_missing(record.sent)
         waiting = await _count_waiting(settings, landed, missing, codes) if len(missing) else 0
         predicted = _Predicted(zone, predictions, in_hub, in_lake)
         shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
@@ -158,14 +158,14 @@ async def _count_waiting(
 def _counts(
     record: FleetRecord, landed: _Landed, predicted: _Predicted, missing: int, waiting: int
 ) -> Counts:
-    distinct = predicted.predictions.distinct()
-    unpriced, unpriced_after_last = predicted.predictions.missing(landed.readings)
+    distinct = predicted.predictions.count_distinct()
+    unpriced, unpriced_after_last = predicted.predictions.count_missing(landed.readings)
     return Counts(
         sent=len(record.sent),
         landed=landed.readings.rows,
         missing=missing,
-        doubled=landed.readings.doubled(),
-        out_of_order=landed.readings.out_of_order(),
+        doubled=landed.readings.count_doubled(),
+        out_of_order=landed.readings.count_out_of_order(),
         dead_lettered=landed.letters.records,
         predicted=distinct,
         predictions_missing=unpriced,
@@ -192,5 +192,5 @@ def _notes(record: FleetRecord, landed: _Landed, waiting: int) -> Iterator[str]:
     if waiting:
         yield f"{waiting:,} readings wait in the hub for the lake's next files"
     if len(record.unresolved):
-        arrived = landed.readings.landed(record.unresolved)
+        arrived = landed.readings.count_landed(record.unresolved)
         yield f"{len(record.unresolved):,} readings were never acknowledged; {arrived:,} of them landed"

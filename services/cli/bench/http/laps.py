@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure
-from services.cli.bench.figure import Figure, Lap, figure
+from services.cli.bench.figure import Figure, Lap, compare_laps
 from services.cli.bench.http.requests import KEY
 from services.cli.bench.measured_process import MeasuredProcess
 
@@ -18,7 +18,7 @@ HTTP_LOADS = {"http_single": 8, "http_single_alone": 1}
 _REQUESTS, _WARM_UP = 20_000, 2_000
 
 
-async def http_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: float) -> Figure:
+async def measure_http(azure: EmbeddedAzure, name: str, rounds: int, scale: float) -> Figure:
     """Measure laps of ours and of the floor in turn, and compare the medians."""
     callers, requests = HTTP_LOADS[name], max(1_000, round(_REQUESTS * scale))
     cores = Cores.split(1)
@@ -31,7 +31,7 @@ async def http_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: float
             floors.append(await _lap(azure, program, port, callers, requests))
     # One caller alone never keeps a server busy: only processor time can be compared.
     has_own_cores = callers > 1 and cores.serving.isdisjoint(cores.measured)
-    return figure(name, ours, floors, 1, has_own_cores=has_own_cores, of="requests")
+    return compare_laps(name, ours, floors, 1, has_own_cores=has_own_cores, of="requests")
 
 
 @asynccontextmanager

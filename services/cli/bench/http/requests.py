@@ -2,7 +2,7 @@
 
 import msgspec
 
-from services.cli.bench.bodies import readings
+from services.cli.bench.bodies import make_readings
 
 KEY = "fleetprice-bench-key"
 WORDS = ("make", "model", "transmission", "fuel_type")
@@ -13,7 +13,7 @@ HEAD_END = b"\r\n\r\n"
 
 def price_request() -> bytes:
     """Return a request for the price of one vehicle, as a caller of /v1/prices sends it."""
-    (reading,) = readings(0, 1)
+    (reading,) = make_readings(0, 1)
     body = msgspec.json.encode({name: getattr(reading, name) for name in (*WORDS, *NUMBERS)})
     return (
         b"POST /v1/prices HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer %b\r\n"

@@ -20,7 +20,7 @@ _BALANCING_S, _SETTLE_S = 2.0, 5.0
 _LOOK_S = 0.02
 
 
-async def floor_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, processes: int) -> Lap:
+async def run_floor_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, processes: int) -> Lap:
     """Measure the bare SDK in as many processes, each with its share of the partitions."""
     share = PARTITIONS // processes
     laps = await asyncio.gather(
@@ -48,7 +48,7 @@ async def _run_floor(
     return started["clock_s"], finished["clock_s"], finished["cpu_s"] - started["cpu_s"]
 
 
-async def ingest_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, workers: int) -> Lap:
+async def run_ingest_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, workers: int) -> Lap:
     """Measure the unchanged `python -m services.ingest` from the hub to committed files."""
     file_system = f"bench-{hub}"
     variables = azure.variables(

@@ -13,7 +13,7 @@ from pathlib import Path
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 
-from services.cli.bench.bodies import body
+from services.cli.bench.bodies import make_body
 from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
 from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.bodies import NDJSON
@@ -28,7 +28,7 @@ _LOOK_S = 0.5
 
 async def catch_up(partitions: int, events: int, readings: int, variables: dict[str, str]) -> int:
     """Run it with `readings` an event (0: events that cannot be decoded). Return the exit code."""
-    event_body = body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
+    event_body = make_body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-large-")))
         azure = await stack.enter_async_context(start_embedded_azure(folder))

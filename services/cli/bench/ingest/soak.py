@@ -19,7 +19,7 @@ from pathlib import Path
 from azure.eventhub import EventData, EventDataBatch
 from azure.eventhub.aio import EventHubProducerClient
 
-from services.cli.bench.bodies import body
+from services.cli.bench.bodies import make_body
 from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
 from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.bodies import JSON
@@ -103,7 +103,7 @@ async def _send(azure: EmbeddedAzure, partitions: int, rate: int, stop: asyncio.
 async def _batch(client: EventHubProducerClient, partition: int, events: int) -> EventDataBatch:
     batch = await client.create_batch(partition_id=str(partition))
     for number in range(events):
-        event = EventData(body(JSON, partition * events + number, 1))
+        event = EventData(make_body(JSON, partition * events + number, 1))
         event.content_type = JSON
         batch.add(event)
     return batch

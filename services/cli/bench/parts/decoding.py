@@ -16,7 +16,7 @@ from shared.contract.reading import Reading
 PACK, READINGS = 200, 20_000
 
 
-def readings(count: int) -> list[Reading]:
+def make_readings(count: int) -> list[Reading]:
     at = datetime(2026, 5, 1, tzinfo=UTC)
     return [
         Reading(
@@ -49,7 +49,7 @@ def decode_rows(bodies: list[bytes], content_type: str) -> int:
 
 
 def figures() -> list[Figure]:
-    pack = readings(PACK)
+    pack = make_readings(PACK)
     single = [msgspec.json.encode(pack[0])] * READINGS
     lines = [b"\n".join(map(msgspec.json.encode, pack))] * (READINGS // PACK)
     batch = build_batch(READING, pack, [None] * PACK).select(READING.schema.names)

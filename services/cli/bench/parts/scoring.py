@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from services.cli.bench.parts.decoding import readings
+from services.cli.bench.parts.decoding import make_readings
 from services.cli.bench.parts.figures import Figure, measure
 from shared.pricing.model import load_model
 from shared.pricing.pricer import Pricer
@@ -25,7 +25,7 @@ def figures() -> list[Figure]:
 
 
 def _figure(pricer: Pricer, session: Any, size: int) -> Figure:
-    columns = pricer.columns_of(readings(size))
+    columns = pricer.columns_of(make_readings(size))
     words = np.array([["ford", "focus", "manual", "petrol"]] * size, dtype=object)
     numbers = np.array([[2017, 45_000.5 + row, 1.0, 5.2] for row in range(size)], dtype=np.float32)
     inputs = {"cat": words, "num": numbers}

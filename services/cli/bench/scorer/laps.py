@@ -34,7 +34,9 @@ class ScoreLap:
     output_bytes: int
 
 
-async def score_figure(azure: EmbeddedAzure, name: str, rounds: int, scale: float, prefetch: int) -> Figure:
+async def measure_scoring(
+    azure: EmbeddedAzure, name: str, rounds: int, scale: float, prefetch: int
+) -> Figure:
     """Measure laps of ours and of the floor in turn, and compare the medians."""
     content_type, pack, events, batches = SCORE_LOADS[name]
     load = Load(name, content_type, pack, events, max(1, round(batches * scale)))

@@ -23,7 +23,7 @@ import uvloop
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 
-from services.cli.bench.bodies import readings
+from services.cli.bench.bodies import make_readings
 from services.cli.bench.embedded_azure import Cores, EmbeddedAzure, start_embedded_azure
 from services.cli.bench.figure import Figure, percentile
 from services.cli.bench.hub_load import PARTITIONS
@@ -98,7 +98,7 @@ async def _receive(client: EventHubConsumerClient, on_batch: _OnBatch) -> AsyncI
 
 async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies) -> int:
     """Send the same number of new readings to every partition each tick. Return their total."""
-    fleet = readings(0, max(1, round(rate * _TICK_S / PARTITIONS)))
+    fleet = make_readings(0, max(1, round(rate * _TICK_S / PARTITIONS)))
     async with EventHubProducerClient.from_connection_string(event_hubs, eventhub_name=TELEMETRY) as client:
 
         async def send(partition: int) -> None:
@@ -119,7 +119,7 @@ async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies
     return (ticks + 1) * len(fleet) * PARTITIONS
 
 
-async def latency_figures(
+async def measure_latency(
     azure: EmbeddedAzure, rate: int = _RATE, seconds: float = _SECONDS, *, low_latency: bool
 ) -> list[Figure]:
     """Measure an unchanged scorer that shares all cores with hub, sender and receiver."""
@@ -165,7 +165,7 @@ async def _measure(azure: EmbeddedAzure, rate: int, seconds: float, *, low_laten
 async def _run(rate: int, seconds: float, *, low_latency: bool) -> None:
     with tempfile.TemporaryDirectory(prefix="fleetprice-latency-") as folder:
         async with start_embedded_azure(Path(folder)) as azure:
-            figures = await latency_figures(azure, rate, seconds, low_latency=low_latency)
+            figures = await measure_latency(azure, rate, seconds, low_latency=low_latency)
     for one in figures:
         print(json.dumps(one.as_dict()), flush=True)  # noqa: T201 - the output of the command
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from services.cli.bench.bodies import readings
+from services.cli.bench.bodies import make_readings
 from shared.registry.champion import decode_champion
 from shared.registry.layout import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE
 from shared.registry.manifest import canonical, decode_manifest
@@ -25,7 +25,7 @@ _ROWS, _REPEATS = 16_384, 7
 
 
 def _make_inputs(manifest: Any, rows: int) -> dict[str, Any]:
-    fleet = readings(0, rows)
+    fleet = make_readings(0, rows)
     words = [[canonical(getattr(one, column.name) or "") for column in manifest.inputs.cat] for one in fleet]
     numbers = [[getattr(one, column.name) for column in manifest.inputs.num] for one in fleet]
     return {"cat": np.array(words, dtype=object), "num": np.array(numbers, dtype=np.float32)}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.cli.bench.figure import Lap, figure, percentile
+from services.cli.bench.figure import Lap, compare_laps, percentile
 from services.cli.bench.hub_load import Load, round_batches
 
 OURS = [Lap(1_000, 2.0, 1.0), Lap(1_000, 20.0, 1.25), Lap(1_000, 2.5, 1.0)]
@@ -11,14 +11,16 @@ FLOORS = [Lap(1_000, 1.0, 0.5), Lap(1_000, 1.0, 0.8), Lap(1_000, 5.0, 0.8)]
 
 def test_what_has_its_cores_to_itself_is_measured_by_the_clock():
     """One slow lap changes nothing: the median counts."""
-    one = figure("ingest_json", OURS, FLOORS, 1, has_own_cores=True)
+    one = compare_laps("ingest_json", OURS, FLOORS, 1, has_own_cores=True)
     assert (one.rate, one.floor, one.ratio, one.unit) == (400.0, 1_000.0, 0.4, "readings/s")
-    assert figure("http_single", OURS, FLOORS, 1, has_own_cores=True, of="requests").unit == "requests/s"
+    assert (
+        compare_laps("http_single", OURS, FLOORS, 1, has_own_cores=True, of="requests").unit == "requests/s"
+    )
 
 
 def test_if_servers_share_the_cores_processor_time_counts():
     """Ours and the floor are then compared by the CPU time that they used."""
-    one = figure("ingest_two_workers", OURS, FLOORS, 2, has_own_cores=False)
+    one = compare_laps("ingest_two_workers", OURS, FLOORS, 2, has_own_cores=False)
     assert (one.rate, one.floor, one.ratio, one.unit) == (1_000.0, 1_250.0, 0.8, "readings/CPU s")
     assert (one.cpu_rate, one.cpu_floor, one.cores) == (one.rate, one.floor, 2)
 

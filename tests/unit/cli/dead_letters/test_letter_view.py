@@ -1,6 +1,6 @@
 from datetime import UTC, datetime
 
-from services.cli.dead_letters.letter_view import record
+from services.cli.dead_letters.letter_view import format_letter
 from services.cli.dead_letters.selection import Place
 from services.cli.dead_letters.stored_letters import StoredLetter
 from shared.lake.dead_letters import Letter
@@ -16,14 +16,14 @@ def stored_letter(body):
 
 def test_a_long_body_is_cut_and_says_so():
     """A megabyte does not flood the terminal."""
-    shown = record(stored_letter(b"x" * 100_000), None)
+    shown = format_letter(stored_letter(b"x" * 100_000), None)
     assert len(shown) < 10_000
     assert "91,808 more bytes: --raw" in shown
 
 
 def test_bytes_that_are_no_text_are_shown_in_hexadecimal():
     """Sixteen a row with their offset, and the printable ones beside them."""
-    shown = record(stored_letter(b"\xff" + b"A" * 16), None).splitlines()
+    shown = format_letter(stored_letter(b"\xff" + b"A" * 16), None).splitlines()
     assert shown[-2].startswith("  00000000  ff 41 41")
     assert shown[-2].endswith(".AAAAAAAAAAAAAAA")
     assert shown[-1].startswith("  00000010  41 ")
@@ -31,6 +31,6 @@ def test_bytes_that_are_no_text_are_shown_in_hexadecimal():
 
 def test_text_cannot_control_the_terminal():
     """A sender's control characters are replaced, lines are kept."""
-    shown = record(stored_letter(b"a\x1b[2J\nb"), True).splitlines()
+    shown = format_letter(stored_letter(b"a\x1b[2J\nb"), True).splitlines()
     assert shown[-2:] == ["a\ufffd[2J", "b"]
     assert "  replayed      yes" in shown

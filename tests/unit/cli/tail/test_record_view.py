@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec.structs import replace
 
-from services.cli.tail.record_view import Place, TailRecord, plain, styled
+from services.cli.tail.record_view import Place, TailRecord, format_plain, format_styled
 from shared.codec.bodies import BadLine
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
@@ -54,14 +54,14 @@ def test_a_bad_record_is_shown_as_such():
     bad = TailRecord(PLACE, BadLine(3, "malformed: no JSON", b"\xff"), content_type="application/json")
     fields = json.loads(bad.json_line())
     assert (fields["reason"], fields["body"]) == ("malformed: no JSON", "/w==")
-    assert "malformed: no JSON (1 bytes)" in plain(bad.cells())
+    assert "malformed: no JSON (1 bytes)" in format_plain(bad.cells())
     assert bad.vehicle_id is None
 
 
 def test_people_read_aligned_columns():
     """The columns of two readings start at the same positions."""
     readings = READING, replace(READING, reading_no=12_345)
-    short, long = (plain(TailRecord(PLACE, reading).cells()) for reading in readings)
+    short, long = (format_plain(TailRecord(PLACE, reading).cells()) for reading in readings)
     assert short.index("Ford") == long.index("Ford")
     assert short.endswith("2:8192 #41.3")
     assert "48.2 km/h" in short
@@ -69,7 +69,7 @@ def test_people_read_aligned_columns():
 
 def test_a_prediction_shows_price_interval_and_latency():
     """Price, interval, model, latency, and a flag if the model extrapolated."""
-    line = plain(TailRecord(PLACE, PREDICTION).cells())
+    line = format_plain(TailRecord(PLACE, PREDICTION).cells())
     for text in ("9,950 GBP", "8,400 to 11,700", "price 1", "87 ms", "extrapolated"):
         assert text in line
 
@@ -78,5 +78,5 @@ def test_a_senders_control_characters_do_not_reach_the_terminal():
     """A vehicle's id cannot clear the operator's screen."""
     named = Reading(vehicle_id="a\x1b[2J", reading_no=1, reading_at=AT, make="x", model="y", year=2000)
     cells = list(TailRecord(PLACE, named).cells())
-    assert "\x1b" not in plain(iter(cells))
-    assert not any("\x1b" in text for text, _ in styled(iter(cells)))
+    assert "\x1b" not in format_plain(iter(cells))
+    assert not any("\x1b" in text for text, _ in format_styled(iter(cells)))

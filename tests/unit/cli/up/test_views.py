@@ -31,9 +31,9 @@ VERDICT = {"sent": 10, "landed": 10, "missing": 0}
 
 
 def show_all(view):
-    view.ready(READY)
-    view.status(STATUS)
-    view.verified(VERDICT)
+    view.show_ready(READY)
+    view.show_status(STATUS)
+    view.show_verdict(VERDICT)
     view.close()
 
 
@@ -77,6 +77,6 @@ def test_a_closed_pipe_ends_the_run(kind, monkeypatch):
     with io.TextIOWrapper(io.FileIO(writing, "w"), write_through=True) as pipe:
         monkeypatch.setattr("sys.stdout", pipe)
         view = kind(on_closed=lambda: closed.append(True))
-        view.status(STATUS)
-        view.status(STATUS)
+        view.show_status(STATUS)
+        view.show_status(STATUS)
     assert closed == [True]

@@ -67,15 +67,15 @@ def test_a_reading_without_a_prediction_is_missing_one(codes, readings):
     """Two of three priced: one prediction is missing."""
     predictions = Predictions(codes)
     predictions.add_rows(rows(1, 3))
-    assert (predictions.distinct(), predictions.missing(readings)) == (2, (1, 0))
+    assert (predictions.count_distinct(), predictions.count_missing(readings)) == (2, (1, 0))
 
 
 def test_what_comes_after_the_last_price_may_still_be_priced(codes, readings):
     """Of two readings without a price, the one at the end waits: a scorer that goes on prices it."""
     predictions = Predictions(codes)
     predictions.add_rows(rows(2))
-    assert predictions.missing(readings) == (2, 1)
-    assert Predictions(codes).missing(readings) == (3, 3)
+    assert predictions.count_missing(readings) == (2, 1)
+    assert Predictions(codes).count_missing(readings) == (3, 3)
 
 
 def test_a_prediction_of_another_reading_does_not_count(codes, readings):
@@ -83,7 +83,7 @@ def test_a_prediction_of_another_reading_does_not_count(codes, readings):
     predictions = Predictions(codes)
     for number, vehicle in ((1, "a"), (2, "b"), (3, "a")):
         predictions.add(make_prediction(number, vehicle), timedelta())
-    assert predictions.missing(readings) == (1, 0)
+    assert predictions.count_missing(readings) == (1, 0)
 
 
 def test_doubles_below_the_watermark_are_raw_only(codes, readings):
@@ -91,8 +91,8 @@ def test_doubles_below_the_watermark_are_raw_only(codes, readings):
     predictions = Predictions(codes)
     predictions.add_rows(rows(1, 2, 1, 2))
     predictions.add_rows(rows(2, 3))
-    assert (predictions.raw, predictions.seen, predictions.distinct()) == (6, 3, 3)
-    assert predictions.missing(readings) == (0, 0)
+    assert (predictions.raw, predictions.seen, predictions.count_distinct()) == (6, 3, 3)
+    assert predictions.count_missing(readings) == (0, 0)
 
 
 def test_a_double_that_a_client_sees_is_counted(codes):
@@ -100,7 +100,7 @@ def test_a_double_that_a_client_sees_is_counted(codes):
     predictions = Predictions(codes)
     predictions.add(make_prediction(1), timedelta())
     predictions.add(make_prediction(1), timedelta())
-    assert predictions.seen - predictions.distinct() == 1
+    assert predictions.seen - predictions.count_distinct() == 1
 
 
 def test_a_client_goes_on_from_the_lake_to_the_hub(codes):
@@ -111,7 +111,7 @@ def test_a_client_goes_on_from_the_lake_to_the_hub(codes):
         later.add(make_prediction(number), timedelta())
     later.raw = 2
     older.append(later, older.marks)
-    assert (older.raw, older.seen, older.distinct()) == (4, 3, 3)
+    assert (older.raw, older.seen, older.count_distinct()) == (4, 3, 3)
 
 
 def test_latency_is_from_the_reading_to_the_hub(codes):
