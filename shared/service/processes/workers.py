@@ -104,7 +104,9 @@ async def _serve(port_of: Mapping[int, int], host: str, port: int, setting: str)
 
         async def metrics(_request: web.Request) -> web.Response:
             pages = {str(number): text for number, text in (await fetch_all("metrics")).items() if text}
-            return web.Response(body=merge_metrics(pages, "worker"), headers={"Content-Type": CONTENT_TYPE_LATEST})
+            return web.Response(
+                body=merge_metrics(pages, "worker"), headers={"Content-Type": CONTENT_TYPE_LATEST}
+            )
 
         app = web.Application()
         app.add_routes(

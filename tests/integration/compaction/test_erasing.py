@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from services.cli.verify.compacted import find_compacted_faults
-from services.compaction.storage_options import options_of
+from services.compaction.storage_options import storage_options
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from tests.support.compacting import NOON, Chain
