@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import structlog
-from pydantic import SecretStr
 
 from services.compaction.delta_table import StreamTable
 from services.compaction.file_groups import GroupPolicy, table_folder
@@ -19,7 +18,7 @@ from services.compaction.vacuum import vacuum_staging
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError, SinkUnavailable
-from shared.service.local_stack import find_running_stack
+from shared.service.local_stack import resolve_lake
 from shared.service.run import run_service
 from shared.service.settings import require_address
 from shared.service.tasks import Stopped, unless_stopped
@@ -30,7 +29,7 @@ log = structlog.get_logger()
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
     """Run one pass, or passes until `stop`. A pass may be interrupted anywhere."""
     try:
-        await unless_stopped(stop, _run(_find_lake(settings)))
+        await unless_stopped(stop, _run(resolve_lake(settings, settings.data, "FLEETPRICE_STORAGE")))
     except Stopped as stopped:
         log.info("compaction_interrupted")
         if stopped.__cause__ is not None:
@@ -87,19 +86,6 @@ async def _read_options(settings: CompactionSettings) -> dict[str, str]:
     if "AccountName=" in storage:
         return storage_options(storage, None)
     return storage_options(storage, (await process_credential().get_token(STORAGE_SCOPE)).token)
-
-
-def _find_lake(settings: CompactionSettings) -> CompactionSettings:
-    """Return settings with a storage: their own, or that of the stack running on the data directory."""
-    if settings.storage.get_secret_value():
-        return settings
-    running = find_running_stack(settings.data)
-    if running is None:
-        raise SettingsError(
-            f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "
-            "or set FLEETPRICE_STORAGE"
-        )
-    return settings.model_copy(update={"storage": SecretStr(running.storage)})
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:

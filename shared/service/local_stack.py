@@ -10,8 +10,10 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from pydantic import SecretStr
 
-from shared.service.errors import NeedsAttention
+from shared.service.errors import NeedsAttention, SettingsError
+from shared.service.settings import S
 
 _ADDRESSES_FILE, _LOCK_FILE = "world.json", "emulator.lock"
 
@@ -62,3 +64,25 @@ def find_running_stack(data: Path) -> StackAddresses | None:
             f"{data} is in use and {path} does not say how it is reached: "
             "set FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
         ) from error
+
+
+def with_addresses(settings: S, stack: StackAddresses) -> S:
+    """Return the settings with the stack's connection strings in them."""
+    named = {"event_hubs": SecretStr(stack.event_hubs), "storage": SecretStr(stack.storage)}
+    return settings.model_copy(update=named)
+
+
+def resolve_lake(settings: S, data: Path, variables: str) -> S:
+    """Return settings with a storage: their own, or that of the stack running on `data`.
+
+    Raises SettingsError, which names `variables`, if there is neither.
+    """
+    if settings.storage.get_secret_value():
+        return settings
+    running = find_running_stack(data)
+    if running is None:
+        raise SettingsError(
+            f"nothing runs on {data}: start `fleetprice up`, name its directory with --data, "
+            f"or set {variables}"
+        )
+    return with_addresses(settings, running)

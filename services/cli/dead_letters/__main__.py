@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from azure.eventhub.exceptions import EventHubError
-from pydantic import SecretStr
 
 from services.cli.dead_letters import letter_view
 from services.cli.dead_letters.replay_command import ReplayCommand
@@ -15,16 +14,18 @@ from services.cli.dead_letters.selection import Selection
 from services.cli.dead_letters.settings import DeadLettersSettings
 from services.cli.dead_letters.stored_letters import find_dead_letters
 from shared.lake.client import Lake, LakeConnection, open_lake
-from shared.service.errors import NeedsAttention, SettingsError, SinkUnavailable
-from shared.service.local_stack import find_running_stack
+from shared.service.errors import NeedsAttention, SinkUnavailable
+from shared.service.local_stack import resolve_lake
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.service.tasks import Stopped, unless_stopped
+
+_VARIABLES = "FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
 
 
 async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
     """Run the action and return the exit code; a stop interrupts it, which a replay survives like a kill."""
     try:
-        return await unless_stopped(stop, _run(_find_stack(settings)))
+        return await unless_stopped(stop, _run(resolve_lake(settings, settings.data, _VARIABLES)))
     except Stopped as stopped:
         raise NeedsAttention("stopped before it was done: the same again goes on") from stopped
     except (EventHubError, SinkUnavailable) as error:
@@ -75,20 +76,6 @@ async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
 
 def _write_line(line: str) -> None:
     sys.stdout.write(f"{line}\n")
-
-
-def _find_stack(settings: DeadLettersSettings) -> DeadLettersSettings:
-    """Return settings with connection strings: the given ones, else those of the stack on `data`."""
-    if settings.storage.get_secret_value():
-        return settings
-    running = find_running_stack(settings.data)
-    if running is None:
-        raise SettingsError(
-            f"nothing runs on {settings.data}: start `fleetprice up`, name its directory with --data, "
-            "or set FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
-        )
-    addresses = {"event_hubs": SecretStr(running.event_hubs), "storage": SecretStr(running.storage)}
-    return settings.model_copy(update=addresses)
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:

@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from azure.eventhub.exceptions import EventHubError
-from pydantic import SecretStr
 
 from services.cli.verify.served_files import serve_files
 from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verdict import Verdict
 from services.cli.verify.verification import run_verification
 from shared.service.errors import NeedsAttention, SinkUnavailable
-from shared.service.local_stack import StackAddresses, find_running_stack
+from shared.service.local_stack import find_running_stack, with_addresses
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.service.tasks import Stopped, unless_stopped
 
@@ -62,15 +61,10 @@ async def _connect(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettin
     if settings.event_hubs.get_secret_value():
         yield settings, False
     elif running := find_running_stack(settings.data):
-        yield _with_addresses(settings, running), True
+        yield with_addresses(settings, running), True
     else:
         async with serve_files(settings.data) as served:
-            yield _with_addresses(settings, served), False
-
-
-def _with_addresses(settings: VerifySettings, stack: StackAddresses) -> VerifySettings:
-    named = {"event_hubs": SecretStr(stack.event_hubs), "storage": SecretStr(stack.storage)}
-    return settings.model_copy(update=named)
+            yield with_addresses(settings, served), False
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
