@@ -28,19 +28,29 @@ from shared.service.errors import FleetpriceError, SinkUnavailable
 
 log = structlog.get_logger()
 
-ROWS_LANDED = Counter("fleetprice_rows_landed", "Rows in committed files", ["hub"])
-BYTES_LANDED = Counter("fleetprice_ingest_landed_bytes", "Bytes of committed files", ["hub"])
-FILES_COMMITTED = Counter("fleetprice_ingest_files", "Files committed, zero-row ones included", ["hub"])
-DEAD_LETTERS = Counter("fleetprice_dead_letters", "Records that could not be decoded", ["hub", "reason"])
-GAP_EVENTS = Counter("fleetprice_ingest_gap_events", "Events that retention took before they landed", ["hub"])
-SLOTS_LOST = Counter("fleetprice_ingest_slots_lost", "Slots that another writer was first to fill", ["hub"])
+ROWS_LANDED = Counter("fleetprice_ingest_landed_rows_total", "Rows in committed files", ["hub"])
+BYTES_LANDED = Counter("fleetprice_ingest_landed_bytes_total", "Bytes of committed files", ["hub"])
+FILES_COMMITTED = Counter(
+    "fleetprice_ingest_landed_files_total", "Files committed, zero-row ones included", ["hub"]
+)
+DEAD_LETTERS = Counter(
+    "fleetprice_ingest_dead_letters_total", "Records that could not be decoded", ["hub", "reason"]
+)
+GAP_EVENTS = Counter(
+    "fleetprice_ingest_expired_events_total", "Events that retention took before they landed", ["hub"]
+)
+SLOTS_LOST = Counter(
+    "fleetprice_ingest_lost_slots_total", "Slots that another writer was first to fill", ["hub"]
+)
 COMMIT_SECONDS = Histogram(
     "fleetprice_ingest_commit_seconds",
     "From the cut to the rename's outcome",
     ["hub"],
     buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
 )
-COMMIT_FAILURES = Counter("fleetprice_ingest_commit_failures", "Attempts at a commit that failed", ["hub"])
+COMMIT_FAILURES = Counter(
+    "fleetprice_ingest_commit_failures_total", "Attempts at a commit that failed", ["hub"]
+)
 FILE_ROWS = Histogram(
     "fleetprice_ingest_file_rows",
     "Rows of each committed file",

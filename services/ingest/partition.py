@@ -28,7 +28,9 @@ log = structlog.get_logger()
 # Events decoded at one go: enough to share the cost, few enough to look at again where one is bad.
 _RUN_EVENTS = 1_024
 
-EVENTS_SEEN = Counter("fleetprice_ingest_events_seen_again", "Events delivered again and dropped", ["hub"])
+EVENTS_SEEN = Counter(
+    "fleetprice_ingest_redelivered_events_total", "Events delivered again and dropped", ["hub"]
+)
 
 
 @dataclass(frozen=True, slots=True)

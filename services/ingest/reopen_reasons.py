@@ -9,7 +9,7 @@ from services.ingest.hub import Hub
 from shared.service.errors import GapUnexplained, SinkUnavailable
 
 REOPENED = Counter(
-    "fleetprice_ingest_partitions_reopened",
+    "fleetprice_ingest_reopened_partitions_total",
     "Partitions given up, to be opened again from the lake, and claims that failed, by cause",
     ["hub", "cause"],
 )

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 _STAGING, _UNNAMED = "_staging", re.compile("[0-9a-f]{32}")
 
-SWEPT = Counter("fleetprice_ingest_swept_attempts", "Broken-off commits cleared away", ["stream"])
+SWEPT = Counter("fleetprice_ingest_swept_attempts_total", "Broken-off commits cleared away", ["stream"])
 
 
 async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s: float) -> int:

@@ -15,15 +15,17 @@ from services.simulator.vehicles.telemetry import Telemetry
 from shared.service import failpoints
 from shared.streams.event_hubs.sender import PartitionSender
 
-READINGS_SENT = Counter("fleetprice_readings_sent_total", "Readings that the hub has accepted")
-BAD_SENT = Counter("fleetprice_bad_bodies_sent_total", "Bodies bad on purpose that the hub has accepted")
+READINGS_SENT = Counter("fleetprice_simulator_sent_readings_total", "Readings that the hub has accepted")
+BAD_SENT = Counter(
+    "fleetprice_simulator_sent_bad_bodies_total", "Bodies bad on purpose that the hub has accepted"
+)
 SEND_SECONDS = Histogram(
-    "fleetprice_send_seconds",
+    "fleetprice_simulator_send_seconds",
     "From a send to the hub's answer, retries included",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
 LATENESS = Gauge(
-    "fleetprice_send_lateness_seconds",
+    "fleetprice_simulator_send_lateness_seconds",
     "How late the oldest reading of the last send was, against its schedule",
     ["partition"],
 )

@@ -22,7 +22,7 @@ from shared.service.tasks import cancel_until_done
 
 OPEN = Gauge("fleetprice_http_connections", "Connections open, TLS handshakes included")
 CUT_OFF = Counts(
-    "fleetprice_http_connections_cut_off",
+    "fleetprice_http_cut_off_connections_total",
     "Connections ended for a request or handshake that did not arrive or an answer not taken in time, "
     "and extra ones for a newer one",
     ("overdue",),

@@ -23,7 +23,7 @@ from shared.http.problems import Refusal, overloaded, problem_response
 from shared.http.responses import Answer
 from shared.service.logs import log
 
-REQUESTS = Counts("fleetprice_http_requests", "HTTP requests answered", ("route", "status"))
+REQUESTS = Counts("fleetprice_http_requests_total", "HTTP requests answered", ("route", "status"))
 REQUEST_SECONDS = Distributions(
     "fleetprice_http_request_seconds",
     "From the request's head read to its answer made",

@@ -25,11 +25,11 @@ from shared.registry.active_model import ActiveModel
 from shared.service.errors import ModelUnusable
 
 MODEL_RUN_SECONDS = Histogram(
-    "fleetprice_model_run_seconds",
+    "fleetprice_pricing_model_run_seconds",
     "One run of the price model",
     buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1),
 )
-ROWS_PRICED = Counter("fleetprice_rows_priced_total", "Vehicles priced, over stream and HTTP")
+ROWS_PRICED = Counter("fleetprice_pricing_rows_total", "Vehicles priced, over stream and HTTP")
 
 # Cells of the price cache are numbered by int64.
 _MAX_CELLS = 2**63

@@ -8,7 +8,9 @@ from prometheus_client import Gauge
 
 from shared.registry.manifest import Manifest
 
-IN_SERVICE = Gauge("fleetprice_model_in_service", "1 for the version that serves", ["model", "version"])
+IN_SERVICE = Gauge(
+    "fleetprice_registry_model_in_service", "1 for the version that serves", ["model", "version"]
+)
 
 
 class Versioned(Protocol):

@@ -15,10 +15,10 @@ from shared.registry.store import read_version
 from shared.service.errors import ModelUnusable, SettingsError, SinkUnavailable
 from shared.service.logs import log
 
-SWAPS = Counter("fleetprice_model_swaps_total", "Versions swapped in while serving", ["model"])
-REFUSALS = Counter("fleetprice_model_refusals_total", "Champions refused while serving", ["model"])
+SWAPS = Counter("fleetprice_registry_model_swaps_total", "Versions swapped in while serving", ["model"])
+REFUSALS = Counter("fleetprice_registry_model_refusals_total", "Champions refused while serving", ["model"])
 REFUSED = Gauge(
-    "fleetprice_model_champion_refused",
+    "fleetprice_registry_champion_refused",
     "1 while the pointer names a version that was refused, so that the one before it serves on",
     ["model"],
 )

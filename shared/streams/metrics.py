@@ -2,4 +2,6 @@
 
 from prometheus_client import Gauge
 
-NEXT_SEQUENCE = Gauge("fleetprice_next_sequence", "Next sequence number to be taken in", ["hub", "partition"])
+NEXT_SEQUENCE = Gauge(
+    "fleetprice_streams_next_sequence_number", "Next sequence number to be taken in", ["hub", "partition"]
+)

@@ -37,7 +37,8 @@ _SETTLED_S = 3.0
 _POSITION = """
 import re, urllib.request
 page = urllib.request.urlopen("http://127.0.0.1:8081/metrics").read().decode()
-print(sum(float(one) for one in re.findall(r"^fleetprice_next_sequence{.*} (\\S+)$", page, re.M)))
+found = re.findall(r"^fleetprice_streams_next_sequence_number{.*} (\\S+)$", page, re.M)
+print(sum(map(float, found)))
 """
 
 

@@ -144,7 +144,7 @@ def assert_once(lake, count):
 def next_sequence(partition="0", hub="telemetry"):
     """How far ingest has taken a partition in, by its own gauge."""
     labels = {"hub": hub, "partition": partition}
-    return REGISTRY.get_sample_value("fleetprice_next_sequence", labels)
+    return REGISTRY.get_sample_value("fleetprice_streams_next_sequence_number", labels)
 
 
 @asynccontextmanager

@@ -36,7 +36,7 @@ def sum_samples(samples: list[Sample], name: str, labels: Mapping[str, str]) -> 
 def find_next_sequences(samples: list[Sample]) -> Iterator[tuple[HubPartition, int]]:
     """Yield, by hub and partition, the sequence number that the service reads next."""
     for one in samples:
-        if one.name == "fleetprice_next_sequence":
+        if one.name == "fleetprice_streams_next_sequence_number":
             yield (one.labels["hub"], one.labels["partition"]), int(one.value)
 
 

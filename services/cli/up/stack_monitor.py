@@ -87,9 +87,9 @@ class StackMonitor:
             self._checkpoints_due_s = now_s + _CHECKPOINT_INTERVAL_S
         self.lag.sample()
         for rate, samples, name, labels in (
-            (self.sent, simulator, "fleetprice_readings_sent_total", {}),
-            (self.landed, ingest, "fleetprice_rows_landed_total", {"hub": self._telemetry}),
-            (self.predicted, scorer, "fleetprice_predictions_sent_total", {}),
+            (self.sent, simulator, "fleetprice_simulator_sent_readings_total", {}),
+            (self.landed, ingest, "fleetprice_ingest_landed_rows_total", {"hub": self._telemetry}),
+            (self.predicted, scorer, "fleetprice_scorer_sent_predictions_total", {}),
         ):
             if samples:
                 rate.add_sample(now_s, sum_samples(samples, name, labels))

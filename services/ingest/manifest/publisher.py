@@ -37,7 +37,7 @@ from shared.streams.event_hubs.connection import HubConnection
 
 log = structlog.get_logger()
 
-RECORDS = Counter("fleetprice_ingest_manifest_records", "Records of committed files sent", ["hub"])
+RECORDS = Counter("fleetprice_ingest_manifest_records_total", "Records of committed files sent", ["hub"])
 
 _LOOK_S = 0.5
 _MAX_PAUSE_S = 15.0

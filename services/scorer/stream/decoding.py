@@ -12,7 +12,9 @@ from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event import Event
 
-BAD_READINGS = Counter("fleetprice_readings_unpriced_total", "Records that do not decode, so have no price")
+BAD_READINGS = Counter(
+    "fleetprice_scorer_unpriced_records_total", "Records that do not decode, so have no price"
+)
 
 # Rows of several events that are decoded, priced and encoded together: fixed costs are paid once for all of
 # them; as many more would only hold up whoever else waits for this process.

@@ -18,8 +18,8 @@ from shared.streams.event import Event
 from shared.streams.metrics import NEXT_SEQUENCE
 from shared.streams.sequence_tracker import SequenceTracker, Step
 
-EVENTS_SEEN = Counter("fleetprice_scorer_events_seen_again_total", "Events delivered again and dropped")
-EVENTS_GONE = Counter("fleetprice_scorer_events_gone_total", "Events that retention took before scoring")
+EVENTS_SEEN = Counter("fleetprice_scorer_redelivered_events_total", "Events delivered again and dropped")
+EVENTS_GONE = Counter("fleetprice_scorer_expired_events_total", "Events that retention took before scoring")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,11 @@ from shared.service.tasks import cancel_until_done
 from shared.streams.event import Event
 from shared.streams.event_hubs.sender import PartitionSender
 
-PREDICTIONS_SENT = Counter("fleetprice_predictions_sent_total", "Predictions that the hub has accepted")
+PREDICTIONS_SENT = Counter(
+    "fleetprice_scorer_sent_predictions_total", "Predictions that the hub has accepted"
+)
 SOURCE_TO_PUBLISH = Histogram(
-    "fleetprice_source_to_publish_seconds",
+    "fleetprice_scorer_source_to_publish_seconds",
     "From the oldest reading of an output event enqueued to the event accepted by the predictions hub",
     buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
 )

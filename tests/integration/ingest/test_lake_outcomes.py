@@ -44,7 +44,7 @@ async def committed(world, events):
 def reopened(cause):
     """How often a partition was given up for this cause since the test began."""
     labels = {"hub": "telemetry", "cause": cause}
-    now = REGISTRY.get_sample_value("fleetprice_ingest_partitions_reopened_total", labels) or 0.0
+    now = REGISTRY.get_sample_value("fleetprice_ingest_reopened_partitions_total", labels) or 0.0
     return now - at_the_start.get(cause, 0.0)
 
 

@@ -30,7 +30,7 @@ async def test_a_partition_that_moved_is_told_of_by_its_owner_alone(world):
                 running.terminate()
                 await running.communicate()
 
-    told = re.findall(r'^fleetprice_next_sequence{.*partition="(\d)"}', page, re.MULTILINE)
+    told = re.findall(r'^fleetprice_streams_next_sequence_number{.*partition="(\d)"}', page, re.MULTILINE)
     assert told
     assert str(moved) not in told
 
@@ -45,7 +45,7 @@ async def test_promtool_finds_no_fault(world):
         running.terminate()
         await running.communicate()
 
-    for name in ("fleetprice_dead_letters_total{", "fleetprice_ingest_commit_seconds_bucket{"):
+    for name in ("fleetprice_ingest_dead_letters_total{", "fleetprice_ingest_commit_seconds_bucket{"):
         assert name in page
     await assert_promtool_passes(page.encode())
     await assert_promtool_passes(merge_metrics({"0": page, "1": page}, "worker"))

@@ -23,8 +23,8 @@ async def test_ready_means_owning_and_committing(world, lake):
         await running.communicate()
 
     assert running.returncode == 0
-    assert 'fleetprice_rows_landed_total{hub="telemetry"} 10.0' in metrics
-    assert 'fleetprice_next_sequence{hub="telemetry",partition="0"} 10.0' in metrics
+    assert 'fleetprice_ingest_landed_rows_total{hub="telemetry"} 10.0' in metrics
+    assert 'fleetprice_streams_next_sequence_number{hub="telemetry",partition="0"} 10.0' in metrics
 
 
 async def test_a_wrong_key_is_a_persons_business(world):

@@ -60,8 +60,8 @@ async def test_the_metrics_and_readiness_of_all_workers_on_one_port(world, lake)
         await running.communicate()
 
     assert running.returncode == 0
-    assert 'fleetprice_rows_landed_total{hub="telemetry",worker="0"}' in metrics
-    assert 'fleetprice_rows_landed_total{hub="telemetry",worker="1"}' in metrics
+    assert 'fleetprice_ingest_landed_rows_total{hub="telemetry",worker="0"}' in metrics
+    assert 'fleetprice_ingest_landed_rows_total{hub="telemetry",worker="1"}' in metrics
 
 
 async def test_what_a_person_must_change_ends_all_workers(world):

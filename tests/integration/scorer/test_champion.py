@@ -69,8 +69,8 @@ async def test_a_new_champion_is_swapped_in(lake, follower, served, second):
     assert served.now.since > before.since
     assert served.pricer.price(FOCUS).price[0] == pytest.approx(1.2 * price, rel=1e-5)
     assert before.pricer.price(FOCUS).price[0] == price
-    assert figure("fleetprice_model_in_service", version="2") == 1
-    assert figure("fleetprice_model_in_service", version="1") is None
+    assert figure("fleetprice_registry_model_in_service", version="2") == 1
+    assert figure("fleetprice_registry_model_in_service", version="1") is None
     await model_versions.point(lake, "1")
     await follower.check()
     assert version_of(served) == "1"
@@ -149,7 +149,7 @@ def truncated_with_digest(name):
 )
 async def test_a_broken_champion_is_refused(lake, follower, served, second, change, reason):
     """A version that breaks a promise of its manifest is never served: the old one stays, with one alarm."""
-    before, refusals = served.now, figure("fleetprice_model_refusals_total") or 0
+    before, refusals = served.now, figure("fleetprice_registry_model_refusals_total") or 0
     await model_versions.store(lake, "2", change(second))
     await model_versions.point(lake, "2")
     (alarm,) = await alarms_of(follower)
@@ -157,8 +157,8 @@ async def test_a_broken_champion_is_refused(lake, follower, served, second, chan
     assert (alarm["model"], alarm["version"], alarm["serving"]) == ("price", "2", "1")
     assert reason in alarm["reason"]
     assert served.now is before
-    assert figure("fleetprice_model_refusals_total") == refusals + 1
-    assert figure("fleetprice_model_champion_refused") == 1
+    assert figure("fleetprice_registry_model_refusals_total") == refusals + 1
+    assert figure("fleetprice_registry_champion_refused") == 1
 
 
 @pytest.mark.parametrize("pointer", [b"{", b"[]", b'{"version":2}', b'{"version":"../../x"}', b""])
@@ -180,7 +180,7 @@ async def test_setting_the_pointer_again_is_another_try(lake, follower, served, 
     assert len(await alarms_of(follower)) == 1
     await model_versions.point(lake, "1")
     assert await alarms_of(follower) == []
-    assert figure("fleetprice_model_champion_refused") == 0
+    assert figure("fleetprice_registry_champion_refused") == 0
     await model_versions.store(lake, "2", second)
     await model_versions.point(lake, "2")
     assert await alarms_of(follower) == []

@@ -149,7 +149,7 @@ async def test_a_swap_is_shown(world, settings):
                 except aiohttp.ClientConnectorError:
                     await asyncio.sleep(0.05)
             await model_versions.point(lake, "9")
-            metric = 'fleetprice_model_champion_refused{model="price"} 1.0'
+            metric = 'fleetprice_registry_champion_refused{model="price"} 1.0'
             while True:
                 async with http.get("/metrics") as response:
                     if metric in await response.text():

@@ -54,8 +54,8 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, fleet, published
         running.terminate()
         await running.communicate()
     assert running.returncode == 0
-    assert 'fleetprice_predictions_sent_total{worker="0"}' in metrics
-    assert 'fleetprice_predictions_sent_total{worker="1"}' in metrics
+    assert 'fleetprice_scorer_sent_predictions_total{worker="0"}' in metrics
+    assert 'fleetprice_scorer_sent_predictions_total{worker="1"}' in metrics
 
 
 async def test_more_workers_than_partitions_are_refused(world):

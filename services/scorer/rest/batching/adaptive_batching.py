@@ -16,7 +16,7 @@ from shared.http.problems import overloaded
 from shared.pricing.pricer import ActivePriceModel, PricedOne, Pricer
 
 ROWS_PER_RUN = Distributions(
-    "fleetprice_http_run_rows",
+    "fleetprice_scorer_http_batch_rows",
     "Vehicles priced over HTTP in one run of the model",
     (),
     (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096),

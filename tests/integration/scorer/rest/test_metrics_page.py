@@ -11,7 +11,7 @@ async def test_promtool_finds_no_fault(http, focus):
     assert (await http.post(focus))[0].status == 200
     await http.refused(focus, 415, Content_Type="text/plain")
     page = (await (await http.ask("GET", "/metrics")).text()).encode()
-    for name in (b"fleetprice_http_requests_total{", b"fleetprice_predictions_sent_total"):
+    for name in (b"fleetprice_http_requests_total{", b"fleetprice_scorer_sent_predictions_total"):
         assert name in page
     await assert_promtool_passes(page)
 
