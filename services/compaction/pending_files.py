@@ -42,7 +42,13 @@ async def read_links(
             some, await asyncio.gather(*(_read_link(lake, file) for file in some)), strict=True
         ):
             if link is None or file.first != next_first:
-                log.warning("chain_interrupted", chain=chain.label, path=file.path, expected=next_first)
+                log.warning(
+                    "chain_interrupted",
+                    stream=chain.stream,
+                    partition=chain.partition,
+                    path=file.path,
+                    next_sequence_number=next_first,
+                )
                 return links
             if link.footer.created_at != created_at:
                 raise HubRecreated(f"{file.path} and {chain.root} are of different hubs: one was copied in")

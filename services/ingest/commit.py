@@ -123,7 +123,13 @@ class Committer:
                 COMMIT_FAILURES.labels(self.source.hub).inc()
                 if failures == MAX_ATTEMPTS:
                     raise
-                log.warning("commit_repeated", lane=self.lane.label, failures=failures, reason=str(error))
+                log.warning(
+                    "commit_repeated",
+                    stream=self.lane.stream,
+                    partition=self.lane.partition,
+                    failures=failures,
+                    reason=str(error),
+                )
                 self._made_folder = ""
                 await self.pause(_FIRST_PAUSE_S * 2**failures)
                 continue
@@ -185,7 +191,13 @@ class Committer:
             self._count(slot, step, len(data))
         else:
             SLOTS_LOST.labels(self.source.hub).inc()
-            log.info("slot_lost", path=slot, first=step.first, last=step.last, theirs=standing.last_seq)
+            log.info(
+                "slot_lost",
+                path=slot,
+                first_sequence_number=step.first,
+                last_sequence_number=step.last,
+                their_last_sequence_number=standing.last_seq,
+            )
             await self._clear_up(staged, footer.dead_letter)
         return standing
 
@@ -247,7 +259,7 @@ class Committer:
             DEAD_LETTERS.labels(hub, reason_code(letter.bad.reason)).inc()
         if step.gap:
             GAP_EVENTS.labels(hub).inc(step.gap)
-            log.warning("retention_overtook", path=path, first=step.first, events=step.gap)
+            log.warning("retention_overtook", path=path, first_sequence_number=step.first, events=step.gap)
         log.info(
             "file_committed",
             path=path,

@@ -162,7 +162,13 @@ class StreamIngest:
             )
             self.workers[lane.partition] = PartitionWorker(pipeline, same_hub, self._hub.client.link_bytes)
             OWNED.labels(self._hub.name).set(len(self.workers))
-            log.info("partition_opened", stream=self.stream, partition=lane.label, next=start.next_expected)
+            log.info(
+                "partition_opened",
+                stream=self.stream,
+                partition=lane.partition,
+                generation=lane.generation,
+                next_sequence_number=start.next_expected,
+            )
 
     async def _start_of(self, lane: ChainKey, head: Head | None, reach: PartitionBounds) -> Start:
         """Where to start. Raises HubRecreated where the lake is ahead of the hub."""
@@ -213,7 +219,7 @@ class StreamIngest:
 
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
         """Whose fault it was decides; the SDK closes the partition, the next balancing claims it anew."""
-        where = {"stream": self.stream, "partition": context.partition_id if context else None}
+        where = {"stream": self.stream, "partition": int(context.partition_id) if context else None}
         cause = cause_of(error, self._hub)
         REOPENED.labels(self._hub.name, cause).inc()
         match cause:
@@ -246,7 +252,8 @@ class StreamIngest:
         for flush, worker in flushes.items():
             if not flush.done() or flush.exception() is not None:
                 # Nothing is lost: these events are read again from the hub.
-                log.warning("drain_incomplete", partition=worker.pipeline.committer.lane.label)
+                partition = worker.pipeline.committer.lane.partition
+                log.warning("drain_incomplete", stream=self.stream, partition=partition)
                 await worker.abandon()
         await ending
         log.info("stream_drained", stream=self.stream, took_s=round(time.monotonic() - started_s, 3))

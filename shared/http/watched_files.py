@@ -26,7 +26,7 @@ async def apply_changes(paths: Sequence[Path], apply: Callable[[], None], interv
         try:
             apply()
         except SettingsError as error:
-            log.error("files_not_reloaded", files=[str(path) for path in paths], error=str(error))
+            log.error("files_not_reloaded", files=[str(path) for path in paths], reason=str(error))
         else:
             log.info("files_reloaded", files=[str(path) for path in paths])
 

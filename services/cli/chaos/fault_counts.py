@@ -70,7 +70,7 @@ def count_logged(writers: Iterable[Path]) -> dict[str, int]:
     for log in writers:
         opened = set()
         for line in read_lines(log):
-            if line.event == "partition_opened" and line.next == 0:
+            if line.event == "partition_opened" and line.next_sequence_number == 0:
                 opened.add((line.stream, line.partition))
             elif line.event == "staging_swept":
                 counts["swept"] += line.attempts

@@ -11,8 +11,8 @@ class Line(msgspec.Struct):
 
     event: str = ""
     stream: str = ""
-    partition: str | int = ""
-    next: int | None = None
+    partition: int | None = None
+    next_sequence_number: int | None = None
     attempts: int = 0
     streams: list[dict[str, object] | str] = []
 

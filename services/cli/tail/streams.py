@@ -96,7 +96,12 @@ async def _read_telemetry(
                 raise arrival
             partition, events = arrival
             if isinstance(events, Gap):
-                log.warning("events_expired", partition=partition, first=events.first, count=events.count)
+                log.warning(
+                    "events_expired",
+                    partition=int(partition),
+                    first_sequence_number=events.first,
+                    events=events.count,
+                )
                 continue
             for event in events:
                 for record in _decode_event(decoder, int(partition), event):

@@ -33,7 +33,7 @@ class LivePrices:
                 async for received in reader:
                     self._add(received.prediction)
             except SinkUnavailable as error:
-                log.warning("predictions_unreadable", error=str(error))
+                log.warning("predictions_unreadable", reason=str(error))
                 token = reader.token
                 await asyncio.sleep(_RETRY_S)
 

@@ -229,4 +229,4 @@ class EventHubsServer:
                         await asyncio.to_thread(partition.sync)
                     except OSError as exc:
                         # Tried again after the interval.
-                        log.warning("log_not_synced", file=str(partition.directory), reason=exc.strerror)
+                        log.warning("log_not_synced", directory=str(partition.directory), reason=exc.strerror)

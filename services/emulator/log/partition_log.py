@@ -156,7 +156,7 @@ class PartitionLog:
         """Return where to continue after a damaged record at `offset`."""
         segment = self._segments[bisect_right(self._bases, offset) - 1]
         continues_at = segment.base_offset + segment.skip_damage(offset - segment.base_offset)
-        log.warning("damage_skipped", file=str(segment.path), offset=offset, continues_at=continues_at)
+        log.warning("damage_skipped", file=str(segment.path), offset=offset, next_offset=continues_at)
         return continues_at
 
     def wait(self, wake: Callable[[], None]) -> None:

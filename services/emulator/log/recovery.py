@@ -34,7 +34,12 @@ def recover(
     tail = _find_end(survived, tail, marks, is_as_written=is_as_written)
     is_whole = tail[:2] == survived[:2]
     if not is_whole:
-        log.warning("numbers_skipped", directory=str(directory), lost_from=survived[0], continues_at=tail[0])
+        log.warning(
+            "numbers_skipped",
+            directory=str(directory),
+            first_sequence_number=survived[0],
+            next_sequence_number=tail[0],
+        )
     if segments and newest.last is None and not is_whole:
         segments.pop().delete()
     if not segments or newest.is_sealed or not is_whole:

@@ -109,7 +109,7 @@ class Manifest:
                 await self._close()
             await self._mark(is_last=is_last)
         except _PASSING as error:
-            log.warning("manifest_behind", hub=self._hub, lanes=len(behind), reason=_first_line(error))
+            log.warning("manifest_behind", hub=self._hub, partitions=len(behind), reason=_first_line(error))
             self._told.clear()  # the hub says how far it was told, whatever became of it and of the send
             await self._close()
             return False
@@ -222,7 +222,7 @@ async def refuse_missing(connection: HubConnection, hub: str) -> None:
                 raise SettingsError(
                     f"FLEETPRICE_INGEST_MANIFEST_HUB: there is no hub {hub}, create it"
                 ) from error
-            log.warning("manifest_behind", hub=hub, lanes=0, reason=_first_line(error))
+            log.warning("manifest_behind", hub=hub, partitions=0, reason=_first_line(error))
 
 
 def _first_line(error: Exception) -> str:

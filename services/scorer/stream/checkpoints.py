@@ -20,6 +20,7 @@ class CheckpointHint:
             "consumer_group": context.consumer_group,
             "partition_id": context.partition_id,
         }
+        self._partition = int(context.partition_id)
         self._written: Progress | None = None
 
     async def follow(self, progress: Progress | None) -> None:
@@ -30,6 +31,6 @@ class CheckpointHint:
         try:
             await self._store.update_checkpoint(place)
         except AzureError as error:
-            log.warning("checkpoint_not_written", partition=self._place["partition_id"], error=error.message)
+            log.warning("checkpoint_not_written", partition=self._partition, reason=error.message)
         else:
             self._written = progress

@@ -116,7 +116,7 @@ class OwnedPartitions:
             hint = CheckpointHint(self._store, context)
             self._opened[partition_id] = _Opened(worker, hint, stack.pop_all())
         self._is_empty.clear()
-        log.info("partition_opened", partition=partition_id, next_expected=start.next_expected)
+        log.info("partition_opened", partition=int(partition_id), next_sequence_number=start.next_expected)
         if start.next_expected == 0:
             await hint.follow(NOTHING_YET)
 
@@ -134,7 +134,7 @@ class OwnedPartitions:
     async def close(self, context: PartitionContext, reason: object) -> None:
         """Called by the processor once it receives no more, before it lets others claim the partition."""
         await self._close(context.partition_id)
-        log.info("partition_closed", partition=context.partition_id, reason=str(reason))
+        log.info("partition_closed", partition=int(context.partition_id), reason=str(reason))
 
     async def write_hints(self) -> None:
         """Have the checkpoint blobs follow."""

@@ -130,7 +130,7 @@ class PartitionPipeline:
         first = self.next_expected
         count = self._contiguity.jump(sequence)
         EVENTS_GONE.inc(count)
-        log.warning("events_gone", partition=self._partition, first=first, events=count)
+        log.warning("events_gone", partition=self._partition, first_sequence_number=first, events=count)
 
     def _event(self, part: Chunk, body: Body, version: str) -> EventData:
         event = EventData(body[0])

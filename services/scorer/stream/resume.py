@@ -93,6 +93,9 @@ async def start_after(
         return Start(next_expected, after, version=tail.version)
     first_unread = next_expected if after is None else next_expected + 1
     if oldest > first_unread:
-        EVENTS_GONE.inc(oldest - first_unread)
-        log.warning("events_gone", partition=partition_id, first=first_unread, events=oldest - first_unread)
+        gone = oldest - first_unread
+        EVENTS_GONE.inc(gone)
+        log.warning(
+            "events_gone", partition=int(partition_id), first_sequence_number=first_unread, events=gone
+        )
     return Start(oldest)

@@ -126,8 +126,8 @@ class TelemetryStream:
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
         """The SDK hands over what a callback raised; whatever is not known to pass ends the process."""
         if isinstance(error, _PASSING):
-            place = None if context is None else context.partition_id
-            log.warning("receiving_interrupted", partition=place, error=repr(error))
+            partition = None if context is None else int(context.partition_id)
+            log.warning("receiving_interrupted", partition=partition, reason=repr(error))
         else:
             self._fail(error)
 

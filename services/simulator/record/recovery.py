@@ -80,7 +80,7 @@ class Recovery:
         async for events in partition_events(self._reader, partition_id, position, output.sender.position):
             if isinstance(events, Gap):
                 # Readings that had landed there are sent again: their keys show the duplicates; none is lost.
-                log.warning("tail_expired", partition=output.partition, count=events.count)
+                log.warning("tail_expired", partition=output.partition, events=events.count)
                 continue
             for event in events:
                 yield event

@@ -86,7 +86,7 @@ class SigningKeys:
         try:
             self._keys = await _fetch(self._issuer)
         except IssuerUnavailable as error:
-            log.warning("signing_keys_not_fetched", issuer=self._issuer, error=str(error))
+            log.warning("signing_keys_not_fetched", issuer=self._issuer, reason=str(error))
 
 
 async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:

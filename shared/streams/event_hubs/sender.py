@@ -107,8 +107,9 @@ class PartitionSender:
                 if tried == _MAX_ATTEMPTS:
                     place = f"hub {self._hub}, partition {self._partition_id}"
                     raise SinkUnavailable(f"{place}: nothing {what} in {tried} attempts: {error}") from error
+                partition = int(self._partition_id)
                 log.warning(
-                    "send_failed", hub=self._hub, partition=self._partition_id, tried=tried, error=str(error)
+                    "send_failed", hub=self._hub, partition=partition, attempts=tried, reason=str(error)
                 )
                 backoff_s = min(_MAX_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (tried - 1))
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1))  # noqa: S311 - jitter

@@ -199,7 +199,7 @@ class FileStore:
             self.disk.apply(last)
         except OSError as exc:
             # It was never acknowledged, and `_reconcile` adopts what the disk holds instead.
-            log.warning("change_not_completed", record=last, error=str(exc))
+            log.warning("change_not_completed", record=last, reason=str(exc))
 
     def _reconcile(self) -> None:
         """Record the differences between entries and disk. The disk stays as it is."""

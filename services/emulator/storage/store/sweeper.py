@@ -30,4 +30,4 @@ class Sweeper:
             try:
                 await run_in_thread(delete, trash)
             except OSError as exc:
-                log.warning("trash_not_deleted", error=str(exc))
+                log.warning("trash_not_deleted", reason=str(exc))

@@ -49,11 +49,11 @@ def test_every_kind_has_a_count(tmp_path):
 
 def test_the_effects_are_counted_in_the_writers_logs(tmp_path):
     """Races, lost slots and sweeps are counted in the logs of those that met them; torn lines are skipped."""
-    opened = {"event": "partition_opened", "stream": "telemetry", "partition": "p00", "next": 0}
+    opened = {"event": "partition_opened", "stream": "telemetry", "partition": 0, "next_sequence_number": 0}
     swept = {"event": "staging_swept", "stream": "telemetry", "attempts": 2}
     lost = {"event": "slot_lost", "path": "raw/telemetry/…"}
-    write(tmp_path / "ingest-0.log", opened, swept, {**opened, "next": 7})
-    write(tmp_path / "ingest-1.log", opened, opened, lost, {**opened, "partition": "p01"})
+    write(tmp_path / "ingest-0.log", opened, swept, {**opened, "next_sequence_number": 7})
+    write(tmp_path / "ingest-1.log", opened, opened, lost, {**opened, "partition": 1})
     with (tmp_path / "ingest-1.log").open("a") as log:
         log.write('{"event": "slot_lo')
     (tmp_path / "failpoints").write_text("ingest_staged\nscorer_sent\ningest_staged\n")
