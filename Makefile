@@ -4,7 +4,7 @@ PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-input
 
-.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector manifests images compose-env sbom audit
+.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector reference manifests images compose-env sbom audit
 
 help: ## Show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -87,7 +87,11 @@ chaos: .venv/.dev ## The long fault runs: 100 schedules, then every named point 
 fuzz: .venv/.dev ## Talk nonsense to a running hub for a minute (FUZZ_SECONDS=60 SEED=...)
 	$(BIN)/python -m services.emulator.fuzz.amqp --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))
 
-connector: .venv/.local ## Write deploy/power-platform anew, from what the scorer serves
+reference: .venv/.local ## Write the pages of docs/ that are generated from the code
+	@$(BIN)/python -m shared.contract
+	@$(BIN)/python -m docs.reference
+
+connector: .venv/.local ## Write deploy/power-platform, from what the scorer serves
 	@$(BIN)/python -m services.scorer.power_platform
 
 images: .venv/.dev ## Build each service's image by buildah on debootstrap's base and run them all (root; LISTINGS=FILE trains too)
