@@ -128,5 +128,5 @@ async def test_health_shows_when_the_fleet_sends(fleet, unused_tcp_port):
             assert response.status == 200
         async with session.get(f"{url}/metrics") as response:
             metrics = await response.text()
-    for name in ("readings_sent_total", "send_seconds_bucket", "send_lateness_seconds"):
-        assert f"fleetprice_{name}" in metrics
+    for name in ("sent_readings_total", "send_seconds_bucket", "send_lateness_seconds"):
+        assert f"fleetprice_simulator_{name}" in metrics
