@@ -14,7 +14,7 @@ LEVELS = {
     "error": "error",
     "exception": "error",
 }
-LOGGERS = ("log", "self._log")
+LOGGERS = ("log", "_log", "logger")
 MORE = "…"
 
 _INTRO = """# Log events
@@ -84,13 +84,17 @@ def _values_of(function: ast.AST) -> dict[str, ast.expr]:
 def _levels_of(callee: ast.expr, values: dict[str, ast.expr]) -> set[str]:
     """The levels at which a call logs, two if it calls `log.error if … else log.warning`."""
     match callee:
-        case ast.Attribute(value=logger, attr=method) if ast.unparse(logger) in LOGGERS and method in LEVELS:
+        case ast.Attribute(value=logger, attr=method) if method in LEVELS and _is_logger(logger):
             return {LEVELS[method]}
         case ast.Name(id=name) if isinstance(values.get(name), ast.IfExp | ast.Attribute):
             return _levels_of(values[name], {})
         case ast.IfExp(body=body, orelse=orelse):
             return _levels_of(body, values) | _levels_of(orelse, values)
     return set()
+
+
+def _is_logger(node: ast.expr) -> bool:
+    return ast.unparse(node).rpartition(".")[2] in LOGGERS
 
 
 def _events(
