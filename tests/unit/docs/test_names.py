@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from docs.reference.log_events import log_events_of
 from docs.reference.metrics import metrics_of
 from docs.reference.sources import Sources
-from services.cli.verbs import VERBS, part_of
+from services.cli.__main__ import app
+from services.cli.verbs import VERBS, import_part
 from shared.service.settings import variable_of
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +26,7 @@ def sources():
 
 @pytest.fixture(scope="module")
 def variables():
-    kinds = [part_of(verb, "settings", verb.settings) for verb in VERBS.values()]
+    kinds = [import_part(verb, "settings", verb.settings) for verb in VERBS.values()]
     return {variable_of(kind, name) for kind in kinds for name in kind.model_fields}
 
 
@@ -34,7 +36,7 @@ def test_what_a_page_names_exists(page, sources, variables):
     text = page.read_text()
     assert set(re.findall(r"FLEETPRICE(?:_[A-Z0-9]+)+\b(?!_)", text)) <= variables
     commands = re.findall(r"(?:^|`|\$ |bin/)fleetprice ([a-z]+(?:-[a-z]+)*)\b", text, re.MULTILINE)
-    assert set(commands) <= VERBS.keys()
+    assert set(commands) <= get_command(app).commands.keys()
     metrics = {metric.name for metric in metrics_of(sources)} | FIXTURES
     assert set(re.findall(r"\bfleetprice_[a-z_]+[a-z]\b", text)) <= metrics
 
