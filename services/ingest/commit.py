@@ -75,13 +75,13 @@ class Overtaken(FleetpriceError):
 
 
 def new_attempt() -> str:
-    """A name no other write has."""
+    """Return a name that no other write has."""
     return uuid.uuid4().hex
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What fills a chain: the hub's name, its identity (created_at) and the contract of its records."""
+    """The source of a chain: the hub's name, its identity (created_at) and the contract of its records."""
 
     hub: str
     created_at: str
@@ -90,28 +90,23 @@ class Source:
 
 @dataclass(slots=True)
 class Committer:
-    """Lands one partition's ranges, one after the other. `head` is None until the chain has a root.
-
-    `verify_hub` begins to ask whether the hub is the one that the chain is of; awaited, it raises
-    HubRecreated where it is not. Asked after a range was received, that tells for all of the range.
-    """
+    """The writer of one partition's chain. `head` is None until the chain has a root."""
 
     lake: Lake
     lane: ChainKey
     source: Source
     head: Head | None
     encode: Encode
-    verify_hub: Callable[[], Awaitable[None]]
     pause: Callable[[float], Awaitable[None]]
     new_attempt: Callable[[], str] = new_attempt
     _made_folder: str = ""
     _noted_hour: int | None = None
 
     async def land(self, cut: FileContents) -> None:
-        """Returns once every event of `cut` stands in a committed file, this writer's or another's.
+        """Commit `cut`: return once each of its events is in a committed file, this writer's or another's.
 
-        Raises Overtaken where the chain is not at this range, SinkUnavailable where the lake did not take it
-        within the bounded attempts; either way the partition is reopened from the lake.
+        Raise Overtaken if the chain is not at this range, SinkUnavailable if the lake did not take it within
+        the bounded attempts; either way the partition is reopened from the lake.
         """
         rest = await self._enter(cut)
         failures = 0
@@ -135,13 +130,12 @@ class Committer:
                 continue
             await self._note_hour()
             self.head = standing.head
-            # What another's file covers is dropped; the rest is kept, for the link will not deliver it again.
+            # What another's file covers is dropped; the rest is kept: the link will not deliver it again.
             rest = rest.after(standing.last_seq)
 
     async def _enter(self, cut: FileContents) -> FileContents | None:
-        """The part of `cut` that is not yet in the chain; makes the chain's root where it has none."""
+        """Return the part of `cut` that is not in the chain yet; make the chain's root if it has none."""
         if self.head is None:
-            await self.verify_hub()
             wanted = root_at_hour(self.source.created_at, cut.first, cut.hour)
             self.head = (await create_root(self.lake, self.lane, wanted)).head
         if cut.first > self.head.next_first:
@@ -149,7 +143,7 @@ class Committer:
         return cut.after(self.head.next_first - 1)
 
     def _next_step(self, rest: FileContents) -> FileContents:
-        """`rest` itself, or first the zero-row file that turns the chain to its folder."""
+        """Return `rest`, or a zero-row file that leads the chain to its folder first."""
         head = self._at()
         if rest.hour > head.next_hour:
             schema = self.source.contract.raw_schema
@@ -162,21 +156,18 @@ class Committer:
         return self.head
 
     async def _try(self, step: FileContents) -> Footer:
-        """One attempt at the next slot; the footer that stands there afterwards, mine or another's.
+        """Attempt the next slot once; return the footer that is there afterwards, of any attempt.
 
-        Raises SinkUnavailable where nothing stands there, or where that could not be found out: then another
-        attempt, under another name, finds whatever this one may still have left there.
+        Raise SinkUnavailable if the slot is empty, or could not be read: then a further attempt, under
+        another name, finds what this one may still leave there.
         """
         head, attempt, started_s = self._at(), self.new_attempt(), time.monotonic()
         slot = self.lane.slot(head.next_hour, step.first)
         staged = self.lane.staged(head.next_hour, step.first, attempt)
         footer = self._footer(step, attempt)
-        is_same_hub = self.verify_hub()
         data = await self.encode(step.table, footer)
-        # A link reconnects to a re-created hub without a word; its events must not land in this chain.
-        await is_same_hub
-        # A crash after this leaves a staged file that nobody reads, until it is swept, and by it are found
-        # the dead letters of its attempt: were those written first, a crash could leave them alone for ever.
+        # A crash after this leaves a staged file that nothing reads until it is swept; the sweep finds the
+        # attempt's dead letters by it. If those were written first, a crash could leave them for ever.
         await self.lake.write(staged, data)
         if footer.dead_letter:
             letters = encode_letters(self.lane.stream, step.letters)
@@ -184,7 +175,7 @@ class Committer:
         await self._make_folder(slot.rpartition("/")[0])
         failpoints.reach("ingest_staged")
         standing = await self._rename(staged, slot, footer)
-        # A crash from here on costs nothing: the file stands, and the next start reads it.
+        # A crash from here on costs nothing: the file is committed, and the next start reads it.
         COMMIT_SECONDS.labels(self.source.hub).observe(time.monotonic() - started_s)
         if standing.attempt == attempt:
             failpoints.reach("ingest_renamed")
@@ -202,13 +193,13 @@ class Committer:
         return standing
 
     async def _rename(self, staged: str, slot: str, mine: Footer) -> Footer:
-        """Give the staged file its slot; the footer that stands there, whatever was answered."""
+        """Rename the staged file to its slot; return the footer that is there, whatever was answered."""
         reason = "the file in it went away"
         try:
             if await self.lake.rename_if_absent(staged, slot):
                 return mine
         except SinkUnavailable as error:
-            reason = str(error)  # it may have happened all the same: only the slot can tell
+            reason = str(error)  # the rename may have happened all the same: the slot shows it
         standing = await read_footer(self.lake, slot)
         if standing is None:
             raise SinkUnavailable(f"{slot} is still empty: {reason}")
@@ -231,7 +222,7 @@ class Committer:
         )
 
     async def _note_hour(self) -> None:
-        hour = self._at().next_hour  # where a file just came to stand, mine or another's
+        hour = self._at().next_hour  # the hour of the file just committed, by this writer or another
         if hour != self._noted_hour:
             await write_hint(self.lake, self.lane, hour, self._noted_hour)
             self._noted_hour = hour
@@ -242,7 +233,7 @@ class Committer:
             self._made_folder = folder
 
     async def _clear_up(self, staged: str, letters: str) -> None:
-        """The staged file first: without it the attempt never lands, so nobody names its dead letters."""
+        """Delete the staged file first: without it the attempt never lands, nor do its dead letters count."""
         with suppress(SinkUnavailable):  # what is left here is swept
             await self.lake.delete(staged)
             if letters:

@@ -1,19 +1,21 @@
-"""How a stream is doing, from what was reported of it (pure: the clock comes from outside)."""
+"""A stream's health, from what is reported of it (pure: the clock comes from outside)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# Refusals so far apart are two occasions. The SDKs try for a while themselves before they tell of one.
+# Refusals this far apart are two occasions: the SDKs retry for a while before they report one.
 _QUIET_S = 120.0
-# A hub that turns us away has the SDK open a link every other second, without end. A hub that restarts makes
-# fewer necessary, and so does another process that claims the same partition: five were seen within 20 s.
-_TURNED_AWAY_LINKS, _TURNED_AWAY_WITHIN_S = 12, 60.0
+# If a hub closes each link at once, the SDK opens one every other second, without end. A hub that restarts,
+# or another process that claims the same partition, causes fewer: five were seen within 20 s.
+_REFUSED_LINKS, _REFUSED_WITHIN_S = 12, 60.0
 
 
 @dataclass(slots=True)
 class Health:
-    """`refusal_grace_s`: how long refusals of what worked before may pass by themselves (a role that is being
-    granted, a key that is being put back). `stall_after_s`: for how long events may wait for their commit.
+    """Record of commits, failures and refusals.
+
+    `refusal_grace_s` is how long refusals of what worked before may last (a role that is being granted, a key
+    that is being put back), `stall_after_s` how long events may wait for their commit.
     """
 
     refusal_grace_s: float
@@ -29,57 +31,57 @@ class Health:
     def is_lake_failing(self) -> bool:
         return self._lake_failing_since_s is not None
 
-    def committed(self, now_s: float) -> float | None:
-        """A file landed. For how long the lake had been failing until now; None: it had not."""
+    def note_commit(self, now_s: float) -> float | None:
+        """Record a commit. Return for how long the lake had been failing until now; None if it had not."""
         self.has_committed = True
         since_s = self._lake_failing_since_s
         self._lake_failing_since_s = self._refused_since_s = None
         return None if since_s is None else now_s - since_s
 
-    def lake_failed(self, now_s: float) -> bool:
-        """The lake did not take a file; whether that is news."""
+    def note_lake_failure(self, now_s: float) -> bool:
+        """Record that the lake did not take a file. Return whether it took the one before."""
         if self.is_lake_failing:
             return False
         self._lake_failing_since_s = now_s
         return True
 
-    def refused(self, now_s: float) -> bool:
-        """Hub or storage refused us, or something that we need is not there; whether to give up.
+    def note_refusal(self, now_s: float) -> bool:
+        """Record a refusal. Return True when it has lasted past the grace period.
 
-        At once where nothing ever landed: then it is a mistake in the settings.
+        Before the first commit there is no grace: then it is a mistake in the settings.
         """
         if self._refused_since_s is None or now_s - self._refused_at_s > self.refusal_grace_s + _QUIET_S:
             self._refused_since_s = now_s
         self._refused_at_s = now_s
         return not self.has_committed or now_s - self._refused_since_s >= self.refusal_grace_s
 
-    def looked(self, partition: int, next_expected: int, waiting: int, now_s: float) -> None:
-        """So many of a partition's events are still in the hub alone, from that one on."""
+    def note_waiting(self, partition: int, next_expected: int, waiting: int, now_s: float) -> None:
+        """Record that `waiting` events of a partition, from `next_expected` on, are only in the hub."""
         if not waiting:
             self.forget(partition)
         elif self._unread.get(partition, (-1, 0.0))[0] != next_expected:
             self._unread[partition] = (next_expected, now_s)
 
-    def is_turned_away(self, partition: int, next_expected: int, links_opened: int, now_s: float) -> bool:
-        """Whether a partition's link is opened again and again, while nothing comes over it.
+    def is_link_refused(self, partition: int, next_expected: int, links_opened: int, now_s: float) -> bool:
+        """Return whether a partition's link is opened again and again while nothing comes over it.
 
-        The SDK never tells of it: it opens the link anew without end.
+        The SDK never reports this: it reopens the link without end.
         """
         place, links, since_s = self._links.get(partition, (-1, 0, 0.0))
-        if place != next_expected or now_s - since_s > _TURNED_AWAY_WITHIN_S:
+        if place != next_expected or now_s - since_s > _REFUSED_WITHIN_S:
             self._links[partition] = (next_expected, links_opened, now_s)
             return False
-        return links_opened - links >= _TURNED_AWAY_LINKS
+        return links_opened - links >= _REFUSED_LINKS
 
     def forget(self, partition: int) -> None:
-        """A partition is no longer this process's."""
+        """Drop what was recorded of a partition that is no longer this process's."""
         self._unread.pop(partition, None)
         self._links.pop(partition, None)
 
     def is_well(self, uncommitted_since_s: Iterable[float | None], now_s: float) -> bool:
-        """Whether the lake takes files, nobody refuses us, and no event waits for too long.
+        """Return whether the lake takes files, nothing refuses us, and no event waits for too long.
 
-        `uncommitted_since_s`: since when each partition holds events that are in no file yet.
+        `uncommitted_since_s`: since when each partition has held events that are in no file yet.
         """
         waiting = [since_s for since_s in uncommitted_since_s if since_s is not None]
         waiting += [since_s for _, since_s in self._unread.values()]

@@ -1,4 +1,4 @@
-"""What this process holds of the machine's memory and does not need any more, given back."""
+"""Returning free memory to the system."""
 
 import asyncio
 import ctypes
@@ -13,23 +13,23 @@ _EVERY_S = 60.0
 
 
 @asynccontextmanager
-async def giving_memory_back() -> AsyncIterator[None]:
-    """Within the block columns are in the C library's memory, which gives back what is free once a minute.
+async def trim_memory() -> AsyncIterator[None]:
+    """Keep Arrow's columns in the C library's memory within the block, and trim that once a minute.
 
-    Arrow's own allocator gives pages back at once and has them zeroed again, a sixth of the time at full
-    load; the C library by itself would hold for good what a burst once took.
+    Arrow's own allocator returns pages at once and gets them zeroed again, a sixth of the time at full load;
+    the C library alone would keep for good what a burst once took.
     """
     pa.set_memory_pool(pa.system_memory_pool())
-    giving = asyncio.create_task(_give_back())
+    trimming = asyncio.create_task(_trim_regularly())
     try:
         yield
     finally:
-        await cancel_until_done(giving)
+        await cancel_until_done(trimming)
 
 
-async def _give_back() -> None:
-    # glibc's alone has it [malloc_trim(3)]; where it is another, there is nothing to ask.
+async def _trim_regularly() -> None:
+    # Only glibc has it [malloc_trim(3)].
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     while trim is not None:
         await asyncio.sleep(_EVERY_S)
-        await asyncio.to_thread(trim, 0)  # tens of milliseconds where there is much
+        await asyncio.to_thread(trim, 0)  # takes tens of milliseconds if much is free

@@ -1,53 +1,53 @@
-"""What each partition may take of this process's memory: it is bounded over all of them together."""
+"""Memory that each partition may take: it is bounded over all partitions of this process together."""
 
-from collections.abc import Mapping
+from services.ingest.settings import MIN_MEMORY_BYTES, IngestSettings
+from services.ingest.source_streams import hubs_of
+from shared.streams.handlers import ReceiveLimits
 
-import structlog
-from azure.eventhub.aio import EventHubConsumerClient
-from azure.eventhub.exceptions import EventHubError
-
-from services.ingest.settings import IngestSettings
-from shared.service.errors import SettingsError
-from shared.service.tasks import within
-from shared.streams.event_hubs.clients import consumer_client
-from shared.streams.event_hubs.connection import HubConnection
-
-log = structlog.get_logger()
-
+# An event waits in the link's buffer, then among those handed over, then until there is enough to decode
+# together: at most a share, and what was handed over last.
+_STAGES = 4
 # The link reads on while at most half of its prefetch waits: so half more is in memory, not twice as much.
-BATCHES_KEPT_READY = 4
-# Where the hub does not say in time, it is taken for a large one; what is wrong the receiver tells.
-_MANY_PARTITIONS, _ANSWER_TIMEOUT_S = 32, 5.0
+_BATCHES_KEPT_READY = 4
+# For a hub that does not answer in time.
+_MANY_PARTITIONS = 32
+# What is decoded together before other partitions get their turn; and how long is waited for so much, for
+# the SDK hands over little more than what came in since the last turn, which costs twice as much a reading.
+_PIECE_BYTES, _PIECE_EVENTS = 2 * 2**20, 1_024
+_GATHER_S = 0.2
 
 
-async def link_share(settings: IngestSettings, client: EventHubConsumerClient) -> tuple[int, int]:
-    """Events, and bytes of them, that each link of a hub keeps ready."""
-    partitions = await partitions_of(client) or _MANY_PARTITIONS
-    return settings.prefetch_share(partitions), settings.link_bytes(partitions)
+def receive_limits(settings: IngestSettings, partitions: int | None) -> ReceiveLimits:
+    """Return the share of each of a hub's partitions (None: it is not known how many there are)."""
+    partitions = partitions or _MANY_PARTITIONS
+    prefetch, bytes_each = prefetch_share(settings, partitions), link_bytes(settings, partitions)
+    return ReceiveLimits(
+        prefetch,
+        bytes_each,
+        batch_events=max(1, prefetch // _BATCHES_KEPT_READY),
+        waiting_events=1,
+        piece_bytes=min(_PIECE_BYTES, bytes_each),
+        piece_events=_PIECE_EVENTS,
+        gather_s=_GATHER_S,
+    )
 
 
-async def partitions_of(client: EventHubConsumerClient) -> int | None:
-    """How many partitions a hub has; None where it does not say in time."""
-    try:
-        return len(await within(_ANSWER_TIMEOUT_S, client.get_partition_ids()))
-    except (EventHubError, TimeoutError) as error:
-        log.info("partitions_unknown", hub=client.eventhub_name, reason=str(error))
-        return None
+def prefetch_share(settings: IngestSettings, partitions: int) -> int:
+    """Return the events that each link of a hub with so many partitions keeps ready."""
+    links = partitions * len(hubs_of(settings))
+    return max(1, min(settings.prefetch, settings.prefetch_in_all // links))
 
 
-async def refuse_idle_workers(settings: IngestSettings) -> None:
-    """Raises SettingsError where a hub has fewer partitions than there are to be workers."""
-    connection = HubConnection.from_settings(settings)
-    for hub in settings.hubs().values():
-        async with consumer_client(connection, hub, settings.consumer_group) as client:
-            partitions = await partitions_of(client)
-        if partitions is not None and partitions < settings.workers:
-            raise SettingsError(
-                f"FLEETPRICE_INGEST_WORKERS: hub {hub} has {partitions} partitions, so {settings.workers} "
-                "workers would leave some without any: name no more workers than partitions"
-            )
+def link_bytes(settings: IngestSettings, partitions: int) -> int:
+    """Return the bytes of events not handed over that each link of a hub keeps in memory."""
+    return max(1, settings.events_memory_bytes // (_STAGES * partitions * len(hubs_of(settings))))
 
 
-def rows_bytes_of(settings: IngestSettings, workers: Mapping[int, object]) -> float:
-    """Memory that the gathered rows of each partition may take, of those that this process owns now."""
-    return settings.rows_memory_bytes / (len(settings.hubs()) * max(1, len(workers)))
+def rows_bytes(settings: IngestSettings, streams: int, owned: int) -> float:
+    """Return the memory that gathered rows of each partition may take, of `owned` in this process."""
+    return settings.rows_memory_bytes / (streams * max(1, owned))
+
+
+def rows_bytes_of_worker(settings: IngestSettings) -> int:
+    """Return a worker's part of the memory for rows; of received events it has its part by its partitions."""
+    return max(MIN_MEMORY_BYTES, settings.rows_memory_bytes // settings.workers)

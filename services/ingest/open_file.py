@@ -1,4 +1,4 @@
-"""A contiguous range of one partition's events: gathered while open, then cut to be one file (pure)."""
+"""A contiguous range of one partition's events, gathered until it is cut into a file (pure)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from shared.codec.row_buffer import DeadLetter, EventOrigin, RowBuffer
 from shared.contract.columns import Contract
 from shared.streams.event import Event
 
-# What an event and a dead letter weigh beside their bytes: without it, empty bodies would never fill a range.
+# Overhead in bytes of an event and a dead letter: without it, empty bodies would never fill a file.
 EVENT_BYTES, _LETTER_BYTES = 128, 512
 
 
@@ -36,11 +36,11 @@ class FileContents:
 
     @property
     def gap(self) -> int:
-        """How many events retention took."""
+        """The number of events that retention took."""
         return self.last - self.first + 1 if self.is_gap else 0
 
     def after(self, sequence_number: int) -> Self | None:
-        """What is left once another writer's file covers events up to `sequence_number`; None: nothing."""
+        """Return the rest if another writer's file covers events up to `sequence_number`; None if nothing."""
         if sequence_number < self.first:
             return self
         if sequence_number >= self.last:
@@ -51,8 +51,29 @@ class FileContents:
 
 
 def turn(first: int, hour: int, next_hour: int, last_offset: str, schema: pa.Schema) -> FileContents:
-    """A zero-row file that sends the chain on to another hour's folder."""
+    """Return a zero-row file that leads the chain to another hour's folder."""
     return FileContents(first, first - 1, last_offset, hour, next_hour, schema.empty_table())
+
+
+@dataclass(frozen=True, slots=True)
+class RollPolicy:
+    """A file closes at the first of these, and when its enqueued hour ends. Any cut is safe."""
+
+    max_rows: int
+    max_bytes: int
+    max_age_s: float
+
+    def is_full(self, rows: int, size_bytes: int) -> bool:
+        """Return whether a file of this size is full; `size_bytes` counts bodies as they came."""
+        return rows >= self.max_rows or size_bytes >= self.max_bytes
+
+    def left(self, rows: int, size_bytes: int) -> tuple[int, int]:
+        """Return the rows and bytes that are missing to a full file."""
+        return self.max_rows - rows, self.max_bytes - size_bytes
+
+    def due_in_s(self, opened_at_s: float, now_s: float) -> float:
+        """Return the seconds until a file opened then is old enough; 0 if it is."""
+        return max(0.0, opened_at_s + self.max_age_s - now_s)
 
 
 @dataclass(slots=True)
@@ -83,7 +104,7 @@ class OpenFile:
         return self.buffer.memory_bytes + _LETTER_BYTES * len(self.letters) + self.letters_bytes
 
     def add(self, event: Event, decoded: Decoded) -> None:
-        """Take in the next event of the range."""
+        """Add the next event of the range."""
         origin = EventOrigin(self.partition, event.sequence_number, event.offset, event.enqueued_us)
         self.buffer.add(decoded, origin)
         for bad in decoded.bad:
@@ -94,7 +115,7 @@ class OpenFile:
         self.size_bytes += len(event.body) + EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
 
     def add_batch(self, events: Sequence[Event], run: DecodedBatch) -> None:
-        """Take in the next events of the range, as many as the run decoded."""
+        """Add the next events of the range, as many as the run decoded."""
         numbers = [event.sequence_number for event in events]
         offsets = [event.offset for event in events]
         self.buffer.add_batch(run, numbers, offsets, [event.enqueued_us for event in events])
@@ -102,7 +123,7 @@ class OpenFile:
         self.size_bytes += sum([len(event.body) for event in events]) + EVENT_BYTES * len(events)
 
     def cut(self, next_hour: int | None = None) -> FileContents:
-        """Everything taken in; `next_hour` is where the event that closed the range belongs."""
+        """Return all that was added; the event that closed the range belongs to `next_hour`."""
         return FileContents(
             self.first,
             self.last,

@@ -1,8 +1,8 @@
-"""Staged files that broken-off commits left behind.
+"""Removal of staged files that interrupted commits left behind.
 
 The staged file goes first: without it the attempt can never land. Then the slot is read again, and only if
-its footer is not of that attempt its dead letters go too. So a sweep is safe beside writers, zombies
-included; the age keeps it from making work for the living.
+its footer is not of that attempt, the attempt's dead letters go too. So a sweep is safe beside writers,
+zombies included; the age keeps it from disturbing commits under way.
 """
 
 import re
@@ -25,7 +25,7 @@ SWEPT = Counter("fleetprice_ingest_swept_attempts_total", "Broken-off commits cl
 
 
 async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s: float) -> int:
-    """Remove what attempts at these chains left behind, if older than that; how many attempts."""
+    """Remove what attempts at these chains left behind, if older than `max_age_s`; return their number."""
     await clear_hints(lake, stream, lanes)
     before = datetime.now(UTC) - timedelta(seconds=max_age_s)
     old = [
@@ -36,7 +36,7 @@ async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s
         and file.modified_at <= before
     ]
     for path, staged in old:
-        # A crash after this leaves dead letters that no footer names: nobody counts them.
+        # A crash after this leaves dead letters that no footer names: they do not count.
         await lake.delete(path)
         await _drop_letters(lake, staged)
     await _drop_unnamed(lake, before)
@@ -47,7 +47,7 @@ async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s
 
 
 async def _drop_unnamed(lake: Lake, before: datetime) -> None:
-    """Files that never got the name they were made for (`create_if_absent`): none will any more."""
+    """Remove files of `create_if_absent` that never got their name; by now none will."""
     async for file in lake.list(_STAGING, recursive=False):
         if _UNNAMED.fullmatch(file.path.rpartition("/")[2]) and file.modified_at <= before:
             await lake.delete(file.path)

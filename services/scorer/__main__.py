@@ -12,7 +12,8 @@ from aiohttp import web
 from services.scorer.rest.app import make_app
 from services.scorer.rest.http_settings import http_settings
 from services.scorer.settings import ScorerSettings
-from services.scorer.stream.telemetry import GROUP, TelemetryStream
+from services.scorer.stream.partition import Models
+from services.scorer.stream.stream import GROUP, HintFollower, StreamScorer
 from services.scorer.workers import score_by_workers
 from shared.http.auth.key_sources import read_keys
 from shared.http.listener import serve_http
@@ -32,10 +33,12 @@ from shared.service.settings import variable_of
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
+from shared.streams.event_hubs.hub import Hub
 
 # With the SDK's own back-off a wrong key or a missing hub is reported only after 13 s.
 _RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
 _LOOPBACK = "127.0.0.1"
+_Follower = ChampionFollower[Any] | HintFollower
 
 
 async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
@@ -46,10 +49,12 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
     async with AsyncExitStack() as stack:
         lake = await _open_lake(settings, stack)
         served = await _load_first(lake, PRICE, Pricer.from_files, settings.version)
-        followers: list[ChampionFollower[Any]] = []
+        followers: list[_Follower] = []
         if lake is not None and settings.version is None:
             followers.append(_follow(settings, lake, served, Pricer.from_files))
         stream = await _open_stream(settings, served, VersionCache(lake), stack) if settings.stream else None
+        if stream is not None:
+            followers.append(HintFollower(stream, settings.checkpoint_interval_s))
         if settings.http:
             automobile = await _load_first(lake, AUTOMOBILE, AutomobilePricer.from_files, None)
             if lake is not None:
@@ -97,7 +102,7 @@ async def _serve_metrics(settings: ScorerSettings, is_ready: Callable[[], bool])
         yield
 
 
-def _is_ready(stop: asyncio.Event, stream: TelemetryStream | None) -> bool:
+def _is_ready(stop: asyncio.Event, stream: StreamScorer | None) -> bool:
     return not stop.is_set() and (stream is None or stream.is_reading)
 
 
@@ -125,9 +130,7 @@ def _follow(
     return ChampionFollower(lake, name, served, load, settings.model_interval_s)
 
 
-async def _run_beside(
-    work: Awaitable[object], followers: list[ChampionFollower[Any]], stop: asyncio.Event
-) -> None:
+async def _run_beside(work: Awaitable[object], followers: list[_Follower], stop: asyncio.Event) -> None:
     """Return or raise as `work` does; if a follower fails, let `work` drain, then raise its error."""
     working = asyncio.ensure_future(work)
     watching = [asyncio.create_task(one.run()) for one in followers]
@@ -146,16 +149,16 @@ async def _run_beside(
 
 async def _open_stream(
     settings: ScorerSettings, served: ActivePriceModel, former: VersionCache, stack: AsyncExitStack
-) -> TelemetryStream:
+) -> StreamScorer:
     connection = HubConnection.from_settings(settings)
     store = checkpoint_store(CheckpointConnection.from_settings(settings))
     await stack.enter_async_context(store)
-    output = await stack.enter_async_context(
-        consumer_client(connection, settings.predictions_hub, "$Default", **_RETRIES)
-    )
+    output = consumer_client(connection, settings.predictions_hub, "$Default", **_RETRIES)
+    await stack.enter_async_context(output)
     source = consumer_client(connection, settings.telemetry_hub, GROUP, store, **_RETRIES)
     await stack.enter_async_context(source)
-    return TelemetryStream(settings, connection, served, former, source, output, store)
+    hubs = Hub(source, GROUP), Hub(output, "$Default")
+    return StreamScorer(settings, connection, Models(served, former), *hubs, store)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from azure.eventhub.exceptions import EventHubError
-
 from services.scorer.settings import ScorerSettings
-from services.scorer.stream.telemetry import GROUP, refusal_of
-from shared.service.errors import SettingsError
+from services.scorer.stream.stream import GROUP
+from shared.service.errors import Missing, SettingsError
 from shared.service.processes.free_ports import free_port
 from shared.service.processes.workers import Workers, run_workers
 from shared.service.settings import environment_of, variable_of
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.hub import Hub
 
 # After HTTP's last answer a worker finishes its sends, releases its partitions and closes its links.
 _RELEASE_GRACE_S = 15.0
@@ -39,14 +38,13 @@ async def score_by_workers(
 
 
 async def _check_partitions(settings: ScorerSettings) -> None:
-    client = consumer_client(
-        HubConnection.from_settings(settings), settings.telemetry_hub, GROUP, retry_total=0
-    )
+    connection = HubConnection.from_settings(settings)
+    client = consumer_client(connection, settings.telemetry_hub, GROUP, retry_total=0)
     async with client:
         try:
-            partitions = len(await client.get_partition_ids())
-        except EventHubError as error:
-            raise refusal_of(error, settings) from error
+            partitions = await Hub(client, GROUP).count_partitions()
+        except Missing as error:
+            raise SettingsError(f"{error}, or name another in FLEETPRICE_TELEMETRY_HUB") from error
     if settings.workers > partitions:
         raise SettingsError(
             f"FLEETPRICE_SCORER_WORKERS: hub {settings.telemetry_hub} has {partitions} partitions, and "

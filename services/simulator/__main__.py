@@ -9,9 +9,6 @@ from functools import cache
 from typing import Any
 
 from aiohttp import web
-from azure.eventhub import EventData
-from azure.eventhub.aio import EventHubConsumerClient
-from azure.eventhub.exceptions import AuthenticationError, EventHubError
 
 from services.simulator.clock import Clock, from_epoch_us
 from services.simulator.encoder import EventFormat
@@ -24,15 +21,18 @@ from services.simulator.settings import SimulatorSettings
 from services.simulator.vehicles.fleet import draw_fleet, vehicle_id
 from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry
-from shared.service.errors import FleetpriceError, SettingsError, SinkUnavailable
+from shared.service.errors import FleetpriceError
 from shared.service.logs import log
 from shared.service.metrics import health_routes, serve_app
 from shared.service.run import run_service
-from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.hub import Hub
+from shared.streams.event_hubs.messages import EventData, body_of
 from shared.streams.event_hubs.sender import PartitionSender
 from shared.streams.partition_key import partition_of
 
+_GROUP = "$Default"
 _US_PER_MS = 1_000
 _MAX_STOP_S = 5.0  # the search for a send whose outcome is unknown takes up to four
 
@@ -49,11 +49,11 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
     ):
         folder = stack.enter_context(RecordFolder(settings.data))
         runs = read_runs(folder.runs_path)
-        reader = consumer_client(HubConnection.from_settings(settings), settings.telemetry_hub, "$Default")
+        reader = consumer_client(HubConnection.from_settings(settings), settings.telemetry_hub, _GROUP)
         stack.push_async_callback(reader.close)
-        hub_created_at, partition_count = await _describe_hub(reader, settings.telemetry_hub)
-        refuse_other_hub(runs, hub_created_at, folder.path)
-        outputs = await _open_outputs(settings, folder, partition_count, stack)
+        hub = await Hub(reader, _GROUP).describe()
+        refuse_other_hub(runs, hub.created_at, folder.path)
+        outputs = await _open_outputs(settings, folder, hub.partitions, stack)
         make_telemetry = cache(_make_telemetry)
         event_format = EventFormat(settings.pack, settings.pack_format)
         await _run_all(map(Recovery(reader, event_format, make_telemetry).resolve, outputs))
@@ -66,7 +66,7 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
         publishers = _make_publishers(settings, outputs, telemetry, event_format, seconds)
         clock = Clock()
         if run is None:
-            write_runs(folder.runs_path, [*runs, _new_run(settings, clock, hub_created_at)])
+            write_runs(folder.runs_path, [*runs, _new_run(settings, clock, hub.created_at)])
         is_sending.set()
         log.info("fleet_started", vehicles=settings.vehicles, rate_hz=settings.rate_hz, seconds=seconds)
         await _run_all(publisher.run(clock, stop) for publisher in publishers)
@@ -92,18 +92,6 @@ async def _limit_stop(stop: asyncio.Event) -> AsyncIterator[None]:
 async def _start_limit(stop: asyncio.Event, limit: asyncio.Timeout) -> None:
     await stop.wait()
     limit.reschedule(asyncio.get_running_loop().time() + _MAX_STOP_S)
-
-
-async def _describe_hub(reader: EventHubConsumerClient, hub: str) -> tuple[datetime, int]:
-    """Return when the hub was created, and how many partitions it has."""
-    try:
-        properties = await reader.get_eventhub_properties()
-    except AuthenticationError as error:
-        raise SettingsError(f"hub {hub} refused our credentials: {error}") from error
-    except (EventHubError, OSError) as error:
-        raise SinkUnavailable(f"hub {hub} does not answer: {error}") from error
-    created: datetime = properties["created_at"]
-    return created.replace(tzinfo=created.tzinfo or UTC), len(properties["partition_ids"])
 
 
 async def _open_outputs(

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from azure.eventhub import EventData
 from prometheus_client import Counter, Gauge, Histogram
 
 from services.simulator.bad_bodies import bad_bodies, count_bad
@@ -13,6 +12,7 @@ from services.simulator.record.partition_record import BadBodyRecord, BadIntent,
 from services.simulator.schedule import DueReadings, Packing, Schedule
 from services.simulator.vehicles.telemetry import Telemetry
 from shared.service import failpoints
+from shared.streams.event_hubs.messages import EventData
 from shared.streams.event_hubs.sender import PartitionSender
 
 READINGS_SENT = Counter("fleetprice_simulator_sent_readings_total", "Readings that the hub has accepted")

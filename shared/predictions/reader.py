@@ -1,4 +1,4 @@
-"""The client of the predictions topic: every prediction once, in order per source partition, resumable."""
+"""The reader of the predictions topic: every prediction once, in order per source partition, resumable."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from azure.eventhub import EventData
 from msgspec import Struct
 
 from shared.codec.bodies import BodyDecoder
@@ -15,21 +14,24 @@ from shared.contract.columns import PREDICTION
 from shared.contract.prediction import Prediction
 from shared.predictions.watermark import Mark, Watermarks
 from shared.service.tasks import cancel_until_done
-from shared.streams.event_hubs.clients import (
+from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.errors import mapped_errors
+from shared.streams.event_hubs.messages import (
+    EventData,
     body_of,
-    consumer_client,
     content_type_of,
     enqueued_us,
+    property_of,
     sequence_of,
 )
-from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, Position, partition_events
 
 _QUEUED_EVENTS = 1_000
 
 
 class ReceivedPrediction(Struct, frozen=True):
-    """One prediction and where it stands in the predictions hub."""
+    """One prediction and its place in the predictions hub."""
 
     prediction: Prediction
     partition: str
@@ -40,7 +42,7 @@ class ReceivedPrediction(Struct, frozen=True):
 
 
 class ResumeToken(Struct, frozen=True):
-    """Where a reader stands: last sequence number by partition of the hub, mark by source partition."""
+    """A reader's place: the last sequence number by partition of the hub, the mark by source partition."""
 
     positions: dict[str, int]
     marks: dict[int, Mark]
@@ -50,9 +52,10 @@ class PredictionReader:
     """An async iterator over the predictions of all partitions.
 
     It starts after `start` (a sequence number, -1 for the oldest; an instant; "@latest"; or such positions by
-    partition), or where `token` stands; in a partition that the token does not name, after `start`. Doubles
-    of a zombie scorer, of another model version too, are dropped and counted in `doubles`. Ends after `until`
-    (last sequence number by partition) where it is given.
+    partition), or after `token`; in a partition that the token does not name, after `start`. Doubles of a
+    zombie scorer, of another model version too, are dropped and counted in `doubles`. It ends after `until`
+    (last sequence number by partition), if given. Raises SourceUnavailable or Refused if the hub does not let
+    itself be read.
     """
 
     def __init__(
@@ -83,12 +86,12 @@ class PredictionReader:
 
     @property
     def doubles(self) -> int:
-        """Predictions dropped because they were read before."""
+        """The number of predictions dropped because they were read before."""
         return self._watermarks.doubles
 
     @property
     def token(self) -> ResumeToken:
-        """Where to go on; take it after the predictions read so far have been dealt with."""
+        """Where to resume; read it once the predictions so far are dealt with."""
         return ResumeToken(dict(self._positions), dict(self._watermarks.marks))
 
     async def end_at(self, last: Mapping[str, int]) -> None:
@@ -107,7 +110,8 @@ class PredictionReader:
     async def __aiter__(self) -> AsyncGenerator[ReceivedPrediction, None]:
         async with consumer_client(self._connection, self._hub, self._group) as client:
             queue = self._queue
-            partitions = await client.get_partition_ids()
+            with mapped_errors(self._hub, self._group):
+                partitions = await client.get_partition_ids()
             tasks = [asyncio.create_task(self._read(client, one, queue)) for one in partitions]
             try:
                 reading = len(tasks)
@@ -119,7 +123,7 @@ class PredictionReader:
                         reading -= 1
                         continue
                     for event in item[1]:
-                        for received in self._new_in(item[0], event):
+                        for received in self._select_new(item[0], event):
                             yield received
                         self._positions[item[0]] = sequence_of(event)
             finally:
@@ -130,7 +134,7 @@ class PredictionReader:
     async def _read(self, client: Any, partition: str, queue: "asyncio.Queue[Any]") -> None:
         until = None if self._until is None else self._until.get(partition, -1)
         try:
-            start = await self._start_in(client, partition)
+            start = await self._find_start(client, partition)
             async for events in partition_events(client, partition, start, until):
                 if not isinstance(events, Gap):
                     await queue.put((partition, events))
@@ -139,21 +143,22 @@ class PredictionReader:
         else:
             await queue.put(None)
 
-    async def _start_in(self, client: Any, partition: str) -> Position:
-        """Where to begin; "@latest" is made a number, so that the token stands there before anything came."""
+    async def _find_start(self, client: Any, partition: str) -> Position:
+        """Return where to begin; "@latest" becomes a number, so that the token has it from the start."""
         if partition in self._positions:
             return self._positions[partition]
         start = self._start.get(partition, -1) if isinstance(self._start, Mapping) else self._start
         if start == "@latest":
-            properties = await client.get_partition_properties(partition)
+            with mapped_errors(self._hub, self._group):
+                properties = await client.get_partition_properties(partition)
             start = self._positions[partition] = int(properties["last_enqueued_sequence_number"])
         return start
 
-    def _new_in(self, partition: str, event: EventData) -> Iterator[ReceivedPrediction]:
+    def _select_new(self, partition: str, event: EventData) -> Iterator[ReceivedPrediction]:
         self.events += 1
         created_at = source_created_at(event)
         enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
-        for line, prediction in self._predictions_of(event):
+        for line, prediction in self._decode(event):
             self.predictions += 1
             mark = Mark(created_at, prediction.source_sequence_number, prediction.source_line)
             if self._watermarks.is_new(prediction.source_partition, mark):
@@ -161,7 +166,7 @@ class PredictionReader:
                     prediction, partition, sequence_of(event), str(event.offset), line, enqueued_at
                 )
 
-    def _predictions_of(self, event: EventData) -> Iterator[tuple[int, Prediction]]:
+    def _decode(self, event: EventData) -> Iterator[tuple[int, Prediction]]:
         decoded = self._decoder.decode(body_of(event), content_type_of(event))
         if decoded.batch is not None:
             rows = decoded.batch.drop_columns(["extra"]).to_pylist()
@@ -170,14 +175,7 @@ class PredictionReader:
         return zip(decoded.lines, decoded.records, strict=True)  # type: ignore[arg-type]
 
 
-def property_of(event: EventData, name: str) -> Any:
-    """An application property, its text as str; None where it is absent. (The SDK gives names as bytes.)"""
-    properties = event.properties or {}
-    value = properties.get(name.encode(), properties.get(name))
-    return value.decode() if isinstance(value, bytes) else value
-
-
 def source_created_at(event: EventData) -> datetime:
-    """The source hub's identity that the scorer wrote into the event; the epoch where it is absent."""
+    """Return the source hub's identity that the scorer wrote into the event; the epoch if it is absent."""
     text = property_of(event, "source_created_at")
     return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)

@@ -1,4 +1,4 @@
-"""One watermark per source partition: whatever is not above it has been read before (pure)."""
+"""A watermark per source partition: what is not above it was read before (pure)."""
 
 from datetime import datetime
 
@@ -14,14 +14,14 @@ class Mark(Struct, frozen=True):
 
 
 class Watermarks:
-    """Tells doubles apart, whatever process or model version made them."""
+    """The marks of all source partitions; they recognise doubles of any process or model version."""
 
     def __init__(self, marks: dict[int, Mark] | None = None) -> None:
         self.marks = dict(marks or {})
         self.doubles = 0
 
     def is_new(self, partition: int, mark: Mark) -> bool:
-        """Whether `mark` is above its partition's; if so it becomes the partition's mark."""
+        """Return whether `mark` is above its partition's; if so, it becomes the partition's mark."""
         held = self.marks.get(partition)
         if held is not None and not _is_above(mark, held):
             self.doubles += 1

@@ -6,8 +6,11 @@
             - `InvalidOverride`: a value given over the environment is out of bounds
         - `PortInUse`: a listener could not be opened
         - `MissingExtra`: a package of an optional extra is not installed
-        - `HubRecreated`: the hub is not the one the lake was filled from
+        - `Refused`: hub or storage refuses our credentials, or lacks what we named; may pass by itself
+            - `Missing`: there is no hub, consumer group or container of that name
+        - `HubRecreated`: the hub is not the one that was read before
     - `BadRecord`: a record or body cannot be decoded: it becomes a dead letter
+    - `SourceUnavailable`: the hub or the store of checkpoints does not answer: read again later
     - `SinkUnavailable`: the lake or the output hub does not answer: bounded retries, then the service stops
     - `ModelUnusable`: a model's files are broken: keep the old model, or refuse to start
     - `GapUnexplained`: the hub skipped events that it still retains: reopen the link
@@ -43,12 +46,27 @@ class MissingExtra(NeedsAttention):
     """A package of an optional extra is not installed."""
 
 
+class Refused(SettingsError):
+    """Hub or storage refuses our credentials, or there is no hub, group or container of that name.
+
+    Of what worked before it may pass by itself: a role that is being granted, a key that is put back.
+    """
+
+
+class Missing(Refused):
+    """There is no hub, consumer group or container of that name."""
+
+
 class HubRecreated(NeedsAttention):
-    """The hub's created_at differs from the one that the lake was filled from."""
+    """The hub's created_at differs from the one of the hub that was read before."""
 
 
 class BadRecord(FleetpriceError):
     """A record or body cannot be decoded; the message is the reason in its dead letter."""
+
+
+class SourceUnavailable(FleetpriceError):
+    """The hub, or the store of its checkpoints, did not answer."""
 
 
 class SinkUnavailable(FleetpriceError):

@@ -1,1 +1,1 @@
-"""Event Hubs as every service here reads and writes it: in sequence, nothing lost, doubles told apart."""
+"""Reading and writing streams: in sequence, without loss, with doubles recognised."""

@@ -1,7 +1,7 @@
-"""An event as our services take it in, whatever the transport; and how it is read off an AMQP message (pure).
+"""An event as services handle it, whatever the transport, and its decoding from an AMQP message (pure).
 
 The SDK wraps each message it received in an EventData, whose making and reading cost more than all that we do
-with the event: a third of the whole receiving. What we need is read off the message itself.
+with the event: a third of all receiving. So its fields are read from the message itself.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ _US_PER_MS = 1_000
 class Event(Struct, frozen=True, gc=False):
     """One event of one partition; `enqueued_us` is microseconds since the epoch, UTC.
 
-    `replay_of` is the dead letter that it was sent in the stead of, if it was.
+    `replay_of` is the dead letter that it replaces, if any.
     """
 
     sequence_number: int
@@ -31,9 +31,9 @@ class Event(Struct, frozen=True, gc=False):
 
 
 def event_of(message: Any) -> Event:
-    """The event in a message as the SDK decoded it [azure-eventhub 5.15.1, `_pyamqp.message.Message`].
+    """Return the event in a message as the SDK decoded it [azure-eventhub 5.15.1, `_pyamqp.message.Message`].
 
-    A body of AMQP values or a sequence has no bytes of ours in it and reads as empty.
+    A body of AMQP values or a sequence holds no bytes of ours and becomes empty.
     """
     annotations, properties, sections = message.message_annotations, message.properties, message.data
     return Event(
@@ -48,5 +48,5 @@ def event_of(message: Any) -> Event:
 
 @lru_cache(maxsize=256)
 def content_type_in(raw: bytes | str | None) -> str | None:
-    """A message's content type as text, whatever bytes a sender put there; the SDK's own may be bytes."""
+    """Return a message's content type as text, whatever bytes a sender put there."""
     return raw.decode(errors="replace") if isinstance(raw, bytes) else raw

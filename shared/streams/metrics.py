@@ -1,4 +1,4 @@
-"""How far a service has read each partition: what the terminal view and alerts compute lag from."""
+"""How far each partition was read, from which alerts and `fleetprice up` compute lag."""
 
 from prometheus_client import Gauge
 

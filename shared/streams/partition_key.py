@@ -1,4 +1,4 @@
-"""Which partition a key belongs to, as the service maps it (pure).
+"""The partition of a partition key, as Event Hubs maps it (pure).
 
 Bob Jenkins's lookup3 (hashlittle2), its two words xor-ed and folded to int16, then the remainder by the
 partition count truncated toward zero, absolute: what .NET, Java and JavaScript compute. The Python SDK's own
@@ -15,18 +15,18 @@ _INT16_SIGN = 0x8000
 
 @lru_cache(maxsize=65536)
 def partition_of(key: str, partition_count: int) -> int:
-    """The partition, 0 … partition_count - 1, of events with this partition key."""
+    """Return the partition, 0 … partition_count - 1, of events with this partition key."""
     return abs(hash_code(key)) % partition_count
 
 
 def hash_code(key: str) -> int:
-    """The key's hash as a signed 16-bit number, -32768 … 32767."""
+    """Return the key's hash as a signed 16-bit number, -32768 … 32767."""
     high, low = _lookup3(key.encode())
     folded = (high ^ low) & 0xFFFF
     return folded - 2 * _INT16_SIGN if folded & _INT16_SIGN else folded
 
 
-def _rotated(word: int, bits: int) -> int:
+def _rotate(word: int, bits: int) -> int:
     return ((word << bits) | (word >> (32 - bits))) & _MASK
 
 
@@ -36,11 +36,11 @@ def _lookup3(data: bytes) -> tuple[int, int]:
         return c, b
     last = (len(data) - 1) // _BLOCK_BYTES * _BLOCK_BYTES
     for at in range(0, last, _BLOCK_BYTES):
-        a, b, c = _mixed(*_with_block(a, b, c, data[at : at + _BLOCK_BYTES]))
-    return _finished(*_with_block(a, b, c, data[last:].ljust(_BLOCK_BYTES, b"\0")))
+        a, b, c = _mix(*_add_block(a, b, c, data[at : at + _BLOCK_BYTES]))
+    return _finish(*_add_block(a, b, c, data[last:].ljust(_BLOCK_BYTES, b"\0")))
 
 
-def _with_block(a: int, b: int, c: int, block: bytes) -> tuple[int, int, int]:
+def _add_block(a: int, b: int, c: int, block: bytes) -> tuple[int, int, int]:
     return (
         (a + int.from_bytes(block[0:4], "little")) & _MASK,
         (b + int.from_bytes(block[4:8], "little")) & _MASK,
@@ -48,18 +48,18 @@ def _with_block(a: int, b: int, c: int, block: bytes) -> tuple[int, int, int]:
     )
 
 
-def _mixed(a: int, b: int, c: int) -> tuple[int, int, int]:
+def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
     for bits in (4, 6, 8, 16, 19, 4):
         # One round on (a, b, c), then the roles move on by one.
-        a = ((a - c) & _MASK) ^ _rotated(c, bits)
+        a = ((a - c) & _MASK) ^ _rotate(c, bits)
         c = (c + b) & _MASK
         a, b, c = b, c, a
     return a, b, c
 
 
-def _finished(a: int, b: int, c: int) -> tuple[int, int]:
+def _finish(a: int, b: int, c: int) -> tuple[int, int]:
     for bits in (14, 11, 25, 16, 4, 14, 24):
-        c = ((c ^ b) - _rotated(b, bits)) & _MASK
+        c = ((c ^ b) - _rotate(b, bits)) & _MASK
         a, b, c = b, c, a
     # Seven rounds leave the roles turned by one.
     return b, a

@@ -1,6 +1,6 @@
 """Contiguous or stop: every reader keeps the next expected sequence number of a partition (pure).
 
-The SDK goes back to the last delivered event on an internal reconnect without clearing its buffer, so events
+On an internal reconnect the SDK goes back to the last delivered event without clearing its buffer, so events
 come twice within one process; and a link may skip events that the hub still has.
 """
 
@@ -9,10 +9,10 @@ from enum import Enum, auto
 
 
 class Step(Enum):
-    """What the next event is."""
+    """The relation of an event to the expected one."""
 
     NEXT = auto()  # the expected one
-    SEEN = auto()  # taken before: drop and count
+    SEEN = auto()  # handled before: drop and count
     SKIP = auto()  # events before it are missing: close the link and reopen at the expected one
 
 
@@ -24,7 +24,7 @@ class SequenceTracker:
     seen: int = 0
 
     def judge(self, sequence_number: int) -> Step:
-        """What an event is; advances when it is the expected one."""
+        """Compare an event with the expected one; advance if it is that."""
         if sequence_number == self.next_expected:
             self.next_expected += 1
             return Step.NEXT
@@ -34,11 +34,11 @@ class SequenceTracker:
         return Step.SKIP
 
     def advance(self, count: int) -> None:
-        """Take in so many events that are known to be the expected ones."""
+        """Advance by `count` events that are known to be the expected ones."""
         self.next_expected += count
 
     def jump(self, sequence_number: int) -> int:
-        """Accept a gap of the hub's own; the number of events it took."""
+        """Accept a gap of the hub's own; return the number of events in it."""
         lost = sequence_number - self.next_expected
         self.next_expected = sequence_number
         return lost

@@ -50,16 +50,16 @@ CHECKPOINT_FIRST = (
         "        await self.committer.land(cut)\n",
         """\
         ahead = Head(cut.last + 1, cut.next_hour, cut.last_offset)
-        await self._checkpoint(self.committer.lane.partition, ahead)
+        await self._progress.note_commit(self.committer.lane.partition, ahead)
         await self.committer.land(cut)
 """,
     ),
     (
         "services/ingest/stream.py",
-        "        heads = await find_heads(self._lake, self.stream, rooted)\n",
+        "        heads = await find_heads(self._lake, self.name, rooted)\n",
         """\
-        heads = await find_heads(self._lake, self.stream, rooted)
-        hints = await self._checkpoints.store.hints()
+        heads = await find_heads(self._lake, self.name, rooted)
+        hints = await self._store.read_hints()
         for lane, head in heads.items():
             last = hints.get(str(lane.partition), -1)
             heads[lane] = Head(max(head.next_first, last + 1), head.next_hour)

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.ingest.commit import Committer, Overtaken, Source
-from services.ingest.partition import PartitionPipeline, Start
-from services.ingest.roll_policy import RollPolicy
+from services.ingest.open_file import RollPolicy
+from services.ingest.partition import PartitionIngest
 from services.ingest.sweep import sweep
 from shared.contract.columns import contract_from_record
 from shared.lake.client import LakeFile
@@ -27,6 +27,8 @@ from shared.lake.slots.root import find_chains
 from shared.lake.slots.slot import HOUR_US
 from shared.service.errors import GapUnexplained, SinkUnavailable
 from shared.streams.event import Event
+from shared.streams.hub_properties import PartitionBounds
+from shared.streams.sequenced_feed import SequencedFeed
 
 STREAM, CREATED_AT = "ticks", "2026-01-01T00:00:00Z"
 _LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -48,11 +50,33 @@ def step():
     yield
 
 
-class _Still:
-    """The answer that the hub is the one it was."""
+class Unnoted:
+    """Progress that is not recorded."""
 
-    def __await__(self):
-        yield
+    async def note_start(self, _partition, _head, *, is_first):
+        pass
+
+    async def note_commit(self, _partition, _head):
+        pass
+
+    def forget(self, _partition):
+        pass
+
+
+class Fed:
+    """A partition as the runtime feeds it, without a task of its own."""
+
+    def __init__(self, handler, start, skipped_at=None):
+        self._feed = SequencedFeed(handler, "ticks", start, skipped_at)
+        self.flush = handler.flush
+
+    @property
+    def next_expected(self):
+        return self._feed.next_expected
+
+    async def take(self, events):
+        if events:
+            await self._feed.feed(events)
 
 
 class ModelLake:
@@ -216,7 +240,7 @@ class World:
             try:
                 while not is_last or pipeline.next_expected < len(self.hub.events):
                     events = self.hub.read(position, self.rng.randint(1, 8))
-                    await pipeline.take(events, 0.0)
+                    await pipeline.take(events)
                     position = events[-1].sequence_number + 1 if events else position
                     if self.rng.random() < 0.05:  # the SDK reconnected and delivers again
                         position = max(0, position - self.rng.randint(1, 6))
@@ -239,10 +263,13 @@ class World:
         (lane,) = lanes
         source = Source("ticks", CREATED_AT, CONTRACT)
         committer = self.committer(
-            self.lake, lane, source, heads.get(lane), _encode, _Still, _pause, self._new_attempt
+            self.lake, lane, source, heads.get(lane), _encode, _pause, self._new_attempt
         )
-        start = Start.of(heads.get(lane), self.hub.oldest, skipped_at)
-        return PartitionPipeline(committer, _POLICY, start, _checkpoint)
+        handler = PartitionIngest(committer, _POLICY, self._bounds, Unnoted(), clock=lambda: 0.0)
+        return Fed(handler, await handler.start(), skipped_at)
+
+    async def _bounds(self):
+        return PartitionBounds(self.hub.oldest, len(self.hub.events) - 1)
 
     def _new_attempt(self):
         self._attempts += 1

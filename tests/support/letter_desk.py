@@ -17,7 +17,8 @@ from shared.lake.dead_letters import encode_letters
 from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.slot import HOUR_US, ChainKey, hour_folder
-from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.messages import body_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.support.processes import ROOT, start_python
 

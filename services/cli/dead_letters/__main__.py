@@ -5,8 +5,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from azure.eventhub.exceptions import EventHubError
-
 from services.cli.dead_letters import letter_view
 from services.cli.dead_letters.replay_command import ReplayCommand
 from services.cli.dead_letters.replay_log import ReplayStates
@@ -14,10 +12,11 @@ from services.cli.dead_letters.selection import Selection
 from services.cli.dead_letters.settings import DeadLettersSettings
 from services.cli.dead_letters.stored_letters import find_dead_letters
 from shared.lake.client import Lake, LakeConnection, open_lake
-from shared.service.errors import NeedsAttention, SinkUnavailable
+from shared.service.errors import NeedsAttention, SinkUnavailable, SourceUnavailable
 from shared.service.local_stack import resolve_lake
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.service.tasks import Stopped, unless_stopped
+from shared.streams.event_hubs.errors import SDK_ERRORS
 
 _VARIABLES = "FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
 
@@ -28,7 +27,7 @@ async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
         return await unless_stopped(stop, _run(resolve_lake(settings, settings.data, _VARIABLES)))
     except Stopped as stopped:
         raise NeedsAttention("stopped before it was done: the same again goes on") from stopped
-    except (EventHubError, SinkUnavailable) as error:
+    except (*SDK_ERRORS, SourceUnavailable, SinkUnavailable) as error:
         raise NeedsAttention(str(error).partition("\n")[0]) from error
 
 

@@ -10,9 +10,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from azure.eventhub import EventData
-from azure.eventhub.aio import EventHubConsumerClient
-
 from services.cli.dead_letters.replay_log import Entry, Header, Intent, Lease, Replacement, ReplayLog
 from shared.contract.dead_letter_id import DeadLetterId
 from shared.lake.client import Lake
@@ -21,8 +18,9 @@ from shared.service import failpoints
 from shared.service.errors import NeedsAttention, SinkUnavailable
 from shared.service.logs import log
 from shared.service.tasks import within
-from shared.streams.event_hubs.clients import consumer_client, hub_created_at
+from shared.streams.event_hubs.clients import ConsumerClient, consumer_client, hub_created_at
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.messages import EventData, make_event
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from shared.streams.event_hubs.sender import PartitionSender
 
@@ -147,7 +145,7 @@ class ChainReplay:
     def _open_sender(self) -> PartitionSender:
         return PartitionSender(self._connection, self._hub, self._partition, _letter_of)
 
-    def _open_consumer(self) -> EventHubConsumerClient:
+    def _open_consumer(self) -> ConsumerClient:
         return consumer_client(self._connection, self._hub, "$Default")
 
     async def _read_created_at(self) -> str:
@@ -164,8 +162,4 @@ def _letter_of(event: EventData) -> DeadLetterId | None:
 
 
 def _make_event(replacement: Replacement) -> EventData:
-    event = EventData(replacement.body)
-    if replacement.content_type is not None:
-        event.content_type = replacement.content_type
-    event.properties = replacement.id.properties()
-    return event
+    return make_event(replacement.body, replacement.content_type, replacement.id.properties())

@@ -6,8 +6,6 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 
 import msgspec
-from azure.eventhub import EventData
-from azure.eventhub.aio import EventHubConsumerClient
 
 from services.cli.tail.record_view import Place, TailRecord
 from services.cli.tail.settings import TailSettings
@@ -20,14 +18,9 @@ from shared.predictions.resume_file import ResumeFile
 from shared.service.errors import NeedsAttention
 from shared.service.logs import log
 from shared.service.tasks import cancel_until_done
-from shared.streams.event_hubs.clients import (
-    body_of,
-    consumer_client,
-    content_type_of,
-    enqueued_us,
-    sequence_of,
-)
+from shared.streams.event_hubs.clients import ConsumerClient, consumer_client
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.messages import EventData, body_of, content_type_of, enqueued_us, sequence_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _GROUP = "$Default"
@@ -84,7 +77,7 @@ async def _read_predictions(
 
 
 async def _read_telemetry(
-    client: EventHubConsumerClient, partitions: list[str], start: Start
+    client: ConsumerClient, partitions: list[str], start: Start
 ) -> AsyncGenerator[TailRecord, None]:
     decoder = BodyDecoder(READING)
     queue: asyncio.Queue[_Arrival] = asyncio.Queue(_QUEUED_BATCHES)
@@ -111,7 +104,7 @@ async def _read_telemetry(
 
 
 async def _receive(
-    client: EventHubConsumerClient, partition: str, start: Start, queue: asyncio.Queue[_Arrival]
+    client: ConsumerClient, partition: str, start: Start, queue: asyncio.Queue[_Arrival]
 ) -> None:
     try:
         async for events in partition_events(client, partition, start.position):

@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Self
 
-from azure.eventhub import parse_connection_string
-
 from services.cli.up.sustained_lag import HubPartition
 from shared.service.settings import ConnectionSettings
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore, checkpoint_store
-from shared.streams.event_hubs.connection import CheckpointConnection
+from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 
 
 class Checkpoints:
@@ -16,8 +14,7 @@ class Checkpoints:
 
     def __init__(self, settings: ConnectionSettings, groups: Mapping[str, str]) -> None:
         self._store: ResumingCheckpointStore = checkpoint_store(CheckpointConnection.from_settings(settings))
-        hubs = parse_connection_string(settings.event_hubs.get_secret_value())
-        self._namespace: str = hubs.fully_qualified_namespace
+        self._namespace = HubConnection.from_settings(settings).namespace
         self._groups = groups
 
     async def __aenter__(self) -> Self:

@@ -6,16 +6,15 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from azure.eventhub.exceptions import EventHubError
-
 from services.cli.verify.served_files import serve_files
 from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verdict import Verdict
 from services.cli.verify.verification import run_verification
-from shared.service.errors import NeedsAttention, SinkUnavailable
+from shared.service.errors import NeedsAttention, SinkUnavailable, SourceUnavailable
 from shared.service.local_stack import find_running_stack, with_addresses
 from shared.service.run import EXIT_DONE, EXIT_FOUND_WRONG, run_service
 from shared.service.tasks import Stopped, unless_stopped
+from shared.streams.event_hubs.errors import SDK_ERRORS
 
 
 async def serve(settings: VerifySettings, stop: asyncio.Event) -> int:
@@ -24,7 +23,7 @@ async def serve(settings: VerifySettings, stop: asyncio.Event) -> int:
         verdict = await unless_stopped(stop, _verify(settings))
     except Stopped as stopped:
         raise NeedsAttention("stopped before everything was read: there is no verdict") from stopped
-    except (EventHubError, SinkUnavailable) as error:
+    except (*SDK_ERRORS, SourceUnavailable, SinkUnavailable) as error:
         first_line = str(error).partition("\n")[0]
         raise NeedsAttention(
             f"the stack ended while it was verified, verify it again: {first_line}"

@@ -16,8 +16,9 @@ from shared.contract.columns import READING
 from shared.predictions.reader import PredictionReader
 from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done
-from shared.streams.event_hubs.clients import body_of, consumer_client, content_type_of
+from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.messages import body_of, content_type_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _GROUP = "$Default"

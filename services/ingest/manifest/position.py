@@ -1,13 +1,12 @@
-"""How far a lane is in the manifest: after the last of its records that the manifest's hub has.
+"""How far the manifest reaches into a chain: to the last of its records in the manifest's hub.
 
-Where the hub's retention took them all, a mark in the lake tells, written now and then; without that the lane
-is told from its root. Too low a position costs records told twice, never one not told.
+If the hub's retention took them all, a mark in the lake, written now and then, takes their place; without a
+mark the chain is published from its root. Too low a position costs records sent twice, never a missing one.
 """
 
 from dataclasses import dataclass
 
 import msgspec
-from azure.eventhub.aio import EventHubConsumerClient
 from msgspec import Struct
 
 from services.ingest.manifest.record import path_in
@@ -16,15 +15,16 @@ from shared.lake.slots.chain import read_footer
 from shared.lake.slots.footer import Head
 from shared.lake.slots.root import read_roots
 from shared.lake.slots.slot import ChainKey, parse_slot_name
-from shared.streams.event_hubs.clients import body_of
+from shared.streams.event_hubs.hub import Hub
+from shared.streams.event_hubs.messages import body_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
-# Looked at first; where no record in it is of the lane, ten times as much, up to all that there is.
+# Read first; if none of these records is of the chain, ten times as many, up to all that there are.
 _TAIL_EVENTS = 100
 
 
 class Mark(Struct, frozen=True):
-    """The lane's file told last, in the manifest's hub created then."""
+    """The chain's file published last, in the manifest's hub created then."""
 
     hub: str
     created_at: str
@@ -33,21 +33,20 @@ class Mark(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Manifested:
-    """The manifest's hub, and which of its partitions a lane's records are in, always the same."""
+    """The manifest's hub; a chain's records are always in the same of its partitions."""
 
     hub: str
     created_at: str
     partitions: int
 
-    def partition_of(self, lane: ChainKey) -> str:
-        return str(lane.partition % self.partitions)
+    def partition_of(self, lane: ChainKey) -> int:
+        """Return the partition that the lane's records are in."""
+        return lane.partition % self.partitions
 
 
-async def find_position(
-    lake: Lake, client: EventHubConsumerClient, manifested: Manifested, lane: ChainKey
-) -> Head | None:
-    """Where the lane's next record is to be looked for; None where its chain has no root yet."""
-    path = await _last_told(client, manifested.partition_of(lane), lane) or await _marked(
+async def find_position(lake: Lake, hub: Hub, manifested: Manifested, lane: ChainKey) -> Head | None:
+    """Return the chain's place after its last record; None if the chain has no root yet."""
+    path = await _read_last_path(hub, manifested.partition_of(lane), lane) or await _read_mark(
         lake, manifested, lane
     )
     footer = await read_footer(lake, path) if path else None
@@ -58,31 +57,28 @@ async def find_position(
 
 
 async def write_mark(lake: Lake, manifested: Manifested, lane: ChainKey, path: str) -> None:
-    """Note that the lane was told up to this file."""
+    """Note that the chain was published up to this file."""
     mark = Mark(manifested.hub, manifested.created_at, path)
     await lake.write(_mark_path(lane), msgspec.json.encode(mark))
 
 
-async def _last_told(client: EventHubConsumerClient, partition_id: str, lane: ChainKey) -> str | None:
-    properties = await client.get_partition_properties(partition_id)
-    if properties["is_empty"]:
+async def _read_last_path(hub: Hub, partition: int, lane: ChainKey) -> str | None:
+    bounds = await hub.bounds(partition)
+    oldest, last = bounds.oldest, bounds.last
+    if oldest > last:
         return None
-    last = int(properties["last_enqueued_sequence_number"])
-    oldest = max(0, int(properties["beginning_sequence_number"]))
     window = _TAIL_EVENTS
     while True:
         start = max(oldest, last + 1 - window)
-        path = await _last_within(client, partition_id, lane, start, last)
+        path = await _last_within(hub, partition, lane, start, last)
         if path is not None or start == oldest:
             return path
         window *= 10
 
 
-async def _last_within(
-    client: EventHubConsumerClient, partition_id: str, lane: ChainKey, start: int, last: int
-) -> str | None:
+async def _last_within(hub: Hub, partition: int, lane: ChainKey, start: int, last: int) -> str | None:
     found = None
-    async for events in partition_events(client, partition_id, after=start - 1, until=last):
+    async for events in partition_events(hub.client, str(partition), after=start - 1, until=last):
         for event in () if isinstance(events, Gap) else events:
             path = path_in(body_of(event))
             if path is not None and _is_of(lane, path):
@@ -90,7 +86,7 @@ async def _last_within(
     return found
 
 
-async def _marked(lake: Lake, manifested: Manifested, lane: ChainKey) -> str | None:
+async def _read_mark(lake: Lake, manifested: Manifested, lane: ChainKey) -> str | None:
     data = await lake.read(_mark_path(lane))
     if not data:
         return None

@@ -1,7 +1,7 @@
-"""What the manifest says of a committed file: a CloudEvent in the terms of Event Hubs Capture (pure).
+"""A record of the manifest: a CloudEvent on a committed file, in the terms of Event Hubs Capture (pure).
 
 `data` has the fields of Capture's CaptureFileCreated under Capture's own names, and ours beside them. `id` is
-the file's path: who gets a record twice has the same id twice.
+the file's path: a record that is sent twice has the same id twice.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _ENQUEUED_AT = "enqueued_at"
 
 @dataclass(frozen=True, slots=True)
 class CommittedFile:
-    """A file of a chain and where it stands."""
+    """A file of a chain and its place in the lake."""
 
     path: str
     url: str
@@ -44,7 +44,7 @@ class _Record(Struct):
 
 
 def encode_record(hub: str, lane: ChainKey, file: CommittedFile) -> bytes:
-    """The event's body."""
+    """Return the event's body."""
     record = {
         "specversion": "1.0",
         "type": _TYPE,
@@ -53,13 +53,13 @@ def encode_record(hub: str, lane: ChainKey, file: CommittedFile) -> bytes:
         "id": file.path,
         "time": file.committed_at,
         "datacontenttype": "application/json",
-        "data": _data(lane, file),
+        "data": _encode_data(lane, file),
     }
     return msgspec.json.encode(record)
 
 
 def path_in(body: bytes) -> str | None:
-    """The path of the file that a record is of; None for a body that is no record."""
+    """Return the path of a record's file; None for a body that is no record."""
     try:
         record = msgspec.json.decode(body, type=_Record)
     except msgspec.MsgspecError:
@@ -68,7 +68,7 @@ def path_in(body: bytes) -> str | None:
 
 
 def enqueued_range(metadata: pq.FileMetaData) -> tuple[datetime | None, datetime | None]:
-    """When the first and the last of a file's events reached the hub; None for a file without rows."""
+    """Return when the first and last event of a file reached the hub; None for a file without rows."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     found = [
         column.statistics
@@ -81,7 +81,7 @@ def enqueued_range(metadata: pq.FileMetaData) -> tuple[datetime | None, datetime
     return min((one.min for one in found), default=None), max((one.max for one in found), default=None)
 
 
-def _data(lane: ChainKey, file: CommittedFile) -> Mapping[str, Any]:
+def _encode_data(lane: ChainKey, file: CommittedFile) -> Mapping[str, Any]:
     footer = file.footer
     return {
         "fileUrl": file.url,

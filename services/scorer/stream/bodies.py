@@ -17,7 +17,7 @@ from shared.contract.prediction import Prediction
 from shared.pricing.pricer import Priced
 from shared.registry.manifest import Manifest
 
-# What a prediction takes over from its reading.
+# Fields that a prediction copies from its reading.
 CARRIED = ("vehicle_id", "reading_no", "reading_at")
 _SCHEMA_VERSION = 1
 # 1,000 lines of the longest contents stay below the hub's limit of 1 MiB an event, and so does a body of so
@@ -52,30 +52,30 @@ class PredictionBodies:
         self._repeated_columns: dict[str, pa.Array] = {}
         self._encoder = msgspec.json.Encoder()
 
-    def encoded(
+    def encode(
         self, chunk: Chunk, priced: Priced, predicted_at: datetime, max_rows: int
     ) -> Iterator[tuple[Chunk, Body]]:
-        """Parts of at most `max_rows` readings, each with body and content type of its output event."""
+        """Yield parts of at most `max_rows` readings, each with body and content type of its output event."""
         if self._output == "arrow" or (self._output == "auto" and chunk.is_arrow):
-            batch = self._batch(chunk, priced, predicted_at)
-            for start, rows in _fitting(batch, 0, len(chunk), max_rows):
+            batch = self._build_batch(chunk, priced, predicted_at)
+            for start, rows in _split_to_fit(batch, 0, len(chunk), max_rows):
                 yield chunk.part(start, rows), (write_stream(batch.slice(start, rows)), ARROW)
             return
         max_rows = min(max_rows, MAX_LINES)
-        lines = self._lines(chunk, priced, predicted_at)
+        lines = self._build_lines(chunk, priced, predicted_at)
         for start in range(0, len(chunk), max_rows):
-            yield chunk.part(start, max_rows), self._json(lines[start : start + max_rows])
+            yield chunk.part(start, max_rows), self._encode_json(lines[start : start + max_rows])
 
-    def _json(self, lines: Sequence[Any]) -> Body:
+    def _encode_json(self, lines: Sequence[Any]) -> Body:
         if len(lines) == 1:
             return self._encoder.encode(lines[0]), JSON
         return self._encoder.encode_lines(lines), NDJSON
 
-    def _lines(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> list[Any]:
+    def _build_lines(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> list[Any]:
         values: dict[str, Any] = {
             **self._constants,
             "predicted_at": predicted_at,
-            **dict(zip(CARRIED, _carried_values(chunk), strict=True)),
+            **dict(zip(CARRIED, _read_carried_values(chunk), strict=True)),
             "price": priced.price.tolist(),
             "lower": priced.lower.tolist(),
             "upper": priced.upper.tolist(),
@@ -86,24 +86,24 @@ class PredictionBodies:
         columns = [values[field.name] for field in _FIELDS]
         return list(map(_Line, *(one if isinstance(one, list) else repeat(one) for one in columns)))
 
-    def _batch(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> pa.RecordBatch:
+    def _build_batch(self, chunk: Chunk, priced: Priced, predicted_at: datetime) -> pa.RecordBatch:
         rows = len(chunk)
         values: dict[str, Any] = {
-            **{name: column.slice(0, rows) for name, column in self._repeated(rows).items()},
-            **dict(zip(CARRIED, _carried_columns(chunk), strict=True)),
+            **{name: column.slice(0, rows) for name, column in self._repeat(rows).items()},
+            **dict(zip(CARRIED, _read_carried_columns(chunk), strict=True)),
             "predicted_at": pa.repeat(pa.scalar(predicted_at, INSTANT), rows),
             "price": priced.price,
             "lower": priced.lower,
             "upper": priced.upper,
-            "extrapolated": _lists(priced),
+            "extrapolated": _list_flags(priced),
             "source_sequence_number": chunk.sequences,
             "source_line": chunk.lines.astype(np.int32),
         }
         arrays = [pa.array(values[field.name], field.type) for field in PREDICTION.schema]
         return pa.record_batch(arrays, schema=PREDICTION.schema)
 
-    def _repeated(self, rows: int) -> dict[str, pa.Array]:
-        """Columns of one value, at least as long: repeating text cost more than all the rest of a batch."""
+    def _repeat(self, rows: int) -> dict[str, pa.Array]:
+        """Return columns of one value, at least `rows` long, kept: repeating text cost more than the rest."""
         if rows > self._repeated_rows:
             constants = {**self._constants, "schema_version": _SCHEMA_VERSION}
             self._repeated_columns = {
@@ -114,31 +114,31 @@ class PredictionBodies:
         return self._repeated_columns
 
 
-def _fitting(batch: pa.RecordBatch, start: int, end: int, max_rows: int) -> Iterator[tuple[int, int]]:
-    """Where parts of the rows from `start` to `end` begin that fit an event, and their rows."""
+def _split_to_fit(batch: pa.RecordBatch, start: int, end: int, max_rows: int) -> Iterator[tuple[int, int]]:
+    """Yield the start and length of parts of the rows from `start` to `end` that fit an event."""
     for first in range(start, end, max_rows):
         rows = min(max_rows, end - first)
         if rows > 1 and batch.slice(first, rows).nbytes > _MAX_BYTES:
-            yield from _fitting(batch, first, first + rows, (rows + 1) // 2)
+            yield from _split_to_fit(batch, first, first + rows, (rows + 1) // 2)
         else:
             yield first, rows
 
 
-def _carried_values(chunk: Chunk) -> list[list[Any]]:
+def _read_carried_values(chunk: Chunk) -> list[list[Any]]:
     if chunk.batch is None:
         return [[getattr(record, name) for record in chunk.records] for name in CARRIED]
     vehicle_ids, reading_nos, reading_ats = (chunk.batch.column(name).to_pylist() for name in CARRIED)
     return [vehicle_ids, reading_nos, [at.astimezone(UTC) for at in reading_ats]]
 
 
-def _carried_columns(chunk: Chunk) -> Sequence[Any]:
+def _read_carried_columns(chunk: Chunk) -> Sequence[Any]:
     if chunk.batch is not None:
         return [chunk.batch.column(name) for name in CARRIED]
-    return _carried_values(chunk)
+    return _read_carried_values(chunk)
 
 
-def _lists(priced: Priced) -> pa.Array:
-    """Distinct sets of flags are few: each set's names are looked up once."""
+def _list_flags(priced: Priced) -> pa.Array:
+    """Return each row's names of flags; distinct sets are few, and looked up once each."""
     encoded = pa.array(priced.flags).dictionary_encode()
     names = [priced.names_of(flags) for flags in encoded.dictionary.to_pylist()]
     return pa.array(names, pa.list_(pa.string())).take(encoded.indices)

@@ -19,7 +19,7 @@ Numbers = NDArray[np.int64]
 class Chunk:
     """Readings in source order, all of JSON bodies (`records`) or all of Arrow bodies (`batch`).
 
-    `sequences`, `lines` and `enqueued_us` say of each where it stands and when it came in.
+    `sequences`, `lines` and `enqueued_us` are each reading's event, line and enqueued time.
     """
 
     records: Sequence[Struct]
@@ -48,7 +48,7 @@ class Chunk:
         return len(self.sequences)
 
     def part(self, start: int, rows: int) -> "Chunk":
-        """At most `rows` readings from number `start` on."""
+        """Return at most `rows` readings from index `start` on."""
         kept = slice(start, start + rows)
         return Chunk(
             self.records[kept],
@@ -60,7 +60,7 @@ class Chunk:
 
 
 def chunk_of_event(sequence: int, enqueued_us: int, decoded: Decoded, columns: Sequence[str]) -> Chunk:
-    """The good readings of one event; of an Arrow body only `columns` are kept."""
+    """Return the good readings of one event; of an Arrow body only `columns` are kept."""
     rows = len(decoded.lines)
     return Chunk(
         decoded.records,
@@ -72,10 +72,10 @@ def chunk_of_event(sequence: int, enqueued_us: int, decoded: Decoded, columns: S
 
 
 def chunks_of(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
-    """Chunks of at most `max_rows` readings, in order: small ones of one form joined, large ones spread."""
+    """Yield chunks of at most `max_rows` readings, in order: small ones joined, large ones split."""
     with_rows = (chunk for chunk in gathered if len(chunk))
     for _, group in groupby(with_rows, key=lambda chunk: chunk.is_arrow):
-        whole = _joined(list(group))
+        whole = _join(list(group))
         if len(whole) <= max_rows:
             yield whole
             continue
@@ -83,7 +83,7 @@ def chunks_of(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
             yield whole.part(start, max_rows)
 
 
-def _joined(group: Sequence[Chunk]) -> Chunk:
+def _join(group: Sequence[Chunk]) -> Chunk:
     if len(group) == 1:
         return group[0]
     batches = [chunk.batch for chunk in group if chunk.batch is not None]
@@ -97,7 +97,7 @@ def _joined(group: Sequence[Chunk]) -> Chunk:
 
 
 def without_lines_through(decoded: Decoded, line: int) -> Decoded:
-    """What follows `line` in an event that was priced in part."""
+    """Return the readings after `line` of an event that was priced in part."""
     kept = [index for index, at in enumerate(decoded.lines) if at > line]
     start = kept[0] if kept else len(decoded.lines)
     return Decoded(

@@ -1,4 +1,4 @@
-"""Events of one partition → their good readings: many events at one go, as far as nothing is wrong."""
+"""Events of one partition → their good readings; many events are decoded together while nothing is wrong."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,41 +16,41 @@ BAD_READINGS = Counter(
     "fleetprice_scorer_unpriced_records_total", "Records that do not decode, so have no price"
 )
 
-# Rows of several events that are decoded, priced and encoded together: fixed costs are paid once for all of
-# them; as many more would only hold up whoever else waits for this process.
+# Rows of several events that are decoded, priced and encoded together, to pay fixed costs once; more would
+# only delay the other partitions of this process.
 ROWS_TOGETHER = 4_000
 
 
 class Readings:
-    """Decodes events; a bad record is counted and passed over: ingest keeps it with its bytes."""
+    """A decoder of events; a bad record is counted and left out: ingest keeps it with its bytes."""
 
     def __init__(self, after: Place | None) -> None:
-        """What of an event stands at or before `after` was priced by a predecessor."""
+        """A predecessor priced the readings up to `after`."""
         self._after = after
         self._runs = BatchDecoder(READING)
         self._decoder = BodyDecoder(READING)
 
-    def of(self, events: Sequence[Event], columns: Sequence[str]) -> Iterator[Chunk]:
-        """In source order, each event's lines in order; of Arrow bodies only `columns` are kept."""
+    def decode(self, events: Sequence[Event], columns: Sequence[str]) -> Iterator[Chunk]:
+        """Yield readings in source order, then by line; of Arrow bodies only `columns` are kept."""
         place = 0
         while place < len(events):
-            run = self._run(events, place)
+            run = self._decode_run(events, place)
             count = len(run.counts)
             yield (
-                _chunk_of_run(events[place : place + count], run, columns)
+                _build_chunk(events[place : place + count], run, columns)
                 if count
-                else self._one(events[place], columns)
+                else self._decode_one(events[place], columns)
             )
             place += count or 1
 
     def has_rest(self, event: Event) -> bool:
-        """Whether readings of an event that was priced in part have no price yet."""
+        """Return whether an event that was priced in part has readings without a price."""
         if self._after is None or event.sequence_number != self._after.sequence:
             return False
         decoded = self._decoder.decode(event.body, event.content_type)
         return bool(without_lines_through(decoded, self._after.line).lines)
 
-    def _run(self, events: Sequence[Event], place: int) -> DecodedBatch:
+    def _decode_run(self, events: Sequence[Event], place: int) -> DecodedBatch:
         first = events[place]
         if self._after is not None and first.sequence_number == self._after.sequence:
             return DecodedBatch(())  # which was priced in part
@@ -61,7 +61,7 @@ class Readings:
             bodies.append(event.body)
         return self._runs.decode(bodies, first.content_type, ROWS_TOGETHER)
 
-    def _one(self, event: Event, columns: Sequence[str]) -> Chunk:
+    def _decode_one(self, event: Event, columns: Sequence[str]) -> Chunk:
         decoded = self._decoder.decode(event.body, event.content_type)
         if self._after is not None and event.sequence_number == self._after.sequence:
             decoded = without_lines_through(decoded, self._after.line)
@@ -70,8 +70,8 @@ class Readings:
         return chunk_of_event(event.sequence_number, event.enqueued_us, decoded, columns)
 
 
-def _chunk_of_run(events: Sequence[Event], run: DecodedBatch, columns: Sequence[str]) -> Chunk:
-    """The events of a run: their readings stand on lines 0 on."""
+def _build_chunk(events: Sequence[Event], run: DecodedBatch, columns: Sequence[str]) -> Chunk:
+    """Return the readings of events decoded together, each event's on lines from 0 on."""
     counts = np.array(run.counts)
     ends = counts.cumsum()
     sequences = np.array([event.sequence_number for event in events], dtype=np.int64)

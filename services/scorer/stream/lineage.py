@@ -1,15 +1,13 @@
-"""What every output event says of its origin, as application properties: from where to where it priced.
+"""The origin of an output event, in its application properties: the range of readings that it prices.
 
-The highest of these in an output partition's tail is where scoring goes on.
+Scoring resumes after the highest of these in an output partition's tail.
 """
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from azure.eventhub import EventData
-
-from shared.predictions.reader import property_of
+from shared.streams.event_hubs.messages import EventData, property_of
 
 _NUMBERS = ("source_partition", "first_sequence", "first_line", "last_sequence", "last_line")
 _CREATED_AT, _VERSION = "source_created_at", "model_version"
@@ -40,7 +38,7 @@ class Lineage:
     version: str | None = field(default=None, compare=False)
 
     def properties(self) -> dict[str | bytes, Any]:
-        """As application properties."""
+        """Return the lineage as application properties."""
         numbers = (
             self.partition,
             self.first.sequence,
@@ -57,7 +55,7 @@ class Lineage:
 
 
 def lineage_of(event: EventData) -> Lineage | None:
-    """The lineage of an output event; None where it carries none, so was not sent by a scorer."""
+    """Return the lineage of an output event; None if it carries none, so was not sent by a scorer."""
     created_at = property_of(event, _CREATED_AT)
     numbers = [property_of(event, name) for name in _NUMBERS]
     if not isinstance(created_at, str) or not all(isinstance(number, int) for number in numbers):

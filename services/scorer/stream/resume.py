@@ -1,26 +1,42 @@
-"""Where a partition goes on: after the highest reading that the output partition's tail speaks of."""
+"""Where a partition resumes: after the highest reading priced in the output partition's tail."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-from azure.eventhub.aio import EventHubConsumerClient
+from prometheus_client import Counter
 
 from services.scorer.stream.lineage import Lineage, Place, lineage_of
-from services.scorer.stream.pipeline import EVENTS_GONE, Start
+from services.scorer.stream.pipeline import Begun
 from shared.service.errors import HubRecreated
 from shared.service.logs import log
+from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.partition_events import Gap, partition_events
+from shared.streams.hub_properties import PartitionBounds
 
-# Looked at first; where no event in it was a scorer's, ten times as much, up to all that there is.
+# Read first; if none of these events is a scorer's, ten times as many, up to all that there are.
 _TAIL_EVENTS = 100
+
+
+EVENTS_EXPIRED = Counter(
+    "fleetprice_scorer_expired_events_total", "Events that retention took before scoring"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The next event to take in, and what a predecessor did of it."""
+
+    next_expected: int
+    begun: Begun = field(default_factory=Begun)
 
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What the output partition says: the highest reading priced, whether it ever held anything, and which
-    version of the model priced that reading.
+    """The end of an output partition.
+
+    The highest reading priced, whether the partition ever held anything, and the model version that priced
+    that reading.
     """
 
     after: Place | None
@@ -28,19 +44,16 @@ class Tail:
     version: str | None = None
 
 
-async def read_tail(output: EventHubConsumerClient, partition_id: str, created_at: datetime) -> Tail:
-    """The output partition's tail; raises HubRecreated where it was priced from another telemetry hub."""
-    properties = await output.get_partition_properties(partition_id)
-    last = int(properties["last_enqueued_sequence_number"])
-    oldest = max(0, int(properties["beginning_sequence_number"]))
-    if properties["is_empty"]:
+async def read_tail(output: Hub, partition: int, created_at: datetime) -> Tail:
+    """Read the output partition's tail; raise HubRecreated if it was priced from another telemetry hub."""
+    bounds = await output.bounds(partition)
+    oldest, last = bounds.oldest, bounds.last
+    if oldest > last:
         return Tail(None, was_written=last >= 0)
     window = _TAIL_EVENTS
     while True:
         start = max(oldest, last + 1 - window)
-        found = [
-            _checked(lineage, created_at) async for lineage in _lineages(output, partition_id, start, last)
-        ]
+        found = [_check(lineage, created_at) async for lineage in _lineages(output, partition, start, last)]
         if found:
             # Of doubles the first counts, as it does for readers.
             highest = max(found, key=lambda lineage: lineage.last)
@@ -50,17 +63,15 @@ async def read_tail(output: EventHubConsumerClient, partition_id: str, created_a
         window *= 10
 
 
-async def _lineages(
-    output: EventHubConsumerClient, partition_id: str, start: int, last: int
-) -> AsyncIterator[Lineage]:
-    async for events in partition_events(output, partition_id, after=start - 1, until=last):
+async def _lineages(output: Hub, partition: int, start: int, last: int) -> AsyncIterator[Lineage]:
+    async for events in partition_events(output.client, str(partition), after=start - 1, until=last):
         if not isinstance(events, Gap):
             for event in events:
                 if (lineage := lineage_of(event)) is not None:
                     yield lineage
 
 
-def _checked(lineage: Lineage, created_at: datetime) -> Lineage:
+def _check(lineage: Lineage, created_at: datetime) -> Lineage:
     if lineage.created_at != created_at:
         raise HubRecreated(
             f"the telemetry hub was created at {created_at.isoformat()}, predictions are of one created at "
@@ -71,31 +82,31 @@ def _checked(lineage: Lineage, created_at: datetime) -> Lineage:
 
 
 async def start_after(
-    tail: Tail, source: dict[str, Any], hint: Callable[[], Awaitable[int | None]], partition_id: str
+    tail: Tail, source: PartitionBounds, hint: Callable[[], Awaitable[int | None]], partition: int
 ) -> Start:
-    """Where to start in a source partition, given its properties; `hint` reads its checkpoint blob.
+    """Return where to start in a source partition; `hint` reads its checkpoint blob.
 
-    Raises HubRecreated where more was priced than the source hub ever held.
+    Raise HubRecreated if more was priced than the source hub ever held.
     """
     after = tail.after
     next_expected = after.sequence if after is not None else 0
     if after is None and tail.was_written:
         hinted = await hint()  # retention emptied the output partition
         next_expected = 0 if hinted is None else hinted + 1
-    last = int(source["last_enqueued_sequence_number"])
-    if next_expected > last + 1:
+    if next_expected > source.last + 1:
         raise HubRecreated(
-            f"prices reach to event {next_expected - 1} of partition {partition_id}, but the telemetry hub "
-            f"ends at {last}: it was re-created; name a new hub in FLEETPRICE_PREDICTIONS_HUB"
+            f"prices reach to event {next_expected - 1} of partition {partition}, but the telemetry hub "
+            f"ends at {source.last}: it was re-created; name a new hub in FLEETPRICE_PREDICTIONS_HUB"
         )
-    oldest = max(0, int(source["beginning_sequence_number"]))
-    if next_expected >= oldest:
-        return Start(next_expected, after, version=tail.version)
+    if next_expected >= source.oldest:
+        return Start(next_expected, Begun(after, tail.version))
     first_unread = next_expected if after is None else next_expected + 1
-    if oldest > first_unread:
-        gone = oldest - first_unread
-        EVENTS_GONE.inc(gone)
-        log.warning(
-            "events_gone", partition=int(partition_id), first_sequence_number=first_unread, events=gone
-        )
-    return Start(oldest)
+    if source.oldest > first_unread:
+        note_expired(partition, first_unread, source.oldest - first_unread)
+    return Start(source.oldest)
+
+
+def note_expired(partition: int, first: int, events: int) -> None:
+    """Count events that retention took before they were scored."""
+    EVENTS_EXPIRED.inc(events)
+    log.warning("events_gone", partition=partition, first_sequence_number=first, events=events)

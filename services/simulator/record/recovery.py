@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import numpy as np
-from azure.eventhub import EventData
-from azure.eventhub.aio import EventHubConsumerClient
 
 from services.simulator.bad_bodies import bad_bodies
 from services.simulator.clock import to_epoch_us
@@ -17,7 +15,8 @@ from services.simulator.vehicles.telemetry import Telemetry
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
 from shared.service.logs import log
-from shared.streams.event_hubs.clients import body_of, content_type_of
+from shared.streams.event_hubs.clients import ConsumerClient
+from shared.streams.event_hubs.messages import EventData, body_of, content_type_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 Key = tuple[str, int]
@@ -28,7 +27,7 @@ class Recovery:
 
     def __init__(
         self,
-        reader: EventHubConsumerClient,
+        reader: ConsumerClient,
         event_format: EventFormat,
         make_telemetry: Callable[[int, int], Telemetry],
     ) -> None:

@@ -1,20 +1,23 @@
-"""The sink is the checkpoint: an unmodified EventProcessor resumes from where the sink says."""
+"""The sink is the checkpoint: an unmodified EventProcessor resumes where the sink ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
-from azure.core.exceptions import ResourceModifiedError, ResourceNotFoundError
+import structlog
+from azure.core.exceptions import AzureError, ResourceModifiedError, ResourceNotFoundError
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
 from shared.service.credentials import process_credential
 from shared.streams.event_hubs.connection import CheckpointConnection
 
+log = structlog.get_logger()
+
 # Partition ids → the last sequence number that the sink holds; one left out starts at the oldest event.
 ResumePoints = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
 
-# The SDK's own back-off begins at 15 s: an owner whose claim met one refusal would lose its partitions.
+# The SDK's own back-off begins at 15 s: an owner would lose its partitions by one refused claim.
 _RETRIES: dict[str, Any] = {
     "initial_backoff": 0.5,
     "increment_base": 1,
@@ -30,7 +33,7 @@ class ResumingCheckpointStore(BlobCheckpointStore):
 
     A checkpoint's offset beats the processor's `starting_position`, and an int in its place becomes a filter
     on the sequence number [azure-eventhub 5.15.1, `event_position_selector`]. What `resume` raises reaches
-    the processor's `on_error` with no partition, and the claim is tried again at the next balancing.
+    the processor's `on_error` without a partition, and the claim is tried again at the next balancing.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -46,10 +49,10 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     async def claim_ownership(
         self, ownership_list: Iterable[dict[str, Any]], **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Claim, or release, as the SDK does, noting what was won and what was given back.
+        """Claim or release as the SDK does, and note what was won and what was given back.
 
-        One at a time, each to its end whatever becomes of the caller: of a claim that was cut short nobody
-        would know the outcome, and what it won or renewed could not be given back.
+        Calls run one at a time, each to its end even if the caller is cancelled: the outcome of a claim that
+        was cut short would be unknown, and what it won or renewed could not be given back.
         """
         return await asyncio.shield(asyncio.create_task(self._claim(list(ownership_list), options)))
 
@@ -71,29 +74,29 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             return claimed
 
     async def release(self) -> None:
-        """Give back what is still held, once no receiving claims any more.
+        """Give back the partitions still held, once receiving has ended.
 
-        The SDK gives back the partitions that it has links of, each as of the last claim that it has seen the
-        end of: not those that were won or renewed while it was told to stop.
+        The SDK gives back only partitions that it has links of, as of the last claim whose end it saw: not
+        those that were won or renewed while it was being stopped.
         """
         async with self._claiming:
             held = [{**claim, "owner_id": ""} for claim in self._held.values()]
         if held:
             await self.claim_ownership(held)
 
-    async def released(self) -> None:
-        """Returns once every partition that was won is given back."""
+    async def wait_released(self) -> None:
+        """Wait until every partition that was won is given back."""
         await self._is_released.wait()
 
-    async def hints(self) -> dict[str, int]:
-        """Sequence numbers in the checkpoint blobs by partition; for `resume`, where the sink is empty."""
+    async def read_hints(self) -> dict[str, int]:
+        """Return the sequence numbers in the checkpoint blobs by partition, for an empty sink."""
         checkpoints = await super().list_checkpoints(*self._place)
         return {one["partition_id"]: one["sequence_number"] for one in checkpoints}
 
     async def list_checkpoints(
         self, fully_qualified_namespace: str, eventhub_name: str, consumer_group: str, **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Start positions of the partitions last claimed; the blobs are a hint and are not asked."""
+        """Return the start positions of the partitions last claimed, from the sink: the blobs are a hint."""
         if self.resume is None:
             return list(
                 await super().list_checkpoints(
@@ -114,8 +117,36 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             for partition_id, last in points.items()
         ]
 
+    async def note_progress(
+        self, partition: int, sequence_number: int, offset: str, *, is_first: bool = False
+    ) -> bool:
+        """Write a partition's checkpoint, a hint for people and autoscalers; one that is ahead stays.
+
+        Not if this is the first of the hub's (`is_first`): that one is of another hub, re-created since, and
+        an autoscaler would take the way back for 2^63 events. Return False for a failure, which is logged:
+        nothing starts from a checkpoint while the sink holds anything.
+        """
+        namespace, hub, group = self._place
+        checkpoint = {
+            "fully_qualified_namespace": namespace,
+            "eventhub_name": hub,
+            "consumer_group": group,
+            "partition_id": str(partition),
+            "sequence_number": sequence_number,
+            "offset": offset,
+        }
+        try:
+            if is_first:
+                await super().update_checkpoint(checkpoint)
+            else:
+                await self.update_checkpoint(checkpoint)
+        except AzureError as error:
+            log.warning("checkpoint_not_written", hub=hub, partition=partition, reason=error.message)
+            return False
+        return True
+
     async def update_checkpoint(self, checkpoint: dict[str, Any], **options: Any) -> None:
-        """Write a checkpoint unless one as far or farther stands there: a stale owner cannot move it back."""
+        """Write a checkpoint unless one as far or farther exists: a stale owner cannot move it back."""
         name = "{fully_qualified_namespace}/{eventhub_name}/{consumer_group}/checkpoint/{partition_id}"
         try:
             known = await self._get_blob_client(name.format_map(checkpoint).lower()).get_blob_properties()
@@ -123,18 +154,14 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             await super().update_checkpoint(checkpoint, **options)
             return
         if int(known.metadata.get("sequencenumber", -1)) < checkpoint["sequence_number"]:
-            with suppress(ResourceModifiedError):  # another owner's came in between, which knows as much
+            with suppress(ResourceModifiedError):  # another owner wrote one in between, which knows as much
                 await super().update_checkpoint(checkpoint, if_match=known.etag, **options)
-
-    async def replace_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Write a checkpoint, whatever stands there."""
-        await super().update_checkpoint(checkpoint)
 
 
 def checkpoint_store(
     connection: CheckpointConnection, resume: ResumePoints | None = None
 ) -> ResumingCheckpointStore:
-    """The store in that container; an async context manager."""
+    """Make the store in that container; an async context manager."""
     if "AccountName=" in connection.address:
         store = cast(
             "ResumingCheckpointStore",

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import urlsplit
+
+from azure.eventhub import parse_connection_string
 
 from shared.service.settings import ConnectionSettings, require_address
 
@@ -17,6 +20,13 @@ class HubConnection:
     address: str = field(repr=False)
     balancing_interval_s: float = 10.0
     ownership_expiry_s: float = 60.0
+
+    @property
+    def namespace(self) -> str:
+        """The namespace's host, as checkpoints name it."""
+        if "Endpoint=" not in self.address:
+            return urlsplit(self.address if "://" in self.address else f"//{self.address}").hostname or ""
+        return str(parse_connection_string(self.address).fully_qualified_namespace)
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> Self:

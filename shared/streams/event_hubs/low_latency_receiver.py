@@ -1,10 +1,11 @@
-"""Events handed over within milliseconds, instead of at the SDK's next look.
+"""A receiver that hands events over within milliseconds, not at the SDK's next look.
 
 The SDK's receiving looks at its buffer every 50 ms, and sleeps 50 ms between two readings of its socket
 [azure-eventhub 5.15.1, `PyamqpTransportAsync._callback_task` and `_receive_task`]: on average 25 ms for each
-event, seldom 100. Here its own loop still opens, reads and reopens the link; only what it slept over is
-awaited. That relies on names inside the SDK: those below, of a consumer and of its handler, and on a test
-with the version that is pinned. It costs processor time: 5 ms' worth of events come at once, not 50.
+event, seldom 100. Here the SDK's loop still opens, reads and reopens the link, but its sleeps
+are replaced by waiting for an event. That relies on names inside the SDK, of a consumer and its handler, and
+so on the pinned version, with which it is tested. It costs processor time: 5 ms of events come together, not
+50 ms.
 """
 
 import asyncio
@@ -14,57 +15,57 @@ from typing import Any
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
-from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, reading_on
+from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, read_on
 
-# Between two hand-overs: what comes meanwhile goes together, or a thousand events a second would be as many
-# batches, each with its own fixed costs.
+# The pause between two batches: without it, a thousand events a second would be a thousand batches, each with
+# fixed costs.
 _GATHER_S = 0.005
 _END_S = 1.0
 
 
 def receive_promptly(client: EventHubConsumerClient) -> None:
-    """Have everything that this client receives from now on handed over as it arrives."""
+    """Make every consumer that this client creates from now on hand over events as they arrive."""
     create: Any = client._create_consumer
 
-    def created(*arguments: Any, **options: Any) -> Any:
+    def create_prompt(*arguments: Any, **options: Any) -> Any:
         consumer = create(*arguments, **options)
         prompt = _PromptConsumer(consumer)
         consumer._create_handler, consumer.receive = prompt.open_link, prompt.receive
         return consumer
 
-    client._create_consumer = created  # type: ignore[method-assign]
+    client._create_consumer = create_prompt  # type: ignore[method-assign]
 
 
 class _PromptConsumer:
-    """What takes the place of two methods of one of the SDK's consumers, `EventHubConsumer`."""
+    """Replacements for two methods of a consumer of the SDK [`EventHubConsumer`]."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
         self._open_link = consumer._create_handler
         self._has_arrived = asyncio.Event()
-        self._most_waiting = 0
+        self._max_waiting = 0
 
     def open_link(self, auth: Any) -> None:
-        """Open the link as the SDK does, and be told of each message."""
+        """Open the link as the SDK does, and wake up at each message."""
         self._open_link(auth)
         handler = self._consumer._handler
         take = handler._message_received_callback
 
-        async def taken(message: Any) -> None:
+        async def take_promptly(message: Any) -> None:
             await take(message)
             self._has_arrived.set()
             if is_credit_low(self._consumer):
                 await grant_credit(self._consumer)
 
-        handler._message_received_callback = taken
-        handler.do_work_async = reading_on(self._consumer, handler.do_work_async, self._most_waiting)
+        handler._message_received_callback = take_promptly
+        handler.do_work_async = read_on(self._consumer, handler.do_work_async, self._max_waiting)
 
     async def receive(
         self, batch: bool | int = False, max_batch_size: int = 300, max_wait_time: float | None = None
     ) -> None:
-        """As `EventHubConsumer.receive`: hands over until the link is given up or this is cancelled."""
+        """Hand over events until the link ends or this is cancelled, as `EventHubConsumer.receive` does."""
         consumer = self._consumer
-        self._most_waiting = max_batch_size
+        self._max_waiting = max_batch_size
         consumer._callback_task_run = True
         tasks = [
             asyncio.create_task(self._hand_over(bool(batch), max_batch_size, max_wait_time)),

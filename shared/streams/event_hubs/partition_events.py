@@ -1,4 +1,4 @@
-"""Every event of one partition, in sequence, through the SDK's own receive loop."""
+"""All events of one partition, in sequence, through the SDK's own receive loop."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -11,13 +11,14 @@ from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.exceptions import EventHubError
 
 from shared.service.errors import SinkUnavailable
-from shared.streams.event_hubs.clients import PREFETCH, sequence_of
+from shared.streams.event_hubs.clients import PREFETCH
+from shared.streams.event_hubs.messages import sequence_of
 from shared.streams.sequence_tracker import SequenceTracker, Step
 
 
 @dataclass(frozen=True, slots=True)
 class AtOffset:
-    """The event that stands at an offset, and those after it."""
+    """The position of the event at an offset, that event included."""
 
     offset: str
 
@@ -36,12 +37,12 @@ class Gap:
     count: int
 
 
-# Receive loops that are ending: a client takes no second one of the same partition before that.
+# Receive loops that are ending: until then the client accepts no other of the same partition.
 _closing: dict[tuple[EventHubConsumerClient, str], asyncio.Task[None]] = {}
 
 
 class _Skipped(Exception):
-    """The link skipped events; it is reopened at the expected one."""
+    """Raised when the link skipped events, to reopen it at the expected one."""
 
 
 async def partition_events(
@@ -50,20 +51,20 @@ async def partition_events(
     after: Position = -1,
     until: int | None = None,
 ) -> AsyncIterator[list[EventData] | Gap]:
-    """Lists of events from a position on; for ever, or through `until`.
+    """Yield lists of events after a position; for ever, or through sequence number `until`.
 
     `after` is a sequence number, an offset (text), an instant, or the offset of the first event itself.
-    A skip closes the link and reopens it at the expected event; a second one in the same place is a gap of
-    the hub's own and is yielded as such. Raises SinkUnavailable after several failures without progress.
+    A skip closes the link and reopens it at the expected event; a second skip at the same event is yielded
+    as a Gap. Raise SinkUnavailable after several failures without progress.
     """
     contiguity = SequenceTracker(after + 1 if isinstance(after, int) else 0)
-    start = after  # an offset or instant until the first event tells its sequence number
+    start = after  # an offset or instant until the sequence number of the first event is known
     failures = 0
     is_skip_confirmed = False
     while until is None or contiguity.next_expected <= until:
         expected = contiguity.next_expected
         try:
-            async with aclosing(_received(client, partition_id, start)) as received:
+            async with aclosing(_receive(client, partition_id, start)) as received:
                 async for events in received:
                     first = sequence_of(events[0])
                     if not isinstance(start, int):
@@ -71,7 +72,7 @@ async def partition_events(
                     if first > contiguity.next_expected and is_skip_confirmed:
                         yield Gap(contiguity.next_expected, contiguity.jump(first))
                     is_skip_confirmed = False
-                    fresh = _fresh(events, contiguity)
+                    fresh = _select_next(events, contiguity)
                     start = contiguity.next_expected - 1
                     if fresh:
                         failures = 0
@@ -91,7 +92,7 @@ async def _back_off(partition_id: str, failures: int, error: Exception) -> None:
     await asyncio.sleep(0.1 * 2**failures)
 
 
-def _fresh(events: list[EventData], contiguity: SequenceTracker) -> list[EventData]:
+def _select_next(events: list[EventData], contiguity: SequenceTracker) -> list[EventData]:
     fresh = []
     for event in events:
         match contiguity.judge(sequence_of(event)):
@@ -106,10 +107,10 @@ def _fresh(events: list[EventData], contiguity: SequenceTracker) -> list[EventDa
     return fresh
 
 
-async def _received(
+async def _receive(
     client: EventHubConsumerClient, partition_id: str, after: Position
 ) -> AsyncGenerator[list[EventData], None]:
-    """What the SDK delivers; ends with the link's error."""
+    """Yield what the SDK delivers; raise the link's error."""
     link = (client, partition_id)
     if link in _closing:
         await asyncio.wait([_closing[link]])
@@ -140,7 +141,7 @@ async def _received(
                 raise item
             yield item
     finally:
-        # Cancelling closes the link at once; the SDK's loop then sleeps for a second, which nobody awaits.
+        # Cancelling closes the link at once; the SDK's loop then sleeps for a second, which is not awaited.
         receiving.cancel()
         _closing[link] = receiving
         receiving.add_done_callback(lambda task: _forget(link, task))
@@ -158,7 +159,7 @@ def _forget(link: tuple[EventHubConsumerClient, str], task: asyncio.Task[None]) 
 
 
 def _report_end(task: asyncio.Task[None], queue: asyncio.Queue[list[EventData] | Exception]) -> None:
-    """A receive loop that ends by itself must not leave its reader waiting."""
+    """Pass on the error of a receive loop that ended by itself, so that its reader does not wait for ever."""
     error = None if task.cancelled() else task.exception()
     if isinstance(error, Exception):
         with suppress(asyncio.QueueFull):

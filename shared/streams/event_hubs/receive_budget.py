@@ -1,8 +1,8 @@
 """A bound in bytes on what one of the SDK's links keeps in memory.
 
 Its own bound, the prefetch, counts events, and an event may be of 300 bytes or of a million. So the callback
-that the SDK awaits for each message waits for room: then the link's socket is not read, and the rest stays in
-the hub.
+that the SDK awaits for each message waits until there is room: meanwhile the link's socket is not read, and
+the rest stays in the hub.
 """
 
 import asyncio
@@ -10,14 +10,14 @@ from collections import deque
 from typing import Any
 
 from shared.streams.event import Event, event_of
-from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, reading_on
+from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, read_on
 
-# What is no data section is not looked into: it is taken for the largest event that there is.
+# The size assumed of a message without data sections: the largest that an event may have.
 _UNKNOWN_BYTES = 2**20
 
 
 class ByteBudget:
-    """Bytes of a link's events that were received and not yet handed over; one event always fits."""
+    """A bound on the bytes of a link's events that are not handed over yet; one event always fits."""
 
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = size_bytes
@@ -27,7 +27,7 @@ class ByteBudget:
         self._is_closed = False
 
     def try_acquire(self, size_bytes: int) -> bool:
-        """Whether there is room for an event of this size; then it has taken it."""
+        """Acquire `size_bytes` for an event if there is room; return whether there was."""
         held_bytes = self._held_bytes
         if held_bytes and held_bytes + size_bytes > self._size_bytes and not self._is_closed:
             return False
@@ -35,58 +35,58 @@ class ByteBudget:
         self._sizes.append(size_bytes)
         return True
 
-    async def take(self, size_bytes: int) -> None:
-        """Returns once there was room for an event of this size, which it then has taken."""
+    async def acquire(self, size_bytes: int) -> None:
+        """Wait until there is room for an event of this size, and acquire it."""
         while not self.try_acquire(size_bytes):
             self._changed.clear()
             await self._changed.wait()
 
-    def give_back(self, events: int) -> None:
-        """So many events, the oldest, take no room any more."""
+    def release(self, events: int) -> None:
+        """Release the bytes of the `events` oldest events."""
         for _ in range(events):
             self._held_bytes -= self._sizes.popleft()
         self._changed.set()
 
     def close(self) -> None:
-        """Nobody gives back any more, so nobody waits."""
+        """Let every event in: nothing is released any more."""
         self._is_closed = True
         self._changed.set()
 
 
-def bound(consumer: Any, room: ByteBudget) -> None:
-    """Have a consumer of the SDK keep within `room`, and hand over `Event`s in the stead of its EventData.
+def limit_bytes(consumer: Any, budget: ByteBudget) -> None:
+    """Keep a consumer of the SDK within `budget`, and have it hand over `Event`s instead of EventData.
 
-    It relies on names inside the SDK [azure-eventhub 5.15.1, `EventHubConsumer`]: those below.
+    This relies on names inside the SDK [azure-eventhub 5.15.1, `EventHubConsumer`].
     """
     open_link, hand_over, close = consumer._create_handler, consumer._on_event_received, consumer.close
     buffer = consumer._message_buffer
 
-    async def received(message: Any) -> None:
+    async def receive(message: Any) -> None:
         size_bytes = sum(map(len, message.data)) if message.data else _UNKNOWN_BYTES
-        if not room.try_acquire(size_bytes):  # as a rule it does: no coroutine for each event
-            await room.take(size_bytes)
-        buffer.append(message)  # the SDK's lock is not needed: nobody awaits while taking from it
+        if not budget.try_acquire(size_bytes):  # mostly there is room: then no coroutine is made
+            await budget.acquire(size_bytes)
+        buffer.append(message)  # without the SDK's lock: taking from it awaits nothing
         if is_credit_low(consumer):
             await grant_credit(consumer)
 
-    def opened(auth: Any) -> None:
+    def open_bounded(auth: Any) -> None:
         open_link(auth)
         handler = consumer._handler
-        handler._message_received_callback = received
-        handler.do_work_async = reading_on(consumer, handler.do_work_async, consumer._prefetch // 2)
+        handler._message_received_callback = receive
+        handler.do_work_async = read_on(consumer, handler.do_work_async, consumer._prefetch // 2)
 
     def next_event() -> Event:
         event = event_of(buffer.popleft())
-        consumer._last_received_event = event  # after whose offset the SDK opens the link anew
+        consumer._last_received_event = event  # the SDK reopens the link after its offset
         return event
 
-    async def handed_over(events: list[Event]) -> None:
+    async def hand_over_and_release(events: list[Event]) -> None:
         await hand_over(events)
-        room.give_back(len(events))
+        budget.release(len(events))
 
-    async def closed() -> None:
-        room.close()
+    async def close_budget() -> None:
+        budget.close()
         await close()
 
-    consumer._create_handler, consumer._on_event_received = opened, handed_over
-    consumer._next_message_in_buffer, consumer.close = next_event, closed
+    consumer._create_handler, consumer._on_event_received = open_bounded, hand_over_and_release
+    consumer._next_message_in_buffer, consumer.close = next_event, close_budget

@@ -1,9 +1,9 @@
-"""One send in flight to one partition; an answer that was lost is looked for before anything is sent again.
+"""One send in flight to one partition; after a lost answer the hub is read before anything is sent again.
 
 Azure Event Hubs has no idempotent producer and the SDK's own retry resends blindly. So retries are ours:
 after a failure the link is closed, the partition's tail is read from the position noted before the send, and
-only what is not there is sent again. On Azure a delayed original can still land after the look; readers tell
-doubles apart (predictions by watermark, readings by key).
+only what is not there is sent again. On Azure a delayed original can still land after that; readers
+recognise doubles (predictions by watermark, readings by key).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Identify = Callable[[EventData], Hashable]
 
 
 class PartitionSender:
-    """Sends to one partition; `identify` names an event by its content, the same before and after the hub."""
+    """A sender to one partition; `identify` returns a key of an event, the same when it is read back."""
 
     def __init__(self, connection: HubConnection, hub: str, partition_id: str, identify: Identify) -> None:
         self._connection = connection
@@ -41,16 +41,26 @@ class PartitionSender:
         self.position = -1
 
     async def __aenter__(self) -> Self:
-        await self._retried(self._open, "opened")
+        await self.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._close()
+        await self.close()
+
+    async def open(self) -> None:
+        """Open the link and note where the partition ends; raise SinkUnavailable after bounded retries."""
+        await self._retry(self._open, "opened")
+
+    async def close(self) -> None:
+        """Close the link, if there is one."""
+        if self._producer is not None:
+            producer, self._producer = self._producer, None
+            await producer.close()
 
     async def send(self, events: Sequence[EventData]) -> None:
-        """Have every event in the partition once, in order; raises SinkUnavailable after bounded retries.
+        """Send events, each once and in order; raise SinkUnavailable after bounded retries.
 
         `position` is then a sequence number at or below that of the last event sent.
         """
@@ -59,15 +69,15 @@ class PartitionSender:
         async def send_pending() -> None:
             nonlocal pending
             if self._producer is None:
-                pending = await self.missing(pending)
+                pending = await self._find_missing(pending)
             await self._send_once(pending)
             pending = []
 
-        await self._retried(send_pending, "sent")
+        await self._retry(send_pending, "sent")
         self.position += len(events)
 
-    async def missing(self, events: Sequence[EventData]) -> list[EventData]:
-        """Those of `events` that are not in the partition after `position`."""
+    async def _find_missing(self, events: Sequence[EventData]) -> list[EventData]:
+        """Return those of `events` that are not in the partition after `position`."""
         client = consumer_client(self._connection, self._hub, "$Default")
         async with client:
             last = await self._last_sequence(client)
@@ -78,9 +88,9 @@ class PartitionSender:
         return [event for event in events if self._identify(event) not in found]
 
     async def _send_once(self, events: Sequence[EventData]) -> None:
-        producer = self._opened()
+        producer = self._open_producer()
         if len(events) == 1:
-            # A batch would encode it twice, once to know its size: half of what a large event costs.
+            # A batch would encode it twice, once to know its size: half the cost of a large event.
             await producer.send_event(events[0], partition_id=self._partition_id)
             return
         batch = await producer.create_batch(partition_id=self._partition_id)
@@ -96,14 +106,14 @@ class PartitionSender:
         if len(batch):
             await producer.send_batch(batch)
 
-    async def _retried(self, attempt: Callable[[], Awaitable[None]], what: str) -> None:
+    async def _retry(self, attempt: Callable[[], Awaitable[None]], what: str) -> None:
         for tried in range(1, _MAX_ATTEMPTS + 1):
             try:
                 await attempt()
             except AuthenticationError as error:
                 raise SettingsError(f"hub {self._hub} refused our credentials: {error}") from error
             except (*_TRANSIENT, SinkUnavailable) as error:
-                await self._close()
+                await self.close()
                 if tried == _MAX_ATTEMPTS:
                     place = f"hub {self._hub}, partition {self._partition_id}"
                     raise SinkUnavailable(f"{place}: nothing {what} in {tried} attempts: {error}") from error
@@ -117,7 +127,7 @@ class PartitionSender:
                 return
 
     async def _open(self) -> None:
-        producer = self._opened()
+        producer = self._open_producer()
         await producer.open_partition(self._partition_id)
         self.position = await self._last_sequence(producer)
 
@@ -125,12 +135,7 @@ class PartitionSender:
         properties = await client.get_partition_properties(self._partition_id)
         return int(properties["last_enqueued_sequence_number"])
 
-    def _opened(self) -> SingleSendProducerClient:
+    def _open_producer(self) -> SingleSendProducerClient:
         if self._producer is None:
             self._producer = producer_client(self._connection, self._hub)
         return self._producer
-
-    async def _close(self) -> None:
-        if self._producer is not None:
-            producer, self._producer = self._producer, None
-            await producer.close()

@@ -1,4 +1,4 @@
-"""How an SDK's receiving is ended, for certain."""
+"""Ending the SDK's receiving, with a bound on its time."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 
 log = structlog.get_logger()
 
-# How much longer than its drain a service takes to close its links and give back its partitions, at most.
+# How long a service takes after its drain to close its links and give back its partitions, at most.
 RELEASE_GRACE_S = 5.0
 
 
@@ -22,7 +22,7 @@ async def end_receiving(
 ) -> None:
     """Close every link of a `receive_batch`, give back its partitions and end it.
 
-    What is not given back within `timeout_s` expires: the hub or the storage does not answer.
+    If hub or storage do not answer, what is not given back within `timeout_s` expires.
     """
     ending = asyncio.create_task(_end(client, receiving, store))
     await asyncio.wait([ending], timeout=timeout_s)
@@ -37,7 +37,7 @@ async def end_receiving(
 async def _end(
     client: EventHubConsumerClient, receiving: asyncio.Task[None], store: ResumingCheckpointStore
 ) -> None:
-    # Only this tells the processor itself that it is over; it cancels the partitions, each once.
+    # Only this ends the processor itself; it cancels each partition once.
     await client.close()
     await cancel_until_done(receiving)
     await store.release()

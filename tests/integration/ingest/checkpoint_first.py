@@ -7,16 +7,16 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from services.ingest import stream
 from services.ingest.__main__ import main
-from services.ingest.partition import PartitionPipeline
+from services.ingest.partition import PartitionIngest
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Head
 
-land = PartitionPipeline._land
+land = PartitionIngest._land
 
 
 async def checkpoint_then_land(pipeline, cut):
     head = Head(cut.last + 1, cut.next_hour, cut.last_offset)
-    await pipeline._checkpoint(pipeline.committer.lane.partition, head)
+    await pipeline._progress.note_commit(pipeline.committer.lane.partition, head)
     await land(pipeline, cut)
 
 
@@ -38,6 +38,6 @@ async def checkpoints():
         }
 
 
-PartitionPipeline._land = checkpoint_then_land
+PartitionIngest._land = checkpoint_then_land
 stream.find_heads = heads_from_checkpoints
 sys.exit(main())

@@ -63,7 +63,7 @@ async def test_a_hint_spares_the_folders_since(world):
     "hour", [None, HOUR - 1, HOUR + 5, HOUR + HOURS + 9], ids=["none", "before", "behind", "ahead"]
 )
 async def test_a_hint_is_only_a_hint(world, hour):
-    """Missing, before the chain's begin, far behind or ahead: the lake says where the chains go on."""
+    """Missing, before the chain's begin, far behind or ahead: the lake shows where the chains end."""
     async with years_later(world) as (lake, roots):
         if hour is not None:
             await write_hint(lake, IDLE, hour, None)
@@ -72,7 +72,7 @@ async def test_a_hint_is_only_a_hint(world, hour):
 
 
 async def test_old_hints_are_cleared(world):
-    """One hint a partition is kept, the newest, whoever wrote the others."""
+    """One hint a partition is kept, the newest, of whichever writer."""
     async with years_later(world) as (lake, _):
         for hour in (HOUR + 1, HOUR + 3, HOUR + 2):
             await write_hint(lake, BUSY, hour, None)

@@ -27,14 +27,14 @@ async def readiness(port):
 
 
 async def becomes_ready(port):
-    """A file stands in the lake a moment before ingest has been told so."""
+    """Wait for readiness: a file is in the lake a moment before ingest knows."""
     async with asyncio.timeout(PATIENCE_S):
         while await readiness(port) != 200:  # noqa: ASYNC110 - a server tells nobody
             await asyncio.sleep(0.05)
 
 
 async def committed(world, events):
-    """Returns once so many events of partition 0 are done with: the checkpoint is what is written last."""
+    """Wait until `events` events of partition 0 are done with: the checkpoint is written last."""
     last = str(events - 1)
     async with asyncio.timeout(PATIENCE_S):
         while last not in {one.get("sequencenumber") for one in (await checkpoints(world)).values()}:  # noqa: ASYNC110
@@ -42,7 +42,7 @@ async def committed(world, events):
 
 
 def reopened(cause):
-    """How often a partition was given up for this cause since the test began."""
+    """Return how often a partition was given up for this cause since the test began."""
     labels = {"hub": "telemetry", "cause": cause}
     now = REGISTRY.get_sample_value("fleetprice_ingest_reopened_partitions_total", labels) or 0.0
     return now - at_the_start.get(cause, 0.0)

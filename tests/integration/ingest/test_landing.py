@@ -29,7 +29,7 @@ def arrow(readings):
 
 
 async def test_json_lands_once(world, lake):
-    """Every reading sent stands in the lake once, with where it came from."""
+    """Every reading sent is in the lake once, with its lineage."""
     await send(world, [json_event(1, number) for number in range(1, 501)])
 
     async with ingesting(world):
@@ -121,7 +121,7 @@ async def test_an_operator_names_an_event(world, lake):
 
 
 async def test_a_new_field_is_kept(world, lake):
-    """A field nobody knows yet lands in `extra` and makes no file of its own."""
+    """An unknown field lands in `extra` and makes no file of its own."""
     body = msgspec.json.decode(msgspec.json.encode(reading(1, 1))) | {"seat_heating": True}
     await send(world, [body_event(msgspec.json.encode(body), JSON), json_event(1, 2)])
 

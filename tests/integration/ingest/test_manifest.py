@@ -1,4 +1,4 @@
-"""The manifest follows the commits: every committed file is told at least once, in order, and no other."""
+"""The manifest follows the commits: each committed file is published at least once, in order, no other."""
 
 import asyncio
 import json
@@ -12,7 +12,8 @@ from services.emulator.event_hubs.faults import Fault
 from services.ingest.__main__ import serve
 from services.ingest.settings import IngestSettings
 from shared.service.errors import SettingsError
-from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.messages import body_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.integration.ingest.test_kill import INTACT, Victim
 from tests.support.embedded_stack import PATIENCE_S
@@ -55,7 +56,7 @@ def committed(lake, stream="telemetry"):
 
 
 async def all_told(world, lake, paths_of=committed):
-    """Wait until each committed file is told; the records."""
+    """Wait until each committed file is published; return the records."""
     records = []
     async with asyncio.timeout(PATIENCE_S):
         while not records or not set(paths(records)) >= set(paths_of(lake)):
@@ -65,7 +66,7 @@ async def all_told(world, lake, paths_of=committed):
 
 
 async def test_each_committed_file_is_told(world, lake, files_hub):
-    """A record says where the file is, what it holds and when its events came, in Capture's terms."""
+    """A record has the file's path, its contents and when its events came, in Capture's terms."""
     async with telling(world):
         await send(world, [json_event(1, number) for number in range(1, 6)], partition="3")
         await until(lambda: len(lake.keys()) == 5)
@@ -130,7 +131,7 @@ async def land(world, lake, *numbers):
 
 @pytest.mark.long
 async def test_a_chain_is_told_once_from_its_root(world, lake, files_hub):
-    """Who names a hub later gets the files before, too; a restart tells what was not told, alone."""
+    """A hub that is named later gets earlier files too; a restart publishes only what is missing."""
     async with ingesting(world):
         await land(world, lake, 1, 2)
     async with telling(world):
@@ -145,7 +146,7 @@ async def test_a_chain_is_told_once_from_its_root(world, lake, files_hub):
 
 @pytest.mark.long
 async def test_retention_of_the_manifests_hub_does_not_begin_anew(world, lake, files_hub):
-    """Where the hub no longer has any record, a mark in the lake says how far it was told."""
+    """If the hub no longer has any record, a mark in the lake shows how far it was published."""
     async with telling(world):
         await send(world, [json_event(1, 1)])
         await until(lambda: committed(lake))
@@ -161,7 +162,7 @@ async def test_retention_of_the_manifests_hub_does_not_begin_anew(world, lake, f
 
 @pytest.mark.long
 async def test_a_hub_that_refuses_delays_no_commit(world, lake, files_hub):
-    """While the manifest's hub takes nothing files are committed as ever; once it does, all are told."""
+    """While the manifest's hub takes nothing, files are committed all the same; later all are published."""
     world.hub.faults.inject(Fault("reject", hub=HUB))
     async with telling(world):
         await land(world, lake, 1, 2)
@@ -173,7 +174,7 @@ async def test_a_hub_that_refuses_delays_no_commit(world, lake, files_hub):
 
 @pytest.mark.long
 async def test_a_lost_answer_loses_no_record(world, lake, files_hub):
-    """Where the hub's answer is lost the record stands there already: told at least once, in order."""
+    """If the hub's answer is lost, its record is there already: published at least once, in order."""
     world.hub.faults.inject(Fault("lose_answer", hub=HUB, times=2))
     async with telling(world):
         await land(world, lake, 1, 2)
@@ -183,7 +184,7 @@ async def test_a_lost_answer_loses_no_record(world, lake, files_hub):
 
 @pytest.mark.long
 async def test_two_writers_tell_committed_files_alone(world, lake, files_hub):
-    """Two that share nothing land the same events: every file is told, and none that does not stand."""
+    """Two that share nothing land the same events: every file is published, and no file that lost."""
     async with telling(world), telling(world, consumer_group="scorer"):
         for number in range(1, 6):
             await send(world, [json_event(1, number)])
@@ -209,7 +210,7 @@ async def test_a_streams_own_hub_is_refused(world):
 @pytest.mark.long
 @pytest.mark.parametrize("failpoint", ["ingest_renamed", "manifest_read", "manifest_sent"])
 async def test_kills_lose_no_record(world, lake, files_hub, failpoint):
-    """Killed between a commit and its record, before the send and after it, ingest tells every file."""
+    """Killed between a commit and its record, before the send and after it, ingest publishes every file."""
     await send(world, [json_event(1, 1)])
     victim = Victim(world, INTACT, failpoint, {"FLEETPRICE_INGEST_MANIFEST_HUB": HUB}, every=1, times=1)
     assert await victim.life() == -signal.SIGKILL

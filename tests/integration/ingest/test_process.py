@@ -8,7 +8,7 @@ from tests.support.processes import logged
 
 
 async def test_ready_means_owning_and_committing(world, lake):
-    """Not ready before it owns partitions, ready then; metrics tell what landed; SIGTERM ends it with 0."""
+    """Not ready before it owns partitions, ready then; metrics show what landed; SIGTERM ends it with 0."""
     await send(world, [json_event(1, number) for number in range(1, 11)])
     async with ingest_process(world) as running, aiohttp.ClientSession() as http:
         port = (await logged(running, "ingest_started"))["metrics_port"]

@@ -34,7 +34,7 @@ async def overwrite_checkpoints(world, metadata):
     [None, {"offset": "-1", "sequencenumber": "-1"}, {"offset": "999999", "sequencenumber": "999"}],
 )
 async def test_checkpoints_are_only_a_hint(world, lake, metadata):
-    """Deleted, moved back or moved ahead: ingest goes on where the lake ends."""
+    """Deleted, moved back or moved ahead: ingest resumes where the lake ends."""
     await send(world, readings(1, 101))
     async with ingesting(world):
         await until(lambda: len(lake.keys()) == 100)
@@ -120,7 +120,7 @@ async def test_retention_overtakes(world, lake):
 
 
 async def test_a_recreated_hub_is_refused_until_accepted(world, lake):
-    """A hub made anew stops ingest with the remedy; accepted, it lands beside the old rows, for good."""
+    """A re-created hub stops ingest with the remedy; once accepted, it lands beside the old rows for good."""
     await send(world, readings(1, 51))
     async with ingesting(world):
         await until(lambda: len(lake.keys()) == 50)

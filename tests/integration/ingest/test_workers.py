@@ -39,7 +39,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, lake):
 
 
 async def test_the_metrics_and_readiness_of_all_workers_on_one_port(world, lake):
-    """One port tells what each worker landed, and is ready once every worker is."""
+    """One port shows what each worker landed, and is ready once every worker is."""
     async with ingest_process(world, FLEETPRICE_INGEST_WORKERS="2") as running, sending(world) as send_now:
         port = (await logged(running, "workers_started"))["metrics_port"]
         for partition in range(PARTITIONS):

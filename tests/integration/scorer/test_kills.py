@@ -15,7 +15,7 @@ READINGS = 1_000
 
 @asynccontextmanager
 async def supervised(world, **variables):
-    """A scorer that is started anew whenever it dies, until the end of the block; how each life ended."""
+    """Restart a scorer whenever it dies, until the end of the block; yield its exit codes."""
     exits = []
 
     async def live_for_ever():

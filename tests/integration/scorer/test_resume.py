@@ -57,7 +57,7 @@ async def test_a_restart_goes_on_within_an_event(scorer, fleet, published, setti
 
 @pytest.mark.parametrize("kind", ["lose_answer", "reject"])
 async def test_a_failed_send_among_several_doubles_nothing(scorer, fleet, published, world, kind):
-    """Sends that are refused or never answered are looked for, and sent again only where they are not."""
+    """After sends that are refused or unanswered the hub is read, and only what is missing is sent again."""
     async with scorer(max_rows=10):
         await fleet.send([fleet.ndjson(20)])
         await published.of("v1", 20)
@@ -108,7 +108,7 @@ async def test_sigterm_finishes_the_send_in_flight(scorer, fleet, published):
 
 
 async def test_a_recreated_hub_is_refused(scorer, fleet, published, world):
-    """Predictions of a telemetry hub that was deleted and made anew stop the scorer with the remedy."""
+    """Predictions of a telemetry hub that was deleted and re-created stop the scorer with the remedy."""
     async with scorer():
         await fleet.send(fleet.singles(5))
         await published.of("v1", 5)

@@ -7,14 +7,14 @@ from azure.eventhub import EventData
 from shared.codec.bodies import NDJSON
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader, ResumeToken
-from shared.streams.event_hubs.clients import body_of, content_type_of
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.messages import body_of, content_type_of
 
 ROWS = 10
 
 
 def by_another_version(event):
-    """The same predictions of the same readings, made by a model that is no longer in service."""
+    """The same predictions of the same readings, by a model that is no longer in service."""
     lines = msgspec.json.Decoder(Prediction).decode_lines(body_of(event))
     bodies = [msgspec.structs.replace(one, version="0", price=one.price + 1) for one in lines]
     double = EventData(msgspec.json.Encoder().encode_lines(bodies))

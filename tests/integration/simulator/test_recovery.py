@@ -21,7 +21,7 @@ from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import READING
-from shared.streams.event_hubs.clients import body_of
+from shared.streams.event_hubs.messages import body_of
 from shared.streams.partition_key import partition_of
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)

@@ -10,7 +10,7 @@ from services.simulator.record.runs import read_runs
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
 from shared.contract.columns import READING
 from shared.service.errors import HubRecreated, NeedsAttention
-from shared.streams.event_hubs.clients import body_of, enqueued_us
+from shared.streams.event_hubs.messages import body_of, enqueued_us
 from shared.streams.partition_key import partition_of
 
 

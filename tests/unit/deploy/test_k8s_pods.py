@@ -4,7 +4,7 @@ import pytest
 
 from services.ingest.settings import IngestSettings
 from services.scorer.settings import ScorerSettings
-from services.scorer.stream import telemetry
+from services.scorer.stream import stream as scorer_stream
 from services.simulator import __main__ as simulator
 from shared.http import listener
 from shared.streams.event_hubs.shutdown import RELEASE_GRACE_S
@@ -37,7 +37,7 @@ ALLOWED_VOLUMES = {
 # What each service takes at most from SIGTERM to its end, seconds.
 STOPS_WITHIN_S = {
     "ingest": IngestSettings().drain_timeout_s + RELEASE_GRACE_S,
-    "scorer-stream": telemetry._CLOSE_S + telemetry._RELEASE_S + RELEASE_GRACE_S,
+    "scorer-stream": scorer_stream._SEND_TIMEOUT_S + RELEASE_GRACE_S,
     "scorer-http": ScorerSettings().http_drain_s + listener._LINGERING_S + listener._CLOSE_S,
     "simulator": simulator._MAX_STOP_S,
 }

@@ -7,7 +7,7 @@ import pytest
 from deploy.k8s.checks.kubectl import ROOT
 from services.emulator.event_hubs.declared_hubs import FROM_THE_START, DeclaredHub
 from services.ingest.settings import IngestSettings
-from services.scorer.stream.telemetry import GROUP
+from services.scorer.stream.stream import GROUP
 from shared.service.settings import ConnectionSettings
 from tests.support.overlays import (
     MANIFESTS,

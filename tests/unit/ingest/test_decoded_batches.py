@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.commit import Source
-from services.ingest.partition import PartitionPipeline, Start
-from services.ingest.roll_policy import RollPolicy
+from services.ingest.open_file import RollPolicy
+from services.ingest.partition import PartitionIngest
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.batch_decoder import EMPTY, BatchDecoder
 from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
@@ -22,6 +22,8 @@ from shared.contract.reading import Reading
 from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US, ChainKey
 from shared.streams.event import Event
+from shared.streams.handlers import Start
+from tests.support.ingest_model import Fed, Unnoted
 
 HOUR = 497_184
 ALL_ROWS = 10_000
@@ -127,12 +129,12 @@ async def _nothing(*_arguments):
 def cuts_of(events, policy, named, runs=None, **options):
     """Every cut that the pipeline makes of these events."""
     landed = Landed()
-    pipeline = PartitionPipeline(landed, policy, Start(0), _nothing, named, **options)
+    pipeline = PartitionIngest(landed, policy, _nothing, Unnoted(), named, clock=lambda: 0.0, **options)
     if runs is not None:
         pipeline._runs = runs
 
     async def story():
-        await pipeline.take(events, 0.0)
+        await Fed(pipeline, Start(0)).take(events)
         await pipeline.flush()
 
     with suppress(StopIteration):
@@ -158,7 +160,7 @@ def events_of(bodies, later):
     st.lists(st.integers(0, 30), max_size=3),
 )
 def test_together_is_as_one_by_one(bodies, later, policy, named, again):
-    """Files, rows, lineage and dead letters are the same to the byte, and so is where each file ends."""
+    """Files, rows, lineage and dead letters are the same to the byte; files end at the same events."""
     events = events_of(bodies, later)
     for number in again:  # the SDK goes back after a reconnect
         if number < len(events):

@@ -1,83 +1,41 @@
 """Memory is bounded over all partitions of a process, however many it owns."""
 
-import asyncio
-from contextlib import suppress
-
 import pytest
-from azure.eventhub.exceptions import ConnectError
 
-from services.ingest import memory_budget
-from services.ingest.memory_budget import partitions_of, rows_bytes_of
+from services.ingest.memory_budget import link_bytes, prefetch_share, rows_bytes, rows_bytes_of_worker
 from services.ingest.settings import IngestSettings
 from shared.codec.bodies import JSON, BodyDecoder
 from shared.codec.row_buffer import EventOrigin, RowBuffer
 from tests.unit.ingest.test_decoded_batches import READING, RollPolicy, cuts_of, events_of, json_of
 
 
-class Hub:
-    """What is asked how many partitions it has; without an answer it is silent, and loses a cancellation."""
-
-    eventhub_name = "telemetry"
-
-    def __init__(self, answer=None):
-        self.answer = answer
-        self.is_asked = False
-
-    async def get_partition_ids(self):
-        self.is_asked = True
-        try:
-            if isinstance(self.answer, Exception):
-                raise self.answer
-            if self.answer is None:
-                with suppress(asyncio.CancelledError):
-                    await asyncio.Event().wait()
-                await asyncio.Event().wait()
-            return self.answer
-        finally:
-            self.is_asked = False
-
-
-async def test_a_hub_says_how_many_partitions_it_has():
-    """A hub that answers is taken at its word; one that refuses is no reason to end here."""
-    assert await partitions_of(Hub(["0", "1", "2"])) == 3
-    assert await partitions_of(Hub(ConnectError("refused"))) is None
-
-
-async def test_a_silent_hub_holds_up_no_start(monkeypatch):
-    """Once the time is up ingest goes on and nothing still asks, even where a cancellation was lost."""
-    monkeypatch.setattr(memory_budget, "_ANSWER_TIMEOUT_S", 0.01)
-    hub = Hub()
-    assert await partitions_of(hub) is None
-    assert not hub.is_asked
-
-
 @pytest.mark.parametrize(("partitions", "each"), [(1, 3_000), (4, 1_000), (32, 125), (100_000, 1)])
 def test_links_share_what_is_kept_ready(partitions, each):
     """Many partitions keep fewer events ready each, never more in all, and never none."""
     settings = IngestSettings(streams="telemetry", prefetch=3_000, prefetch_in_all=4_000)
-    assert settings.prefetch_share(partitions) == each
+    assert prefetch_share(settings, partitions) == each
 
 
 def test_streams_share_too():
     """Two streams have half each, of events kept ready and of gathered rows."""
     settings = IngestSettings(streams="telemetry,predictions", prefetch_in_all=4_000, rows_memory_bytes=2**24)
-    assert settings.prefetch_share(4) == 500
-    assert rows_bytes_of(settings, {}) == 2**23
-    assert rows_bytes_of(settings, {0: None, 1: None, 2: None, 3: None}) == 2**21
+    assert prefetch_share(settings, 4) == 500
+    assert rows_bytes(settings, 2, 0) == 2**23
+    assert rows_bytes(settings, 2, 4) == 2**21
 
 
 def test_links_share_what_received_events_may_weigh():
     """However many partitions, their events weigh no more than what is set, wherever they wait."""
     settings = IngestSettings(streams="telemetry,predictions", events_memory_bytes=128 * 2**20)
-    assert settings.link_bytes(16) == 2**20
-    assert 4 * 2 * 16 * settings.link_bytes(16) == settings.events_memory_bytes
-    assert settings.link_bytes(10**9) == 1
+    assert link_bytes(settings, 16) == 2**20
+    assert 4 * 2 * 16 * link_bytes(settings, 16) == settings.events_memory_bytes
+    assert link_bytes(settings, 10**9) == 1
 
 
 def test_workers_share_too():
     """Four workers have a quarter each of the rows' memory, and never too little for a file."""
-    assert IngestSettings(rows_memory_bytes=2**28, workers=4).rows_memory_bytes_of_a_worker == 2**26
-    assert IngestSettings(rows_memory_bytes=2**20, workers=4).rows_memory_bytes_of_a_worker == 2**20
+    assert rows_bytes_of_worker(IngestSettings(rows_memory_bytes=2**28, workers=4)) == 2**26
+    assert rows_bytes_of_worker(IngestSettings(rows_memory_bytes=2**20, workers=4)) == 2**20
 
 
 def test_a_partition_commits_once_it_has_its_share():

@@ -42,7 +42,7 @@ class Forgetful(Committer):
 
 
 def test_dropping_the_buffer_loses(monkeypatch):
-    """If the loser of a slot dropped its whole buffer, the model would tell."""
+    """If the loser of a slot dropped its whole buffer, the model would show it."""
     monkeypatch.setattr(
         FileContents, "after", lambda cut, sequence_number: cut if sequence_number < cut.first else None
     )

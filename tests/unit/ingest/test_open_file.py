@@ -5,8 +5,7 @@ import base64
 import msgspec
 import pytest
 
-from services.ingest.open_file import OpenFile, turn
-from services.ingest.roll_policy import RollPolicy
+from services.ingest.open_file import OpenFile, RollPolicy, turn
 from shared.codec.bodies import BodyDecoder
 from shared.contract.columns import contract_from_record
 from shared.lake.dead_letters import CODES, encode_letters, reason_code
@@ -119,6 +118,6 @@ async def test_large_dead_letters_are_encoded_a_few_at_a_time():
     ],
 )
 def test_reasons_are_counted_by_a_closed_set(reason, code):
-    """Metrics count bad records by one of five codes, whatever a sender made up."""
+    """Metrics count bad records by one of five codes, whatever a sender sends."""
     assert reason_code(reason) == code
     assert code in CODES

@@ -1,4 +1,4 @@
-"""One partition's pipeline on made-up events: hours, gaps, repeats, and writers that are elsewhere."""
+"""One partition on made-up events: hours, gaps, repeats, and writers that are elsewhere."""
 
 import random
 
@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from services.ingest.commit import Committer, Overtaken, Source
-from services.ingest.partition import PartitionPipeline, Start
-from services.ingest.roll_policy import RollPolicy
+from services.ingest.open_file import RollPolicy
+from services.ingest.partition import PartitionIngest
 from shared.lake.parquet import encode, read_metadata
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer
@@ -17,7 +17,8 @@ from shared.lake.slots.root import create_root, root_at_hour
 from shared.lake.slots.slot import HOUR_US, ChainKey
 from shared.service.errors import GapUnexplained
 from shared.streams.event import Event
-from tests.support.ingest_model import CONTRACT, CREATED_AT, ModelLake, Tick
+from shared.streams.hub_properties import PartitionBounds
+from tests.support.ingest_model import CONTRACT, CREATED_AT, Fed, ModelLake, Tick, Unnoted
 
 HOUR = 497_184
 SOURCE = Source("ticks", CREATED_AT, CONTRACT)
@@ -36,7 +37,7 @@ def lake():
 
 
 def done(coroutine):
-    """Run every step of a coroutine that nobody competes with."""
+    """Run every step of a coroutine without competition."""
     while True:
         try:
             coroutine.send(None)
@@ -53,27 +54,24 @@ async def _encode(table, footer):
     return encode(table, footer)
 
 
-class _Still:
-    """The answer that the hub is the one it was."""
-
-    def __await__(self):
-        yield
-
-
 async def _nothing(*_arguments):
     return None
 
 
-def opened(lake, *, partition=0, start=None):
-    """A pipeline as a process that just came sees the lake."""
+def opened(lake, *, partition=0, oldest=0, skipped_at=None):
+    """A partition as a process that just came sees the lake, and the hub from event `oldest` on."""
     lane = ChainKey("ticks", partition)
     head = None
     if lane.root in lake.files:
         root = done(create_root(lake, lane, root_at_hour(CREATED_AT, 0, 0)))
         head = done(find_heads(lake, "ticks", {lane: root}))[lane]
-    committer = Committer(lake, lane, SOURCE, head, _encode, _Still, _nothing)
-    start = start or Start.of(head, 0, None)
-    return PartitionPipeline(committer, RollPolicy(100, 10**6, 60.0), start, _nothing)
+    committer = Committer(lake, lane, SOURCE, head, _encode, _nothing)
+
+    async def bounds():
+        return PartitionBounds(oldest, 100)
+
+    handler = PartitionIngest(committer, RollPolicy(100, 10**6, 60.0), bounds, Unnoted(), clock=lambda: 0.0)
+    return Fed(handler, done(handler.start()), skipped_at)
 
 
 def chain(lake, partition=0):
@@ -106,7 +104,7 @@ def folder(hour):
 def test_an_hour_closes_its_file(lake):
     """The first event of a later hour closes the file before it, whose footer names the new folder."""
     pipeline = opened(lake)
-    done(pipeline.take([event(0), event(1), event(2, HOUR + 1)], 0.0))
+    done(pipeline.take([event(0), event(1), event(2, HOUR + 1)]))
     done(pipeline.flush())
     assert summary(lake) == [("hour=00", 0, 2, folder(1)), ("hour=01", 2, 1, folder(1))]
 
@@ -114,9 +112,9 @@ def test_an_hour_closes_its_file(lake):
 def test_waking_hours_later_turns_the_chain(lake):
     """An idle partition's flush cannot know the next hour: a zero-row file leads there once it is known."""
     pipeline = opened(lake)
-    done(pipeline.take([event(0)], 0.0))
+    done(pipeline.take([event(0)]))
     done(pipeline.flush())
-    done(pipeline.take([event(1, HOUR + 5)], 0.0))
+    done(pipeline.take([event(1, HOUR + 5)]))
     done(pipeline.flush())
     assert summary(lake) == [
         ("hour=00", 0, 1, folder(0)),
@@ -128,7 +126,7 @@ def test_waking_hours_later_turns_the_chain(lake):
 def test_a_clock_that_goes_back_changes_no_folder(lake):
     """Events of an hour that is over land in the folder the chain has reached; rows keep their time."""
     pipeline = opened(lake)
-    done(pipeline.take([event(0, HOUR + 2), event(1, HOUR), event(2, HOUR + 2)], 0.0))
+    done(pipeline.take([event(0, HOUR + 2), event(1, HOUR), event(2, HOUR + 2)]))
     done(pipeline.flush())
     assert summary(lake) == [("hour=02", 0, 3, folder(2))]
 
@@ -136,7 +134,7 @@ def test_a_clock_that_goes_back_changes_no_folder(lake):
 def test_repeats_are_dropped(lake):
     """Events that the SDK delivers again land once."""
     pipeline = opened(lake)
-    done(pipeline.take([event(0), event(1), event(0), event(1), event(2)], 0.0))
+    done(pipeline.take([event(0), event(1), event(0), event(1), event(2)]))
     done(pipeline.flush())
     ((_, says),) = chain(lake)
     assert (says.first_seq, says.last_seq, says.rows) == (0, 2, 3)
@@ -146,11 +144,11 @@ def test_a_skip_is_asked_about_first(lake):
     """A skip commits what came before and reopens the link; the second time it is a gap, with its size."""
     pipeline = opened(lake)
     with pytest.raises(GapUnexplained):
-        done(pipeline.take([event(0), event(5)], 0.0))
+        done(pipeline.take([event(0), event(5)]))
     assert pipeline.next_expected == 1
 
-    again = opened(lake, start=Start(1, is_gap_known=True))
-    done(again.take([event(5, HOUR + 1), event(6, HOUR + 1)], 0.0))
+    again = opened(lake, oldest=5)
+    done(again.take([event(5, HOUR + 1), event(6, HOUR + 1)]))
     done(again.flush())
 
     assert [(says.first_seq, says.last_seq, says.rows, says.gap) for _, says in chain(lake)] == [
@@ -162,16 +160,16 @@ def test_a_skip_is_asked_about_first(lake):
 
 def test_a_second_skip_is_not_excused_by_the_first():
     """That one gap is known says nothing about the next."""
-    pipeline = opened(ModelLake(random.Random(0)), start=Start(0, is_gap_known=True))
+    pipeline = opened(ModelLake(random.Random(0)), skipped_at=0)
     with pytest.raises(GapUnexplained):
-        done(pipeline.take([event(3), event(7)], 0.0))
+        done(pipeline.take([event(3), event(7)]))
 
 
 def test_a_writer_left_behind_leaves(lake):
-    """Who finds the slots ahead of its events taken reopens from the lake instead of writing."""
+    """A writer that finds the slots ahead of its events filled reopens from the lake instead of writing."""
     slow, quick = opened(lake), opened(lake)
-    done(slow.take([event(0)], 0.0))
-    done(quick.take([event(0), event(1), event(2)], 0.0))
+    done(slow.take([event(0)]))
+    done(quick.take([event(0), event(1), event(2)]))
     done(quick.flush())
     with pytest.raises(Overtaken):
         done(slow.flush())
@@ -181,8 +179,8 @@ def test_a_writer_left_behind_leaves(lake):
 def test_the_loser_lands_the_rest(lake):
     """A writer that loses a slot drops what the winner's file covers and lands what it does not."""
     slow, quick = opened(lake), opened(lake)
-    done(slow.take([event(number) for number in range(5)], 0.0))
-    done(quick.take([event(0), event(1)], 0.0))
+    done(slow.take([event(number) for number in range(5)]))
+    done(quick.take([event(0), event(1)]))
     done(quick.flush())
     done(slow.flush())
     assert [(says.first_seq, says.last_seq, says.rows) for _, says in chain(lake)] == [(0, 1, 2), (2, 4, 3)]
@@ -194,7 +192,7 @@ def test_each_partition_has_its_own_newest_folder(lake):
     for partition, hours in ((0, [HOUR]), (1, [HOUR, HOUR + 3, HOUR + 40])):
         for number, hour in enumerate(hours):
             pipeline = opened(lake, partition=partition)
-            done(pipeline.take([event(number, hour)], 0.0))
+            done(pipeline.take([event(number, hour)]))
             done(pipeline.flush())
     assert opened(lake, partition=0).next_expected == 1
     assert opened(lake, partition=1).next_expected == 3
@@ -202,10 +200,10 @@ def test_each_partition_has_its_own_newest_folder(lake):
 
 
 def test_a_footer_larger_than_the_tail_is_read_whole(lake):
-    """A file with very many columns still tells where the chain goes on."""
+    """A file with very many columns still shows where the chain continues."""
     wide = pa.table({f"c{number}": [1] for number in range(3_000)})
     pipeline = opened(lake)
-    done(pipeline.take([event(0)], 0.0))
+    done(pipeline.take([event(0)]))
     done(pipeline.flush())
     ((path, says),) = chain(lake)
     lake.files[f"raw/ticks/{path}"] = encode(wide, says)

@@ -3,36 +3,37 @@
 import pytest
 
 from services.ingest.settings import IngestSettings
+from services.ingest.source_streams import contract_of, hubs_of, named_events
 from shared.service.errors import SettingsError
 
 
 def test_streams_are_landed_from_their_hubs():
     """Each stream has its hub, whatever that is called."""
     settings = IngestSettings(streams="telemetry, predictions", predictions_hub="prices")
-    assert settings.hubs() == {"telemetry": "telemetry", "predictions": "prices"}
+    assert hubs_of(settings) == {"telemetry": "telemetry", "predictions": "prices"}
 
 
 def test_named_events_belong_to_a_stream():
     """PARTITION:SEQUENCE is the first stream's; STREAM/PARTITION:SEQUENCE says which."""
     settings = IngestSettings(dead_letter="3:7,3:9,predictions/0:1")
-    assert settings.named_events("telemetry") == {3: frozenset({7, 9})}
-    assert settings.named_events("predictions") == {0: frozenset({1})}
+    assert named_events(settings, "telemetry") == {3: frozenset({7, 9})}
+    assert named_events(settings, "predictions") == {0: frozenset({1})}
 
 
 def test_a_stream_of_the_users_own(tmp_path):
     """A folder of contracts makes further streams, each from the hub of its name."""
     (tmp_path / "visits.json").write_text('{"type": "object"}')
     settings = IngestSettings(streams="telemetry,visits", contracts=tmp_path)
-    assert settings.hubs() == {"telemetry": "telemetry", "visits": "visits"}
-    assert settings.contract("visits").raw_schema.names[0] == "extra"
+    assert hubs_of(settings) == {"telemetry": "telemetry", "visits": "visits"}
+    assert contract_of(settings, "visits").raw_schema.names[0] == "extra"
 
 
 @pytest.mark.parametrize("stream", ["../visits", "stays"])
 def test_a_stream_without_a_contract_is_refused(tmp_path, stream):
-    """What there is instead is told."""
+    """The error lists the streams that there are."""
     (tmp_path / "visits.json").write_text('{"type": "object"}')
     with pytest.raises(SettingsError, match="telemetry, predictions, visits"):
-        IngestSettings(streams=stream, contracts=tmp_path).hubs()
+        hubs_of(IngestSettings(streams=stream, contracts=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -43,4 +44,4 @@ def test_what_cannot_be_read_is_refused(values):
     """A mistyped event or stream stops ingest before it starts."""
     settings = IngestSettings(**values)
     with pytest.raises(SettingsError, match="FLEETPRICE_INGEST_"):
-        (settings.hubs(), settings.named_events("telemetry"))
+        (hubs_of(settings), named_events(settings, "telemetry"))

@@ -6,7 +6,7 @@ import msgspec
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.decoding import ROWS_TOGETHER
-from services.scorer.stream.pipeline import PartitionPipeline, Start
+from services.scorer.stream.pipeline import Begun, PricingPipeline
 from shared.codec.bodies import NDJSON
 from shared.contract.reading import Reading
 from shared.pricing.pricer import Pricer
@@ -42,7 +42,7 @@ def test_an_event_is_priced_by_one_version(pricer, shipped):
     """An event in progress is finished by the version that began it; the next one gets the new version."""
     served = ActiveModel(pricer)
     settings = ScorerSettings(max_rows=500, _env_file=None)
-    pipeline = PartitionPipeline(settings, "0", AT, Start(0), served)
+    pipeline = PricingPipeline(settings, 0, AT, Begun(), served)
     outputs = pipeline.outputs([large_event(0)])
     first = next(outputs)
     served.replace(second(shipped))

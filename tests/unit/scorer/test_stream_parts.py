@@ -20,6 +20,7 @@ from shared.contract.reading import Reading
 from shared.pricing.pricer import Priced
 from shared.service.errors import HubRecreated
 from shared.streams.event import Event
+from shared.streams.hub_properties import PartitionBounds
 
 AT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 MAX_EVENT_BYTES = 1_048_576
@@ -89,7 +90,7 @@ def test_predictions_say_the_same_in_every_form(pricer, form):
     sources = [of_json(7, [0, 4]), of_arrow(7, 2)]
     found = []
     for chunk in sources:
-        ((_, (body, content_type)),) = encoder.encoded(chunk, priced(2, pricer.fields, 0b10), AT, 10)
+        ((_, (body, content_type)),) = encoder.encode(chunk, priced(2, pricer.fields, 0b10), AT, 10)
         assert content_type == (ARROW if form == "arrow" else NDJSON)
         decoded = BodyDecoder(PREDICTION).decode(body, content_type)
         assert not decoded.bad
@@ -115,7 +116,7 @@ def test_the_largest_output_events_fit_the_hub(pricer, form, min_events, letter)
     everything = (1 << len(pricer.fields)) - 1
     encoder = PredictionBodies(pricer.manifest, 31, form)
     whole = priced(MAX_ROWS_LIMIT, pricer.fields, everything)
-    made = list(encoder.encoded(chunk, whole, AT, MAX_ROWS_LIMIT))
+    made = list(encoder.encode(chunk, whole, AT, MAX_ROWS_LIMIT))
     assert all(len(body) < 0.95 * MAX_EVENT_BYTES for _, (body, _) in made)
     assert len(made) >= min_events
     assert [int(line) for part, _ in made for line in part.lines] == list(range(MAX_ROWS_LIMIT))
@@ -124,7 +125,7 @@ def test_the_largest_output_events_fit_the_hub(pricer, form, min_events, letter)
 def test_arrow_predictions_have_the_contracts_schema(pricer):
     """Arrow out is the prediction contract's schema exactly."""
     bodies = PredictionBodies(pricer.manifest, 0, "auto")
-    parts = list(bodies.encoded(of_arrow(1, 3), priced(3, pricer.fields, 0), AT, 2))
+    parts = list(bodies.encode(of_arrow(1, 3), priced(3, pricer.fields, 0), AT, 2))
     assert spans(part for part, _ in parts) == [((1, 0), (1, 1)), ((1, 2), (1, 2))]
     streams = [pa.ipc.open_stream(body).read_all() for _, (body, _) in parts]
     assert all(one.schema.equals(PREDICTION.schema) for one in streams)
@@ -134,7 +135,7 @@ def test_arrow_predictions_have_the_contracts_schema(pricer):
 def test_lines_are_written_as_predictions_are(pricer):
     """A line is byte for byte what the contract's own record type encodes to."""
     bodies = PredictionBodies(pricer.manifest, 3, "ndjson")
-    ((_, (body, content_type)),) = bodies.encoded(of_json(7, [4]), priced(1, pricer.fields, 0b10), AT, 10)
+    ((_, (body, content_type)),) = bodies.encode(of_json(7, [4]), priced(1, pricer.fields, 0b10), AT, 10)
     assert content_type == JSON
     assert msgspec.json.encode(msgspec.json.decode(body, type=Prediction)) == body
 
@@ -153,13 +154,13 @@ def packed(sequence, count, *, is_arrow=False):
 
 @pytest.mark.parametrize("odd", [b"{broken", b'{"vehicle_id": 5}', b"", b"[]"])
 def test_events_decoded_together_are_the_events_one_by_one(odd):
-    """However many events are decoded at one go, every good reading keeps its event's number and its line."""
+    """However many events are decoded together, every good reading keeps its event's number and its line."""
     with_a_new_field = msgspec.json.encode({**msgspec.to_builtins(readings(1)[0]), "new": 1})
     events = [
         single(1), single(2), single(3, odd), single(4), packed(5, 3), packed(6, 2, is_arrow=True),
         packed(7, 1, is_arrow=True), single(8, with_a_new_field),
     ]  # fmt: skip
-    found = list(chunks_of(Readings(None).of(events, CARRIED), 100))
+    found = list(chunks_of(Readings(None).decode(events, CARRIED), 100))
     places = [
         place for one in found for place in zip(one.sequences.tolist(), one.lines.tolist(), strict=True)
     ]
@@ -172,7 +173,7 @@ def test_events_decoded_together_are_the_events_one_by_one(odd):
 def test_only_the_rest_of_an_event_priced_in_part_is_decoded():
     """The first event after a restart gives what its predecessor left, the ones after it everything."""
     events = [packed(5, 4), packed(6, 2)]
-    (chunk,) = chunks_of(Readings(Place(5, 2)).of(events, CARRIED), 100)
+    (chunk,) = chunks_of(Readings(Place(5, 2)).decode(events, CARRIED), 100)
     assert chunk.lines.tolist() == [3, 0, 1]
     assert chunk.sequences.tolist() == [5, 6, 6]
 
@@ -182,42 +183,42 @@ async def no_hint():
 
 
 def source(last, oldest=0):
-    return {"last_enqueued_sequence_number": last, "beginning_sequence_number": oldest}
+    return PartitionBounds(oldest, last)
 
 
 async def test_a_fresh_partition_starts_at_the_oldest_event():
     """With nothing published yet, scoring starts with the oldest event that the hub has."""
     fresh = Tail(None, was_written=False)
-    assert (await start_after(fresh, source(-1, -1), no_hint, "0")).next_expected == 0
-    assert (await start_after(fresh, source(99, 40), no_hint, "0")).next_expected == 40
+    assert (await start_after(fresh, source(-1), no_hint, 0)).next_expected == 0
+    assert (await start_after(fresh, source(99, 40), no_hint, 0)).next_expected == 40
 
 
 async def test_a_published_partition_goes_on_in_its_last_event():
     """The last event published is read again, since it may have more lines than were priced."""
-    start = await start_after(Tail(Place(7, 3), was_written=True), source(9), no_hint, "0")
-    assert (start.next_expected, start.after) == (7, Place(7, 3))
+    start = await start_after(Tail(Place(7, 3), was_written=True), source(9), no_hint, 0)
+    assert (start.next_expected, start.begun.through) == (7, Place(7, 3))
 
 
 async def test_an_output_emptied_by_retention_falls_back_to_the_checkpoint():
-    """Where retention emptied the output partition, the checkpoint blob says where to go on."""
+    """If retention emptied the output partition, scoring resumes after the checkpoint blob."""
 
     async def hint():
         return 41
 
-    start = await start_after(Tail(None, was_written=True), source(99), hint, "0")
+    start = await start_after(Tail(None, was_written=True), source(99), hint, 0)
     assert start.next_expected == 42
 
 
 async def test_events_gone_before_they_were_scored_are_passed_over():
-    """Where retention took events that have no prediction yet, scoring goes on with the oldest left."""
-    start = await start_after(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, "0")
-    assert (start.next_expected, start.after) == (20, None)
+    """If retention took events that have no prediction yet, scoring resumes at the oldest left."""
+    start = await start_after(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, 0)
+    assert (start.next_expected, start.begun.through) == (20, None)
 
 
 async def test_more_published_than_the_hub_ever_held_means_another_hub():
     """Predictions beyond the source hub's end are of a hub that is gone: refused with the remedy."""
     with pytest.raises(HubRecreated, match="FLEETPRICE_PREDICTIONS_HUB"):
-        await start_after(Tail(Place(7, 3), was_written=True), source(3), no_hint, "0")
+        await start_after(Tail(Place(7, 3), was_written=True), source(3), no_hint, 0)
 
 
 def test_places_are_ordered_as_readings_are():

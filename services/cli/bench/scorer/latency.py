@@ -32,8 +32,8 @@ from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.bodies import JSON
 from shared.contract.prediction import Prediction
 from shared.service.tasks import cancel_until_done
-from shared.streams.event_hubs.clients import body_of, enqueued_us, sequence_of
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
+from shared.streams.event_hubs.messages import body_of, enqueued_us, sequence_of
 
 TELEMETRY, OUTPUT, FILE_SYSTEM = "latency", "latency-out", "latency"
 _WARM_UP_S, _TICK_S = 3.0, 0.02

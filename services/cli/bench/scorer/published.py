@@ -8,9 +8,8 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
 from services.cli.bench.hub_load import PARTITIONS
-from shared.predictions.reader import property_of
 from shared.service.tasks import cancel_until_done
-from shared.streams.event_hubs.clients import body_of
+from shared.streams.event_hubs.messages import body_of, property_of
 
 
 class Published:

@@ -10,8 +10,9 @@ from shared.lake.client import LakeConnection, open_lake
 from shared.service.credentials import close_credential
 from shared.service.settings import ConnectionSettings, read_settings
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
-from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
+from shared.streams.event_hubs.messages import body_of
 from shared.streams.event_hubs.partition_events import partition_events
 from shared.streams.event_hubs.sender import PartitionSender
 

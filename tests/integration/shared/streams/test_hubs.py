@@ -9,7 +9,8 @@ from services.emulator.event_hubs.faults import Fault
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader
 from shared.service.errors import SettingsError
-from shared.streams.event_hubs.clients import body_of, consumer_client, hub_created_at, sequence_of
+from shared.streams.event_hubs.clients import consumer_client, hub_created_at
+from shared.streams.event_hubs.messages import body_of, sequence_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from shared.streams.event_hubs.sender import PartitionSender
 
@@ -38,8 +39,8 @@ async def test_what_is_sent_is_read_in_order(world):
     assert await read(connection, "telemetry", 2, after=1) == [b"c"]
 
 
-async def test_what_retention_took_is_told_as_a_gap(world):
-    """A reader that comes late gets the size of what is gone, then everything that is left."""
+async def test_what_retention_took_is_a_gap(world):
+    """A reader that comes late gets the size of the gap, then everything that is left."""
     connection = world.connection()
     async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         await sender.send(events(b"a", b"b"))
@@ -106,7 +107,7 @@ async def test_a_detach_in_the_middle_of_a_stream_costs_nothing(world):
 
 
 async def test_wrong_key_is_the_persons_to_mend(world):
-    """A refused key is told at once as a setting to change, not retried for ever."""
+    """A refused key is reported at once as a setting to change, not retried for ever."""
     wrong = world.hub.connection_string.replace("SAS_KEY_VALUE", "nonsense")
     connection = world.connection(event_hubs=wrong)
     with pytest.raises(SettingsError, match="telemetry"):

@@ -7,8 +7,9 @@ import pytest
 from azure.eventhub import EventData
 
 from services.emulator.event_hubs.faults import Fault
-from shared.streams.event_hubs.clients import body_of, consumer_client
+from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
+from shared.streams.event_hubs.messages import body_of
 from shared.streams.event_hubs.sender import PartitionSender
 from tests.support.embedded_stack import PATIENCE_S
 

@@ -3,7 +3,7 @@
 import asyncio
 
 from shared.service.tasks import cancel_until_done
-from shared.streams.event_hubs.clients import LinkCountingConsumerClient
+from shared.streams.event_hubs.clients import ConsumerClient
 from tests.support.embedded_stack import PATIENCE_S
 from tests.support.ingesting import body_event, send
 
@@ -13,7 +13,7 @@ LINK_BYTES = 4 * EVENT_BYTES
 
 async def received_by(world, link_bytes, on_batch, prefetch=300):
     """Sequence numbers as they came, over a link that is bounded so."""
-    client = LinkCountingConsumerClient.from_connection_string(
+    client = ConsumerClient.from_connection_string(
         world.hub.connection_string, "ingest", eventhub_name="telemetry"
     )
     numbers, done = [], asyncio.Event()
@@ -69,7 +69,7 @@ async def test_large_events_wait_in_the_hub(world):
 async def test_a_link_closes_while_its_reader_waits_for_room(world):
     """Who takes events may stop at any time: a full link does not hold up its end."""
     await send(world, [body_event(bytes(EVENT_BYTES)) for _ in range(EVENTS)])
-    client = LinkCountingConsumerClient.from_connection_string(
+    client = ConsumerClient.from_connection_string(
         world.hub.connection_string, "ingest", eventhub_name="telemetry"
     )
     came = asyncio.Event()

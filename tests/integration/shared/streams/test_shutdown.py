@@ -111,7 +111,7 @@ async def test_a_storage_that_does_not_answer_holds_up_no_end(world):
 
 
 async def test_a_task_that_ends_by_an_error_of_its_own_is_over(world):
-    """Whoever cancels a task is not told why it ended."""
+    """Cancelling a task raises nothing of what ended it."""
 
     async def failing():
         try:

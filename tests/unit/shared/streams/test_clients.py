@@ -1,7 +1,7 @@
 import pytest
 from azure.eventhub import EventData
 
-from shared.streams.event_hubs.clients import content_type_of
+from shared.streams.event_hubs.messages import content_type_of
 
 
 @pytest.mark.parametrize(

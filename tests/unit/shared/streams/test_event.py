@@ -6,7 +6,7 @@ from azure.eventhub._pyamqp.message import Message, Properties
 
 from shared.contract.dead_letter_id import DeadLetterId
 from shared.streams.event import event_of
-from shared.streams.event_hubs.clients import body_of, content_type_of, enqueued_us
+from shared.streams.event_hubs.messages import body_of, content_type_of, enqueued_us
 
 ANNOTATIONS = {
     b"x-opt-sequence-number": 41,

@@ -14,41 +14,41 @@ async def is_waiting(task):
 async def test_an_event_waits_until_there_is_room_for_it():
     """What fits is taken at once, what does not once older events have been handed over."""
     room = ByteBudget(100)
-    await room.take(60)
-    await room.take(40)
-    third = asyncio.create_task(room.take(50))
+    await room.acquire(60)
+    await room.acquire(40)
+    third = asyncio.create_task(room.acquire(50))
     assert await is_waiting(third)
-    room.give_back(1)
+    room.release(1)
     await third
 
 
 async def test_an_event_larger_than_the_room_comes_alone():
     """The largest event passes however small a share is; nothing stands beside it."""
     room = ByteBudget(10)
-    await room.take(1_000_000)
-    second = asyncio.create_task(room.take(1))
+    await room.acquire(1_000_000)
+    second = asyncio.create_task(room.acquire(1))
     assert await is_waiting(second)
-    room.give_back(1)
+    room.release(1)
     await second
 
 
 async def test_small_change_lets_nobody_in():
     """Room for one is not room for another that weighs more."""
     room = ByteBudget(100)
-    await room.take(10)
-    await room.take(90)
-    third = asyncio.create_task(room.take(50))
-    room.give_back(1)
+    await room.acquire(10)
+    await room.acquire(90)
+    third = asyncio.create_task(room.acquire(50))
+    room.release(1)
     assert await is_waiting(third)
-    room.give_back(1)
+    room.release(1)
     await third
 
 
 async def test_nobody_waits_for_a_link_that_closes():
     """A reader that waits for room goes on once the link is being closed."""
     room = ByteBudget(10)
-    await room.take(10)
-    second = asyncio.create_task(room.take(10))
+    await room.acquire(10)
+    second = asyncio.create_task(room.acquire(10))
     assert await is_waiting(second)
     room.close()
     await second

@@ -1,0 +1,79 @@
+"""How far a stream has come: checkpoints, lag and health."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+import structlog
+from prometheus_client import Gauge
+
+from services.ingest.health import Health
+from services.ingest.partition import PartitionIngest
+from shared.lake.slots.footer import Head
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
+from shared.streams.event_hubs.hub import Hub
+from shared.streams.partition_task import PartitionTask
+
+log = structlog.get_logger()
+
+LAG_EVENTS = Gauge(
+    "fleetprice_ingest_lag_events", "Events of an owned partition not yet taken in", ["hub", "partition"]
+)
+LAG_SECONDS = Gauge(
+    "fleetprice_ingest_lag_seconds",
+    "Age of the newest event taken in, while newer ones wait",
+    ["hub", "partition"],
+)
+
+
+class StreamProgress:
+    """Notes what becomes of a stream's partitions."""
+
+    def __init__(self, stream: str, hub: Hub, store: ResumingCheckpointStore, health: Health) -> None:
+        self._stream = stream
+        self._hub = hub
+        self._store = store
+        self._health = health
+
+    async def note_start(self, partition: int, head: Head, *, is_first: bool) -> None:
+        """Write a checkpoint: KEDA counts a partition without one as all lag, or none."""
+        await self._note(partition, head, is_first=is_first)
+
+    async def note_commit(self, partition: int, head: Head) -> None:
+        """Note that the partition's chain reaches to `head`."""
+        failed_for_s = self._health.note_commit(time.monotonic())
+        if failed_for_s is not None:
+            log.info("lake_available", stream=self._stream, after_s=round(failed_for_s, 1))
+        await self._note(partition, head)
+
+    async def _note(self, partition: int, head: Head, *, is_first: bool = False) -> None:
+        last, offset = head.next_first - 1, head.last_offset or "-1"
+        await self._store.note_progress(partition, last, offset, is_first=is_first)
+
+    def forget(self, partition: int) -> None:
+        """Forget a partition: another process shows its progress from now on."""
+        self._health.forget(partition)
+        for gauge in (LAG_EVENTS, LAG_SECONDS):
+            gauge.remove(self._hub.name, str(partition))
+
+    async def look(self, owned: Mapping[int, PartitionTask[PartitionIngest]]) -> None:
+        """Set the lag gauges. Raise Refused when the hub goes on closing a partition's link."""
+        await asyncio.gather(*(self._look(partition, task) for partition, task in owned.items()))
+        for partition, task in owned.items():
+            links = self._hub.links_opened(partition)
+            if not self._health.is_link_refused(partition, task.next_expected, links, time.monotonic()):
+                continue
+            refusal = self._hub.link_refused(partition)
+            log.warning("hub_turns_away", hub=self._hub.name, partition=partition, reason=str(refusal))
+            if self._health.note_refusal(time.monotonic()):
+                raise refusal
+
+    async def _look(self, partition: int, task: PartitionTask[PartitionIngest]) -> None:
+        last = (await self._hub.bounds(partition)).last
+        waiting = max(0, last + 1 - task.next_expected)
+        newest_us = task.handler.last_enqueued_us
+        self._health.note_waiting(partition, task.next_expected, waiting, time.monotonic())
+        LAG_EVENTS.labels(self._hub.name, str(partition)).set(waiting)
+        LAG_SECONDS.labels(self._hub.name, str(partition)).set(
+            time.time() - newest_us / 1_000_000 if waiting and newest_us is not None else 0.0
+        )

@@ -1,0 +1,98 @@
+"""The streams that the settings name: each one's hub, contract and what an operator asked for."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.ingest.settings import IngestSettings
+from shared.contract.columns import BY_STREAM, Contract
+from shared.contract.json_schema import contract_from_schema
+from shared.service.errors import SettingsError
+
+# A stream's name is a folder of the lake.
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStream:
+    """One stream to land.
+
+    `named_events` are to be dead-lettered undecoded: sequence numbers by partition. `accepts_recreated`: land
+    a hub that was re-created beside the old rows.
+    """
+
+    name: str
+    hub: str
+    contract: Contract
+    named_events: dict[int, frozenset[int]]
+    accepts_recreated: bool
+
+
+def source_streams(settings: IngestSettings) -> list[SourceStream]:
+    """Return the streams to land; raise SettingsError for an unknown stream or a malformed event."""
+    accepted = [_known(settings, name, "ACCEPT_RECREATED") for name in _words(settings.accept_recreated)]
+    return [
+        SourceStream(name, hub, contract_of(settings, name), named_events(settings, name), name in accepted)
+        for name, hub in hubs_of(settings).items()
+    ]
+
+
+def hubs_of(settings: IngestSettings) -> dict[str, str]:
+    """Return the hub of each stream; raise SettingsError for a stream without a contract."""
+    names = _words(settings.streams)
+    if not names:
+        raise SettingsError("FLEETPRICE_INGEST_STREAMS names no stream")
+    own = {"telemetry": settings.telemetry_hub, "predictions": settings.predictions_hub}
+    hubs = {name: own.get(name, name) for name in (_known(settings, name, "STREAMS") for name in names)}
+    if settings.manifest_hub in hubs.values():
+        raise SettingsError(
+            f"FLEETPRICE_INGEST_MANIFEST_HUB: {settings.manifest_hub} is a stream's own hub; name another"
+        )
+    return hubs
+
+
+def named_events(settings: IngestSettings, stream: str) -> dict[int, frozenset[int]]:
+    """Return the sequence numbers to dead-letter undecoded, by partition; raise SettingsError."""
+    named: dict[int, frozenset[int]] = {}
+    for word in _words(settings.dead_letter):
+        whose, _, place = word.rpartition("/")
+        partition, _, sequence = place.partition(":")
+        if not (partition.isdecimal() and sequence.isdecimal()):
+            raise SettingsError(f"FLEETPRICE_INGEST_DEAD_LETTER: {word!r} is not PARTITION:SEQUENCE")
+        if _known(settings, whose or next(iter(hubs_of(settings))), "DEAD_LETTER") == stream:
+            named[int(partition)] = named.get(int(partition), frozenset()) | {int(sequence)}
+    return named
+
+
+def contract_of(settings: IngestSettings, stream: str) -> Contract:
+    """Return a built-in contract, or that of a stream of the user's own; raise SettingsError."""
+    if stream in BY_STREAM:
+        return BY_STREAM[stream]
+    path = _contract_file(settings, stream)
+    try:
+        return contract_from_schema(stream, path.read_bytes())
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _known(settings: IngestSettings, stream: str, setting: str) -> str:
+    if stream not in BY_STREAM and not _contract_file(settings, stream).is_file():
+        folder = settings.contracts
+        found: Sequence[str] = sorted(path.stem for path in folder.glob("*.json")) if folder else []
+        raise SettingsError(
+            f"FLEETPRICE_INGEST_{setting}: {stream!r} is no stream; there are "
+            f"{', '.join([*BY_STREAM, *found])} (FLEETPRICE_INGEST_CONTRACTS names a folder with others)"
+        )
+    return stream
+
+
+def _contract_file(settings: IngestSettings, stream: str) -> Path:
+    if settings.contracts is None or not _STREAM.fullmatch(stream):
+        return Path(os.devnull)
+    return settings.contracts / f"{stream}.json"
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

@@ -1,0 +1,162 @@
+"""One partition's readings on their way to the predictions hub, one send at a time."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import Counter, Histogram
+
+from services.scorer.settings import ScorerSettings
+from services.scorer.stream.pipeline import Output, PricingPipeline
+from services.scorer.stream.resume import note_expired, read_tail, start_after
+from shared.pricing.pricer import ActivePriceModel
+from shared.pricing.version_cache import VersionCache
+from shared.service import failpoints
+from shared.service.errors import SinkUnavailable
+from shared.service.tasks import within
+from shared.streams.event import Event
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
+from shared.streams.event_hubs.hub import Hub
+from shared.streams.event_hubs.sender import PartitionSender
+from shared.streams.handlers import Start
+
+PREDICTIONS_SENT = Counter(
+    "fleetprice_scorer_sent_predictions_total", "Predictions that the hub has accepted"
+)
+SOURCE_TO_PUBLISH = Histogram(
+    "fleetprice_scorer_source_to_publish_seconds",
+    "From the oldest reading of an output event enqueued to the event accepted by the predictions hub",
+    buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
+)
+
+# Other partitions wait meanwhile to be claimed: what is not open by then is claimed again.
+_OPEN_TIMEOUT_S = 10.0
+
+
+class OutputGivenUp(SinkUnavailable):
+    """The predictions hub took nothing within the bounded retries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hubs:
+    """The telemetry hub, the predictions hub, and the telemetry hub's identity."""
+
+    source: Hub
+    output: Hub
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The price model in service, and the versions that served before it."""
+
+    active: ActivePriceModel
+    former: VersionCache
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The last event of which every reading is priced and published."""
+
+    sequence_number: int
+    offset: str
+
+
+class PartitionScorer:
+    """A PartitionHandler whose sink is the same partition of the predictions hub."""
+
+    def __init__(
+        self,
+        partition: int,
+        settings: ScorerSettings,
+        hubs: Hubs,
+        models: Models,
+        store: ResumingCheckpointStore,
+        sender: PartitionSender,
+    ) -> None:
+        self._partition = partition
+        self._settings = settings
+        self._hubs = hubs
+        self._models = models
+        self._store = store
+        self._sender = sender
+        self._pipeline: PricingPipeline
+        self._next_expected = 0
+        self._published: Published | None = None
+        self._hinted: Published | None = None
+        self._is_stopping = False
+
+    async def start(self) -> Start:
+        """Start in the event that the output's last reading is of; open the link to the output."""
+        # The source is asked last: a former owner may still publish, and what it prices is in the source.
+        tail = await read_tail(self._hubs.output, self._partition, self._hubs.created_at)
+        source = await self._hubs.source.bounds(self._partition)
+        start = await start_after(tail, source, self._read_hint, self._partition)
+        self._pipeline = PricingPipeline(
+            self._settings, self._partition, self._hubs.created_at, start.begun, self._models.active
+        )
+        self._next_expected = start.next_expected
+        try:
+            await within(_OPEN_TIMEOUT_S, self._sender.open())
+        except TimeoutError as error:
+            raise SinkUnavailable(f"partition {self._partition} of the predictions hub: no link") from error
+        if start.next_expected == 0:
+            await self._store.note_progress(self._partition, -1, "-1")
+        return Start(start.next_expected)
+
+    async def _read_hint(self) -> int | None:
+        return (await self._store.read_hints()).get(str(self._partition))
+
+    async def handle(self, events: Sequence[Event]) -> None:
+        """Price and publish; raise OutputGivenUp if the predictions hub does not take them."""
+        first = events[0].sequence_number
+        if first > self._next_expected:
+            note_expired(self._partition, self._next_expected, first - self._next_expected)
+        version = self._pipeline.begun_by(events)
+        begun = None if version is None else await self._models.former.pricer(version)
+        for output in self._pipeline.outputs(events, begun):
+            if self._is_stopping:
+                return
+            await self._publish(output)
+        last = events[-1]
+        self._next_expected = last.sequence_number + 1
+        self._published = Published(last.sequence_number, last.offset)
+
+    async def _publish(self, output: Output) -> None:
+        # A crash before the hub accepts costs nothing and after it nothing: the next start reads from the
+        # output partition's tail what is there. In between, the sender looks before it sends again.
+        try:
+            await self._sender.send([output.event])
+        except SinkUnavailable as error:
+            raise OutputGivenUp(str(error)) from error
+        failpoints.reach("scorer_sent")
+        PREDICTIONS_SENT.inc(output.rows)
+        SOURCE_TO_PUBLISH.observe(time.time() - output.oldest_enqueued_us / 1e6)
+
+    async def flush(self) -> None:
+        """Nothing waits: what was handled is published."""
+
+    def due_in_s(self) -> float | None:
+        """Nothing is ever due."""
+        return None
+
+    def stop(self) -> None:
+        """Finish the send under way and no more: the next owner goes on from there."""
+        self._is_stopping = True
+
+    async def close(self) -> None:
+        """Write the checkpoint and close the link."""
+        try:
+            await self.write_hint()
+        finally:
+            await self._sender.close()
+
+    async def write_hint(self) -> None:
+        """Have the checkpoint blob follow the output."""
+        published = self._published
+        if published is None or published == self._hinted:
+            return
+        place = published.sequence_number, published.offset
+        if await self._store.note_progress(self._partition, *place):
+            self._hinted = published

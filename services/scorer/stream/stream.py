@@ -1,0 +1,151 @@
+"""The telemetry hub's readings, priced into the predictions hub: each partition resumes from its output."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from services.scorer.settings import ScorerSettings
+from services.scorer.stream.lineage import lineage_of
+from services.scorer.stream.partition import Hubs, Models, OutputGivenUp, PartitionScorer
+from shared.service.errors import (
+    GapUnexplained,
+    HubRecreated,
+    Missing,
+    Refused,
+    SettingsError,
+    SinkUnavailable,
+    SourceUnavailable,
+)
+from shared.service.logs import log
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
+from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.hub import Hub
+from shared.streams.event_hubs.low_latency_receiver import receive_promptly
+from shared.streams.event_hubs.runtime import RuntimeOptions, StreamRuntime
+from shared.streams.event_hubs.sender import PartitionSender
+from shared.streams.handlers import ReceiveLimits
+from shared.streams.hub_properties import HubProperties
+
+GROUP = "scorer"
+# What closes one partition, or a round of balancing: both are tried again at the next one.
+_PASSING = (GapUnexplained, SinkUnavailable, SourceUnavailable, Refused)
+# How long a send under way may take when its partition is to be closed; what is cut off is looked for later.
+_SEND_TIMEOUT_S = 5.0
+# Bodies decoded together: more would hold memory without making the model faster.
+_PIECE_BYTES = 2**20
+_REMEDY = "name a new hub in FLEETPRICE_PREDICTIONS_HUB, or re-create the predictions hub"
+
+
+class StreamScorer:
+    """A StreamHandler that scores this process's share of the telemetry hub's partitions."""
+
+    def __init__(
+        self,
+        settings: ScorerSettings,
+        connection: HubConnection,
+        models: Models,
+        source: Hub,
+        output: Hub,
+        store: ResumingCheckpointStore,
+    ) -> None:
+        """`source` must have been made with `store`."""
+        self._settings = settings
+        self._connection = connection
+        self._models = models
+        self._source = source
+        self._output = output
+        self._store = store
+        self._hubs: Hubs
+        if settings.low_latency:
+            receive_promptly(source.client)
+        options = RuntimeOptions("telemetry", _REMEDY, _SEND_TIMEOUT_S, close_timeout_s=_SEND_TIMEOUT_S)
+        self._runtime = StreamRuntime[PartitionScorer](self, source, store, options)
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether at least one partition is being read."""
+        return bool(self._runtime.owned)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Score until `stop` is set; return once sends are done and partitions are given back.
+
+        Raise NeedsAttention for hubs that do not fit, OutputGivenUp if the predictions hub takes nothing.
+        """
+        self._hubs = await self._check_hubs()
+        await self._runtime.run(stop)
+
+    async def write_hints(self) -> None:
+        """Have the checkpoint blobs follow the output."""
+        for task in self._runtime.partitions.values():
+            await task.handler.write_hint()
+
+    async def _check_hubs(self) -> Hubs:
+        try:
+            source, output = await asyncio.gather(self._source.describe(), self._output.describe())
+        except Missing as error:
+            raise SettingsError(
+                f"{error}, or name others in FLEETPRICE_TELEMETRY_HUB and FLEETPRICE_PREDICTIONS_HUB"
+            ) from error
+        if source.partitions != output.partitions:
+            raise SettingsError(
+                f"hub {self._output.name} has {output.partitions} partitions, {self._source.name} "
+                f"{source.partitions}: predictions need as many (FLEETPRICE_PREDICTIONS_HUB names another "
+                "hub)"
+            )
+        log.info(
+            "retention_not_checked",
+            hub=self._output.name,
+            reason="Event Hubs tells no reader its retention: keep it no shorter than the telemetry hub's",
+        )
+        return Hubs(self._source, self._output, source.created_at)
+
+    async def limits(self) -> ReceiveLimits:
+        """Return the same bounds for every partition."""
+        settings = self._settings
+        return ReceiveLimits(
+            settings.prefetch,
+            settings.link_bytes,
+            batch_events=settings.max_events,
+            waiting_events=settings.max_events,
+            piece_bytes=_PIECE_BYTES,
+        )
+
+    async def open_partitions(
+        self, partitions: Sequence[int], hub: HubProperties
+    ) -> Mapping[int, PartitionScorer]:
+        """Make a handler for each; raise HubRecreated if the telemetry hub is not the one of the start."""
+        if hub.created_at != self._hubs.created_at:
+            raise HubRecreated(f"the telemetry hub was re-created at {hub.identity}: {_REMEDY}")
+        return {partition: self._partition(partition) for partition in partitions}
+
+    def _partition(self, partition: int) -> PartitionScorer:
+        sender = PartitionSender(self._connection, self._output.name, str(partition), lineage_of)
+        return PartitionScorer(partition, self._settings, self._hubs, self._models, self._store, sender)
+
+    async def look(self) -> None:
+        """Nothing to look at but the hub's identity, which the runtime compares."""
+
+    def gives_up(self) -> bool:
+        """Never give up on a refusal: a key may be put back."""
+        return False
+
+    def end_for(self, partition: int | None, error: Exception) -> Exception | None:
+        """Return what is not known to pass by itself."""
+        if isinstance(error, OutputGivenUp) or not isinstance(error, _PASSING):
+            return error
+        if isinstance(error, SinkUnavailable):
+            log.warning("receiving_interrupted", partition=partition, reason=str(error))
+        return None
+
+
+class HintFollower:
+    """Has a stream's checkpoint blobs follow its output."""
+
+    def __init__(self, stream: StreamScorer, interval_s: float) -> None:
+        self._stream = stream
+        self._interval_s = interval_s
+
+    async def run(self) -> None:
+        """Write what is new at every interval, for ever."""
+        while True:
+            await asyncio.sleep(self._interval_s)
+            await self._stream.write_hints()

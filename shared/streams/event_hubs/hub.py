@@ -1,0 +1,107 @@
+"""Facts of a hub beside its events: its identity, and where its partitions begin and end."""
+
+import asyncio
+from datetime import UTC, datetime
+
+from shared.service.errors import HubRecreated, Refused, SourceUnavailable
+from shared.service.tasks import within
+from shared.streams.event_hubs.clients import ConsumerClient
+from shared.streams.event_hubs.errors import mapped_errors
+from shared.streams.hub_properties import HubProperties, PartitionBounds
+
+_ANSWER_TIMEOUT_S = 5.0
+
+
+class Hub:
+    """One hub as a consumer group reads it; raises SourceUnavailable or Refused if it does not answer."""
+
+    def __init__(self, client: ConsumerClient, group: str) -> None:
+        self.client = client
+        self.name: str = client.eventhub_name
+        self.group = group
+        self._asking: asyncio.Task[HubProperties] | None = None
+
+    async def describe(self) -> HubProperties:
+        """Ask the hub what it is; concurrent callers share a question that was put after each called.
+
+        So if it is still the hub it was, whatever was received before the call came from that hub.
+        """
+        earlier = self._asking
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        asking = self._asking
+        if asking is None or asking is earlier:
+            asking = self._asking = asyncio.create_task(self._describe())
+            asking.add_done_callback(_retrieve)
+        return await asyncio.shield(asking)
+
+    async def _describe(self) -> HubProperties:
+        with mapped_errors(self.name, self.group):
+            properties = await self.client.get_eventhub_properties()
+        created_at: datetime = properties["created_at"]
+        return HubProperties(
+            created_at.replace(tzinfo=created_at.tzinfo or UTC), len(properties["partition_ids"])
+        )
+
+    async def count_partitions(self) -> int:
+        """Return how many partitions the hub has; raise SourceUnavailable after 5 s without an answer."""
+        try:
+            with mapped_errors(self.name, self.group):
+                return len(await within(_ANSWER_TIMEOUT_S, self.client.get_partition_ids()))
+        except TimeoutError as error:
+            raise SourceUnavailable(f"hub {self.name} does not answer") from error
+
+    async def bounds(self, partition: int) -> PartitionBounds:
+        """Ask where a partition begins and ends."""
+        with mapped_errors(self.name, self.group):
+            known = await self.client.get_partition_properties(str(partition))
+        last = int(known["last_enqueued_sequence_number"])
+        oldest = last + 1 if known["is_empty"] else int(known["beginning_sequence_number"])
+        return PartitionBounds(max(0, oldest), last)
+
+    def links_opened(self, partition: int) -> int:
+        """Count how often the SDK has begun to open the partition's link."""
+        return self.client.links_opened[str(partition)]
+
+    def link_refused(self, partition: int) -> Refused:
+        """The error of a hub that answers, but closes a partition's link whenever it is opened."""
+        return Refused(
+            f"hub {self.name} closes every link to partition {partition}: it has no consumer group "
+            f"{self.group} (create it), or we may not listen"
+        )
+
+
+class HubIdentityCheck:
+    """Compares the hub behind a partition's links with the one that the partition was opened on.
+
+    The SDK opens a link again without a word, and behind it then may be another hub of the same name. While a
+    link is open the hub cannot change, so one question after a link brought something is enough.
+    """
+
+    def __init__(self, hub: Hub, partition: int, created_at: datetime, remedy: str) -> None:
+        self._hub = hub
+        self._partition = partition
+        self._created_at = created_at
+        self._remedy = remedy
+        self._verified_link = -1
+
+    async def verify_link(self) -> None:
+        """Raise HubRecreated if events received until now may be of another hub."""
+        link = self._hub.links_opened(self._partition)
+        if link != self._verified_link:
+            self.verify(await self._hub.describe())
+            self._verified_link = link
+
+    def verify(self, found: HubProperties) -> None:
+        """Raise HubRecreated if this is another hub."""
+        if found.created_at != self._created_at:
+            raise HubRecreated(
+                f"the hub {self._hub.name} was re-created at {found.identity} while events of the one of "
+                f"{self._created_at.isoformat()} were being read: {self._remedy}"
+            )
+
+
+def _retrieve(asked: asyncio.Task[HubProperties]) -> None:
+    """Look at what was raised: the caller who asked may have been cancelled meanwhile."""
+    if not asked.cancelled():
+        asked.exception()

@@ -1,0 +1,67 @@
+"""Events as the SDK sends and receives them."""
+
+from datetime import UTC
+from typing import Any
+
+from azure.eventhub import EventData
+from azure.eventhub.amqp import AmqpMessageBodyType
+
+from shared.streams.event import content_type_in
+
+__all__ = (
+    "EventData",
+    "body_of",
+    "content_type_of",
+    "enqueued_us",
+    "make_event",
+    "property_of",
+    "sequence_of",
+)
+
+
+def make_event(
+    body: bytes, content_type: str | None = None, properties: dict[str | bytes, Any] | None = None
+) -> EventData:
+    """Make an event to send."""
+    event = EventData(body)
+    if content_type is not None:
+        event.content_type = content_type
+    if properties is not None:
+        event.properties = properties
+    return event
+
+
+def body_of(event: EventData) -> bytes:
+    """Return the event's body as bytes; empty for a body of AMQP values or a sequence."""
+    if event.body_type is not AmqpMessageBodyType.DATA:
+        return b""
+    sections: Any = event.body
+    return sections if isinstance(sections, bytes) else b"".join(sections)
+
+
+def content_type_of(event: EventData) -> str | None:
+    """Return a received event's content type; `EventData.content_type` raises if it is no UTF-8."""
+    properties: Any = event.raw_amqp_message.properties
+    return None if properties is None else content_type_in(properties.content_type)
+
+
+def enqueued_us(event: EventData) -> int:
+    """Return the enqueued time in microseconds since the epoch."""
+    at = event.enqueued_time
+    if at is None:
+        raise ValueError("an event that was not received has no enqueued time")
+    return round(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1_000_000)
+
+
+def sequence_of(event: EventData) -> int:
+    """Return the sequence number of a received event."""
+    if event.sequence_number is None:
+        raise ValueError("an event that was not received has no sequence number")
+    return int(event.sequence_number)
+
+
+def property_of(event: EventData, name: str) -> Any:
+    """Return an application property, text as str; None if it is absent. (The SDK gives names as bytes.)"""
+    properties = event.properties or {}
+    value = properties.get(name.encode(), properties.get(name))
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,277 @@
+"""The runtime of every service that reads a hub: an EventProcessor that begins where the sink ends."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import structlog
+from azure.eventhub import CloseReason
+from azure.eventhub.aio import PartitionContext
+from prometheus_client import Gauge
+
+from shared.service.errors import GapUnexplained, Refused, SourceUnavailable
+from shared.service.tasks import cancel_until_done
+from shared.streams.event import Event
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
+from shared.streams.event_hubs.errors import map_error
+from shared.streams.event_hubs.hub import Hub, HubIdentityCheck
+from shared.streams.event_hubs.shutdown import RELEASE_GRACE_S, end_receiving
+from shared.streams.handlers import PartitionHandler, StreamHandler
+from shared.streams.metrics import NEXT_SEQUENCE
+from shared.streams.partition_task import PartitionTask
+from shared.streams.sequenced_feed import SequencedFeed
+
+log = structlog.get_logger()
+
+H = TypeVar("H", bound=PartitionHandler)
+
+# How often the callback of an idle partition is called, and so learns whether its task still lives.
+_MAX_WAIT_S = 1.0
+# At the end: what a handler may take to close once it is drained, and the SDK to give its partition back.
+_CLOSE_S, _RELEASE_S = 1.0, 0.5
+
+OWNED = Gauge("fleetprice_streams_owned_partitions", "Partitions that this process reads", ["hub"])
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeOptions:
+    """What differs between services.
+
+    `recreated_remedy` ends the error for a hub that was re-created. Handlers have `drain_timeout_s` to flush
+    at the end, and `close_timeout_s` to end their step when a partition moves on. `follows_growth`: new
+    partitions of the hub are read too, without a restart.
+    """
+
+    stream: str
+    recreated_remedy: str
+    drain_timeout_s: float
+    close_timeout_s: float = 0.0
+    look_interval_s: float = 10.0
+    follows_growth: bool = False
+
+
+@dataclass(slots=True)
+class _Partition(Generic[H]):
+    task: PartitionTask[H]
+    identity: HubIdentityCheck
+    is_failure_known: bool = False
+    ending: asyncio.Task[None] | None = None
+
+
+class StreamRuntime(Generic[H]):
+    """Reads this process's share of a hub's partitions; `run` until told to stop, or until a person must act.
+
+    The client must have been made with the store.
+    """
+
+    def __init__(
+        self, service: StreamHandler[H], hub: Hub, store: ResumingCheckpointStore, options: RuntimeOptions
+    ) -> None:
+        self._service = service
+        self._hub = hub
+        self._store = store
+        self._options = options
+        self._partitions: dict[int, _Partition[H]] = {}
+        self._skipped_at: dict[int, int] = {}
+        self._fatal: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        store.resume = self._resume
+
+    @property
+    def partitions(self) -> Mapping[int, PartitionTask[H]]:
+        """The partitions that are owned now; those at the end stay, drained."""
+        return {number: partition.task for number, partition in self._partitions.items()}
+
+    @property
+    def owned(self) -> int:
+        """How many partitions this process owns."""
+        return len(self._partitions)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read until `stop`, then drain and give the partitions back; raise what ended the stream before."""
+        while await self._receive(stop):
+            # The SDK's processor asks for a hub's partitions once: for new ones it takes another.
+            self._partitions.clear()
+
+    async def _receive(self, stop: asyncio.Event) -> bool:
+        """Return whether to go on: the hub has more partitions than when this began."""
+        self._limits = limits = await self._service.limits()
+        stopping = asyncio.create_task(stop.wait())
+        receiving = asyncio.create_task(
+            self._hub.client.receive_events(
+                self._on_events,
+                link_bytes=limits.link_bytes,
+                max_batch_size=limits.batch_events,
+                max_wait_time=_MAX_WAIT_S,
+                starting_position="-1",
+                prefetch=limits.prefetch,
+                on_error=self._on_error,
+                on_partition_close=self._on_close,
+            )
+        )
+        watching = asyncio.create_task(self._watch())
+        ends: set[asyncio.Future[Any]] = {stopping, receiving, watching, self._fatal}
+        try:
+            ended, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            await cancel_until_done(watching)
+            await self._drain(receiving)
+        for end in ended - {stopping}:
+            end.result()
+        return ended == {watching}
+
+    async def _watch(self) -> None:
+        """Return once the hub has more partitions than at first, if they are to be read.
+
+        Raise HubRecreated when it is no longer the hub that partitions were opened on: each link's first
+        events ask too, but while the new hub has fewer events than the old one had, nothing of it arrives.
+        """
+        at_first = 0
+        while True:
+            try:
+                described = await self._hub.describe()
+                for partition in self._partitions.values():
+                    partition.identity.verify(described)
+                await self._service.look()
+            except (SourceUnavailable, Refused) as error:
+                log.warning("hub_unanswered", hub=self._hub.name, reason=str(error))
+                if isinstance(error, Refused) and self._service.gives_up():
+                    raise
+            else:
+                at_first = at_first or described.partitions
+                if self._options.follows_growth and described.partitions > at_first:
+                    log.info("hub_grew", hub=self._hub.name, partitions=described.partitions, before=at_first)
+                    return
+            await asyncio.sleep(self._options.look_interval_s)
+
+    async def _resume(self, partition_ids: Sequence[str]) -> dict[str, int]:
+        """Open the claimed partitions that are not; return the last sequence number in the sink of each."""
+        claimed = [int(partition_id) for partition_id in partition_ids]
+        # One that is closed while others are being opened has to be opened again.
+        while missing := [partition for partition in claimed if partition not in self._partitions]:
+            await self._open(missing)
+        points = {partition: self._partitions[partition].task.next_expected - 1 for partition in claimed}
+        return {str(partition): last for partition, last in points.items() if last >= 0}
+
+    async def _open(self, numbers: Sequence[int]) -> None:
+        # Described before the sink is read: what is read from the sink is compared with that hub.
+        described = await self._hub.describe()
+        handlers = await self._service.open_partitions(numbers, described)
+        opening = [
+            asyncio.create_task(self._start(number, handler, described.created_at))
+            for number, handler in handlers.items()
+        ]
+        try:
+            await asyncio.gather(*opening)
+        finally:
+            for task, handler in zip(opening, handlers.values(), strict=True):
+                await cancel_until_done(task)
+                if task.cancelled() or task.exception() is not None:
+                    await handler.close()
+
+    async def _start(self, number: int, handler: H, created_at: datetime) -> None:
+        start = await handler.start()
+        feed = SequencedFeed(handler, self._hub.name, start, self._skipped_at.get(number))
+        identity = HubIdentityCheck(self._hub, number, created_at, self._options.recreated_remedy)
+        gauge = NEXT_SEQUENCE.labels(self._hub.name, str(number))
+        task = PartitionTask(handler, feed, self._limits, identity.verify_link, gauge.set)
+        self._partitions[number] = _Partition(task, identity)
+        OWNED.labels(self._hub.name).set(len(self._partitions))
+        log.info(
+            "partition_opened",
+            stream=self._options.stream,
+            partition=number,
+            next_sequence_number=start.next_expected,
+        )
+
+    async def _on_events(self, context: PartitionContext, events: list[Event]) -> None:
+        partition = self._partitions.get(int(context.partition_id))
+        if partition is None:
+            raise SourceUnavailable(f"partition {context.partition_id} is not open")
+        await partition.task.offer(events)
+
+    async def _on_close(self, context: PartitionContext, reason: CloseReason) -> None:
+        """End the partition before the SDK lets others claim it."""
+        number = int(context.partition_id)
+        partition = self._partitions.get(number)
+        if partition is None:
+            return
+        if partition.ending is not None:
+            await asyncio.wait([partition.ending])  # so that ownership is released after the flush
+            return
+        failure = partition.task.failure
+        if isinstance(failure, Exception) and not partition.is_failure_known:
+            self._give_up(number, failure)  # the link ended before it could be raised there
+        await self._close(number)
+        log.info("partition_closed", stream=self._options.stream, partition=number, reason=reason.name)
+
+    async def _close(self, number: int) -> None:
+        partition = self._partitions[number]
+        await partition.task.close(self._options.close_timeout_s)
+        self._partitions.pop(number, None)
+        OWNED.labels(self._hub.name).set(len(self._partitions))
+        NEXT_SEQUENCE.remove(self._hub.name, str(number))  # its next owner shows it
+
+    async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
+        """Let the service decide; the SDK closes the partition, and claims it again when it balances."""
+        number = int(context.partition_id) if context else None
+        partition = None if number is None else self._partitions.get(number)
+        if partition is not None and partition.task.failure is error:
+            partition.is_failure_known = True
+        self._give_up(number, map_error(error, self._hub.name, self._hub.group))
+
+    def _give_up(self, number: int | None, error: Exception) -> None:
+        if isinstance(error, GapUnexplained) and number is not None and number in self._partitions:
+            self._skipped_at[number] = self._partitions[number].task.next_expected
+        end = self._service.end_for(number, error)
+        if end is not None:
+            if not self._fatal.done():
+                self._fatal.set_exception(end)
+            return
+        where = {"stream": self._options.stream, "partition": number, "reason": str(error)}
+        match error:
+            case GapUnexplained():
+                log.info("partition_skipped", **where)
+            case Refused():
+                log.error("refused", **where)
+            case SourceUnavailable():
+                log.warning("hub_link_failed", **where)
+
+    async def _drain(self, receiving: asyncio.Task[None]) -> None:
+        """Flush what was taken in while the SDK closes its links: neither waits for the other."""
+        started_s = time.monotonic()
+        endings = [self._drain_soon(number, one) for number, one in self._partitions.items()]
+        receiving.cancel()
+        if endings:
+            await asyncio.wait(endings, timeout=self._options.drain_timeout_s + _CLOSE_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_RELEASE_S):
+                await self._store.wait_released()
+        # A cancellation can get lost, so all of it is done again if it did not come to its end.
+        left_s = started_s + self._options.drain_timeout_s + RELEASE_GRACE_S - time.monotonic()
+        await end_receiving(self._hub.client, receiving, self._store, left_s)
+        for number in [number for number, one in self._partitions.items() if one.ending is None]:
+            await self._close(number)  # it was being opened when the drain began
+        for ending in endings:
+            await cancel_until_done(ending)
+            if not ending.cancelled():
+                ending.result()
+        took_s = round(time.monotonic() - started_s, 3)
+        log.info("stream_drained", stream=self._options.stream, took_s=took_s)
+
+    def _drain_soon(self, number: int, partition: _Partition[H]) -> asyncio.Task[None]:
+        partition.ending = asyncio.create_task(self._drain_partition(number, partition.task))
+        return partition.ending
+
+    async def _drain_partition(self, number: int, task: PartitionTask[H]) -> None:
+        draining = asyncio.create_task(task.drain())
+        await asyncio.wait([draining], timeout=self._options.drain_timeout_s)
+        if not draining.done() or draining.exception() is not None:
+            # Nothing is lost: these events are read again from the hub.
+            log.warning("drain_incomplete", stream=self._options.stream, partition=number)
+        await task.close()
+        await cancel_until_done(draining)
