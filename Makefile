@@ -73,7 +73,7 @@ bench: .venv/.dev ## The figures, each beside its floor
 	$(BIN)/python -m services.cli.bench.http.latency
 	$(BIN)/python -m services.cli.bench.ingest.large_events
 	$(BIN)/python -m services.cli.bench.scale_out
-	$(BIN)/python -m services.cli.bench.parts
+	$(BIN)/python -m services.cli.bench.micro
 
 soak: .venv/.dev ## Ingest under a steady load for half an hour: what it holds resident (MINUTES=30)
 	$(BIN)/python -m services.cli.bench.ingest.soak --minutes $(or $(MINUTES),30)

@@ -2,7 +2,7 @@
 
 from services.ingest.settings import MIN_MEMORY_BYTES, IngestSettings
 from services.ingest.source_streams import hubs_of
-from shared.streams.handlers import ReceiveLimits
+from shared.streams.handler_protocols import ReceiveLimits
 
 # An event waits in the link's buffer, then among those handed over, then until there is enough to decode
 # together: at most a share, and what was handed over last.

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.codec.batch_decoder import DecodedBatch
-from shared.codec.bodies import Decoded
+from shared.codec.body_decoder import Decoded
 from shared.codec.row_buffer import DeadLetter, EventOrigin, RowBuffer
 from shared.contract.columns import Contract
 from shared.streams.event import Event

@@ -9,14 +9,14 @@ from services.ingest.commit import Committer, Overtaken
 from services.ingest.open_file import EVENT_BYTES, FileContents, OpenFile, RollPolicy
 from services.ingest.replayed_rows import tag_replayed_rows
 from shared.codec.batch_decoder import EMPTY
-from shared.codec.bodies import BodyDecoder, Decoded, reject_body
+from shared.codec.body_decoder import BodyDecoder, Decoded, reject_body
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.lake.dead_letters import NAMED_BY_OPERATOR
 from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US
 from shared.service.errors import HubRecreated
 from shared.streams.event import Event
-from shared.streams.handlers import Start
+from shared.streams.handler_protocols import Start
 from shared.streams.hub_properties import PartitionBounds
 
 # Events decoded together: enough to share the cost, few enough to look at again if one is bad.

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from shared.codec.bodies import Decoded
+from shared.codec.body_decoder import Decoded
 from shared.contract.columns import EXTRA
 from shared.contract.dead_letter_id import DeadLetterId, add_replay_of
 

@@ -18,7 +18,7 @@ from services.ingest.partition import PartitionIngest
 from services.ingest.progress import StreamProgress
 from services.ingest.settings import IngestSettings
 from services.ingest.source_streams import SourceStream, hubs_of
-from services.ingest.sweep import sweep
+from services.ingest.staging_sweep import sweep
 from shared.lake.client import Lake
 from shared.lake.parquet import encode
 from shared.lake.slots.chain import find_heads
@@ -28,8 +28,8 @@ from shared.lake.slots.slot import ChainKey, staging_folder
 from shared.service.errors import GapUnexplained, SettingsError, SinkUnavailable, SourceUnavailable
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.hub import Hub
-from shared.streams.event_hubs.runtime import RuntimeOptions, StreamRuntime
-from shared.streams.handlers import ReceiveLimits
+from shared.streams.event_hubs.stream_runtime import RuntimeOptions, StreamRuntime
+from shared.streams.handler_protocols import ReceiveLimits
 from shared.streams.hub_properties import HubProperties
 
 log = structlog.get_logger()

@@ -12,7 +12,7 @@ import numpy as np
 
 from services.simulator.vehicles.fleet import Trait
 from services.simulator.vehicles.hash_random import uniform
-from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.contract.columns import MAX_RECORD_BYTES
 
 _LARGE_NOTE_BYTES = 3 * MAX_RECORD_BYTES

@@ -5,7 +5,7 @@ import numpy as np
 from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, Floats, Listings, Mask
 from services.trainer.features import withhold
 from services.trainer.session import Prices, Session
-from shared.registry.manifest import Band, Blind, Metrics
+from shared.registry.model_manifest import Band, Blind, Metrics
 
 _FIFTHS = 5
 

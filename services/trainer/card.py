@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.registry.manifest import Band, Manifest
+from shared.registry.model_manifest import Band, Manifest
 
 _CARD = """\
 # Model card: {name} {version}

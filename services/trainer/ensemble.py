@@ -10,7 +10,7 @@ from services.trainer.datasets.used_cars import NUMERIC, Floats, Listings, Mask
 from services.trainer.features import Codes, Features, learn_codes, mask_inputs, withhold_at_random
 from services.trainer.split import FOLDS, assign_folds
 from services.trainer.trees import Trees
-from shared.registry.manifest import Parameter
+from shared.registry.model_manifest import Parameter
 
 _NUMBER_MONOTONE = {"odometer_km": -1}
 

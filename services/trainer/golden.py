@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from services.trainer.session import Session
-from shared.registry.manifest import GoldenRow
+from shared.registry.model_manifest import GoldenRow
 
 
 class _Vehicle(NamedTuple):

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 
 from services.trainer.features import Codes
 from services.trainer.trees import Trees
-from shared.registry.manifest import canonical
+from shared.registry.model_manifest import canonical
 
 # Older than the newest on purpose, so that an older scorer can load what a newer trainer writes.
 _OPSET, _ML_OPSET, _IR_VERSION = 18, 3, 9

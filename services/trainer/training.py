@@ -29,7 +29,7 @@ from services.trainer.split import Split, split_rows
 from services.trainer.trees import encode_trees
 from services.trainer.version import Version, check_parity, graph_metadata
 from shared.registry.layout import GRAPH_FILE, TREES_FILE
-from shared.registry.manifest import CategoricalInput, Inputs, Manifest, NumericInput, Training
+from shared.registry.model_manifest import CategoricalInput, Inputs, Manifest, NumericInput, Training
 from shared.registry.version_folder import name_new_version, write_version_folder
 
 NAME, CURRENCY, COVERAGE = "price", "GBP", 0.9

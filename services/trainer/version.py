@@ -10,7 +10,7 @@ from services.trainer.accuracy import relative_difference
 from services.trainer.datasets.used_cars import Floats
 from services.trainer.session import Prices
 from shared.registry.layout import CARD_FILE, MANIFEST_FILE
-from shared.registry.manifest import Inputs, Manifest, encode_manifest
+from shared.registry.model_manifest import Inputs, Manifest, encode_manifest
 from shared.service.errors import ModelUnusable
 
 PARITY_RELATIVE_TOLERANCE = 1e-4

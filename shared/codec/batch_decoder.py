@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from shared.codec.arrow_bodies import MAX_UNCOMPRESSED_BYTES
 from shared.codec.arrow_rows import ArrowRows
-from shared.codec.bodies import ARROW, MAX_RECORDS, NDJSON, media_type_of
+from shared.codec.body_decoder import ARROW, MAX_RECORDS, NDJSON, media_type_of
 from shared.codec.fast_path.null_columns import join_batches
 from shared.codec.fast_path.record_decoder import MALFORMED, RecordDecoder
 from shared.contract.columns import MAX_RECORD_BYTES, Contract

@@ -9,7 +9,7 @@ import pyarrow as pa
 from msgspec import Struct
 
 from shared.codec.batch_decoder import DecodedBatch
-from shared.codec.bodies import BadLine, Decoded
+from shared.codec.body_decoder import BadLine, Decoded
 from shared.codec.fast_path.arrow_builders import build_array
 from shared.codec.fast_path.null_columns import ConstantColumn, join_batches, share_nulls, unshared_bytes
 from shared.codec.record_batches import build_batch

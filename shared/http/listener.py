@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from shared.http.connection import Connection
-from shared.http.connections import MAX_EXTRA, Connections
+from shared.http.connection_limiter import MAX_EXTRA, Connections
 from shared.http.middleware import MIDDLEWARE
 from shared.http.settings import HttpSettings
 from shared.http.tls import open_tls
@@ -103,7 +103,7 @@ class _DropProtocolErrors(logging.Filter):
 
 
 def _connections_log() -> logging.Logger:
-    logger = logging.getLogger("shared.http.connections")
+    logger = logging.getLogger("shared.http.connection_limiter")
     if not logger.filters:
         logger.addFilter(_DropProtocolErrors())
     return logger

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import PREDICTION
 from shared.contract.prediction import Prediction
 from shared.predictions.watermark import Mark, Watermarks

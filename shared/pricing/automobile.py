@@ -10,7 +10,7 @@ from shared.contract.automobile import NUMBERS, WORDS
 from shared.pricing.model import PriceModel, load_model
 from shared.pricing.pricer import ROWS_PRICED
 from shared.registry.active_model import ActiveModel
-from shared.registry.manifest import canonical
+from shared.registry.model_manifest import canonical
 from shared.service.errors import ModelUnusable
 
 Automobile = Mapping[str, Any]

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shared.registry.manifest import canonical
+from shared.registry.model_manifest import canonical
 
 Codes = NDArray[np.intp]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from shared.pricing.attributions import Attributions
 from shared.registry.layout import TREES_FILE
-from shared.registry.manifest import canonical
+from shared.registry.model_manifest import canonical
 from shared.service.errors import ModelUnusable
 
 Note = Literal["missing", "unknown", "out_of_range"]

@@ -13,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from shared.pricing.explanation import Explainer
 from shared.pricing.graph_thresholds import Thresholds, find_thresholds
 from shared.registry.layout import GRAPH_FILE, MANIFEST_FILE, TREES_FILE
-from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, GoldenRow, Manifest, decode_manifest
+from shared.registry.model_manifest import GOLDEN_RELATIVE_TOLERANCE, GoldenRow, Manifest, decode_manifest
 from shared.service.errors import ModelUnusable
 
 OUTPUTS = ("price", "lower", "upper")

@@ -6,7 +6,7 @@ from typing import Generic, Protocol, TypeVar
 
 from prometheus_client import Gauge
 
-from shared.registry.manifest import Manifest
+from shared.registry.model_manifest import Manifest
 
 IN_SERVICE = Gauge(
     "fleetprice_registry_model_in_service", "1 for the version that serves", ["model", "version"]

@@ -14,7 +14,7 @@ from shared.registry.layout import (
     check_version,
     version_path,
 )
-from shared.registry.manifest import decode_manifest
+from shared.registry.model_manifest import decode_manifest
 from shared.registry.shipped import shipped_models
 from shared.service.errors import ModelUnusable
 

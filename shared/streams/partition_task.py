@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from shared.service.tasks import cancel_until_done
 from shared.streams.event import Event
-from shared.streams.handlers import PartitionHandler, ReceiveLimits
+from shared.streams.handler_protocols import PartitionHandler, ReceiveLimits
 from shared.streams.sequenced_feed import SequencedFeed
 
 H = TypeVar("H", bound=PartitionHandler)

@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from shared.service.errors import GapUnexplained
 from shared.streams.event import Event
-from shared.streams.handlers import PartitionHandler, Start
+from shared.streams.handler_protocols import PartitionHandler, Start
 from shared.streams.sequence_tracker import SequenceTracker, Step
 
 REDELIVERED = Counter(

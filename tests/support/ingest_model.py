@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from services.ingest.commit import Committer, Overtaken, Source
 from services.ingest.open_file import RollPolicy
 from services.ingest.partition import PartitionIngest
-from services.ingest.sweep import sweep
+from services.ingest.staging_sweep import sweep
 from shared.contract.columns import contract_from_record
 from shared.lake.client import LakeFile
 from shared.lake.slots.chain import find_heads

@@ -9,7 +9,7 @@ import msgspec
 
 from services.cli.dead_letters.__main__ import serve
 from services.cli.dead_letters.settings import DeadLettersSettings
-from shared.codec.bodies import BadLine
+from shared.codec.body_decoder import BadLine
 from shared.codec.row_buffer import DeadLetter, EventOrigin
 from shared.contract.columns import READING
 from shared.contract.dead_letter_id import DeadLetterId

@@ -11,7 +11,7 @@ from azure.eventhub import EventData
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from services.cli.verify.settings import VerifySettings
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
-from shared.codec.bodies import JSON, NDJSON
+from shared.codec.body_decoder import JSON, NDJSON
 from shared.codec.record_batches import build_batch
 from shared.contract import columns
 from shared.contract.prediction import Prediction

@@ -17,7 +17,7 @@ from services.cli.bench.ingest.laps import run_floor_lap, run_ingest_lap
 from services.cli.bench.scorer.laps import SCORE_LOADS, measure_scoring
 from services.cli.bench.scorer.latency import LATENCIES, measure_latency
 from services.cli.bench.settings import BenchSettings
-from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.service.run import run_service
 
 _HEADER = f"{'figure':<24}{'ours':>12}{'floor':>12}{'ratio':>8}  unit, cores"

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW
+from shared.codec.body_decoder import ARROW
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading

@@ -14,7 +14,7 @@ from services.cli.dead_letters.replay_log import Replacement
 from services.cli.dead_letters.selection import LetterRef, Place
 from services.cli.dead_letters.settings import DeadLettersSettings
 from services.cli.dead_letters.stored_letters import StoredLetter
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.service.errors import NeedsAttention
 
 

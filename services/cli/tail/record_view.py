@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from shared.codec.bodies import BadLine
+from shared.codec.body_decoder import BadLine
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
 

@@ -10,7 +10,7 @@ import msgspec
 from services.cli.tail.record_view import Place, TailRecord
 from services.cli.tail.settings import TailSettings
 from services.cli.tail.start_position import Start
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.predictions.reader import PredictionReader

@@ -10,7 +10,7 @@ import numpy as np
 from services.cli.verify.keys import Ints, VehicleCodes, join
 from services.cli.verify.predictions import Predictions
 from services.cli.verify.readings import read_keys
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.predictions.reader import PredictionReader

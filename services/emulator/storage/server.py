@@ -26,7 +26,7 @@ from services.emulator.storage.faults import At, Faults
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.records import ContainerSet
 from services.emulator.storage.operations.batch import Part, check_batchable, submit_batch
-from services.emulator.storage.operations.handlers import HANDLERS
+from services.emulator.storage.operations.handler_table import HANDLERS
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.sweeper import Sweeper
 from services.emulator.storage.wire.delivery import send_response

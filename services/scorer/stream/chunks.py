@@ -10,7 +10,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from services.scorer.stream.lineage import Place
-from shared.codec.bodies import Decoded
+from shared.codec.body_decoder import Decoded
 
 Numbers = NDArray[np.int64]
 

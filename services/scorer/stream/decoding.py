@@ -8,7 +8,7 @@ from prometheus_client import Counter
 from services.scorer.stream.chunks import Chunk, chunk_of_event, without_lines_through
 from services.scorer.stream.lineage import Place
 from shared.codec.batch_decoder import BatchDecoder, DecodedBatch
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event import Event
 

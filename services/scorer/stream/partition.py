@@ -19,7 +19,7 @@ from shared.streams.event import Event
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.sender import PartitionSender
-from shared.streams.handlers import Start
+from shared.streams.handler_protocols import Start
 
 PREDICTIONS_SENT = Counter(
     "fleetprice_scorer_sent_predictions_total", "Predictions that the hub has accepted"

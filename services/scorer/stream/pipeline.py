@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.scorer.settings import ScorerSettings
-from services.scorer.stream.bodies import CARRIED, Body, PredictionBodies
 from services.scorer.stream.chunks import Chunk, chunks_of
 from services.scorer.stream.decoding import ROWS_TOGETHER, Readings
 from services.scorer.stream.lineage import Lineage, Place
+from services.scorer.stream.output_bodies import CARRIED, Body, PredictionBodies
 from shared.pricing.pricer import ActivePriceModel, Columns, Pricer
 from shared.streams.event import Event
 from shared.streams.event_hubs.messages import EventData, make_event

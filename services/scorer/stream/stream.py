@@ -20,9 +20,9 @@ from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
-from shared.streams.event_hubs.runtime import RuntimeOptions, StreamRuntime
 from shared.streams.event_hubs.sender import PartitionSender
-from shared.streams.handlers import ReceiveLimits
+from shared.streams.event_hubs.stream_runtime import RuntimeOptions, StreamRuntime
+from shared.streams.handler_protocols import ReceiveLimits
 from shared.streams.hub_properties import HubProperties
 
 GROUP = "scorer"

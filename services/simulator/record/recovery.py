@@ -12,7 +12,7 @@ from services.simulator.record.partition_record import BadIntent, Intent
 from services.simulator.schedule import DueReadings
 from services.simulator.vehicles.fleet import vehicle_id
 from services.simulator.vehicles.telemetry import Telemetry
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.service.logs import log
 from shared.streams.event_hubs.clients import ConsumerClient

@@ -2,7 +2,7 @@
 
 from services.trainer.automobile.cross_validation import FOLDS, REPEATS
 from services.trainer.card import card_fields
-from shared.registry.manifest import Manifest
+from shared.registry.model_manifest import Manifest
 
 _CARD = """\
 # Model card: {name} {version}

@@ -12,7 +12,7 @@ from services.trainer.datasets.used_cars import Floats, Mask
 from services.trainer.interval import calibrate
 from services.trainer.session import Prices
 from shared.contract.automobile import INPUTS
-from shared.registry.manifest import Blind, Metrics
+from shared.registry.model_manifest import Blind, Metrics
 
 FOLDS, REPEATS = 10, 5
 _EACH = range(len(INPUTS))

@@ -12,7 +12,7 @@ from services.trainer.datasets.used_cars import Floats, Mask
 from services.trainer.features import Codes, Features, rank_words
 from services.trainer.trees import Trees
 from shared.contract.automobile import INPUTS, WORDS
-from shared.registry.manifest import Parameter
+from shared.registry.model_manifest import Parameter
 
 
 @dataclass(frozen=True, slots=True)

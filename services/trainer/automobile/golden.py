@@ -7,7 +7,7 @@ import numpy as np
 
 from services.trainer.session import Session
 from shared.contract.automobile import NUMBERS, WORDS
-from shared.registry.manifest import GoldenRow
+from shared.registry.model_manifest import GoldenRow
 
 _SALOON: dict[str, Any] = {
     "make": "mazda",

@@ -21,7 +21,7 @@ from services.trainer.trees import Trees, encode_trees
 from services.trainer.version import Version, check_parity, graph_metadata
 from shared.contract.automobile import INPUTS, NUMBERS, UNIT_OF_NUMBER, WORDS
 from shared.registry.layout import GRAPH_FILE, TREES_FILE
-from shared.registry.manifest import CategoricalInput, Inputs, Manifest, NumericInput, Training
+from shared.registry.model_manifest import CategoricalInput, Inputs, Manifest, NumericInput, Training
 
 NAME, CURRENCY, COVERAGE = "automobile", "USD", 0.9
 SOURCE = "Automobile (UCI Machine Learning Repository, 1985), the set of Azure ML's automobile price sample"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from services.trainer.datasets.used_cars import Floats
 from shared.contract.automobile import INPUTS, NUMBERS, WORDS
-from shared.registry.manifest import canonical
+from shared.registry.model_manifest import canonical
 from shared.service.errors import NeedsAttention
 
 _PRICE = "price"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shared.registry.manifest import canonical
+from shared.registry.model_manifest import canonical
 from shared.service.errors import NeedsAttention
 
 KM_PER_MILE = 1.609344

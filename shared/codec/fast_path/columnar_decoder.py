@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from shared.codec.batch_decoder import EMPTY, BatchDecoder, DecodedBatch, keep_events_before
-from shared.codec.bodies import MAX_RECORDS
+from shared.codec.body_decoder import MAX_RECORDS
 from shared.codec.fast_path.arrow_builders import Chunk
 from shared.codec.fast_path.record_decoder import MALFORMED, decode_ndjson
 from shared.codec.fast_path.record_projection import ObservedProjection, UnsupportedTimestamp

@@ -6,7 +6,7 @@ import msgspec
 import pyarrow as pa
 
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from tests.support.ingesting import (

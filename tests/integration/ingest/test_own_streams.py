@@ -7,7 +7,7 @@ from deltalake import DeltaTable
 from services.cli.verify.compacted import find_compacted_faults
 from services.compaction.__main__ import run_pass
 from services.compaction.settings import CompactionSettings
-from shared.codec.bodies import NDJSON
+from shared.codec.body_decoder import NDJSON
 from shared.lake.client import LakeConnection, open_lake
 from tests.support.ingesting import body_event, ingesting, json_event, send, until
 

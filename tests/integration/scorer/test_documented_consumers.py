@@ -14,7 +14,7 @@ import pytest
 from azure.eventhub import EventData
 
 from services.scorer.stream.lineage import Lineage, Place
-from shared.codec.bodies import JSON, NDJSON
+from shared.codec.body_decoder import JSON, NDJSON
 from shared.contract.prediction import Prediction
 from tests.support.embedded_stack import PATIENCE_S
 

@@ -7,7 +7,7 @@ from azure.eventhub import EventData
 
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
-from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.predictions.reader import source_created_at
 from shared.streams.event_hubs.clients import hub_created_at, producer_client
 from shared.streams.event_hubs.connection import HubConnection

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from azure.eventhub import EventData
 
-from shared.codec.bodies import NDJSON
+from shared.codec.body_decoder import NDJSON
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader, ResumeToken
 from shared.streams.event_hubs.connection import HubConnection

@@ -12,7 +12,7 @@ from services.emulator.event_hubs.server import EventHubsServer
 from services.simulator.__main__ import serve
 from services.simulator.record.recovery import decode_keys
 from services.simulator.settings import SimulatorSettings
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection

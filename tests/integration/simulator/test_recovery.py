@@ -19,7 +19,7 @@ from services.simulator.record.recovery import select_readings
 from services.simulator.vehicles.fleet import draw_fleet
 from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event_hubs.messages import body_of
 from shared.streams.partition_key import partition_of

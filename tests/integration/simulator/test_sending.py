@@ -7,7 +7,7 @@ import pytest
 
 from services.simulator.bad_bodies import bad_bodies
 from services.simulator.record.runs import read_runs
-from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder
 from shared.contract.columns import READING
 from shared.service.errors import HubRecreated, NeedsAttention
 from shared.streams.event_hubs.messages import body_of, enqueued_us

@@ -14,7 +14,7 @@ from services.ingest.open_file import RollPolicy
 from services.ingest.partition import PartitionIngest
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.batch_decoder import EMPTY, BatchDecoder
-from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
@@ -22,7 +22,7 @@ from shared.contract.reading import Reading
 from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US, ChainKey
 from shared.streams.event import Event
-from shared.streams.handlers import Start
+from shared.streams.handler_protocols import Start
 from tests.support.ingest_model import Fed, Unnoted
 
 HOUR = 497_184

@@ -4,7 +4,7 @@ import pytest
 
 from services.ingest.memory_budget import link_bytes, prefetch_share, rows_bytes, rows_bytes_of_worker
 from services.ingest.settings import IngestSettings
-from shared.codec.bodies import JSON, BodyDecoder
+from shared.codec.body_decoder import JSON, BodyDecoder
 from shared.codec.row_buffer import EventOrigin, RowBuffer
 from tests.unit.ingest.test_decoded_batches import READING, RollPolicy, cuts_of, events_of, json_of
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from services.ingest.open_file import OpenFile, RollPolicy, turn
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import contract_from_record
 from shared.lake.dead_letters import CODES, encode_letters, reason_code
 from shared.streams.event import Event

@@ -5,7 +5,7 @@ import pytest
 
 from services.ingest.replayed_rows import tag_replayed_rows
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.dead_letter_id import DeadLetterId

@@ -7,7 +7,7 @@ import msgspec
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.decoding import ROWS_TOGETHER
 from services.scorer.stream.pipeline import Begun, PricingPipeline
-from shared.codec.bodies import NDJSON
+from shared.codec.body_decoder import NDJSON
 from shared.contract.reading import Reading
 from shared.pricing.pricer import Pricer
 from shared.registry.active_model import ActiveModel

@@ -6,13 +6,13 @@ import pyarrow as pa
 import pytest
 
 from services.scorer.settings import MAX_ROWS_LIMIT
-from services.scorer.stream.bodies import CARRIED, PredictionBodies
 from services.scorer.stream.chunks import chunk_of_event, chunks_of, without_lines_through
 from services.scorer.stream.decoding import Readings
 from services.scorer.stream.lineage import Place
+from services.scorer.stream.output_bodies import CARRIED, PredictionBodies
 from services.scorer.stream.resume import Tail, start_after
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder, Decoded
+from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder, Decoded
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import PREDICTION, READING
 from shared.contract.prediction import Prediction

@@ -1,7 +1,7 @@
 import pytest
 
 from services.simulator.bad_bodies import KINDS, bad_bodies, count_bad
-from shared.codec.bodies import BodyDecoder
+from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 
 MANY = bad_bodies(7, 3, 12, 200)

@@ -4,7 +4,7 @@ import pytest
 from services.simulator.encoder import EventFeed, EventFormat, encode_events
 from services.simulator.schedule import Schedule
 from services.simulator.settings import MAX_PACK
-from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder
 from shared.contract.columns import READING
 
 ANCHOR_US = 1_770_000_000_000_000

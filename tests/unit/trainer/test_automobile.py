@@ -12,7 +12,7 @@ from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
 from services.trainer.trees import decode_trees
 from shared.contract.automobile import INPUTS, NUMBERS, WORDS
-from shared.registry.manifest import decode_manifest
+from shared.registry.model_manifest import decode_manifest
 from shared.service.errors import NeedsAttention
 from tests.support.automobiles_csv import automobiles_csv
 

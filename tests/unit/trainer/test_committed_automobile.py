@@ -11,7 +11,7 @@ from services.trainer.automobile.ensemble import Recipe
 from services.trainer.datasets.automobiles import read_automobiles
 from services.trainer.session import Session
 from shared.registry.champion import decode_champion
-from shared.registry.manifest import decode_manifest
+from shared.registry.model_manifest import decode_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "automobile"

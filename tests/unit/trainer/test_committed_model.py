@@ -13,7 +13,7 @@ from services.trainer.session import Session
 from services.trainer.split import split_rows
 from services.trainer.trees import decode_trees
 from shared.registry.champion import decode_champion
-from shared.registry.manifest import GOLDEN_RELATIVE_TOLERANCE, decode_manifest
+from shared.registry.model_manifest import GOLDEN_RELATIVE_TOLERANCE, decode_manifest
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "price"

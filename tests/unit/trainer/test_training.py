@@ -8,7 +8,7 @@ import pytest
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
-from shared.registry.manifest import decode_manifest, encode_manifest
+from shared.registry.model_manifest import decode_manifest, encode_manifest
 from shared.registry.version_folder import write_version_folder
 from shared.service.errors import ModelUnusable, NeedsAttention
 

@@ -16,7 +16,7 @@ from azure.eventhub.aio import EventHubProducerClient
 from services.cli.bench.bodies import make_body
 from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
 from services.cli.bench.measured_process import MeasuredProcess
-from shared.codec.bodies import NDJSON
+from shared.codec.body_decoder import NDJSON
 
 HUB, FILE_SYSTEM = "large", "large"
 MAX_RESIDENT_BYTES = 2**30

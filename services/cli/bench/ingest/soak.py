@@ -22,7 +22,7 @@ from azure.eventhub.aio import EventHubProducerClient
 from services.cli.bench.bodies import make_body
 from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
 from services.cli.bench.measured_process import MeasuredProcess
-from shared.codec.bodies import JSON
+from shared.codec.body_decoder import JSON
 
 HUB, FILE_SYSTEM = "soak", "soak"
 MAX_RESIDENT_BYTES, MAX_GROWTH = 2**30, 0.01

@@ -16,7 +16,7 @@ from services.cli.bench.hub_load import PARTITIONS, Load, fill
 from services.cli.bench.ingest.laps import wait_until_settled
 from services.cli.bench.measured_process import MeasuredProcess
 from services.cli.bench.scorer.published import watch_published
-from shared.codec.bodies import ARROW, JSON
+from shared.codec.body_decoder import ARROW, JSON
 
 SCORE_LOADS = {
     "score_arrow": (ARROW, 500, 4, 60),

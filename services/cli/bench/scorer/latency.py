@@ -29,7 +29,7 @@ from services.cli.bench.figure import Figure, percentile
 from services.cli.bench.hub_load import PARTITIONS
 from services.cli.bench.ingest.laps import wait_until_settled
 from services.cli.bench.measured_process import MeasuredProcess
-from shared.codec.bodies import JSON
+from shared.codec.body_decoder import JSON
 from shared.contract.prediction import Prediction
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly

@@ -17,7 +17,7 @@ import onnxruntime
 from services.cli.bench.bodies import make_readings
 from shared.registry.champion import decode_champion
 from shared.registry.layout import CHAMPION_FILE, GRAPH_FILE, MANIFEST_FILE
-from shared.registry.manifest import canonical, decode_manifest
+from shared.registry.model_manifest import canonical, decode_manifest
 from shared.registry.shipped import shipped_models
 
 BATCHES = (64, 128, 256, 512, 1_024, 2_048, 4_096)

@@ -20,7 +20,7 @@ from shared import __version__
 from shared.http.middleware import REQUEST_ID
 from shared.http.problems import CONTENT_TYPE, Problem
 from shared.http.request_body import JSON
-from shared.registry.manifest import Manifest
+from shared.registry.model_manifest import Manifest
 
 _SCHEMAS = "#/components/schemas/"
 _GUARDED = (

@@ -22,7 +22,7 @@ from shared.http.request_body import JSON, read_body, require_content_type
 from shared.http.responses import Answer
 from shared.pricing.automobile import ActiveAutomobileModel
 from shared.pricing.pricer import ActivePriceModel
-from shared.registry.manifest import Manifest
+from shared.registry.model_manifest import Manifest
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
 BINARY = "application/octet-stream"

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from services.scorer.rest.inference.tensors import BYTES, FP32, MAX_WORD_CHARS
 from services.scorer.rest.prices.vehicles import MAX_VEHICLES
 from shared.pricing.model import OUTPUTS
-from shared.registry.manifest import Manifest
+from shared.registry.model_manifest import Manifest
 
 _SCHEMAS = "#/components/schemas/"
 

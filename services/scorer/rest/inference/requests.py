@@ -19,7 +19,7 @@ from services.scorer.rest.inference.tensors import (
     split_binary,
 )
 from services.scorer.rest.prices.vehicles import MAX_VEHICLES
-from shared.registry.manifest import Inputs
+from shared.registry.model_manifest import Inputs
 
 _OUTPUTS = ("price", "lower", "upper")
 

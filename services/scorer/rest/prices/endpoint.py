@@ -17,7 +17,7 @@ from shared.http.request_body import JSON, read_body, require_content_type
 from shared.http.responses import Answer
 from shared.pricing.explanation import Explanation
 from shared.pricing.pricer import PricedOne
-from shared.registry.manifest import Manifest
+from shared.registry.model_manifest import Manifest
 
 
 class Price(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import pytest
 
 from services.scorer.__main__ import serve
 from services.scorer.settings import ScorerSettings
-from shared.http.connections import MAX_EXTRA
+from shared.http.connection_limiter import MAX_EXTRA
 from shared.http.middleware import REQUESTS
 from shared.service.errors import SettingsError
 from tests.support.scorer_http import HEAD

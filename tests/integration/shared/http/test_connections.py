@@ -6,7 +6,7 @@ import ssl
 from contextlib import suppress
 
 from services.emulator.tls.certificate import own_certificate
-from shared.http.connections import CUT_OFF, MAX_EXTRA
+from shared.http.connection_limiter import CUT_OFF, MAX_EXTRA
 from tests.support.notes_app import HEAD, NOTE
 from tests.support.raw_http import ALIVE, connected, read_to_end, request_on
 

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import pytest
 
-from shared.http.connections import CUT_OFF
+from shared.http.connection_limiter import CUT_OFF
 from tests.support.notes_app import HEAD, NOTE
 from tests.support.raw_http import ALIVE, connected, read_to_end, request_on
 

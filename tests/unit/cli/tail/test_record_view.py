@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from msgspec.structs import replace
 
 from services.cli.tail.record_view import Place, TailRecord, format_plain, format_styled
-from shared.codec.bodies import BadLine
+from shared.codec.body_decoder import BadLine
 from shared.contract.prediction import Prediction
 from shared.contract.reading import Reading
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, JSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, JSON, BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.codec.row_buffer import EventOrigin, RowBuffer
 from shared.contract.columns import READING

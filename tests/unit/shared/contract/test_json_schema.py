@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, BodyDecoder
+from shared.codec.body_decoder import ARROW, BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import INSTANT, PREDICTION, READING
 from shared.contract.json_schema import contract_from_schema

@@ -4,7 +4,7 @@ import pytest
 
 from shared.service.errors import SinkUnavailable
 from shared.streams.event import Event
-from shared.streams.handlers import ReceiveLimits, Start
+from shared.streams.handler_protocols import ReceiveLimits, Start
 from shared.streams.partition_task import PartitionTask
 from shared.streams.sequenced_feed import SequencedFeed
 

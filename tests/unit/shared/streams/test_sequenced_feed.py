@@ -2,7 +2,7 @@ import pytest
 
 from shared.service.errors import GapUnexplained
 from shared.streams.event import Event
-from shared.streams.handlers import Start
+from shared.streams.handler_protocols import Start
 from shared.streams.sequenced_feed import SequencedFeed
 
 

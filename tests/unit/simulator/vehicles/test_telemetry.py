@@ -9,7 +9,7 @@ from services.simulator.vehicles.fleet import draw_fleet
 from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry, to_batch, to_json, to_rows
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, NDJSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, NDJSON, BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.codec.bodies import JSON, NDJSON
+from shared.codec.body_decoder import JSON, NDJSON
 from shared.codec.fast_path.arrow_builders import build_array, builder_for
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.contract.columns import INSTANT, READING

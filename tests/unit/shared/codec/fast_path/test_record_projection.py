@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.codec.bodies import JSON, NDJSON, BodyDecoder
+from shared.codec.body_decoder import JSON, NDJSON, BodyDecoder
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING

@@ -1,6 +1,6 @@
 """A part of `make bench`: a table of figures, each with the floor measured in the same run."""
 
-from services.cli.bench.parts import decoding, emulator, scoring
+from services.cli.bench.micro import decoding, emulator, scoring
 
 
 def main() -> None:

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import msgspec
 import pyarrow as pa
 
-from services.cli.bench.parts.figures import Figure, measure
+from services.cli.bench.micro.figures import Figure, measure
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.codec.row_buffer import EventOrigin, RowBuffer
 from shared.contract.columns import READING

@@ -1,6 +1,6 @@
 """A long backlog: what it costs to write, to recover after a kill -9, and to read from anywhere.
 
-`python -m services.cli.bench.parts.retention --gigabytes 10` needs that much disk space (and deletes what it
+`python -m services.cli.bench.micro.retention --gigabytes 10` needs that much disk space (and deletes what it
 wrote).
 """
 
@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
-from services.cli.bench.parts.hub_process import HubProcess, Run, run_hub
-from services.cli.bench.parts.raw_client import BATCH
+from services.cli.bench.micro.hub_process import HubProcess, Run, run_hub
+from services.cli.bench.micro.raw_client import BATCH
 
 HUB = "telemetry"
 PARTITIONS = 4
@@ -102,7 +102,7 @@ def show(what: str, figure: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m services.cli.bench.parts.retention", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m services.cli.bench.micro.retention", description=__doc__)
     parser.add_argument("--gigabytes", type=float, default=10.0)
     parser.add_argument("--directory", type=Path, help="with enough space; default: a temporary one")
     flags = parser.parse_args()

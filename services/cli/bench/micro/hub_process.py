@@ -60,7 +60,7 @@ class HubProcess:
         flags += [f"--{name}" for name, value in arguments.items() if value is True]
         program = Program(
             module,
-            f"services.cli.bench.parts.{module}",
+            f"services.cli.bench.micro.{module}",
             os.environ,
             arguments=(work, *flags),
             pipes_stdout=True,

@@ -1,6 +1,6 @@
 """A bare AMQP client with prepared frames: it costs little, so that the hub's own speed is measured.
 
-`python -m services.cli.bench.parts.raw_client send|receive …` prints "ready", waits for a line on stdin,
+`python -m services.cli.bench.micro.raw_client send|receive …` prints "ready", waits for a line on stdin,
 works, and prints a line of JSON: the events, the seconds they took, and the seconds until the first of them.
 """
 
@@ -163,7 +163,7 @@ def wait_for_go() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m services.cli.bench.parts.raw_client", description=__doc__
+        prog="python -m services.cli.bench.micro.raw_client", description=__doc__
     )
     parser.add_argument("work", choices=("send", "receive"))
     parser.add_argument("--port", type=int, required=True)

@@ -9,7 +9,7 @@ import uvloop
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient, PartitionContext
 
-from services.cli.bench.parts.raw_client import BODY_BYTES, wait_for_go
+from services.cli.bench.micro.raw_client import BODY_BYTES, wait_for_go
 from shared.service.tasks import cancel_until_done
 
 BATCH, PREFETCH = 1000, 5000
@@ -64,7 +64,7 @@ async def receive(connection: str, hub: str, partition: str, events: int) -> flo
 
 async def run() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m services.cli.bench.parts.sdk_client", description=__doc__
+        prog="python -m services.cli.bench.micro.sdk_client", description=__doc__
     )
     parser.add_argument("work", choices=("send", "receive"))
     parser.add_argument("--connection", required=True)

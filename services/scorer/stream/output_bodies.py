@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from services.scorer.stream.chunks import Chunk
 from shared.codec.arrow_bodies import write_stream
-from shared.codec.bodies import ARROW, JSON, NDJSON
+from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.contract.columns import INSTANT, PREDICTION
 from shared.contract.prediction import Prediction
 from shared.pricing.pricer import Priced
-from shared.registry.manifest import Manifest
+from shared.registry.model_manifest import Manifest
 
 # Fields that a prediction copies from its reading.
 CARRIED = ("vehicle_id", "reading_no", "reading_at")

@@ -8,8 +8,8 @@ import asyncio
 import tempfile
 from pathlib import Path
 
-from services.cli.bench.parts.figures import Figure
-from services.cli.bench.parts.hub_process import HubProcess, Run, run_hub
+from services.cli.bench.micro.figures import Figure
+from services.cli.bench.micro.hub_process import HubProcess, Run, run_hub
 
 ROUNDS, EVENTS, SDK_EVENTS = 3, 400_000, 60_000
 HUB = "telemetry"

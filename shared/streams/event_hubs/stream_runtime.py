@@ -20,7 +20,7 @@ from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.errors import map_error
 from shared.streams.event_hubs.hub import Hub, HubIdentityCheck
 from shared.streams.event_hubs.shutdown import RELEASE_GRACE_S, end_receiving
-from shared.streams.handlers import PartitionHandler, StreamHandler
+from shared.streams.handler_protocols import PartitionHandler, StreamHandler
 from shared.streams.metrics import NEXT_SEQUENCE
 from shared.streams.partition_task import PartitionTask
 from shared.streams.sequenced_feed import SequencedFeed

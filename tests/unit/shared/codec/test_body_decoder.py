@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.codec.arrow_bodies import MAX_ROWS, write_stream
-from shared.codec.bodies import ARROW, JSON, NDJSON, BodyDecoder
+from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import MAX_RECORD_BYTES, PREDICTION, READING
 from shared.contract.reading import Reading

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from services.cli.bench.parts.decoding import make_readings
-from services.cli.bench.parts.figures import Figure, measure
+from services.cli.bench.micro.decoding import make_readings
+from services.cli.bench.micro.figures import Figure, measure
 from shared.pricing.model import load_model
 from shared.pricing.pricer import Pricer
 from shared.registry.layout import GRAPH_FILE
