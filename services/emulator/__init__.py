@@ -1,9 +1,8 @@
 """The embedded Azure: Event Hubs and storage for tests. Public: docs/emulator.md, docs/python-api.md.
 
-Nothing is imported before its first use: pytest imports this package at its start (`pytest_plugin`).
+Nothing is imported before a name's first use: pytest imports this package at its start (`pytest_plugin`).
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +21,6 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    from shared.service.extras import lazy_exports  # noqa: PLC0415 - only if a name is used
+
+    return lazy_exports(__name__, _MODULES, "the emulator", "emulator")(name)

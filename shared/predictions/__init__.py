@@ -1,10 +1,11 @@
 """The client of the predictions hub: every prediction once, resumable. Public: docs/python-api.md.
 
-Nothing is imported before its first use: with it comes the Event Hubs SDK.
+A name is imported at its first use, because the reader needs the Event Hubs SDK.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from shared.service.extras import lazy_exports
 
 if TYPE_CHECKING:
     from shared.predictions.reader import PredictionReader, ReceivedPrediction, ResumeToken
@@ -20,20 +21,16 @@ __all__ = [
     "ResumeToken",
 ]
 
-_MODULES = {
-    "HubConnection": "shared.streams.event_hubs.connection",
-    "PredictionReader": "shared.predictions.reader",
-    "ReceivedPrediction": "shared.predictions.reader",
-    "ResumeFile": "shared.predictions.resume_file",
-    "ResumeFileError": "shared.predictions.resume_file",
-    "ResumeToken": "shared.predictions.reader",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from shared.service.extras import needs_extra  # noqa: PLC0415 - as late as what it is for
-
-    with needs_extra("the reader of predictions", "streams"):
-        return getattr(import_module(_MODULES[name]), name)
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "HubConnection": "shared.streams.event_hubs.connection",
+        "PredictionReader": "shared.predictions.reader",
+        "ReceivedPrediction": "shared.predictions.reader",
+        "ResumeFile": "shared.predictions.resume_file",
+        "ResumeFileError": "shared.predictions.resume_file",
+        "ResumeToken": "shared.predictions.reader",
+    },
+    "the reader of predictions",
+    "streams",
+)

@@ -2,9 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,22 @@ def needs_extra(user: str, extra: str) -> Iterator[None]:
         if package.partition(".")[0] in OWN_PACKAGES:
             raise
         raise missing_extra(user, extra, package) from error
+
+
+def lazy_exports(package: str, modules: Mapping[str, str], user: str, extra: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package whose names are imported at their first use (PEP 562).
+
+    `modules` maps each name to its module. The function raises MissingExtra if an import needs a package of
+    `extra` that is not installed; `user` is what needs it.
+    """
+
+    def import_name(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        with needs_extra(user, extra):
+            return getattr(import_module(modules[name]), name)
+
+    return import_name
 
 
 def missing_extra(user: str, extra: str, package: str) -> MissingExtra:
