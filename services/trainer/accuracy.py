@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, Floats, Listings, Mask
+from services.trainer.datasets.priced_rows import Floats, Mask
+from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, Listings
 from services.trainer.features import withhold
 from services.trainer.session import Prices, Session
 from shared.registry.model_manifest import Band, Blind, Metrics

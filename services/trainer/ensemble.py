@@ -6,7 +6,8 @@ from typing import Self
 import lightgbm as lgb
 import numpy as np
 
-from services.trainer.datasets.used_cars import NUMERIC, Floats, Listings, Mask
+from services.trainer.datasets.priced_rows import Floats, Mask
+from services.trainer.datasets.used_cars import NUMERIC, Listings
 from services.trainer.features import Codes, Features, learn_codes, mask_inputs, withhold_at_random
 from services.trainer.split import FOLDS, assign_folds
 from services.trainer.trees import Trees

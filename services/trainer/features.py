@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, NUMERIC, Floats, Listings, Mask
+from services.trainer.datasets.priced_rows import Floats, Mask
+from services.trainer.datasets.used_cars import CATEGORICAL, INPUTS, NUMERIC, Listings
 
 Features = NDArray[np.float32]
 

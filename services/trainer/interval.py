@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from services.trainer.datasets.used_cars import Floats
+from services.trainer.datasets.priced_rows import Floats
 
 
 def calibrate(error: Floats, log_spread: Floats, coverage: float) -> float:

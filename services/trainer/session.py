@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from services.trainer.datasets.used_cars import Floats
+from services.trainer.datasets.priced_rows import Floats
 from services.trainer.graph import OUTPUTS
 
 _BATCH_ROWS = 4096

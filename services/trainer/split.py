@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from services.trainer.datasets.used_cars import Floats, Mask
+from services.trainer.datasets.priced_rows import Floats, Mask
 
 HELD_OUT = 0.2
 CALIBRATION = 0.1

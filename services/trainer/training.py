@@ -9,15 +9,8 @@ from services.trainer.accuracy import measure
 from services.trainer.automobile.training import build as build_automobile
 from services.trainer.card import write_card
 from services.trainer.datasets.automobiles import read_automobiles
-from services.trainer.datasets.used_cars import (
-    CATEGORICAL,
-    NUMERIC,
-    UNITS,
-    Floats,
-    Listings,
-    Mask,
-    read_listings,
-)
+from services.trainer.datasets.priced_rows import Floats, Mask
+from services.trainer.datasets.used_cars import CATEGORICAL, NUMERIC, UNITS, Listings, read_listings
 from services.trainer.ensemble import Ensembles, Recipe, train_ensembles
 from services.trainer.features import FEATURE_INPUTS
 from services.trainer.golden import golden_rows

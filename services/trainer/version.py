@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 
 from services.trainer.accuracy import relative_difference
-from services.trainer.datasets.used_cars import Floats
+from services.trainer.datasets.priced_rows import Floats
 from services.trainer.session import Prices
 from shared.registry.layout import CARD_FILE, MANIFEST_FILE
 from shared.registry.model_manifest import Inputs, Manifest, encode_manifest

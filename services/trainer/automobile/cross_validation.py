@@ -8,7 +8,7 @@ import numpy as np
 from services.trainer.accuracy import measure_coverage, measure_fifths
 from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.datasets.automobiles import Automobiles
-from services.trainer.datasets.used_cars import Floats, Mask
+from services.trainer.datasets.priced_rows import Floats, Mask
 from services.trainer.interval import calibrate
 from services.trainer.session import Prices
 from shared.contract.automobile import INPUTS

@@ -8,7 +8,7 @@ import numpy as np
 
 from services.trainer.automobile.spelling_codes import add_spellings
 from services.trainer.datasets.automobiles import Automobiles
-from services.trainer.datasets.used_cars import Floats, Mask
+from services.trainer.datasets.priced_rows import Floats, Mask
 from services.trainer.features import Codes, Features, rank_words
 from services.trainer.trees import Trees
 from shared.contract.automobile import INPUTS, WORDS

@@ -1,53 +1,36 @@
 """The 1985 automobile set: 205 cars, under the field names that the published apps send."""
 
 import csv
-import hashlib
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.trainer.datasets.used_cars import Floats
+from services.trainer.datasets.priced_rows import PricedRows, read_rows
 from shared.contract.automobile import INPUTS, NUMBERS, WORDS
 from shared.registry.model_manifest import canonical
-from shared.service.errors import NeedsAttention
 
 _PRICE = "price"
 _MIN_ROWS = 100
 _MISSING = ("", "?")
 
 
-@dataclass(frozen=True, slots=True)
-class Automobiles:
-    """The cars: `cat` canonical strings [N, 10] ("" = missing), `num` float32 [N, 15] (NaN = missing).
+class Automobiles(PricedRows):
+    """The cars: 10 words and 15 numbers a row, prices in USD."""
 
-    `price` is in USD.
-    """
-
-    cat: NDArray[np.object_]
-    num: NDArray[np.float32]
-    price: Floats
-    digest: str
-
-    def __len__(self) -> int:
-        return len(self.price)
-
-    @property
-    def log_price(self) -> Floats:
-        return np.log(self.price)
+    __slots__ = ()
 
 
 def read_automobiles(path: Path) -> Automobiles:
     """Read the set. Raises NeedsAttention if the file is missing or is another one."""
-    if not path.is_file():
-        raise NeedsAttention(f"training data: no file {path}; name one with --data")
-    body = path.read_bytes()
+    return read_rows(path, _parse_file)
+
+
+def _parse_file(body: bytes, digest: str) -> Automobiles:
     try:
-        return parse_csv(body.decode(), hashlib.sha256(body).hexdigest())
-    except (ValueError, csv.Error) as exc:
-        raise NeedsAttention(f"training data: {path}: {exc}") from exc
+        return parse_csv(body.decode(), digest)
+    except csv.Error as exc:
+        raise ValueError(f"this is no readable CSV file: {exc}") from exc
 
 
 def parse_csv(text: str, digest: str) -> Automobiles:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from services.trainer.datasets.priced_rows import Floats, PricedRows, read_rows
 from shared.registry.model_manifest import canonical
-from shared.service.errors import NeedsAttention
 
 KM_PER_MILE = 1.609344
 L_PER_100KM_TIMES_IMPERIAL_MPG = 282.48
@@ -25,48 +25,31 @@ _NUMBER_COLUMNS = ("year", "mileage", "engineSize", "mpg")
 _COLUMNS = (*_CATEGORY_COLUMNS, *_NUMBER_COLUMNS, "price")
 _MIN_ROWS = 1_000
 
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
-
 
 @dataclass(frozen=True, slots=True)
-class Listings:
-    """The listings: `cat` canonical strings [N, 4] ("" = missing), `num` float32 [N, 4] (NaN = missing).
+class Listings(PricedRows):
+    """The listings: 4 words and 4 numbers a row, prices in GBP.
 
-    `price` is in GBP, `share` a hash of each row in [0, 1), and `spellings` the words as written.
+    `share` is a hash of each row in [0, 1); `spellings` has the words of each column as they were written.
     """
 
-    cat: NDArray[np.object_]
-    num: NDArray[np.float32]
-    price: Floats
     share: Floats
     spellings: tuple[frozenset[str], ...]
-    digest: str
-
-    def __len__(self) -> int:
-        return len(self.price)
-
-    @property
-    def log_price(self) -> Floats:
-        return np.log(self.price)
 
 
 def read_listings(path: Path) -> Listings:
     """Read the listings. Raises NeedsAttention if the file is missing or is another one."""
-    if not path.is_file():
-        raise NeedsAttention(f"training data: no file {path}; name one with --data")
+    return read_rows(path, _parse_parquet)
+
+
+def _parse_parquet(body: bytes, digest: str) -> Listings:
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(pa.BufferReader(body))
     except (pa.ArrowInvalid, OSError) as exc:
-        raise NeedsAttention(f"training data: {path} is no readable Parquet file: {exc}") from exc
+        raise ValueError(f"this is no readable Parquet file: {exc}") from exc
     if missing := [name for name in _COLUMNS if name not in table.column_names]:
-        raise NeedsAttention(f"training data: {path} lacks the columns {', '.join(missing)}")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    try:
-        return parse_table(table, digest)
-    except (ValueError, pa.ArrowInvalid) as exc:
-        raise NeedsAttention(f"training data: {path}: {exc}") from exc
+        raise ValueError(f"the table lacks the columns {', '.join(missing)}")
+    return parse_table(table, digest)
 
 
 def parse_table(table: pa.Table, digest: str) -> Listings:
