@@ -6,21 +6,17 @@
 import argparse
 import asyncio
 import sys
-import tempfile
-from contextlib import AsyncExitStack
-from pathlib import Path
 
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubProducerClient
 
 from services.cli.bench.bodies import make_body
-from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
+from services.cli.bench.embedded_azure import EmbeddedAzure
+from services.cli.bench.ingest.embedded_ingest import MAX_RESIDENT_BYTES, MB, ingest_process, start_azure
 from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.body_decoder import NDJSON
 
-HUB, FILE_SYSTEM = "large", "large"
-MAX_RESIDENT_BYTES = 2**30
-_MB = 2**20
+HUB = "large"
 MAX_BODY_BYTES = 1_000_000
 _MAX_READINGS = 3_000  # as lines, 1 MB
 _LOOK_S = 0.5
@@ -29,37 +25,18 @@ _LOOK_S = 0.5
 async def catch_up(partitions: int, events: int, readings: int, variables: dict[str, str]) -> int:
     """Run it with `readings` an event (0: events that cannot be decoded). Return the exit code."""
     event_body = make_body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-large-")))
-        azure = await stack.enter_async_context(start_embedded_azure(folder))
-        await stack.enter_async_context(azure.hub(HUB, partitions))
-        await stack.enter_async_context(azure.file_system(FILE_SYSTEM))
+    async with start_azure(HUB, partitions) as azure:
         await _fill(azure, partitions, events, event_body)
-        program = await stack.enter_async_context(
-            MeasuredProcess("services.ingest", [], {**_variables(azure), **variables}, folder / "ingest.log")
-        )
-        await _wait_until_landed(program, partitions * events * max(1, readings))
-        used = program.usage()
+        async with ingest_process(azure, HUB, roll_max_age_s=5, **variables) as program:
+            await _wait_until_landed(program, partitions * events * max(1, readings))
+            used = program.usage()
     print(
         f"{partitions} partitions of {events} events of {len(event_body):,} bytes, "
-        f"{partitions * events * len(event_body) / _MB:,.0f} MB: "
-        f"peak {used.peak_bytes / _MB:.0f} MB, {used.cpu_s:.1f} CPU s",
+        f"{partitions * events * len(event_body) / MB:,.0f} MB: "
+        f"peak {used.peak_bytes / MB:.0f} MB, {used.cpu_s:.1f} CPU s",
         flush=True,
     )
     return int(used.peak_bytes > MAX_RESIDENT_BYTES)
-
-
-def _variables(azure: EmbeddedAzure) -> dict[str, str]:
-    return dict(
-        azure.variables(
-            FILE_SYSTEM=FILE_SYSTEM,
-            TELEMETRY_HUB=HUB,
-            BALANCING_INTERVAL_S=1,
-            INGEST_STREAMS="telemetry",
-            INGEST_ROLL_MAX_AGE_S=5,
-            INGEST_CONSUMER_GROUP="ingest",
-        )
-    )
 
 
 async def _fill(azure: EmbeddedAzure, partitions: int, events: int, event_body: bytes) -> None:

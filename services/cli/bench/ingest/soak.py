@@ -9,25 +9,22 @@ import argparse
 import asyncio
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from azure.eventhub import EventData, EventDataBatch
 from azure.eventhub.aio import EventHubProducerClient
 
 from services.cli.bench.bodies import make_body
-from services.cli.bench.embedded_azure import EmbeddedAzure, start_embedded_azure
+from services.cli.bench.embedded_azure import EmbeddedAzure
+from services.cli.bench.ingest.embedded_ingest import MAX_RESIDENT_BYTES, MB, ingest_process, start_azure
 from services.cli.bench.measured_process import MeasuredProcess
 from shared.codec.body_decoder import JSON
 
-HUB, FILE_SYSTEM = "soak", "soak"
-MAX_RESIDENT_BYTES, MAX_GROWTH = 2**30, 0.01
+HUB = "soak"
+MAX_GROWTH = 0.01
 _SAMPLE_S = 2.0
-_MB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +47,10 @@ def compute_growth(samples: Sequence[Sample]) -> float:
 
 async def run_soak(minutes: float, partitions: int, rate: int) -> int:
     """Run it, and return the exit code."""
-    async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fleetprice-soak-")))
-        azure = await stack.enter_async_context(start_embedded_azure(folder))
-        await stack.enter_async_context(azure.hub(HUB, partitions))
-        await stack.enter_async_context(azure.file_system(FILE_SYSTEM))
-        program = await stack.enter_async_context(
-            MeasuredProcess("services.ingest", [], _variables(azure), folder / "ingest.log")
-        )
+    async with (
+        start_azure(HUB, partitions) as azure,
+        ingest_process(azure, HUB, roll_max_age_s=20) as program,
+    ):
         await program.wait_for_log("partition_opened")
         stop = asyncio.Event()  # the SDK may swallow a cancellation
         sending = asyncio.create_task(_send(azure, partitions, rate, stop))
@@ -68,20 +61,8 @@ async def run_soak(minutes: float, partitions: int, rate: int) -> int:
             stop.set()
             await asyncio.wait([sending])
     grown = compute_growth(samples)
-    print(f"{partitions} partitions, {rate} events/s: peak {peak / _MB:.0f} MB, grown {grown:+.2%}")
+    print(f"{partitions} partitions, {rate} events/s: peak {peak / MB:.0f} MB, grown {grown:+.2%}")
     return int(peak > MAX_RESIDENT_BYTES or grown > MAX_GROWTH)
-
-
-def _variables(azure: EmbeddedAzure) -> dict[str, str]:
-    return dict(
-        azure.variables(
-            FILE_SYSTEM=FILE_SYSTEM,
-            TELEMETRY_HUB=HUB,
-            BALANCING_INTERVAL_S=1,
-            INGEST_STREAMS="telemetry",
-            INGEST_ROLL_MAX_AGE_S=20,
-        )
-    )
 
 
 async def _send(azure: EmbeddedAzure, partitions: int, rate: int, stop: asyncio.Event) -> None:
@@ -117,7 +98,7 @@ async def _sample(program: MeasuredProcess, seconds: float, sending: asyncio.Tas
             sending.result()
         samples.append(Sample(at_s, program.usage().resident_bytes))
         if len(samples) == 1 or at_s // 60 > samples[-2].at_s // 60:
-            print(f"{at_s / 60:6.1f} min {samples[-1].resident_bytes / _MB:8.0f} MB", flush=True)
+            print(f"{at_s / 60:6.1f} min {samples[-1].resident_bytes / MB:8.0f} MB", flush=True)
         await asyncio.sleep(_SAMPLE_S)
     return samples
 
