@@ -14,15 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["PREDICTION", "READING", "Contract", "Prediction", "Reading"]
 
-__getattr__ = lazy_exports(
-    __name__,
-    {
-        "PREDICTION": "shared.contract.columns",
-        "READING": "shared.contract.columns",
-        "Contract": "shared.contract.columns",
-        "Prediction": "shared.contract.prediction",
-        "Reading": "shared.contract.reading",
-    },
-    "the contract's columns",
-    "streams",
-)
+_MODULES = {
+    "PREDICTION": "shared.contract.columns",
+    "READING": "shared.contract.columns",
+    "Contract": "shared.contract.columns",
+    "Prediction": "shared.contract.prediction",
+    "Reading": "shared.contract.reading",
+}
+
+__getattr__ = lazy_exports(__name__, _MODULES, "the contract's columns", "streams")

@@ -21,16 +21,13 @@ __all__ = [
     "ResumeToken",
 ]
 
-__getattr__ = lazy_exports(
-    __name__,
-    {
-        "HubConnection": "shared.streams.event_hubs.connection",
-        "PredictionReader": "shared.predictions.reader",
-        "ReceivedPrediction": "shared.predictions.reader",
-        "ResumeFile": "shared.predictions.resume_file",
-        "ResumeFileError": "shared.predictions.resume_file",
-        "ResumeToken": "shared.predictions.reader",
-    },
-    "the reader of predictions",
-    "streams",
-)
+_MODULES = {
+    "HubConnection": "shared.streams.event_hubs.connection",
+    "PredictionReader": "shared.predictions.reader",
+    "ReceivedPrediction": "shared.predictions.reader",
+    "ResumeFile": "shared.predictions.resume_file",
+    "ResumeFileError": "shared.predictions.resume_file",
+    "ResumeToken": "shared.predictions.reader",
+}
+
+__getattr__ = lazy_exports(__name__, _MODULES, "the reader of predictions", "streams")
