@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -I -S
-"""Exit code 0 while the service in this container is ready: `healthy SERVICE`, for HEALTHCHECK and probes.
+"""`healthy SERVICE`: exit code 0 if the service in this container is ready, for HEALTHCHECK and probes.
 
-It imports nothing of the service's: a probe that takes a second of processor time is no probe. So it reads
-the one variable that says where the service listens; a test holds the table below against the settings.
+It imports none of the service's code, because a probe must not cost a second of processor time. It reads the
+one variable that sets the port of the service; a test compares the table below with the settings.
 """
 
 import os
@@ -11,8 +11,8 @@ from http.client import HTTPConnection
 
 _TIMEOUT_S = 2.0
 _OK = 200
-# Service: the variable of its port, the port where that is not set, the path to ask.
-ASKED = {
+# Service: the variable of its port, the default port, the path to request.
+ENDPOINTS = {
     "emulator": ("FLEETPRICE_EMULATOR_ADMIN_PORT", 5300, "/health"),
     "ingest": ("FLEETPRICE_INGEST_METRICS_PORT", 8081, "/readyz"),
     "scorer": ("FLEETPRICE_SCORER_METRICS_PORT", 8083, "/readyz"),
@@ -21,18 +21,18 @@ ASKED = {
 
 
 def main(service: str) -> int:
-    variable, usual, path = ASKED[service]
-    connection = HTTPConnection("127.0.0.1", int(os.environ.get(variable, usual)), timeout=_TIMEOUT_S)
+    variable, default, path = ENDPOINTS[service]
+    connection = HTTPConnection("127.0.0.1", int(os.environ.get(variable, default)), timeout=_TIMEOUT_S)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        sys.stdout.write(answer.read().decode() + "\n")
+        response = connection.getresponse()
+        sys.stdout.write(response.read().decode() + "\n")
     except OSError as error:
         sys.stdout.write(f"{service} does not answer: {error}\n")
         return 1
     finally:
         connection.close()
-    return 0 if answer.status == _OK else 1
+    return 0 if response.status == _OK else 1
 
 
 if __name__ == "__main__":

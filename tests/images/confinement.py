@@ -1,11 +1,12 @@
-"""What a container may not do, tried from within: run in it as `python3 -c`, it prints one JSON object."""
+"""A check from within a container that it is confined: its rights, its tools and where it can write."""
 
 import json
 from dataclasses import dataclass
 
 from tests.images.container import Container
 
-_TRIED = """
+# Run in the container by `python3 -c`; prints one JSON object.
+_PROBE = """
 import errno, importlib.util, json, os, shutil
 def error_of(folder):
     try:
@@ -28,12 +29,12 @@ print(json.dumps({
 
 
 class NotConfined(Exception):
-    """The container can do what it should not."""
+    """The container can do something that it must not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Of process 1: its command and rights; `writes` has the error of a file made in each folder."""
+    """Command and rights of process 1; `writes` maps a folder to the error of creating a file in it."""
 
     command: list[str]
     uid: int
@@ -42,11 +43,11 @@ class Findings:
     tools: list[str]
     writes: dict[str, str]
 
-    def complaints(self) -> list[str]:
-        """Everything that is not as it should be; EROFS is a read-only file system's own error."""
+    def list_faults(self) -> list[str]:
+        """List everything that is wrong; EROFS is the error of a read-only file system."""
         wrong = [f"{place}: {error or 'written'}" for place, error in self.writes.items() if place != "/tmp"
                  and error != "EROFS"]  # fmt: skip
-        wrong += [f"{tool} is there" for tool in self.tools]
+        wrong += [f"{tool} is installed" for tool in self.tools]
         if self.writes["/tmp"]:
             wrong.append(f"/tmp: {self.writes['/tmp']}")
         if self.uid == 0 or self.capabilities or not self.no_new_privileges:
@@ -56,10 +57,10 @@ class Findings:
         return wrong
 
 
-def refuse_unconfined(container: Container) -> None:
-    """Raises NotConfined."""
-    tried = container.run_inside(["/opt/fleetprice/bin/python3", "-c", _TRIED])
-    if tried.returncode:
-        raise NotConfined(f"{container.name} cannot be asked: {tried.stderr}")
-    if wrong := Findings(**json.loads(tried.stdout)).complaints():
-        raise NotConfined(f"{container.name}: {'; '.join(wrong)}")
+def check_confinement(container: Container) -> None:
+    """Raise NotConfined if the container has rights or tools that it must not have."""
+    probed = container.run_inside(["/opt/fleetprice/bin/python3", "-c", _PROBE])
+    if probed.returncode:
+        raise NotConfined(f"{container.name} cannot be checked: {probed.stderr}")
+    if faults := Findings(**json.loads(probed.stdout)).list_faults():
+        raise NotConfined(f"{container.name}: {'; '.join(faults)}")

@@ -1,4 +1,4 @@
-"""A container of an image of ours, run by crun: namespaces, users and mounts as Docker would make them."""
+"""A container of one of our images, run by crun with the namespaces, users and mounts of Docker."""
 
 import json
 import os
@@ -15,13 +15,13 @@ _NO_CAPABILITIES: dict[str, list[str]] = {
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-class DidNotEnd(Exception):
-    """A container was still there after its grace period."""
+class StillRunning(Exception):
+    """A container was still running after its grace period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`config` is what the Dockerfile says of it; `root` its files, mounted."""
+    """An image: `config` from the Dockerfile, `root` its mounted files."""
 
     config: Mapping[str, Any]
     root: Path
@@ -29,7 +29,7 @@ class Image:
 
     @property
     def ids(self) -> tuple[int, int]:
-        """The user and the group that it runs as."""
+        """The ids of the user and the group that it runs as."""
         uid, gid = self.config["User"].split(":")
         return int(uid), int(gid)
 
@@ -38,22 +38,24 @@ class Image:
         return list(self.config["Healthcheck"]["Test"][1:])
 
 
-def named_volume(folder: Path, image: Image) -> Path:
-    """As Docker makes a named volume: it takes over whose the folder is in the image."""
+def create_named_volume(folder: Path, image: Image) -> Path:
+    """Create a volume as Docker does, owned by the image's user, unless it exists."""
     if not folder.exists():
         folder.mkdir(parents=True, mode=0o750)
         os.chown(folder, *image.ids)
     return folder
 
 
-def bundle(
+def runtime_config(
     image: Image, environment: Mapping[str, str], binds: Mapping[str, Path], network: str | None
 ) -> dict[str, Any]:
-    """The OCI runtime's config.json. `binds` says what is at a path of the container; `network` is the
-    network namespace to join, a new one where there is none.
+    """Return the OCI runtime's config.json.
+
+    `binds` maps a path of the container to what is mounted there; `network` is the network namespace to join
+    (None: a new one).
     """
     uid, gid = image.ids
-    mine = {"type": "network"} | ({"path": network} if network else {})
+    network_namespace = {"type": "network"} | ({"path": network} if network else {})
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -76,13 +78,15 @@ def bundle(
                 for path, at in binds.items()
             ),
         ],
-        "linux": {"namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")] + [mine]},
+        "linux": {
+            "namespaces": [{"type": kind} for kind in ("pid", "mount", "ipc", "uts")] + [network_namespace]
+        },
     }
 
 
 @dataclass(slots=True)
 class Container:
-    """One that was started; its log is `folder`/log. Raises DidNotEnd where SIGTERM does not end it."""
+    """A container; its log is `folder`/log. `stop` and `wait` raise StillRunning at their time limit."""
 
     name: str
     image: Image
@@ -100,7 +104,7 @@ class Container:
             self._process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
 
     def run_inside(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """As the container's user, in its namespaces."""
+        """Run a command in the container's namespaces, as its user."""
         return subprocess.run(
             self._crun("exec", "--user", self.image.config["User"], self.name, *command),
             capture_output=True,
@@ -108,8 +112,8 @@ class Container:
             check=False,
         )
 
-    def ready_after_s(self, timeout_s: float) -> float:
-        """Ask the image's own health check until it says yes."""
+    def wait_until_ready(self, timeout_s: float) -> float:
+        """Repeat the image's own health check until it passes. Return the seconds since the start."""
         while self.run_inside(self.image.health_command).returncode:
             took_s = time.monotonic() - self.started_s
             if took_s > timeout_s or self._started().poll() is not None:
@@ -118,7 +122,7 @@ class Container:
         return time.monotonic() - self.started_s
 
     def cpu_s(self) -> float:
-        """Processor time of process 1, so far."""
+        """Return the processor time that process 1 has used, seconds."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS_PER_S
 
@@ -128,19 +132,19 @@ class Container:
         return int(json.loads(state.stdout)["pid"])
 
     def stop(self, grace_s: float) -> tuple[int, float]:
-        """SIGTERM to process 1: its exit code and how long it took."""
-        asked_s = time.monotonic()
+        """Send SIGTERM to process 1. Return its exit code and the seconds until its end."""
+        stopped_s = time.monotonic()
         subprocess.run(self._crun("kill", self.name, "TERM"), check=True)
-        return self.wait(grace_s), time.monotonic() - asked_s
+        return self.wait(grace_s), time.monotonic() - stopped_s
 
     def wait(self, timeout_s: float) -> int:
         try:
             return self._started().wait(timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise DidNotEnd(f"{self.name} still runs after {timeout_s:.0f} s:\n{self.log()}") from error
+            raise StillRunning(f"{self.name} still runs after {timeout_s:.0f} s:\n{self.log()}") from error
 
     def kill(self) -> None:
-        """End it however it is; nothing where it has ended."""
+        """Kill it, unless it has ended."""
         if self._process is not None and self._process.poll() is None:
             subprocess.run(self._crun("delete", "--force", self.name), check=False)
             self._process.wait()

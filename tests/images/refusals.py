@@ -1,11 +1,11 @@
-"""What a person sees who runs an image with a bad setting: one line that says what to change, exit code 2."""
+"""Runs of each image with a bad setting: one line that says what to change, and exit code 2."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from shared.service.run import EXIT_NEEDS_ATTENTION
-from tests.images.container import Container, Image, bundle, named_volume
+from tests.images.container import Container, Image, create_named_volume, runtime_config
 from tests.images.store import Store
 from tests.support.compose import Service
 
@@ -19,16 +19,19 @@ _PUBLIC = "FLEETPRICE_EVENT_HUBS uses the well-known development key beyond loop
 
 
 class NotRefused(Exception):
-    """An image started with what it should refuse, or said something else."""
+    """An image started with settings that it must refuse, or printed another error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """`given` goes over what the compose file sets, None takes it away; `said` is in the line."""
+    """Settings that a service must refuse.
+
+    `settings` replace those of the compose file, None removes one; `message` is part of the error's line.
+    """
 
     service: str
-    given: Mapping[str, str | None]
-    said: str
+    settings: Mapping[str, str | None]
+    message: str
     is_volume_writable: bool = True
 
 
@@ -51,30 +54,36 @@ REFUSALS = (
 )
 
 
-def refuse_all(store: Store, folder: Path, services: Mapping[str, Service]) -> Iterator[dict[str, object]]:
-    """Try each of them; what was said. Raises NotRefused."""
+def check_refusals(
+    store: Store, folder: Path, services: Mapping[str, Service]
+) -> Iterator[dict[str, object]]:
+    """Run every image with settings that it must refuse, and yield its errors. Raises NotRefused."""
     for number, refusal in enumerate(REFUSALS, start=1):
-        with store.mounted(refusal.service) as image:
-            container = _container(refusal, services[refusal.service], image, folder / f"refusal-{number}")
+        with store.mount(refusal.service) as image:
+            container = _create_container(
+                refusal, services[refusal.service], image, folder / f"refusal-{number}"
+            )
             container.start()
             try:
                 code = container.wait(_TIMEOUT_S)
             finally:
                 container.kill()
         lines = container.log().splitlines()
-        if code != EXIT_NEEDS_ATTENTION or len(lines) != 1 or refusal.said not in lines[0]:
+        if code != EXIT_NEEDS_ATTENTION or len(lines) != 1 or refusal.message not in lines[0]:
             raise NotRefused(f"{refusal}: exit code {code}, {lines}")
-        yield {"service": refusal.service, "exit_code": code, "said": lines[0]}
+        yield {"service": refusal.service, "exit_code": code, "message": lines[0]}
 
 
-def _container(refusal: Refusal, service: Service, image: Image, folder: Path) -> Container:
+def _create_container(refusal: Refusal, service: Service, image: Image, folder: Path) -> Container:
     environment = {
-        name: value for name, value in {**service.environment, **refusal.given}.items() if value is not None
+        name: value
+        for name, value in {**service.environment, **refusal.settings}.items()
+        if value is not None
     }
-    at = {inside: folder / volume for inside, volume in service.volumes.items()}
-    for volume in at.values():
+    mounts = {inside: folder / volume for inside, volume in service.volumes.items()}
+    for volume in mounts.values():
         if refusal.is_volume_writable:
-            named_volume(volume, image)
+            create_named_volume(volume, image)
         else:
-            volume.mkdir(parents=True)  # root's own
-    return Container(folder.name, image, folder, bundle(image, environment, at, None))
+            volume.mkdir(parents=True)  # owned by root
+    return Container(folder.name, image, folder, runtime_config(image, environment, mounts, None))

@@ -13,11 +13,13 @@ from tests.images.container import Image
 
 @dataclass(frozen=True, slots=True)
 class Store:
+    """The images below `folder`."""
+
     folder: Path
 
     @contextmanager
-    def mounted(self, service: str) -> Iterator[Image]:
-        """A writable layer over the service's image, gone afterwards."""
+    def mount(self, service: str) -> Iterator[Image]:
+        """Mount a writable layer over the service's image for the block."""
         name = f"localhost/fleetprice-{service}:{__version__}"
         working = self._buildah("from", "--pull-never", name)
         try:

@@ -1,32 +1,32 @@
-"""What docker-compose.yml says of a service, as Compose would read it (pure)."""
+"""Services of docker-compose.yml, read as Compose would read them. Pure."""
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<usual>[^}]*)|:\?(?P<complaint>[^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::-(?P<default>[^}]*)|:\?(?P<error>[^}]*))?\}")
 
 
 class NotSet(Exception):
-    """A variable that the file asks for has no value."""
+    """A variable that the file requires has no value."""
 
 
-def interpolated(text: str, values: Mapping[str, str]) -> str:
-    """`${NAME}`, `${NAME:-usual}` and `${NAME:?complaint}` by their values; raises NotSet."""
+def interpolate(text: str, values: Mapping[str, str]) -> str:
+    """Replace `${NAME}`, `${NAME:-default}` and `${NAME:?error}` by their values. Raises NotSet."""
 
     def value(found: re.Match[str]) -> str:
         given = values.get(found["name"], "")
-        if not given and found["complaint"] is not None:
-            raise NotSet(f"{found['name']}: {found['complaint']}")
-        return given or found["usual"] or ""
+        if not given and found["error"] is not None:
+            raise NotSet(f"{found['name']}: {found['error']}")
+        return given or found["default"] or ""
 
     return _VARIABLE.sub(value, text)
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One service of the file. `volumes` names each folder of the container that a named volume is at."""
+    """One service of the file. `volumes` maps a folder of the container to its named volume."""
 
     name: str
     environment: Mapping[str, str]
@@ -37,13 +37,13 @@ class Service:
     drops_all: bool
 
     @classmethod
-    def of(cls, name: str, spec: Mapping[str, Any], values: Mapping[str, str]) -> "Service":
+    def from_spec(cls, name: str, spec: Mapping[str, Any], values: Mapping[str, str]) -> "Service":
         environment = spec.get("environment", {})
-        plain = [one for one in spec.get("volumes", []) if isinstance(one, str)]
+        named = [one for one in spec.get("volumes", []) if isinstance(one, str)]
         return cls(
             name=name,
-            environment={key: interpolated(str(text), values) for key, text in environment.items()},
-            volumes={inside: volume for volume, inside in (one.split(":")[:2] for one in plain)},
+            environment={key: interpolate(str(text), values) for key, text in environment.items()},
+            volumes={inside: volume for volume, inside in (one.split(":")[:2] for one in named)},
             needs=tuple(spec.get("depends_on", {})),
             stop_grace_s=float(spec.get("stop_grace_period", "10s").removesuffix("s")),
             is_read_only=spec.get("read_only", False),
@@ -51,19 +51,19 @@ class Service:
         )
 
 
-def services_of(
+def read_services(
     document: Mapping[str, Any], profile: str, values: Mapping[str, str]
 ) -> Mapping[str, Service]:
-    """The services that start with `profile`, those that belong to none included."""
+    """Return the services that start with `profile`, including those without a profile."""
     return {
-        name: Service.of(name, spec, values)
+        name: Service.from_spec(name, spec, values)
         for name, spec in document["services"].items()
         if profile in spec.get("profiles", [profile])
     }
 
 
-def in_order(services: Mapping[str, Service]) -> Iterator[Service]:
-    """Each after those that it needs."""
+def sort_by_needs(services: Mapping[str, Service]) -> Iterator[Service]:
+    """Yield each service after those that it needs. Raises ValueError if some need each other."""
     started: set[str] = set()
     while len(started) < len(services):
         ready = [s for s in services.values() if s.name not in started and started.issuperset(s.needs)]

@@ -1,4 +1,4 @@
-"""The manifests as a cluster would get them: each overlay rendered by kubectl."""
+"""The manifests of each overlay, rendered by kubectl as a cluster would get them."""
 
 import os
 import subprocess
@@ -20,8 +20,8 @@ EVERYWHERE = [
 
 
 @cache
-def rendered(overlay):
-    """The overlay's YAML."""
+def render(overlay):
+    """Return the overlay's YAML."""
     command = [str(KUBECTL), "kustomize", str(MANIFESTS / "overlays" / overlay)]
     done = subprocess.run(
         command, check=True, capture_output=True, text=True, env={**os.environ, "HOME": "/"}
@@ -31,15 +31,15 @@ def rendered(overlay):
 
 @cache
 def resources(overlay):
-    """Kind and name → the resource; they are unique here."""
-    found = [one for one in yaml.safe_load_all(rendered(overlay)) if one]
+    """Map (kind, name) to each resource. Fails if two have the same."""
+    found = [one for one in yaml.safe_load_all(render(overlay)) if one]
     named = {(one["kind"], one["metadata"]["name"]): one for one in found}
     assert len(named) == len(found)
     return named
 
 
 def workload(overlay, name):
-    """The Deployment, StatefulSet or CronJob of that name."""
+    """Return the Deployment, StatefulSet or CronJob with this name."""
     (found,) = (one for one in of_kind(overlay, *WORKLOADS) if one["metadata"]["name"] == name)
     return found
 
@@ -60,13 +60,13 @@ def pod_of(workload):
 
 
 def container_of(workload):
-    """The one container."""
+    """Return the workload's only container."""
     (container,) = pod_of(workload)["containers"]
     return container
 
 
 def config_of(overlay, workload):
-    """Environment of its container, ConfigMaps included, and the Secrets that it takes all of."""
+    """Return its container's environment, ConfigMaps included, and the Secrets that it takes whole."""
     container, environment, secrets = container_of(workload), {}, set()
     for source in container.get("envFrom", []):
         if "configMapRef" in source:

@@ -20,17 +20,17 @@ def audit():
     [([SOUND], 0), ([SOUND, SKIPPED], 2), ([SKIPPED], 2), ([], 2), ([VULNERABLE, SKIPPED], 1)],
 )
 def test_gate(audit, dependencies, code):
-    """The gate passes only where every package was looked up and none is vulnerable."""
-    assert audit["verdict"](dependencies)[0] == code
+    """The gate passes only if every package was looked up and none is vulnerable."""
+    assert audit["judge"](dependencies)[0] == code
 
 
-def test_says_what_to_do(audit):
-    """A vulnerable package is named with the release that mends it."""
-    assert audit["verdict"]([VULNERABLE])[1][0] == "weak 2: PYSEC-1, mended in 3"
+def test_vulnerable(audit):
+    """A vulnerable package is named with the release that fixes it."""
+    assert audit["judge"]([VULNERABLE])[1][0] == "weak 2: PYSEC-1, fixed in 3"
 
 
 @pytest.mark.parametrize(
-    ("script", "code", "said"),
+    ("script", "code", "message"),
     [
         (
             "echo 'no route to the advisories' >&2; exit 1",
@@ -41,11 +41,11 @@ def test_says_what_to_do(audit):
         (f"echo '{json.dumps({'dependencies': [SOUND]})}'", 0, "1 packages looked up"),
     ],
 )
-def test_out_of_reach(audit, tmp_path, capsys, script, code, said):
-    """Where the advisories cannot be reached the audit says so and fails, whatever pip-audit's exit code."""
+def test_unreachable(audit, tmp_path, capsys, script, code, message):
+    """If the advisories cannot be reached, the audit fails and says so, whatever pip-audit's exit code."""
     stand_in = tmp_path / "pip-audit"
     stand_in.write_text(f"#!/bin/sh\n{script}\n")
     stand_in.chmod(0o755)
     assert audit["main"](str(stand_in), ["some.lock"]) == code
-    told = capsys.readouterr()
-    assert said in told.out + told.err
+    printed = capsys.readouterr()
+    assert message in printed.out + printed.err

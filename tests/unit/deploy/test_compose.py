@@ -14,7 +14,7 @@ from services.emulator.event_hubs.config_file import read_config
 from shared.lake.client import LakeConnection
 from shared.service.settings import DEVELOPMENT_KEYS, LOOPBACK, ConnectionSettings, read_settings, variable_of
 from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
-from tests.support.compose import NotSet, in_order, interpolated, services_of
+from tests.support.compose import NotSet, interpolate, read_services, sort_by_needs
 
 ROOT = Path(__file__).parents[3]
 OURS = {
@@ -49,7 +49,7 @@ def settings_of(service) -> type[ConnectionSettings]:
 
 
 def ours(document):
-    """Services of images that are built here: name, which, specification."""
+    """Yield the services whose image is built here: name, service of the image, specification."""
     for name, spec in document["services"].items():
         which = spec["image"].removeprefix("fleetprice-")
         if spec["image"].startswith("fleetprice-") and "entrypoint" not in spec:
@@ -57,7 +57,7 @@ def ours(document):
 
 
 def image_variables(service):
-    """What the Dockerfile sets for a service, by its own stage."""
+    """Return the variables that the service's stage of the Dockerfile sets."""
     stage = DOCKERFILE.split(f"FROM base AS {service}\n")[1].split("\nFROM ")[0]
     env = re.search(r"^ENV ((?:.*\\\n)*.*)$", stage, re.MULTILINE)
     return dict(re.findall(r"(FLEETPRICE_\w+)=(\S+)", env[1])) if env else {}
@@ -71,14 +71,14 @@ def test_schema(document):
     assert list(validator.iter_errors({**document, "services": {"one": {"prots": []}}}))
 
 
-def test_settings_are_taken(document, values, monkeypatch, tmp_path):
-    """Each service starts with the variables that the compose file and its image give it: none is misspelt,
-    none out of bounds, no key is refused."""
+def test_settings_are_accepted(document, values, monkeypatch, tmp_path):
+    """Each service starts with the variables of the compose file and of its image: none is misspelt or out of
+    bounds, and no key is refused."""
     monkeypatch.chdir(tmp_path)
     seen = set()
     for _, which, spec in ours(document):
         with monkeypatch.context() as environment:
-            given = {k: interpolated(str(v), values) for k, v in spec["environment"].items()}
+            given = {k: interpolate(str(v), values) for k, v in spec["environment"].items()}
             for variable, value in (image_variables(which) | given).items():
                 environment.setenv(variable, value)
             settings = read_settings(settings_of(which))
@@ -121,23 +121,23 @@ def test_nothing_beyond_loopback(document, values):
     ports = [port for spec in document["services"].values() for port in spec.get("ports", [])]
     assert ports
     for port in ports:
-        assert interpolated(port, values).startswith("127.0.0.1:")
+        assert interpolate(port, values).startswith("127.0.0.1:")
 
 
-def test_health_checks_ask_where_services_listen():
-    """An image's health check asks the port on which its service tells of its health, moved ones too."""
-    asked = runpy.run_path(str(ROOT / "deploy" / "images" / "healthy.py"))["ASKED"]
-    for service, (variable, port, _path) in asked.items():
+def test_health_checks_request_the_ports_of_services():
+    """An image's health check requests the port on which its service serves its health."""
+    endpoints = runpy.run_path(str(ROOT / "deploy" / "images" / "healthy.py"))["ENDPOINTS"]
+    for service, (variable, port, _path) in endpoints.items():
         kind = settings_of(service)
         field = next(name for name in kind.model_fields if variable_of(kind, name) == variable)
-        usual = image_variables(service).get(variable, kind.model_fields[field].default)
-        assert int(usual) == port
+        default = image_variables(service).get(variable, kind.model_fields[field].default)
+        assert int(default) == port
         assert f'CMD ["/usr/local/bin/healthy", "{service}"]' in DOCKERFILE
-    assert set(asked) == set(OURS) - {"trainer"}
+    assert set(endpoints) == set(OURS) - {"trainer"}
 
 
 def test_entry_points():
-    """Each image starts its service's own module, without a shell between."""
+    """Each image starts its service's own module, without a shell in between."""
     for service in OURS:
         assert f'ENTRYPOINT ["/opt/fleetprice/bin/python3", "-m", "fleetprice.{service}"]' in DOCKERFILE
         assert (ROOT / "services" / service / "__main__.py").is_file()
@@ -151,19 +151,19 @@ def test_confined(document):
             assert spec["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_kept(document):
-    """Whatever is to run on comes back by itself, after a restart of the machine too, and its log is bounded;
-    what ends by itself is not started again for ever."""
-    ends = {"trainer": "no", "checkpoint-container": "on-failure"}
+def test_restarts(document):
+    """A service restarts by itself, also after a reboot, and its log is bounded; a job does not restart for
+    ever."""
+    jobs = {"trainer": "no", "checkpoint-container": "on-failure"}
     for name, spec in document["services"].items():
-        assert spec["restart"] == ends.get(name, "unless-stopped"), name
+        assert spec["restart"] == jobs.get(name, "unless-stopped"), name
         assert spec["logging"]["options"]["max-size"], name
 
 
 @pytest.mark.parametrize("profile", ["emulator", "microsoft", "jobs"])
-def test_all_that_is_named_is_there(document, values, profile):
-    """Volumes are declared, mounted files exist, and whose network a container shares starts with it."""
-    starts = services_of(document, profile, values)
+def test_references_exist(document, values, profile):
+    """Volumes are declared, mounted files exist, and a container whose network is shared starts too."""
+    starts = read_services(document, profile, values)
     for name in starts:
         spec = document["services"][name]
         for one in spec.get("volumes", []):
@@ -174,7 +174,7 @@ def test_all_that_is_named_is_there(document, values, profile):
 
 
 def test_grace(document):
-    """Ingest has time to land what it took in and to give its partitions back before it is killed."""
+    """Ingest has time to land what it read and to release its partitions before it is killed."""
     drain_s = settings_of("ingest").model_fields["drain_timeout_s"].default
     for name, which, spec in ours(document):
         if which == "ingest":
@@ -183,8 +183,8 @@ def test_grace(document):
 
 @pytest.mark.parametrize("profile", ["emulator", "microsoft"])
 def test_order(document, values, profile):
-    """In each profile the readers start once emulators are healthy, and the fleet once the readers are."""
-    order = [service.name for service in in_order(services_of(document, profile, values))]
+    """In each profile the readers start after healthy emulators, and the fleet after healthy readers."""
+    order = [service.name for service in sort_by_needs(read_services(document, profile, values))]
     tail = "" if profile == "emulator" else "-microsoft"
     places = [
         order.index(name) for name in ("emulator", f"ingest{tail}", f"scorer{tail}", f"simulator{tail}")
@@ -199,9 +199,9 @@ def test_order(document, values, profile):
 
 
 def test_microsoft_profile(document, values):
-    """Microsoft's emulator has the hubs and Azurite the checkpoints; the lake is in ours in both profiles."""
-    microsoft = services_of(document, "microsoft", values)["ingest-microsoft"].environment
-    emulator = services_of(document, "emulator", values)["ingest"].environment
+    """Microsoft's emulator has the hubs, Azurite the checkpoints; ours has the lake in both profiles."""
+    microsoft = read_services(document, "microsoft", values)["ingest-microsoft"].environment
+    emulator = read_services(document, "emulator", values)["ingest"].environment
     assert microsoft["FLEETPRICE_STORAGE"] == emulator["FLEETPRICE_STORAGE"]
     assert "azurite:10000" in microsoft["FLEETPRICE_CHECKPOINTS"]
     assert "//localhost;" in microsoft["FLEETPRICE_EVENT_HUBS"]
@@ -209,7 +209,7 @@ def test_microsoft_profile(document, values):
 
 
 def test_microsoft_hubs():
-    """Microsoft's emulator has the hubs that ours has, with the groups that our readers use."""
+    """Microsoft's emulator has the same hubs as ours, with the consumer groups of our readers."""
     declared = {hub.name: hub for hub in read_config(ROOT / "deploy" / "compose" / "Config.json")}
     assert set(declared) == {"telemetry", "predictions"}
     assert {hub.partition_count for hub in declared.values()} == {4}
@@ -218,7 +218,7 @@ def test_microsoft_hubs():
 
 
 def test_keys_are_fresh(keys_script, tmp_path, capsys):
-    """`make compose-env` writes new keys, for their owner's eyes alone, and never over others."""
+    """`make compose-env` writes new keys that only their owner can read, and never overwrites others."""
     first, second = tmp_path / "one", tmp_path / "two"
     assert (keys_script["main"](first), keys_script["main"](second)) == (0, 0)
     one, two = dotenv_values(first), dotenv_values(second)
@@ -233,19 +233,19 @@ def test_keys_are_fresh(keys_script, tmp_path, capsys):
 
 
 def test_env_does_not_reach_other_runs(values):
-    """Services that run from the checkout take nothing from the containers' .env, and git ignores it."""
+    """Services that run from the checkout read nothing from the containers' .env, and git ignores it."""
     assert not [name for name in values if name.upper().startswith("FLEETPRICE_")]
     assert ".env" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_without_keys(document):
-    """Without an .env the compose file says what to run."""
+    """Without an .env the error of the compose file names the command to run."""
     with pytest.raises(NotSet, match="run make compose-env"):
-        services_of(document, "emulator", {})
+        read_services(document, "emulator", {})
 
 
 def test_loopback_key(document):
-    """The key that everybody knows is used on loopback alone."""
+    """The well-known key is used on loopback alone."""
     text = (ROOT / "docker-compose.yml").read_text()
     for line in text.splitlines():
         if "SAS_KEY_VALUE" in line:

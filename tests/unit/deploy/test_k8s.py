@@ -1,4 +1,4 @@
-"""What the manifests promise a cluster, held against what the services really take."""
+"""Manifests checked against the services: settings, ports, probes, secrets."""
 
 import importlib.util
 import os
@@ -41,7 +41,7 @@ SERVICES = {
     "trainer": TrainerSettings,
     "emulator": EmulatorSettings,
 }
-# Secrets are made by the commands of docs/deploy.md, with these names in them.
+# The commands of docs/deploy.md create these Secrets with these variables.
 OF_SECRETS = {
     "world-keys": {
         "FLEETPRICE_EVENT_HUBS": "Endpoint=sb://emulator:5672;…",
@@ -53,7 +53,7 @@ OF_SECRETS = {
 
 @pytest.fixture
 def settings_of(monkeypatch, tmp_path):
-    """What a service reads in its container."""
+    """Return a function that reads the settings of a service as in its container."""
 
     def read(overlay, name, **more):
         for variable in [one for one in os.environ if one.startswith("FLEETPRICE_")]:
@@ -70,8 +70,8 @@ def settings_of(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
-def test_a_service_takes_every_variable_that_its_manifest_sets(settings_of, overlay, name):
-    """No pod ends with code 2 over a name or value in its environment, and all are reachable."""
+def test_a_service_accepts_every_variable_that_its_manifest_sets(settings_of, overlay, name):
+    """No pod ends with code 2 because of a name or value in its environment, and all are reachable."""
     out = {"FLEETPRICE_TRAINER_OUT": "/lake/models/price/2"} if name == "trainer" else {}
     settings = settings_of(overlay, name, **out)
     if name != "trainer":
@@ -84,13 +84,13 @@ def test_a_service_takes_every_variable_that_its_manifest_sets(settings_of, over
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_a_training_job_names_its_version(settings_of, overlay):
-    """A Job made from the template without a version to make is refused, not trained over another."""
+    """A Job from the template without a version fails, instead of overwriting another version."""
     with pytest.raises(SettingsError, match="FLEETPRICE_TRAINER_OUT"):
         settings_of(overlay, "trainer")
 
 
 @pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
-def test_what_a_container_runs_is_there(overlay, name):
+def test_a_container_runs_a_module_that_exists(overlay, name):
     """Each command is a service's own module, in the image of that service."""
     container = container_of(workload(overlay, name))
     python, flag, module = container["command"]
@@ -104,7 +104,7 @@ def test_what_a_container_runs_is_there(overlay, name):
 
 @pytest.mark.parametrize(("overlay", "name"), [one for one in EVERYWHERE if one[1] != "trainer"])
 def test_ports_are_those_that_the_service_listens_on(settings_of, overlay, name):
-    """A probe, a Service or a scraper that goes by a port's name reaches a listener."""
+    """A probe, a Service or a scraper that uses a port's name reaches a listener."""
     settings = settings_of(overlay, name)
     fields = {
         "metrics": "metrics_port",
@@ -121,8 +121,8 @@ def test_ports_are_those_that_the_service_listens_on(settings_of, overlay, name)
 @pytest.mark.parametrize(
     ("overlay", "name"), [one for one in EVERYWHERE if one[1] not in {"trainer", "emulator"}]
 )
-def test_probes_ask_what_the_service_answers(settings_of, overlay, name):
-    """Alive is /healthz and ready is /readyz, on a port that there is, over TLS where it is spoken."""
+def test_probes_request_what_the_service_serves(settings_of, overlay, name):
+    """Liveness is /healthz and readiness /readyz, on a port that exists, over TLS if the port has it."""
     container = container_of(workload(overlay, name))
     ports = {port["name"] for port in container["ports"]}
     paths = {route.path for route in health_routes(lambda: True)}
@@ -137,8 +137,8 @@ def test_probes_ask_what_the_service_answers(settings_of, overlay, name):
     assert asked == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
 
 
-def test_the_emulators_health_is_asked_where_it_answers(settings_of):
-    """Its admin API is on loopback alone, so the probe runs inside, against the port that is set."""
+def test_the_emulators_probe_requests_its_admin_port(settings_of):
+    """The admin API listens on loopback alone, so the probe runs in the container, on the set port."""
     port = settings_of("local", "emulator").admin_port
     for kind in ("startupProbe", "livenessProbe"):
         command = container_of(workload("local", "emulator"))[kind]["exec"]["command"]
@@ -146,8 +146,8 @@ def test_the_emulators_health_is_asked_where_it_answers(settings_of):
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_callers_keys_and_certificate_are_where_the_scorer_looks(settings_of, overlay):
-    """The scorer finds its callers' keys, and on Azure its certificate, in the volume that is mounted."""
+def test_callers_keys_and_certificate_are_where_the_scorer_reads_them(settings_of, overlay):
+    """The scorer finds its callers' keys, and on Azure its certificate, in the mounted volume."""
     settings = settings_of(overlay, "scorer-http")
     http = workload(overlay, "scorer-http")
     (mount,) = (one for one in container_of(http)["volumeMounts"] if one["name"] == "keys")
@@ -168,8 +168,8 @@ def test_callers_keys_and_certificate_are_where_the_scorer_looks(settings_of, ov
     assert settings.api_keys_file.name in files
 
 
-def test_the_address_that_callers_reach_has_tls_and_asks_who_they_are(settings_of):
-    """There is no Ingress, and the one load balancer, inside the network, leads to TLS and keys."""
+def test_the_address_that_callers_reach_has_tls_and_authentication(settings_of):
+    """There is no Ingress, and the only load balancer is internal and leads to TLS and keys."""
     for overlay in OVERLAYS:
         assert not of_kind(overlay, "Ingress", "Gateway", "HTTPRoute")
     assert {one["spec"].get("type", "ClusterIP") for one in of_kind("local", "Service")} == {"ClusterIP"}
@@ -182,8 +182,8 @@ def test_the_address_that_callers_reach_has_tls_and_asks_who_they_are(settings_o
     assert settings.api_keys_file is not None
 
 
-def test_the_guide_makes_the_secrets_that_pods_ask_for():
-    """What docs/deploy.md creates has the names and variables that the manifests and services read."""
+def test_the_guide_creates_the_secrets_that_pods_need():
+    """docs/deploy.md creates Secrets with the names and variables that manifests and services read."""
     guide = (ROOT / "docs" / "deploy.md").read_text()
     created = {
         name: set(re.findall(r"--from-literal (\w[\w-]*)=", body))
@@ -202,8 +202,8 @@ def test_the_guide_makes_the_secrets_that_pods_ask_for():
     assert asked == set(created)
 
 
-def test_the_guide_makes_an_identity_for_every_pod_on_azure():
-    """Each service account has an identity that trusts it, and no identity is for nobody."""
+def test_the_guide_creates_an_identity_for_every_pod_on_azure():
+    """Each service account has an identity that trusts it, and no identity is without a service account."""
     guide = (ROOT / "docs" / "deploy.md").read_text()
     (names,) = re.findall(
         r"^for pod in ([\w -]+); do identity \$pod fleetprice:\$pod; done$", guide, re.MULTILINE
@@ -214,7 +214,7 @@ def test_the_guide_makes_an_identity_for_every_pod_on_azure():
 
 
 def test_the_guides_commands_are_well_formed():
-    """Each block can be pasted into a shell: quotes, loops and here-documents end where they should."""
+    """Each block can be pasted into a shell: quotes, loops and here-documents are closed."""
     guide = (ROOT / "docs" / "deploy.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```$", guide, re.MULTILINE | re.DOTALL)
     assert len(blocks) > 10

@@ -1,4 +1,4 @@
-"""How pods are confined, stopped and kept apart."""
+"""Confinement, shutdown and placement of pods."""
 
 import pytest
 
@@ -34,7 +34,7 @@ ALLOWED_VOLUMES = {
     "projected",
     "secret",
 }
-# What each service takes at most from SIGTERM to its end, seconds.
+# The longest time of each service from SIGTERM to its end, seconds.
 STOPS_WITHIN_S = {
     "ingest": IngestSettings().drain_timeout_s + RELEASE_GRACE_S,
     "scorer-stream": scorer_stream._SEND_TIMEOUT_S + RELEASE_GRACE_S,
@@ -44,8 +44,8 @@ STOPS_WITHIN_S = {
 
 
 @pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
-def test_a_pod_is_admitted_where_pod_security_is_restricted(overlay, name):
-    """No root, no new privileges, no capabilities, a read-only root, and nothing of the node mounted."""
+def test_a_pod_is_admitted_by_restricted_pod_security(overlay, name):
+    """No root user, new privileges or capabilities, a read-only root, and no mount of the node."""
     pod = pod_of(workload(overlay, name))
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["securityContext"]["runAsUser"] > 0
@@ -60,14 +60,14 @@ def test_a_pod_is_admitted_where_pod_security_is_restricted(overlay, name):
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_namespace_refuses_pods_that_are_not_restricted(overlay):
-    """Whoever adds a pod here later is held to the same."""
+    """A pod that is added later must meet the same rules."""
     labels = resources(overlay)["Namespace", "fleetprice"]["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 @pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
-def test_a_pod_is_told_nothing_that_it_was_not_given(overlay, name):
-    """No variables of other Services, which would be taken for misspelt settings, and no Kubernetes token."""
+def test_a_pod_gets_no_variable_or_token_of_kubernetes(overlay, name):
+    """No variables of other Services, which would look like misspelt settings, and no Kubernetes token."""
     pod = pod_of(workload(overlay, name))
     assert pod["enableServiceLinks"] is False
     assert pod["automountServiceAccountToken"] is False
@@ -78,8 +78,8 @@ def test_a_pod_is_told_nothing_that_it_was_not_given(overlay, name):
 
 
 @pytest.mark.parametrize(("overlay", "name"), EVERYWHERE)
-def test_a_pod_says_what_it_needs_and_gets_no_more(overlay, name):
-    """Processor, memory and disk are asked for and bounded; what is written to /tmp fits the bound."""
+def test_a_pod_requests_what_it_needs_and_is_limited(overlay, name):
+    """Processor, memory and disk have requests and limits, and /tmp has a size limit."""
     container = container_of(workload(overlay, name))
     for resource in ("cpu", "memory", "ephemeral-storage"):
         assert container["resources"]["requests"][resource]
@@ -89,8 +89,8 @@ def test_a_pod_says_what_it_needs_and_gets_no_more(overlay, name):
 
 
 @pytest.mark.parametrize(("overlay", "name"), [one for one in EVERYWHERE if one[1] in STOPS_WITHIN_S])
-def test_a_pod_is_given_the_time_that_it_takes_to_stop(overlay, name):
-    """From preStop to the last partition given back no kill comes in between."""
+def test_a_pod_has_the_time_that_it_needs_to_stop(overlay, name):
+    """The grace period covers preStop, the drain and the release of partitions."""
     prestop = container_of(workload(overlay, name)).get("lifecycle", {}).get("preStop", {})
     waits_s = prestop.get("sleep", {}).get("seconds", 0)
     assert pod_of(workload(overlay, name))["terminationGracePeriodSeconds"] >= 1.2 * (
@@ -100,7 +100,7 @@ def test_a_pod_is_given_the_time_that_it_takes_to_stop(overlay, name):
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_callers_are_sent_elsewhere_before_a_scorer_stops(overlay):
-    """A scorer goes on serving for longer than its readiness probe takes to be believed."""
+    """A scorer keeps serving for longer than its readiness probe takes to fail."""
     container = container_of(workload(overlay, "scorer-http"))
     waits_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert waits_s >= 5
@@ -109,7 +109,7 @@ def test_callers_are_sent_elsewhere_before_a_scorer_stops(overlay):
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("name", ["ingest", "scorer-stream", "scorer-http"])
 def test_pods_of_a_kind_are_spread_and_drained_one_at_a_time(overlay, name):
-    """A zone or a node that is lost takes some of them along; draining nodes takes one after another."""
+    """A lost zone or node takes only some of the pods; draining nodes stops one after another."""
     own = {"matchLabels": {"app.kubernetes.io/name": name}}
     assert pod_template(workload(overlay, name))["metadata"]["labels"].items() >= own["matchLabels"].items()
     spread = pod_of(workload(overlay, name))["topologySpreadConstraints"]
@@ -120,7 +120,7 @@ def test_pods_of_a_kind_are_spread_and_drained_one_at_a_time(overlay, name):
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_traffic_is_denied_unless_a_policy_names_it(overlay):
-    """Everything is denied first; each policy that allows something names pods and ports that exist."""
+    """Everything is denied by default; each policy that allows something names pods and ports that exist."""
     policies = of_kind(overlay, "NetworkPolicy")
     deny = resources(overlay)["NetworkPolicy", "default-deny"]["spec"]
     assert deny == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
@@ -131,18 +131,18 @@ def test_traffic_is_denied_unless_a_policy_names_it(overlay):
     for policy in policies:
         for rule in policy["spec"].get("ingress", []):
             wanted = {port["port"] for port in rule["ports"]}
-            assert all(wanted <= ports[name] for name in selected(policy["spec"]["podSelector"]))
+            assert all(wanted <= ports[name] for name in selected_names(policy["spec"]["podSelector"]))
 
 
-def test_who_reads_a_hub_may_reach_azure_and_the_trainer_may_not():
-    """AMQP is open to those with a hub, https to those with the lake, the node's metadata to nobody."""
+def test_only_services_that_need_azure_may_reach_it():
+    """AMQP is open to services with a hub, https to those with the lake, the node's metadata to none."""
     open_to = {}
     for policy in of_kind("azure", "NetworkPolicy"):
         for rule in policy["spec"].get("egress", []):
             for target in rule["to"]:
                 if "ipBlock" in target:
                     assert target["ipBlock"]["except"] == ["169.254.169.254/32"]
-                    for name in selected(policy["spec"]["podSelector"]):
+                    for name in selected_names(policy["spec"]["podSelector"]):
                         open_to[name] = {port["port"] for port in rule["ports"]}
     assert open_to == {
         "ingest": {5671, 443},
@@ -152,8 +152,8 @@ def test_who_reads_a_hub_may_reach_azure_and_the_trainer_may_not():
     }
 
 
-def selected(selector):
-    """Names of the workloads that a policy is for."""
+def selected_names(selector):
+    """Return the names of the workloads that a policy selects."""
     if "matchLabels" in selector:
         return [selector["matchLabels"]["app.kubernetes.io/name"]]
     return [name for one in selector.get("matchExpressions", []) for name in one["values"]]

@@ -1,4 +1,4 @@
-"""How many pods there are, and who decides."""
+"""Numbers of pods, and the autoscalers that set them."""
 
 import re
 
@@ -15,7 +15,7 @@ from tests.support.overlays import (
     config_of,
     needs_kubectl,
     of_kind,
-    rendered,
+    render,
     resources,
     workload,
 )
@@ -23,7 +23,7 @@ from tests.support.overlays import (
 pytestmark = needs_kubectl
 
 WORLD = ConnectionSettings()
-# Who reads which hub with which consumer group.
+# The hubs and consumer groups of each service.
 READERS = {
     "ingest": {
         (WORLD.telemetry_hub, IngestSettings().consumer_group),
@@ -34,8 +34,8 @@ READERS = {
 LOCAL_PARTITIONS = 4
 
 
-def partitions_of_the_guide():
-    """What docs/deploy.md has both hubs made with."""
+def read_partitions_of_the_guide():
+    """Return the partition count with which docs/deploy.md creates both hubs."""
     guide = (ROOT / "docs" / "deploy.md").read_text()
     (number,) = re.findall(r"^PARTITIONS=(\d+)", guide, re.MULTILINE)
     assert "--partition-count $PARTITIONS" in guide
@@ -44,24 +44,24 @@ def partitions_of_the_guide():
 
 @pytest.mark.parametrize("name", READERS)
 def test_there_are_never_more_readers_than_partitions(name):
-    """A pod more would own nothing and never be ready; a hub's every partition can have a pod of its own."""
+    """One pod more would own nothing and never be ready; every partition of a hub can have its own pod."""
     scaled = resources("azure")["ScaledObject", name]["spec"]
     assert scaled["scaleTargetRef"] == {"name": name}
-    assert scaled["maxReplicaCount"] == partitions_of_the_guide()
+    assert scaled["maxReplicaCount"] == read_partitions_of_the_guide()
     assert 1 <= scaled["minReplicaCount"] <= scaled["maxReplicaCount"]
     assert 1 <= scaled["fallback"]["replicas"] <= scaled["maxReplicaCount"]
     assert 1 <= workload("local", name)["spec"]["replicas"] <= LOCAL_PARTITIONS
 
 
 def test_the_local_hubs_have_the_partitions_that_are_counted_on():
-    """The fixed numbers of pods go by the hubs that the emulator makes by itself."""
+    """The fixed numbers of pods match the hubs that the emulator creates by itself."""
     assert {WORLD.telemetry_hub, WORLD.predictions_hub} == set(FROM_THE_START)
     assert DeclaredHub("any").partition_count == LOCAL_PARTITIONS
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_an_autoscaler_looks_where_checkpoints_are_written(name):
-    """Hub, consumer group and container are those that the service uses, the namespace is in lower case."""
+    """Hub, consumer group and container are the service's own, and the namespace is in lower case."""
     environment, _ = config_of("azure", workload("azure", name))
     triggers = resources("azure")["ScaledObject", name]["spec"]["triggers"]
     assert {
@@ -97,13 +97,13 @@ def test_what_an_autoscaler_sets_no_manifest_sets():
 @pytest.mark.parametrize("overlay", OVERLAYS)
 @pytest.mark.parametrize("name", READERS)
 def test_a_roll_out_gives_partitions_back_before_it_claims_them(overlay, name):
-    """With as many pods as partitions a roll-out comes to its end."""
+    """A roll-out finishes even if there are as many pods as partitions."""
     strategy = workload(overlay, name)["spec"]["strategy"]["rollingUpdate"]
     assert strategy == {"maxSurge": 0, "maxUnavailable": 1}
 
 
 def test_an_owner_outlives_a_late_renewal():
-    """Ownership lasts for at least three rounds of balancing, so a late one costs no partition."""
+    """Ownership lasts for at least three rounds of balancing, so a late round loses no partition."""
     for overlay in OVERLAYS:
         environment, _ = config_of(overlay, workload(overlay, "ingest"))
         interval_s = float(environment["FLEETPRICE_BALANCING_INTERVAL_S"])
@@ -111,17 +111,17 @@ def test_an_owner_outlives_a_late_renewal():
 
 
 def test_every_name_of_the_subscription_is_used_and_none_is_missing():
-    """What docs/deploy.md writes into names.env reaches its places, and nothing else has to be edited."""
+    """Every value that docs/deploy.md writes into names.env is used, and nothing else has to be edited."""
     azure = MANIFESTS / "overlays" / "azure"
     named = dict(re.findall(r"^([A-Z_]+)=(.+)$", (azure / "names.env").read_text(), re.MULTILINE))
     assert set(re.findall(r"data\.([A-Z_]+)}", (azure / "replacements.yaml").read_text())) == set(named)
-    assert "from names.env" not in rendered("azure")
-    assert all(value in rendered("azure") for value in named.values())
+    assert "from names.env" not in render("azure")
+    assert all(value in render("azure") for value in named.values())
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_accepted_finding_says_why(overlay):
-    """An exception from a policy stands on its resource, with its reason; on Azure there is none."""
+    """An exception from a policy is an annotation of its resource, with a reason; Azure has none."""
     skips = [
         (key, value)
         for one in resources(overlay).values()
@@ -133,7 +133,7 @@ def test_every_accepted_finding_says_why(overlay):
 
 
 def test_the_guides_names_file_is_the_one_that_is_read():
-    """docs/deploy.md writes names.env with every name that is asked for."""
+    """docs/deploy.md writes names.env with every name that is needed."""
     guide = (ROOT / "docs" / "deploy.md").read_text()
     names = (MANIFESTS / "overlays" / "azure" / "names.env").read_text()
     for name in re.findall(r"^([A-Z_]+)=", names, re.MULTILINE):

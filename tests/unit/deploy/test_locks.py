@@ -14,11 +14,11 @@ def pins(path):
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
-def test_same_as_everywhere(lock):
-    """An image has the very releases that the tests ran with, each by its digests."""
-    everywhere = pins(ROOT / "requirements.lock")
+def test_same_releases(lock):
+    """An image has the same releases that the tests ran with, each with its digests."""
+    tested = pins(ROOT / "requirements.lock")
     found = pins(lock)
-    assert found.items() <= everywhere.items()
+    assert found.items() <= tested.items()
     text = lock.read_text()
     assert "://" not in text
     for block in re.split(r"\n(?=[a-z])", text.strip()):
@@ -26,7 +26,7 @@ def test_same_as_everywhere(lock):
 
 
 def test_own_extra_only():
-    """A service's image has what its extra asks for, and not what only another one's does."""
+    """A service's image has the packages of its own extra, and none of another extra alone."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     by_service = {lock.stem: set(pins(lock)) for lock in LOCKS}
     assert set(by_service) == {"build", "emulator", "ingest", "scorer", "simulator", "trainer"}

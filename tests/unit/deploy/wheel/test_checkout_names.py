@@ -14,8 +14,8 @@ PUBLIC = {
 
 
 @pytest.mark.parametrize(("installed", "path"), PUBLIC.items())
-def test_public_names_are_there_under_both_names(installed, path):
-    """A checkout's `fleetprice.…` gives the very objects of the folder, not copies of them."""
+def test_public_names_exist_under_both_names(installed, path):
+    """A checkout's `fleetprice.…` has the same objects as the folder, not copies of them."""
     ours, theirs = importlib.import_module(path), importlib.import_module(installed)
     assert theirs is ours
     assert sorted(ours.__all__) == sorted(ours._MODULES)
@@ -34,14 +34,14 @@ def test_modules_below_are_the_same():
 
 
 @pytest.mark.parametrize("name", ["fleetprice.nothing", "fleetprice.contract.nothing"])
-def test_a_name_that_is_not_there(name):
-    """The error names what was asked for."""
+def test_a_missing_module(name):
+    """The error names the module that was imported."""
     with pytest.raises(ModuleNotFoundError, match=f"'{name}'"):
         importlib.import_module(name)
 
 
 def test_a_service_starts_by_its_installed_name():
-    """`python -m fleetprice.<service>` is written alike for a checkout and a wheel."""
+    """`python -m fleetprice.<service>` works in a checkout as in a wheel."""
     code = (
         "import sys, runpy; sys.path[:] = " + repr(sys.path) + "; sys.argv[1:] = ['--help']; "
         "runpy.run_module('fleetprice.emulator', run_name='__main__', alter_sys=True)"

@@ -24,7 +24,7 @@ FILES = {
 
 @pytest.fixture
 def relocate(tmp_path):
-    """Relocates a wheel of these files and returns the new wheel's texts by name."""
+    """Return a function that relocates a wheel of given files and returns the new wheel's texts by name."""
 
     def run(files):
         source, target = tmp_path / "source.whl", tmp_path / "target.whl"
@@ -53,13 +53,13 @@ def test_every_package_is_below_one(relocate):
 
 
 def test_other_files_are_as_they_were(relocate):
-    """What is neither Python source nor an entry point keeps its bytes."""
+    """A file that is neither Python source nor entry points keeps its bytes."""
     files = relocate(FILES)
     assert files["fleetprice/cli/table.csv"] == "services.cli"
     assert files[f"{INFO}/METADATA"] == FILES[f"{INFO}/METADATA"]
 
 
-def test_the_record_is_of_the_new_files(relocate):
+def test_the_record_lists_the_new_files(relocate):
     """An installer that checks digests accepts the wheel."""
     files = relocate(FILES)
     assert list(files)[-1] == f"{INFO}/RECORD"
@@ -74,14 +74,14 @@ def test_the_record_is_of_the_new_files(relocate):
     "added",
     ["shared/cli/tables.py", "shared/cli.py", "services/registry/models/price/1/model.onnx"],
 )
-def test_two_of_one_name_are_refused(relocate, added):
-    """A service and a library of one name cannot both be in the package: the build fails."""
+def test_two_files_of_one_name_are_refused(relocate, added):
+    """A service and a library cannot have the same name in the package: the build fails."""
     with pytest.raises(RelocationError, match="would be fleetprice/"):
         relocate({**FILES, added: "x = 1\n"})
 
 
 def test_services_and_libraries_have_names_of_their_own():
-    """In a wheel they are neighbours."""
+    """In a wheel they are in the same package."""
     services, libraries = (
         {path.stem for path in (ROOT / root).iterdir()} - {"__init__", "__pycache__"} for root in ROOTS
     )

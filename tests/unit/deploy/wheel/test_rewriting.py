@@ -41,7 +41,7 @@ def test_module_names_are_renamed(source, rewritten):
     ],
 )
 def test_other_words_stay(source):
-    """A variable, an attribute, a path or a sentence is no module."""
+    """A variable, an attribute, a path or a sentence is not a module's name."""
     assert REWRITER.rewrite_code(source) == source
 
 
