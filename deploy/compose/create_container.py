@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a blob container where checkpoints live apart from the lake: FLEETPRICE_CHECKPOINTS says where."""
+"""Create the blob container of the checkpoints in the account that FLEETPRICE_CHECKPOINTS names."""
 
 import os
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds each service's image by Debian's buildah, without Docker and without a daemon, on a base of
-# debootstrap's making: `deploy/images/build.sh [SERVICE...]`. Needs root, buildah and debootstrap.
+# Builds the image of each service with Debian's buildah, without Docker or a daemon, on a base that debootstrap
+# makes: `deploy/images/build.sh [SERVICE...]`. Needs root, buildah and debootstrap.
 # Layers and base go below IMAGES_DIR, which may be deleted afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -20,19 +20,19 @@ done
 
 buildah_() { buildah --root "$IMAGES_DIR/storage" --runroot "$IMAGES_DIR/run" --storage-driver overlay "$@"; }
 
-# Debian with its Python and the security updates of the day; no documents, no package lists. Where this machine
-# is a Debian 12 itself, apt's sources are its own.
+# Debian with its Python and today's security updates, without documentation and package lists. If this machine
+# runs Debian 12, the base uses its apt sources.
 make_base() {
   local root=$IMAGES_DIR/rootfs sources=/etc/apt/sources.list.d/debian.sources
   set -E
-  trap 'echo "the base was not made, $IMAGES_DIR/debootstrap.log ends:" >&2; tail -n 3 "$IMAGES_DIR/debootstrap.log" >&2' ERR
+  trap 'echo "the base could not be made, $IMAGES_DIR/debootstrap.log ends:" >&2; tail -n 3 "$IMAGES_DIR/debootstrap.log" >&2' ERR
   rm -rf "$root" "$root.build"
   debootstrap --variant=minbase --include=python3,ca-certificates bookworm "$root" >"$IMAGES_DIR/debootstrap.log" 2>&1
   if grep -qs bookworm-security "$sources"; then
     cp "$sources" "$root$sources" && rm -f "$root/etc/apt/sources.list"
   fi
   chroot "$root" sh -c 'apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y upgrade' >>"$IMAGES_DIR/debootstrap.log" 2>&1 ||
-    echo "the base is without the day's updates: $IMAGES_DIR/debootstrap.log" >&2
+    echo "the base lacks today's updates: $IMAGES_DIR/debootstrap.log" >&2
   local plain
   plain=$(buildah_ from scratch)
   local with_venv
@@ -53,8 +53,8 @@ make_base() {
   trap - ERR
 }
 
-# What this machine's pip is configured with, for the build alone: as a secret, and the folders it names.
-pip_secret() {
+# Prints buildah's options that hand this machine's pip configuration to the build: a secret and mounted folders.
+print_pip_options() {
   local conf=$IMAGES_DIR/pip.conf
   (umask 077 && .venv/bin/python -m pip config list | sed -nE "s/^(global|install|:env:)\.([a-z-]+)='(.*)'$/\2 = \3/p" |
     sed 's/\\n/ /g' | sort -u -t= -k1,1 | { echo '[global]'; cat; } >"$conf")
@@ -65,10 +65,10 @@ pip_secret() {
   return 0
 }
 
-# The last stage of an image has no instruction of its own, and buildah leaves its container, mounted.
+# The last stage of an image has no instructions, and buildah leaves its container mounted.
 trap 'buildah_ rm --all >/dev/null' EXIT
 buildah_ inspect --type image "$build_base" >/dev/null 2>&1 || make_base
-mapfile -t pip_options < <(pip_secret)
+mapfile -t pip_options < <(print_pip_options)
 version=$(sed -nE 's/^__version__ = "(.*)"/\1/p' shared/__init__.py)
 revision=$(git rev-parse HEAD 2>/dev/null || echo unknown)
 for service in "${services[@]}"; do

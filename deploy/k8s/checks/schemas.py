@@ -1,8 +1,8 @@
-"""Holds rendered manifests against schemas: `python schemas.py FILE… [--crds FOLDER…]`.
+"""Validates rendered manifests by schemas: `python schemas.py FILE… [--crds FOLDER…]`.
 
-Run by `make manifests` in an environment of its own that has kubernetes-validate. Kubernetes' own kinds are
-held against its published schemas, strictly: a field that it does not know is an error. Others are held to
-the CustomResourceDefinitions found below the folders named; without them they are listed as not checked.
+`make manifests` runs it in its own environment, which has kubernetes-validate. Kubernetes' own kinds are
+validated by its published schemas, strictly: an unknown field is an error. Others are validated by the
+CustomResourceDefinitions below the given folders; without them they are listed as not checked.
 """
 
 import argparse
@@ -13,21 +13,21 @@ import kubernetes_validate
 import yaml
 from jsonschema import Draft202012Validator
 
-# AKS serves these; the manifests use nothing that is younger than the first.
+# The versions that AKS supports; the manifests use nothing newer than the first.
 KUBERNETES = ("1.33", "1.34", "1.35")
 
 
-def definitions_in(folders):
-    """(apiVersion, kind) → the schema of its custom resources."""
+def find_definitions(folders):
+    """Map (apiVersion, kind) to the schema of its custom resources."""
     found = {}
     for folder in folders:
         for path in sorted(Path(folder).rglob("*.yaml")):
             if "crd" in str(path):
-                found |= _definitions_of(path)
+                found |= _read_definitions(path)
     return found
 
 
-def _definitions_of(path):
+def _read_definitions(path):
     try:
         documents = [one for one in yaml.safe_load_all(path.read_text()) if isinstance(one, dict)]
     except yaml.YAMLError:  # a template of a chart
@@ -43,7 +43,7 @@ def _definitions_of(path):
 
 
 def _strict(schema):
-    """The schema with unknown fields refused, which a cluster would drop without a word."""
+    """Return the schema with unknown fields refused, which a cluster would drop silently."""
     if isinstance(schema, list):
         return [_strict(one) for one in schema]
     if not isinstance(schema, dict):
@@ -54,8 +54,8 @@ def _strict(schema):
     return strict
 
 
-def faults_of(resource, definitions):
-    """What is wrong with a resource, a line each; None where there is no schema for it."""
+def find_faults(resource, definitions):
+    """Return the faults of a resource, one line each, or None if there is no schema for it."""
     name = f"{resource['kind']}/{resource['metadata']['name']}"
     definition = definitions.get((resource["apiVersion"], resource["kind"]))
     if definition is not None:
@@ -74,25 +74,25 @@ def faults_of(resource, definitions):
 
 
 def main():
-    """The exit code: 0 where nothing is wrong with what could be checked."""
+    """Validate the files. Return exit code 0 if everything that could be checked is valid."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("files", nargs="+", type=Path)
     parser.add_argument("--crds", nargs="*", default=[])
     given = parser.parse_args()
-    definitions = definitions_in(given.crds)
+    definitions = find_definitions(given.crds)
     checked, unchecked, faults = 0, set(), []
     for file in given.files:
         for resource in yaml.safe_load_all(file.read_text()):
-            found = faults_of(resource, definitions)
+            found = find_faults(resource, definitions)
             if found is None:
                 unchecked.add(f"{resource['apiVersion']} {resource['kind']}")
             else:
                 checked += 1
                 faults += [f"{file.name}: {one}" for one in found]
-    said = faults or [f"schemas: {checked} resources are as Kubernetes {', '.join(KUBERNETES)} has them"]
+    lines = faults or [f"schemas: {checked} resources are valid for Kubernetes {', '.join(KUBERNETES)}"]
     if unchecked:
-        said.append(f"no schema for {', '.join(sorted(unchecked))}: CRDS names folders that have them")
-    sys.stdout.write("\n".join([*said, ""]))
+        lines.append(f"no schema for {', '.join(sorted(unchecked))}: name folders with them in CRDS")
+    sys.stdout.write("\n".join([*lines, ""]))
     return 1 if faults else 0
 
 
