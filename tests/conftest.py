@@ -12,12 +12,13 @@ from tests.support.embedded_stack import World
 
 @pytest.fixture
 async def world(tmp_path):
+    """Event Hubs and storage."""
     async with AsyncExitStack() as stack:
         hub = await stack.enter_async_context(EventHubsServer(tmp_path))
         storage = await stack.enter_async_context(StorageServer(tmp_path))
         yield World(hub, storage, tmp_path)
-    # The SDK leaves the socket of a connection that the server closed to the collector, which would complain
-    # in whatever test it happens to run.
+    # The SDK leaves the socket of a connection that the server closed to the garbage collector, which would
+    # warn in a later test.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
@@ -32,6 +33,6 @@ async def storage(tmp_path):
 
 @pytest.fixture
 async def lake(storage):
-    """The lake in it, as our services reach it."""
+    """The lake in the storage, opened as our services open it."""
     async with open_lake(LakeConnection(storage.connection_string)) as opened:
         yield opened

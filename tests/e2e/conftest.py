@@ -2,7 +2,7 @@ import pytest
 
 
 def pytest_addoption(parser):
-    parser.addoption("--kills", type=int, default=3, help="How often each named point kills its process")
+    parser.addoption("--kills", type=int, default=3, help="Number of kills at each failpoint")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`fleetprice chaos` as a person runs it; and with the commit rule broken, which it must find out."""
+"""`fleetprice chaos` as a person runs it, and with a broken commit rule, which it must detect."""
 
 import json
 import os
@@ -8,18 +8,18 @@ import sys
 import pytest
 
 from services.cli.chaos.schedule import Kind
-from tests.support.mutations import ROOT, mutated
+from tests.support.mutations import ROOT, mutate_source
 
-# So many of the kinds at least strike in a short run, however busy the machine; long runs see them all.
+# The minimum number of fault kinds in a short run on a busy machine; long runs have all of them.
 MIN_KINDS = 12
-# The fleet sends no longer for a kind's sake.
+# Do not send longer to reach a missing kind of fault.
 SHORT = {"FLEETPRICE_CHAOS_EXTRA_FLEETS": "0"}
-# Broken source need not land everything: holes and doubles show before.
+# Broken source need not land everything, because gaps and doubles show earlier.
 IMPATIENT = {"FLEETPRICE_CHAOS_STALL_LIMIT_S": "10"}
 
 
 def chaos(data, *flags, source=ROOT, **environment):
-    """One run: (exit code, its last line, what it said on stderr)."""
+    """Run it once. Return the exit code, its last line and its stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "services.cli", "chaos", "--json", "--data", str(data), *flags],
         capture_output=True,
@@ -35,8 +35,8 @@ def chaos(data, *flags, source=ROOT, **environment):
 @pytest.mark.timeout(300)
 def test_faults_of_every_kind_lose_and_double_nothing(tmp_path):
     """Writers without coordination, killed, stopped and cut off, land and price every reading once."""
-    code, verdict, said = chaos(tmp_path / "data", "--seed", "7", "--seconds", "5", **SHORT)
-    assert code == 0, (verdict, said)
+    code, verdict, stderr = chaos(tmp_path / "data", "--seed", "7", "--seconds", "5", **SHORT)
+    assert code == 0, (verdict, stderr)
     wrong = {name: verdict[name] for name in ("missing", "doubled", "out_of_order") if verdict[name]}
     assert wrong == {}
     assert verdict["sent"] == verdict["landed"] == verdict["predicted"] == 5_000
@@ -66,7 +66,7 @@ CHECKPOINT_FIRST = (
 """,
     ),
 )
-# Writers that share ownership: strangers would land what a death left out before the next life begins.
+# Writers that share ownership: independent ones would land what a killed one skipped before it restarts.
 COORDINATED = (
     (
         "services/cli/chaos/programs.py",
@@ -87,7 +87,7 @@ LAST_IN_NAME = (
         "slot = self.lane.slot(head.next_hour, step.first)",
         'slot = self.lane.slot(head.next_hour, step.first)[:-8] + f"-{step.last:020d}.parquet"',
     ),
-    # Whoever reads the lake takes such names for files of the chain.
+    # Readers of the lake accept such names as files of the chain.
     (
         "shared/lake/slots/slot.py",
         r'(?P<first>\d{{20}})\.parquet"',
@@ -107,11 +107,11 @@ LAST_IN_NAME = (
 @pytest.mark.parametrize(
     "mutations", [CHECKPOINT_FIRST + COORDINATED, LAST_IN_NAME], ids=["checkpoint first", "last in name"]
 )
-def test_a_broken_commit_rule_would_be_found_out(tmp_path, mutations):
-    """Mutations: the checkpoint before the file, and starting from it; the last event in a file's name."""
-    data, source = tmp_path / "data", mutated(tmp_path, *mutations)
-    code, verdict, said = chaos(data, "--seed", "10", "--seconds", "6", source=source, **SHORT, **IMPATIENT)
+def test_a_broken_commit_rule_would_be_detected(tmp_path, mutations):
+    """Mutations: the checkpoint is written before the file and read at start; names have the last event."""
+    data, source = tmp_path / "data", mutate_source(tmp_path, *mutations)
+    code, verdict, stderr = chaos(data, "--seed", "10", "--seconds", "6", source=source, **SHORT, **IMPATIENT)
     assert code == 1
-    told = (data / "logs" / "verify.log").read_text()
-    assert verdict["doubled"] > 0 or "are in no file" in told or "overlaps" in told
-    assert str(data) in said
+    log = (data / "logs" / "verify.log").read_text()
+    assert verdict["doubled"] > 0 or "are in no file" in log or "overlaps" in log
+    assert str(data) in stderr

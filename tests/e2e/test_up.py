@@ -23,7 +23,7 @@ CLEAN = dict.fromkeys(
 
 
 class Up:
-    """One run: its process, and the objects that it writes."""
+    """One run of `fleetprice up`: its process, and the JSON objects that it writes."""
 
     def __init__(self, data, *flags, **environment):
         command = [sys.executable, "-m", "services.cli", "up", "--data", str(data), "--json", *flags]
@@ -36,23 +36,23 @@ class Up:
         )
 
     def next(self, event):
-        """The next object of that kind."""
+        """Return the next object of this kind. Fails if the run ends before."""
         for line in self.process.stdout:
-            told = json.loads(line)
-            if told["event"] == event:
-                return told
+            written = json.loads(line)
+            if written["event"] == event:
+                return written
         raise AssertionError(f"no {event}: {self.process.stderr.read()}")
 
     def children(self):
-        """By service, its process."""
+        """Map each service to its process."""
         found = {}
         for child in psutil.Process(self.process.pid).children():
             module = child.cmdline()[-1]
             found[module.removeprefix("services.")] = child
         return found
 
-    def end(self):
-        """Everything said until its end: the exit code and stderr."""
+    def wait(self):
+        """Wait for its end. Return the exit code and stderr."""
         _, err = self.process.communicate(timeout=240)
         return self.process.returncode, err
 
@@ -68,8 +68,8 @@ def running(data, *flags, **environment):
 
 
 @contextmanager
-def joined(ready, verb, *flags, **environment):
-    """A process of the user's own, in the world of a stack that runs."""
+def run_beside(ready, verb, *flags, **environment):
+    """Run one of the user's own processes beside a running stack."""
     world = {"FLEETPRICE_EVENT_HUBS": ready["event_hubs"], "FLEETPRICE_STORAGE": ready["storage"]}
     with subprocess.Popen(
         [sys.executable, "-m", "services.cli", verb, *flags],
@@ -83,8 +83,8 @@ def joined(ready, verb, *flags, **environment):
             process.kill()
 
 
-async def owners(ready):
-    """By hub and group, the processes that own partitions."""
+async def list_owners(ready):
+    """Map each hub and consumer group to the processes that own partitions."""
     namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
     async with BlobCheckpointStore.from_connection_string(ready["storage"], "checkpoints") as store:
         return {
@@ -102,9 +102,9 @@ def counts(verdict):
     return {name: verdict[name] for name in CLEAN}
 
 
-def refused(data, *flags, **environment):
-    """Exit code and stderr of a start that must not succeed."""
-    return Up(data, *flags, **environment).end()
+def fail_to_start(data, *flags, **environment):
+    """Start a run that must fail. Return its exit code and stderr."""
+    return Up(data, *flags, **environment).wait()
 
 
 READY = {
@@ -116,7 +116,7 @@ READY = {
 
 
 def test_a_run_ends_by_itself_with_everything_landed_and_priced(tmp_path):
-    """--seconds: ready, status, verify; all readings and prices stand in the lake; the next run goes on."""
+    """--seconds: ready, status, verify; all readings and prices are in the lake; the next run continues."""
     data = tmp_path / "data"
     for run in (1, 2):
         with running(data, "--vehicles", "50", "--seconds", "5") as up:
@@ -124,7 +124,7 @@ def test_a_run_ends_by_itself_with_everything_landed_and_priced(tmp_path):
             children = list(up.children().values())
             status = up.next("status")
             verdict = up.next("verify")
-            code, _ = up.end()
+            code, _ = up.wait()
         assert code == 0
         assert set(ready) == READY
         assert {"sent_per_s", "landed_per_s", "predicted_per_s", "latency_ms", "newest"} <= set(status)
@@ -148,12 +148,12 @@ def test_ctrl_c_drains_and_leaves_nothing_running(tmp_path):
             pass
         children = up.children()
         assert set(children) == SERVICES
-        code, err = refused(tmp_path, "--port-base", "0")
+        code, err = fail_to_start(tmp_path, "--port-base", "0")
         assert (code, err.count("\n")) == (2, 1)
         assert "in use by another fleetprice up" in err
         up.process.send_signal(signal.SIGINT)
         verdict = up.next("verify")
-        code, _ = up.end()
+        code, _ = up.wait()
     assert code == 0
     assert counts(verdict) == CLEAN
     assert verdict["sent"] == verdict["landed"] > 0
@@ -161,8 +161,8 @@ def test_ctrl_c_drains_and_leaves_nothing_running(tmp_path):
 
 
 def test_the_drain_waits_for_other_processes_no_longer_than_they_take(tmp_path):
-    """Where processes of the user's own share the partitions, the end comes once those have landed and priced
-    what was sent, not at the drain's limit; and all of it counts."""
+    """If the user's own processes share the partitions, the run ends once they have landed and priced all
+    readings, not at the drain's limit, and `verify` counts their work."""
     quick = {
         "FLEETPRICE_BALANCING_INTERVAL_S": "0.5",
         "FLEETPRICE_OWNERSHIP_EXPIRY_S": "5",
@@ -175,37 +175,37 @@ def test_the_drain_waits_for_other_processes_no_longer_than_they_take(tmp_path):
         )
         ready = up.next("ready")
         for verb in ("ingest", "score"):
-            processes.enter_context(joined(ready, verb, FLEETPRICE_SCORER_HTTP_PORT="0", **quick))
-        while {len(found) for found in asyncio.run(owners(ready)).values()} != {2}:
+            processes.enter_context(run_beside(ready, verb, FLEETPRICE_SCORER_HTTP_PORT="0", **quick))
+        while {len(found) for found in asyncio.run(list_owners(ready)).values()} != {2}:
             up.next("status")
         while not up.next("status")["predicted_per_s"]:
             pass
         up.process.send_signal(signal.SIGINT)
-        code, err = up.end()
+        code, err = up.wait()
     assert (code, "readers_behind" in err) == (0, False), err
     command = [sys.executable, "-m", "services.cli", "verify", "--data", str(tmp_path), "--json"]
-    told = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    verdict = json.loads(told.stdout)
-    assert (told.returncode, counts(verdict)) == (0, CLEAN), told.stderr
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    verdict = json.loads(done.stdout)
+    assert (done.returncode, counts(verdict)) == (0, CLEAN), done.stderr
     assert verdict["sent"] == verdict["landed"] == verdict["predicted"] > 0
 
 
 def test_a_second_ctrl_c_ends_it_at_once(tmp_path):
-    """Who does not want to wait for the drain need not, and nothing is left running."""
+    """A second Ctrl-C skips the drain, and nothing is left running."""
     with running(tmp_path, "--vehicles", "10") as up:
         up.next("ready")
         children = list(up.children().values())
         up.process.send_signal(signal.SIGINT)
         time.sleep(0.1)  # two signals at once would be delivered as one
         up.process.send_signal(signal.SIGINT)
-        code, err = up.end()
+        code, err = up.wait()
     assert code == 1
     assert "ended at once" in err
     assert not still_alive(children)
 
 
 def test_a_killed_stack_leaves_no_process_behind(tmp_path):
-    """kill -9 of `up` itself: its children end with it, and the next `up` has the directory and verifies."""
+    """kill -9 of `up` itself: its children end with it, and the next `up` uses the directory and verifies."""
     with running(tmp_path, "--vehicles", "50") as up:
         up.next("ready")
         while up.next("status")["sent_per_s"] == 0:
@@ -215,11 +215,11 @@ def test_a_killed_stack_leaves_no_process_behind(tmp_path):
         assert not still_alive(children)
     with running(tmp_path, "--vehicles", "50", "--seconds", "2") as up:
         assert counts(up.next("verify")) == CLEAN
-        assert up.end()[0] == 0
+        assert up.wait()[0] == 0
 
 
 def test_any_service_may_be_killed_at_any_time(tmp_path):
-    """kill -9 of each service in turn: all come back by themselves, nothing is lost and nothing doubled."""
+    """kill -9 of each service in turn: all restart by themselves, and nothing is lost or doubled."""
     with running(tmp_path, "--vehicles", "100", "--seconds", "25") as up:
         up.next("ready")
         for service in sorted(SERVICES):
@@ -229,16 +229,16 @@ def test_any_service_may_be_killed_at_any_time(tmp_path):
             while up.next("status")["restarts"].get(service, 0) == 0:
                 pass
         verdict = up.next("verify")
-        code, err = up.end()
+        code, err = up.wait()
     assert (code, counts(verdict)) == (0, CLEAN), err
     assert verdict["sent"] == verdict["landed"] == verdict["predicted"] > 1_000
 
 
 def test_a_port_in_use_is_one_line(tmp_path):
-    """Before anything starts the person learns which port it is."""
+    """Before anything starts, the error names the port."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        code, err = refused(tmp_path, "--port-base", str(port))
+        code, err = fail_to_start(tmp_path, "--port-base", str(port))
     assert code == 2
     assert (
         err
@@ -247,8 +247,8 @@ def test_a_port_in_use_is_one_line(tmp_path):
 
 
 def test_a_services_misspelt_setting_is_one_line(tmp_path):
-    """Before anything starts the person learns which variable nobody reads."""
-    code, err = refused(tmp_path, "--port-base", "0", FLEETPRICE_INGEST_ROL_MAX_AGE_S="1")
+    """Before anything starts, the error names the misspelt variable."""
+    code, err = fail_to_start(tmp_path, "--port-base", "0", FLEETPRICE_INGEST_ROL_MAX_AGE_S="1")
     assert code == 2
     assert err.startswith("fleetprice: FLEETPRICE_INGEST_ROL_MAX_AGE_S is not a setting; did you mean")
     assert err.count("\n") == 1

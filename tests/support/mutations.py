@@ -1,4 +1,4 @@
-"""The source with its rules broken on purpose: what a test that cannot fail would let through."""
+"""Copies of the source with a rule broken on purpose, to show that a test can fail."""
 
 import shutil
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def mutated(tmp_path, *mutations):
-    """A copy of the source in which each (path, old, new) is applied; `old` must stand there exactly once."""
+def mutate_source(tmp_path, *mutations):
+    """Copy the source and apply each (path, old, new) to it; `old` must be in the file exactly once."""
     source = tmp_path / "source"
     for folder in ("services", "shared", "models"):
         shutil.copytree(ROOT / folder, source / folder, ignore=shutil.ignore_patterns("__pycache__"))

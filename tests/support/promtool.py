@@ -1,4 +1,4 @@
-"""Prometheus's own judge of a metrics page."""
+"""A check of a metrics page by Prometheus's own tool."""
 
 import asyncio
 import shutil
@@ -7,11 +7,11 @@ import pytest
 
 
 async def assert_promtool_passes(page):
-    """`promtool check metrics` finds no fault in names, units, help, syntax. Skips where it is missing."""
+    """Fail if `promtool check metrics` finds a fault in names, units, help or syntax. Skip if missing."""
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian's package prometheus has it)")
-    checking = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         promtool,
         "check",
         "metrics",
@@ -19,6 +19,6 @@ async def assert_promtool_passes(page):
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    output, _ = await checking.communicate(page)
-    if checking.returncode or output:
-        pytest.fail(f"promtool ended with {checking.returncode}: {output.decode()}")
+    output, _ = await process.communicate(page)
+    if process.returncode or output:
+        pytest.fail(f"promtool ended with {process.returncode}: {output.decode()}")

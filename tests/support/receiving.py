@@ -8,17 +8,17 @@ from tests.support.embedded_stack import PATIENCE_S
 
 @asynccontextmanager
 async def reading(consumer, on_event, **options):
-    """The SDK reads while the block lasts; its sockets close only if it is closed before cancelled."""
+    """Read with the SDK during the block. Its sockets close only if it is closed before it is cancelled."""
     async with consumer:
         task = asyncio.create_task(consumer.receive(on_event, **{"starting_position": "-1", **options}))
         yield
-    # Its balancing would sleep for half a minute before it notices.
+    # Without this its balancing would sleep for half a minute before it ends.
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
 async def received(consumer, count, **options):
-    """The next `count` (partition id, event) pairs, from the beginning unless told otherwise."""
+    """Return the next `count` (partition id, event) pairs, by default from the beginning."""
     pairs = []
     enough = asyncio.Event()
 

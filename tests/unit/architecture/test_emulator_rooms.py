@@ -1,4 +1,4 @@
-"""The order of the emulator's rooms, read from its source."""
+"""Import rules of the emulator's rooms, checked in its source."""
 
 import pytest
 
@@ -24,20 +24,20 @@ def imports_from(folder, package):
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_storage_rooms_import_downwards(room):
-    """The model knows no disk, the store knows no HTTP, and only the server knows every room."""
+    """The model imports no disk access, the store no HTTP, and only the server imports every room."""
     allowed = {f"{STORAGE}.{one}" for one in ROOMS[: ROOMS.index(room) + 1]}
     for path, name in imports_from(f"{folder_of(STORAGE)}/{room}", STORAGE):
         assert ".".join(name.split(".")[:4]) in allowed, f"{path} imports {name}"
 
 
 def test_every_storage_room_has_its_place():
-    """A new room is put into the order; next to the rooms lie only the server and its faults."""
+    """A new room must be added to the order; beside the rooms there are only the server and its faults."""
     names = {path.name for path in (ROOT / folder_of(STORAGE)).iterdir()} - {"__pycache__"}
     assert names == {"__init__.py", "faults.py", "server.py", *ROOMS}
 
 
 def test_the_storage_model_is_pure():
-    """The rules of leases, rights and names can be tested without a disk or a network."""
+    """Rules of leases, rights and names can be tested without a disk or a network."""
     for path in sources_of(f"{folder_of(STORAGE)}/model"):
         assert not {name.split(".")[0] for name in imports_of(path)} & INPUT_AND_OUTPUT, path
         assert not list(effects_of(path)), path
@@ -51,7 +51,7 @@ def test_the_two_services_are_independent(service, other):
 
 
 @pytest.mark.parametrize("room", ["identity", "tls"])
-def test_identity_and_tls_know_no_service(room):
+def test_identity_and_tls_import_no_service(room):
     """Tokens and certificates are the same for every service."""
     for path, name in imports_from(f"{folder_of(EMULATOR)}/{room}", EMULATOR):
         assert f"{name}.".startswith(f"{EMULATOR}.{room}."), f"{path} imports {name}"

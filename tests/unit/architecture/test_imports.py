@@ -1,4 +1,4 @@
-"""The import rules of the project, read from its source."""
+"""Import rules of the project, checked in its source."""
 
 import ast
 import re
@@ -20,13 +20,13 @@ LIBRARIES = (
     "pricing",
     "http",
 )
-# A deployable, or a verb of the command line that is a program of its own.
+# Services, and verbs of the command line that are programs of their own.
 UNITS = sorted(
     ".".join(path.parent.relative_to(ROOT).parts)
     for pattern in ("services/*/__main__.py", "services/cli/*/__main__.py")
     for path in ROOT.glob(pattern)
 )
-# They speak a protocol for any application: no hub, no vehicle, no price.
+# They implement a protocol for any application, without hubs, vehicles or prices.
 PROTOCOL_LIBRARIES = ("amqp",)
 INPUT_AND_OUTPUT = {
     "asyncio",
@@ -72,20 +72,20 @@ def sources_of(folder):
 
 
 def unit_of(module):
-    """The unit that a module belongs to; None for what is shared and for the command line itself."""
+    """Return the unit of a module, or None for shared modules and for the command line itself."""
     found = [unit for unit in UNITS if module == unit or module.startswith(f"{unit}.")]
     return max(found, key=len, default=None)
 
 
-def says_pure(path):
-    """Whether a module promises to do no input or output."""
+def is_declared_pure(path):
+    """Return whether a module's docstring declares it pure: without input or output."""
     docstring = ast.get_docstring(ast.parse(path.read_text())) or ""
     return re.search(r"\(pure\b|\bPure\b", docstring.partition("\n\n")[0]) is not None
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_no_service_imports_another(unit):
-    """A service can be installed, changed and stopped without any other; two share only `shared/`."""
+    """A service can be installed, changed and stopped without any other; services share only `shared/`."""
     folder = ROOT / Path(*unit.split("."))
     for path in sources_of(folder):
         module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -97,14 +97,14 @@ def test_no_service_imports_another(unit):
 
 
 def test_shared_imports_no_service():
-    """A library does not know which services use it."""
+    """A library does not depend on the services that use it."""
     for path in sources_of("shared"):
         assert not [name for name in imports_of(path) if name.split(".")[0] == "services"], path
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_libraries_import_downwards(library):
-    """An arrow upwards would make a circle between libraries."""
+    """An import upwards would make a cycle of libraries."""
     allowed = {"shared", *(f"shared.{one}" for one in LIBRARIES[: LIBRARIES.index(library) + 1])}
     for path in sources_of(f"shared/{library}"):
         for name in imports_of(path):
@@ -113,8 +113,8 @@ def test_libraries_import_downwards(library):
 
 
 @pytest.mark.parametrize("library", PROTOCOL_LIBRARIES)
-def test_a_protocol_library_knows_no_application(library):
-    """An application hands in its nodes, authenticator and refusals; the protocol imports none of them."""
+def test_a_protocol_library_imports_no_application(library):
+    """An application passes in its nodes, authenticator and refusals; the protocol imports none of them."""
     allowed = ("shared", "shared.service", f"shared.{library}")
     for path in sources_of(f"shared/{library}"):
         for name in imports_of(path):
@@ -124,7 +124,7 @@ def test_a_protocol_library_knows_no_application(library):
 
 @pytest.mark.parametrize("library", PROTOCOL_LIBRARIES)
 def test_a_protocol_does_input_and_output_in_its_shell_only(library):
-    """The state machine of a protocol runs without a network; asyncio is in the shell and its timers."""
+    """A protocol's state machine runs without a network; only its shell and timers import asyncio."""
     shell = {"asyncio_protocol.py", "heartbeat.py"}
     for path in sources_of(f"shared/{library}"):
         if path.name not in shell:
@@ -137,7 +137,7 @@ def module_of(path):
 
 
 def module_level_imports(path, modules):
-    """Yield the modules of ours that `path` imports at its top level, for types too."""
+    """Yield our modules that `path` imports at its top level, also those for types only."""
     pending = list(ast.parse(path.read_text()).body)
     while pending:
         match pending.pop():
@@ -151,9 +151,9 @@ def module_level_imports(path, modules):
                     yield whole if whole in modules else module
 
 
-def find_circles(graph):
+def find_cycles(graph):
     """Return the strongly connected components of more than one node (Tarjan)."""
-    index, lowest, stack, circles = {}, {}, [], []
+    index, lowest, stack, cycles = {}, {}, [], []
 
     def visit(node):
         index[node] = lowest[node] = len(index)
@@ -167,30 +167,30 @@ def find_circles(graph):
         if lowest[node] == index[node]:
             at = stack.index(node)
             if len(stack) > at + 1:
-                circles.append(sorted(stack[at:]))
+                cycles.append(sorted(stack[at:]))
             del stack[at:]
 
     for node in graph:
         if node not in index:
             visit(node)
-    return circles
+    return cycles
 
 
-def test_modules_import_in_no_circle():
-    """Any module can be read, tested and moved with those below it alone."""
+def test_modules_import_in_no_cycle():
+    """A module can be read, tested and moved with only the modules that it imports."""
     modules = {module_of(path) for path in SOURCES}
-    assert not find_circles(
+    assert not find_cycles(
         {module_of(path): set(module_level_imports(path, modules)) & modules for path in SOURCES}
     )
 
 
-def test_circles_are_found():
-    """The rule above would see a circle of three, and of none else."""
-    assert find_circles({"a": ["b"], "b": ["c"], "c": ["a", "d"], "d": []}) == [["a", "b", "c"]]
+def test_cycles_are_found():
+    """The rule above finds a cycle of three modules, and no other."""
+    assert find_cycles({"a": ["b"], "b": ["c"], "c": ["a", "d"], "d": []}) == [["a", "b", "c"]]
 
 
 def test_every_library_has_its_place():
-    """A new library is put into the order of imports, and no module lies outside a library."""
+    """A new library must be added to the order of imports, and every module is in a library."""
     assert {path.name for path in (ROOT / "shared").iterdir() if path.suffix != ".pyc"} - {"__pycache__"} == {
         "__init__.py",
         "py.typed",
@@ -198,8 +198,8 @@ def test_every_library_has_its_place():
     }
 
 
-def test_the_http_library_knows_no_application():
-    """Another service serves HTTP with it: paths, limits and error forms are handed in."""
+def test_the_http_library_names_no_application():
+    """Any service can serve HTTP with it, passing in paths, limits and error forms."""
     of_an_application = re.compile(r"/v\d|vehicle|scorer|(?<!fleet)price", re.IGNORECASE)
     for path in sources_of("shared/http"):
         assert not of_an_application.search(path.read_text()), path
@@ -210,7 +210,7 @@ def test_the_http_library_knows_no_application():
 
 
 def effects_of(path):
-    """Files that are touched, and random numbers that no seed gives."""
+    """Yield calls that access files or take random numbers without a seed."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
             match node.func:
@@ -222,7 +222,7 @@ def effects_of(path):
                     yield name
 
 
-@pytest.mark.parametrize("name", [name_of(path) for path in SOURCES if says_pure(path)])
+@pytest.mark.parametrize("name", [name_of(path) for path in SOURCES if is_declared_pure(path)])
 def test_pure_modules_do_no_input_or_output(name):
     """A decision can be tested without a network, a disk or a minute."""
     path = ROOT / name
@@ -239,19 +239,19 @@ def test_one_room_knows_the_event_hubs_sdk():
 
 
 def test_modules_are_named_for_what_they_hold():
-    """A vague name collects what has no other place."""
+    """A module with a vague name would collect code that belongs elsewhere."""
     assert not [name_of(path) for path in SOURCES if VAGUE.search(path.stem)]
 
 
 def test_services_are_found():
-    """The rules above look at something."""
+    """The rules above check the services that exist."""
     services = {"emulator", "ingest", "scorer", "simulator", "trainer", "compaction", "cli"}
     assert {f"services.{name}" for name in services} <= set(UNITS)
     assert {"services.cli.up", "services.cli.verify", "services.cli.chaos"} <= set(UNITS)
 
 
 def test_no_test_imports_another_area():
-    """What two areas of the tests need stands in tests/support, not in a conftest or a test module."""
+    """Code that two areas of the tests need is in tests/support, not in a conftest or a test module."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
         for name in imports_of(path):
             if re.match(r"tests\.(?!support\b)", name):
