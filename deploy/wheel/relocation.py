@@ -10,7 +10,7 @@ from rewriting import Rewriter
 
 PACKAGE = "fleetprice"
 ROOTS = ("services", "shared")
-# Folders that hold no code, and where the wheel has them.
+# Folders without code, and their folders in the wheel.
 DATA = {"models": f"{PACKAGE}/registry/models"}
 _INIT = "__init__.py"
 
@@ -47,7 +47,7 @@ def _read_files(wheel: Path) -> Files:
 
 
 def _list_modules(files: Iterable[str]) -> frozenset[str]:
-    """Return the names of what stands directly in a root: its packages and modules."""
+    """Return the names of the packages and modules directly in a root."""
     paths = [PurePosixPath(name) for name in files]
     found = [path.parts[1].removesuffix(".py") for path in paths if path.parts[0] in ROOTS]
     return frozenset(found) - {"__init__"}

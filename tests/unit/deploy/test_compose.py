@@ -93,7 +93,7 @@ def test_settings_are_accepted(document, values, monkeypatch, tmp_path):
 
 
 def test_every_variable_of_the_images_is_a_setting():
-    """What an image sets is a setting of its service."""
+    """Every variable that an image sets is a setting of its service."""
     for service in OURS:
         kind = settings_of(service)
         known = {variable_of(kind, field) for field in kind.model_fields}

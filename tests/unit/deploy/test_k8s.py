@@ -126,15 +126,15 @@ def test_probes_request_what_the_service_serves(settings_of, overlay, name):
     container = container_of(workload(overlay, name))
     ports = {port["name"] for port in container["ports"]}
     paths = {route.path for route in health_routes(lambda: True)}
-    asked = {}
+    probed = {}
     for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
         probe = container[kind]["httpGet"]
         assert probe["path"] in paths
         assert probe["port"] in ports
         speaks_tls = probe["port"] == "http" and settings_of(overlay, name).tls_certificate is not None
         assert probe.get("scheme", "HTTP") == ("HTTPS" if speaks_tls else "HTTP")
-        asked[kind] = probe["path"]
-    assert asked == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
+        probed[kind] = probe["path"]
+    assert probed == {"startupProbe": "/healthz", "livenessProbe": "/healthz", "readinessProbe": "/readyz"}
 
 
 def test_the_emulators_probe_requests_its_admin_port(settings_of):
@@ -192,14 +192,14 @@ def test_the_guide_creates_the_secrets_that_pods_need():
     assert created == {name: set(values) for name, values in OF_SECRETS.items()} | {
         "scorer-keys": {"api-keys"}
     }
-    asked = {secret for one in of_kind("local", *WORKLOADS) for secret in config_of("local", one)[1]}
-    asked |= {
+    needed = {secret for one in of_kind("local", *WORKLOADS) for secret in config_of("local", one)[1]}
+    needed |= {
         volume["secret"]["secretName"]
         for one in of_kind("local", *WORKLOADS)
         for volume in pod_of(one)["volumes"]
         if "secret" in volume
     }
-    assert asked == set(created)
+    assert needed == set(created)
 
 
 def test_the_guide_creates_an_identity_for_every_pod_on_azure():

@@ -68,17 +68,19 @@ def test_an_autoscaler_looks_where_checkpoints_are_written(name):
         (one["metadata"]["eventHubName"], one["metadata"]["consumerGroup"]) for one in triggers
     } == READERS[name]
     for trigger in triggers:
-        asked = trigger["metadata"]
+        metadata = trigger["metadata"]
         assert trigger["type"] == "azure-eventhub"
-        assert asked["checkpointStrategy"] == "blobMetadata"
-        assert asked["blobContainer"] == WORLD.checkpoint_container
-        assert asked["eventHubNamespace"].islower()
-        assert environment["FLEETPRICE_EVENT_HUBS"] == f"{asked['eventHubNamespace']}.servicebus.windows.net"
+        assert metadata["checkpointStrategy"] == "blobMetadata"
+        assert metadata["blobContainer"] == WORLD.checkpoint_container
+        assert metadata["eventHubNamespace"].islower()
+        assert (
+            environment["FLEETPRICE_EVENT_HUBS"] == f"{metadata['eventHubNamespace']}.servicebus.windows.net"
+        )
         assert (
             environment["FLEETPRICE_STORAGE"]
-            == f"https://{asked['storageAccountName']}.blob.core.windows.net"
+            == f"https://{metadata['storageAccountName']}.blob.core.windows.net"
         )
-        assert int(asked["unprocessedEventThreshold"]) > 0
+        assert int(metadata["unprocessedEventThreshold"]) > 0
         assert trigger["authenticationRef"]["name"] == "keda"
     assert (
         resources("azure")["TriggerAuthentication", "keda"]["spec"]["podIdentity"]["provider"]
@@ -87,7 +89,7 @@ def test_an_autoscaler_looks_where_checkpoints_are_written(name):
 
 
 def test_what_an_autoscaler_sets_no_manifest_sets():
-    """An apply does not undo the number of pods that the load asked for."""
+    """An apply does not undo the number of pods that the autoscaler set."""
     scaled = {one["spec"]["scaleTargetRef"]["name"] for one in of_kind("azure", "ScaledObject")}
     scaled |= {one["spec"]["scaleTargetRef"]["name"] for one in of_kind("azure", "HorizontalPodAutoscaler")}
     assert scaled == {"ingest", "scorer-stream", "scorer-http"}

@@ -31,8 +31,8 @@ def test_own_extra_only():
     by_service = {lock.stem: set(pins(lock)) for lock in LOCKS}
     assert set(by_service) == {"build", "emulator", "ingest", "scorer", "simulator", "trainer"}
     for service, names in by_service.items():
-        asked = {re.split(r"[=<>\[]", one)[0] for one in extras[service]} - {"fleetprice"}
-        assert asked - {"editables"} <= names, service
+        required = {re.split(r"[=<>\[]", one)[0] for one in extras[service]} - {"fleetprice"}
+        assert required - {"editables"} <= names, service
     assert "lightgbm" in by_service["trainer"]
     assert not {"lightgbm", "onnx", "onnxruntime"} & by_service["ingest"]
     assert not {"pyarrow", "azure-eventhub"} & by_service["emulator"]
