@@ -7,7 +7,7 @@ from tests.support.embedded_stack import PATIENCE_S
 
 
 @asynccontextmanager
-async def reading(consumer, on_event, **options):
+async def read_events(consumer, on_event, **options):
     """Read with the SDK during the block. Its sockets close only if it is closed before it is cancelled."""
     async with consumer:
         task = asyncio.create_task(consumer.receive(on_event, **{"starting_position": "-1", **options}))
@@ -17,7 +17,7 @@ async def reading(consumer, on_event, **options):
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def received(consumer, count, **options):
+async def receive_events(consumer, count, **options):
     """Return the next `count` (partition id, event) pairs, by default from the beginning."""
     pairs = []
     enough = asyncio.Event()
@@ -27,6 +27,6 @@ async def received(consumer, count, **options):
         if len(pairs) >= count:
             enough.set()
 
-    async with asyncio.timeout(PATIENCE_S), reading(consumer, on_event, **options):
+    async with asyncio.timeout(PATIENCE_S), read_events(consumer, on_event, **options):
         await enough.wait()
     return pairs

@@ -11,7 +11,7 @@ from azure.eventhub import EventHubProducerClient as SyncProducer
 from azure.eventhub.aio import EventHubConsumerClient, EventHubProducerClient
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
 
-from tests.support.receiving import reading, received
+from tests.support.receiving import read_events, receive_events
 
 BALANCED_READER = Path(__file__).with_name("balanced_reader.py")
 
@@ -54,11 +54,11 @@ class Sdk:
 
     def reading(self, on_event, *, client_options=None, **options):
         """Let the SDK read during the block."""
-        return reading(self.consumer(**(client_options or {})), on_event, **options)
+        return read_events(self.consumer(**(client_options or {})), on_event, **options)
 
     async def receive(self, count, *, client_options=None, **options):
         """Return the next `count` events, by default from the beginning."""
-        pairs = await received(self.consumer(**(client_options or {})), count, **options)
+        pairs = await receive_events(self.consumer(**(client_options or {})), count, **options)
         return [event for _, event in pairs]
 
 

@@ -16,7 +16,7 @@ from services.emulator.admin.server import AdminServer
 from services.emulator.event_hubs.endpoints import TlsEndpoint, WebSocketEndpoint
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.tls.certificate import Certificate, own_certificate
-from tests.support.receiving import reading, received
+from tests.support.receiving import read_events, receive_events
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Client:
 
     def reading(self, on_event, *, client_options=None, **options):
         """Let the SDK read during the block."""
-        return reading(self.consumer(**(client_options or {})), on_event, **options)
+        return read_events(self.consumer(**(client_options or {})), on_event, **options)
 
     async def receive(self, count, **options):
         """Return the next `count` (partition id, event) pairs, by default from the beginning."""
-        return await received(self.consumer(), count, **options)
+        return await receive_events(self.consumer(), count, **options)
 
 
 @pytest.fixture
