@@ -3,7 +3,7 @@ import json
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 
-from services.cli.__main__ import __main__ as cli
+from services.cli import __main__ as cli
 from services.emulator import Emulator
 from shared.service.data_dir import lock_data_dir
 from shared.service.local_stack import write_addresses

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from services.cli.__main__ import __main__ as cli
-from services.cli.__main__ import verbs
+from services.cli import __main__ as cli
+from services.cli import verbs
 from shared import __version__
 from shared.service.settings import ConnectionSettings, variable_of
 
