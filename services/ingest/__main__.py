@@ -13,9 +13,9 @@ from aiohttp import web
 
 from services.ingest.malloc_trim import trim_memory
 from services.ingest.manifest.publisher import Manifest, refuse_missing, running_manifest
-from services.ingest.memory_budget import rows_bytes_of_worker
+from services.ingest.memory_budget import worker_rows_bytes
 from services.ingest.settings import IngestSettings
-from services.ingest.source_streams import SourceStream, hubs_of, source_streams
+from services.ingest.source_streams import SourceStream, hubs_by_stream, source_streams
 from services.ingest.stream import StreamIngest
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.errors import Refused, SettingsError, SourceUnavailable
@@ -94,7 +94,7 @@ async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asy
             await serve(settings, stop)
         return
     await _refuse_idle_workers(settings)
-    own = {"workers": 1, "rows_memory_bytes": rows_bytes_of_worker(settings)}
+    own = {"workers": 1, "rows_memory_bytes": worker_rows_bytes(settings)}
     given = environment_of(IngestSettings, {**overrides, **own})
     port_variable = variable_of(IngestSettings, "metrics_port")
     drain_s = settings.drain_timeout_s + _RELEASE_GRACE_S
@@ -105,7 +105,7 @@ async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asy
 async def _refuse_idle_workers(settings: IngestSettings) -> None:
     """Raise SettingsError if a hub has fewer partitions than there are to be workers."""
     connection, group = HubConnection.from_settings(settings), settings.consumer_group
-    for hub in hubs_of(settings).values():
+    for hub in hubs_by_stream(settings).values():
         client = consumer_client(connection, hub, group)
         async with client:
             try:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import structlog
 from prometheus_client import Counter, Histogram
 
-from services.ingest.open_file import FileContents, turn
+from services.ingest.open_file import FileContents, build_turn
 from shared.contract.columns import Contract
 from shared.lake.client import Lake
 from shared.lake.dead_letters import encode_letters, reason_code
@@ -93,7 +93,7 @@ class Committer:
     """The writer of one partition's chain. `head` is None until the chain has a root."""
 
     lake: Lake
-    lane: ChainKey
+    chain: ChainKey
     source: Source
     head: Head | None
     encode: Encode
@@ -102,17 +102,17 @@ class Committer:
     _made_folder: str = ""
     _noted_hour: int | None = None
 
-    async def land(self, cut: FileContents) -> None:
+    async def land(self, contents: FileContents) -> None:
         """Commit `cut`: return once each of its events is in a committed file, this writer's or another's.
 
         Raise Overtaken if the chain is not at this range, SinkUnavailable if the lake did not take it within
         the bounded attempts; either way the partition is reopened from the lake.
         """
-        rest = await self._enter(cut)
+        rest = await self._find_rest(contents)
         failures = 0
         while rest is not None:
             try:
-                standing = await self._try(self._next_step(rest))
+                committed = await self._attempt(self._next_step(rest))
             except SinkUnavailable as error:
                 failures += 1
                 COMMIT_FAILURES.labels(self.source.hub).inc()
@@ -120,8 +120,8 @@ class Committer:
                     raise
                 log.warning(
                     "commit_repeated",
-                    stream=self.lane.stream,
-                    partition=self.lane.partition,
+                    stream=self.chain.stream,
+                    partition=self.chain.partition,
                     failures=failures,
                     reason=str(error),
                 )
@@ -129,55 +129,55 @@ class Committer:
                 await self.pause(_FIRST_PAUSE_S * 2**failures)
                 continue
             await self._note_hour()
-            self.head = standing.head
+            self.head = committed.head
             # What another's file covers is dropped; the rest is kept: the link will not deliver it again.
-            rest = rest.after(standing.last_seq)
+            rest = rest.after(committed.last_seq)
 
-    async def _enter(self, cut: FileContents) -> FileContents | None:
+    async def _find_rest(self, contents: FileContents) -> FileContents | None:
         """Return the part of `cut` that is not in the chain yet; make the chain's root if it has none."""
         if self.head is None:
-            wanted = root_at_hour(self.source.created_at, cut.first, cut.hour)
-            self.head = (await create_root(self.lake, self.lane, wanted)).head
-        if cut.first > self.head.next_first:
-            raise Overtaken(f"the chain is at {self.head.next_first}, the range starts at {cut.first}")
-        return cut.after(self.head.next_first - 1)
+            wanted = root_at_hour(self.source.created_at, contents.first, contents.hour)
+            self.head = (await create_root(self.lake, self.chain, wanted)).head
+        if contents.first > self.head.next_first:
+            raise Overtaken(f"the chain is at {self.head.next_first}, the range starts at {contents.first}")
+        return contents.after(self.head.next_first - 1)
 
     def _next_step(self, rest: FileContents) -> FileContents:
         """Return `rest`, or a zero-row file that leads the chain to its folder first."""
-        head = self._at()
+        head = self._require_head()
         if rest.hour > head.next_hour:
             schema = self.source.contract.raw_schema
-            return turn(rest.first, head.next_hour, rest.hour, head.last_offset, schema)
+            return build_turn(rest.first, head.next_hour, rest.hour, head.last_offset, schema)
         return rest
 
-    def _at(self) -> Head:
+    def _require_head(self) -> Head:
         if self.head is None:
             raise AssertionError("a chain without a root has no slots")
         return self.head
 
-    async def _try(self, step: FileContents) -> Footer:
+    async def _attempt(self, step: FileContents) -> Footer:
         """Attempt the next slot once; return the footer that is there afterwards, of any attempt.
 
         Raise SinkUnavailable if the slot is empty, or could not be read: then a further attempt, under
         another name, finds what this one may still leave there.
         """
-        head, attempt, started_s = self._at(), self.new_attempt(), time.monotonic()
-        slot = self.lane.slot(head.next_hour, step.first)
-        staged = self.lane.staged(head.next_hour, step.first, attempt)
+        head, attempt, started_s = self._require_head(), self.new_attempt(), time.monotonic()
+        slot = self.chain.slot(head.next_hour, step.first)
+        staged = self.chain.staged(head.next_hour, step.first, attempt)
         footer = self._footer(step, attempt)
         data = await self.encode(step.table, footer)
         # A crash after this leaves a staged file that nothing reads until it is swept; the sweep finds the
         # attempt's dead letters by it. If those were written first, a crash could leave them for ever.
         await self.lake.write(staged, data)
         if footer.dead_letter:
-            letters = encode_letters(self.lane.stream, step.letters)
+            letters = encode_letters(self.chain.stream, step.letters)
             await self.lake.write_pieces(footer.dead_letter, letters)
         await self._make_folder(slot.rpartition("/")[0])
         failpoints.reach("ingest_staged")
-        standing = await self._rename(staged, slot, footer)
+        committed = await self._rename(staged, slot, footer)
         # A crash from here on costs nothing: the file is committed, and the next start reads it.
         COMMIT_SECONDS.labels(self.source.hub).observe(time.monotonic() - started_s)
-        if standing.attempt == attempt:
+        if committed.attempt == attempt:
             failpoints.reach("ingest_renamed")
             self._count(slot, step, len(data))
         else:
@@ -187,10 +187,10 @@ class Committer:
                 path=slot,
                 first_sequence_number=step.first,
                 last_sequence_number=step.last,
-                their_last_sequence_number=standing.last_seq,
+                their_last_sequence_number=committed.last_seq,
             )
-            await self._clear_up(staged, footer.dead_letter)
-        return standing
+            await self._delete_attempt(staged, footer.dead_letter)
+        return committed
 
     async def _rename(self, staged: str, slot: str, mine: Footer) -> Footer:
         """Rename the staged file to its slot; return the footer that is there, whatever was answered."""
@@ -200,31 +200,32 @@ class Committer:
                 return mine
         except SinkUnavailable as error:
             reason = str(error)  # the rename may have happened all the same: the slot shows it
-        standing = await read_footer(self.lake, slot)
-        if standing is None:
+        committed = await read_footer(self.lake, slot)
+        if committed is None:
             raise SinkUnavailable(f"{slot} is still empty: {reason}")
-        return standing
+        return committed
 
     def _footer(self, step: FileContents, attempt: str) -> Footer:
         return Footer(
             first_seq=step.first,
             last_seq=step.last,
-            last_offset=step.last_offset or self._at().last_offset,
+            last_offset=step.last_offset or self._require_head().last_offset,
             next_first=step.last + 1,
-            next_folder=hour_folder(max(step.next_hour, self._at().next_hour)),
+            next_folder=hour_folder(max(step.next_hour, self._require_head().next_hour)),
             rows=step.table.num_rows,
             bad=len(step.letters),
             gap=step.gap,
             attempt=attempt,
-            dead_letter=self.lane.dead_letters(step.first, attempt) if step.letters else "",
+            dead_letter=self.chain.dead_letters(step.first, attempt) if step.letters else "",
             schema_version=self.source.contract.version,
             created_at=self.source.created_at,
         )
 
     async def _note_hour(self) -> None:
-        hour = self._at().next_hour  # the hour of the file just committed, by this writer or another
+        # The hour of the file just committed, by this writer or another.
+        hour = self._require_head().next_hour
         if hour != self._noted_hour:
-            await write_hint(self.lake, self.lane, hour, self._noted_hour)
+            await write_hint(self.lake, self.chain, hour, self._noted_hour)
             self._noted_hour = hour
 
     async def _make_folder(self, folder: str) -> None:
@@ -232,7 +233,7 @@ class Committer:
             await self.lake.make_directory(folder)
             self._made_folder = folder
 
-    async def _clear_up(self, staged: str, letters: str) -> None:
+    async def _delete_attempt(self, staged: str, letters: str) -> None:
         """Delete the staged file first: without it the attempt never lands, nor do its dead letters count."""
         with suppress(SinkUnavailable):  # what is left here is swept
             await self.lake.delete(staged)

@@ -1,7 +1,7 @@
 """Memory that each partition may take: it is bounded over all partitions of this process together."""
 
 from services.ingest.settings import MIN_MEMORY_BYTES, IngestSettings
-from services.ingest.source_streams import hubs_of
+from services.ingest.source_streams import hubs_by_stream
 from shared.streams.handler_protocols import ReceiveLimits
 
 # An event waits in the link's buffer, then among those handed over, then until there is enough to decode
@@ -34,13 +34,13 @@ def receive_limits(settings: IngestSettings, partitions: int | None) -> ReceiveL
 
 def prefetch_share(settings: IngestSettings, partitions: int) -> int:
     """Return the events that each link of a hub with so many partitions keeps ready."""
-    links = partitions * len(hubs_of(settings))
+    links = partitions * len(hubs_by_stream(settings))
     return max(1, min(settings.prefetch, settings.prefetch_in_all // links))
 
 
 def link_bytes(settings: IngestSettings, partitions: int) -> int:
     """Return the bytes of events not handed over that each link of a hub keeps in memory."""
-    return max(1, settings.events_memory_bytes // (_STAGES * partitions * len(hubs_of(settings))))
+    return max(1, settings.events_memory_bytes // (_STAGES * partitions * len(hubs_by_stream(settings))))
 
 
 def rows_bytes(settings: IngestSettings, streams: int, owned: int) -> float:
@@ -48,6 +48,6 @@ def rows_bytes(settings: IngestSettings, streams: int, owned: int) -> float:
     return settings.rows_memory_bytes / (streams * max(1, owned))
 
 
-def rows_bytes_of_worker(settings: IngestSettings) -> int:
+def worker_rows_bytes(settings: IngestSettings) -> int:
     """Return a worker's part of the memory for rows; of received events it has its part by its partitions."""
     return max(MIN_MEMORY_BYTES, settings.rows_memory_bytes // settings.workers)

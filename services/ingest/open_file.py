@@ -50,7 +50,7 @@ class FileContents:
         return replace(self, first=sequence_number + 1, table=kept, letters=letters)
 
 
-def turn(first: int, hour: int, next_hour: int, last_offset: str, schema: pa.Schema) -> FileContents:
+def build_turn(first: int, hour: int, next_hour: int, last_offset: str, schema: pa.Schema) -> FileContents:
     """Return a zero-row file that leads the chain to another hour's folder."""
     return FileContents(first, first - 1, last_offset, hour, next_hour, schema.empty_table())
 
@@ -122,7 +122,7 @@ class OpenFile:
         self.last, self.last_offset = numbers[-1], offsets[-1]
         self.size_bytes += sum([len(event.body) for event in events]) + EVENT_BYTES * len(events)
 
-    def cut(self, next_hour: int | None = None) -> FileContents:
+    def to_contents(self, next_hour: int | None = None) -> FileContents:
         """Return all that was added; the event that closed the range belongs to `next_hour`."""
         return FileContents(
             self.first,

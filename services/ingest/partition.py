@@ -78,14 +78,14 @@ class PartitionIngest:
         if head is not None:
             if head.next_first > bounds.last + 1:
                 raise HubRecreated(
-                    f"partition {self.committer.lane.partition} of hub {self.committer.source.hub} ends at "
+                    f"partition {self.committer.chain.partition} of hub {self.committer.source.hub} ends at "
                     f"event {bounds.last}, the lake at {head.next_first - 1}: the hub lost events; restore "
                     "it or name another file system"
                 )
             start = Start(head.next_first, is_gap_known=bounds.oldest > head.next_first)
         self._next_expected = start.next_expected
         standing = head or Head(start.next_expected, 0)
-        await self._progress.note_start(self.committer.lane.partition, standing, is_first=head is None)
+        await self._progress.note_start(self.committer.chain.partition, standing, is_first=head is None)
         return start
 
     def due_in_s(self) -> float | None:
@@ -104,10 +104,10 @@ class PartitionIngest:
             await self._cross_gap(events[0])
         place = 0
         while place < len(events):
-            taken = self._take_run(events[place : place + _RUN_EVENTS])
-            if not taken:
-                await self._take_one(events[place])
-            place += taken or 1
+            added = self._add_run(events[place : place + _RUN_EVENTS])
+            if not added:
+                await self._add_one(events[place])
+            place += added or 1
             if self._is_full():
                 await self._commit()
 
@@ -120,7 +120,7 @@ class PartitionIngest:
 
     async def close(self) -> None:
         """Drop what is not committed: it is still in the hub."""
-        self._progress.forget(self.committer.lane.partition)
+        self._progress.forget(self.committer.chain.partition)
 
     def _is_full(self) -> bool:
         if self._open is None:
@@ -129,7 +129,7 @@ class PartitionIngest:
             return True
         return self._policy.is_full(self._open.rows, self._open.size_bytes)
 
-    def _take_run(self, events: Sequence[Event]) -> int:
+    def _add_run(self, events: Sequence[Event]) -> int:
         """Take in the first events that are of one kind and plain; 0: the first must be decoded by itself.
 
         If an event fills the open file, it is the last one.
@@ -152,31 +152,31 @@ class PartitionIngest:
             size_bytes -= len(body) + EVENT_BYTES
             bodies.append(body)
         run = self._runs.decode(bodies, content_type, rows) if bodies else EMPTY
-        taken = len(run.counts)
-        if taken:
-            self._open.add_batch(events[:taken], run)
-            self._next_expected += taken
-            self.last_enqueued_us = events[taken - 1].enqueued_us
-        return taken
+        added = len(run.counts)
+        if added:
+            self._open.add_batch(events[:added], run)
+            self._next_expected += added
+            self.last_enqueued_us = events[added - 1].enqueued_us
+        return added
 
-    async def _take_one(self, event: Event) -> None:
+    async def _add_one(self, event: Event) -> None:
         hour = event.enqueued_us // HOUR_US
         await self._roll_to(hour)
-        self._add(event, hour)
+        self._add_decoded(event, hour)
 
     async def _roll_to(self, hour: int) -> None:
         """Commit the open file if an event of `hour` belongs to a later folder."""
         if self._open is not None and hour > self._open.hour:
             await self._commit(next_hour=hour)
 
-    def _add(self, event: Event, hour: int) -> None:
+    def _add_decoded(self, event: Event, hour: int) -> None:
         if self._open is None:
             head = self.committer.head
             folder_hour = hour if head is None else max(hour, head.next_hour)
-            lane = self.committer.lane
+            chain = self.committer.chain
             contract = self.committer.source.contract
             now_s = self._clock()
-            self._open = OpenFile(contract, lane.partition, event.sequence_number, folder_hour, now_s)
+            self._open = OpenFile(contract, chain.partition, event.sequence_number, folder_hour, now_s)
             self.uncommitted_since_s = now_s
         self._open.add(event, self._decode(event))
         self._next_expected += 1
@@ -190,9 +190,9 @@ class PartitionIngest:
 
     async def _commit(self, next_hour: int | None = None) -> None:
         if self._open is not None:
-            cut = self._open.cut(next_hour)
+            contents = self._open.to_contents(next_hour)
             self._open = None
-            await self._land(cut)
+            await self._land(contents)
 
     async def _cross_gap(self, event: Event) -> None:
         """Commit what is gathered, then record that retention took the events before this one."""
@@ -207,14 +207,14 @@ class PartitionIngest:
         last = event.sequence_number - 1
         await self._land(FileContents(expected, last, offset, here, max(here, hour), table, is_gap=True))
 
-    async def _land(self, cut: FileContents) -> None:
+    async def _land(self, contents: FileContents) -> None:
         # A crash in here costs nothing: the next start reads these events again (see `commit`).
-        await self.committer.land(cut)
+        await self.committer.land(contents)
         self.uncommitted_since_s = None
         head = self.committer.head
         if head is None:
             raise AssertionError("a range landed in a chain without a root")
         # A crash before this leaves a checkpoint that is behind: a hint, since reading resumes from the lake.
-        await self._progress.note_commit(self.committer.lane.partition, head)
+        await self._progress.note_commit(self.committer.chain.partition, head)
         if head.next_first > self._next_expected:
             raise Overtaken(f"another writer's files reach to event {head.next_first - 1}")

@@ -56,19 +56,19 @@ class StreamProgress:
         for gauge in (LAG_EVENTS, LAG_SECONDS):
             gauge.remove(self._hub.name, str(partition))
 
-    async def look(self, owned: Mapping[int, PartitionTask[PartitionIngest]]) -> None:
+    async def observe(self, owned: Mapping[int, PartitionTask[PartitionIngest]]) -> None:
         """Set the lag gauges. Raise Refused when the hub goes on closing a partition's link."""
-        await asyncio.gather(*(self._look(partition, task) for partition, task in owned.items()))
+        await asyncio.gather(*(self._measure_lag(partition, task) for partition, task in owned.items()))
         for partition, task in owned.items():
-            links = self._hub.links_opened(partition)
+            links = self._hub.count_links_opened(partition)
             if not self._health.is_link_refused(partition, task.next_expected, links, time.monotonic()):
                 continue
-            refusal = self._hub.link_refused(partition)
+            refusal = self._hub.describe_refused_link(partition)
             log.warning("hub_turns_away", hub=self._hub.name, partition=partition, reason=str(refusal))
             if self._health.note_refusal(time.monotonic()):
                 raise refusal
 
-    async def _look(self, partition: int, task: PartitionTask[PartitionIngest]) -> None:
+    async def _measure_lag(self, partition: int, task: PartitionTask[PartitionIngest]) -> None:
         last = (await self._hub.bounds(partition)).last
         waiting = max(0, last + 1 - task.next_expected)
         newest_us = task.handler.last_enqueued_us

@@ -32,20 +32,25 @@ class SourceStream:
 
 def source_streams(settings: IngestSettings) -> list[SourceStream]:
     """Return the streams to land; raise SettingsError for an unknown stream or a malformed event."""
-    accepted = [_known(settings, name, "ACCEPT_RECREATED") for name in _words(settings.accept_recreated)]
+    accepted = [
+        _require_stream(settings, name, "ACCEPT_RECREATED")
+        for name in _split_words(settings.accept_recreated)
+    ]
     return [
-        SourceStream(name, hub, contract_of(settings, name), named_events(settings, name), name in accepted)
-        for name, hub in hubs_of(settings).items()
+        SourceStream(name, hub, load_contract(settings, name), named_events(settings, name), name in accepted)
+        for name, hub in hubs_by_stream(settings).items()
     ]
 
 
-def hubs_of(settings: IngestSettings) -> dict[str, str]:
+def hubs_by_stream(settings: IngestSettings) -> dict[str, str]:
     """Return the hub of each stream; raise SettingsError for a stream without a contract."""
-    names = _words(settings.streams)
+    names = _split_words(settings.streams)
     if not names:
         raise SettingsError("FLEETPRICE_INGEST_STREAMS names no stream")
     own = {"telemetry": settings.telemetry_hub, "predictions": settings.predictions_hub}
-    hubs = {name: own.get(name, name) for name in (_known(settings, name, "STREAMS") for name in names)}
+    hubs = {
+        name: own.get(name, name) for name in (_require_stream(settings, name, "STREAMS") for name in names)
+    }
     if settings.manifest_hub in hubs.values():
         raise SettingsError(
             f"FLEETPRICE_INGEST_MANIFEST_HUB: {settings.manifest_hub} is a stream's own hub; name another"
@@ -56,17 +61,17 @@ def hubs_of(settings: IngestSettings) -> dict[str, str]:
 def named_events(settings: IngestSettings, stream: str) -> dict[int, frozenset[int]]:
     """Return the sequence numbers to dead-letter undecoded, by partition; raise SettingsError."""
     named: dict[int, frozenset[int]] = {}
-    for word in _words(settings.dead_letter):
+    for word in _split_words(settings.dead_letter):
         whose, _, place = word.rpartition("/")
         partition, _, sequence = place.partition(":")
         if not (partition.isdecimal() and sequence.isdecimal()):
             raise SettingsError(f"FLEETPRICE_INGEST_DEAD_LETTER: {word!r} is not PARTITION:SEQUENCE")
-        if _known(settings, whose or next(iter(hubs_of(settings))), "DEAD_LETTER") == stream:
+        if _require_stream(settings, whose or next(iter(hubs_by_stream(settings))), "DEAD_LETTER") == stream:
             named[int(partition)] = named.get(int(partition), frozenset()) | {int(sequence)}
     return named
 
 
-def contract_of(settings: IngestSettings, stream: str) -> Contract:
+def load_contract(settings: IngestSettings, stream: str) -> Contract:
     """Return a built-in contract, or that of a stream of the user's own; raise SettingsError."""
     if stream in BY_STREAM:
         return BY_STREAM[stream]
@@ -77,7 +82,7 @@ def contract_of(settings: IngestSettings, stream: str) -> Contract:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _known(settings: IngestSettings, stream: str, setting: str) -> str:
+def _require_stream(settings: IngestSettings, stream: str, setting: str) -> str:
     if stream not in BY_STREAM and not _contract_file(settings, stream).is_file():
         folder = settings.contracts
         found: Sequence[str] = sorted(path.stem for path in folder.glob("*.json")) if folder else []
@@ -94,5 +99,5 @@ def _contract_file(settings: IngestSettings, stream: str) -> Path:
     return settings.contracts / f"{stream}.json"
 
 
-def _words(text: str) -> list[str]:
+def _split_words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]

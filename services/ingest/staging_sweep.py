@@ -24,15 +24,15 @@ _STAGING, _UNNAMED = "_staging", re.compile("[0-9a-f]{32}")
 SWEPT = Counter("fleetprice_ingest_swept_attempts_total", "Broken-off commits cleared away", ["stream"])
 
 
-async def sweep(lake: Lake, stream: str, lanes: AbstractSet[ChainKey], max_age_s: float) -> int:
+async def sweep(lake: Lake, stream: str, chains: AbstractSet[ChainKey], max_age_s: float) -> int:
     """Remove what attempts at these chains left behind, if older than `max_age_s`; return their number."""
-    await clear_hints(lake, stream, lanes)
+    await clear_hints(lake, stream, chains)
     before = datetime.now(UTC) - timedelta(seconds=max_age_s)
     old = [
         (file.path, staged)
         async for file in lake.list(staging_folder(stream), recursive=False)
         if (staged := parse_staged_name(stream, file.path.rpartition("/")[2])) is not None
-        and staged.chain in lanes
+        and staged.chain in chains
         and file.modified_at <= before
     ]
     for path, staged in old:
@@ -54,6 +54,6 @@ async def _drop_unnamed(lake: Lake, before: datetime) -> None:
 
 
 async def _drop_letters(lake: Lake, staged: StagedFile) -> None:
-    standing = await read_footer(lake, staged.chain.slot(staged.hour, staged.first))
-    if standing is None or standing.attempt != staged.attempt:
+    committed = await read_footer(lake, staged.chain.slot(staged.hour, staged.first))
+    if committed is None or committed.attempt != staged.attempt:
         await lake.delete(staged.chain.dead_letters(staged.first, staged.attempt))

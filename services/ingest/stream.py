@@ -17,7 +17,7 @@ from services.ingest.open_file import RollPolicy
 from services.ingest.partition import PartitionIngest
 from services.ingest.progress import StreamProgress
 from services.ingest.settings import IngestSettings
-from services.ingest.source_streams import SourceStream, hubs_of
+from services.ingest.source_streams import SourceStream, hubs_by_stream
 from services.ingest.staging_sweep import sweep
 from shared.lake.client import Lake
 from shared.lake.parquet import encode
@@ -73,7 +73,7 @@ class StreamIngest:
         self._hub = hub
         self._store = store
         self._health = Health(settings.refusal_grace_s, settings.stall_after_s)
-        self._streams = len(hubs_of(settings))
+        self._streams = len(hubs_by_stream(settings))
         self._progress = StreamProgress(stream.name, hub, store, self._health)
         options = RuntimeOptions(
             stream.name,
@@ -94,7 +94,7 @@ class StreamIngest:
     def heads(self) -> dict[ChainKey, Head]:
         """Return where the chains of the owned partitions end; without those that have no file yet."""
         committers = [task.handler.committer for task in self._runtime.partitions.values()]
-        return {one.lane: one.head for one in committers if one.head is not None}
+        return {one.chain: one.head for one in committers if one.head is not None}
 
     async def limits(self) -> ReceiveLimits:
         """Share out memory among the hub's partitions; what is wrong with the hub, its links will show."""
@@ -113,26 +113,26 @@ class StreamIngest:
             # Events are not read again, only to be dropped again, before the lake takes files.
             await self._try_to_write()
         source = Source(self._hub.name, hub.identity, self._stream.contract)
-        lanes = await find_chains(
+        chains = await find_chains(
             self._lake,
             self.name,
             partitions,
             source.created_at,
             accept_recreated=self._stream.accepts_recreated,
         )
-        await sweep(self._lake, self.name, lanes.keys(), self._settings.staging_max_age_s)
-        rooted = {lane: root for lane, root in lanes.items() if root is not None}
+        await sweep(self._lake, self.name, chains.keys(), self._settings.staging_max_age_s)
+        rooted = {chain: root for chain, root in chains.items() if root is not None}
         heads = await find_heads(self._lake, self.name, rooted)
-        return {lane.partition: self._partition(lane, source, heads.get(lane)) for lane in lanes}
+        return {chain.partition: self._partition(chain, source, heads.get(chain)) for chain in chains}
 
-    def _partition(self, lane: ChainKey, source: Source, head: Head | None) -> PartitionIngest:
+    def _partition(self, chain: ChainKey, source: Source, head: Head | None) -> PartitionIngest:
         settings = self._settings
         return PartitionIngest(
-            Committer(self._lake, lane, source, head, encode_aside, asyncio.sleep),
+            Committer(self._lake, chain, source, head, encode_aside, asyncio.sleep),
             RollPolicy(settings.roll_max_rows, settings.roll_max_bytes, settings.roll_max_age_s),
-            partial(self._hub.bounds, lane.partition),
+            partial(self._hub.bounds, chain.partition),
             self._progress,
-            self._stream.named_events.get(lane.partition, frozenset()),
+            self._stream.named_events.get(chain.partition, frozenset()),
             self._memory_share,
         )
 
@@ -146,15 +146,15 @@ class StreamIngest:
         # A crash before this leaves a file that nobody reads.
         await self._lake.delete(path)
 
-    async def look(self) -> None:
+    async def observe(self) -> None:
         """Measure how far the stream is behind."""
-        await self._progress.look(self._runtime.partitions)
+        await self._progress.observe(self._runtime.partitions)
 
-    def gives_up(self) -> bool:
+    def note_refusal(self) -> bool:
         """Record a refusal. Return True when it has lasted past the grace period."""
         return self._health.note_refusal(time.monotonic())
 
-    def end_for(self, partition: int | None, error: Exception) -> Exception | None:
+    def judge_failure(self, partition: int | None, error: Exception) -> Exception | None:
         """Record why a partition is reopened. Return a refusal that lasts, or an error that is a bug."""
         cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), "fatal")
         REOPENED.labels(self._hub.name, cause).inc()
@@ -166,7 +166,7 @@ class StreamIngest:
                 log.error("lake_unavailable", **where)
             case "lake":
                 log.warning("lake_unavailable", **where)
-            case "refused" if self.gives_up():
+            case "refused" if self.note_refusal():
                 return error
             case "fatal":
                 return error

@@ -13,14 +13,14 @@ from services.scorer.rest.app import make_app
 from services.scorer.rest.http_settings import http_settings
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.partition import Models
-from services.scorer.stream.stream import GROUP, HintFollower, StreamScorer
+from services.scorer.stream.stream import GROUP, HintWriter, StreamScorer
 from services.scorer.workers import score_by_workers
 from shared.http.auth.key_sources import read_keys
 from shared.http.listener import serve_http
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.pricing.automobile import AutomobilePricer
 from shared.pricing.pricer import ActivePriceModel, Pricer
-from shared.pricing.version_cache import VersionCache
+from shared.pricing.version_loader import VersionLoader
 from shared.registry.active_model import ActiveModel
 from shared.registry.champion_follower import ChampionFollower, Load, P
 from shared.registry.layout import AUTOMOBILE, PRICE
@@ -38,7 +38,7 @@ from shared.streams.event_hubs.hub import Hub
 # With the SDK's own back-off a wrong key or a missing hub is reported only after 13 s.
 _RETRIES: dict[str, Any] = {"retry_backoff_factor": 0.1}
 _LOOPBACK = "127.0.0.1"
-_Follower = ChampionFollower[Any] | HintFollower
+_Follower = ChampionFollower[Any] | HintWriter
 
 
 async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
@@ -52,9 +52,9 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
         followers: list[_Follower] = []
         if lake is not None and settings.version is None:
             followers.append(_follow(settings, lake, served, Pricer.from_files))
-        stream = await _open_stream(settings, served, VersionCache(lake), stack) if settings.stream else None
+        stream = await _open_stream(settings, served, VersionLoader(lake), stack) if settings.stream else None
         if stream is not None:
-            followers.append(HintFollower(stream, settings.checkpoint_interval_s))
+            followers.append(HintWriter(stream, settings.checkpoint_interval_s))
         if settings.http:
             automobile = await _load_first(lake, AUTOMOBILE, AutomobilePricer.from_files, None)
             if lake is not None:
@@ -148,7 +148,7 @@ async def _run_beside(work: Awaitable[object], followers: list[_Follower], stop:
 
 
 async def _open_stream(
-    settings: ScorerSettings, served: ActivePriceModel, former: VersionCache, stack: AsyncExitStack
+    settings: ScorerSettings, served: ActivePriceModel, former: VersionLoader, stack: AsyncExitStack
 ) -> StreamScorer:
     connection = HubConnection.from_settings(settings)
     store = checkpoint_store(CheckpointConnection.from_settings(settings))

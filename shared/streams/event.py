@@ -30,7 +30,7 @@ class Event(Struct, frozen=True, gc=False):
     replay_of: DeadLetterId | None = None
 
 
-def event_of(message: Any) -> Event:
+def decode_event(message: Any) -> Event:
     """Return the event in a message as the SDK decoded it [azure-eventhub 5.15.1, `_pyamqp.message.Message`].
 
     A body of AMQP values or a sequence holds no bytes of ours and becomes empty.
@@ -40,13 +40,13 @@ def event_of(message: Any) -> Event:
         annotations[_SEQUENCE_NUMBER],
         annotations[_OFFSET].decode(),
         annotations[_ENQUEUED_TIME] * _US_PER_MS,
-        content_type_in(properties.content_type) if properties is not None else None,
+        decode_content_type(properties.content_type) if properties is not None else None,
         b"".join(sections) if sections else b"",
         DeadLetterId.from_properties(message.application_properties),
     )
 
 
 @lru_cache(maxsize=256)
-def content_type_in(raw: bytes | str | None) -> str | None:
+def decode_content_type(raw: bytes | str | None) -> str | None:
     """Return a message's content type as text, whatever bytes a sender put there."""
     return raw.decode(errors="replace") if isinstance(raw, bytes) else raw

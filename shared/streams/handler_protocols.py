@@ -71,13 +71,13 @@ class StreamHandler(Protocol[H_co]):
     async def open_partitions(self, partitions: Sequence[int], hub: HubProperties) -> Mapping[int, H_co]:
         """Make the handlers of partitions that were just claimed; the hub was described before."""
 
-    async def look(self) -> None:
+    async def observe(self) -> None:
         """Look at the stream now and then, while the hub answers."""
 
-    def gives_up(self) -> bool:
+    def note_refusal(self) -> bool:
         """Record a refusal. Return True when it has lasted past the grace period."""
 
-    def end_for(self, partition: int | None, error: Exception) -> Exception | None:
+    def judge_failure(self, partition: int | None, error: Exception) -> Exception | None:
         """Record why a partition, or a claim of some (None), was given up.
 
         Return the error that ends the stream; None if the partition is to be opened again from the sink.

@@ -16,10 +16,10 @@ _INT16_SIGN = 0x8000
 @lru_cache(maxsize=65536)
 def partition_of(key: str, partition_count: int) -> int:
     """Return the partition, 0 … partition_count - 1, of events with this partition key."""
-    return abs(hash_code(key)) % partition_count
+    return abs(hash_key(key)) % partition_count
 
 
-def hash_code(key: str) -> int:
+def hash_key(key: str) -> int:
     """Return the key's hash as a signed 16-bit number, -32768 … 32767."""
     high, low = _lookup3(key.encode())
     folded = (high ^ low) & 0xFFFF

@@ -26,7 +26,7 @@ class PartitionTask(Generic[H]):
         feed: SequencedFeed,
         limits: ReceiveLimits,
         verify_link: Callable[[], Awaitable[None]],
-        handled: Callable[[int], object],
+        on_handled: Callable[[int], object],
     ) -> None:
         """`verify_link` is awaited before events are handled, `handled` is called after with the next one."""
         self.handler = handler
@@ -34,11 +34,11 @@ class PartitionTask(Generic[H]):
         self._feed = feed
         self._limits = limits
         self._verify_link = verify_link
-        self._handled = handled
+        self._on_handled = on_handled
         self._waiting: list[Event] = []
         self._has_work, self._has_room = asyncio.Event(), asyncio.Event()
         self._is_ending = self._is_draining = False
-        handled(feed.next_expected)
+        on_handled(feed.next_expected)
         self._task = asyncio.create_task(self._run())
         self._task.add_done_callback(self._note_end)
 
@@ -89,10 +89,10 @@ class PartitionTask(Generic[H]):
 
     async def _run(self) -> None:
         while await self._has_arrived():
-            for piece in _pieces(await self._gather(), self._limits.piece_bytes):
+            for piece in _split_pieces(await self._gather(), self._limits.piece_bytes):
                 await self._verify_link()
                 await self._feed.feed(piece)
-                self._handled(self._feed.next_expected)
+                self._on_handled(self._feed.next_expected)
                 await asyncio.sleep(0)
                 if self._is_ending:
                     break
@@ -114,10 +114,10 @@ class PartitionTask(Generic[H]):
 
     async def _gather(self) -> list[Event]:
         """Return what is waiting, and what comes within a moment, up to a piece."""
-        gathered = self._take_waiting()
+        gathered = self._pop_waiting()
         if not self._limits.gather_s:
             return gathered
-        size_bytes = _bytes_of(gathered)
+        size_bytes = _count_bytes(gathered)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._limits.gather_s):
                 while (
@@ -127,22 +127,22 @@ class PartitionTask(Generic[H]):
                 ):
                     self._has_work.clear()
                     await self._has_work.wait()
-                    more = self._take_waiting()
+                    more = self._pop_waiting()
                     gathered += more
-                    size_bytes += _bytes_of(more)
+                    size_bytes += _count_bytes(more)
         return gathered
 
-    def _take_waiting(self) -> list[Event]:
+    def _pop_waiting(self) -> list[Event]:
         events, self._waiting = self._waiting, []
         self._has_room.set()
         return events
 
 
-def _bytes_of(events: Sequence[Event]) -> int:
+def _count_bytes(events: Sequence[Event]) -> int:
     return sum([len(event.body) for event in events])
 
 
-def _pieces(events: Sequence[Event], max_bytes: int) -> Iterator[Sequence[Event]]:
+def _split_pieces(events: Sequence[Event], max_bytes: int) -> Iterator[Sequence[Event]]:
     start = size_bytes = 0
     for index, event in enumerate(events, start=1):
         size_bytes += len(event.body)

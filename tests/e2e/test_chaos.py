@@ -47,11 +47,11 @@ def test_faults_of_every_kind_lose_and_double_nothing(tmp_path):
 CHECKPOINT_FIRST = (
     (
         "services/ingest/partition.py",
-        "        await self.committer.land(cut)\n",
+        "        await self.committer.land(contents)\n",
         """\
-        ahead = Head(cut.last + 1, cut.next_hour, cut.last_offset)
-        await self._progress.note_commit(self.committer.lane.partition, ahead)
-        await self.committer.land(cut)
+        ahead = Head(contents.last + 1, contents.next_hour, contents.last_offset)
+        await self._progress.note_commit(self.committer.chain.partition, ahead)
+        await self.committer.land(contents)
 """,
     ),
     (
@@ -60,9 +60,9 @@ CHECKPOINT_FIRST = (
         """\
         heads = await find_heads(self._lake, self.name, rooted)
         hints = await self._store.read_hints()
-        for lane, head in heads.items():
-            last = hints.get(str(lane.partition), -1)
-            heads[lane] = Head(max(head.next_first, last + 1), head.next_hour)
+        for chain, head in heads.items():
+            last = hints.get(str(chain.partition), -1)
+            heads[chain] = Head(max(head.next_first, last + 1), head.next_hour)
 """,
     ),
 )
@@ -84,8 +84,8 @@ COORDINATED = (
 LAST_IN_NAME = (
     (
         "services/ingest/commit.py",
-        "slot = self.lane.slot(head.next_hour, step.first)",
-        'slot = self.lane.slot(head.next_hour, step.first)[:-8] + f"-{step.last:020d}.parquet"',
+        "slot = self.chain.slot(head.next_hour, step.first)",
+        'slot = self.chain.slot(head.next_hour, step.first)[:-8] + f"-{step.last:020d}.parquet"',
     ),
     # Readers of the lake accept such names as files of the chain.
     (

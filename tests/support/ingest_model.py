@@ -256,14 +256,14 @@ class World:
             return
 
     async def _open(self, skipped_at):
-        lanes = await find_chains(self.lake, STREAM, [0], CREATED_AT, accept_recreated=False)
+        chains = await find_chains(self.lake, STREAM, [0], CREATED_AT, accept_recreated=False)
         if self.rng.random() < 0.5:
-            await sweep(self.lake, STREAM, lanes.keys(), 0.0)
-        heads = await find_heads(self.lake, STREAM, {lane: root for lane, root in lanes.items() if root})
-        (lane,) = lanes
+            await sweep(self.lake, STREAM, chains.keys(), 0.0)
+        heads = await find_heads(self.lake, STREAM, {chain: root for chain, root in chains.items() if root})
+        (chain,) = chains
         source = Source("ticks", CREATED_AT, CONTRACT)
         committer = self.committer(
-            self.lake, lane, source, heads.get(lane), _encode, _pause, self._new_attempt
+            self.lake, chain, source, heads.get(chain), _encode, _pause, self._new_attempt
         )
         handler = PartitionIngest(committer, _POLICY, self._bounds, Unnoted(), clock=lambda: 0.0)
         return Fed(handler, await handler.start(), skipped_at)

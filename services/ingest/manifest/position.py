@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import Struct
 
-from services.ingest.manifest.record import path_in
+from services.ingest.manifest.record import parse_path
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.footer import Head
@@ -32,37 +32,37 @@ class Mark(Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Manifested:
+class ManifestHub:
     """The manifest's hub; a chain's records are always in the same of its partitions."""
 
     hub: str
     created_at: str
     partitions: int
 
-    def partition_of(self, lane: ChainKey) -> int:
+    def partition_for(self, chain: ChainKey) -> int:
         """Return the partition that the lane's records are in."""
-        return lane.partition % self.partitions
+        return chain.partition % self.partitions
 
 
-async def find_position(lake: Lake, hub: Hub, manifested: Manifested, lane: ChainKey) -> Head | None:
+async def find_position(lake: Lake, hub: Hub, manifest_hub: ManifestHub, chain: ChainKey) -> Head | None:
     """Return the chain's place after its last record; None if the chain has no root yet."""
-    path = await _read_last_path(hub, manifested.partition_of(lane), lane) or await _read_mark(
-        lake, manifested, lane
+    path = await _read_last_path(hub, manifest_hub.partition_for(chain), chain) or await _read_mark(
+        lake, manifest_hub, chain
     )
     footer = await read_footer(lake, path) if path else None
     if footer is not None:
         return footer.head
-    root = (await read_roots(lake, lane.stream)).get(lane)
+    root = (await read_roots(lake, chain.stream)).get(chain)
     return root.head if root is not None else None
 
 
-async def write_mark(lake: Lake, manifested: Manifested, lane: ChainKey, path: str) -> None:
+async def write_mark(lake: Lake, manifest_hub: ManifestHub, chain: ChainKey, path: str) -> None:
     """Note that the chain was published up to this file."""
-    mark = Mark(manifested.hub, manifested.created_at, path)
-    await lake.write(_mark_path(lane), msgspec.json.encode(mark))
+    mark = Mark(manifest_hub.hub, manifest_hub.created_at, path)
+    await lake.write(_mark_path(chain), msgspec.json.encode(mark))
 
 
-async def _read_last_path(hub: Hub, partition: int, lane: ChainKey) -> str | None:
+async def _read_last_path(hub: Hub, partition: int, chain: ChainKey) -> str | None:
     bounds = await hub.bounds(partition)
     oldest, last = bounds.oldest, bounds.last
     if oldest > last:
@@ -70,39 +70,39 @@ async def _read_last_path(hub: Hub, partition: int, lane: ChainKey) -> str | Non
     window = _TAIL_EVENTS
     while True:
         start = max(oldest, last + 1 - window)
-        path = await _last_within(hub, partition, lane, start, last)
+        path = await _find_last_path(hub, partition, chain, start, last)
         if path is not None or start == oldest:
             return path
         window *= 10
 
 
-async def _last_within(hub: Hub, partition: int, lane: ChainKey, start: int, last: int) -> str | None:
+async def _find_last_path(hub: Hub, partition: int, chain: ChainKey, start: int, last: int) -> str | None:
     found = None
     async for events in partition_events(hub.client, str(partition), after=start - 1, until=last):
         for event in () if isinstance(events, Gap) else events:
-            path = path_in(body_of(event))
-            if path is not None and _is_of(lane, path):
+            path = parse_path(body_of(event))
+            if path is not None and _belongs_to(chain, path):
                 found = path
     return found
 
 
-async def _read_mark(lake: Lake, manifested: Manifested, lane: ChainKey) -> str | None:
-    data = await lake.read(_mark_path(lane))
+async def _read_mark(lake: Lake, manifest_hub: ManifestHub, chain: ChainKey) -> str | None:
+    data = await lake.read(_mark_path(chain))
     if not data:
         return None
     try:
         mark = msgspec.json.decode(data, type=Mark)
     except msgspec.MsgspecError:
         return None  # a crash cut it short; it is a hint
-    is_same_hub = (mark.hub, mark.created_at) == (manifested.hub, manifested.created_at)
-    return mark.path if is_same_hub and _is_of(lane, mark.path) else None
+    is_same_hub = (mark.hub, mark.created_at) == (manifest_hub.hub, manifest_hub.created_at)
+    return mark.path if is_same_hub and _belongs_to(chain, mark.path) else None
 
 
-def _is_of(lane: ChainKey, path: str) -> bool:
+def _belongs_to(chain: ChainKey, path: str) -> bool:
     folder, _, name = path.rpartition("/")
-    slot = parse_slot_name(lane.stream, name)
-    return slot is not None and slot[0] == lane and folder.startswith(f"raw/{lane.stream}/")
+    slot = parse_slot_name(chain.stream, name)
+    return slot is not None and slot[0] == chain and folder.startswith(f"raw/{chain.stream}/")
 
 
-def _mark_path(lane: ChainKey) -> str:
-    return f"manifest/{lane.stream}/{lane.label}.json"
+def _mark_path(chain: ChainKey) -> str:
+    return f"manifest/{chain.stream}/{chain.label}.json"

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import structlog
 from prometheus_client import Counter
 
-from services.ingest.manifest.position import Manifested, find_position, write_mark
-from services.ingest.manifest.record import CONTENT_TYPE, CommittedFile, encode_record, enqueued_range
+from services.ingest.manifest.position import ManifestHub, find_position, write_mark
+from services.ingest.manifest.record import CONTENT_TYPE, CommittedFile, encode_record, read_enqueued_range
 from shared.lake.client import Lake
 from shared.lake.slots.chain import read_file_metadata
 from shared.lake.slots.footer import Footer, Head
@@ -69,7 +69,7 @@ class Manifest:
         self._lake = lake
         self._heads = heads
         self._published: dict[ChainKey, _Published] = {}
-        self._manifested: Manifested | None = None
+        self._manifest_hub: ManifestHub | None = None
         self._producer: SingleSendProducerClient | None = None
         self._sent_s = 0.0
 
@@ -92,12 +92,12 @@ class Manifest:
     async def _publish_new(self, *, is_last: bool = False) -> bool:
         """Publish every chain's new files; return False if the hub or the lake did not answer."""
         heads = self._heads()
-        for lane in self._published.keys() - heads.keys():
-            del self._published[lane]  # another process continues, from the hub's last record
+        for chain in self._published.keys() - heads.keys():
+            del self._published[chain]  # another process continues, from the hub's last record
         behind = [
-            lane
-            for lane, head in heads.items()
-            if lane not in self._published or self._published[lane].head != head
+            chain
+            for chain, head in heads.items()
+            if chain not in self._published or self._published[chain].head != head
         ]
         try:
             with mapped_errors(self._hub, _GROUP):
@@ -113,36 +113,36 @@ class Manifest:
             return False
         return True
 
-    async def _publish(self, lanes: Iterable[ChainKey]) -> None:
-        await self._find_positions([lane for lane in lanes if lane not in self._published])
-        for lane in lanes:
-            published = self._published.get(lane)
-            while published is not None and (files := await self._read_next_files(lane, published.head)):
+    async def _publish(self, chains: Iterable[ChainKey]) -> None:
+        await self._find_positions([chain for chain in chains if chain not in self._published])
+        for chain in chains:
+            published = self._published.get(chain)
+            while published is not None and (files := await self._read_next_files(chain, published.head)):
                 # After a crash before this the next start sends these, after a later one some of them again.
                 failpoints.reach("manifest_read")
-                await self._send(lane, files)
+                await self._send(chain, files)
                 failpoints.reach("manifest_sent")
                 published.head, published.path = files[-1].footer.head, files[-1].path
 
-    async def _find_positions(self, lanes: Iterable[ChainKey]) -> None:
-        if not lanes:
+    async def _find_positions(self, chains: Iterable[ChainKey]) -> None:
+        if not chains:
             return
         client = consumer_client(self._connection, self._hub, _GROUP)
         async with client:
             hub = Hub(client, _GROUP)
-            described = await hub.describe()
-            created_at = described.created_at.isoformat()
-            manifested = self._manifested = Manifested(self._hub, created_at, described.partitions)
-            for lane in lanes:
-                position = await find_position(self._lake, hub, manifested, lane)
+            properties = await hub.describe()
+            created_at = properties.created_at.isoformat()
+            manifest_hub = self._manifest_hub = ManifestHub(self._hub, created_at, properties.partitions)
+            for chain in chains:
+                position = await find_position(self._lake, hub, manifest_hub, chain)
                 if position is not None:
-                    self._published[lane] = _Published(position)
+                    self._published[chain] = _Published(position)
 
-    async def _read_next_files(self, lane: ChainKey, head: Head) -> list[CommittedFile]:
+    async def _read_next_files(self, chain: ChainKey, head: Head) -> list[CommittedFile]:
         """Return the next files of the chain after `head`, up to a limit."""
         files: list[CommittedFile] = []
         while len(files) < _MAX_AT_ONCE:
-            path = lane.slot(head.next_hour, head.next_first)
+            path = chain.slot(head.next_hour, head.next_first)
             metadata = await read_file_metadata(self._lake, path)
             if metadata is None:
                 break
@@ -157,31 +157,31 @@ class Manifest:
                     standing.size_bytes,
                     standing.modified_at,
                     footer,
-                    *enqueued_range(metadata),
+                    *read_enqueued_range(metadata),
                 )
             )
             head = footer.head
         return files
 
-    async def _send(self, lane: ChainKey, files: Iterable[CommittedFile]) -> None:
-        if self._manifested is None:
+    async def _send(self, chain: ChainKey, files: Iterable[CommittedFile]) -> None:
+        if self._manifest_hub is None:
             raise AssertionError("a chain is published only once its position was found")
         if self._producer is None:
             self._producer = producer_client(self._connection, self._hub)
-        partition_id = str(self._manifested.partition_of(lane))
+        partition_id = str(self._manifest_hub.partition_for(chain))
         batch = await self._producer.create_batch(partition_id=partition_id)
         for file in files:
-            batch.add(make_event(encode_record(self._source_hub, lane, file), CONTENT_TYPE))
+            batch.add(make_event(encode_record(self._source_hub, chain, file), CONTENT_TYPE))
         await self._producer.send_batch(batch)
         self._sent_s = time.monotonic()
         RECORDS.labels(self._hub).inc(len(batch))
 
     async def _mark(self, *, is_last: bool) -> None:
         now_s = time.monotonic()
-        for lane, published in self._published.items():
+        for chain, published in self._published.items():
             is_due = is_last or now_s - published.marked_s >= _MARK_AFTER_S
-            if is_due and published.path != published.marked_path and self._manifested is not None:
-                await write_mark(self._lake, self._manifested, lane, published.path)
+            if is_due and published.path != published.marked_path and self._manifest_hub is not None:
+                await write_mark(self._lake, self._manifest_hub, chain, published.path)
                 published.marked_path, published.marked_s = published.path, now_s
 
     async def _close(self) -> None:

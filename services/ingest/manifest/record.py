@@ -43,22 +43,22 @@ class _Record(Struct):
     data: _Data
 
 
-def encode_record(hub: str, lane: ChainKey, file: CommittedFile) -> bytes:
+def encode_record(hub: str, chain: ChainKey, file: CommittedFile) -> bytes:
     """Return the event's body."""
     record = {
         "specversion": "1.0",
         "type": _TYPE,
         "source": hub,
-        "subject": f"{lane.stream}/{lane.label}",
+        "subject": f"{chain.stream}/{chain.label}",
         "id": file.path,
         "time": file.committed_at,
         "datacontenttype": "application/json",
-        "data": _encode_data(lane, file),
+        "data": _encode_data(chain, file),
     }
     return msgspec.json.encode(record)
 
 
-def path_in(body: bytes) -> str | None:
+def parse_path(body: bytes) -> str | None:
     """Return the path of a record's file; None for a body that is no record."""
     try:
         record = msgspec.json.decode(body, type=_Record)
@@ -67,7 +67,7 @@ def path_in(body: bytes) -> str | None:
     return record.data.path if record.type == _TYPE else None
 
 
-def enqueued_range(metadata: pq.FileMetaData) -> tuple[datetime | None, datetime | None]:
+def read_enqueued_range(metadata: pq.FileMetaData) -> tuple[datetime | None, datetime | None]:
     """Return when the first and last event of a file reached the hub; None for a file without rows."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     found = [
@@ -81,12 +81,12 @@ def enqueued_range(metadata: pq.FileMetaData) -> tuple[datetime | None, datetime
     return min((one.min for one in found), default=None), max((one.max for one in found), default=None)
 
 
-def _encode_data(lane: ChainKey, file: CommittedFile) -> Mapping[str, Any]:
+def _encode_data(chain: ChainKey, file: CommittedFile) -> Mapping[str, Any]:
     footer = file.footer
     return {
         "fileUrl": file.url,
         "fileType": "AzureBlockBlob",
-        "partitionId": str(lane.partition),
+        "partitionId": str(chain.partition),
         "sizeInBytes": file.size_bytes,
         "eventCount": footer.last_seq - footer.first_seq + 1 - footer.gap,
         "firstSequenceNumber": footer.first_seq,
@@ -95,8 +95,8 @@ def _encode_data(lane: ChainKey, file: CommittedFile) -> Mapping[str, Any]:
         "lastEnqueueTime": file.last_enqueued_at,
         "path": file.path,
         "format": "parquet",
-        "stream": lane.stream,
-        "generation": lane.generation,
+        "stream": chain.stream,
+        "generation": chain.generation,
         "rowCount": footer.rows,
         "badCount": footer.bad,
         "deadLetter": footer.dead_letter or None,

@@ -47,7 +47,7 @@ class Chunk:
     def __len__(self) -> int:
         return len(self.sequences)
 
-    def part(self, start: int, rows: int) -> "Chunk":
+    def slice_rows(self, start: int, rows: int) -> "Chunk":
         """Return at most `rows` readings from index `start` on."""
         kept = slice(start, start + rows)
         return Chunk(
@@ -59,7 +59,7 @@ class Chunk:
         )
 
 
-def chunk_of_event(sequence: int, enqueued_us: int, decoded: Decoded, columns: Sequence[str]) -> Chunk:
+def build_event_chunk(sequence: int, enqueued_us: int, decoded: Decoded, columns: Sequence[str]) -> Chunk:
     """Return the good readings of one event; of an Arrow body only `columns` are kept."""
     rows = len(decoded.lines)
     return Chunk(
@@ -71,7 +71,7 @@ def chunk_of_event(sequence: int, enqueued_us: int, decoded: Decoded, columns: S
     )
 
 
-def chunks_of(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
+def regroup_chunks(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
     """Yield chunks of at most `max_rows` readings, in order: small ones joined, large ones split."""
     with_rows = (chunk for chunk in gathered if len(chunk))
     for _, group in groupby(with_rows, key=lambda chunk: chunk.is_arrow):
@@ -80,7 +80,7 @@ def chunks_of(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
             yield whole
             continue
         for start in range(0, len(whole), max_rows):
-            yield whole.part(start, max_rows)
+            yield whole.slice_rows(start, max_rows)
 
 
 def _join(group: Sequence[Chunk]) -> Chunk:
@@ -96,7 +96,7 @@ def _join(group: Sequence[Chunk]) -> Chunk:
     )
 
 
-def without_lines_through(decoded: Decoded, line: int) -> Decoded:
+def drop_lines_through(decoded: Decoded, line: int) -> Decoded:
     """Return the readings after `line` of an event that was priced in part."""
     kept = [index for index, at in enumerate(decoded.lines) if at > line]
     start = kept[0] if kept else len(decoded.lines)

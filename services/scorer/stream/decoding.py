@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from prometheus_client import Counter
 
-from services.scorer.stream.chunks import Chunk, chunk_of_event, without_lines_through
+from services.scorer.stream.chunks import Chunk, build_event_chunk, drop_lines_through
 from services.scorer.stream.lineage import Place
 from shared.codec.batch_decoder import BatchDecoder, DecodedBatch
 from shared.codec.body_decoder import BodyDecoder
@@ -21,7 +21,7 @@ BAD_READINGS = Counter(
 ROWS_TOGETHER = 4_000
 
 
-class Readings:
+class ReadingDecoder:
     """A decoder of events; a bad record is counted and left out: ingest keeps it with its bytes."""
 
     def __init__(self, after: Place | None) -> None:
@@ -34,7 +34,7 @@ class Readings:
         """Yield readings in source order, then by line; of Arrow bodies only `columns` are kept."""
         place = 0
         while place < len(events):
-            run = self._decode_run(events, place)
+            run = self._decode_together(events, place)
             count = len(run.counts)
             yield (
                 _build_chunk(events[place : place + count], run, columns)
@@ -43,14 +43,14 @@ class Readings:
             )
             place += count or 1
 
-    def has_rest(self, event: Event) -> bool:
+    def has_unpriced_readings(self, event: Event) -> bool:
         """Return whether an event that was priced in part has readings without a price."""
         if self._after is None or event.sequence_number != self._after.sequence:
             return False
         decoded = self._decoder.decode(event.body, event.content_type)
-        return bool(without_lines_through(decoded, self._after.line).lines)
+        return bool(drop_lines_through(decoded, self._after.line).lines)
 
-    def _decode_run(self, events: Sequence[Event], place: int) -> DecodedBatch:
+    def _decode_together(self, events: Sequence[Event], place: int) -> DecodedBatch:
         first = events[place]
         if self._after is not None and first.sequence_number == self._after.sequence:
             return DecodedBatch(())  # which was priced in part
@@ -64,10 +64,10 @@ class Readings:
     def _decode_one(self, event: Event, columns: Sequence[str]) -> Chunk:
         decoded = self._decoder.decode(event.body, event.content_type)
         if self._after is not None and event.sequence_number == self._after.sequence:
-            decoded = without_lines_through(decoded, self._after.line)
+            decoded = drop_lines_through(decoded, self._after.line)
         if decoded.bad:
             BAD_READINGS.inc(len(decoded.bad))
-        return chunk_of_event(event.sequence_number, event.enqueued_us, decoded, columns)
+        return build_event_chunk(event.sequence_number, event.enqueued_us, decoded, columns)
 
 
 def _build_chunk(events: Sequence[Event], run: DecodedBatch, columns: Sequence[str]) -> Chunk:

@@ -37,7 +37,7 @@ class Lineage:
     last: Place
     version: str | None = field(default=None, compare=False)
 
-    def properties(self) -> dict[str | bytes, Any]:
+    def to_properties(self) -> dict[str | bytes, Any]:
         """Return the lineage as application properties."""
         numbers = (
             self.partition,
@@ -54,7 +54,7 @@ class Lineage:
         }
 
 
-def lineage_of(event: EventData) -> Lineage | None:
+def read_lineage(event: EventData) -> Lineage | None:
     """Return the lineage of an output event; None if it carries none, so was not sent by a scorer."""
     created_at = property_of(event, _CREATED_AT)
     numbers = [property_of(event, name) for name in _NUMBERS]

@@ -59,12 +59,12 @@ class PredictionBodies:
         if self._output == "arrow" or (self._output == "auto" and chunk.is_arrow):
             batch = self._build_batch(chunk, priced, predicted_at)
             for start, rows in _split_to_fit(batch, 0, len(chunk), max_rows):
-                yield chunk.part(start, rows), (write_stream(batch.slice(start, rows)), ARROW)
+                yield chunk.slice_rows(start, rows), (write_stream(batch.slice(start, rows)), ARROW)
             return
         max_rows = min(max_rows, MAX_LINES)
         lines = self._build_lines(chunk, priced, predicted_at)
         for start in range(0, len(chunk), max_rows):
-            yield chunk.part(start, max_rows), self._encode_json(lines[start : start + max_rows])
+            yield chunk.slice_rows(start, max_rows), self._encode_json(lines[start : start + max_rows])
 
     def _encode_json(self, lines: Sequence[Any]) -> Body:
         if len(lines) == 1:

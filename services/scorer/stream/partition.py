@@ -9,9 +9,9 @@ from prometheus_client import Counter, Histogram
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.pipeline import Output, PricingPipeline
-from services.scorer.stream.resume import note_expired, read_tail, start_after
+from services.scorer.stream.resume import find_start, note_expired, read_tail
 from shared.pricing.pricer import ActivePriceModel
-from shared.pricing.version_cache import VersionCache
+from shared.pricing.version_loader import VersionLoader
 from shared.service import failpoints
 from shared.service.errors import SinkUnavailable
 from shared.service.tasks import within
@@ -34,7 +34,7 @@ SOURCE_TO_PUBLISH = Histogram(
 _OPEN_TIMEOUT_S = 10.0
 
 
-class OutputGivenUp(SinkUnavailable):
+class OutputUnavailable(SinkUnavailable):
     """The predictions hub took nothing within the bounded retries."""
 
 
@@ -52,7 +52,7 @@ class Models:
     """The price model in service, and the versions that served before it."""
 
     active: ActivePriceModel
-    former: VersionCache
+    former: VersionLoader
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,9 @@ class PartitionScorer:
         # The source is asked last: a former owner may still publish, and what it prices is in the source.
         tail = await read_tail(self._hubs.output, self._partition, self._hubs.created_at)
         source = await self._hubs.source.bounds(self._partition)
-        start = await start_after(tail, source, self._read_hint, self._partition)
+        start = await find_start(tail, source, self._read_hint, self._partition)
         self._pipeline = PricingPipeline(
-            self._settings, self._partition, self._hubs.created_at, start.begun, self._models.active
+            self._settings, self._partition, self._hubs.created_at, start.handover, self._models.active
         )
         self._next_expected = start.next_expected
         try:
@@ -113,9 +113,9 @@ class PartitionScorer:
         first = events[0].sequence_number
         if first > self._next_expected:
             note_expired(self._partition, self._next_expected, first - self._next_expected)
-        version = self._pipeline.begun_by(events)
-        begun = None if version is None else await self._models.former.pricer(version)
-        for output in self._pipeline.outputs(events, begun):
+        version = self._pipeline.version_to_finish(events)
+        former = None if version is None else await self._models.former.load(version)
+        for output in self._pipeline.price_events(events, former):
             if self._is_stopping:
                 return
             await self._publish(output)
@@ -129,7 +129,7 @@ class PartitionScorer:
         try:
             await self._sender.send([output.event])
         except SinkUnavailable as error:
-            raise OutputGivenUp(str(error)) from error
+            raise OutputUnavailable(str(error)) from error
         failpoints.reach("scorer_sent")
         PREDICTIONS_SENT.inc(output.rows)
         SOURCE_TO_PUBLISH.observe(time.time() - output.oldest_enqueued_us / 1e6)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.scorer.settings import ScorerSettings
-from services.scorer.stream.chunks import Chunk, chunks_of
-from services.scorer.stream.decoding import ROWS_TOGETHER, Readings
+from services.scorer.stream.chunks import Chunk, regroup_chunks
+from services.scorer.stream.decoding import ROWS_TOGETHER, ReadingDecoder
 from services.scorer.stream.lineage import Lineage, Place
 from services.scorer.stream.output_bodies import CARRIED, Body, PredictionBodies
 from shared.pricing.pricer import ActivePriceModel, Columns, Pricer
@@ -15,7 +15,7 @@ from shared.streams.event_hubs.messages import EventData, make_event
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class Handover:
     """The last reading that a predecessor priced (None: none), and the version of the model that it used."""
 
     through: Place | None = None
@@ -39,7 +39,7 @@ class PricingPipeline:
         settings: ScorerSettings,
         partition: int,
         source_created_at: datetime,
-        begun: Begun,
+        handover: Handover,
         active: ActivePriceModel,
     ) -> None:
         """`begun` is what a predecessor did of the first event."""
@@ -47,40 +47,40 @@ class PricingPipeline:
         self._max_rows = settings.max_rows
         self._chunk_rows = max(1, ROWS_TOGETHER // settings.max_rows) * settings.max_rows
         self._created_at = source_created_at
-        self._begun = begun
+        self._handover = handover
         self._active = active
         self._form = settings.output
-        self._readings = Readings(begun.through)
+        self._decoder = ReadingDecoder(handover.through)
         self._bodies: tuple[Pricer, PredictionBodies] | None = None
 
-    def begun_by(self, events: Sequence[Event]) -> str | None:
+    def version_to_finish(self, events: Sequence[Event]) -> str | None:
         """Return the version that is to finish the first of `events`, if another serves now."""
-        version = self._begun.version
+        version = self._handover.version
         if version in (None, self._active.pricer.manifest.version):
             return None
-        return version if self._readings.has_rest(events[0]) else None
+        return version if self._decoder.has_unpriced_readings(events[0]) else None
 
-    def outputs(self, events: Sequence[Event], begun: Pricer | None = None) -> Iterator[Output]:
+    def price_events(self, events: Sequence[Event], first_pricer: Pricer | None = None) -> Iterator[Output]:
         """Yield output events, priced as they are asked for; a bad record has none: ingest keeps its bytes.
 
         One version prices all, however many outputs an event fills and however often the model is swapped
         meanwhile; but `begun`, if given, prices the first event, which a predecessor began with it.
         """
-        if begun is not None:
-            yield from self._price_by(begun, events[:1])
-        if rest := events if begun is None else events[1:]:
-            yield from self._price_by(self._active.pricer, rest)
+        if first_pricer is not None:
+            yield from self._price_with(first_pricer, events[:1])
+        if rest := events if first_pricer is None else events[1:]:
+            yield from self._price_with(self._active.pricer, rest)
 
-    def _price_by(self, pricer: Pricer, events: Sequence[Event]) -> Iterator[Output]:
-        bodies = self._bodies_by(pricer)
-        gathered = self._readings.decode(events, (*CARRIED, *pricer.fields))
-        for chunk in chunks_of(gathered, self._chunk_rows):
+    def _price_with(self, pricer: Pricer, events: Sequence[Event]) -> Iterator[Output]:
+        bodies = self._bodies_for(pricer)
+        gathered = self._decoder.decode(events, (*CARRIED, *pricer.fields))
+        for chunk in regroup_chunks(gathered, self._chunk_rows):
             priced = pricer.price(_select_inputs(chunk, pricer))
             for part, body in bodies.encode(chunk, priced, datetime.now(UTC), self._max_rows):
                 event = self._build_event(part, body, pricer.manifest.version)
                 yield Output(event, len(part), part.oldest_enqueued_us)
 
-    def _bodies_by(self, pricer: Pricer) -> PredictionBodies:
+    def _bodies_for(self, pricer: Pricer) -> PredictionBodies:
         """Return the encoder, kept until the version changes."""
         if self._bodies is None or self._bodies[0] is not pricer:
             self._bodies = (pricer, PredictionBodies(pricer.manifest, self._partition, self._form))
@@ -88,7 +88,7 @@ class PricingPipeline:
 
     def _build_event(self, part: Chunk, body: Body, version: str) -> EventData:
         lineage = Lineage(self._created_at, self._partition, part.first, part.last, version)
-        return make_event(*body, lineage.properties())
+        return make_event(*body, lineage.to_properties())
 
 
 def _select_inputs(chunk: Chunk, pricer: Pricer) -> Columns:

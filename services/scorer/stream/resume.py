@@ -6,8 +6,8 @@ from datetime import datetime
 
 from prometheus_client import Counter
 
-from services.scorer.stream.lineage import Lineage, Place, lineage_of
-from services.scorer.stream.pipeline import Begun
+from services.scorer.stream.lineage import Lineage, Place, read_lineage
+from services.scorer.stream.pipeline import Handover
 from shared.service.errors import HubRecreated
 from shared.service.logs import log
 from shared.streams.event_hubs.hub import Hub
@@ -24,11 +24,11 @@ EVENTS_EXPIRED = Counter(
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class ScoringStart:
     """The next event to take in, and what a predecessor did of it."""
 
     next_expected: int
-    begun: Begun = field(default_factory=Begun)
+    handover: Handover = field(default_factory=Handover)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,10 @@ async def read_tail(output: Hub, partition: int, created_at: datetime) -> Tail:
     window = _TAIL_EVENTS
     while True:
         start = max(oldest, last + 1 - window)
-        found = [_check(lineage, created_at) async for lineage in _lineages(output, partition, start, last)]
+        found = [
+            _require_same_hub(lineage, created_at)
+            async for lineage in _read_lineages(output, partition, start, last)
+        ]
         if found:
             # Of doubles the first counts, as it does for readers.
             highest = max(found, key=lambda lineage: lineage.last)
@@ -63,15 +66,15 @@ async def read_tail(output: Hub, partition: int, created_at: datetime) -> Tail:
         window *= 10
 
 
-async def _lineages(output: Hub, partition: int, start: int, last: int) -> AsyncIterator[Lineage]:
+async def _read_lineages(output: Hub, partition: int, start: int, last: int) -> AsyncIterator[Lineage]:
     async for events in partition_events(output.client, str(partition), after=start - 1, until=last):
         if not isinstance(events, Gap):
             for event in events:
-                if (lineage := lineage_of(event)) is not None:
+                if (lineage := read_lineage(event)) is not None:
                     yield lineage
 
 
-def _check(lineage: Lineage, created_at: datetime) -> Lineage:
+def _require_same_hub(lineage: Lineage, created_at: datetime) -> Lineage:
     if lineage.created_at != created_at:
         raise HubRecreated(
             f"the telemetry hub was created at {created_at.isoformat()}, predictions are of one created at "
@@ -81,9 +84,9 @@ def _check(lineage: Lineage, created_at: datetime) -> Lineage:
     return lineage
 
 
-async def start_after(
+async def find_start(
     tail: Tail, source: PartitionBounds, hint: Callable[[], Awaitable[int | None]], partition: int
-) -> Start:
+) -> ScoringStart:
     """Return where to start in a source partition; `hint` reads its checkpoint blob.
 
     Raise HubRecreated if more was priced than the source hub ever held.
@@ -99,11 +102,11 @@ async def start_after(
             f"ends at {source.last}: it was re-created; name a new hub in FLEETPRICE_PREDICTIONS_HUB"
         )
     if next_expected >= source.oldest:
-        return Start(next_expected, Begun(after, tail.version))
+        return ScoringStart(next_expected, Handover(after, tail.version))
     first_unread = next_expected if after is None else next_expected + 1
     if source.oldest > first_unread:
         note_expired(partition, first_unread, source.oldest - first_unread)
-    return Start(source.oldest)
+    return ScoringStart(source.oldest)
 
 
 def note_expired(partition: int, first: int, events: int) -> None:

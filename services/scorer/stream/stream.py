@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from services.scorer.settings import ScorerSettings
-from services.scorer.stream.lineage import lineage_of
-from services.scorer.stream.partition import Hubs, Models, OutputGivenUp, PartitionScorer
+from services.scorer.stream.lineage import read_lineage
+from services.scorer.stream.partition import Hubs, Models, OutputUnavailable, PartitionScorer
 from shared.service.errors import (
     GapUnexplained,
     HubRecreated,
@@ -118,26 +118,26 @@ class StreamScorer:
         return {partition: self._partition(partition) for partition in partitions}
 
     def _partition(self, partition: int) -> PartitionScorer:
-        sender = PartitionSender(self._connection, self._output.name, str(partition), lineage_of)
+        sender = PartitionSender(self._connection, self._output.name, str(partition), read_lineage)
         return PartitionScorer(partition, self._settings, self._hubs, self._models, self._store, sender)
 
-    async def look(self) -> None:
+    async def observe(self) -> None:
         """Nothing to look at but the hub's identity, which the runtime compares."""
 
-    def gives_up(self) -> bool:
+    def note_refusal(self) -> bool:
         """Never give up on a refusal: a key may be put back."""
         return False
 
-    def end_for(self, partition: int | None, error: Exception) -> Exception | None:
+    def judge_failure(self, partition: int | None, error: Exception) -> Exception | None:
         """Return what is not known to pass by itself."""
-        if isinstance(error, OutputGivenUp) or not isinstance(error, _PASSING):
+        if isinstance(error, OutputUnavailable) or not isinstance(error, _PASSING):
             return error
         if isinstance(error, SinkUnavailable):
             log.warning("receiving_interrupted", partition=partition, reason=str(error))
         return None
 
 
-class HintFollower:
+class HintWriter:
     """Has a stream's checkpoint blobs follow its output."""
 
     def __init__(self, stream: StreamScorer, interval_s: float) -> None:

@@ -96,7 +96,7 @@ class ConsumerClient(EventHubConsumerClient):
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def _load_tls_context() -> ssl.SSLContext:
     """Return one TLS context for all: the SDK would make one for each connection, 20 ms of the loop each."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
@@ -108,7 +108,7 @@ def _is_connection_string(address: str) -> bool:
     return "Endpoint=" in address
 
 
-def _host_of(namespace: str, options: dict[str, Any]) -> str:
+def _parse_host(namespace: str, options: dict[str, Any]) -> str:
     """Return the namespace's host; put a port, if one is named, into `options`.
 
     The SDK alone connects to 5671, whatever port is named.
@@ -134,7 +134,7 @@ def consumer_client(
     **options: Any,
 ) -> ConsumerClient:
     """Make a consumer of `hub` in a consumer group; with a store it balances partitions between processes."""
-    options["ssl_context"] = _tls()
+    options["ssl_context"] = _load_tls_context()
     if checkpoint_store is not None:
         options["checkpoint_store"] = checkpoint_store
         options["load_balancing_interval"] = connection.balancing_interval_s
@@ -144,19 +144,19 @@ def consumer_client(
             connection.address, group, eventhub_name=hub, **options
         )
         return cast("ConsumerClient", client)
-    host = _host_of(connection.address, options)
+    host = _parse_host(connection.address, options)
     return ConsumerClient(host, hub, group, credential=process_credential(), **options)
 
 
 def producer_client(connection: HubConnection, hub: str) -> SingleSendProducerClient:
     """Make a producer to `hub` that never resends by itself; after a failure make a new one."""
-    options: Any = {"retry_total": 0, "ssl_context": _tls()}
+    options: Any = {"retry_total": 0, "ssl_context": _load_tls_context()}
     if _is_connection_string(connection.address):
         client = SingleSendProducerClient.from_connection_string(
             connection.address, eventhub_name=hub, **options
         )
         return cast("SingleSendProducerClient", client)
-    host = _host_of(connection.address, options)
+    host = _parse_host(connection.address, options)
     return SingleSendProducerClient(host, hub, credential=process_credential(), **options)
 
 

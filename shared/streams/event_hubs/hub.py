@@ -59,11 +59,11 @@ class Hub:
         oldest = last + 1 if known["is_empty"] else int(known["beginning_sequence_number"])
         return PartitionBounds(max(0, oldest), last)
 
-    def links_opened(self, partition: int) -> int:
+    def count_links_opened(self, partition: int) -> int:
         """Count how often the SDK has begun to open the partition's link."""
         return self.client.links_opened[str(partition)]
 
-    def link_refused(self, partition: int) -> Refused:
+    def describe_refused_link(self, partition: int) -> Refused:
         """The error of a hub that answers, but closes a partition's link whenever it is opened."""
         return Refused(
             f"hub {self.name} closes every link to partition {partition}: it has no consumer group "
@@ -87,7 +87,7 @@ class HubIdentityCheck:
 
     async def verify_link(self) -> None:
         """Raise HubRecreated if events received until now may be of another hub."""
-        link = self._hub.links_opened(self._partition)
+        link = self._hub.count_links_opened(self._partition)
         if link != self._verified_link:
             self.verify(await self._hub.describe())
             self._verified_link = link

@@ -24,13 +24,13 @@ async def grant_credit(consumer: Any) -> None:
     await consumer._handler._link.flow(link_credit=consumer._prefetch)
 
 
-def read_on(consumer: Any, work: Work, max_waiting: int) -> Work:
+def keep_reading(consumer: Any, work: Work, max_waiting: int) -> Work:
     """Return a handler's `do_work_async`, repeated until the link has ended or too much waits."""
 
-    async def work_on(**options: Any) -> bool:
+    async def work_repeatedly(**options: Any) -> bool:
         while await work(**options):
             if not consumer._callback_task_run or len(consumer._message_buffer) > max_waiting:
                 return True
         return False
 
-    return work_on
+    return work_repeatedly

@@ -15,7 +15,7 @@ from typing import Any
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
 
-from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, read_on
+from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, keep_reading
 
 # The pause between two batches: without it, a thousand events a second would be a thousand batches, each with
 # fixed costs.
@@ -49,16 +49,16 @@ class _PromptConsumer:
         """Open the link as the SDK does, and wake up at each message."""
         self._open_link(auth)
         handler = self._consumer._handler
-        take = handler._message_received_callback
+        on_message = handler._message_received_callback
 
-        async def take_promptly(message: Any) -> None:
-            await take(message)
+        async def on_message_promptly(message: Any) -> None:
+            await on_message(message)
             self._has_arrived.set()
             if is_credit_low(self._consumer):
                 await grant_credit(self._consumer)
 
-        handler._message_received_callback = take_promptly
-        handler.do_work_async = read_on(self._consumer, handler.do_work_async, self._max_waiting)
+        handler._message_received_callback = on_message_promptly
+        handler.do_work_async = keep_reading(self._consumer, handler.do_work_async, self._max_waiting)
 
     async def receive(
         self, batch: bool | int = False, max_batch_size: int = 300, max_wait_time: float | None = None

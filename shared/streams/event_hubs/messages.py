@@ -6,7 +6,7 @@ from typing import Any
 from azure.eventhub import EventData
 from azure.eventhub.amqp import AmqpMessageBodyType
 
-from shared.streams.event import content_type_in
+from shared.streams.event import decode_content_type
 
 __all__ = (
     "EventData",
@@ -42,7 +42,7 @@ def body_of(event: EventData) -> bytes:
 def content_type_of(event: EventData) -> str | None:
     """Return a received event's content type; `EventData.content_type` raises if it is no UTF-8."""
     properties: Any = event.raw_amqp_message.properties
-    return None if properties is None else content_type_in(properties.content_type)
+    return None if properties is None else decode_content_type(properties.content_type)
 
 
 def enqueued_us(event: EventData) -> int:

@@ -9,8 +9,8 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from shared.streams.event import Event, event_of
-from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, read_on
+from shared.streams.event import Event, decode_event
+from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, keep_reading
 
 # The size assumed of a message without data sections: the largest that an event may have.
 _UNKNOWN_BYTES = 2**20
@@ -69,14 +69,14 @@ def limit_bytes(consumer: Any, budget: ByteBudget) -> None:
         if is_credit_low(consumer):
             await grant_credit(consumer)
 
-    def open_bounded(auth: Any) -> None:
+    def open_link_within_budget(auth: Any) -> None:
         open_link(auth)
         handler = consumer._handler
         handler._message_received_callback = receive
-        handler.do_work_async = read_on(consumer, handler.do_work_async, consumer._prefetch // 2)
+        handler.do_work_async = keep_reading(consumer, handler.do_work_async, consumer._prefetch // 2)
 
     def next_event() -> Event:
-        event = event_of(buffer.popleft())
+        event = decode_event(buffer.popleft())
         consumer._last_received_event = event  # the SDK reopens the link after its offset
         return event
 
@@ -88,5 +88,5 @@ def limit_bytes(consumer: Any, budget: ByteBudget) -> None:
         budget.close()
         await close()
 
-    consumer._create_handler, consumer._on_event_received = open_bounded, hand_over_and_release
+    consumer._create_handler, consumer._on_event_received = open_link_within_budget, hand_over_and_release
     consumer._next_message_in_buffer, consumer.close = next_event, close_budget

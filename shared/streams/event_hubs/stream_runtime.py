@@ -136,10 +136,10 @@ class StreamRuntime(Generic[H]):
                 described = await self._hub.describe()
                 for partition in self._partitions.values():
                     partition.identity.verify(described)
-                await self._service.look()
+                await self._service.observe()
             except (SourceUnavailable, Refused) as error:
                 log.warning("hub_unanswered", hub=self._hub.name, reason=str(error))
-                if isinstance(error, Refused) and self._service.gives_up():
+                if isinstance(error, Refused) and self._service.note_refusal():
                     raise
             else:
                 at_first = at_first or described.partitions
@@ -227,7 +227,7 @@ class StreamRuntime(Generic[H]):
     def _give_up(self, number: int | None, error: Exception) -> None:
         if isinstance(error, GapUnexplained) and number is not None and number in self._partitions:
             self._skipped_at[number] = self._partitions[number].task.next_expected
-        end = self._service.end_for(number, error)
+        end = self._service.judge_failure(number, error)
         if end is not None:
             if not self._fatal.done():
                 self._fatal.set_exception(end)

@@ -14,17 +14,17 @@ from shared.lake.slots.footer import Head
 land = PartitionIngest._land
 
 
-async def checkpoint_then_land(pipeline, cut):
-    head = Head(cut.last + 1, cut.next_hour, cut.last_offset)
-    await pipeline._progress.note_commit(pipeline.committer.lane.partition, head)
-    await land(pipeline, cut)
+async def checkpoint_then_land(pipeline, contents):
+    head = Head(contents.last + 1, contents.next_hour, contents.last_offset)
+    await pipeline._progress.note_commit(pipeline.committer.chain.partition, head)
+    await land(pipeline, contents)
 
 
 async def heads_from_checkpoints(lake, name, roots):
     heads = await find_heads(lake, name, roots)
-    for lane, head in heads.items():
-        last = (await checkpoints()).get(str(lane.partition), head.next_first - 1)
-        heads[lane] = Head(last + 1, head.next_hour, head.last_offset)
+    for chain, head in heads.items():
+        last = (await checkpoints()).get(str(chain.partition), head.next_first - 1)
+        heads[chain] = Head(last + 1, head.next_hour, head.last_offset)
     return heads
 
 

@@ -28,9 +28,9 @@ class ListingLake(Lake):
             yield one
 
 
-async def put(lake, lane, hour, first, next_hour):
+async def put(lake, chain, hour, first, next_hour):
     says = Footer(first, first, "", first + 1, hour_folder(next_hour), 1, 0, 0, "a", "", 1, "then")
-    await lake.write(lane.slot(hour, first), encode(pa.table({"x": [1]}), says))
+    await lake.write(chain.slot(hour, first), encode(pa.table({"x": [1]}), says))
 
 
 @asynccontextmanager
@@ -39,7 +39,9 @@ async def years_later(world):
     async with open_lake(world.lake_connection) as opened:
         lake = ListingLake(opened._files)
         lake.listed = []
-        roots = {lane: await create_root(lake, lane, root_at_hour("then", 0, HOUR)) for lane in (IDLE, BUSY)}
+        roots = {
+            chain: await create_root(lake, chain, root_at_hour("then", 0, HOUR)) for chain in (IDLE, BUSY)
+        }
         await put(lake, IDLE, HOUR, 0, HOUR)
         for number in range(HOURS):
             await put(lake, BUSY, HOUR + number, number, HOUR + number + 1)

@@ -113,7 +113,7 @@ class Landed:
 
     def __init__(self):
         self.source = Source("telemetry", "2026-01-01T00:00:00Z", READING)
-        self.lane = ChainKey("telemetry", 3)
+        self.chain = ChainKey("telemetry", 3)
         self.head = None
         self.cuts = []
 

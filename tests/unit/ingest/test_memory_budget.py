@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.ingest.memory_budget import link_bytes, prefetch_share, rows_bytes, rows_bytes_of_worker
+from services.ingest.memory_budget import link_bytes, prefetch_share, rows_bytes, worker_rows_bytes
 from services.ingest.settings import IngestSettings
 from shared.codec.body_decoder import JSON, BodyDecoder
 from shared.codec.row_buffer import EventOrigin, RowBuffer
@@ -34,8 +34,8 @@ def test_links_share_what_received_events_may_weigh():
 
 def test_workers_share_too():
     """Four workers have a quarter each of the rows' memory, and never too little for a file."""
-    assert rows_bytes_of_worker(IngestSettings(rows_memory_bytes=2**28, workers=4)) == 2**26
-    assert rows_bytes_of_worker(IngestSettings(rows_memory_bytes=2**20, workers=4)) == 2**20
+    assert worker_rows_bytes(IngestSettings(rows_memory_bytes=2**28, workers=4)) == 2**26
+    assert worker_rows_bytes(IngestSettings(rows_memory_bytes=2**20, workers=4)) == 2**20
 
 
 def test_a_partition_commits_once_it_has_its_share():

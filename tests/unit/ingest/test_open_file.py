@@ -5,7 +5,7 @@ import base64
 import msgspec
 import pytest
 
-from services.ingest.open_file import OpenFile, RollPolicy, turn
+from services.ingest.open_file import OpenFile, RollPolicy, build_turn
 from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import contract_from_record
 from shared.lake.dead_letters import CODES, encode_letters, reason_code
@@ -31,33 +31,38 @@ def gather(bodies, first=10):
 
 def test_a_cut_covers_every_event():
     """Good rows, dead letters and the range they cover leave together."""
-    cut = gather([b'{"number":1}', b"?", b'{"number":2}']).cut()
+    contents = gather([b'{"number":1}', b"?", b'{"number":2}']).to_contents()
 
-    assert (cut.first, cut.last, cut.last_offset, cut.gap) == (10, 12, "@12", 0)
-    assert (cut.hour, cut.next_hour) == (HOUR, HOUR)
-    assert cut.table["sequence_number"].to_pylist() == [10, 12]
-    assert [letter.origin.sequence_number for letter in cut.letters] == [11]
+    assert (contents.first, contents.last, contents.last_offset, contents.gap) == (
+        10,
+        12,
+        "@12",
+        0,
+    )
+    assert (contents.hour, contents.next_hour) == (HOUR, HOUR)
+    assert contents.table["sequence_number"].to_pylist() == [10, 12]
+    assert [letter.origin.sequence_number for letter in contents.letters] == [11]
 
 
 def test_the_loser_keeps_the_rest():
     """Another writer's file takes its events from the range; what it does not cover stays."""
-    cut = gather([b'{"number":1}', b"?", b'{"number":2}', b"?"]).cut(next_hour=HOUR + 2)
+    contents = gather([b'{"number":1}', b"?", b'{"number":2}', b"?"]).to_contents(next_hour=HOUR + 2)
 
-    rest = cut.after(11)
+    rest = contents.after(11)
 
     assert (rest.first, rest.last, rest.next_hour) == (12, 13, HOUR + 2)
     assert rest.table["sequence_number"].to_pylist() == [12]
     assert [letter.origin.sequence_number for letter in rest.letters] == [13]
-    assert cut.after(9) is cut
-    assert cut.after(13) is None
-    assert cut.after(99) is None
+    assert contents.after(9) is contents
+    assert contents.after(13) is None
+    assert contents.after(99) is None
 
 
 def test_a_turn_covers_nothing():
     """A zero-row file that sends the chain to another folder leaves every event to the next file."""
-    step = turn(10, HOUR, HOUR + 5, "@9", CONTRACT.raw_schema)
+    step = build_turn(10, HOUR, HOUR + 5, "@9", CONTRACT.raw_schema)
     assert (step.first, step.last, step.table.num_rows, step.gap) == (10, 9, 0, 0)
-    assert gather([b'{"number":1}']).cut().after(step.last).first == 10
+    assert gather([b'{"number":1}']).to_contents().after(step.last).first == 10
 
 
 def test_a_file_rolls_on_rows_bytes_or_age():

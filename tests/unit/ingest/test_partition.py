@@ -60,12 +60,12 @@ async def _nothing(*_arguments):
 
 def opened(lake, *, partition=0, oldest=0, skipped_at=None):
     """A partition as a process that just came sees the lake, and the hub from event `oldest` on."""
-    lane = ChainKey("ticks", partition)
+    chain = ChainKey("ticks", partition)
     head = None
-    if lane.root in lake.files:
-        root = done(create_root(lake, lane, root_at_hour(CREATED_AT, 0, 0)))
-        head = done(find_heads(lake, "ticks", {lane: root}))[lane]
-    committer = Committer(lake, lane, SOURCE, head, _encode, _nothing)
+    if chain.root in lake.files:
+        root = done(create_root(lake, chain, root_at_hour(CREATED_AT, 0, 0)))
+        head = done(find_heads(lake, "ticks", {chain: root}))[chain]
+    committer = Committer(lake, chain, SOURCE, head, _encode, _nothing)
 
     async def bounds():
         return PartitionBounds(oldest, 100)

@@ -3,14 +3,14 @@
 import pytest
 
 from services.ingest.settings import IngestSettings
-from services.ingest.source_streams import contract_of, hubs_of, named_events
+from services.ingest.source_streams import hubs_by_stream, load_contract, named_events
 from shared.service.errors import SettingsError
 
 
 def test_streams_are_landed_from_their_hubs():
     """Each stream has its hub, whatever that is called."""
     settings = IngestSettings(streams="telemetry, predictions", predictions_hub="prices")
-    assert hubs_of(settings) == {"telemetry": "telemetry", "predictions": "prices"}
+    assert hubs_by_stream(settings) == {"telemetry": "telemetry", "predictions": "prices"}
 
 
 def test_named_events_belong_to_a_stream():
@@ -24,8 +24,8 @@ def test_a_stream_of_the_users_own(tmp_path):
     """A folder of contracts makes further streams, each from the hub of its name."""
     (tmp_path / "visits.json").write_text('{"type": "object"}')
     settings = IngestSettings(streams="telemetry,visits", contracts=tmp_path)
-    assert hubs_of(settings) == {"telemetry": "telemetry", "visits": "visits"}
-    assert contract_of(settings, "visits").raw_schema.names[0] == "extra"
+    assert hubs_by_stream(settings) == {"telemetry": "telemetry", "visits": "visits"}
+    assert load_contract(settings, "visits").raw_schema.names[0] == "extra"
 
 
 @pytest.mark.parametrize("stream", ["../visits", "stays"])
@@ -33,7 +33,7 @@ def test_a_stream_without_a_contract_is_refused(tmp_path, stream):
     """The error lists the streams that there are."""
     (tmp_path / "visits.json").write_text('{"type": "object"}')
     with pytest.raises(SettingsError, match="telemetry, predictions, visits"):
-        hubs_of(IngestSettings(streams=stream, contracts=tmp_path))
+        hubs_by_stream(IngestSettings(streams=stream, contracts=tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -44,4 +44,4 @@ def test_what_cannot_be_read_is_refused(values):
     """A mistyped event or stream stops ingest before it starts."""
     settings = IngestSettings(**values)
     with pytest.raises(SettingsError, match="FLEETPRICE_INGEST_"):
-        (hubs_of(settings), named_events(settings, "telemetry"))
+        (hubs_by_stream(settings), named_events(settings, "telemetry"))

@@ -6,7 +6,7 @@ import msgspec
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.decoding import ROWS_TOGETHER
-from services.scorer.stream.pipeline import Begun, PricingPipeline
+from services.scorer.stream.pipeline import Handover, PricingPipeline
 from shared.codec.body_decoder import NDJSON
 from shared.contract.reading import Reading
 from shared.pricing.pricer import Pricer
@@ -42,13 +42,13 @@ def test_an_event_is_priced_by_one_version(pricer, shipped):
     """An event in progress is finished by the version that began it; the next one gets the new version."""
     served = ActiveModel(pricer)
     settings = ScorerSettings(max_rows=500, _env_file=None)
-    pipeline = PricingPipeline(settings, 0, AT, Begun(), served)
-    outputs = pipeline.outputs([large_event(0)])
+    pipeline = PricingPipeline(settings, 0, AT, Handover(), served)
+    outputs = pipeline.price_events([large_event(0)])
     first = next(outputs)
     served.replace(second(shipped))
     rest = list(outputs)
     assert first.rows + sum(output.rows for output in rest) == ROWS_TOGETHER + 199
     assert set().union(*map(versions_in, [first, *rest])) == {"1"}
-    assert set().union(*map(versions_in, pipeline.outputs([large_event(1)]))) == {"2"}
+    assert set().union(*map(versions_in, pipeline.price_events([large_event(1)]))) == {"2"}
     served.replace(pricer)
-    assert set().union(*map(versions_in, pipeline.outputs([large_event(2)]))) == {"1"}
+    assert set().union(*map(versions_in, pipeline.price_events([large_event(2)]))) == {"1"}

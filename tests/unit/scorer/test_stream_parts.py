@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 
 from services.scorer.settings import MAX_ROWS_LIMIT
-from services.scorer.stream.chunks import chunk_of_event, chunks_of, without_lines_through
-from services.scorer.stream.decoding import Readings
+from services.scorer.stream.chunks import build_event_chunk, drop_lines_through, regroup_chunks
+from services.scorer.stream.decoding import ReadingDecoder
 from services.scorer.stream.lineage import Place
 from services.scorer.stream.output_bodies import CARRIED, PredictionBodies
-from services.scorer.stream.resume import Tail, start_after
+from services.scorer.stream.resume import Tail, find_start
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder, Decoded
 from shared.codec.record_batches import build_batch
@@ -42,11 +42,11 @@ def decoded_arrow(count):
 
 
 def of_json(sequence, lines):
-    return chunk_of_event(sequence, sequence * 1_000, decoded_json(lines), CARRIED)
+    return build_event_chunk(sequence, sequence * 1_000, decoded_json(lines), CARRIED)
 
 
 def of_arrow(sequence, count):
-    return chunk_of_event(sequence, sequence * 1_000, decoded_arrow(count), CARRIED)
+    return build_event_chunk(sequence, sequence * 1_000, decoded_arrow(count), CARRIED)
 
 
 def spans(chunks):
@@ -56,12 +56,12 @@ def spans(chunks):
 def test_small_events_share_a_chunk_and_large_ones_are_spread():
     """Readings keep their order and places, whatever the events' sizes."""
     events = [of_json(5, [0]), of_json(6, [0, 2, 3]), of_json(7, []), of_json(8, range(5))]
-    assert spans(chunks_of(events, 3)) == [((5, 0), (6, 2)), ((6, 3), (8, 1)), ((8, 2), (8, 4))]
+    assert spans(regroup_chunks(events, 3)) == [((5, 0), (6, 2)), ((6, 3), (8, 1)), ((8, 2), (8, 4))]
 
 
 def test_arrow_and_json_do_not_mix():
     """A chunk holds one form of readings, so that its predictions take that form."""
-    chunks = list(chunks_of([of_arrow(1, 2), of_arrow(2, 2), of_json(3, [0]), of_arrow(4, 1)], 10))
+    chunks = list(regroup_chunks([of_arrow(1, 2), of_arrow(2, 2), of_json(3, [0]), of_arrow(4, 1)], 10))
     assert [one.batch is not None for one in chunks] == [True, False, True]
     assert [len(one) for one in chunks] == [4, 1, 1]
     assert [one.oldest_enqueued_us for one in chunks] == [1_000, 3_000, 4_000]
@@ -70,12 +70,12 @@ def test_arrow_and_json_do_not_mix():
 
 def test_an_event_priced_in_part_goes_on_after_its_last_line():
     """Lines up to the last one priced are left out, those after it kept with their numbers."""
-    rest = without_lines_through(decoded_json([0, 2, 5]), 2)
+    rest = drop_lines_through(decoded_json([0, 2, 5]), 2)
     assert list(rest.lines) == [5]
     assert [record.reading_no for record in rest.records] == [3]
-    rest = without_lines_through(decoded_arrow(5), 3)
+    rest = drop_lines_through(decoded_arrow(5), 3)
     assert rest.batch.column("reading_no").to_pylist() == [5]
-    assert not without_lines_through(decoded_json([0, 1]), 1).records
+    assert not drop_lines_through(decoded_json([0, 1]), 1).records
 
 
 def priced(count, fields, flags):
@@ -112,7 +112,7 @@ def test_the_largest_output_events_fit_the_hub(pricer, form, min_events, letter)
     """The most rows that the settings allow, of the longest contents, stay below the hub's event limit."""
     longest = readings(MAX_ROWS_LIMIT, vehicle_id=letter * 64)
     decoded = Decoded(longest, (), None, range(MAX_ROWS_LIMIT))
-    chunk = chunk_of_event(2**62, 0, decoded, CARRIED)
+    chunk = build_event_chunk(2**62, 0, decoded, CARRIED)
     everything = (1 << len(pricer.fields)) - 1
     encoder = PredictionBodies(pricer.manifest, 31, form)
     whole = priced(MAX_ROWS_LIMIT, pricer.fields, everything)
@@ -160,7 +160,7 @@ def test_events_decoded_together_are_the_events_one_by_one(odd):
         single(1), single(2), single(3, odd), single(4), packed(5, 3), packed(6, 2, is_arrow=True),
         packed(7, 1, is_arrow=True), single(8, with_a_new_field),
     ]  # fmt: skip
-    found = list(chunks_of(Readings(None).decode(events, CARRIED), 100))
+    found = list(regroup_chunks(ReadingDecoder(None).decode(events, CARRIED), 100))
     places = [
         place for one in found for place in zip(one.sequences.tolist(), one.lines.tolist(), strict=True)
     ]
@@ -173,7 +173,7 @@ def test_events_decoded_together_are_the_events_one_by_one(odd):
 def test_only_the_rest_of_an_event_priced_in_part_is_decoded():
     """The first event after a restart gives what its predecessor left, the ones after it everything."""
     events = [packed(5, 4), packed(6, 2)]
-    (chunk,) = chunks_of(Readings(Place(5, 2)).decode(events, CARRIED), 100)
+    (chunk,) = regroup_chunks(ReadingDecoder(Place(5, 2)).decode(events, CARRIED), 100)
     assert chunk.lines.tolist() == [3, 0, 1]
     assert chunk.sequences.tolist() == [5, 6, 6]
 
@@ -189,14 +189,14 @@ def source(last, oldest=0):
 async def test_a_fresh_partition_starts_at_the_oldest_event():
     """With nothing published yet, scoring starts with the oldest event that the hub has."""
     fresh = Tail(None, was_written=False)
-    assert (await start_after(fresh, source(-1), no_hint, 0)).next_expected == 0
-    assert (await start_after(fresh, source(99, 40), no_hint, 0)).next_expected == 40
+    assert (await find_start(fresh, source(-1), no_hint, 0)).next_expected == 0
+    assert (await find_start(fresh, source(99, 40), no_hint, 0)).next_expected == 40
 
 
 async def test_a_published_partition_goes_on_in_its_last_event():
     """The last event published is read again, since it may have more lines than were priced."""
-    start = await start_after(Tail(Place(7, 3), was_written=True), source(9), no_hint, 0)
-    assert (start.next_expected, start.begun.through) == (7, Place(7, 3))
+    start = await find_start(Tail(Place(7, 3), was_written=True), source(9), no_hint, 0)
+    assert (start.next_expected, start.handover.through) == (7, Place(7, 3))
 
 
 async def test_an_output_emptied_by_retention_falls_back_to_the_checkpoint():
@@ -205,20 +205,20 @@ async def test_an_output_emptied_by_retention_falls_back_to_the_checkpoint():
     async def hint():
         return 41
 
-    start = await start_after(Tail(None, was_written=True), source(99), hint, 0)
+    start = await find_start(Tail(None, was_written=True), source(99), hint, 0)
     assert start.next_expected == 42
 
 
 async def test_events_gone_before_they_were_scored_are_passed_over():
     """If retention took events that have no prediction yet, scoring resumes at the oldest left."""
-    start = await start_after(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, 0)
-    assert (start.next_expected, start.begun.through) == (20, None)
+    start = await find_start(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, 0)
+    assert (start.next_expected, start.handover.through) == (20, None)
 
 
 async def test_more_published_than_the_hub_ever_held_means_another_hub():
     """Predictions beyond the source hub's end are of a hub that is gone: refused with the remedy."""
     with pytest.raises(HubRecreated, match="FLEETPRICE_PREDICTIONS_HUB"):
-        await start_after(Tail(Place(7, 3), was_written=True), source(3), no_hint, 0)
+        await find_start(Tail(Place(7, 3), was_written=True), source(3), no_hint, 0)
 
 
 def test_places_are_ordered_as_readings_are():

@@ -5,7 +5,7 @@ from azure.eventhub import EventData
 from azure.eventhub._pyamqp.message import Message, Properties
 
 from shared.contract.dead_letter_id import DeadLetterId
-from shared.streams.event import event_of
+from shared.streams.event import decode_event
 from shared.streams.event_hubs.messages import body_of, content_type_of, enqueued_us
 
 ANNOTATIONS = {
@@ -34,7 +34,7 @@ def message(**sections):
 def test_an_event_says_what_the_sdk_says_of_it(sections):
     """Whatever a sender put into a message, it is read as the SDK's own event class reads it."""
     raw = message(**sections)
-    event, theirs = event_of(raw), EventData._from_message(raw)
+    event, theirs = decode_event(raw), EventData._from_message(raw)
     assert (event.sequence_number, event.offset) == (theirs.sequence_number, theirs.offset)
     assert (event.enqueued_us, event.content_type) == (enqueued_us(theirs), content_type_of(theirs))
     assert event.body == body_of(theirs)
@@ -45,5 +45,5 @@ def test_an_event_names_the_dead_letter_that_it_replays():
     """Properties come as bytes from another's sender, and as text from ours."""
     sent = LETTER.properties()
     for properties in (sent, {name.encode(): value for name, value in sent.items()}):
-        event = event_of(message(data=[b"{}"], application_properties=properties))
+        event = decode_event(message(data=[b"{}"], application_properties=properties))
         assert event.replay_of == LETTER

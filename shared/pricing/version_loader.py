@@ -11,13 +11,13 @@ from shared.service.errors import ModelUnusable, SettingsError, SinkUnavailable
 from shared.service.logs import log
 
 
-class VersionCache:
+class VersionLoader:
     """A loader of former versions, from the lake's registry or, without a lake, from those shipped."""
 
     def __init__(self, lake: Lake | None) -> None:
         self._lake = lake
 
-    async def pricer(self, version: str) -> Pricer | None:
+    async def load(self, version: str) -> Pricer | None:
         """Return a pricer with `version`, or None if it cannot be loaded any more."""
         try:
             files = (
