@@ -1,4 +1,4 @@
-"""Ingest: streams into the lake's raw zone, exactly once."""
+"""The process of ingest: it lands streams in the lake's raw zone, exactly once."""
 
 import asyncio
 import gc
@@ -32,12 +32,12 @@ log = structlog.get_logger()
 
 # The SDK's default of 120 s leaves a link closed long after its hub is back.
 _RETRY_BACKOFF_MAX_S = 2.0
-# After the last commit a worker still gives back its partitions and closes its links.
+# The time after the last commit in which a worker gives back its partitions and closes its links.
 _RELEASE_GRACE_S = 7.0
 
 
 async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
-    """Land every stream in the settings until `stop`; drain before returning."""
+    """Land all streams in the settings until `stop`; drain before returning."""
     connection = HubConnection.from_settings(settings)
     sources = source_streams(settings)
     async with AsyncExitStack() as stack:
@@ -73,7 +73,7 @@ async def _open_stream(
 
 
 async def _run_all(streams: Sequence[StreamIngest], stop: asyncio.Event) -> None:
-    """Run all streams; when one ends by itself, drain the others too."""
+    """Run all streams; if one ends by itself, drain the others too."""
     running = [asyncio.create_task(stream.run(stop)) for stream in streams]
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
@@ -88,7 +88,7 @@ def main(overrides: Mapping[str, Any] | None = None) -> int:
 
 
 async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asyncio.Event) -> None:
-    """Land in this process, or in as many as the settings ask for."""
+    """Land in this process, or in as many workers as the settings ask for."""
     if settings.workers == 1:
         async with trim_memory():
             await serve(settings, stop)
@@ -103,7 +103,7 @@ async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asy
 
 
 async def _refuse_idle_workers(settings: IngestSettings) -> None:
-    """Raise SettingsError if a hub has fewer partitions than there are to be workers."""
+    """Raise SettingsError if a hub has fewer partitions than there will be workers."""
     connection, group = HubConnection.from_settings(settings), settings.consumer_group
     for hub in hubs_by_stream(settings).values():
         client = consumer_client(connection, hub, group)

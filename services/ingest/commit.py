@@ -1,7 +1,7 @@
-"""The commit: one atomic rename-if-absent per slot decides whose file stands. See docs/lake.md.
+"""The commit: one atomic rename-if-absent per slot decides which writer's file counts. See docs/lake.md.
 
-Every step may be repeated or cut short anywhere: until the rename nothing has happened that anyone counts,
-and after it everything has.
+Every step may be repeated, or interrupted anywhere: before the rename no reader sees any effect, and after it
+the commit is complete.
 """
 
 import time
@@ -71,11 +71,11 @@ Encode = Callable[[pa.Table, Footer], Awaitable[bytes]]
 
 
 class Overtaken(FleetpriceError):
-    """The chain is not where this writer's events are: reopen from the lake."""
+    """The chain does not end where this writer's events begin: the partition is reopened from the lake."""
 
 
 def new_attempt() -> str:
-    """Return a name that no other write has."""
+    """Return a name unique to one attempt at a write."""
     return uuid.uuid4().hex
 
 
@@ -103,10 +103,10 @@ class Committer:
     _noted_hour: int | None = None
 
     async def land(self, contents: FileContents) -> None:
-        """Commit `cut`: return once each of its events is in a committed file, this writer's or another's.
+        """Return once each event of `contents` is in a committed file, this writer's or another's.
 
-        Raise Overtaken if the chain is not at this range, SinkUnavailable if the lake did not take it within
-        the bounded attempts; either way the partition is reopened from the lake.
+        Raise Overtaken if the chain ends before the contents begin, SinkUnavailable after bounded attempts.
+        In either case the partition is reopened from the lake.
         """
         rest = await self._find_rest(contents)
         failures = 0
@@ -130,11 +130,11 @@ class Committer:
                 continue
             await self._note_hour()
             self.head = committed.head
-            # What another's file covers is dropped; the rest is kept: the link will not deliver it again.
+            # Events in another writer's file are dropped. The rest is kept: the link delivers it only once.
             rest = rest.after(committed.last_seq)
 
     async def _find_rest(self, contents: FileContents) -> FileContents | None:
-        """Return the part of `cut` that is not in the chain yet; make the chain's root if it has none."""
+        """Return the events that are not in the chain yet; create the chain's root if it has none."""
         if self.head is None:
             wanted = root_at_hour(self.source.created_at, contents.first, contents.hour)
             self.head = (await create_root(self.lake, self.chain, wanted)).head
@@ -143,7 +143,7 @@ class Committer:
         return contents.after(self.head.next_first - 1)
 
     def _next_step(self, rest: FileContents) -> FileContents:
-        """Return `rest`, or a zero-row file that leads the chain to its folder first."""
+        """Return `rest`; if the chain must first turn to its folder, the zero-row file for that."""
         head = self._require_head()
         if rest.hour > head.next_hour:
             schema = self.source.contract.raw_schema
@@ -156,10 +156,10 @@ class Committer:
         return self.head
 
     async def _attempt(self, step: FileContents) -> Footer:
-        """Attempt the next slot once; return the footer that is there afterwards, of any attempt.
+        """Attempt to fill the next slot once; return the footer found there, of this attempt or another.
 
-        Raise SinkUnavailable if the slot is empty, or could not be read: then a further attempt, under
-        another name, finds what this one may still leave there.
+        Raise SinkUnavailable if the slot is empty or cannot be read. A further attempt, under another name,
+        then finds whatever this one may still leave there.
         """
         head, attempt, started_s = self._require_head(), self.new_attempt(), time.monotonic()
         slot = self.chain.slot(head.next_hour, step.first)
@@ -193,7 +193,7 @@ class Committer:
         return committed
 
     async def _rename(self, staged: str, slot: str, mine: Footer) -> Footer:
-        """Rename the staged file to its slot; return the footer that is there, whatever was answered."""
+        """Rename the staged file to its slot; return the footer found there, whatever the answer was."""
         reason = "the file in it went away"
         try:
             if await self.lake.rename_if_absent(staged, slot):
@@ -234,7 +234,7 @@ class Committer:
             self._made_folder = folder
 
     async def _delete_attempt(self, staged: str, letters: str) -> None:
-        """Delete the staged file first: without it the attempt never lands, nor do its dead letters count."""
+        """Delete a lost attempt; its staged file first, so that it cannot land nor its dead letters count."""
         with suppress(SinkUnavailable):  # what is left here is swept
             await self.lake.delete(staged)
             if letters:

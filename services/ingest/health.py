@@ -1,21 +1,21 @@
-"""A stream's health, from what is reported of it (pure: the clock comes from outside)."""
+"""The health of a stream, derived from its reports (pure: the caller passes the clock)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# Refusals this far apart are two occasions: the SDKs retry for a while before they report one.
+# Refusals this far apart are separate occasions: the SDKs retry for a while before they report one.
 _QUIET_S = 120.0
-# If a hub closes each link at once, the SDK opens one every other second, without end. A hub that restarts,
-# or another process that claims the same partition, causes fewer: five were seen within 20 s.
+# If a hub closes each link at once, the SDK opens one every two seconds without end. A hub that restarts, or
+# another process that claims the same partition, causes fewer: five were observed within 20 s.
 _REFUSED_LINKS, _REFUSED_WITHIN_S = 12, 60.0
 
 
 @dataclass(slots=True)
 class Health:
-    """Record of commits, failures and refusals.
+    """A record of commits, failures and refusals.
 
-    `refusal_grace_s` is how long refusals of what worked before may last (a role that is being granted, a key
-    that is being put back), `stall_after_s` how long events may wait for their commit.
+    `refusal_grace_s` bounds the time of refusals after a first success (a role that is being granted, a key
+    that is being put back), `stall_after_s` the time that events may wait for their commit.
     """
 
     refusal_grace_s: float
@@ -32,14 +32,14 @@ class Health:
         return self._lake_failing_since_s is not None
 
     def note_commit(self, now_s: float) -> float | None:
-        """Record a commit. Return for how long the lake had been failing until now; None if it had not."""
+        """Record a commit. Return the seconds for which the lake had been failing; None if it had not."""
         self.has_committed = True
         since_s = self._lake_failing_since_s
         self._lake_failing_since_s = self._refused_since_s = None
         return None if since_s is None else now_s - since_s
 
     def note_lake_failure(self, now_s: float) -> bool:
-        """Record that the lake did not take a file. Return whether it took the one before."""
+        """Record a failed write to the lake. Return whether it is the first since a success."""
         if self.is_lake_failing:
             return False
         self._lake_failing_since_s = now_s
@@ -48,7 +48,7 @@ class Health:
     def note_refusal(self, now_s: float) -> bool:
         """Record a refusal. Return True when it has lasted past the grace period.
 
-        Before the first commit there is no grace: then it is a mistake in the settings.
+        Before the first commit there is no grace: the refusal is then a mistake in the settings.
         """
         if self._refused_since_s is None or now_s - self._refused_at_s > self.refusal_grace_s + _QUIET_S:
             self._refused_since_s = now_s
@@ -56,14 +56,14 @@ class Health:
         return not self.has_committed or now_s - self._refused_since_s >= self.refusal_grace_s
 
     def note_waiting(self, partition: int, next_expected: int, waiting: int, now_s: float) -> None:
-        """Record that `waiting` events of a partition, from `next_expected` on, are only in the hub."""
+        """Record that `waiting` events of a partition, from `next_expected` on, are still to be read."""
         if not waiting:
             self.forget(partition)
         elif self._unread.get(partition, (-1, 0.0))[0] != next_expected:
             self._unread[partition] = (next_expected, now_s)
 
     def is_link_refused(self, partition: int, next_expected: int, links_opened: int, now_s: float) -> bool:
-        """Return whether a partition's link is opened again and again while nothing comes over it.
+        """Return whether a partition's link is reopened again and again without bringing an event.
 
         The SDK never reports this: it reopens the link without end.
         """
@@ -74,14 +74,14 @@ class Health:
         return links_opened - links >= _REFUSED_LINKS
 
     def forget(self, partition: int) -> None:
-        """Drop what was recorded of a partition that is no longer this process's."""
+        """Drop the records of a partition that this process no longer owns."""
         self._unread.pop(partition, None)
         self._links.pop(partition, None)
 
     def is_well(self, uncommitted_since_s: Iterable[float | None], now_s: float) -> bool:
-        """Return whether the lake takes files, nothing refuses us, and no event waits for too long.
+        """Return whether the lake accepts files, nothing refuses us, and no event waits too long.
 
-        `uncommitted_since_s`: since when each partition has held events that are in no file yet.
+        `uncommitted_since_s`: for each partition, since when it has held uncommitted events.
         """
         waiting = [since_s for since_s in uncommitted_since_s if since_s is not None]
         waiting += [since_s for _, since_s in self._unread.values()]

@@ -1,4 +1,4 @@
-"""Returning free memory to the system."""
+"""The return of free memory to the system."""
 
 import asyncio
 import ctypes
@@ -16,8 +16,8 @@ _EVERY_S = 60.0
 async def trim_memory() -> AsyncIterator[None]:
     """Keep Arrow's columns in the C library's memory within the block, and trim that once a minute.
 
-    Arrow's own allocator returns pages at once and gets them zeroed again, a sixth of the time at full load;
-    the C library alone would keep for good what a burst once took.
+    Arrow's own allocator returns pages at once and gets them back zeroed, which takes a sixth of the time at
+    full load. The C library, if not trimmed, would keep for good the memory of a single burst.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     trimming = asyncio.create_task(_trim_regularly())

@@ -1,24 +1,24 @@
-"""Memory that each partition may take: it is bounded over all partitions of this process together."""
+"""Each partition's share of memory, which is bounded for all partitions of this process together."""
 
 from services.ingest.settings import MIN_MEMORY_BYTES, IngestSettings
 from services.ingest.source_streams import hubs_by_stream
 from shared.streams.handler_protocols import ReceiveLimits
 
-# An event waits in the link's buffer, then among those handed over, then until there is enough to decode
-# together: at most a share, and what was handed over last.
+# Events wait in four places, in each with at most a share: the link's buffer, those handed over, those
+# gathered to be decoded together, and the last batch.
 _STAGES = 4
-# The link reads on while at most half of its prefetch waits: so half more is in memory, not twice as much.
+# A link is read while at most half of its prefetch waits: half more is in memory, not twice as much.
 _BATCHES_KEPT_READY = 4
-# For a hub that does not answer in time.
+# The assumed number for a hub that does not answer in time.
 _MANY_PARTITIONS = 32
-# What is decoded together before other partitions get their turn; and how long is waited for so much, for
-# the SDK hands over little more than what came in since the last turn, which costs twice as much a reading.
+# A link is read while at most half of its prefetch waits: it keeps half more in memory, not twice as much.
+# SDK hands over the few events since the last turn, which costs twice as much a reading.
 _PIECE_BYTES, _PIECE_EVENTS = 2 * 2**20, 1_024
 _GATHER_S = 0.2
 
 
 def receive_limits(settings: IngestSettings, partitions: int | None) -> ReceiveLimits:
-    """Return the share of each of a hub's partitions (None: it is not known how many there are)."""
+    """Return the share of each of a hub's partitions; `partitions` is None if unknown."""
     partitions = partitions or _MANY_PARTITIONS
     prefetch, bytes_each = prefetch_share(settings, partitions), link_bytes(settings, partitions)
     return ReceiveLimits(
@@ -33,21 +33,21 @@ def receive_limits(settings: IngestSettings, partitions: int | None) -> ReceiveL
 
 
 def prefetch_share(settings: IngestSettings, partitions: int) -> int:
-    """Return the events that each link of a hub with so many partitions keeps ready."""
+    """Return the events that each link keeps ready, for a hub of `partitions`."""
     links = partitions * len(hubs_by_stream(settings))
     return max(1, min(settings.prefetch, settings.prefetch_in_all // links))
 
 
 def link_bytes(settings: IngestSettings, partitions: int) -> int:
-    """Return the bytes of events not handed over that each link of a hub keeps in memory."""
+    """Return the bytes of events that each link keeps ready, for a hub of `partitions`."""
     return max(1, settings.events_memory_bytes // (_STAGES * partitions * len(hubs_by_stream(settings))))
 
 
 def rows_bytes(settings: IngestSettings, streams: int, owned: int) -> float:
-    """Return the memory that gathered rows of each partition may take, of `owned` in this process."""
+    """Return the bytes that the open file of each of `owned` partitions may take."""
     return settings.rows_memory_bytes / (streams * max(1, owned))
 
 
 def worker_rows_bytes(settings: IngestSettings) -> int:
-    """Return a worker's part of the memory for rows; of received events it has its part by its partitions."""
+    """Return a worker's part of the memory for rows; that for events is divided by partitions anyway."""
     return max(MIN_MEMORY_BYTES, settings.rows_memory_bytes // settings.workers)

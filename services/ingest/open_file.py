@@ -1,4 +1,4 @@
-"""A contiguous range of one partition's events, gathered until it is cut into a file (pure)."""
+"""A contiguous range of one partition's events, gathered until it becomes a file (pure)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -13,16 +13,16 @@ from shared.codec.row_buffer import DeadLetter, EventOrigin, RowBuffer
 from shared.contract.columns import Contract
 from shared.streams.event import Event
 
-# Overhead in bytes of an event and a dead letter: without it, empty bodies would never fill a file.
+# Overhead in bytes of an event and of a dead letter: without it, empty bodies would never fill a file.
 EVENT_BYTES, _LETTER_BYTES = 128, 512
 
 
 @dataclass(frozen=True, slots=True)
 class FileContents:
-    """Events `first` to `last`, all of them, for the folder of `hour`; the next file goes to `next_hour`.
+    """The contents of a file: all events from `first` to `last`, for the folder of `hour`.
 
-    With no rows it still takes its place in the chain: a turn to another folder (last = first - 1), a gap of
-    the hub's own, or a range of nothing but bad records.
+    The chain continues in the folder of `next_hour`. A file without rows is a link of the chain too: a turn
+    to another folder (last = first - 1), a gap of the hub, or a range of only bad records.
     """
 
     first: int
@@ -36,11 +36,11 @@ class FileContents:
 
     @property
     def gap(self) -> int:
-        """The number of events that retention took."""
+        """The number of events that retention removed."""
         return self.last - self.first + 1 if self.is_gap else 0
 
     def after(self, sequence_number: int) -> Self | None:
-        """Return the rest if another writer's file covers events up to `sequence_number`; None if nothing."""
+        """Return the events after `sequence_number`, the last in another writer's file; None if none."""
         if sequence_number < self.first:
             return self
         if sequence_number >= self.last:
@@ -51,34 +51,34 @@ class FileContents:
 
 
 def build_turn(first: int, hour: int, next_hour: int, last_offset: str, schema: pa.Schema) -> FileContents:
-    """Return a zero-row file that leads the chain to another hour's folder."""
+    """Return a zero-row file after which the chain continues in another hour's folder."""
     return FileContents(first, first - 1, last_offset, hour, next_hour, schema.empty_table())
 
 
 @dataclass(frozen=True, slots=True)
 class RollPolicy:
-    """A file closes at the first of these, and when its enqueued hour ends. Any cut is safe."""
+    """The limits of a file, which also ends with its enqueued hour. A file may safely end at any event."""
 
     max_rows: int
     max_bytes: int
     max_age_s: float
 
     def is_full(self, rows: int, size_bytes: int) -> bool:
-        """Return whether a file of this size is full; `size_bytes` counts bodies as they came."""
+        """Return whether a file of this size is full; `size_bytes` counts bodies as received."""
         return rows >= self.max_rows or size_bytes >= self.max_bytes
 
     def left(self, rows: int, size_bytes: int) -> tuple[int, int]:
-        """Return the rows and bytes that are missing to a full file."""
+        """Return the rows and bytes that still fit into a file."""
         return self.max_rows - rows, self.max_bytes - size_bytes
 
     def due_in_s(self, opened_at_s: float, now_s: float) -> float:
-        """Return the seconds until a file opened then is old enough; 0 if it is."""
+        """Return the seconds until a file opened at `opened_at_s` reaches its maximum age, at least 0."""
         return max(0.0, opened_at_s + self.max_age_s - now_s)
 
 
 @dataclass(slots=True)
 class OpenFile:
-    """Decoded events of one partition and one hour's folder, in sequence, not yet committed."""
+    """The decoded events of one partition and one hour's folder, in sequence, not yet committed."""
 
     contract: Contract
     partition: int
@@ -104,7 +104,7 @@ class OpenFile:
         return self.buffer.memory_bytes + _LETTER_BYTES * len(self.letters) + self.letters_bytes
 
     def add(self, event: Event, decoded: Decoded) -> None:
-        """Add the next event of the range."""
+        """Add the next event."""
         origin = EventOrigin(self.partition, event.sequence_number, event.offset, event.enqueued_us)
         self.buffer.add(decoded, origin)
         for bad in decoded.bad:
@@ -115,7 +115,7 @@ class OpenFile:
         self.size_bytes += len(event.body) + EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
 
     def add_batch(self, events: Sequence[Event], run: DecodedBatch) -> None:
-        """Add the next events of the range, as many as the run decoded."""
+        """Add the next events, decoded as `run`."""
         numbers = [event.sequence_number for event in events]
         offsets = [event.offset for event in events]
         self.buffer.add_batch(run, numbers, offsets, [event.enqueued_us for event in events])
@@ -123,7 +123,7 @@ class OpenFile:
         self.size_bytes += sum([len(event.body) for event in events]) + EVENT_BYTES * len(events)
 
     def to_contents(self, next_hour: int | None = None) -> FileContents:
-        """Return all that was added; the event that closed the range belongs to `next_hour`."""
+        """Return the contents added so far; `next_hour` is the hour of the next event if that is later."""
         return FileContents(
             self.first,
             self.last,

@@ -1,4 +1,4 @@
-"""One partition on its way into the lake: decode, gather, roll, commit, checkpoint."""
+"""The landing of one partition: decode, gather, roll, commit, checkpoint."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -19,21 +19,21 @@ from shared.streams.event import Event
 from shared.streams.handler_protocols import Start
 from shared.streams.hub_properties import PartitionBounds
 
-# Events decoded together: enough to share the cost, few enough to look at again if one is bad.
+# Events decoded together: enough to share the fixed cost, few enough to decode again if one is bad.
 _RUN_EVENTS = 1_024
 
 
 class Progress(Protocol):
-    """The record of how far partitions' chains reach."""
+    """A record of the ends of partitions' chains."""
 
     async def note_start(self, partition: int, head: Head, *, is_first: bool) -> None:
-        """Note where the chain stands as the partition is opened; `is_first`: it has no file yet."""
+        """Record the chain's end as the partition is opened; `is_first`: it has no file yet."""
 
     async def note_commit(self, partition: int, head: Head) -> None:
-        """Note where the chain stands after a commit."""
+        """Record the chain's end after a commit."""
 
     def forget(self, partition: int) -> None:
-        """Forget the partition."""
+        """Drop the records of a partition that was closed."""
 
 
 class PartitionIngest:
@@ -49,10 +49,11 @@ class PartitionIngest:
         memory_share: Callable[[], float] = lambda: inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`bounds` asks the hub what it has of the partition.
+        """Write with `committer` to the chain, resuming at its head.
 
-        `named` are the sequence numbers that an operator wants dead-lettered undecoded. `memory_share` is how
-        many bytes of memory the open file may take now, whatever the policy says.
+        `bounds` reads the partition's bounds from the hub. `named` are sequence numbers to dead-letter
+        undecoded. `memory_share` returns the bytes of memory that the open file may take at present; it
+        overrides `policy`.
         """
         self.committer = committer
         self.last_enqueued_us: int | None = None
@@ -69,7 +70,7 @@ class PartitionIngest:
         self._next_expected = 0
 
     async def start(self) -> Start:
-        """Start after the chain's newest file; without a chain, at the oldest event that the hub has.
+        """Return the event after the chain's newest file; without a chain, the hub's oldest event.
 
         Raise HubRecreated if the lake is ahead of the hub.
         """
@@ -95,10 +96,10 @@ class PartitionIngest:
         return self._policy.due_in_s(self._open.opened_at_s, self._clock())
 
     async def handle(self, events: Sequence[Event]) -> None:
-        """Take in events; return once whatever they filled is committed.
+        """Add events to the open file; return once every file that they fill is committed.
 
-        Raise Overtaken or SinkUnavailable if the partition must be reopened from the lake: all events before
-        are then either committed or still in the hub.
+        Raise Overtaken or SinkUnavailable if the partition must be reopened from the lake. Each event is
+        then either committed or still in the hub.
         """
         if events[0].sequence_number > self._next_expected:
             await self._cross_gap(events[0])
@@ -112,14 +113,14 @@ class PartitionIngest:
                 await self._commit()
 
     async def flush(self) -> None:
-        """Commit what is gathered, however little."""
+        """Commit the open file, if there is one."""
         await self._commit()
 
     def stop(self) -> None:
-        """Nothing to end: a piece is short, and a commit may be cut off anywhere."""
+        """Do nothing: a piece is short, and a commit may be interrupted anywhere."""
 
     async def close(self) -> None:
-        """Drop what is not committed: it is still in the hub."""
+        """Drop events that are not committed: they are still in the hub."""
         self._progress.forget(self.committer.chain.partition)
 
     def _is_full(self) -> bool:
@@ -130,9 +131,9 @@ class PartitionIngest:
         return self._policy.is_full(self._open.rows, self._open.size_bytes)
 
     def _add_run(self, events: Sequence[Event]) -> int:
-        """Take in the first events that are of one kind and plain; 0: the first must be decoded by itself.
+        """Add the leading events that can be decoded together; return their number.
 
-        If an event fills the open file, it is the last one.
+        It is 0 if the first event must be decoded by itself. The last event added may fill the open file.
         """
         if self._open is None:
             return 0
@@ -195,7 +196,7 @@ class PartitionIngest:
             await self._land(contents)
 
     async def _cross_gap(self, event: Event) -> None:
-        """Commit what is gathered, then record that retention took the events before this one."""
+        """Commit the open file, then record that retention removed the events before this one."""
         hour = event.enqueued_us // HOUR_US
         await self._roll_to(hour)
         await self._commit()
@@ -214,7 +215,7 @@ class PartitionIngest:
         head = self.committer.head
         if head is None:
             raise AssertionError("a range landed in a chain without a root")
-        # A crash before this leaves a checkpoint that is behind: a hint, since reading resumes from the lake.
+        # A crash before this leaves a checkpoint that is behind; it is a hint: reading resumes from the lake.
         await self._progress.note_commit(self.committer.chain.partition, head)
         if head.next_first > self._next_expected:
             raise Overtaken(f"another writer's files reach to event {head.next_first - 1}")

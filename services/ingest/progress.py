@@ -1,4 +1,4 @@
-"""How far a stream has come: checkpoints, lag and health."""
+"""The progress of a stream: checkpoints, lag and health."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ LAG_SECONDS = Gauge(
 
 
 class StreamProgress:
-    """Notes what becomes of a stream's partitions."""
+    """A recorder of the progress of a stream's partitions."""
 
     def __init__(self, stream: str, hub: Hub, store: ResumingCheckpointStore, health: Health) -> None:
         self._stream = stream
@@ -36,11 +36,11 @@ class StreamProgress:
         self._health = health
 
     async def note_start(self, partition: int, head: Head, *, is_first: bool) -> None:
-        """Write a checkpoint: KEDA counts a partition without one as all lag, or none."""
+        """Write a checkpoint: KEDA counts a partition without one as all lag, or as none."""
         await self._note(partition, head, is_first=is_first)
 
     async def note_commit(self, partition: int, head: Head) -> None:
-        """Note that the partition's chain reaches to `head`."""
+        """Record that the partition's chain ends at `head` after a commit."""
         failed_for_s = self._health.note_commit(time.monotonic())
         if failed_for_s is not None:
             log.info("lake_available", stream=self._stream, after_s=round(failed_for_s, 1))
@@ -51,13 +51,13 @@ class StreamProgress:
         await self._store.note_progress(partition, last, offset, is_first=is_first)
 
     def forget(self, partition: int) -> None:
-        """Forget a partition: another process shows its progress from now on."""
+        """Drop a partition's lag and health: from now on another process shows them."""
         self._health.forget(partition)
         for gauge in (LAG_EVENTS, LAG_SECONDS):
             gauge.remove(self._hub.name, str(partition))
 
     async def observe(self, owned: Mapping[int, PartitionTask[PartitionIngest]]) -> None:
-        """Set the lag gauges. Raise Refused when the hub goes on closing a partition's link."""
+        """Set the lag gauges. Raise Refused if the hub closes a partition's links past the grace period."""
         await asyncio.gather(*(self._measure_lag(partition, task) for partition, task in owned.items()))
         for partition, task in owned.items():
             links = self._hub.count_links_opened(partition)

@@ -1,4 +1,4 @@
-"""Rows of an event that replays a dead letter name the letter in `extra` (pure)."""
+"""The dead letter that an event replays, written into the `extra` of its rows (pure)."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from shared.contract.dead_letter_id import DeadLetterId, add_replay_of
 
 
 def tag_replayed_rows(decoded: Decoded, letter: DeadLetterId) -> Decoded:
-    """Return the same records, each with the dead letter in its `extra`."""
+    """Return the records with the dead letter added to the `extra` of each."""
     batch = decoded.batch
     if batch is None:
         return replace(decoded, extras=[add_replay_of(extra, letter) for extra in decoded.extras])

@@ -12,7 +12,7 @@ MIN_MEMORY_BYTES = 2**20
 
 
 class IngestSettings(ConnectionSettings):
-    """FLEETPRICE_INGEST_…"""
+    """The settings FLEETPRICE_INGEST_…"""
 
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_INGEST_")
     service: ClassVar[str] = "INGEST"
@@ -28,29 +28,31 @@ class IngestSettings(ConnectionSettings):
     consumer_group: str = Field("ingest", description="Consumer group to read with")
     roll_max_rows: int = Field(200_000, gt=0, description="A file closes at this many rows")
     roll_max_bytes: int = Field(
-        32 * 2**20, gt=0, description="A file closes at this many bytes of bodies as they came"
+        32 * 2**20, gt=0, description="A file closes at this many bytes of bodies as received"
     )
     roll_max_age_s: float = Field(60.0, gt=0, description="A file closes at this age, idle or not, seconds")
     prefetch: int = Field(
         3_000, ge=1, le=100_000, description="Events that a partition's link keeps ready, at most"
     )
     prefetch_in_all: int = Field(
-        3_000, ge=1, description="Events that all links together keep ready: each partition has its share"
+        3_000, ge=1, description="Events that all links together keep ready, shared between the partitions"
     )
     events_memory_bytes: int = Field(
         128 * 2**20,
         ge=MIN_MEMORY_BYTES,
-        description="Memory that received events of all partitions take before they are rows: each partition "
-        "has its share, bytes",
+        description="Memory for received events of all partitions before they are rows, shared between "
+        "the partitions, bytes",
     )
     rows_memory_bytes: int = Field(
         256 * 2**20,
         ge=MIN_MEMORY_BYTES,
-        description="Memory that gathered rows of all partitions and workers take: each partition has its "
-        "share, bytes",
+        description="Memory for gathered rows of all partitions and workers, shared between the partitions, "
+        "bytes",
     )
     drain_timeout_s: float = Field(
-        8.0, gt=0, description="What is not committed so long after SIGTERM stays in the hub, seconds"
+        8.0,
+        gt=0,
+        description="Time to commit after SIGTERM; events not committed by then stay in the hub, seconds",
     )
     staging_max_age_s: float = Field(
         900.0, ge=0, description="Staged files of broken-off commits are swept at this age, seconds"
@@ -59,17 +61,15 @@ class IngestSettings(ConnectionSettings):
         10.0, gt=0, description="How often the hub is asked for its identity, size and lag, seconds"
     )
     stall_after_s: float = Field(
-        120.0, gt=0, description="Not ready once events wait so long for their commit, seconds"
+        120.0, gt=0, description="Not ready once events have waited this long for their commit, seconds"
     )
     refusal_grace_s: float = Field(
         60.0,
         ge=0,
-        description="Refusals (keys, roles, a hub that is gone) of what worked before end ingest after "
-        "so long, seconds",
+        description="Time after which refusals (keys, roles, a hub that is gone) end ingest, if it has "
+        "committed before, seconds",
     )
-    manifest_hub: str = Field(
-        "", description="Hub that gets a record of each committed file; none where this is not set"
-    )
+    manifest_hub: str = Field("", description="Hub that gets a record of each committed file; empty: none")
     dead_letter: str = Field(
         "",
         description="Events to dead-letter undecoded: [STREAM/]PARTITION:SEQUENCE, separated by commas; "
@@ -84,5 +84,5 @@ class IngestSettings(ConnectionSettings):
         le=64,
         description="Processes that share the partitions; more than a hub has partitions are refused",
     )
-    host: str = Field("127.0.0.1", description="Where health and metrics listen")
+    host: str = Field("127.0.0.1", description="Address on which health and metrics listen")
     metrics_port: int = Field(0, ge=0, le=65_535, description="Port of health and metrics; 0: any free one")

@@ -1,4 +1,4 @@
-"""The streams that the settings name: each one's hub, contract and what an operator asked for."""
+"""The streams in the settings, each with its hub, its contract and an operator's requests."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from shared.contract.columns import BY_STREAM, Contract
 from shared.contract.json_schema import contract_from_schema
 from shared.service.errors import SettingsError
 
-# A stream's name is a folder of the lake.
+# A stream's name is also that of a folder in the lake.
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
@@ -19,8 +19,8 @@ _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 class SourceStream:
     """One stream to land.
 
-    `named_events` are to be dead-lettered undecoded: sequence numbers by partition. `accepts_recreated`: land
-    a hub that was re-created beside the old rows.
+    `named_events` are the sequence numbers, by partition, of events to dead-letter undecoded.
+    `accepts_recreated`: land events of a re-created hub beside the old rows.
     """
 
     name: str
@@ -31,7 +31,7 @@ class SourceStream:
 
 
 def source_streams(settings: IngestSettings) -> list[SourceStream]:
-    """Return the streams to land; raise SettingsError for an unknown stream or a malformed event."""
+    """Return the streams to land; raise SettingsError for an unknown stream or a malformed event id."""
     accepted = [
         _require_stream(settings, name, "ACCEPT_RECREATED")
         for name in _split_words(settings.accept_recreated)
@@ -72,7 +72,7 @@ def named_events(settings: IngestSettings, stream: str) -> dict[int, frozenset[i
 
 
 def load_contract(settings: IngestSettings, stream: str) -> Contract:
-    """Return a built-in contract, or that of a stream of the user's own; raise SettingsError."""
+    """Return the built-in contract, or load the user's own for this stream; raise SettingsError."""
     if stream in BY_STREAM:
         return BY_STREAM[stream]
     path = _contract_file(settings, stream)

@@ -1,4 +1,4 @@
-"""One stream into the lake: each claimed partition starts where its chain of files ends."""
+"""The landing of one stream: each claimed partition resumes where its chain of files ends."""
 
 import asyncio
 import time
@@ -51,12 +51,12 @@ _CAUSES: Mapping[type[Exception], str] = {
 
 
 async def encode_aside(table: pa.Table, footer: Footer) -> bytes:
-    """Encode in a thread: Arrow lets go of the interpreter, so other partitions take in events meanwhile."""
+    """Encode in a thread: Arrow releases the interpreter lock, so other partitions can proceed."""
     return await asyncio.to_thread(encode, table, footer)
 
 
 class StreamIngest:
-    """A StreamHandler that lands one stream."""
+    """A StreamHandler that lands one stream in the lake."""
 
     def __init__(
         self,
@@ -87,17 +87,17 @@ class StreamIngest:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it owns partitions, and what it takes in gets committed."""
+        """Whether it owns partitions, and their events get committed."""
         since_s = [task.handler.uncommitted_since_s for task in self._runtime.partitions.values()]
         return bool(since_s) and self._health.is_well(since_s, time.monotonic())
 
     def heads(self) -> dict[ChainKey, Head]:
-        """Return where the chains of the owned partitions end; without those that have no file yet."""
+        """Return the ends of the owned partitions' chains; chains without a root are left out."""
         committers = [task.handler.committer for task in self._runtime.partitions.values()]
         return {one.chain: one.head for one in committers if one.head is not None}
 
     async def limits(self) -> ReceiveLimits:
-        """Share out memory among the hub's partitions; what is wrong with the hub, its links will show."""
+        """Return each partition's share of memory; if the hub does not answer, assume many partitions."""
         try:
             partitions = await self._hub.count_partitions()
         except (SourceUnavailable, SettingsError) as error:
@@ -110,7 +110,7 @@ class StreamIngest:
     ) -> Mapping[int, PartitionIngest]:
         """Find the end of each partition's chain in the lake."""
         if self._health.is_lake_failing:
-            # Events are not read again, only to be dropped again, before the lake takes files.
+            # Without this, events would be read only to be dropped again while the lake accepts no files.
             await self._try_to_write()
         source = Source(self._hub.name, hub.identity, self._stream.contract)
         chains = await find_chains(
@@ -140,14 +140,14 @@ class StreamIngest:
         return rows_bytes(self._settings, self._streams, self._runtime.owned)
 
     async def _try_to_write(self) -> None:
-        """Raise SinkUnavailable, or SettingsError, if the lake takes no file now."""
+        """Raise SinkUnavailable or SettingsError if the lake accepts no file now."""
         path = f"{staging_folder(self.name)}/probe-{uuid4().hex}"
         await self._lake.write(path, bytes(_PROBE_BYTES))
-        # A crash before this leaves a file that nobody reads.
+        # A crash before this leaves a file that nothing reads.
         await self._lake.delete(path)
 
     async def observe(self) -> None:
-        """Measure how far the stream is behind."""
+        """Measure the stream's lag; raise Refused if the hub keeps closing its links."""
         await self._progress.observe(self._runtime.partitions)
 
     def note_refusal(self) -> bool:
@@ -155,7 +155,7 @@ class StreamIngest:
         return self._health.note_refusal(time.monotonic())
 
     def judge_failure(self, partition: int | None, error: Exception) -> Exception | None:
-        """Record why a partition is reopened. Return a refusal that lasts, or an error that is a bug."""
+        """Count why a partition is reopened. Return the error if it is a lasting refusal or a bug."""
         cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), "fatal")
         REOPENED.labels(self._hub.name, cause).inc()
         where = {"stream": self.name, "partition": partition, "reason": str(error)}

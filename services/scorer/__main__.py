@@ -1,4 +1,4 @@
-"""The scorer's process: it reads settings, opens clients and wires stream and HTTP."""
+"""The process of the scorer: it reads settings, opens clients, and wires stream and HTTP."""
 
 import asyncio
 import sys
@@ -83,7 +83,7 @@ def main(overrides: Mapping[str, Any] | None = None) -> int:
 
 
 async def _run(overrides: Mapping[str, Any], settings: ScorerSettings, stop: asyncio.Event) -> int | None:
-    """Score in this process, or in several if the settings ask for workers."""
+    """Score in this process, or in as many workers as the settings ask for."""
     if settings.workers == 1:
         return await serve(settings, stop)
     await score_by_workers(overrides, settings, stop)
@@ -92,7 +92,7 @@ async def _run(overrides: Mapping[str, Any], settings: ScorerSettings, stop: asy
 
 @asynccontextmanager
 async def _serve_metrics(settings: ScorerSettings, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Serve health and metrics on a port of their own; a worker's are for its parent only."""
+    """Serve health and metrics on a port of their own; those of a worker are only for its parent."""
     app = web.Application()
     app.add_routes(health_routes(is_ready))
     host = _LOOPBACK if settings.shares_port else settings.host
@@ -113,7 +113,7 @@ async def _open_lake(settings: ScorerSettings, stack: AsyncExitStack) -> Lake | 
 
 
 async def _load_first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> ActiveModel[P]:
-    """Load the version to start with. Raises NeedsAttention if it is unusable."""
+    """Load the version to start with. Raise NeedsAttention if it is unusable."""
     try:
         files = None if lake is None else await read_from_lake(lake, version, name)
         served = ActiveModel(load(read_shipped(version, name) if files is None else files))

@@ -14,7 +14,7 @@ from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.hub import Hub
 
-# After HTTP's last answer a worker finishes its sends, releases its partitions and closes its links.
+# The time after HTTP's last answer in which a worker finishes its sends and gives back its partitions.
 _RELEASE_GRACE_S = 15.0
 
 
@@ -23,7 +23,7 @@ async def score_by_workers(
 ) -> None:
     """Run the workers until `stop`; all listen on one HTTP port, and the kernel distributes connections.
 
-    Raises SettingsError if there are more workers than partitions.
+    Raise SettingsError if there are more workers than partitions.
     """
     if settings.stream:
         await _check_partitions(settings)

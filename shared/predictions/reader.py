@@ -42,7 +42,7 @@ class ReceivedPrediction(Struct, frozen=True):
 
 
 class ResumeToken(Struct, frozen=True):
-    """A reader's place: the last sequence number by partition of the hub, the mark by source partition."""
+    """A reader's position: the last sequence number by partition of the hub, the mark by source partition."""
 
     positions: dict[str, int]
     marks: dict[int, Mark]
@@ -51,11 +51,11 @@ class ResumeToken(Struct, frozen=True):
 class PredictionReader:
     """An async iterator over the predictions of all partitions.
 
-    It starts after `start` (a sequence number, -1 for the oldest; an instant; "@latest"; or such positions by
-    partition), or after `token`; in a partition that the token does not name, after `start`. Doubles of a
-    zombie scorer, of another model version too, are dropped and counted in `doubles`. It ends after `until`
-    (last sequence number by partition), if given. Raises SourceUnavailable or Refused if the hub does not let
-    itself be read.
+    It starts after `token`, and in partitions that the token does not name after `start`: a sequence number
+    (-1: from the oldest event), an instant, "@latest", or such positions by partition. It ends after `until`
+    (last sequence number by partition), if given. Predictions published twice, by another process or model
+    version too, are dropped and counted in `doubles`. Raises SourceUnavailable or Refused if the hub cannot
+    be read.
     """
 
     def __init__(
@@ -91,16 +91,16 @@ class PredictionReader:
 
     @property
     def token(self) -> ResumeToken:
-        """Where to resume; read it once the predictions so far are dealt with."""
+        """The position from which to resume; read it once the predictions so far are processed."""
         return ResumeToken(dict(self._positions), dict(self._watermarks.marks))
 
     async def end_at(self, last: Mapping[str, int]) -> None:
         """End the iteration once these sequence numbers by partition (-1: no event) have been read.
 
-        `ended` is set then, a second before the iteration is over: the SDK takes it to close its links.
+        `ended` is set then. The iteration itself ends a second later, when the SDK has closed its links.
         """
         self._end = last
-        await self._queue.put(("", []))  # wakes the iteration, which may have read them all
+        await self._queue.put(("", []))  # wakes the iteration, which may be at the end already
 
     def _is_at_end(self) -> bool:
         if self._end is None:
@@ -144,7 +144,7 @@ class PredictionReader:
             await queue.put(None)
 
     async def _find_start(self, client: Any, partition: str) -> Position:
-        """Return where to begin; "@latest" becomes a number, so that the token has it from the start."""
+        """Return the start position; "@latest" becomes a number, so that the token has it from the start."""
         if partition in self._positions:
             return self._positions[partition]
         start = self._start.get(partition, -1) if isinstance(self._start, Mapping) else self._start

@@ -1,4 +1,4 @@
-"""A file that keeps the place of a reader of predictions from one run to the next."""
+"""A file that keeps the position of a reader of predictions between runs."""
 
 import os
 import time
@@ -17,14 +17,14 @@ class ResumeFileError(NeedsAttention):
 
 
 class ResumeFile:
-    """A ResumeToken as JSON in a file, replaced whole: after a kill it holds the old token or the new one."""
+    """A ResumeToken as JSON in a file; replaced atomically, so a kill leaves the old token or the new one."""
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
         self._due_s = 0.0
 
     def load(self) -> ResumeToken | None:
-        """Return the token of an earlier run, None if there is no file. Raises ResumeFileError."""
+        """Return the token of an earlier run; None if there is no file. Raise ResumeFileError."""
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=ResumeToken)
         except FileNotFoundError:
@@ -33,7 +33,7 @@ class ResumeFile:
             raise ResumeFileError(f"resume file {self._path} cannot be read: {error}") from error
 
     def save(self, token: ResumeToken) -> None:
-        """Replace the file. Raises ResumeFileError."""
+        """Replace the file. Raise ResumeFileError."""
         staged = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             staged.write_bytes(msgspec.json.encode(token))
@@ -43,6 +43,6 @@ class ResumeFile:
         self._due_s = time.monotonic() + _INTERVAL_S
 
     def save_if_due(self, token: ResumeToken) -> None:
-        """Save, but not more than once a second: after a kill the last second is read again."""
+        """Save at most once a second; after a kill the last second is read again."""
         if time.monotonic() >= self._due_s:
             self.save(token)

@@ -1,4 +1,4 @@
-"""Former versions of the price model, which finish the events that they began."""
+"""Former versions of the price model, to finish events that they priced in part."""
 
 import asyncio
 
@@ -12,13 +12,13 @@ from shared.service.logs import log
 
 
 class VersionLoader:
-    """A loader of former versions, from the lake's registry or, without a lake, from those shipped."""
+    """A loader of former versions, from the lake's registry or, without a lake, from the shipped ones."""
 
     def __init__(self, lake: Lake | None) -> None:
         self._lake = lake
 
     async def load(self, version: str) -> Pricer | None:
-        """Return a pricer with `version`, or None if it cannot be loaded any more."""
+        """Return a pricer with `version`, or None if it can no longer be loaded."""
         try:
             files = (
                 read_shipped(version)

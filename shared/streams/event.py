@@ -1,7 +1,7 @@
-"""An event as services handle it, whatever the transport, and its decoding from an AMQP message (pure).
+"""An event, independent of the transport, and its decoding from an AMQP message (pure).
 
-The SDK wraps each message it received in an EventData, whose making and reading cost more than all that we do
-with the event: a third of all receiving. So its fields are read from the message itself.
+The SDK wraps each received message in an EventData. Making and reading that costs a third of all receiving,
+more than all our work on the event. So the fields are read from the message itself.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ _US_PER_MS = 1_000
 class Event(Struct, frozen=True, gc=False):
     """One event of one partition; `enqueued_us` is microseconds since the epoch, UTC.
 
-    `replay_of` is the dead letter that it replaces, if any.
+    `replay_of` is the dead letter that this event replaces, if any.
     """
 
     sequence_number: int
@@ -33,7 +33,7 @@ class Event(Struct, frozen=True, gc=False):
 def decode_event(message: Any) -> Event:
     """Return the event in a message as the SDK decoded it [azure-eventhub 5.15.1, `_pyamqp.message.Message`].
 
-    A body of AMQP values or a sequence holds no bytes of ours and becomes empty.
+    A body that is an AMQP value or sequence becomes empty.
     """
     annotations, properties, sections = message.message_annotations, message.properties, message.data
     return Event(
@@ -48,5 +48,5 @@ def decode_event(message: Any) -> Event:
 
 @lru_cache(maxsize=256)
 def decode_content_type(raw: bytes | str | None) -> str | None:
-    """Return a message's content type as text, whatever bytes a sender put there."""
+    """Return a message's content type as text; invalid UTF-8 is replaced."""
     return raw.decode(errors="replace") if isinstance(raw, bytes) else raw

@@ -1,4 +1,4 @@
-"""Facts of a hub beside its events, whatever the transport (pure)."""
+"""Properties of a hub and its partitions, independent of the transport (pure)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class PartitionBounds:
-    """The oldest event that a partition still has (the next one if it has none) and its last (-1: none)."""
+    """The sequence numbers of a partition's oldest event (if empty, the next) and of its last (-1: none)."""
 
     oldest: int
     last: int
@@ -14,7 +14,7 @@ class PartitionBounds:
 
 @dataclass(frozen=True, slots=True)
 class HubProperties:
-    """A hub's identity (a re-created hub has another) and how many partitions it has now."""
+    """A hub's identity, which differs for a re-created hub, and its current number of partitions."""
 
     created_at: datetime
     partitions: int

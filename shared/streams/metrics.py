@@ -1,4 +1,4 @@
-"""How far each partition was read, from which alerts and `fleetprice up` compute lag."""
+"""The read position of each partition; alerts and `fleetprice up` compute lag from it."""
 
 from prometheus_client import Gauge
 

@@ -1,8 +1,8 @@
-"""The partition of a partition key, as Event Hubs maps it (pure).
+"""The mapping of partition keys to partitions that Event Hubs uses (pure).
 
-Bob Jenkins's lookup3 (hashlittle2), its two words xor-ed and folded to int16, then the remainder by the
-partition count truncated toward zero, absolute: what .NET, Java and JavaScript compute. The Python SDK's own
-resolver floors, which differs for negative hashes.
+The hash is Bob Jenkins's lookup3 (hashlittle2), its two words xor-ed and folded to int16. The partition is
+the absolute value of its remainder by the partition count, truncated toward zero as in .NET, Java and
+JavaScript. The Python SDK's own resolver floors, so it differs for negative hashes.
 """
 
 from functools import lru_cache
@@ -50,7 +50,7 @@ def _add_block(a: int, b: int, c: int, block: bytes) -> tuple[int, int, int]:
 
 def _mix(a: int, b: int, c: int) -> tuple[int, int, int]:
     for bits in (4, 6, 8, 16, 19, 4):
-        # One round on (a, b, c), then the roles move on by one.
+        # One round on (a, b, c), then the roles rotate by one.
         a = ((a - c) & _MASK) ^ _rotate(c, bits)
         c = (c + b) & _MASK
         a, b, c = b, c, a
@@ -61,5 +61,5 @@ def _finish(a: int, b: int, c: int) -> tuple[int, int]:
     for bits in (14, 11, 25, 16, 4, 14, 24):
         c = ((c ^ b) - _rotate(b, bits)) & _MASK
         a, b, c = b, c, a
-    # Seven rounds leave the roles turned by one.
+    # After seven rounds the roles are rotated by one.
     return b, a

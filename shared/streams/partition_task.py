@@ -1,7 +1,7 @@
 """One task per partition feeds its handler, one call at a time, and flushes on the clock.
 
-The receive callback only hands over, and waits while enough is waiting already: back-pressure. So a callback
-that the SDK cancels never cuts a commit or a send short, and no clock races with it.
+The receive callback only enqueues events, and blocks while enough are waiting: back-pressure. So a callback
+that the SDK cancels never interrupts a commit or a send, and a flush on the clock never races with one.
 """
 
 import asyncio
@@ -18,7 +18,10 @@ H = TypeVar("H", bound=PartitionHandler)
 
 
 class PartitionTask(Generic[H]):
-    """Starts at once; ends by `drain`, `close`, or an exception that the next `offer` raises."""
+    """The task of one partition, running from the start.
+
+    It ends by `drain`, by `close`, or by an exception, which the next `offer` raises.
+    """
 
     def __init__(
         self,
@@ -28,7 +31,7 @@ class PartitionTask(Generic[H]):
         verify_link: Callable[[], Awaitable[None]],
         on_handled: Callable[[int], object],
     ) -> None:
-        """`verify_link` is awaited before events are handled, `handled` is called after with the next one."""
+        """Await `verify_link` before each piece; call `on_handled` with the next expected event after it."""
         self.handler = handler
         self.failure: BaseException | None = None
         self._feed = feed
@@ -44,11 +47,11 @@ class PartitionTask(Generic[H]):
 
     @property
     def next_expected(self) -> int:
-        """The sequence number after the last event that was handled."""
+        """The sequence number after the last event handled."""
         return self._feed.next_expected
 
     async def offer(self, events: Sequence[Event]) -> None:
-        """Hand over events (or none, only to learn of a failure); raise what ended the task."""
+        """Enqueue events, waiting for room; raise the exception that ended the task, even without events."""
         while events and len(self._waiting) >= self._limits.waiting_events and not self._has_ended():
             self._has_room.clear()
             await self._has_room.wait()
@@ -59,13 +62,13 @@ class PartitionTask(Generic[H]):
             raise self.failure
 
     async def drain(self) -> None:
-        """Take in no more; return once all that was taken in is flushed, or raise why it is not."""
+        """End after the current piece and flush all handled events; raise the error that prevents it."""
         self._is_draining = True
         self._end()
         await asyncio.shield(self._task)
 
     async def close(self, timeout_s: float = 0.0) -> None:
-        """End after the step under way, or after `timeout_s` in the midst of it; flush nothing."""
+        """End after the current step, or interrupt it after `timeout_s`; flush nothing."""
         self._end()
         if timeout_s:
             await asyncio.wait([self._task], timeout=timeout_s)
@@ -85,7 +88,7 @@ class PartitionTask(Generic[H]):
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             self.failure = task.exception()
-        self._has_room.set()  # a callback that waits to hand over must come to see the end
+        self._has_room.set()  # an `offer` that waits for room must return
 
     async def _run(self) -> None:
         while await self._has_arrived():
@@ -100,7 +103,7 @@ class PartitionTask(Generic[H]):
             await self.handler.flush()
 
     async def _has_arrived(self) -> bool:
-        """Wait for events, and flush whenever that is due meanwhile; return False at the end."""
+        """Wait for events, flushing whenever it is due; return False once the task is to end."""
         while not self._waiting and not self._is_ending:
             due_in_s = self.handler.due_in_s()
             if due_in_s == 0:
@@ -113,7 +116,7 @@ class PartitionTask(Generic[H]):
         return not self._is_ending
 
     async def _gather(self) -> list[Event]:
-        """Return what is waiting, and what comes within a moment, up to a piece."""
+        """Return the waiting events and those that come within `gather_s`, up to a piece."""
         gathered = self._pop_waiting()
         if not self._limits.gather_s:
             return gathered

@@ -1,7 +1,7 @@
 """Contiguous or stop: every reader keeps the next expected sequence number of a partition (pure).
 
-On an internal reconnect the SDK goes back to the last delivered event without clearing its buffer, so events
-come twice within one process; and a link may skip events that the hub still has.
+On an internal reconnect the SDK returns to the last delivered event without clearing its buffer, so that
+events come twice within one process. A link may also skip events that the hub still has.
 """
 
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ class Step(Enum):
 
 @dataclass(slots=True)
 class SequenceTracker:
-    """Judges events of one partition by sequence number."""
+    """The next expected event of one partition; compares received ones with it."""
 
     next_expected: int
     seen: int = 0
 
     def judge(self, sequence_number: int) -> Step:
-        """Compare an event with the expected one; advance if it is that."""
+        """Compare an event with the expected one; advance if they are the same."""
         if sequence_number == self.next_expected:
             self.next_expected += 1
             return Step.NEXT
@@ -38,7 +38,7 @@ class SequenceTracker:
         self.next_expected += count
 
     def jump(self, sequence_number: int) -> int:
-        """Accept a gap of the hub's own; return the number of events in it."""
+        """Accept that the hub lacks the events before this one; return their number."""
         lost = sequence_number - self.next_expected
         self.next_expected = sequence_number
         return lost

@@ -1,4 +1,4 @@
-"""Contiguous or stop: a handler gets each event of a partition once, in sequence, and gaps once confirmed."""
+"""Contiguous or stop: a handler gets each event once and in sequence, and a gap once it is confirmed."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -19,12 +19,12 @@ _sequence_number = attrgetter("sequence_number")
 
 
 class SequencedFeed:
-    """Hands one partition's events to its handler. `next_expected` follows what was handled."""
+    """The feed of one partition's events to its handler; `next_expected` follows the events handled."""
 
     def __init__(
         self, handler: PartitionHandler, hub: str, start: Start, skipped_at: int | None = None
     ) -> None:
-        """`skipped_at` is the event at which an earlier link skipped: a second skip there is a gap."""
+        """Expect events from `start` on; a skip at `skipped_at`, where an earlier link skipped, is a gap."""
         self._handler = handler
         self._tracker = SequenceTracker(start.next_expected)
         self._known_gap_at = start.next_expected if start.is_gap_known else skipped_at
@@ -32,10 +32,10 @@ class SequencedFeed:
         self.next_expected = start.next_expected
 
     async def feed(self, events: Sequence[Event]) -> None:
-        """Have the handler take in those events that come next.
+        """Pass the events on without repeats, split at confirmed gaps.
 
-        Raise GapUnexplained at a skip that nothing explains, once what came before it is handled and flushed:
-        the link must be reopened at the expected event.
+        Raise GapUnexplained at any other skip, after the events before it are handled and flushed: the link
+        must be reopened at the expected event.
         """
         try:
             for run in self._runs(events):

@@ -1,7 +1,8 @@
-"""How far the manifest reaches into a chain: to the last of its records in the manifest's hub.
+"""The position after which a chain is published: that of its last record in the manifest's hub.
 
-If the hub's retention took them all, a mark in the lake, written now and then, takes their place; without a
-mark the chain is published from its root. Too low a position costs records sent twice, never a missing one.
+If the hub's retention removed all of its records, a mark in the lake, written once a minute, replaces them.
+Without a mark the chain is published from its root. Too low a position costs duplicate records, never a
+missing one.
 """
 
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.messages import body_of
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
-# Read first; if none of these records is of the chain, ten times as many, up to all that there are.
+# The number of events read first; if none is of the chain, ten times as many are read, and so on.
 _TAIL_EVENTS = 100
 
 
 class Mark(Struct, frozen=True):
-    """The chain's file published last, in the manifest's hub created then."""
+    """The last file of a chain published in a hub, which is identified by `created_at`."""
 
     hub: str
     created_at: str
@@ -33,19 +34,19 @@ class Mark(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class ManifestHub:
-    """The manifest's hub; a chain's records are always in the same of its partitions."""
+    """The manifest's hub; all records of a chain are in one of its partitions."""
 
     hub: str
     created_at: str
     partitions: int
 
     def partition_for(self, chain: ChainKey) -> int:
-        """Return the partition that the lane's records are in."""
+        """Return the partition of the chain's records."""
         return chain.partition % self.partitions
 
 
 async def find_position(lake: Lake, hub: Hub, manifest_hub: ManifestHub, chain: ChainKey) -> Head | None:
-    """Return the chain's place after its last record; None if the chain has no root yet."""
+    """Return the chain's head after the last file published; None if the chain has no root yet."""
     path = await _read_last_path(hub, manifest_hub.partition_for(chain), chain) or await _read_mark(
         lake, manifest_hub, chain
     )
@@ -57,7 +58,7 @@ async def find_position(lake: Lake, hub: Hub, manifest_hub: ManifestHub, chain: 
 
 
 async def write_mark(lake: Lake, manifest_hub: ManifestHub, chain: ChainKey, path: str) -> None:
-    """Note that the chain was published up to this file."""
+    """Write the mark that the chain was published up to this file."""
     mark = Mark(manifest_hub.hub, manifest_hub.created_at, path)
     await lake.write(_mark_path(chain), msgspec.json.encode(mark))
 
@@ -93,7 +94,7 @@ async def _read_mark(lake: Lake, manifest_hub: ManifestHub, chain: ChainKey) -> 
     try:
         mark = msgspec.json.decode(data, type=Mark)
     except msgspec.MsgspecError:
-        return None  # a crash cut it short; it is a hint
+        return None  # a crash truncated it; it is only a hint
     is_same_hub = (mark.hub, mark.created_at) == (manifest_hub.hub, manifest_hub.created_at)
     return mark.path if is_same_hub and _belongs_to(chain, mark.path) else None
 

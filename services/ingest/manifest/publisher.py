@@ -1,9 +1,9 @@
 """The manifest: a record of each committed file in a hub, so that consumers need not list the lake.
 
-It walks the chains of the partitions that this process owns, behind the commits and apart from them: if the
-manifest's hub is down, no commit is delayed and nothing is queued, since the walk resumes after the last
-record. Each chain's records are in order; a crash after a send, or a second writer, sends some again. A
-record is only ever of a file that was read in its slot, so of a committed one.
+It follows the chains of the partitions that this process owns, independently of the commits: if the
+manifest's hub is down, no commit is delayed and nothing is queued, since publishing resumes after the last
+record in the hub. Each chain's records are in order; after a crash, or with a second writer, some are sent
+again. A file is published only after it was read in its slot, so only if it is committed.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ Heads = Callable[[], Mapping[ChainKey, Head]]
 
 @dataclass(slots=True)
 class _Published:
-    """How far a chain is published; `path` is the last file that this process published."""
+    """The published end of a chain; `path` is the last file that this process published."""
 
     head: Head
     path: str = ""
@@ -58,7 +58,7 @@ class _Published:
 
 
 class Manifest:
-    """A follower of one stream's chains; no passing failure ends it. See `running_manifest`."""
+    """A publisher of one stream's chains; transient failures do not end it. See `running_manifest`."""
 
     def __init__(
         self, connection: HubConnection, hub: str, source_hub: str, lake: Lake, heads: Heads
@@ -74,7 +74,7 @@ class Manifest:
         self._sent_s = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish what gets committed, until `stop`."""
+        """Publish committed files until `stop`."""
         pause_s = _LOOK_S
         while not stop.is_set():
             pause_s = _LOOK_S if await self._publish_new() else min(_MAX_PAUSE_S, 2 * pause_s)
@@ -82,9 +82,9 @@ class Manifest:
                 await asyncio.wait_for(stop.wait(), pause_s)
 
     async def finish(self) -> None:
-        """Publish the last files, if that goes quickly; call it once nothing is committed any more."""
+        """Publish the last files within a few seconds; call it after the last commit."""
         try:
-            with suppress(TimeoutError):  # the next start goes on from the last record
+            with suppress(TimeoutError):  # the next start resumes after the last record
                 await within(_LAST_ROUND_S, self._publish_new(is_last=True))
         finally:
             await self._close()
@@ -93,7 +93,7 @@ class Manifest:
         """Publish every chain's new files; return False if the hub or the lake did not answer."""
         heads = self._heads()
         for chain in self._published.keys() - heads.keys():
-            del self._published[chain]  # another process continues, from the hub's last record
+            del self._published[chain]  # its new owner resumes after the last record in the hub
         behind = [
             chain
             for chain, head in heads.items()
@@ -108,7 +108,7 @@ class Manifest:
                 await self._mark(is_last=is_last)
         except FleetpriceError as error:
             log.warning("manifest_behind", hub=self._hub, partitions=len(behind), reason=_first_line(error))
-            self._published.clear()  # the hub shows how far it was published, whatever became of the send
+            self._published.clear()  # the next position is read from the hub, as the send may have succeeded
             await self._close()
             return False
         return True
@@ -192,9 +192,9 @@ class Manifest:
 
 @asynccontextmanager
 async def running_manifest(manifest: Manifest, stop_all: asyncio.Event) -> AsyncIterator[None]:
-    """Publish what is committed within the block, and at its end what was committed last.
+    """Publish files committed within the block, and at its end the last ones.
 
-    A bug in it stops everything, and is raised at the end of the block.
+    An unexpected error sets `stop_all`, and is raised at the end of the block.
     """
     stop = asyncio.Event()
     running = asyncio.create_task(manifest.run(stop))
@@ -211,7 +211,7 @@ async def running_manifest(manifest: Manifest, stop_all: asyncio.Event) -> Async
 
 
 async def refuse_missing(connection: HubConnection, hub: str) -> None:
-    """Raise SettingsError if there is no such hub; one that does not answer may come back."""
+    """Raise SettingsError if there is no such hub; if it does not answer, only log a warning."""
     client = consumer_client(connection, hub, _GROUP, retry_total=1)
     async with client:
         try:

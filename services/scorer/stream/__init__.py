@@ -1,1 +1,1 @@
-"""Readings in, predictions out, effectively once: the output hub is the checkpoint."""
+"""The pricing of the telemetry stream, effectively once: the output hub is the checkpoint."""

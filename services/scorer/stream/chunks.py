@@ -1,4 +1,4 @@
-"""Readings in source order, gathered over events: priced together, published in parts (pure)."""
+"""Readings of several events in source order, priced together and published in parts (pure)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Numbers = NDArray[np.int64]
 class Chunk:
     """Readings in source order, all of JSON bodies (`records`) or all of Arrow bodies (`batch`).
 
-    `sequences`, `lines` and `enqueued_us` are each reading's event, line and enqueued time.
+    `sequences`, `lines` and `enqueued_us` are the event, the line and the enqueued time of each reading.
     """
 
     records: Sequence[Struct]
@@ -48,7 +48,7 @@ class Chunk:
         return len(self.sequences)
 
     def slice_rows(self, start: int, rows: int) -> "Chunk":
-        """Return at most `rows` readings from index `start` on."""
+        """Return at most `rows` readings, from index `start` on."""
         kept = slice(start, start + rows)
         return Chunk(
             self.records[kept],
@@ -60,7 +60,7 @@ class Chunk:
 
 
 def build_event_chunk(sequence: int, enqueued_us: int, decoded: Decoded, columns: Sequence[str]) -> Chunk:
-    """Return the good readings of one event; of an Arrow body only `columns` are kept."""
+    """Build a chunk of the good readings of one event; of an Arrow body only `columns` are kept."""
     rows = len(decoded.lines)
     return Chunk(
         decoded.records,
@@ -72,7 +72,7 @@ def build_event_chunk(sequence: int, enqueued_us: int, decoded: Decoded, columns
 
 
 def regroup_chunks(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
-    """Yield chunks of at most `max_rows` readings, in order: small ones joined, large ones split."""
+    """Yield chunks of at most `max_rows` readings, in order; small ones are joined, large ones split."""
     with_rows = (chunk for chunk in gathered if len(chunk))
     for _, group in groupby(with_rows, key=lambda chunk: chunk.is_arrow):
         whole = _join(list(group))
@@ -97,7 +97,7 @@ def _join(group: Sequence[Chunk]) -> Chunk:
 
 
 def drop_lines_through(decoded: Decoded, line: int) -> Decoded:
-    """Return the readings after `line` of an event that was priced in part."""
+    """Return the readings after `line`, for an event that was priced in part."""
     kept = [index for index, at in enumerate(decoded.lines) if at > line]
     start = kept[0] if kept else len(decoded.lines)
     return Decoded(

@@ -1,4 +1,4 @@
-"""Events of one partition → their good readings; many events are decoded together while nothing is wrong."""
+"""Decoding of events into readings; events are decoded together as long as all their records are good."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,22 +16,22 @@ BAD_READINGS = Counter(
     "fleetprice_scorer_unpriced_records_total", "Records that do not decode, so have no price"
 )
 
-# Rows of several events that are decoded, priced and encoded together, to pay fixed costs once; more would
+# Rows of several events that are decoded, priced and encoded together, to pay fixed costs once. More would
 # only delay the other partitions of this process.
 ROWS_TOGETHER = 4_000
 
 
 class ReadingDecoder:
-    """A decoder of events; a bad record is counted and left out: ingest keeps it with its bytes."""
+    """A decoder of one partition's events; bad records are counted and left out, as ingest keeps them."""
 
     def __init__(self, after: Place | None) -> None:
-        """A predecessor priced the readings up to `after`."""
+        """Leave out readings up to `after`, which a predecessor priced, in that event."""
         self._after = after
         self._runs = BatchDecoder(READING)
         self._decoder = BodyDecoder(READING)
 
     def decode(self, events: Sequence[Event], columns: Sequence[str]) -> Iterator[Chunk]:
-        """Yield readings in source order, then by line; of Arrow bodies only `columns` are kept."""
+        """Yield readings by event and line; of Arrow bodies only `columns` are kept."""
         place = 0
         while place < len(events):
             run = self._decode_together(events, place)
@@ -44,7 +44,7 @@ class ReadingDecoder:
             place += count or 1
 
     def has_unpriced_readings(self, event: Event) -> bool:
-        """Return whether an event that was priced in part has readings without a price."""
+        """Return whether this is the event priced in part, and has readings without a price."""
         if self._after is None or event.sequence_number != self._after.sequence:
             return False
         decoded = self._decoder.decode(event.body, event.content_type)
@@ -53,7 +53,7 @@ class ReadingDecoder:
     def _decode_together(self, events: Sequence[Event], place: int) -> DecodedBatch:
         first = events[place]
         if self._after is not None and first.sequence_number == self._after.sequence:
-            return DecodedBatch(())  # which was priced in part
+            return DecodedBatch(())  # this event was priced in part
         bodies = []
         for event in events[place : place + ROWS_TOGETHER]:
             if event.content_type != first.content_type:
@@ -71,7 +71,7 @@ class ReadingDecoder:
 
 
 def _build_chunk(events: Sequence[Event], run: DecodedBatch, columns: Sequence[str]) -> Chunk:
-    """Return the readings of events decoded together, each event's on lines from 0 on."""
+    """Build a chunk of events decoded together, each of which has lines from 0 on."""
     counts = np.array(run.counts)
     ends = counts.cumsum()
     sequences = np.array([event.sequence_number for event in events], dtype=np.int64)

@@ -1,6 +1,6 @@
-"""The origin of an output event, in its application properties: the range of readings that it prices.
+"""The lineage of an output event, in its application properties: the range of readings that it prices.
 
-Scoring resumes after the highest of these in an output partition's tail.
+Scoring resumes after the highest reading among these in an output partition's tail.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _CREATED_AT, _VERSION = "source_created_at", "model_version"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One reading of a partition; ordered as the readings are."""
+    """The position of a reading in a partition; positions are ordered as the readings are."""
 
     sequence: int
     line: int
@@ -28,7 +28,8 @@ class Place:
 class Lineage:
     """The readings from `first` through `last` of one partition of the hub created at `created_at`.
 
-    `version` of the model priced them. By another one they would still be the same predictions to a reader.
+    `version` is that of the model. It is not compared: predictions by another version for the same readings
+    are doubles to a reader.
     """
 
     created_at: datetime
@@ -55,7 +56,7 @@ class Lineage:
 
 
 def read_lineage(event: EventData) -> Lineage | None:
-    """Return the lineage of an output event; None if it carries none, so was not sent by a scorer."""
+    """Return the lineage of an output event; None if it has none, so was not sent by a scorer."""
     created_at = property_of(event, _CREATED_AT)
     numbers = [property_of(event, name) for name in _NUMBERS]
     if not isinstance(created_at, str) or not all(isinstance(number, int) for number in numbers):

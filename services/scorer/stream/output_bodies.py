@@ -1,4 +1,4 @@
-"""Priced readings → bodies of output events, in the form that the readings came in, or a fixed one."""
+"""Encoding of priced readings as bodies of output events, in the readings' own format or a fixed one."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -20,8 +20,8 @@ from shared.registry.model_manifest import Manifest
 # Fields that a prediction copies from its reading.
 CARRIED = ("vehicle_id", "reading_no", "reading_at")
 _SCHEMA_VERSION = 1
-# 1,000 lines of the longest contents stay below the hub's limit of 1 MiB an event, and so does a body of so
-# many bytes of columns (tests hold both).
+# 1,000 lines of the longest contents stay below the hub's limit of 1 MiB an event, and so does a body of
+# 900,000 bytes of columns (tests check both).
 MAX_LINES = 1_000
 _MAX_BYTES = 900_000
 
@@ -29,15 +29,15 @@ Output = Literal["auto", "ndjson", "arrow"]
 Body = tuple[bytes, str]
 
 _FIELDS = [field for field in msgspec.structs.fields(Prediction) if field.name != "schema_version"]
-# A Prediction as it is written: its fields by position, so that whole columns become rows without a loop.
-# Version 1 is the default, which is left out.
+# A Prediction with its fields by position, so that whole columns become rows without a loop. `schema_version`
+# is left out, as 1 is the default.
 _Line: Any = msgspec.defstruct(
     "Line", [(field.name, field.type) for field in _FIELDS], frozen=True, gc=False, omit_defaults=True
 )
 
 
 class PredictionBodies:
-    """Encodes predictions of one model version for one partition."""
+    """An encoder of predictions of one model version for one partition."""
 
     def __init__(self, manifest: Manifest, partition: int, output: Output) -> None:
         self._output = output
@@ -55,7 +55,7 @@ class PredictionBodies:
     def encode(
         self, chunk: Chunk, priced: Priced, predicted_at: datetime, max_rows: int
     ) -> Iterator[tuple[Chunk, Body]]:
-        """Yield parts of at most `max_rows` readings, each with body and content type of its output event."""
+        """Yield parts of at most `max_rows` readings, each with its output event's body and content type."""
         if self._output == "arrow" or (self._output == "auto" and chunk.is_arrow):
             batch = self._build_batch(chunk, priced, predicted_at)
             for start, rows in _split_to_fit(batch, 0, len(chunk), max_rows):
@@ -103,7 +103,7 @@ class PredictionBodies:
         return pa.record_batch(arrays, schema=PREDICTION.schema)
 
     def _repeat(self, rows: int) -> dict[str, pa.Array]:
-        """Return columns of one value, at least `rows` long, kept: repeating text cost more than the rest."""
+        """Return columns of constants, at least `rows` long; cached, as making them is the largest cost."""
         if rows > self._repeated_rows:
             constants = {**self._constants, "schema_version": _SCHEMA_VERSION}
             self._repeated_columns = {
@@ -115,7 +115,7 @@ class PredictionBodies:
 
 
 def _split_to_fit(batch: pa.RecordBatch, start: int, end: int, max_rows: int) -> Iterator[tuple[int, int]]:
-    """Yield the start and length of parts of the rows from `start` to `end` that fit an event."""
+    """Yield start and length of parts of the rows from `start` to `end`, each small enough for an event."""
     for first in range(start, end, max_rows):
         rows = min(max_rows, end - first)
         if rows > 1 and batch.slice(first, rows).nbytes > _MAX_BYTES:
@@ -138,7 +138,7 @@ def _read_carried_columns(chunk: Chunk) -> Sequence[Any]:
 
 
 def _list_flags(priced: Priced) -> pa.Array:
-    """Return each row's names of flags; distinct sets are few, and looked up once each."""
+    """Return the flag names of each row; each distinct set, of which there are few, is looked up once."""
     encoded = pa.array(priced.flags).dictionary_encode()
     names = [priced.names_of(flags) for flags in encoded.dictionary.to_pylist()]
     return pa.array(names, pa.list_(pa.string())).take(encoded.indices)

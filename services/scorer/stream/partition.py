@@ -1,4 +1,4 @@
-"""One partition's readings on their way to the predictions hub, one send at a time."""
+"""The scoring of one partition into the predictions hub, one send at a time."""
 
 import time
 from collections.abc import Sequence
@@ -30,12 +30,12 @@ SOURCE_TO_PUBLISH = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0),
 )
 
-# Other partitions wait meanwhile to be claimed: what is not open by then is claimed again.
+# Opening delays claims of other partitions. A partition that is not open by then is claimed again.
 _OPEN_TIMEOUT_S = 10.0
 
 
 class OutputUnavailable(SinkUnavailable):
-    """The predictions hub took nothing within the bounded retries."""
+    """The predictions hub accepted nothing within the bounded retries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The last event of which every reading is priced and published."""
+    """The last event whose readings are all published."""
 
     sequence_number: int
     offset: str
@@ -88,8 +88,8 @@ class PartitionScorer:
         self._is_stopping = False
 
     async def start(self) -> Start:
-        """Start in the event that the output's last reading is of; open the link to the output."""
-        # The source is asked last: a former owner may still publish, and what it prices is in the source.
+        """Return the event of the last reading in the output, and open the link to the output."""
+        # The source is read last: a former owner may still publish, and the events it prices must be in it.
         tail = await read_tail(self._hubs.output, self._partition, self._hubs.created_at)
         source = await self._hubs.source.bounds(self._partition)
         start = await find_start(tail, source, self._read_hint, self._partition)
@@ -109,7 +109,7 @@ class PartitionScorer:
         return (await self._store.read_hints()).get(str(self._partition))
 
     async def handle(self, events: Sequence[Event]) -> None:
-        """Price and publish; raise OutputGivenUp if the predictions hub does not take them."""
+        """Price and publish; raise OutputUnavailable if the predictions hub does not accept them."""
         first = events[0].sequence_number
         if first > self._next_expected:
             note_expired(self._partition, self._next_expected, first - self._next_expected)
@@ -124,8 +124,8 @@ class PartitionScorer:
         self._published = Published(last.sequence_number, last.offset)
 
     async def _publish(self, output: Output) -> None:
-        # A crash before the hub accepts costs nothing and after it nothing: the next start reads from the
-        # output partition's tail what is there. In between, the sender looks before it sends again.
+        # A crash costs nothing before the hub accepts, and nothing after: the next start reads the output
+        # partition's tail. After a lost answer the sender looks there too before it sends again.
         try:
             await self._sender.send([output.event])
         except SinkUnavailable as error:
@@ -135,25 +135,25 @@ class PartitionScorer:
         SOURCE_TO_PUBLISH.observe(time.time() - output.oldest_enqueued_us / 1e6)
 
     async def flush(self) -> None:
-        """Nothing waits: what was handled is published."""
+        """Do nothing: all handled events are published."""
 
     def due_in_s(self) -> float | None:
-        """Nothing is ever due."""
+        """Return None: no flush is ever due."""
         return None
 
     def stop(self) -> None:
-        """Finish the send under way and no more: the next owner goes on from there."""
+        """End `handle` after the current send; the next owner resumes from there."""
         self._is_stopping = True
 
     async def close(self) -> None:
-        """Write the checkpoint and close the link."""
+        """Write the checkpoint and close the link to the output."""
         try:
             await self.write_hint()
         finally:
             await self._sender.close()
 
     async def write_hint(self) -> None:
-        """Have the checkpoint blob follow the output."""
+        """Write the checkpoint blob if more was published since the last time."""
         published = self._published
         if published is None or published == self._hinted:
             return

@@ -1,4 +1,4 @@
-"""Source events of one partition → output events, in source order: decode, price, encode."""
+"""The pricing of one partition's events into output events, in source order: decode, price, encode."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from shared.streams.event_hubs.messages import EventData, make_event
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The last reading that a predecessor priced (None: none), and the version of the model that it used."""
+    """The last reading that a predecessor priced (None if it priced none), and its model version."""
 
     through: Place | None = None
     version: str | None = None
@@ -24,7 +24,7 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One event for the predictions hub, its number of predictions, and when their oldest reading came in."""
+    """One event for the predictions hub, its number of predictions, and its oldest enqueued time."""
 
     event: EventData
     rows: int
@@ -32,7 +32,7 @@ class Output:
 
 
 class PricingPipeline:
-    """Events of one partition are priced in the order they come in; `outputs` may be asked for one by one."""
+    """The steps from source events of one partition to output events."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class PricingPipeline:
         handover: Handover,
         active: ActivePriceModel,
     ) -> None:
-        """`begun` is what a predecessor did of the first event."""
+        """Continue after the readings in `handover`, in the middle of an event if need be."""
         self._partition = partition
         self._max_rows = settings.max_rows
         self._chunk_rows = max(1, ROWS_TOGETHER // settings.max_rows) * settings.max_rows
@@ -54,17 +54,17 @@ class PricingPipeline:
         self._bodies: tuple[Pricer, PredictionBodies] | None = None
 
     def version_to_finish(self, events: Sequence[Event]) -> str | None:
-        """Return the version that is to finish the first of `events`, if another serves now."""
+        """Return the former version that must finish the first of `events`, if the active one must not."""
         version = self._handover.version
         if version in (None, self._active.pricer.manifest.version):
             return None
         return version if self._decoder.has_unpriced_readings(events[0]) else None
 
     def price_events(self, events: Sequence[Event], first_pricer: Pricer | None = None) -> Iterator[Output]:
-        """Yield output events, priced as they are asked for; a bad record has none: ingest keeps its bytes.
+        """Yield output events, each priced only when it is requested; bad records have none.
 
-        One version prices all, however many outputs an event fills and however often the model is swapped
-        meanwhile; but `begun`, if given, prices the first event, which a predecessor began with it.
+        One version prices all events, even if the model is swapped meanwhile. Only the first event is priced
+        by `first_pricer`, if given: the version with which a predecessor priced its first readings.
         """
         if first_pricer is not None:
             yield from self._price_with(first_pricer, events[:1])
@@ -81,7 +81,7 @@ class PricingPipeline:
                 yield Output(event, len(part), part.oldest_enqueued_us)
 
     def _bodies_for(self, pricer: Pricer) -> PredictionBodies:
-        """Return the encoder, kept until the version changes."""
+        """Return the encoder for this version, cached until the version changes."""
         if self._bodies is None or self._bodies[0] is not pricer:
             self._bodies = (pricer, PredictionBodies(pricer.manifest, self._partition, self._form))
         return self._bodies[1]

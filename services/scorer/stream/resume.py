@@ -1,4 +1,4 @@
-"""Where a partition resumes: after the highest reading priced in the output partition's tail."""
+"""The point of resumption: after the highest reading priced in the output partition's tail."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from shared.streams.hub_properties import PartitionBounds
 
-# Read first; if none of these events is a scorer's, ten times as many, up to all that there are.
+# The number of events read first; if none is a scorer's, ten times as many are read, and so on.
 _TAIL_EVENTS = 100
 
 
@@ -25,7 +25,7 @@ EVENTS_EXPIRED = Counter(
 
 @dataclass(frozen=True, slots=True)
 class ScoringStart:
-    """The next event to take in, and what a predecessor did of it."""
+    """The next event to read, and the readings of it that a predecessor priced."""
 
     next_expected: int
     handover: Handover = field(default_factory=Handover)
@@ -35,8 +35,8 @@ class ScoringStart:
 class Tail:
     """The end of an output partition.
 
-    The highest reading priced, whether the partition ever held anything, and the model version that priced
-    that reading.
+    `after` is the highest reading priced, `version` the model version that priced it, and `was_written`
+    whether the partition ever held an event.
     """
 
     after: Place | None
@@ -45,7 +45,7 @@ class Tail:
 
 
 async def read_tail(output: Hub, partition: int, created_at: datetime) -> Tail:
-    """Read the output partition's tail; raise HubRecreated if it was priced from another telemetry hub."""
+    """Read the output partition's tail; raise HubRecreated if it prices another telemetry hub."""
     bounds = await output.bounds(partition)
     oldest, last = bounds.oldest, bounds.last
     if oldest > last:
@@ -58,7 +58,7 @@ async def read_tail(output: Hub, partition: int, created_at: datetime) -> Tail:
             async for lineage in _read_lineages(output, partition, start, last)
         ]
         if found:
-            # Of doubles the first counts, as it does for readers.
+            # Of doubles the first counts, as for readers.
             highest = max(found, key=lambda lineage: lineage.last)
             return Tail(highest.last, was_written=True, version=highest.version)
         if start == oldest:
@@ -87,9 +87,9 @@ def _require_same_hub(lineage: Lineage, created_at: datetime) -> Lineage:
 async def find_start(
     tail: Tail, source: PartitionBounds, hint: Callable[[], Awaitable[int | None]], partition: int
 ) -> ScoringStart:
-    """Return where to start in a source partition; `hint` reads its checkpoint blob.
+    """Return the start in a source partition; `hint` reads its checkpoint blob.
 
-    Raise HubRecreated if more was priced than the source hub ever held.
+    Raise HubRecreated if events were priced that the source hub never held.
     """
     after = tail.after
     next_expected = after.sequence if after is not None else 0
@@ -110,6 +110,6 @@ async def find_start(
 
 
 def note_expired(partition: int, first: int, events: int) -> None:
-    """Count events that retention took before they were scored."""
+    """Count events that retention removed before they were scored."""
     EVENTS_EXPIRED.inc(events)
     log.warning("events_gone", partition=partition, first_sequence_number=first, events=events)

@@ -1,4 +1,4 @@
-"""The telemetry hub's readings, priced into the predictions hub: each partition resumes from its output."""
+"""The scoring of the telemetry hub into the predictions hub: each partition resumes from its output."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -26,9 +26,9 @@ from shared.streams.handler_protocols import ReceiveLimits
 from shared.streams.hub_properties import HubProperties
 
 GROUP = "scorer"
-# What closes one partition, or a round of balancing: both are tried again at the next one.
+# Errors that close one partition, or fail one balancing; the next balancing tries again.
 _PASSING = (GapUnexplained, SinkUnavailable, SourceUnavailable, Refused)
-# How long a send under way may take when its partition is to be closed; what is cut off is looked for later.
+# The time for a send under way when its partition is closed; the next owner looks for an interrupted one.
 _SEND_TIMEOUT_S = 5.0
 # Bodies decoded together: more would hold memory without making the model faster.
 _PIECE_BYTES = 2**20
@@ -68,13 +68,13 @@ class StreamScorer:
     async def run(self, stop: asyncio.Event) -> None:
         """Score until `stop` is set; return once sends are done and partitions are given back.
 
-        Raise NeedsAttention for hubs that do not fit, OutputGivenUp if the predictions hub takes nothing.
+        Raise NeedsAttention for hubs that do not fit, OutputUnavailable if the output accepts nothing.
         """
         self._hubs = await self._check_hubs()
         await self._runtime.run(stop)
 
     async def write_hints(self) -> None:
-        """Have the checkpoint blobs follow the output."""
+        """Write the checkpoint blobs of the owned partitions."""
         for task in self._runtime.partitions.values():
             await task.handler.write_hint()
 
@@ -99,7 +99,7 @@ class StreamScorer:
         return Hubs(self._source, self._output, source.created_at)
 
     async def limits(self) -> ReceiveLimits:
-        """Return the same bounds for every partition."""
+        """Return the bounds on receiving, the same for every partition."""
         settings = self._settings
         return ReceiveLimits(
             settings.prefetch,
@@ -112,7 +112,7 @@ class StreamScorer:
     async def open_partitions(
         self, partitions: Sequence[int], hub: HubProperties
     ) -> Mapping[int, PartitionScorer]:
-        """Make a handler for each; raise HubRecreated if the telemetry hub is not the one of the start."""
+        """Make a handler for each partition; raise HubRecreated if `hub` is not the hub of the start."""
         if hub.created_at != self._hubs.created_at:
             raise HubRecreated(f"the telemetry hub was re-created at {hub.identity}: {_REMEDY}")
         return {partition: self._partition(partition) for partition in partitions}
@@ -122,14 +122,14 @@ class StreamScorer:
         return PartitionScorer(partition, self._settings, self._hubs, self._models, self._store, sender)
 
     async def observe(self) -> None:
-        """Nothing to look at but the hub's identity, which the runtime compares."""
+        """Do nothing: the runtime checks the hub's identity."""
 
     def note_refusal(self) -> bool:
-        """Never give up on a refusal: a key may be put back."""
+        """Return False: a refused key may be put back at any time."""
         return False
 
     def judge_failure(self, partition: int | None, error: Exception) -> Exception | None:
-        """Return what is not known to pass by itself."""
+        """Return the error unless it may pass by itself."""
         if isinstance(error, OutputUnavailable) or not isinstance(error, _PASSING):
             return error
         if isinstance(error, SinkUnavailable):
@@ -138,14 +138,14 @@ class StreamScorer:
 
 
 class HintWriter:
-    """Has a stream's checkpoint blobs follow its output."""
+    """A writer of a stream's checkpoint blobs, at intervals."""
 
     def __init__(self, stream: StreamScorer, interval_s: float) -> None:
         self._stream = stream
         self._interval_s = interval_s
 
     async def run(self) -> None:
-        """Write what is new at every interval, for ever."""
+        """Write the checkpoints at every interval, without end."""
         while True:
             await asyncio.sleep(self._interval_s)
             await self._stream.write_hints()

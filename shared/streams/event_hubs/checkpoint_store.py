@@ -14,10 +14,10 @@ from shared.streams.event_hubs.connection import CheckpointConnection
 
 log = structlog.get_logger()
 
-# Partition ids → the last sequence number that the sink holds; one left out starts at the oldest event.
+# Partition ids → the last sequence number in the sink; a partition left out starts at the oldest event.
 ResumePoints = Callable[[Sequence[str]], Awaitable[dict[str, int]]]
 
-# The SDK's own back-off begins at 15 s: an owner would lose its partitions by one refused claim.
+# The SDK's own back-off begins at 15 s: by one refused claim an owner would lose its partitions.
 _RETRIES: dict[str, Any] = {
     "initial_backoff": 0.5,
     "increment_base": 1,
@@ -29,11 +29,12 @@ _RETRIES: dict[str, Any] = {
 
 
 class ResumingCheckpointStore(BlobCheckpointStore):
-    """Ownership and checkpoints in blobs, as people and KEDA read them; start positions from the sink.
+    """A store of ownership and checkpoints in blobs, with start positions from the sink.
 
-    A checkpoint's offset beats the processor's `starting_position`, and an int in its place becomes a filter
-    on the sequence number [azure-eventhub 5.15.1, `event_position_selector`]. What `resume` raises reaches
-    the processor's `on_error` without a partition, and the claim is tried again at the next balancing.
+    People and KEDA read the blobs. A checkpoint's offset overrides the processor's `starting_position`, and
+    an int in its place becomes a filter on the sequence number [azure-eventhub 5.15.1,
+    `event_position_selector`]. An exception of `resume` reaches the processor's `on_error` without a
+    partition, and the claim is tried again at the next balancing.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -49,10 +50,10 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     async def claim_ownership(
         self, ownership_list: Iterable[dict[str, Any]], **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Claim or release as the SDK does, and note what was won and what was given back.
+        """Claim or release as the SDK does, and record which partitions were won or given back.
 
-        Calls run one at a time, each to its end even if the caller is cancelled: the outcome of a claim that
-        was cut short would be unknown, and what it won or renewed could not be given back.
+        Calls run one at a time, each to its end even if the caller is cancelled. The outcome of an
+        interrupted claim would be unknown, and partitions that it won or renewed could not be given back.
         """
         return await asyncio.shield(asyncio.create_task(self._claim(list(ownership_list), options)))
 
@@ -62,7 +63,7 @@ class ResumingCheckpointStore(BlobCheckpointStore):
         async with self._claiming:
             claimed = list(await super().claim_ownership(ownerships, **options))
             won = {claim["partition_id"]: claim for claim in claimed if claim["owner_id"]}
-            if won:  # a release, alone in its list, must not make a claim under way look empty
+            if won:  # a release comes alone in its list and must not empty a claim under way
                 self._owned = tuple(won)
                 self._held = won
                 self._is_released.clear()
@@ -74,10 +75,10 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             return claimed
 
     async def release(self) -> None:
-        """Give back the partitions still held, once receiving has ended.
+        """Give back the partitions still held; call it once receiving has ended.
 
-        The SDK gives back only partitions that it has links of, as of the last claim whose end it saw: not
-        those that were won or renewed while it was being stopped.
+        The SDK gives back only partitions that it has links to, with the etags of the last claim that it saw
+        complete. Partitions won or renewed while it was being stopped are left to this.
         """
         async with self._claiming:
             held = [{**claim, "owner_id": ""} for claim in self._held.values()]
@@ -85,18 +86,18 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             await self.claim_ownership(held)
 
     async def wait_released(self) -> None:
-        """Wait until every partition that was won is given back."""
+        """Wait until every partition won is given back."""
         await self._is_released.wait()
 
     async def read_hints(self) -> dict[str, int]:
-        """Return the sequence numbers in the checkpoint blobs by partition, for an empty sink."""
+        """Return the sequence numbers in the checkpoint blobs by partition; used if the sink is empty."""
         checkpoints = await super().list_checkpoints(*self._place)
         return {one["partition_id"]: one["sequence_number"] for one in checkpoints}
 
     async def list_checkpoints(
         self, fully_qualified_namespace: str, eventhub_name: str, consumer_group: str, **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Return the start positions of the partitions last claimed, from the sink: the blobs are a hint."""
+        """Return the start positions of the partitions last claimed, from the sink instead of the blobs."""
         if self.resume is None:
             return list(
                 await super().list_checkpoints(
@@ -120,11 +121,11 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     async def note_progress(
         self, partition: int, sequence_number: int, offset: str, *, is_first: bool = False
     ) -> bool:
-        """Write a partition's checkpoint, a hint for people and autoscalers; one that is ahead stays.
+        """Write a partition's checkpoint, a hint for people and autoscalers, unless one is ahead.
 
-        Not if this is the first of the hub's (`is_first`): that one is of another hub, re-created since, and
-        an autoscaler would take the way back for 2^63 events. Return False for a failure, which is logged:
-        nothing starts from a checkpoint while the sink holds anything.
+        With `is_first` overwrite even that: it is of a hub re-created since, and an autoscaler would take
+        the distance back for 2^63 events. Log a failure and return False: no reader starts from a checkpoint
+        unless the sink is empty.
         """
         namespace, hub, group = self._place
         checkpoint = {
@@ -146,7 +147,7 @@ class ResumingCheckpointStore(BlobCheckpointStore):
         return True
 
     async def update_checkpoint(self, checkpoint: dict[str, Any], **options: Any) -> None:
-        """Write a checkpoint unless one as far or farther exists: a stale owner cannot move it back."""
+        """Write a checkpoint unless an equal or later one exists, so a stale owner cannot move it back."""
         name = "{fully_qualified_namespace}/{eventhub_name}/{consumer_group}/checkpoint/{partition_id}"
         try:
             known = await self._get_blob_client(name.format_map(checkpoint).lower()).get_blob_properties()
@@ -154,14 +155,14 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             await super().update_checkpoint(checkpoint, **options)
             return
         if int(known.metadata.get("sequencenumber", -1)) < checkpoint["sequence_number"]:
-            with suppress(ResourceModifiedError):  # another owner wrote one in between, which knows as much
+            with suppress(ResourceModifiedError):  # another owner has just written one
                 await super().update_checkpoint(checkpoint, if_match=known.etag, **options)
 
 
 def checkpoint_store(
     connection: CheckpointConnection, resume: ResumePoints | None = None
 ) -> ResumingCheckpointStore:
-    """Make the store in that container; an async context manager."""
+    """Make the store in the connection's container; an async context manager."""
     if "AccountName=" in connection.address:
         store = cast(
             "ResumingCheckpointStore",

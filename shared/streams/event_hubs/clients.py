@@ -30,9 +30,9 @@ PREFETCH = 3_000
 class SingleSendProducerClient(EventHubProducerClient):
     """A producer that sends each batch once.
 
-    `retry_total=0` alone does not do it: after any EventHubError, `send_batch` restarts the partition's
-    producer and sends the batch again, a lost answer included [azure-eventhub 5.15.1, `send_batch`]. So
-    restarting a producer that exists raises the error that the restart was meant to hide.
+    `retry_total=0` is not enough: after any EventHubError, even a lost answer, `send_batch` restarts the
+    partition's producer and sends the batch again [azure-eventhub 5.15.1, `send_batch`]. So restarting a
+    producer that exists raises the error that caused the restart.
     """
 
     async def _start_producer(self, partition_id: str, send_timeout: float | None) -> None:
@@ -42,20 +42,20 @@ class SingleSendProducerClient(EventHubProducerClient):
         await super()._start_producer(partition_id, send_timeout)
 
     async def open_partition(self, partition_id: str) -> None:
-        """Open the link to a partition now; the first send would otherwise wait a second for it."""
+        """Open the link to a partition now, so that the first send does not wait a second for it."""
         await self._start_producer(partition_id, None)
         producer: Any = self._producers[partition_id]
         await producer._open_with_retry()  # noqa: SLF001 - the SDK opens a link only by sending
-        # `create_batch` would open another link, to no partition, only to learn this.
+        # To learn this, `create_batch` would open another link, to no partition.
         size_of: Any = self._amqp_transport.get_remote_max_message_size
         self._max_message_size_on_link = size_of(producer._handler)  # noqa: SLF001
 
 
 class ConsumerClient(EventHubConsumerClient):
-    """A consumer that counts how often it has begun to open each partition's link.
+    """A consumer that counts how often it begins to open each partition's link.
 
-    The SDK reopens a link by itself, silently [azure-eventhub 5.15.1, `_do_retryable_operation`]; behind it
-    then may be another hub of the same name.
+    The SDK reopens a link silently [azure-eventhub 5.15.1, `_do_retryable_operation`]. It may then lead to
+    another hub of the same name.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -74,7 +74,7 @@ class ConsumerClient(EventHubConsumerClient):
         link_bytes: int,
         **options: Any,
     ) -> None:
-        """Call `receive_batch` and hand over `Event`s; a link keeps at most `link_bytes` in memory."""
+        """Call `receive_batch` with `Event`s for `on_events`; a link keeps at most `link_bytes` in memory."""
         self.link_bytes = link_bytes
         receive: Any = self.receive_batch
         await receive(on_events, **options)
@@ -97,10 +97,10 @@ class ConsumerClient(EventHubConsumerClient):
 
 @cache
 def _load_tls_context() -> ssl.SSLContext:
-    """Return one TLS context for all: the SDK would make one for each connection, 20 ms of the loop each."""
+    """Return the TLS context of all connections: the SDK makes one for each, blocking the loop for 20 ms."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
-    context.load_default_certs()  # and those of the machine, or of SSL_CERT_FILE: where storage looks too
+    context.load_default_certs()  # of the machine, or of SSL_CERT_FILE, as the storage SDK does
     return context
 
 
@@ -109,9 +109,9 @@ def _is_connection_string(address: str) -> bool:
 
 
 def _parse_host(namespace: str, options: dict[str, Any]) -> str:
-    """Return the namespace's host; put a port, if one is named, into `options`.
+    """Return the namespace's host; write its port, if there is one, into `options`.
 
-    The SDK alone connects to 5671, whatever port is named.
+    The SDK by itself ignores the port and connects to 5671.
     """
     try:
         named = urlsplit(namespace if "://" in namespace else f"//{namespace}")
@@ -133,7 +133,7 @@ def consumer_client(
     checkpoint_store: CheckpointStore | None = None,
     **options: Any,
 ) -> ConsumerClient:
-    """Make a consumer of `hub` in a consumer group; with a store it balances partitions between processes."""
+    """Make a consumer of `hub`; with a checkpoint store it balances partitions between processes."""
     options["ssl_context"] = _load_tls_context()
     if checkpoint_store is not None:
         options["checkpoint_store"] = checkpoint_store
@@ -149,7 +149,7 @@ def consumer_client(
 
 
 def producer_client(connection: HubConnection, hub: str) -> SingleSendProducerClient:
-    """Make a producer to `hub` that never resends by itself; after a failure make a new one."""
+    """Make a producer to `hub` that never resends by itself; after a failure a new one is needed."""
     options: Any = {"retry_total": 0, "ssl_context": _load_tls_context()}
     if _is_connection_string(connection.address):
         client = SingleSendProducerClient.from_connection_string(
@@ -161,6 +161,6 @@ def producer_client(connection: HubConnection, hub: str) -> SingleSendProducerCl
 
 
 async def hub_created_at(client: EventHubConsumerClient | EventHubProducerClient) -> datetime:
-    """Return the hub's identity: a re-created hub has another."""
+    """Return when the hub was created, which is its identity."""
     created: datetime = (await client.get_eventhub_properties())["created_at"]
     return created if created.tzinfo else created.replace(tzinfo=UTC)

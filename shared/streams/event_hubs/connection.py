@@ -1,4 +1,4 @@
-"""Where Event Hubs is, as a value: libraries take this and no service's settings."""
+"""Addresses of Event Hubs and of checkpoints; libraries accept these instead of a service's settings."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -11,10 +11,10 @@ from shared.service.settings import ConnectionSettings, require_address
 
 @dataclass(frozen=True, slots=True)
 class HubConnection:
-    """An Event Hubs namespace: a connection string, or a host that DefaultAzureCredential signs in to.
+    """An Event Hubs namespace: a connection string, or a host to sign in to with DefaultAzureCredential.
 
-    Processes of one consumer group balance partitions every `balancing_interval_s`; an owner that is silent
-    for `ownership_expiry_s` loses its partitions.
+    Processes of one consumer group balance partitions every `balancing_interval_s`. An owner that does not
+    renew its claims for `ownership_expiry_s` loses its partitions.
     """
 
     address: str = field(repr=False)
@@ -30,7 +30,7 @@ class HubConnection:
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> Self:
-        """Raise SettingsError if no namespace is set."""
+        """Return the connection in `settings`; raise SettingsError if no namespace is set."""
         address = require_address(settings, "event_hubs")
         return cls(address, settings.balancing_interval_s, settings.ownership_expiry_s)
 
@@ -47,6 +47,6 @@ class CheckpointConnection:
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> Self:
-        """Use the lake's account unless another is set; raise SettingsError if neither is."""
+        """Return the account of checkpoints, by default the lake's; raise SettingsError if neither is set."""
         address = settings.checkpoints.get_secret_value() or require_address(settings, "storage")
         return cls(address, settings.checkpoint_container)

@@ -1,4 +1,4 @@
-"""The errors of the Azure SDKs, mapped to ours in one place."""
+"""The mapping of the Azure SDKs' errors to ours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ _NOT_FOUND = ("amqp:not-found", "ErrorCondition.NotFound")
 
 
 def map_error(error: Exception, hub: str, group: str) -> Exception:
-    """Return Refused or SourceUnavailable for an error of an SDK or the network; any other as it is."""
+    """Return Refused or SourceUnavailable for an error of an SDK or the network; any other unchanged."""
     if isinstance(error, FleetpriceError) or not isinstance(error, FOREIGN):
         return error
     return _refusal(error, hub, group) or SourceUnavailable(str(error))
@@ -23,7 +23,7 @@ def map_error(error: Exception, hub: str, group: str) -> Exception:
 
 @contextmanager
 def mapped_errors(hub: str, group: str) -> Iterator[None]:
-    """Raise Refused or SourceUnavailable from the SDK's errors in the block."""
+    """Raise Refused or SourceUnavailable for an SDK's error in the block."""
     try:
         yield
     except FOREIGN as error:

@@ -1,4 +1,4 @@
-"""Facts of a hub beside its events: its identity, and where its partitions begin and end."""
+"""A hub's properties: its identity, and the bounds of its partitions."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ _ANSWER_TIMEOUT_S = 5.0
 
 
 class Hub:
-    """One hub as a consumer group reads it; raises SourceUnavailable or Refused if it does not answer."""
+    """One hub, read by one consumer group; raises SourceUnavailable or Refused if it does not answer."""
 
     def __init__(self, client: ConsumerClient, group: str) -> None:
         self.client = client
@@ -22,9 +22,9 @@ class Hub:
         self._asking: asyncio.Task[HubProperties] | None = None
 
     async def describe(self) -> HubProperties:
-        """Ask the hub what it is; concurrent callers share a question that was put after each called.
+        """Return the hub's properties, read after this call began; concurrent callers share a request.
 
-        So if it is still the hub it was, whatever was received before the call came from that hub.
+        So if the identity is unchanged, all events received before the call came from that hub.
         """
         earlier = self._asking
         if earlier is not None:
@@ -44,7 +44,7 @@ class Hub:
         )
 
     async def count_partitions(self) -> int:
-        """Return how many partitions the hub has; raise SourceUnavailable after 5 s without an answer."""
+        """Return the hub's number of partitions; raise SourceUnavailable after 5 s without an answer."""
         try:
             with mapped_errors(self.name, self.group):
                 return len(await within(_ANSWER_TIMEOUT_S, self.client.get_partition_ids()))
@@ -52,7 +52,7 @@ class Hub:
             raise SourceUnavailable(f"hub {self.name} does not answer") from error
 
     async def bounds(self, partition: int) -> PartitionBounds:
-        """Ask where a partition begins and ends."""
+        """Return the sequence numbers of a partition's oldest and last events."""
         with mapped_errors(self.name, self.group):
             known = await self.client.get_partition_properties(str(partition))
         last = int(known["last_enqueued_sequence_number"])
@@ -60,11 +60,11 @@ class Hub:
         return PartitionBounds(max(0, oldest), last)
 
     def count_links_opened(self, partition: int) -> int:
-        """Count how often the SDK has begun to open the partition's link."""
+        """Return how often the SDK has begun to open the partition's link."""
         return self.client.links_opened[str(partition)]
 
     def describe_refused_link(self, partition: int) -> Refused:
-        """The error of a hub that answers, but closes a partition's link whenever it is opened."""
+        """Return the error for a hub that answers, but closes a partition's link whenever it is opened."""
         return Refused(
             f"hub {self.name} closes every link to partition {partition}: it has no consumer group "
             f"{self.group} (create it), or we may not listen"
@@ -72,10 +72,10 @@ class Hub:
 
 
 class HubIdentityCheck:
-    """Compares the hub behind a partition's links with the one that the partition was opened on.
+    """A check that a partition's links lead to the hub on which the partition was opened.
 
-    The SDK opens a link again without a word, and behind it then may be another hub of the same name. While a
-    link is open the hub cannot change, so one question after a link brought something is enough.
+    The SDK reopens a link silently, and it may then lead to another hub of the same name. The hub cannot
+    change while a link is open, so one request after the link's first events is enough.
     """
 
     def __init__(self, hub: Hub, partition: int, created_at: datetime, remedy: str) -> None:
@@ -86,14 +86,14 @@ class HubIdentityCheck:
         self._verified_link = -1
 
     async def verify_link(self) -> None:
-        """Raise HubRecreated if events received until now may be of another hub."""
+        """Raise HubRecreated if events received so far may be from another hub."""
         link = self._hub.count_links_opened(self._partition)
         if link != self._verified_link:
             self.verify(await self._hub.describe())
             self._verified_link = link
 
     def verify(self, found: HubProperties) -> None:
-        """Raise HubRecreated if this is another hub."""
+        """Raise HubRecreated if `found` is another hub."""
         if found.created_at != self._created_at:
             raise HubRecreated(
                 f"the hub {self._hub.name} was re-created at {found.identity} while events of the one of "
@@ -102,6 +102,6 @@ class HubIdentityCheck:
 
 
 def _retrieve(asked: asyncio.Task[HubProperties]) -> None:
-    """Look at what was raised: the caller who asked may have been cancelled meanwhile."""
+    """Mark the exception as retrieved: the caller may have been cancelled meanwhile."""
     if not asked.cancelled():
         asked.exception()

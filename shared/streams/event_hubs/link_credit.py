@@ -1,9 +1,9 @@
-"""A link that is read without pauses, as long as events are handed over.
+"""Reading of a link without pauses while its events are handed over.
 
-The SDK renews its prefetch when all of it is spent, and notices that only when no frame has come for
-0.2 s; and after as many frames as the prefetch it sleeps 50 ms [azure-eventhub 5.15.1, `_client_run_async`
-and `_receive_task`]: with all links of a process in step, a quarter of its time. By AMQP 1.0 (2.6.7) credit
-may be set at any time, and nothing hinders reading on.
+The SDK renews a link's credit only when all of it is spent, and notices that only when no frame has come for
+0.2 s. After as many frames as the prefetch it sleeps 50 ms [azure-eventhub 5.15.1, `_client_run_async` and
+`_receive_task`]. With all links of a process in step, this is a quarter of its time. Credit may be set at any
+time [AMQP 1.0, 2.6.7], so the pauses are avoidable.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,12 +20,12 @@ def is_credit_low(consumer: Any) -> bool:
 
 
 async def grant_credit(consumer: Any) -> None:
-    """Let the hub send as many events as the prefetch from now on; call it where frames are read."""
+    """Let the hub send as many more events as the prefetch; call it from the task that reads frames."""
     await consumer._handler._link.flow(link_credit=consumer._prefetch)
 
 
 def keep_reading(consumer: Any, work: Work, max_waiting: int) -> Work:
-    """Return a handler's `do_work_async`, repeated until the link has ended or too much waits."""
+    """Return a handler's `do_work_async`, repeated until the link ends or `max_waiting` is exceeded."""
 
     async def work_repeatedly(**options: Any) -> bool:
         while await work(**options):

@@ -1,11 +1,10 @@
-"""A receiver that hands events over within milliseconds, not at the SDK's next look.
+"""A receiver that hands events over within milliseconds of their arrival.
 
-The SDK's receiving looks at its buffer every 50 ms, and sleeps 50 ms between two readings of its socket
-[azure-eventhub 5.15.1, `PyamqpTransportAsync._callback_task` and `_receive_task`]: on average 25 ms for each
-event, seldom 100. Here the SDK's loop still opens, reads and reopens the link, but its sleeps
-are replaced by waiting for an event. That relies on names inside the SDK, of a consumer and its handler, and
-so on the pinned version, with which it is tested. It costs processor time: 5 ms of events come together, not
-50 ms.
+The SDK polls its buffer every 50 ms, and sleeps 50 ms between two reads of its socket [azure-eventhub 5.15.1,
+`PyamqpTransportAsync._callback_task` and `_receive_task`]. This delays an event by 25 ms on average, seldom
+by 100 ms. Here the SDK's loop still opens, reads and reopens the link, but waits for an event instead of
+sleeping. This relies on names inside the SDK, of a consumer and its handler, and so on the pinned version,
+with which it is tested. It costs processor time: batches hold the events of 5 ms instead of 50 ms.
 """
 
 import asyncio
@@ -17,8 +16,8 @@ from azure.eventhub.aio import EventHubConsumerClient
 
 from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, keep_reading
 
-# The pause between two batches: without it, a thousand events a second would be a thousand batches, each with
-# fixed costs.
+# The pause between two batches. Without it, a thousand events a second would be a thousand batches, each with
+# a fixed cost.
 _GATHER_S = 0.005
 _END_S = 1.0
 
@@ -46,7 +45,7 @@ class _PromptConsumer:
         self._max_waiting = 0
 
     def open_link(self, auth: Any) -> None:
-        """Open the link as the SDK does, and wake up at each message."""
+        """Open the link as the SDK does, and wake up the callback at each message."""
         self._open_link(auth)
         handler = self._consumer._handler
         on_message = handler._message_received_callback

@@ -32,7 +32,7 @@ def make_event(
 
 
 def body_of(event: EventData) -> bytes:
-    """Return the event's body as bytes; empty for a body of AMQP values or a sequence."""
+    """Return the event's body as bytes; empty if it is an AMQP value or sequence."""
     if event.body_type is not AmqpMessageBodyType.DATA:
         return b""
     sections: Any = event.body
@@ -40,7 +40,7 @@ def body_of(event: EventData) -> bytes:
 
 
 def content_type_of(event: EventData) -> str | None:
-    """Return a received event's content type; `EventData.content_type` raises if it is no UTF-8."""
+    """Return a received event's content type; `EventData.content_type` would raise on invalid UTF-8."""
     properties: Any = event.raw_amqp_message.properties
     return None if properties is None else decode_content_type(properties.content_type)
 

@@ -1,4 +1,4 @@
-"""All events of one partition, in sequence, through the SDK's own receive loop."""
+"""All events of one partition, in sequence, read with the SDK's own receive loop."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -31,13 +31,13 @@ _MAX_FAILURES = 5
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Events that the hub's retention took before they were read."""
+    """Events that the hub's retention removed before they were read."""
 
     first: int
     count: int
 
 
-# Receive loops that are ending: until then the client accepts no other of the same partition.
+# Receive loops that are ending; until they have ended, the client accepts no other of the same partition.
 _closing: dict[tuple[EventHubConsumerClient, str], asyncio.Task[None]] = {}
 
 
@@ -51,11 +51,11 @@ async def partition_events(
     after: Position = -1,
     until: int | None = None,
 ) -> AsyncIterator[list[EventData] | Gap]:
-    """Yield lists of events after a position; for ever, or through sequence number `until`.
+    """Yield lists of events after a position, without end or through sequence number `until`.
 
     `after` is a sequence number, an offset (text), an instant, or the offset of the first event itself.
-    A skip closes the link and reopens it at the expected event; a second skip at the same event is yielded
-    as a Gap. Raise SinkUnavailable after several failures without progress.
+    At a skip the link is closed and reopened at the expected event; a second skip at the same event is
+    yielded as a Gap. Raise SinkUnavailable after several failures without progress.
     """
     contiguity = SequenceTracker(after + 1 if isinstance(after, int) else 0)
     start = after  # an offset or instant until the sequence number of the first event is known
@@ -100,7 +100,7 @@ def _select_next(events: list[EventData], contiguity: SequenceTracker) -> list[E
                 fresh.append(event)
             case Step.SKIP:
                 if fresh:
-                    return fresh  # what came before the skip counts; the next batch meets the skip again
+                    return fresh  # return the events before the skip; the next batch meets it again
                 raise _Skipped
             case Step.SEEN:
                 pass
@@ -110,7 +110,7 @@ def _select_next(events: list[EventData], contiguity: SequenceTracker) -> list[E
 async def _receive(
     client: EventHubConsumerClient, partition_id: str, after: Position
 ) -> AsyncGenerator[list[EventData], None]:
-    """Yield what the SDK delivers; raise the link's error."""
+    """Yield the events that the SDK delivers; raise the link's error."""
     link = (client, partition_id)
     if link in _closing:
         await asyncio.wait([_closing[link]])
@@ -159,7 +159,7 @@ def _forget(link: tuple[EventHubConsumerClient, str], task: asyncio.Task[None]) 
 
 
 def _report_end(task: asyncio.Task[None], queue: asyncio.Queue[list[EventData] | Exception]) -> None:
-    """Pass on the error of a receive loop that ended by itself, so that its reader does not wait for ever."""
+    """Enqueue the error of a receive loop that ended by itself, so that its reader does not wait for ever."""
     error = None if task.cancelled() else task.exception()
     if isinstance(error, Exception):
         with suppress(asyncio.QueueFull):

@@ -1,8 +1,8 @@
-"""A bound in bytes on what one of the SDK's links keeps in memory.
+"""A bound on the bytes that one of the SDK's links keeps in memory.
 
-Its own bound, the prefetch, counts events, and an event may be of 300 bytes or of a million. So the callback
-that the SDK awaits for each message waits until there is room: meanwhile the link's socket is not read, and
-the rest stays in the hub.
+The SDK's own bound, the prefetch, counts events, which may have 300 bytes or a million. So the callback that
+the SDK awaits for each message waits for room. Meanwhile the link's socket is not read, and the other events
+stay in the hub.
 """
 
 import asyncio
@@ -12,12 +12,12 @@ from typing import Any
 from shared.streams.event import Event, decode_event
 from shared.streams.event_hubs.link_credit import grant_credit, is_credit_low, keep_reading
 
-# The size assumed of a message without data sections: the largest that an event may have.
+# The assumed size of a message without data sections: the maximum of an event.
 _UNKNOWN_BYTES = 2**20
 
 
 class ByteBudget:
-    """A bound on the bytes of a link's events that are not handed over yet; one event always fits."""
+    """A bound on the bytes of a link's events that are not handed over yet; a single event always fits."""
 
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = size_bytes
@@ -27,7 +27,7 @@ class ByteBudget:
         self._is_closed = False
 
     def try_acquire(self, size_bytes: int) -> bool:
-        """Acquire `size_bytes` for an event if there is room; return whether there was."""
+        """Acquire `size_bytes` for an event if there is room. Return whether it was acquired."""
         held_bytes = self._held_bytes
         if held_bytes and held_bytes + size_bytes > self._size_bytes and not self._is_closed:
             return False
@@ -48,13 +48,13 @@ class ByteBudget:
         self._changed.set()
 
     def close(self) -> None:
-        """Let every event in: nothing is released any more."""
+        """Admit every event from now on: no more are released."""
         self._is_closed = True
         self._changed.set()
 
 
 def limit_bytes(consumer: Any, budget: ByteBudget) -> None:
-    """Keep a consumer of the SDK within `budget`, and have it hand over `Event`s instead of EventData.
+    """Keep a consumer of the SDK within `budget`, and make it hand over `Event`s instead of EventData.
 
     This relies on names inside the SDK [azure-eventhub 5.15.1, `EventHubConsumer`].
     """
@@ -63,9 +63,9 @@ def limit_bytes(consumer: Any, budget: ByteBudget) -> None:
 
     async def receive(message: Any) -> None:
         size_bytes = sum(map(len, message.data)) if message.data else _UNKNOWN_BYTES
-        if not budget.try_acquire(size_bytes):  # mostly there is room: then no coroutine is made
+        if not budget.try_acquire(size_bytes):  # usually there is room, and no coroutine is made
             await budget.acquire(size_bytes)
-        buffer.append(message)  # without the SDK's lock: taking from it awaits nothing
+        buffer.append(message)  # needs no lock of the SDK: its reader awaits nothing between look and pop
         if is_credit_low(consumer):
             await grant_credit(consumer)
 

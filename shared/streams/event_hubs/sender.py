@@ -1,9 +1,9 @@
 """One send in flight to one partition; after a lost answer the hub is read before anything is sent again.
 
-Azure Event Hubs has no idempotent producer and the SDK's own retry resends blindly. So retries are ours:
-after a failure the link is closed, the partition's tail is read from the position noted before the send, and
-only what is not there is sent again. On Azure a delayed original can still land after that; readers
-recognise doubles (predictions by watermark, readings by key).
+Azure Event Hubs has no idempotent producer, and the SDK's own retry resends blindly. So retries are ours.
+After a failure the link is closed, the partition's tail is read from the position noted before the send, and
+only events that are missing there are sent again. On Azure a delayed original can still land later; readers
+recognise such doubles (predictions by watermark, readings by key).
 """
 
 import asyncio
@@ -30,7 +30,7 @@ Identify = Callable[[EventData], Hashable]
 
 
 class PartitionSender:
-    """A sender to one partition; `identify` returns a key of an event, the same when it is read back."""
+    """A sender to one partition; `identify` returns the same key for an event sent and read back."""
 
     def __init__(self, connection: HubConnection, hub: str, partition_id: str, identify: Identify) -> None:
         self._connection = connection
@@ -50,7 +50,7 @@ class PartitionSender:
         await self.close()
 
     async def open(self) -> None:
-        """Open the link and note where the partition ends; raise SinkUnavailable after bounded retries."""
+        """Open the link and note the partition's last event; raise SinkUnavailable after bounded retries."""
         await self._retry(self._open, "opened")
 
     async def close(self) -> None:
@@ -62,7 +62,7 @@ class PartitionSender:
     async def send(self, events: Sequence[EventData]) -> None:
         """Send events, each once and in order; raise SinkUnavailable after bounded retries.
 
-        `position` is then a sequence number at or below that of the last event sent.
+        Afterwards `position` is at most the sequence number of the last event sent.
         """
         pending = list(events)
 

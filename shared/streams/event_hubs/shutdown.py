@@ -1,4 +1,4 @@
-"""Ending the SDK's receiving, with a bound on its time."""
+"""The end of the SDK's receiving, within a bounded time."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 
 log = structlog.get_logger()
 
-# How long a service takes after its drain to close its links and give back its partitions, at most.
+# The time after a drain in which links are closed and partitions given back.
 RELEASE_GRACE_S = 5.0
 
 
@@ -22,7 +22,7 @@ async def end_receiving(
 ) -> None:
     """Close every link of a `receive_batch`, give back its partitions and end it.
 
-    If hub or storage do not answer, what is not given back within `timeout_s` expires.
+    If hub or storage do not answer, partitions not given back within `timeout_s` are left to expire.
     """
     ending = asyncio.create_task(_end(client, receiving, store))
     await asyncio.wait([ending], timeout=timeout_s)
@@ -37,7 +37,7 @@ async def end_receiving(
 async def _end(
     client: EventHubConsumerClient, receiving: asyncio.Task[None], store: ResumingCheckpointStore
 ) -> None:
-    # Only this ends the processor itself; it cancels each partition once.
+    # Only `close` ends the processor itself; it cancels each partition once.
     await client.close()
     await cancel_until_done(receiving)
     await store.release()

@@ -1,4 +1,4 @@
-"""The runtime of every service that reads a hub: an EventProcessor that begins where the sink ends."""
+"""The runtime of every service that reads a hub: an EventProcessor that resumes from the sink."""
 
 import asyncio
 import time
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 
 H = TypeVar("H", bound=PartitionHandler)
 
-# How often the callback of an idle partition is called, and so learns whether its task still lives.
+# How often the callback of an idle partition is called, which raises its task's failure.
 _MAX_WAIT_S = 1.0
-# At the end: what a handler may take to close once it is drained, and the SDK to give its partition back.
+# At the end: the time for a drained handler to close, and for the SDK to give its partition back.
 _CLOSE_S, _RELEASE_S = 1.0, 0.5
 
 OWNED = Gauge("fleetprice_streams_owned_partitions", "Partitions that this process reads", ["hub"])
@@ -39,11 +39,11 @@ OWNED = Gauge("fleetprice_streams_owned_partitions", "Partitions that this proce
 
 @dataclass(frozen=True, slots=True)
 class RuntimeOptions:
-    """What differs between services.
+    """The options that differ between services.
 
-    `recreated_remedy` ends the error for a hub that was re-created. Handlers have `drain_timeout_s` to flush
-    at the end, and `close_timeout_s` to end their step when a partition moves on. `follows_growth`: new
-    partitions of the hub are read too, without a restart.
+    `recreated_remedy` is the last part of the error for a re-created hub. Handlers have `drain_timeout_s` to
+    flush at the end, and `close_timeout_s` to finish their step when a partition moves to another process.
+    `follows_growth`: partitions added to the hub are read too, without a restart.
     """
 
     stream: str
@@ -63,10 +63,7 @@ class _Partition(Generic[H]):
 
 
 class StreamRuntime(Generic[H]):
-    """Reads this process's share of a hub's partitions; `run` until told to stop, or until a person must act.
-
-    The client must have been made with the store.
-    """
+    """A reader of this process's share of a hub's partitions; its client must have been made with `store`."""
 
     def __init__(
         self, service: StreamHandler[H], hub: Hub, store: ResumingCheckpointStore, options: RuntimeOptions
@@ -82,22 +79,22 @@ class StreamRuntime(Generic[H]):
 
     @property
     def partitions(self) -> Mapping[int, PartitionTask[H]]:
-        """The partitions that are owned now; those at the end stay, drained."""
+        """The tasks of the partitions owned now; after a drain, of those owned last."""
         return {number: partition.task for number, partition in self._partitions.items()}
 
     @property
     def owned(self) -> int:
-        """How many partitions this process owns."""
+        """The number of partitions that this process owns."""
         return len(self._partitions)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop`, then drain and give the partitions back; raise what ended the stream before."""
+        """Read until `stop`, then drain and give the partitions back; raise the error that ends it before."""
         while await self._receive(stop):
-            # The SDK's processor asks for a hub's partitions once: for new ones it takes another.
+            # The SDK's processor reads the list of partitions once: new ones need another processor.
             self._partitions.clear()
 
     async def _receive(self, stop: asyncio.Event) -> bool:
-        """Return whether to go on: the hub has more partitions than when this began."""
+        """Receive until the stream ends. Return True if only because the hub has more partitions now."""
         self._limits = limits = await self._service.limits()
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(
@@ -125,10 +122,10 @@ class StreamRuntime(Generic[H]):
         return ended == {watching}
 
     async def _watch(self) -> None:
-        """Return once the hub has more partitions than at first, if they are to be read.
+        """Return once the hub has more partitions than at first, if `follows_growth`.
 
-        Raise HubRecreated when it is no longer the hub that partitions were opened on: each link's first
-        events ask too, but while the new hub has fewer events than the old one had, nothing of it arrives.
+        Raise HubRecreated once it is another hub than the one partitions were opened on. This is also checked
+        at each link's first events, but none arrive while a new hub has fewer events than the old one had.
         """
         at_first = 0
         while True:
@@ -149,16 +146,16 @@ class StreamRuntime(Generic[H]):
             await asyncio.sleep(self._options.look_interval_s)
 
     async def _resume(self, partition_ids: Sequence[str]) -> dict[str, int]:
-        """Open the claimed partitions that are not; return the last sequence number in the sink of each."""
+        """Open claimed partitions that are not open yet; return the sink's last sequence number of each."""
         claimed = [int(partition_id) for partition_id in partition_ids]
-        # One that is closed while others are being opened has to be opened again.
+        # A partition that is closed while others are being opened has to be opened again.
         while missing := [partition for partition in claimed if partition not in self._partitions]:
             await self._open(missing)
         points = {partition: self._partitions[partition].task.next_expected - 1 for partition in claimed}
         return {str(partition): last for partition, last in points.items() if last >= 0}
 
     async def _open(self, numbers: Sequence[int]) -> None:
-        # Described before the sink is read: what is read from the sink is compared with that hub.
+        # Read before the sink is, since the sink's end is compared with this hub.
         described = await self._hub.describe()
         handlers = await self._service.open_partitions(numbers, described)
         opening = [
@@ -205,7 +202,7 @@ class StreamRuntime(Generic[H]):
             return
         failure = partition.task.failure
         if isinstance(failure, Exception) and not partition.is_failure_known:
-            self._give_up(number, failure)  # the link ended before it could be raised there
+            self._give_up(number, failure)  # the link ended before its callback could raise it
         await self._close(number)
         log.info("partition_closed", stream=self._options.stream, partition=number, reason=reason.name)
 
@@ -214,10 +211,10 @@ class StreamRuntime(Generic[H]):
         await partition.task.close(self._options.close_timeout_s)
         self._partitions.pop(number, None)
         OWNED.labels(self._hub.name).set(len(self._partitions))
-        NEXT_SEQUENCE.remove(self._hub.name, str(number))  # its next owner shows it
+        NEXT_SEQUENCE.remove(self._hub.name, str(number))  # from now on its next owner sets it
 
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
-        """Let the service decide; the SDK closes the partition, and claims it again when it balances."""
+        """Pass the error to the service; the SDK closes the partition, and claims it again at a balancing."""
         number = int(context.partition_id) if context else None
         partition = None if number is None else self._partitions.get(number)
         if partition is not None and partition.task.failure is error:
@@ -242,7 +239,7 @@ class StreamRuntime(Generic[H]):
                 log.warning("hub_link_failed", **where)
 
     async def _drain(self, receiving: asyncio.Task[None]) -> None:
-        """Flush what was taken in while the SDK closes its links: neither waits for the other."""
+        """Flush all partitions while the SDK closes its links; neither waits for the other."""
         started_s = time.monotonic()
         endings = [self._drain_soon(number, one) for number, one in self._partitions.items()]
         receiving.cancel()
@@ -251,11 +248,11 @@ class StreamRuntime(Generic[H]):
         with suppress(TimeoutError):
             async with asyncio.timeout(_RELEASE_S):
                 await self._store.wait_released()
-        # A cancellation can get lost, so all of it is done again if it did not come to its end.
+        # The cancellation can get lost, so receiving is ended again, within a bounded time.
         left_s = started_s + self._options.drain_timeout_s + RELEASE_GRACE_S - time.monotonic()
         await end_receiving(self._hub.client, receiving, self._store, left_s)
         for number in [number for number, one in self._partitions.items() if one.ending is None]:
-            await self._close(number)  # it was being opened when the drain began
+            await self._close(number)  # opened after the drain began
         for ending in endings:
             await cancel_until_done(ending)
             if not ending.cancelled():
