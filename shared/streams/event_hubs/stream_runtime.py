@@ -13,7 +13,7 @@ from azure.eventhub import CloseReason
 from azure.eventhub.aio import PartitionContext
 from prometheus_client import Gauge
 
-from shared.service.errors import GapUnexplained, Refused, SourceUnavailable
+from shared.service.errors import GapUnexplained, Refused, SettingsError, SourceUnavailable
 from shared.service.tasks import cancel_until_done
 from shared.streams.event import Event
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
@@ -208,10 +208,13 @@ class StreamRuntime(Generic[H]):
 
     async def _close(self, number: int) -> None:
         partition = self._partitions[number]
-        await partition.task.close(self._options.close_timeout_s)
-        self._partitions.pop(number, None)
-        OWNED.labels(self._hub.name).set(len(self._partitions))
-        NEXT_SEQUENCE.remove(self._hub.name, str(number))  # from now on its next owner sets it
+        try:
+            await partition.task.close(self._options.close_timeout_s)
+        finally:
+            # Even if the handler fails to close: a partition left here would not be opened at its next claim.
+            self._partitions.pop(number, None)
+            OWNED.labels(self._hub.name).set(len(self._partitions))
+            NEXT_SEQUENCE.remove(self._hub.name, str(number))  # from now on its next owner sets it
 
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
         """Pass the error to the service; the SDK closes the partition, and claims it again at a balancing."""
@@ -233,7 +236,7 @@ class StreamRuntime(Generic[H]):
         match error:
             case GapUnexplained():
                 log.info("partition_skipped", **where)
-            case Refused():
+            case SettingsError():  # Refused, or the same of another store: the lake's
                 log.error("refused", **where)
             case SourceUnavailable():
                 log.warning("hub_link_failed", **where)

@@ -1,0 +1,128 @@
+"""The runtime's own decisions, by a client and a store that do what the SDK's would."""
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import pytest
+from azure.eventhub import CloseReason
+from structlog.testing import capture_logs
+
+from shared.service.errors import SettingsError
+from shared.streams.event_hubs.hub import Hub
+from shared.streams.event_hubs.runtime import RuntimeOptions, StreamRuntime
+from shared.streams.handlers import ReceiveLimits, Start
+
+CONTEXT = SimpleNamespace(partition_id="0")
+
+
+class Client:
+    """A client that receives nothing, and keeps the callbacks."""
+
+    eventhub_name = "telemetry"
+
+    def __init__(self):
+        self.links_opened = Counter()
+        self.callbacks = asyncio.get_running_loop().create_future()
+
+    async def get_eventhub_properties(self):
+        return {"created_at": datetime(2026, 1, 1, tzinfo=UTC), "partition_ids": ["0"]}
+
+    async def receive_events(self, _on_events, **callbacks):
+        self.callbacks.set_result(SimpleNamespace(**callbacks))
+        await asyncio.Event().wait()
+
+    async def close(self):
+        pass
+
+
+class Store:
+    """A store that holds no partition."""
+
+    resume = None
+
+    async def wait_released(self):
+        pass
+
+    async def release(self):
+        pass
+
+
+class Handler:
+    """A handler that cannot be closed the first time."""
+
+    def __init__(self, failures):
+        self.failures = failures
+
+    async def start(self):
+        return Start(0)
+
+    async def flush(self):
+        pass
+
+    def due_in_s(self):
+        return None
+
+    def stop(self):
+        pass
+
+    async def close(self):
+        if self.failures:
+            raise self.failures.pop()
+
+
+class Service:
+    """A service that goes on after every error."""
+
+    def __init__(self):
+        self.opened = []
+        self.failures = [OSError("the link is gone")]
+
+    async def limits(self):
+        return ReceiveLimits(1, 1, batch_events=1, waiting_events=1, piece_bytes=1)
+
+    async def open_partitions(self, partitions, _hub):
+        self.opened += partitions
+        return {partition: Handler(self.failures) for partition in partitions}
+
+    async def observe(self):
+        pass
+
+    def judge_failure(self, _partition, _error):
+        return None
+
+
+@asynccontextmanager
+async def running(service):
+    """Run a stream until the end of the block; yield the runtime, its store and the SDK's callbacks."""
+    client, store, stop = Client(), Store(), asyncio.Event()
+    options = RuntimeOptions("telemetry", "start again", drain_timeout_s=1.0)
+    runtime = StreamRuntime(service, Hub(client, "ingest"), store, options)
+    task = asyncio.create_task(runtime.run(stop))
+    yield runtime, store, await client.callbacks
+    stop.set()
+    await task
+
+
+async def test_a_partition_that_fails_to_close_is_opened_again():
+    """A handler that fails to close costs its own cleanup only: the next claim opens the partition."""
+    service = Service()
+    async with running(service) as (runtime, store, callbacks):
+        await store.resume(["0"])
+        with pytest.raises(OSError, match="the link is gone"):
+            await callbacks.on_partition_close(CONTEXT, CloseReason.OWNERSHIP_LOST)
+        assert runtime.owned == 0
+        await store.resume(["0"])
+        assert service.opened == [0, 0]
+
+
+async def test_a_refusal_by_the_lake_is_logged():
+    """A lake that refuses our key is an error in the log, even while the service hopes that it passes."""
+    async with running(Service()) as (_, _, callbacks):
+        with capture_logs() as logs:
+            await callbacks.on_error(CONTEXT, SettingsError("the lake refused our credentials"))
+    assert [(one["event"], one["log_level"], one["reason"]) for one in logs if one["event"] == "refused"] == [
+        ("refused", "error", "the lake refused our credentials")
+    ]
