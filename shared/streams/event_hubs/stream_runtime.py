@@ -164,11 +164,12 @@ class StreamRuntime(Generic[H]):
         ]
         try:
             await asyncio.gather(*opening)
-        finally:
-            for task, handler in zip(opening, handlers.values(), strict=True):
+        except BaseException:
+            # The claim fails as a whole: before the next one another process may own any of these partitions.
+            for task, (number, handler) in zip(opening, handlers.items(), strict=True):
                 await cancel_until_done(task)
-                if task.cancelled() or task.exception() is not None:
-                    await handler.close()
+                await (self._close(number) if number in self._partitions else handler.close())
+            raise
 
     async def _start(self, number: int, handler: H, created_at: datetime) -> None:
         start = await handler.start()

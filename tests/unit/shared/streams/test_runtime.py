@@ -10,10 +10,10 @@ import pytest
 from azure.eventhub import CloseReason
 from structlog.testing import capture_logs
 
-from shared.service.errors import SettingsError
+from shared.service.errors import SettingsError, SourceUnavailable
 from shared.streams.event_hubs.hub import Hub
-from shared.streams.event_hubs.runtime import RuntimeOptions, StreamRuntime
-from shared.streams.handlers import ReceiveLimits, Start
+from shared.streams.event_hubs.stream_runtime import RuntimeOptions, StreamRuntime
+from shared.streams.handler_protocols import ReceiveLimits, Start
 
 CONTEXT = SimpleNamespace(partition_id="0")
 
@@ -53,10 +53,13 @@ class Store:
 class Handler:
     """A handler that cannot be closed the first time."""
 
-    def __init__(self, failures):
+    def __init__(self, failures, may_start):
         self.failures = failures
+        self.may_start = may_start
 
     async def start(self):
+        if not self.may_start.is_set():
+            raise SourceUnavailable("no answer")
         return Start(0)
 
     async def flush(self):
@@ -79,13 +82,15 @@ class Service:
     def __init__(self):
         self.opened = []
         self.failures = [OSError("the link is gone")]
+        self.may_start = {0: asyncio.Event(), 1: asyncio.Event()}
+        self.may_start[0].set()
 
     async def limits(self):
         return ReceiveLimits(1, 1, batch_events=1, waiting_events=1, piece_bytes=1)
 
     async def open_partitions(self, partitions, _hub):
         self.opened += partitions
-        return {partition: Handler(self.failures) for partition in partitions}
+        return {partition: Handler(self.failures, self.may_start[partition]) for partition in partitions}
 
     async def observe(self):
         pass
@@ -116,6 +121,19 @@ async def test_a_partition_that_fails_to_close_is_opened_again():
         assert runtime.owned == 0
         await store.resume(["0"])
         assert service.opened == [0, 0]
+
+
+async def test_a_partition_whose_claim_failed_starts_from_the_sink():
+    """A claim of two of which one fails opens neither: another process may own both before the next claim."""
+    service = Service()
+    service.failures.clear()
+    async with running(service) as (runtime, store, _):
+        with pytest.raises(SourceUnavailable):
+            await store.resume(["0", "1"])
+        assert runtime.owned == 0
+        service.may_start[1].set()
+        await store.resume(["0", "1"])
+        assert service.opened == [0, 1, 0, 1]
 
 
 async def test_a_refusal_by_the_lake_is_logged():
