@@ -3,10 +3,13 @@
 import pytest
 
 from services.ingest.memory_budget import link_bytes, prefetch_share, rows_bytes, worker_rows_bytes
+from services.ingest.open_file import RollPolicy
 from services.ingest.settings import IngestSettings
 from shared.codec.body_decoder import JSON, BodyDecoder
 from shared.codec.row_buffer import EventOrigin, RowBuffer
-from tests.unit.ingest.test_decoded_batches import READING, RollPolicy, cuts_of, events_of, json_of
+from shared.contract.columns import READING
+from tests.support.landed_files import build_events, land_events
+from tests.support.reading_bodies import encode_json
 
 
 @pytest.mark.parametrize(("partitions", "each"), [(1, 3_000), (4, 1_000), (32, 125), (100_000, 1)])
@@ -40,20 +43,20 @@ def test_workers_share_too():
 
 def test_a_partition_commits_once_it_has_its_share():
     """Rows that fill a partition's share of memory become a file, however far the roll policy is off."""
-    events = events_of([(json_of(number), JSON) for number in range(1, 5_001)], 10_000)
+    events = build_events([(encode_json(number), JSON) for number in range(1, 5_001)], 10_000)
     policy = RollPolicy(10**6, 10**9, 60)
-    small = cuts_of(events, policy, frozenset(), memory_share=lambda: 80_000)
-    assert len(cuts_of(events, policy, frozenset())) == 1
+    small = land_events(events, policy, frozenset(), memory_share=lambda: 80_000)
+    assert len(land_events(events, policy, frozenset())) == 1
     assert len(small) > 3
-    assert sum(cut.table.num_rows for cut in small) == 5_000
-    assert max(cut.table.num_rows for cut in small) < 2_500
+    assert sum(file.table.num_rows for file in small) == 5_000
+    assert max(file.table.num_rows for file in small) < 2_500
 
 
 def test_gathered_rows_say_what_they_weigh():
     """What a buffer says it takes is what its columns take, and more while they are records."""
     buffer, decoder = RowBuffer(READING, 0), BodyDecoder(READING)
     for number in range(5_000):
-        buffer.add(decoder.decode(json_of(number + 1), JSON), EventOrigin(0, number, str(number), number))
+        buffer.add(decoder.decode(encode_json(number + 1), JSON), EventOrigin(0, number, str(number), number))
     before = buffer.memory_bytes
     table = buffer.table()
     filled = [name for name in table.schema.names if table[name].null_count < table.num_rows]
