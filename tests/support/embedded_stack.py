@@ -18,7 +18,7 @@ hypothesis.settings.register_profile("same", deadline=None, derandomize=True, da
 hypothesis.settings.load_profile("same")
 
 
-# How long a test waits for what must come: long, since only what is broken takes so long on any machine.
+# The time that a test waits for what must happen: so long that on any machine only a defect exceeds it.
 PATIENCE_S = 240.0
 
 
@@ -31,7 +31,7 @@ class World:
     data_dir: Path
 
     def settings(self, kind=ConnectionSettings, **values):
-        """Settings of a service that point here, balancing quickly."""
+        """Return settings of a service that uses these servers and balances quickly."""
         return kind(
             **{
                 "event_hubs": self.hub.connection_string,

@@ -1,8 +1,8 @@
-"""A world in which the real pipeline, commit and chain code run step by step in any order a seed picks.
+"""A world in which the real code of partition, commit and chain runs stepwise, in an order picked by a seed.
 
 No event loop: every call on the lake is a step, and the schedule says whose step is next. Between two steps a
-writer may be stopped for long, or die; an answer may be lost before or after the effect, or the effect come
-late, when everybody has given it up.
+writer may be stopped for long, or die. An answer may be lost before or after the effect, or the effect may
+come late, after its caller has given up.
 """
 
 import random
@@ -50,7 +50,7 @@ def step():
     yield
 
 
-class Unnoted:
+class NoProgress:
     """Progress that is not recorded."""
 
     async def note_start(self, _partition, _head, *, is_first):
@@ -63,8 +63,8 @@ class Unnoted:
         pass
 
 
-class Fed:
-    """A partition as the runtime feeds it, without a task of its own."""
+class FedPartition:
+    """A partition fed as by the runtime, without a task of its own."""
 
     def __init__(self, handler, start, skipped_at=None):
         self._feed = SequencedFeed(handler, "ticks", start, skipped_at)
@@ -74,7 +74,7 @@ class Fed:
     def next_expected(self):
         return self._feed.next_expected
 
-    async def take(self, events):
+    async def feed(self, events):
         if events:
             await self._feed.feed(events)
 
@@ -131,8 +131,8 @@ class ModelLake:
         raise SinkUnavailable("no answer")
 
     def arrive_late(self):
-        """Something everybody has given up happens after all."""
-        with suppress(SinkUnavailable):  # nobody waits for the answer any more
+        """Apply an effect after its caller has given up."""
+        with suppress(SinkUnavailable):  # no caller waits for the answer
             self.late.pop(self._rng.randrange(len(self.late)))()
 
     def _create(self, path, data):
@@ -180,7 +180,7 @@ class ModelHub:
 
 @dataclass
 class World:
-    """A seeded world with several writers that know nothing of one another."""
+    """A seeded world with several independent writers."""
 
     seed: int
     committer: type[Committer] = Committer
@@ -193,7 +193,7 @@ class World:
         self._attempts = 0
 
     def run(self, actions=80):
-        """Any order of steps, deaths and faults; in the end one writer is left in peace to catch up."""
+        """Run steps, deaths and faults in random order; in the end one writer catches up without faults."""
         self.lake.fault_rate = self.rng.choice([0.0, 0.02, 0.1])
         running = [self.writer() for _ in range(self.writers)]
         for _ in range(actions):
@@ -229,7 +229,7 @@ class World:
         raise AssertionError("one writer, left in peace, never caught up")
 
     async def writer(self, *, is_last=False):
-        """What a process does with a partition: open from the lake, take in, flush; after a failure again."""
+        """Open a partition from the lake, read and flush as a process does; after a failure start over."""
         skipped_at = None
         while True:
             try:
@@ -240,7 +240,7 @@ class World:
             try:
                 while not is_last or pipeline.next_expected < len(self.hub.events):
                     events = self.hub.read(position, self.rng.randint(1, 8))
-                    await pipeline.take(events)
+                    await pipeline.feed(events)
                     position = events[-1].sequence_number + 1 if events else position
                     if self.rng.random() < 0.05:  # the SDK reconnected and delivers again
                         position = max(0, position - self.rng.randint(1, 6))
@@ -265,8 +265,8 @@ class World:
         committer = self.committer(
             self.lake, chain, source, heads.get(chain), _encode, _pause, self._new_attempt
         )
-        handler = PartitionIngest(committer, _POLICY, self._bounds, Unnoted(), clock=lambda: 0.0)
-        return Fed(handler, await handler.start(), skipped_at)
+        handler = PartitionIngest(committer, _POLICY, self._bounds, NoProgress(), clock=lambda: 0.0)
+        return FedPartition(handler, await handler.start(), skipped_at)
 
     async def _bounds(self):
         return PartitionBounds(self.hub.oldest, len(self.hub.events) - 1)
@@ -276,7 +276,7 @@ class World:
         return f"{self._attempts:x}"
 
     def outcome(self):
-        """What the lake holds against what the hub was given, read without any of the code under test."""
+        """Compare the lake with the hub's events, read without any of the code under test."""
         landed, lost, gaps, bad = Counter(), [], set(), set()
         slots = [path for path in self.lake.files if path.endswith(".parquet") and path.startswith("raw/")]
         for path in slots:
@@ -305,7 +305,7 @@ class World:
 
 @dataclass
 class Outcome:
-    """Sequence numbers lost and doubled, and what happened on the way."""
+    """Sequence numbers lost and doubled, and numbers of files, gaps and folders."""
 
     lost: list
     doubled: list
@@ -315,7 +315,7 @@ class Outcome:
 
 
 async def _encode(table, footer):
-    """Cheaper than the real one by far: one column and the footer are what a chain is about."""
+    """Encode only one column and the footer, which suffice for a chain and cost far less."""
     sink = pa.BufferOutputStream()
     numbers = table.select(["sequence_number"]).replace_schema_metadata(footer.key_values())
     pq.write_table(numbers, sink, compression="none", use_dictionary=False, write_statistics=False)

@@ -26,7 +26,7 @@ STARTED_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def reading(vehicle, number, **fields):
-    """One valid reading."""
+    """Make a valid reading."""
     return Reading(
         **{
             "vehicle_id": f"v{vehicle}",
@@ -46,7 +46,7 @@ def json_event(vehicle, number, **fields):
 
 
 def readings(start, stop, vehicle=1):
-    """Events of one vehicle, numbered from `start` to before `stop`."""
+    """Make events of one vehicle, numbered from `start` to before `stop`."""
     return [json_event(vehicle, number) for number in range(start, stop)]
 
 
@@ -75,7 +75,7 @@ class Lake:
         return pa.concat_tables([schema.empty_table(), *tables])
 
     def keys(self, stream="telemetry"):
-        """How often each reading stands in the lake."""
+        """Count each reading in the lake."""
         rows = self.rows(stream)
         return Counter(zip(rows["vehicle_id"].to_pylist(), rows["reading_no"].to_pylist(), strict=True))
 
@@ -100,7 +100,7 @@ class Lake:
 
 @asynccontextmanager
 async def sending(world, hub="telemetry"):
-    """A producer that stays open: `await send(events, partition)` packs them into full batches."""
+    """Open a producer; yield `send(events, partition)`, which packs them into full batches."""
     client = EventHubProducerClient.from_connection_string(world.hub.connection_string, eventhub_name=hub)
 
     async def send(events, partition="0"):
@@ -129,27 +129,27 @@ class Running:
     stop: asyncio.Event
 
     async def ended(self):
-        """It has ended by itself."""
+        """Wait until it has ended by itself."""
         done, _ = await asyncio.wait([self.task], timeout=PATIENCE_S)
         assert done
 
 
 def assert_once(lake, count):
-    """So many readings stand in the lake, each once."""
+    """Assert that the lake holds `count` readings, each once."""
     keys = lake.keys()
     assert len(keys) == count
     assert set(keys.values()) == {1}
 
 
 def next_sequence(partition="0", hub="telemetry"):
-    """How far ingest has taken a partition in, by its own gauge."""
+    """Return the next sequence number of a partition, by ingest's own gauge."""
     labels = {"hub": hub, "partition": partition}
     return REGISTRY.get_sample_value("fleetprice_streams_next_sequence_number", labels)
 
 
 @asynccontextmanager
 async def ingesting(world, **values):
-    """Ingest until the end of the block, then drained as by SIGTERM."""
+    """Ingest until the end of the block, then drain as by SIGTERM."""
     settings = world.settings(
         IngestSettings,
         **{"streams": "telemetry", "roll_max_age_s": 0.3, "balancing_interval_s": 0.3, **values},
@@ -166,25 +166,25 @@ async def ingesting(world, **values):
 
 
 def process_environment(world, **variables):
-    """The environment of an ingest process that lands telemetry at once."""
+    """Return the environment of an ingest process that lands telemetry at once."""
     landing = {"FLEETPRICE_INGEST_STREAMS": "telemetry", "FLEETPRICE_INGEST_ROLL_MAX_AGE_S": "0.3"}
     return environment_of(world, **(landing | variables))
 
 
 def ingest_process(world, **variables):
-    """An ingest process of its own, its stderr kept; killed at the end if it still runs."""
+    """Run ingest as a process; it is killed at the end if it still runs."""
     return process("services.ingest", process_environment(world, **variables))
 
 
 async def until(condition):
     """Wait until the lake on disk is as it should be."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110 - a disk tells nobody
+        while not condition():  # noqa: ASYNC110 - a disk sends no signal
             await asyncio.sleep(0.05)
 
 
 async def checkpoints(world):
-    """The checkpoint blobs: name → metadata."""
+    """Return the metadata of the checkpoint blobs by name."""
     async with BlobServiceClient.from_connection_string(world.storage.connection_string) as client:
         container = client.get_container_client("checkpoints")
         blobs = [blob async for blob in container.list_blobs(include=["metadata"])]

@@ -9,7 +9,7 @@ from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US, ChainKey
 from shared.streams.event import Event
 from shared.streams.handler_protocols import Start
-from tests.support.ingest_model import Fed, Unnoted
+from tests.support.ingest_model import FedPartition, NoProgress
 
 HOUR = 497_184
 
@@ -35,12 +35,12 @@ async def _nothing(*_arguments):
 def land_events(events, policy, named, runs=None, **options):
     """Return the contents of each file that ingest makes of these events; `runs` replaces its decoder."""
     committer = RecordingCommitter()
-    pipeline = PartitionIngest(committer, policy, _nothing, Unnoted(), named, clock=lambda: 0.0, **options)
+    pipeline = PartitionIngest(committer, policy, _nothing, NoProgress(), named, clock=lambda: 0.0, **options)
     if runs is not None:
         pipeline._runs = runs
 
     async def run():
-        await Fed(pipeline, Start(0)).take(events)
+        await FedPartition(pipeline, Start(0)).feed(events)
         await pipeline.flush()
 
     with suppress(StopIteration):

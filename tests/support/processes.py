@@ -51,7 +51,7 @@ async def process(program, environment):
             await running.communicate()
 
 
-async def logged(running, name):
+async def read_log_event(running, name):
     """Return the next log event of this name, of the process or of one that it started."""
     while line := await running.stderr.readline():
         event = msgspec.json.decode(line)
@@ -60,7 +60,7 @@ async def logged(running, name):
     raise AssertionError(f"ended without {name}")
 
 
-async def life(command, environment):
+async def run_python(command, environment):
     """Run Python with `command` until it ends, and return its exit code."""
     running = await start_python(*command, environment=environment)
     try:

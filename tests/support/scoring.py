@@ -30,7 +30,7 @@ EVENTS_PER_SEND = 500
 
 @dataclass
 class Fleet:
-    """Makes readings, counted up per vehicle, and sends them to the telemetry hub."""
+    """A fleet that makes readings, counted up per vehicle, and sends them to the telemetry hub."""
 
     settings: ScorerSettings
     numbers: dict[str, int] = field(default_factory=dict)
@@ -70,7 +70,7 @@ def as_event(body, content_type=None):
 
 
 class Published:
-    """What the client library's reader gives of the predictions hub, in the order of arrival."""
+    """The predictions that the client library's reader yields, in the order of arrival."""
 
     def __init__(self, settings):
         self.settings = settings
@@ -85,7 +85,7 @@ class Published:
             self._arrival.set()
 
     async def of(self, vehicle, count):
-        """All predictions of a vehicle, as soon as there are `count`."""
+        """Return all predictions of a vehicle, as soon as there are `count`."""
         async with asyncio.timeout(PATIENCE_S):
             while len(found := [one for one in self._predictions if one.vehicle_id == vehicle]) < count:
                 self._arrival.clear()
@@ -93,7 +93,7 @@ class Published:
         return found
 
     async def events(self, partition="0"):
-        """Raw output events of a partition, all that are there now."""
+        """Return all raw output events of a partition."""
         hub = self.settings.predictions_hub
         async with consumer_client(HubConnection.from_settings(self.settings), hub, "$Default") as client:
             last = (await client.get_partition_properties(partition))["last_enqueued_sequence_number"]
@@ -111,7 +111,7 @@ class Published:
 
 @asynccontextmanager
 async def running(settings):
-    """A scorer until the end of the block; what it raises is raised there."""
+    """Run a scorer until the end of the block, and raise its exception there."""
     stop = asyncio.Event()
     task = asyncio.create_task(serve(settings, stop))
     try:
@@ -122,7 +122,7 @@ async def running(settings):
 
 
 def stream_environment(world, **variables):
-    """The environment of a scorer's process that serves no HTTP."""
+    """Return the environment of a scorer's process that serves no HTTP."""
     return environment_of(world, FLEETPRICE_SCORER_HTTP="false", **variables)
 
 

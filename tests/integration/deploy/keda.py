@@ -1,4 +1,4 @@
-"""What KEDA's azure-eventhub scaler makes of a hub and its checkpoints (strategy blobMetadata).
+"""The lag that KEDA's azure-eventhub scaler computes from a hub and its checkpoints (strategy blobMetadata).
 
 By the rules that its documentation and its source (kedacore/keda v2, `azure_eventhub_scaler.go` and
 `azure_eventhub_checkpoint.go`) state, so that what we write is held against them without a cluster:
@@ -23,14 +23,14 @@ _STALE_EVENTS = 10_000
 
 @dataclass(frozen=True)
 class End:
-    """Where a partition begins and ends, as the hub says."""
+    """The bounds of a partition, by the hub."""
 
     begin: int
     last: int
 
 
 def unprocessed(end, checkpoint):
-    """Events of one partition that its group has yet to process; `checkpoint` None: no blob is there."""
+    """Return the events of a partition not yet processed; `checkpoint` is None if there is no blob."""
     if end.last == -1:
         return 0
     if checkpoint is None:
@@ -43,12 +43,12 @@ def unprocessed(end, checkpoint):
 
 
 def reported(total, partitions, threshold):
-    """The metric that the autoscaler gets: never for more pods than partitions."""
+    """Return the metric for the autoscaler: never for more pods than partitions."""
     return partitions * threshold if total // threshold > partitions else total
 
 
 async def ends(world, hub):
-    """Partition → where it begins and ends."""
+    """Return the bounds of each partition."""
     client = EventHubConsumerClient.from_connection_string(
         world.hub.connection_string, "$Default", eventhub_name=hub
     )
@@ -62,7 +62,7 @@ async def ends(world, hub):
 
 
 async def recorded(world, hub, group):
-    """Partition → the sequence number of its checkpoint blob, where KEDA looks for it."""
+    """Return the sequence number in each partition's checkpoint blob, from the place that KEDA reads."""
     blobs = await checkpoints(world)
     prefix = f"127.0.0.1:{world.hub.port}/{hub}/{group.lower()}/checkpoint/"
     return {
@@ -73,7 +73,7 @@ async def recorded(world, hub, group):
 
 
 async def lags(world, hub, group):
-    """Partition → the lag that KEDA computes."""
+    """Return the lag that KEDA computes for each partition."""
     known = await recorded(world, hub, group)
     return {
         partition: unprocessed(end, known.get(partition))

@@ -19,7 +19,7 @@ PARTITIONS = ("0", "1", "2", "3")
 
 @contextmanager
 def held_back(world, group):
-    """The hub takes events in, and answers questions, but gives the group none of them."""
+    """Make the hub accept events and requests, but deliver none to the group."""
     with world.hub.faults.inject(
         Fault("delay", at="delivery", group=group, delay_ms=600_000, times="always")
     ):
@@ -27,7 +27,7 @@ def held_back(world, group):
 
 
 def gauge():
-    """Partition → ingest's own lag metric, of the partitions that it says it for."""
+    """Return ingest's own lag metric by partition."""
     found = {
         partition: REGISTRY.get_sample_value(
             "fleetprice_ingest_lag_events", {"hub": "telemetry", "partition": partition}
@@ -38,7 +38,7 @@ def gauge():
 
 
 def shown(reader, hub_ends, taken):
-    """Partition → the lag that `fleetprice up` shows of a reader; `taken`: how far it says it has come."""
+    """Return the lag that `fleetprice up` shows by partition; `taken` are the reader's positions."""
     lag = SustainedLag({"telemetry": [reader]})
     for partition, end in hub_ends.items():
         lag.note_end("telemetry", partition, PartitionEnd(end.begin, end.last))
@@ -58,7 +58,7 @@ async def ingests(_world):
 
 
 async def until_both_say(world, group, ours, waiting):
-    """Our lag, by `ours`, and KEDA's are `waiting`, 0 where it names none; never so fails with both."""
+    """Wait until our lag and KEDA's are both `waiting`, which is 0 for partitions that it does not name."""
     lag = dict.fromkeys(PARTITIONS, 0) | waiting
     said = ()
     try:
@@ -70,21 +70,21 @@ async def until_both_say(world, group, ours, waiting):
 
 
 async def trimmed(world, partition, begin):
-    """Retention: the partition's events below `begin` are gone."""
+    """Remove the partition's events below `begin`, as retention does."""
     log = world.hub.namespace.hubs.find("telemetry").logs[int(partition)]
     log.roll()
     await until(lambda: log.expire(2**62, 0, None) or log.state().begin_sequence_number == begin)
 
 
 async def until_recorded(world, group):
-    """Every partition has its checkpoint."""
+    """Wait until every partition has its checkpoint."""
     async with asyncio.timeout(PATIENCE_S):
         while set(await recorded(world, "telemetry", group)) != set(PARTITIONS):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
 
 async def test_ingests_lag_is_the_autoscalers(world):
-    """What waits in the hub counts the same for our metric and for KEDA, in empty partitions too."""
+    """Waiting events count the same for our metric and for KEDA, in empty partitions too."""
     lake = Lake(world.data_dir)
     async with sending(world) as send, ingesting(world, look_interval_s=0.2):
         await send(readings(1, 101), "2")
@@ -96,7 +96,7 @@ async def test_ingests_lag_is_the_autoscalers(world):
 
 
 async def test_what_is_held_and_has_not_landed_is_lag_to_the_autoscaler_alone(world):
-    """The one difference: KEDA counts from what landed, our metric from what was taken in."""
+    """The one difference: KEDA counts from the last event landed, our metric from the last one read."""
     async with sending(world) as send:
         await send(readings(1, 41), "0")
         async with ingesting(world, roll_max_age_s=3_600.0, look_interval_s=0.2):
@@ -107,7 +107,7 @@ async def test_what_is_held_and_has_not_landed_is_lag_to_the_autoscaler_alone(wo
 
 
 async def test_what_nobody_read_yet_is_lag_without_what_retention_took(world):
-    """Before the first pod both count what is there; with it, a checkpoint before the first event says so."""
+    """Before the first pod both count all events; with it, so they do by a checkpoint before the first."""
     async with sending(world) as send:
         await send(readings(1, 41), "1")
         await send(readings(1, 51), "0")
@@ -126,7 +126,7 @@ async def test_what_nobody_read_yet_is_lag_without_what_retention_took(world):
 
 
 async def test_what_retention_took_from_a_late_reader_is_lag_until_it_is_noted(world):
-    """Both count the gap while nobody has come to it, and neither once it is recorded in the lake."""
+    """Both count the gap until it is reached, and neither once it is recorded in the lake."""
     lake = Lake(world.data_dir)
     async with sending(world) as send:
         await send(readings(1, 51), "0")
@@ -146,7 +146,7 @@ async def test_what_retention_took_from_a_late_reader_is_lag_until_it_is_noted(w
 
 
 async def test_the_scorers_lag_is_the_autoscalers(world):
-    """The scorer's checkpoints follow its output, so what KEDA counts is what waits for its price."""
+    """The scorer's checkpoints follow its output, so KEDA counts the events that wait for a price."""
     settings = world.settings(ScorerSettings, http=False, checkpoint_interval_s=0.2, balancing_interval_s=0.3)
     async with sending(world) as send, running(settings):
         await send(readings(1, 61), "3")
@@ -172,7 +172,7 @@ async def test_the_scorers_lag_is_the_autoscalers(world):
         (0, 9, 9, 0),
         (0, 9, 12, 0),  # an answer of the hub's that is older than the checkpoint
         (0, 9, 9 + 9_999, 0),
-        (0, 9, 9 + 10_000, 2**63 - 1 - 10_000),  # not stale any more: a hub that was made anew
+        (0, 9, 9 + 10_000, 2**63 - 1 - 10_000),  # no longer stale: a re-created hub
         (0, 5, 2**63 - 1 - 20_000, 20_005),  # the counter went round
     ],
 )

@@ -1,4 +1,4 @@
-"""What happens to the hub while ingest runs, and what it does then: rows of the table in docs/ingest.md."""
+"""Failures of the hub and ingest's behaviour: rows of the table in docs/ingest.md."""
 
 import json
 from contextlib import AsyncExitStack
@@ -15,7 +15,7 @@ NEVER_S = 3_600.0
 
 
 async def test_a_hub_recreated_between_two_looks_lands_nothing_of_the_new(world, lake):
-    """The link reconnects to the new hub without a word: what it brings is never put into the old chain."""
+    """The link reconnects to the new hub silently: its events never land in the old chain."""
     with pytest.raises(HubRecreated, match="re-created"):  # noqa: PT012 - its own end is what raises
         async with ingesting(world, look_interval_s=NEVER_S) as running:
             await send(world, readings(1, 101))

@@ -1,4 +1,4 @@
-"""What a start asks of a lake in which a partition has been idle for long: not every folder since."""
+"""A start does not list every folder since a partition became idle."""
 
 from contextlib import asynccontextmanager
 
@@ -18,7 +18,7 @@ IDLE, BUSY = ChainKey("telemetry", 0), ChainKey("telemetry", 1)
 
 
 class ListingLake(Lake):
-    """The lake, noting what was listed."""
+    """A lake that records its listings."""
 
     listed: list
 
@@ -65,7 +65,7 @@ async def test_a_hint_spares_the_folders_since(world):
     "hour", [None, HOUR - 1, HOUR + 5, HOUR + HOURS + 9], ids=["none", "before", "behind", "ahead"]
 )
 async def test_a_hint_is_only_a_hint(world, hour):
-    """Missing, before the chain's begin, far behind or ahead: the lake shows where the chains end."""
+    """With a hint missing, before the chain's root, far behind or ahead, the chains' ends are found."""
     async with years_later(world) as (lake, roots):
         if hour is not None:
             await write_hint(lake, IDLE, hour, None)

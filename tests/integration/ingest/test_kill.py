@@ -8,7 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from tests.support.ingesting import json_event, process_environment, sending, until
-from tests.support.processes import life
+from tests.support.processes import run_python
 
 INTACT = ("-m", "services.ingest")
 CHECKPOINT_FIRST = (str(Path(__file__).with_name("checkpoint_first.py")),)
@@ -45,9 +45,9 @@ class Victim:
             await self.life()
             self.deaths += 1
 
-    async def life(self):
+    async def run_python(self):
         """Run it until it dies; its exit code."""
-        return await life(self._command, self._environment)
+        return await run_python(self._command, self._environment)
 
 
 async def land_under_fire(world, lake, command, failpoint, is_done):

@@ -1,4 +1,4 @@
-"""What goes wrong with the lake, and what ingest does then: rows of the table in docs/ingest.md."""
+"""Failures of the lake and ingest's behaviour: rows of the table in docs/ingest.md."""
 
 import asyncio
 import json
@@ -27,9 +27,9 @@ async def readiness(port):
 
 
 async def becomes_ready(port):
-    """Wait for readiness: a file is in the lake a moment before ingest knows."""
+    """Wait for readiness: a file is in the lake a moment before ingest has the answer."""
     async with asyncio.timeout(PATIENCE_S):
-        while await readiness(port) != 200:  # noqa: ASYNC110 - a server tells nobody
+        while await readiness(port) != 200:  # noqa: ASYNC110 - a server sends no signal
             await asyncio.sleep(0.05)
 
 
@@ -58,7 +58,7 @@ def _count_from_here():
 
 
 async def test_a_full_disk_is_waited_for(world, lake, monkeypatch):
-    """While storage takes no files ingest is not ready; once it does it goes on by itself."""
+    """While storage accepts no files ingest is not ready; afterwards it continues by itself."""
     monkeypatch.setattr(commit, "MAX_ATTEMPTS", 1)
     port = free_port(set())
     full = world.storage.faults.inject(
@@ -79,7 +79,7 @@ REFUSED = Fault("fail", path_prefix="lake/", status=403, code="AuthenticationFai
 
 
 async def test_storage_that_refuses_for_a_while_costs_nothing(world, lake):
-    """A role that is taken and given back within the grace: ingest is not ready, then goes on by itself."""
+    """If a role is revoked and granted again within the grace, ingest is not ready, then continues."""
     port = free_port(set())
     async with ingesting(world, metrics_port=port, refusal_grace_s=NEVER_S):
         await send(world, readings(1, 51))

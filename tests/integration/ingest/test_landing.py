@@ -1,4 +1,4 @@
-"""What is sent lands, once, with its lineage; what cannot be decoded lands in the dead letters."""
+"""Records land once with their lineage; those that cannot be decoded land in the dead letters."""
 
 import base64
 
@@ -142,7 +142,7 @@ async def test_an_idle_partition_flushes(world, lake):
 
 
 async def test_a_drain_is_whole(world, lake):
-    """SIGTERM lands what was taken in and gives the partitions up."""
+    """SIGTERM lands the events received and gives the partitions back."""
     async with ingesting(world, roll_max_age_s=60.0) as running:
         await send(world, [json_event(1, number) for number in range(1, 101)])
         await until(lambda: next_sequence() == 100)

@@ -101,7 +101,7 @@ async def test_a_file_without_rows_is_told_too(world, lake, files_hub):
 
 @pytest.mark.long
 async def test_records_of_a_partition_are_in_its_chains_order(world, lake, files_hub):
-    """Whoever reads a partition's records in order reads its events in order, none left out."""
+    """A reader of a partition's records in order reads all of its events in order."""
     async with telling(world, roll_max_rows=10), sending(world) as send_now:
         for first in range(0, 100, 20):
             for partition in range(4):
@@ -162,7 +162,7 @@ async def test_retention_of_the_manifests_hub_does_not_begin_anew(world, lake, f
 
 @pytest.mark.long
 async def test_a_hub_that_refuses_delays_no_commit(world, lake, files_hub):
-    """While the manifest's hub takes nothing, files are committed all the same; later all are published."""
+    """While the manifest's hub accepts nothing, files are still committed; later all are published."""
     world.hub.faults.inject(Fault("reject", hub=HUB))
     async with telling(world):
         await land(world, lake, 1, 2)

@@ -6,7 +6,7 @@ import aiohttp
 
 from shared.service.metrics import merge_metrics
 from tests.support.ingesting import body_event, ingest_process, json_event, send
-from tests.support.processes import logged
+from tests.support.processes import read_log_event
 from tests.support.promtool import assert_promtool_passes
 
 PARTITIONS = 4
@@ -18,13 +18,13 @@ async def page_of(http, port):
 
 
 async def test_a_partition_that_moved_is_told_of_by_its_owner_alone(world):
-    """Once another process owns a partition, the page of its former one says nothing of its progress."""
+    """Once another process owns a partition, its former owner's page has no progress of it."""
     async with ingest_process(world) as first, aiohttp.ClientSession() as http:
-        port = (await logged(first, "ingest_started"))["metrics_port"]
+        port = (await read_log_event(first, "ingest_started"))["metrics_port"]
         for _ in range(PARTITIONS):
-            await logged(first, "partition_opened")
+            await read_log_event(first, "partition_opened")
         async with ingest_process(world) as second:
-            moved = (await logged(first, "partition_closed"))["partition"]
+            moved = (await read_log_event(first, "partition_closed"))["partition"]
             page = await page_of(http, port)
             for running in (first, second):
                 running.terminate()
@@ -36,11 +36,11 @@ async def test_a_partition_that_moved_is_told_of_by_its_owner_alone(world):
 
 
 async def test_promtool_finds_no_fault(world):
-    """Prometheus's own check has nothing to say of ingest's metrics, of one process or of all workers."""
+    """Prometheus's own check accepts ingest's metrics, of one process and of all workers."""
     await send(world, [json_event(1, 1), body_event(b"?")])
     async with ingest_process(world) as running, aiohttp.ClientSession() as http:
-        port = (await logged(running, "ingest_started"))["metrics_port"]
-        await logged(running, "file_committed")
+        port = (await read_log_event(running, "ingest_started"))["metrics_port"]
+        await read_log_event(running, "file_committed")
         page = await page_of(http, port)
         running.terminate()
         await running.communicate()

@@ -1,4 +1,4 @@
-"""What goes wrong around ingest, and what it does then: rows of the table in docs/ingest.md."""
+"""Failures around ingest and its behaviour: rows of the table in docs/ingest.md."""
 
 import asyncio
 

@@ -1,20 +1,20 @@
-"""Ingest as a process: how it ends, what it answers, what it clears away."""
+"""Ingest as a process: its exit codes, its endpoints, its sweep."""
 
 import aiohttp
 
 from shared.lake.client import open_lake
 from tests.support.ingesting import body_event, ingest_process, json_event, send, until
-from tests.support.processes import logged
+from tests.support.processes import read_log_event
 
 
 async def test_ready_means_owning_and_committing(world, lake):
     """Not ready before it owns partitions, ready then; metrics show what landed; SIGTERM ends it with 0."""
     await send(world, [json_event(1, number) for number in range(1, 11)])
     async with ingest_process(world) as running, aiohttp.ClientSession() as http:
-        port = (await logged(running, "ingest_started"))["metrics_port"]
+        port = (await read_log_event(running, "ingest_started"))["metrics_port"]
         async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 503
-        await logged(running, "file_committed")
+        await read_log_event(running, "file_committed")
         async with http.get(f"http://127.0.0.1:{port}/readyz") as answer:
             assert answer.status == 200
         async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:
@@ -39,7 +39,7 @@ async def test_a_wrong_key_is_a_persons_business(world):
 
 
 async def test_broken_off_commits_are_swept(world, lake):
-    """What a killed commit staged is gone after the next start, its dead letters too; what counts stays."""
+    """The next start deletes a killed commit's staged file and dead letters, and keeps all that count."""
     await send(world, [json_event(1, 1), body_event(b"?")])
     async with ingest_process(world, FLEETPRICE_FAILPOINTS="ingest_staged=1*1") as running:
         await running.communicate()

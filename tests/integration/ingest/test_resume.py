@@ -1,4 +1,4 @@
-"""The lake is the checkpoint: whatever happens to blobs, answers or owners, a reading stands there once."""
+"""The lake is the checkpoint: after failures of blobs, answers or owners a reading is there once."""
 
 import asyncio
 
@@ -99,7 +99,7 @@ async def test_two_writers_never_double(world, lake):
 
 
 async def test_retention_overtakes(world, lake):
-    """What retention took before it was read is recorded with its size, and the rest lands."""
+    """Events that retention removed before they were read are recorded as a gap, and the rest lands."""
     await send(world, readings(1, 51))
     async with ingesting(world):
         await until(lambda: len(lake.keys()) == 50)

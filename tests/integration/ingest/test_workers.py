@@ -8,13 +8,13 @@ import aiohttp
 
 from tests.support.embedded_stack import PATIENCE_S
 from tests.support.ingesting import ingest_process, json_event, sending, until
-from tests.support.processes import logged
+from tests.support.processes import read_log_event
 
 PARTITIONS = 4
 
 
 async def test_a_killed_worker_loses_and_doubles_nothing(world, lake):
-    """One of two workers is killed amid the stream: it is started again, every reading stands once."""
+    """One of two workers is killed under load: it is started again, and every reading lands once."""
     events = {(f"v{partition}", number) for partition in range(PARTITIONS) for number in range(1, 401)}
 
     async def send_part(first, last):
@@ -22,13 +22,13 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, lake):
             await send_now([json_event(partition, n) for n in range(first, last)], str(partition))
 
     async with ingest_process(world, FLEETPRICE_INGEST_WORKERS="2") as running, sending(world) as send_now:
-        victim = (await logged(running, "worker_started"))["pid"]
+        victim = (await read_log_event(running, "worker_started"))["pid"]
         await send_part(1, 201)
-        await logged(running, "file_committed")
+        await read_log_event(running, "file_committed")
         os.kill(victim, signal.SIGKILL)
         await send_part(201, 401)
-        assert (await logged(running, "worker_ended"))["exit_code"] == -signal.SIGKILL
-        await logged(running, "worker_started")
+        assert (await read_log_event(running, "worker_ended"))["exit_code"] == -signal.SIGKILL
+        await read_log_event(running, "worker_started")
         await until(lambda: len(lake.keys()) == len(events))
         running.terminate()
         await running.communicate()
@@ -41,7 +41,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, lake):
 async def test_the_metrics_and_readiness_of_all_workers_on_one_port(world, lake):
     """One port shows what each worker landed, and is ready once every worker is."""
     async with ingest_process(world, FLEETPRICE_INGEST_WORKERS="2") as running, sending(world) as send_now:
-        port = (await logged(running, "workers_started"))["metrics_port"]
+        port = (await read_log_event(running, "workers_started"))["metrics_port"]
         for partition in range(PARTITIONS):
             await send_now([json_event(partition, number) for number in range(1, 6)], str(partition))
         async with aiohttp.ClientSession() as http:
@@ -51,7 +51,7 @@ async def test_the_metrics_and_readiness_of_all_workers_on_one_port(world, lake)
                     return answer.status == 200
 
             async with asyncio.timeout(PATIENCE_S):
-                while not await is_ready():  # noqa: ASYNC110 - a process tells nobody
+                while not await is_ready():  # noqa: ASYNC110 - a process sends no signal
                     await asyncio.sleep(0.05)
             await until(lambda: len(lake.keys()) == PARTITIONS * 5)
             async with http.get(f"http://127.0.0.1:{port}/metrics") as answer:

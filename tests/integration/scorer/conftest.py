@@ -31,7 +31,7 @@ async def published(settings):
 
 @pytest.fixture(scope="module")
 def run_live():
-    """Serves the embedded Azure on a folder and runs a scorer against it."""
+    """Return a context that serves the embedded Azure on a folder and runs a scorer against it."""
 
     @asynccontextmanager
     async def run(hub, storage, **values):

@@ -1,4 +1,4 @@
-"""The consumers in docs/predictions.md, run as they stand there, against a hub with doubles in it."""
+"""The consumers in docs/predictions.md, run unchanged, against a hub with doubles in it."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ BLOCKS = re.findall(r"```(python|javascript)\n(.*?)```", PAGE, re.DOTALL)
 
 
 def output_event(created_at, *numbers, version="1", partition=1):
-    """What a scorer publishes for the readings that stand at these sequence numbers, two lines each."""
+    """Make the event that a scorer publishes for readings of these sequence numbers, two lines each."""
     predictions = [
         Prediction(
             vehicle_id="v", reading_no=2 * number + line + 1, reading_at=AT, predicted_at=AT, price=9_950.0,
@@ -58,7 +58,7 @@ def command(language):
 
 @asynccontextmanager
 async def running(hub, language, code, folder):
-    """A consumer at work, and its lines."""
+    """Run a consumer; yield a function that waits for its lines."""
     arguments, where = command(language)
     process = await asyncio.create_subprocess_exec(
         *arguments,
@@ -103,13 +103,13 @@ async def test_a_documented_consumer_reads_every_prediction_once(world, fleet, t
 
 
 async def test_the_shipped_readers_example_goes_on_where_it_was(world, fleet, tmp_path):
-    """Started again, the example with a token reads what it has not read, and still knows doubles."""
+    """Started again, the example with a token reads only new predictions, and still drops doubles."""
     language, code = BLOCKS[0]
     await fleet.send([output_event(AT, 0), output_event(AT, 1)], "1", hub="predictions")
     kept = tmp_path / "predictions.token"
     async with running(world.hub, language, code, tmp_path) as numbers:
         assert await numbers(4) == [1, 2, 3, 4]
-        while not kept.exists() or LAST not in kept.read_bytes():  # noqa: ASYNC110 - a process tells nobody
+        while not kept.exists() or LAST not in kept.read_bytes():  # noqa: ASYNC110 - a process sends no signal
             await asyncio.sleep(0.05)
     await fleet.send([output_event(AT, 0, 1), output_event(AT, 2)], "1", hub="predictions")
     async with running(world.hub, language, code, tmp_path) as numbers:

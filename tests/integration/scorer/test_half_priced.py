@@ -10,16 +10,16 @@ from shared.lake.client import LakeConnection, open_lake
 from shared.streams.event_hubs.clients import hub_created_at, producer_client
 from shared.streams.event_hubs.connection import HubConnection
 from tests.support import model_versions
-from tests.support.processes import life
+from tests.support.processes import run_python
 from tests.support.scoring import stream_environment
 
 READINGS, MAX_ROWS = 90, 20
 
 
 async def killed(world):
-    """Runs a scorer until its second output event is accepted; then comes kill -9."""
+    """Run a scorer until its second output event is accepted; then it is killed by kill -9."""
     armed = {"FLEETPRICE_SCORER_MAX_ROWS": str(MAX_ROWS), "FLEETPRICE_FAILPOINTS": "scorer_sent=2*1"}
-    return await life(("-m", "services.scorer"), stream_environment(world, **armed))
+    return await run_python(("-m", "services.scorer"), stream_environment(world, **armed))
 
 
 @pytest.mark.parametrize("form", ["ndjson", "arrow"])

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.processes import life
+from tests.support.processes import run_python
 from tests.support.scoring import stream_environment
 
 KILLS = 3
@@ -20,7 +20,7 @@ async def supervised(world, **variables):
 
     async def live_for_ever():
         while True:
-            exits.append(await life(("-m", "services.scorer"), stream_environment(world, **variables)))
+            exits.append(await run_python(("-m", "services.scorer"), stream_environment(world, **variables)))
 
     task = asyncio.create_task(live_for_ever())
     try:

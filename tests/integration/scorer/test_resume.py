@@ -1,4 +1,4 @@
-"""Where the scorer goes on after it ended, or after the hub failed it."""
+"""The scorer's resumption after its end, or after failures of the hub."""
 
 import asyncio
 import shutil
@@ -21,7 +21,7 @@ def numbers(predictions):
 
 
 async def test_a_restart_goes_on_from_its_own_output(scorer, fleet, published, world):
-    """With the checkpoint blobs gone, a new scorer goes on right after the last prediction in the hub."""
+    """With the checkpoint blobs gone, a new scorer resumes right after the last prediction in the hub."""
     async with scorer(checkpoint_interval_s=0.1):
         await fleet.send([fleet.ndjson(100), fleet.ndjson(100)])
         await published.of("v1", 200)
@@ -41,7 +41,7 @@ async def test_a_restart_goes_on_from_its_own_output(scorer, fleet, published, w
 
 
 async def test_a_restart_goes_on_within_an_event(scorer, fleet, published, settings):
-    """Where the output ends in the middle of a source event, its remaining readings alone are priced."""
+    """If the output ends in the middle of a source event, only its remaining readings are priced."""
     await fleet.send([fleet.arrow(100)], "1")
     async with producer_client(HubConnection.from_settings(settings), "telemetry") as client:
         created_at = await hub_created_at(client)
@@ -57,7 +57,7 @@ async def test_a_restart_goes_on_within_an_event(scorer, fleet, published, setti
 
 @pytest.mark.parametrize("kind", ["lose_answer", "reject"])
 async def test_a_failed_send_among_several_doubles_nothing(scorer, fleet, published, world, kind):
-    """After sends that are refused or unanswered the hub is read, and only what is missing is sent again."""
+    """After sends that are refused or unanswered the hub is read, and only missing events are sent again."""
     async with scorer(max_rows=10):
         await fleet.send([fleet.ndjson(20)])
         await published.of("v1", 20)
@@ -97,7 +97,7 @@ async def test_two_scorers_share_the_partitions(scorer, fleet, published):
 
 
 async def test_sigterm_finishes_the_send_in_flight(scorer, fleet, published):
-    """Told to stop under load, it finishes the send in flight; the next goes on without a double."""
+    """Stopped under load, the scorer finishes the send in flight; the next one resumes without a double."""
     async with scorer():
         await fleet.send(fleet.singles(3_000))
         await published.of("v1", 1)

@@ -1,4 +1,4 @@
-"""What comes out of the predictions hub for what goes into the telemetry hub."""
+"""The events of the predictions hub for those of the telemetry hub."""
 
 import pyarrow as pa
 import pytest
@@ -31,7 +31,7 @@ async def live(run_live, tmp_path_factory):
 
 
 def places(predictions):
-    """Sequence numbers from the first one's, and lines."""
+    """Return sequence numbers, counted from the first one's, and lines."""
     first = predictions[0].source_sequence_number
     return [(one.source_sequence_number - first, one.source_line) for one in predictions]
 
@@ -41,7 +41,7 @@ def numbers(predictions):
 
 
 async def output_events_of(live, partition):
-    """Output events by their first source sequence number."""
+    """Return output events by their first source sequence number."""
     return {property_of(one, "first_sequence"): one for one in await live.published.events(partition)}
 
 

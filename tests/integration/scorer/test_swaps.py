@@ -34,7 +34,7 @@ def settings(world):
 
 @pytest.fixture(scope="module")
 def prices():
-    """What a focus costs by each version, to the penny."""
+    """The price of a Focus by each version, to the penny."""
     pricer = Pricer.from_files(model_versions.SHIPPED)
     columns = {field: [FOCUS.get(field)] for field in pricer.fields}
     (price,) = pricer.price(columns).price
@@ -42,7 +42,7 @@ def prices():
 
 
 class Callers:
-    """Ask for prices without a pause until told to stop; what is not a priced answer is kept as a failure."""
+    """Callers that ask for prices without a pause until `stop`; any other answer is kept as a failure."""
 
     def __init__(self, http, prices):
         self.http, self.prices = http, prices
@@ -79,7 +79,7 @@ async def served_version(http):
 
 
 async def swap(lake, http, callers, fleet, version):
-    """Promote `version`; returns once it serves and has been asked, with events sent meanwhile."""
+    """Promote `version` and send events; return once it serves and has answered."""
     await promote(lake, PRICE, version, by="a test", reason="a swap")
     before = callers.answered[version]
     sent = 0
@@ -90,7 +90,7 @@ async def swap(lake, http, callers, fleet, version):
 
 
 async def test_swaps_under_load(world, settings, prices):
-    """With a swap after the other no request fails, every reading is priced once, and each event by one
+    """During repeated swaps no request fails, every reading is priced once, and each event by one
     version.
     """
     fleet, published = Fleet(settings), Published(settings)

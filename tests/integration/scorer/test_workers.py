@@ -7,14 +7,14 @@ import signal
 import aiohttp
 
 from tests.support.embedded_stack import PATIENCE_S
-from tests.support.processes import environment_of, logged, process
+from tests.support.processes import environment_of, process, read_log_event
 
 PARTITIONS = "0123"
 READINGS = 400
 
 
 def workers(world, count=2):
-    """The parent as a process of its own."""
+    """Run the parent as a process of its own."""
     counts = {"FLEETPRICE_SCORER_WORKERS": str(count), "FLEETPRICE_SCORER_HTTP_PORT": "0"}
     return process("services.scorer", environment_of(world, **counts))
 
@@ -29,12 +29,14 @@ async def ready(http, port):
 
 
 async def test_a_killed_worker_loses_and_doubles_nothing(world, fleet, published):
-    """One of two is killed amid the stream: every reading gets its one price, and HTTP goes on answering."""
+    """One of two is killed under load: every reading gets one price, and HTTP continues to answer."""
     async with workers(world) as running, aiohttp.ClientSession() as http:
-        metrics_port = (await logged(running, "workers_started"))["metrics_port"]
-        victim = (await logged(running, "worker_started"))["pid"]
-        http_port = (await logged(running, "http_listening"))["port"]
-        assert (await logged(running, "http_listening"))["port"] == http_port, "both listen on the one port"
+        metrics_port = (await read_log_event(running, "workers_started"))["metrics_port"]
+        victim = (await read_log_event(running, "worker_started"))["pid"]
+        http_port = (await read_log_event(running, "http_listening"))["port"]
+        assert (await read_log_event(running, "http_listening"))["port"] == http_port, (
+            "both listen on the one port"
+        )
         await ready(http, metrics_port)
         for partition in PARTITIONS:
             await fleet.send(fleet.singles(READINGS // 2, vehicle=f"v{partition}"), partition)
@@ -42,7 +44,7 @@ async def test_a_killed_worker_loses_and_doubles_nothing(world, fleet, published
         os.kill(victim, signal.SIGKILL)
         for partition in PARTITIONS:
             await fleet.send(fleet.singles(READINGS // 2, vehicle=f"v{partition}"), partition)
-        assert (await logged(running, "worker_ended"))["exit_code"] == -signal.SIGKILL
+        assert (await read_log_event(running, "worker_ended"))["exit_code"] == -signal.SIGKILL
         for partition in PARTITIONS:
             predictions = await published.of(f"v{partition}", READINGS)
             assert [one.reading_no for one in predictions] == list(range(1, READINGS + 1))

@@ -1,4 +1,4 @@
-"""A scorer that was fenced off and woke up sends what its successor already sent: readers never notice."""
+"""A fenced scorer that wakes up sends predictions that its successor already sent: readers drop them."""
 
 import msgspec
 import pytest
@@ -14,7 +14,7 @@ ROWS = 10
 
 
 def by_another_version(event):
-    """The same predictions of the same readings, by a model that is no longer in service."""
+    """Return the same predictions of the same readings, by a model that is no longer in service."""
     lines = msgspec.json.Decoder(Prediction).decode_lines(body_of(event))
     bodies = [msgspec.structs.replace(one, version="0", price=one.price + 1) for one in lines]
     double = EventData(msgspec.json.Encoder().encode_lines(bodies))
@@ -24,7 +24,7 @@ def by_another_version(event):
 
 
 async def read(settings, token, count):
-    """The next `count` predictions, and a token as it is kept in a file."""
+    """Return the next `count` predictions, and a token as it is kept in a file."""
     reader = PredictionReader(HubConnection.from_settings(settings), settings.predictions_hub, token=token)
     numbers = []
     async for one in reader:

@@ -1,4 +1,4 @@
-"""Events decoded together land exactly as events decoded one by one, whatever is among them."""
+"""Events decoded together land exactly as events decoded one by one, even among bad ones."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

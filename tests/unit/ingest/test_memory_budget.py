@@ -28,7 +28,7 @@ def test_streams_share_too():
 
 
 def test_links_share_what_received_events_may_weigh():
-    """However many partitions, their events weigh no more than what is set, wherever they wait."""
+    """With any number of partitions, waiting events take no more memory than the setting allows."""
     settings = IngestSettings(streams="telemetry,predictions", events_memory_bytes=128 * 2**20)
     assert link_bytes(settings, 16) == 2**20
     assert 4 * 2 * 16 * link_bytes(settings, 16) == settings.events_memory_bytes
@@ -53,7 +53,7 @@ def test_a_partition_commits_once_it_has_its_share():
 
 
 def test_gathered_rows_say_what_they_weigh():
-    """What a buffer says it takes is what its columns take, and more while they are records."""
+    """A buffer reports about the memory of its columns, and more while rows are still records."""
     buffer, decoder = RowBuffer(READING, 0), BodyDecoder(READING)
     for number in range(5_000):
         buffer.add(decoder.decode(encode_json(number + 1), JSON), EventOrigin(0, number, str(number), number))

@@ -1,4 +1,4 @@
-"""Exactly once, whatever the order: random schedules of writers that know nothing of one another."""
+"""Exactly once in any order of steps: random schedules of independent writers."""
 
 from collections import Counter
 from dataclasses import replace
@@ -33,7 +33,7 @@ def test_no_schedule_loses_or_doubles():
 
 
 class Forgetful(Committer):
-    """Drops its whole buffer after losing a slot, and goes on with what the link brings next."""
+    """A committer that drops its whole buffer after losing a slot, and continues with the next events."""
 
     async def land(self, cut):
         if self.head is not None and cut.first > self.head.next_first:

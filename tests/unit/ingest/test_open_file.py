@@ -1,4 +1,4 @@
-"""What is gathered, when it is a file, and what is left of it when another writer was first."""
+"""The open file: its contents, its limits, and the rest of it when another writer was first."""
 
 import base64
 
@@ -45,7 +45,7 @@ def test_a_cut_covers_every_event():
 
 
 def test_the_loser_keeps_the_rest():
-    """Another writer's file takes its events from the range; what it does not cover stays."""
+    """Events in another writer's file are dropped from the contents; the others stay."""
     contents = gather([b'{"number":1}', b"?", b'{"number":2}', b"?"]).to_contents(next_hour=HOUR + 2)
 
     rest = contents.after(11)
@@ -123,6 +123,6 @@ async def test_large_dead_letters_are_encoded_a_few_at_a_time():
     ],
 )
 def test_reasons_are_counted_by_a_closed_set(reason, code):
-    """Metrics count bad records by one of five codes, whatever a sender sends."""
+    """Metrics count every bad record by one of five codes."""
     assert reason_code(reason) == code
     assert code in CODES

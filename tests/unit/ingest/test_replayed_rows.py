@@ -34,7 +34,7 @@ def arrow_body(body):
     ],
 )
 def test_every_row_of_a_replay_names_its_dead_letter(body, content_type):
-    """Beside the fields that the sender added, whatever the body's kind."""
+    """The dead letter is added beside the sender's own fields, in JSON and in Arrow bodies."""
     decoded = tag_replayed_rows(BodyDecoder(READING).decode(body, content_type), LETTER)
     assert not decoded.bad
     extras = decoded.extras if decoded.batch is None else decoded.batch["extra"].to_pylist()
@@ -42,7 +42,7 @@ def test_every_row_of_a_replay_names_its_dead_letter(body, content_type):
 
 
 def test_a_senders_own_field_gives_way():
-    """What a row says of its dead letter is what the event said."""
+    """A row names the same dead letter as its event."""
     body = READING_JSON % (1, b',"replay_of":"me"')
     (extra,) = tag_replayed_rows(BodyDecoder(READING).decode(body, JSON), LETTER).extras
     assert json.loads(extra) == {"replay_of": NAMED}
@@ -60,7 +60,7 @@ def test_a_senders_own_field_gives_way():
     ],
 )
 def test_somebody_elses_properties_are_no_replay(properties):
-    """An event replays a dead letter only if all of its properties say so."""
+    """An event replays a dead letter only if it has all of the properties."""
     assert DeadLetterId.from_properties(properties) is None
 
 

@@ -1,4 +1,4 @@
-"""What an operator sets."""
+"""The settings of streams and of events to dead-letter."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from shared.service.errors import SettingsError
 
 
 def test_streams_are_landed_from_their_hubs():
-    """Each stream has its hub, whatever that is called."""
+    """Each stream has its hub, which may have any name."""
     settings = IngestSettings(streams="telemetry, predictions", predictions_hub="prices")
     assert hubs_by_stream(settings) == {"telemetry": "telemetry", "predictions": "prices"}
 
 
 def test_named_events_belong_to_a_stream():
-    """PARTITION:SEQUENCE is the first stream's; STREAM/PARTITION:SEQUENCE says which."""
+    """PARTITION:SEQUENCE is of the first stream; STREAM/PARTITION:SEQUENCE names the stream."""
     settings = IngestSettings(dead_letter="3:7,3:9,predictions/0:1")
     assert named_events(settings, "telemetry") == {3: frozenset({7, 9})}
     assert named_events(settings, "predictions") == {0: frozenset({1})}

@@ -1,4 +1,4 @@
-"""A swap of the model happens between two events, whatever is in progress."""
+"""A swap of the model takes effect between two events, never within one."""
 
 from datetime import UTC, datetime
 

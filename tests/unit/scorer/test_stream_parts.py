@@ -54,7 +54,7 @@ def spans(chunks):
 
 
 def test_small_events_share_a_chunk_and_large_ones_are_spread():
-    """Readings keep their order and places, whatever the events' sizes."""
+    """Readings keep their order and places, in small events and large ones."""
     events = [of_json(5, [0]), of_json(6, [0, 2, 3]), of_json(7, []), of_json(8, range(5))]
     assert spans(regroup_chunks(events, 3)) == [((5, 0), (6, 2)), ((6, 3), (8, 1)), ((8, 2), (8, 4))]
 
@@ -85,7 +85,7 @@ def priced(count, fields, flags):
 
 @pytest.mark.parametrize("form", ["ndjson", "arrow"])
 def test_predictions_say_the_same_in_every_form(pricer, form):
-    """Whatever form the body takes, a reader decodes the same predictions from it."""
+    """A reader decodes the same predictions from a body of any format."""
     encoder = PredictionBodies(pricer.manifest, 3, form)
     sources = [of_json(7, [0, 4]), of_arrow(7, 2)]
     found = []
@@ -171,7 +171,7 @@ def test_events_decoded_together_are_the_events_one_by_one(odd):
 
 
 def test_only_the_rest_of_an_event_priced_in_part_is_decoded():
-    """The first event after a restart gives what its predecessor left, the ones after it everything."""
+    """The first event after a restart yields the readings not priced before, later events all of theirs."""
     events = [packed(5, 4), packed(6, 2)]
     (chunk,) = regroup_chunks(ReadingDecoder(Place(5, 2)).decode(events, CARRIED), 100)
     assert chunk.lines.tolist() == [3, 0, 1]
@@ -210,7 +210,7 @@ async def test_an_output_emptied_by_retention_falls_back_to_the_checkpoint():
 
 
 async def test_events_gone_before_they_were_scored_are_passed_over():
-    """If retention took events that have no prediction yet, scoring resumes at the oldest left."""
+    """If retention removed events that have no prediction yet, scoring resumes at the oldest left."""
     start = await find_start(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, 0)
     assert (start.next_expected, start.handover.through) == (20, None)
 
@@ -222,5 +222,5 @@ async def test_more_published_than_the_hub_ever_held_means_another_hub():
 
 
 def test_places_are_ordered_as_readings_are():
-    """The highest place is the last reading published, whatever the order in the hub."""
+    """The highest place is the last reading published, in any order of events in the hub."""
     assert max(Place(4, 9), Place(5, 0), Place(4, 10)) == Place(5, 0)

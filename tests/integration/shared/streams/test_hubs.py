@@ -54,7 +54,7 @@ async def test_what_retention_took_is_a_gap(world):
 
 
 async def test_a_partition_is_read_again_by_the_same_client(world):
-    """The SDK takes a second reader of a partition only once the first has ended: it is waited for."""
+    """The SDK accepts a second reader of a partition only once the first has ended: that is awaited."""
     connection = world.connection()
     async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
         await sender.send(events(b"a"))
@@ -171,7 +171,7 @@ async def test_a_hub_has_an_identity(world):
 
 
 async def test_a_live_reader_waits_for_what_comes(world):
-    """A reader at the end of a partition receives what is sent later."""
+    """A reader at the end of a partition receives later events."""
     connection = world.connection()
     async with (
         consumer_client(connection, "telemetry", "$Default") as client,

@@ -17,7 +17,7 @@ ROUNDS = 20
 
 
 class Taken:
-    """What a consumer handed over, and the wait for it."""
+    """The events that a consumer handed over, and a way to wait for them."""
 
     def __init__(self):
         self.bodies = []
@@ -83,7 +83,7 @@ async def test_a_backlog_comes_whole_and_in_order(world, sender):
 
 
 async def test_it_goes_on_after_its_link_is_detached(world, sender):
-    """A link that the hub detaches is opened again, and what is sent then arrives."""
+    """A link that the hub detaches is opened again, and later events arrive."""
     async with receiving(world.connection(), is_prompt=True) as taken:
         await sender.send([EventData(b"before")])
         await taken.until(lambda taken: taken.bodies == [b"before"])
@@ -94,7 +94,7 @@ async def test_it_goes_on_after_its_link_is_detached(world, sender):
 
 
 async def test_an_idle_link_is_told_of(world):
-    """Where nothing comes for `max_wait_time`, the callback is called with nothing, as the SDK does."""
+    """If nothing comes for `max_wait_time`, the callback is called without events, as by the SDK."""
     async with receiving(world.connection(), is_prompt=True, max_wait_time=0.1) as taken:
         await taken.until(lambda taken: taken.empty_calls >= 2)
     assert taken.bodies == []

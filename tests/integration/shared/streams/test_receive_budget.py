@@ -1,4 +1,4 @@
-"""the SDK's own links, bounded in bytes."""
+"""The SDK's own links, bounded in bytes."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ LINK_BYTES = 4 * EVENT_BYTES
 
 
 async def received_by(world, link_bytes, on_batch, prefetch=300):
-    """Sequence numbers as they came, over a link that is bounded so."""
+    """Return the sequence numbers received over a link bounded by `link_bytes`."""
     client = ConsumerClient.from_connection_string(
         world.hub.connection_string, "ingest", eventhub_name="telemetry"
     )
@@ -56,7 +56,7 @@ async def test_large_events_wait_in_the_hub(world):
 
     async def slowly(client, events):
         nonlocal most
-        for _ in range(20):  # the reader's turn: unbounded, it would take in all that is there
+        for _ in range(20):  # the reader's turn: unbounded, it would receive all events
             await asyncio.sleep(0.01)
         most = max(most, buffered_bytes(client) + len(events) * EVENT_BYTES)
 
@@ -67,7 +67,7 @@ async def test_large_events_wait_in_the_hub(world):
 
 
 async def test_a_link_closes_while_its_reader_waits_for_room(world):
-    """Who takes events may stop at any time: a full link does not hold up its end."""
+    """A receiver may stop at any time: a full link does not delay its end."""
     await send(world, [body_event(bytes(EVENT_BYTES)) for _ in range(EVENTS)])
     client = ConsumerClient.from_connection_string(
         world.hub.connection_string, "ingest", eventhub_name="telemetry"
@@ -88,7 +88,7 @@ async def test_a_link_closes_while_its_reader_waits_for_room(world):
 
 
 async def test_a_link_never_waits_for_credit(world):
-    """More is asked for while events still come; the SDK asks once it has run dry, 250 ms late."""
+    """Credit is renewed while events still come; the SDK renews it when it is spent, 250 ms late."""
     left = []
 
     async def look(client, _events):

@@ -18,7 +18,7 @@ NEVER_S = 3_600.0
 
 @asynccontextmanager
 async def receiver(world, **values):
-    """A store and a client that claims with it, both open."""
+    """Open a store and a client that claims with it."""
     connection = world.connection(**{"balancing_interval_s": 0.2, "ownership_expiry_s": NEVER_S, **values})
     async with (
         checkpoint_store(world.checkpoint_connection) as store,
@@ -28,18 +28,18 @@ async def receiver(world, **values):
 
 
 async def nothing(*_):
-    """What a receiver does with what it gets here."""
+    """Ignore all arguments."""
 
 
 async def owners(world, store):
-    """Whose each partition is that was ever claimed; an empty one was given back."""
+    """Return the owner of each partition that was ever claimed; an empty one was given back."""
     claims = await store.list_ownership(f"127.0.0.1:{world.hub.port}", "telemetry", "ingest")
     return [claim["owner_id"] or "" for claim in claims]
 
 
 async def all_owned(world, store):
     async with asyncio.timeout(PATIENCE_S):
-        while len(list(filter(None, await owners(world, store)))) < PARTITIONS:  # noqa: ASYNC110 - blobs tell nobody
+        while len(list(filter(None, await owners(world, store)))) < PARTITIONS:  # noqa: ASYNC110 - blobs send no signal
             await asyncio.sleep(0.05)
 
 
@@ -77,7 +77,7 @@ async def test_what_is_renewed_as_the_end_comes_is_given_back(world):
         late = Fault("slow", "set_metadata", "checkpoints/", at="after", delay_ms=300, times=PARTITIONS)
         with world.storage.faults.inject(late) as armed:
             async with asyncio.timeout(PATIENCE_S):
-                while not armed.struck:  # noqa: ASYNC110 - a fault tells nobody
+                while not armed.struck:  # noqa: ASYNC110 - a fault sends no signal
                     await asyncio.sleep(0.01)
                 await end_receiving(client, receiving, store, NEVER_S)
 
@@ -85,13 +85,13 @@ async def test_what_is_renewed_as_the_end_comes_is_given_back(world):
 
 
 async def test_what_was_won_as_the_end_came_is_given_back(world):
-    """The first claim of all, won after the end was asked for, has no link that would give it back."""
+    """Partitions won by a first claim after the end was requested are given back, without any link."""
     async with receiver(world) as (store, client):
         late = Fault("slow", "put_blob", "checkpoints/", at="after", delay_ms=300, times=PARTITIONS)
         with world.storage.faults.inject(late) as armed:
             receiving = asyncio.create_task(client.receive_batch(nothing))
             async with asyncio.timeout(PATIENCE_S):
-                while not armed.struck:  # noqa: ASYNC110 - a fault tells nobody
+                while not armed.struck:  # noqa: ASYNC110 - a fault sends no signal
                     await asyncio.sleep(0.01)
                 await end_receiving(client, receiving, store, NEVER_S)
 
@@ -111,7 +111,7 @@ async def test_a_storage_that_does_not_answer_holds_up_no_end(world):
 
 
 async def test_a_task_that_ends_by_an_error_of_its_own_is_over(world):
-    """Cancelling a task raises nothing of what ended it."""
+    """Cancelling a task does not raise its exception."""
 
     async def failing():
         try:

@@ -8,7 +8,7 @@ def token(number):
 
 
 def test_a_token_comes_back(tmp_path):
-    """A second run goes on from the token of the first; before the first there is none."""
+    """A second run resumes from the token of the first; the first run finds none."""
     file = ResumeFile(tmp_path / "token")
     assert file.load() is None
     file.save(token(1))

@@ -10,7 +10,7 @@ from shared.streams.event_hubs.hub import Hub
 
 
 class Client:
-    """A client that is asked for partitions; without an answer it is silent, and loses a cancellation."""
+    """A client with an answer for the partitions; without one it is silent, and loses a cancellation."""
 
     eventhub_name = "telemetry"
 

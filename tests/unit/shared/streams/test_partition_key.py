@@ -7,7 +7,7 @@ from shared.streams.partition_key import hash_key, partition_of
 
 
 def test_negative_hash_is_truncated_toward_zero():
-    """A vehicle whose hash is negative lies where .NET, Java and JavaScript put it."""
+    """A vehicle with a negative hash has the same partition as in .NET, Java and JavaScript."""
     assert hash_key("vehicle-7") == -429
     assert partition_of("vehicle-7", 4) == 1
 

@@ -10,7 +10,7 @@ from shared.streams.sequenced_feed import SequencedFeed
 
 
 class Handler:
-    """Handles what it is given once `may_handle` is set; raises `failure` if there is one."""
+    """A handler that handles events once `may_handle` is set; raises `failure` if there is one."""
 
     def __init__(self, failure=None, due_in_s=None):
         self.failure = failure
@@ -65,7 +65,7 @@ async def fail_to_offer(task):
 
 
 async def test_a_drain_flushes_what_was_handled_and_takes_no_more():
-    """At the end the piece under way is handled and flushed, what waits behind it is left in the hub."""
+    """A drain handles and flushes the current piece; events that wait behind it stay in the hub."""
     handler = Handler()
     handler.may_handle.clear()
     task = started(handler, piece_bytes=2)
@@ -83,7 +83,7 @@ async def test_a_drain_flushes_what_was_handled_and_takes_no_more():
 
 
 async def test_a_close_flushes_nothing():
-    """A partition that another process takes over is given up as it is, in the midst of a step if need be."""
+    """A partition that moves to another process is closed at once, even in the middle of a step."""
     handler = Handler()
     handler.may_handle.clear()
     task = started(handler)
@@ -143,7 +143,7 @@ async def test_what_is_due_is_flushed_while_nothing_comes():
 
 
 async def test_small_lists_are_gathered_to_a_piece():
-    """What comes within a moment is handled together, up to a piece."""
+    """Events that come within the gathering time are handled together, up to a piece."""
     handler = Handler()
     task = started(handler, gather_s=3_600.0, piece_events=4, piece_bytes=100)
     for number in range(4):

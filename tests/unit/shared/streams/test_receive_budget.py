@@ -1,4 +1,4 @@
-"""The bytes that a link may keep in memory, whatever their events weigh."""
+"""The budget of bytes that a link may keep in memory, for events of any size."""
 
 import asyncio
 
@@ -6,13 +6,13 @@ from shared.streams.event_hubs.receive_budget import ByteBudget
 
 
 async def is_waiting(task):
-    """It is, once it had its turn."""
+    """Return whether the task still waits after its turn."""
     await asyncio.sleep(0)
     return not task.done()
 
 
 async def test_an_event_waits_until_there_is_room_for_it():
-    """What fits is taken at once, what does not once older events have been handed over."""
+    """An event that fits is admitted at once, another one once older events have been handed over."""
     room = ByteBudget(100)
     await room.acquire(60)
     await room.acquire(40)
@@ -23,7 +23,7 @@ async def test_an_event_waits_until_there_is_room_for_it():
 
 
 async def test_an_event_larger_than_the_room_comes_alone():
-    """The largest event passes however small a share is; nothing stands beside it."""
+    """The largest event is admitted even to the smallest budget, but alone."""
     room = ByteBudget(10)
     await room.acquire(1_000_000)
     second = asyncio.create_task(room.acquire(1))
@@ -33,7 +33,7 @@ async def test_an_event_larger_than_the_room_comes_alone():
 
 
 async def test_small_change_lets_nobody_in():
-    """Room for one is not room for another that weighs more."""
+    """Room for one event is not room for a larger one."""
     room = ByteBudget(100)
     await room.acquire(10)
     await room.acquire(90)
@@ -45,7 +45,7 @@ async def test_small_change_lets_nobody_in():
 
 
 async def test_nobody_waits_for_a_link_that_closes():
-    """A reader that waits for room goes on once the link is being closed."""
+    """A reader that waits for room continues once the link is being closed."""
     room = ByteBudget(10)
     await room.acquire(10)
     second = asyncio.create_task(room.acquire(10))

@@ -1,4 +1,4 @@
-"""The runtime's own decisions, by a client and a store that do what the SDK's would."""
+"""The runtime's decisions, with a client and a store in place of the SDK's."""
 
 import asyncio
 from collections import Counter
@@ -77,7 +77,7 @@ class Handler:
 
 
 class Service:
-    """A service that goes on after every error."""
+    """A service that continues after every error."""
 
     def __init__(self):
         self.opened = []

@@ -8,7 +8,7 @@ REBORN = datetime(2026, 2, 1, tzinfo=UTC)
 
 
 def test_events_are_taken_in_sequence():
-    """The expected event is taken, an earlier one dropped and counted, a later one means reopen."""
+    """The expected event advances, an earlier one is dropped and counted, a later one means reopen."""
     contiguity = SequenceTracker(5)
     assert [contiguity.judge(number) for number in (5, 5, 4, 6, 9)] == [
         Step.NEXT,
@@ -22,7 +22,7 @@ def test_events_are_taken_in_sequence():
 
 
 def test_a_gap_of_the_hubs_own_is_counted():
-    """What retention took is known by number."""
+    """A gap accepted returns the number of events in it."""
     contiguity = SequenceTracker(7)
     assert contiguity.jump(9) == 2
     assert contiguity.judge(9) is Step.NEXT

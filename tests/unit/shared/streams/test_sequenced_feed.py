@@ -11,7 +11,7 @@ def events(*numbers):
 
 
 class Noting:
-    """A handler that notes what it is given."""
+    """A handler that records its events."""
 
     def __init__(self):
         self.runs = []
@@ -38,7 +38,7 @@ async def test_what_follows_is_handed_on_as_it_is(handler):
 
 
 async def test_repeats_are_dropped(handler):
-    """What the SDK delivers again after a reconnect is handled once, in whatever list it comes."""
+    """Events that the SDK delivers again after a reconnect are handled once, in any lists."""
     feed = SequencedFeed(handler, "hub", Start(0))
     await feed.feed(events(0, 1, 2))
     await feed.feed(events(1, 2, 3, 3, 4))
@@ -48,7 +48,7 @@ async def test_repeats_are_dropped(handler):
 
 
 async def test_a_first_skip_stops(handler):
-    """What came before a skip is handled and flushed; then the link must be reopened at the skip."""
+    """Events before a skip are handled and flushed; then the link must be reopened at the skip."""
     feed = SequencedFeed(handler, "hub", Start(0))
     with pytest.raises(GapUnexplained, match="expected event 2, the link brought 5"):
         await feed.feed(events(0, 1, 5, 6))
@@ -59,10 +59,10 @@ async def test_a_first_skip_stops(handler):
 
 @pytest.mark.parametrize(("start", "skipped_at"), [(Start(2, is_gap_known=True), None), (Start(0), 2)])
 async def test_a_skip_that_the_hub_or_an_earlier_link_explains_is_a_gap(handler, start, skipped_at):
-    """The hub no longer has those events: what follows them is handled, in a list of its own."""
+    """At a confirmed gap the following events are handled, in a list of their own."""
     feed = SequencedFeed(handler, "hub", start, skipped_at)
     await feed.feed(events(*range(start.next_expected, 2), 5, 6))
     assert handler.runs[-1] == [5, 6]
     assert feed.next_expected == 7
-    with pytest.raises(GapUnexplained):  # that one gap is known says nothing about the next
+    with pytest.raises(GapUnexplained):  # one known gap does not explain another
         await feed.feed(events(9))
