@@ -1,6 +1,6 @@
 """The client of the predictions hub: every prediction once, resumable. Public: docs/python-api.md.
 
-Modules are imported at first use, because they import the Event Hubs SDK.
+A name is imported at its first use, because the reader needs the Event Hubs SDK.
 """
 
 from typing import TYPE_CHECKING

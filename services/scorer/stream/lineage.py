@@ -38,7 +38,7 @@ class Lineage:
     last: Place
     version: str | None = field(default=None, compare=False)
 
-    def to_properties(self) -> dict[str | bytes, Any]:
+    def properties(self) -> dict[str | bytes, Any]:
         """Return the lineage as application properties."""
         numbers = (
             self.partition,

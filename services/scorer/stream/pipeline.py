@@ -88,7 +88,7 @@ class PricingPipeline:
 
     def _build_event(self, part: Chunk, body: Body, version: str) -> EventData:
         lineage = Lineage(self._created_at, self._partition, part.first, part.last, version)
-        return make_event(*body, lineage.to_properties())
+        return make_event(*body, lineage.properties())
 
 
 def _select_inputs(chunk: Chunk, pricer: Pricer) -> Columns:
