@@ -28,9 +28,9 @@ from shared.service.run import run_service
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.hub import Hub
-from shared.streams.event_hubs.messages import EventData, body_of
+from shared.streams.event_hubs.messages import EventData, read_body
 from shared.streams.event_hubs.sender import PartitionSender
-from shared.streams.partition_key import partition_of
+from shared.streams.partition_key import find_partition
 
 _GROUP = "$Default"
 _US_PER_MS = 1_000
@@ -108,7 +108,7 @@ async def _open_outputs(
 
 def _event_identity(event: EventData) -> tuple[str | None, bytes]:
     """Identify an event by its body, and a bad one by its message id too."""
-    return event.message_id, body_of(event)
+    return event.message_id, read_body(event)
 
 
 def _make_telemetry(seed: int, size: int) -> Telemetry:
@@ -170,7 +170,7 @@ def _make_publishers(
 def _assign_vehicles(settings: SimulatorSettings, partition_count: int) -> list[list[int]]:
     vehicles: list[list[int]] = [[] for _ in range(partition_count)]
     for index in range(settings.vehicles):
-        vehicles[partition_of(vehicle_id(settings.seed, index), partition_count)].append(index)
+        vehicles[find_partition(vehicle_id(settings.seed, index), partition_count)].append(index)
     return vehicles
 
 

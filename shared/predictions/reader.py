@@ -19,11 +19,11 @@ from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.errors import mapped_errors
 from shared.streams.event_hubs.messages import (
     EventData,
-    body_of,
-    content_type_of,
-    enqueued_us,
-    property_of,
-    sequence_of,
+    read_body,
+    read_content_type,
+    read_enqueued_us,
+    read_property,
+    read_sequence_number,
 )
 from shared.streams.event_hubs.partition_events import Gap, Position, partition_events
 
@@ -125,7 +125,7 @@ class PredictionReader:
                     for event in item[1]:
                         for received in self._select_new(item[0], event):
                             yield received
-                        self._positions[item[0]] = sequence_of(event)
+                        self._positions[item[0]] = read_sequence_number(event)
             finally:
                 self.ended.set()
                 with suppress(asyncio.CancelledError):
@@ -156,18 +156,18 @@ class PredictionReader:
 
     def _select_new(self, partition: str, event: EventData) -> Iterator[ReceivedPrediction]:
         self.events += 1
-        created_at = source_created_at(event)
-        enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
+        created_at = read_source_created_at(event)
+        enqueued_at = datetime.fromtimestamp(read_enqueued_us(event) / 1e6, UTC)
         for line, prediction in self._decode(event):
             self.predictions += 1
             mark = Mark(created_at, prediction.source_sequence_number, prediction.source_line)
             if self._watermarks.is_new(prediction.source_partition, mark):
                 yield ReceivedPrediction(
-                    prediction, partition, sequence_of(event), str(event.offset), line, enqueued_at
+                    prediction, partition, read_sequence_number(event), str(event.offset), line, enqueued_at
                 )
 
     def _decode(self, event: EventData) -> Iterator[tuple[int, Prediction]]:
-        decoded = self._decoder.decode(body_of(event), content_type_of(event))
+        decoded = self._decoder.decode(read_body(event), read_content_type(event))
         if decoded.batch is not None:
             rows = decoded.batch.drop_columns(["extra"]).to_pylist()
             return zip(decoded.lines, (msgspec.convert(row, Prediction) for row in rows), strict=True)
@@ -175,7 +175,7 @@ class PredictionReader:
         return zip(decoded.lines, decoded.records, strict=True)  # type: ignore[arg-type]
 
 
-def source_created_at(event: EventData) -> datetime:
+def read_source_created_at(event: EventData) -> datetime:
     """Return the source hub's identity that the scorer wrote into the event; the epoch if it is absent."""
-    text = property_of(event, "source_created_at")
+    text = read_property(event, "source_created_at")
     return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)

@@ -14,7 +14,7 @@ _INT16_SIGN = 0x8000
 
 
 @lru_cache(maxsize=65536)
-def partition_of(key: str, partition_count: int) -> int:
+def find_partition(key: str, partition_count: int) -> int:
     """Return the partition, 0 … partition_count - 1, of events with this partition key."""
     return abs(hash_key(key)) % partition_count
 

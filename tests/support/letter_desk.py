@@ -18,7 +18,7 @@ from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.slot import HOUR_US, ChainKey, hour_folder
 from shared.streams.event_hubs.clients import consumer_client
-from shared.streams.event_hubs.messages import body_of
+from shared.streams.event_hubs.messages import read_body
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.support.processes import ROOT, start_python
 
@@ -125,7 +125,7 @@ class Desk:
             async for events in partition_events(client, str(partition), until=last):
                 assert not isinstance(events, Gap)
                 found += [
-                    (DeadLetterId.from_properties(one.properties), one.content_type, body_of(one))
+                    (DeadLetterId.from_properties(one.properties), one.content_type, read_body(one))
                     for one in events
                 ]
         return found

@@ -18,7 +18,7 @@ from shared.service import failpoints
 from shared.service.errors import NeedsAttention, SinkUnavailable
 from shared.service.logs import log
 from shared.service.tasks import within
-from shared.streams.event_hubs.clients import ConsumerClient, consumer_client, hub_created_at
+from shared.streams.event_hubs.clients import ConsumerClient, consumer_client, read_created_at
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.messages import EventData, make_event
 from shared.streams.event_hubs.partition_events import Gap, partition_events
@@ -150,7 +150,7 @@ class ChainReplay:
 
     async def _read_created_at(self) -> str:
         async with self._open_consumer() as client:
-            return (await hub_created_at(client)).isoformat().replace("+00:00", "Z")
+            return (await read_created_at(client)).isoformat().replace("+00:00", "Z")
 
     def _unknown_outcome(self, entry: Entry, cause: str) -> str:
         replay = f"replay {entry.number} of partition {self._partition}"

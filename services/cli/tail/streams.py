@@ -20,7 +20,13 @@ from shared.service.logs import log
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.clients import ConsumerClient, consumer_client
 from shared.streams.event_hubs.connection import HubConnection
-from shared.streams.event_hubs.messages import EventData, body_of, content_type_of, enqueued_us, sequence_of
+from shared.streams.event_hubs.messages import (
+    EventData,
+    read_body,
+    read_content_type,
+    read_enqueued_us,
+    read_sequence_number,
+)
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _GROUP = "$Default"
@@ -115,8 +121,8 @@ async def _receive(
 
 def _decode_event(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[TailRecord]:
     """Yield the event's records and bad lines in order."""
-    decoded = decoder.decode(body_of(event), content_type_of(event))
-    enqueued_at = datetime.fromtimestamp(enqueued_us(event) / 1e6, UTC)
+    decoded = decoder.decode(read_body(event), read_content_type(event))
+    enqueued_at = datetime.fromtimestamp(read_enqueued_us(event) / 1e6, UTC)
     records, extras = decoded.records, decoded.extras
     if decoded.batch is not None:
         rows = decoded.batch.to_pylist()
@@ -127,6 +133,6 @@ def _decode_event(decoder: BodyDecoder, partition: int, event: EventData) -> Ite
         *((bad.line, bad, None) for bad in decoded.bad),
     ]
     for line, record, extra in sorted(found, key=lambda one: one[0]):
-        place = Place(partition, sequence_of(event), str(event.offset), line, enqueued_at)
+        place = Place(partition, read_sequence_number(event), str(event.offset), line, enqueued_at)
         # A record is of the stream's contract or a bad line.
-        yield TailRecord(place, record, extra, content_type_of(event))  # type: ignore[arg-type]
+        yield TailRecord(place, record, extra, read_content_type(event))  # type: ignore[arg-type]

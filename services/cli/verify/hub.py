@@ -18,7 +18,7 @@ from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
-from shared.streams.event_hubs.messages import body_of, content_type_of
+from shared.streams.event_hubs.messages import read_body, read_content_type
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _GROUP = "$Default"
@@ -108,7 +108,7 @@ async def read_waiting_keys(
                 if isinstance(events, Gap):
                     continue
                 for event in events:
-                    decoded = decoder.decode(body_of(event), content_type_of(event))
+                    decoded = decoder.decode(read_body(event), read_content_type(event))
                     batch = decoded.batch or build_batch(READING, decoded.records, decoded.extras)
                     pieces.append(read_keys(batch, codes))
     return np.unique(join(pieces))

@@ -17,7 +17,7 @@ from shared.amqp.decoder import DecodeError
 from shared.amqp.link import Delivery, IncomingLink
 from shared.amqp.refusal import DECODE_ERROR, INTERNAL_ERROR, RESOURCE_LIMIT, Refusal
 from shared.service import failpoints
-from shared.streams.partition_key import partition_of
+from shared.streams.partition_key import find_partition
 
 MAX_PARTITION_KEY_LENGTH = 128
 
@@ -89,7 +89,7 @@ class EventSink:
             )
         if self.partition is not None:
             return self.partition
-        return self._hub.next_partition() if key is None else partition_of(key, len(self._hub.logs))
+        return self._hub.next_partition() if key is None else find_partition(key, len(self._hub.logs))
 
     def _place_of(self, partition: int) -> Place:
         return Place(self.hub_name, partition)

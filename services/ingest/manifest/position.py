@@ -17,7 +17,7 @@ from shared.lake.slots.footer import Head
 from shared.lake.slots.root import read_roots
 from shared.lake.slots.slot import ChainKey, parse_slot_name
 from shared.streams.event_hubs.hub import Hub
-from shared.streams.event_hubs.messages import body_of
+from shared.streams.event_hubs.messages import read_body
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 # The number of events read first; if none is of the chain, ten times as many are read, and so on.
@@ -81,7 +81,7 @@ async def _find_last_path(hub: Hub, partition: int, chain: ChainKey, start: int,
     found = None
     async for events in partition_events(hub.client, str(partition), after=start - 1, until=last):
         for event in () if isinstance(events, Gap) else events:
-            path = parse_path(body_of(event))
+            path = parse_path(read_body(event))
             if path is not None and _belongs_to(chain, path):
                 found = path
     return found

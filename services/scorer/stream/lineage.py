@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from shared.streams.event_hubs.messages import EventData, property_of
+from shared.streams.event_hubs.messages import EventData, read_property
 
 _NUMBERS = ("source_partition", "first_sequence", "first_line", "last_sequence", "last_line")
 _CREATED_AT, _VERSION = "source_created_at", "model_version"
@@ -57,12 +57,12 @@ class Lineage:
 
 def read_lineage(event: EventData) -> Lineage | None:
     """Return the lineage of an output event; None if it has none, so was not sent by a scorer."""
-    created_at = property_of(event, _CREATED_AT)
-    numbers = [property_of(event, name) for name in _NUMBERS]
+    created_at = read_property(event, _CREATED_AT)
+    numbers = [read_property(event, name) for name in _NUMBERS]
     if not isinstance(created_at, str) or not all(isinstance(number, int) for number in numbers):
         return None
     partition, first_sequence, first_line, last_sequence, last_line = numbers
-    version = property_of(event, _VERSION)
+    version = read_property(event, _VERSION)
     return Lineage(
         datetime.fromisoformat(created_at),
         partition,

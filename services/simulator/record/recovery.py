@@ -16,7 +16,7 @@ from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.service.logs import log
 from shared.streams.event_hubs.clients import ConsumerClient
-from shared.streams.event_hubs.messages import EventData, body_of, content_type_of
+from shared.streams.event_hubs.messages import EventData, read_body, read_content_type
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 Key = tuple[str, int]
@@ -103,7 +103,7 @@ async def _resolve_bad_bodies(output: PartitionOutput, intent: BadIntent, tail: 
 
 def decode_keys(decoder: BodyDecoder, event: EventData) -> list[Key]:
     """Return the (vehicle_id, reading_no) of every reading in an event, whichever program sent it."""
-    decoded = decoder.decode(body_of(event), content_type_of(event))
+    decoded = decoder.decode(read_body(event), read_content_type(event))
     if decoded.batch is not None:
         ids, numbers = (decoded.batch.column(name).to_pylist() for name in ("vehicle_id", "reading_no"))
         return list(zip(ids, numbers, strict=True))

@@ -160,7 +160,7 @@ def producer_client(connection: HubConnection, hub: str) -> SingleSendProducerCl
     return SingleSendProducerClient(host, hub, credential=process_credential(), **options)
 
 
-async def hub_created_at(client: EventHubConsumerClient | EventHubProducerClient) -> datetime:
+async def read_created_at(client: EventHubConsumerClient | EventHubProducerClient) -> datetime:
     """Return when the hub was created, which is its identity."""
     created: datetime = (await client.get_eventhub_properties())["created_at"]
     return created if created.tzinfo else created.replace(tzinfo=UTC)

@@ -10,12 +10,12 @@ from shared.streams.event import decode_content_type
 
 __all__ = (
     "EventData",
-    "body_of",
-    "content_type_of",
-    "enqueued_us",
     "make_event",
-    "property_of",
-    "sequence_of",
+    "read_body",
+    "read_content_type",
+    "read_enqueued_us",
+    "read_property",
+    "read_sequence_number",
 )
 
 
@@ -31,7 +31,7 @@ def make_event(
     return event
 
 
-def body_of(event: EventData) -> bytes:
+def read_body(event: EventData) -> bytes:
     """Return the event's body as bytes; empty if it is an AMQP value or sequence."""
     if event.body_type is not AmqpMessageBodyType.DATA:
         return b""
@@ -39,13 +39,13 @@ def body_of(event: EventData) -> bytes:
     return sections if isinstance(sections, bytes) else b"".join(sections)
 
 
-def content_type_of(event: EventData) -> str | None:
+def read_content_type(event: EventData) -> str | None:
     """Return a received event's content type; `EventData.content_type` would raise on invalid UTF-8."""
     properties: Any = event.raw_amqp_message.properties
     return None if properties is None else decode_content_type(properties.content_type)
 
 
-def enqueued_us(event: EventData) -> int:
+def read_enqueued_us(event: EventData) -> int:
     """Return the enqueued time in microseconds since the epoch."""
     at = event.enqueued_time
     if at is None:
@@ -53,14 +53,14 @@ def enqueued_us(event: EventData) -> int:
     return round(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1_000_000)
 
 
-def sequence_of(event: EventData) -> int:
+def read_sequence_number(event: EventData) -> int:
     """Return the sequence number of a received event."""
     if event.sequence_number is None:
         raise ValueError("an event that was not received has no sequence number")
     return int(event.sequence_number)
 
 
-def property_of(event: EventData, name: str) -> Any:
+def read_property(event: EventData, name: str) -> Any:
     """Return an application property, text as str; None if it is absent. (The SDK gives names as bytes.)"""
     properties = event.properties or {}
     value = properties.get(name.encode(), properties.get(name))

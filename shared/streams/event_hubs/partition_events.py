@@ -12,7 +12,7 @@ from azure.eventhub.exceptions import EventHubError
 
 from shared.service.errors import SinkUnavailable
 from shared.streams.event_hubs.clients import PREFETCH
-from shared.streams.event_hubs.messages import sequence_of
+from shared.streams.event_hubs.messages import read_sequence_number
 from shared.streams.sequence_tracker import SequenceTracker, Step
 
 
@@ -66,7 +66,7 @@ async def partition_events(
         try:
             async with aclosing(_receive(client, partition_id, start)) as received:
                 async for events in received:
-                    first = sequence_of(events[0])
+                    first = read_sequence_number(events[0])
                     if not isinstance(start, int):
                         contiguity.jump(first)
                     if first > contiguity.next_expected and is_skip_confirmed:
@@ -95,7 +95,7 @@ async def _back_off(partition_id: str, failures: int, error: Exception) -> None:
 def _select_next(events: list[EventData], contiguity: SequenceTracker) -> list[EventData]:
     fresh = []
     for event in events:
-        match contiguity.judge(sequence_of(event)):
+        match contiguity.judge(read_sequence_number(event)):
             case Step.NEXT:
                 fresh.append(event)
             case Step.SKIP:

@@ -13,7 +13,7 @@ from services.ingest.__main__ import serve
 from services.ingest.settings import IngestSettings
 from shared.service.errors import SettingsError
 from shared.streams.event_hubs.clients import consumer_client
-from shared.streams.event_hubs.messages import body_of
+from shared.streams.event_hubs.messages import read_body
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.integration.ingest.test_kill import INTACT, Victim
 from tests.support.embedded_stack import PATIENCE_S
@@ -43,7 +43,9 @@ async def told(world):
             if not known["is_empty"]:
                 last = known["last_enqueued_sequence_number"]
                 async for events in partition_events(client, partition, until=last):
-                    records += [] if isinstance(events, Gap) else [json.loads(body_of(one)) for one in events]
+                    records += (
+                        [] if isinstance(events, Gap) else [json.loads(read_body(one)) for one in events]
+                    )
     return records
 
 

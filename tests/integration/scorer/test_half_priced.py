@@ -7,7 +7,7 @@ from azure.eventhub import EventData
 
 from services.scorer.stream.lineage import Lineage, Place
 from shared.lake.client import LakeConnection, open_lake
-from shared.streams.event_hubs.clients import hub_created_at, producer_client
+from shared.streams.event_hubs.clients import producer_client, read_created_at
 from shared.streams.event_hubs.connection import HubConnection
 from tests.support import model_versions
 from tests.support.processes import run_python
@@ -52,7 +52,7 @@ async def test_an_event_whose_version_is_gone_is_finished_by_the_one_in_service(
     """A version that cannot be loaded any more leaves no reading without a price."""
     await fleet.send([fleet.arrow(100)], "1")
     async with producer_client(HubConnection.from_settings(settings), "telemetry") as client:
-        created_at = await hub_created_at(client)
+        created_at = await read_created_at(client)
     half = EventData("what a scorer sent before it was killed")
     half.properties = Lineage(created_at, 1, Place(0, 0), Place(0, 39), "gone").properties()
     await fleet.send([half], "1", hub="predictions")

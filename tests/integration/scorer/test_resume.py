@@ -11,7 +11,7 @@ from services.emulator.event_hubs.faults import Fault
 from services.scorer.stream.lineage import Lineage, Place
 from shared.service.errors import HubRecreated, SettingsError
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
-from shared.streams.event_hubs.clients import hub_created_at, producer_client
+from shared.streams.event_hubs.clients import producer_client, read_created_at
 from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
 from tests.support.embedded_stack import PATIENCE_S
 
@@ -44,7 +44,7 @@ async def test_a_restart_goes_on_within_an_event(scorer, fleet, published, setti
     """If the output ends in the middle of a source event, only its remaining readings are priced."""
     await fleet.send([fleet.arrow(100)], "1")
     async with producer_client(HubConnection.from_settings(settings), "telemetry") as client:
-        created_at = await hub_created_at(client)
+        created_at = await read_created_at(client)
     half = EventData("what a scorer sent before it was killed")
     half.properties = Lineage(created_at, 1, Place(0, 0), Place(0, 39)).properties()
     await fleet.send([half], "1", hub="predictions")

@@ -8,10 +8,10 @@ from azure.eventhub import EventData
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
 from shared.codec.body_decoder import ARROW, JSON, NDJSON
-from shared.predictions.reader import source_created_at
-from shared.streams.event_hubs.clients import hub_created_at, producer_client
+from shared.predictions.reader import read_source_created_at
+from shared.streams.event_hubs.clients import producer_client, read_created_at
 from shared.streams.event_hubs.connection import HubConnection
-from shared.streams.event_hubs.messages import body_of, property_of
+from shared.streams.event_hubs.messages import read_body, read_property
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -42,7 +42,7 @@ def numbers(predictions):
 
 async def output_events_of(live, partition):
     """Return output events by their first source sequence number."""
-    return {property_of(one, "first_sequence"): one for one in await live.published.events(partition)}
+    return {read_property(one, "first_sequence"): one for one in await live.published.events(partition)}
 
 
 async def test_single_readings_get_one_prediction_each(live):
@@ -77,7 +77,7 @@ async def test_the_form_of_the_readings_is_the_form_of_the_predictions(live):
     events = await output_events_of(live, "3")
     made = [events[predictions[index].source_sequence_number] for index in (0, 50, 100)]
     assert [event.content_type for event in made] == [ARROW, NDJSON, JSON]
-    assert pa.ipc.open_stream(body_of(made[0])).read_all().num_rows == 50
+    assert pa.ipc.open_stream(read_body(made[0])).read_all().num_rows == 50
     assert len({(one.price, one.lower, one.upper, one.extrapolated) for one in predictions}) == 1
 
 
@@ -87,12 +87,12 @@ async def test_output_events_say_where_they_come_from(live):
     await live.fleet.send(packed, "1")
     await live.published.of("origin", 400)
     events = await live.published.events("1")
-    spans = [[property_of(event, name) for name in PROPERTIES] for event in events]
+    spans = [[read_property(event, name) for name in PROPERTIES] for event in events]
     assert spans[0] == [0, 0, 0, MAX_ROWS - 1]
     assert spans[-1][2:] == [1, 199]
-    assert {property_of(event, "source_partition") for event in events} == {1}
+    assert {read_property(event, "source_partition") for event in events} == {1}
     async with producer_client(HubConnection.from_settings(live.fleet.settings), "telemetry") as client:
-        assert {source_created_at(event) for event in events} == {await hub_created_at(client)}
+        assert {read_source_created_at(event) for event in events} == {await read_created_at(client)}
 
 
 async def test_unseen_vehicles_are_flagged(live):

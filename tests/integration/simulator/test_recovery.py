@@ -21,11 +21,11 @@ from services.simulator.vehicles.market import read_shipped_market
 from services.simulator.vehicles.telemetry import Telemetry
 from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
-from shared.streams.event_hubs.messages import body_of
-from shared.streams.partition_key import partition_of
+from shared.streams.event_hubs.messages import read_body
+from shared.streams.partition_key import find_partition
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
-VEHICLES = [index for index in range(40) if partition_of(f"s7-v{index:06d}", 4) == 2]
+VEHICLES = [index for index in range(40) if find_partition(f"s7-v{index:06d}", 4) == 2]
 READINGS = [(vehicle, 1) for vehicle in VEHICLES] + [(VEHICLES[0], 2)]
 INTENT = Intent(0, -1, 7, AT, READINGS, [index * 1_000 for index in range(len(READINGS))])
 
@@ -73,10 +73,10 @@ async def test_resent_reading_keeps_its_scheduled_time(fleet):
     await fleet.run(vehicles=40, seconds=0.3)
     first = (await fleet.sent()).events
     resent = [
-        event for event in first if body_of(event) in set(map(body_of, intent_events(len(READINGS), 1)))
+        event for event in first if read_body(event) in set(map(read_body, intent_events(len(READINGS), 1)))
     ]
-    assert [body_of(event) for event in resent] == list(map(body_of, intent_events(len(READINGS), 1)))
-    assert BodyDecoder(READING).decode(body_of(resent[0]), None).records[0].reading_at == AT
+    assert [read_body(event) for event in resent] == list(map(read_body, intent_events(len(READINGS), 1)))
+    assert BodyDecoder(READING).decode(read_body(resent[0]), None).records[0].reading_at == AT
 
 
 @pytest.mark.parametrize("landed", [0, 2])

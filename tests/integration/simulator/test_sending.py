@@ -10,8 +10,8 @@ from services.simulator.record.runs import read_runs
 from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder
 from shared.contract.columns import READING
 from shared.service.errors import HubRecreated, NeedsAttention
-from shared.streams.event_hubs.messages import body_of, enqueued_us
-from shared.streams.partition_key import partition_of
+from shared.streams.event_hubs.messages import read_body, read_enqueued_us
+from shared.streams.partition_key import find_partition
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ async def test_all_is_in_the_hub_once_and_in_order(fleet, pack, pack_format, con
     assert sorted(sent.all_keys) == sorted(fleet.acked_keys())
     assert {event.content_type for event in sent.events} == {content_type}
     for partition, keys in sent.keys.items():
-        assert {partition_of(vehicle_id, 4) for vehicle_id, _ in keys} == {partition}
+        assert {find_partition(vehicle_id, 4) for vehicle_id, _ in keys} == {partition}
 
 
 async def test_reading_is_due_before_it_is_sent(fleet):
@@ -34,8 +34,8 @@ async def test_reading_is_due_before_it_is_sent(fleet):
     await fleet.run(seconds=1.0, linger_ms=10, pack=4)
     decoder, late_ms = BodyDecoder(READING), []
     for event in (await fleet.sent()).events:
-        at_us = enqueued_us(event)
-        records = decoder.decode(body_of(event), event.content_type).records
+        at_us = read_enqueued_us(event)
+        records = decoder.decode(read_body(event), event.content_type).records
         late_ms += [(at_us - record.reading_at.timestamp() * 1e6) / 1e3 for record in records]
     assert min(late_ms) > -2  # the hub's clock counts milliseconds
 
@@ -82,7 +82,7 @@ async def test_bad_bodies_are_sent_and_recorded_apart(fleet):
         for intent in intents:
             intended += bad_bodies(7, partition, intent["bad_intent"], intent["count"])
     assert 10 < len(intended) == sent.bad
-    found = {event.message_id: body_of(event) for event in sent.events if event.message_id}
+    found = {event.message_id: read_body(event) for event in sent.events if event.message_id}
     assert found == {bad.message_id: bad.body for bad in intended}
 
 

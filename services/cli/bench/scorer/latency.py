@@ -33,7 +33,7 @@ from shared.codec.body_decoder import JSON
 from shared.contract.prediction import Prediction
 from shared.service.tasks import cancel_until_done
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
-from shared.streams.event_hubs.messages import body_of, enqueued_us, sequence_of
+from shared.streams.event_hubs.messages import read_body, read_enqueued_us, read_sequence_number
 
 TELEMETRY, OUTPUT, FILE_SYSTEM = "latency", "latency-out", "latency"
 _WARM_UP_S, _TICK_S = 3.0, 0.02
@@ -61,15 +61,17 @@ class Latencies:
     async def on_predictions(self, _context: PartitionContext, events: list[EventData]) -> None:
         now = datetime.now(UTC)
         for event in events:
-            for one in _DECODER.decode_lines(body_of(event)):
+            for one in _DECODER.decode_lines(read_body(event)):
                 self.count += 1
                 if one.reading_at >= self.counts_from:
                     self._made_to_received_ms.append((now - one.reading_at).total_seconds() * 1e3)
-                    self._priced_us[one.source_partition, one.source_sequence_number] = enqueued_us(event)
+                    self._priced_us[one.source_partition, one.source_sequence_number] = read_enqueued_us(
+                        event
+                    )
 
     async def on_telemetry(self, context: PartitionContext, events: list[EventData]) -> None:
         for event in events:
-            self._source_us[int(context.partition_id), sequence_of(event)] = enqueued_us(event)
+            self._source_us[int(context.partition_id), read_sequence_number(event)] = read_enqueued_us(event)
 
     def has_all_sources(self) -> bool:
         return self._priced_us.keys() <= self._source_us.keys()

@@ -9,7 +9,7 @@ from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 
 from services.cli.bench.hub_load import PARTITIONS
 from shared.service.tasks import cancel_until_done
-from shared.streams.event_hubs.messages import body_of, property_of
+from shared.streams.event_hubs.messages import read_body, read_property
 
 
 class Published:
@@ -25,10 +25,10 @@ class Published:
     async def on_batch(self, context: PartitionContext, events: list[EventData]) -> None:
         for event in events:
             self.events += 1
-            self.size_bytes += len(body_of(event))
+            self.size_bytes += len(read_body(event))
             if event.enqueued_time is not None:
                 self.last_enqueued_s = max(self.last_enqueued_s, event.enqueued_time.timestamp())
-            if property_of(event, "last_sequence") == self._last:
+            if read_property(event, "last_sequence") == self._last:
                 self._waiting.discard(context.partition_id)
         if not self._waiting:
             self._is_complete.set()

@@ -6,7 +6,7 @@ import pytest
 from azure.eventhub import EventData, EventHubProducerClient
 from azure.eventhub.exceptions import EventDataSendError, EventHubError
 
-from shared.streams.partition_key import partition_of
+from shared.streams.partition_key import find_partition
 
 
 async def place(client, count):
@@ -51,7 +51,7 @@ async def test_keys_choose_the_partition_as_the_service_does(client):
         await client.send(key.encode(), partition_key=key)
     received = await client.receive(len(keys))
     assert {event.body_as_str(): partition for partition, event in received} == {
-        key: str(partition_of(key, 4)) for key in keys
+        key: str(find_partition(key, 4)) for key in keys
     }
     assert all(event.partition_key.decode() == event.body_as_str() for _, event in received)
 

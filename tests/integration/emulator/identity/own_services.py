@@ -12,7 +12,7 @@ from shared.service.settings import ConnectionSettings, read_settings
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import CheckpointConnection, HubConnection
-from shared.streams.event_hubs.messages import body_of
+from shared.streams.event_hubs.messages import read_body
 from shared.streams.event_hubs.partition_events import partition_events
 from shared.streams.event_hubs.sender import PartitionSender
 
@@ -29,7 +29,7 @@ async def tour(settings):
         checkpoint_store(CheckpointConnection.from_settings(settings)) as store,
     ):
         async for batch in partition_events(consumer, "0", until=0):
-            await lake.write("from/hub", b"".join(map(body_of, batch)))
+            await lake.write("from/hub", b"".join(map(read_body, batch)))
         assert await lake.create_if_absent("from/lake", b"")
         checkpoint = {
             "fully_qualified_namespace": "127.0.0.1",

@@ -9,8 +9,8 @@ from services.emulator.event_hubs.faults import Fault
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader
 from shared.service.errors import SettingsError
-from shared.streams.event_hubs.clients import consumer_client, hub_created_at
-from shared.streams.event_hubs.messages import body_of, sequence_of
+from shared.streams.event_hubs.clients import consumer_client, read_created_at
+from shared.streams.event_hubs.messages import read_body, read_sequence_number
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from shared.streams.event_hubs.sender import PartitionSender
 
@@ -24,14 +24,14 @@ async def read(connection, hub, until, after=-1):
     async with consumer_client(connection, hub, "$Default") as client:
         async for batch in partition_events(client, "0", after, until):
             assert not isinstance(batch, Gap)
-            bodies += map(body_of, batch)
+            bodies += map(read_body, batch)
     return bodies
 
 
 async def test_what_is_sent_is_read_in_order(world):
     """A partition gives back every event once, in the order of the sends."""
     connection = world.connection()
-    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", read_body) as sender:
         await sender.send(events(b"a", b"b"))
         await sender.send(events(b"c"))
         assert sender.position == 2
@@ -42,7 +42,7 @@ async def test_what_is_sent_is_read_in_order(world):
 async def test_what_retention_took_is_a_gap(world):
     """A reader that comes late gets the size of the gap, then everything that is left."""
     connection = world.connection()
-    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", read_body) as sender:
         await sender.send(events(b"a", b"b"))
         log = world.hub.namespace.hubs.find("telemetry").logs[0]
         log.expire(world.hub.namespace.now_ms() + 3_600_000, 1, None)
@@ -50,25 +50,25 @@ async def test_what_retention_took_is_a_gap(world):
     async with consumer_client(connection, "telemetry", "$Default") as client:
         gap, left = [batch async for batch in partition_events(client, "0", until=2)]
     assert gap == Gap(0, 2)
-    assert [body_of(event) for event in left] == [b"c"]
+    assert [read_body(event) for event in left] == [b"c"]
 
 
 async def test_a_partition_is_read_again_by_the_same_client(world):
     """The SDK accepts a second reader of a partition only once the first has ended: that is awaited."""
     connection = world.connection()
-    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", read_body) as sender:
         await sender.send(events(b"a"))
     async with consumer_client(connection, "telemetry", "$Default") as client:
         for _ in range(2):
             (batch,) = [batch async for batch in partition_events(client, "0", until=0)]
-            assert [body_of(event) for event in batch] == [b"a"]
+            assert [read_body(event) for event in batch] == [b"a"]
 
 
 @pytest.mark.parametrize("lost", [1, 3])
 async def test_a_lost_answer_is_looked_for_before_resending(world, lost):
     """The hub appended but its answer was lost: nothing is sent twice, nothing is lost."""
     connection = world.connection()
-    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", read_body) as sender:
         await sender.send(events(b"a"))
         world.hub.namespace.faults.inject(Fault("lose_answer", hub="telemetry", times=lost))
         for body in (b"b", b"c", b"d"):
@@ -80,7 +80,7 @@ async def test_a_rejected_send_among_several_costs_nothing(world):
     """The hub is busy for the second and third batch of several: all arrive, once, in the order given."""
     connection = world.connection()
     bodies = [b"%d" % number * 400_000 for number in range(6)]
-    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", read_body) as sender:
         armed = world.hub.faults.inject(Fault("reject", hub="telemetry", after=1, times=2))
         # Two of these fill a batch.
         await sender.send(events(*bodies))
@@ -93,13 +93,13 @@ async def test_a_detach_in_the_middle_of_a_stream_costs_nothing(world):
     """A reader whose link is cut with events still buffered sees each event once, in order."""
     connection = world.connection()
     count = 4_000
-    async with PartitionSender(connection, "telemetry", "0", body_of) as sender:
+    async with PartitionSender(connection, "telemetry", "0", read_body) as sender:
         await sender.send(events(*(str(number).encode() for number in range(count))))
     numbers = []
     struck = 0
     async with consumer_client(connection, "telemetry", "$Default") as client:
         async for batch in partition_events(client, "0", -1, count - 1):
-            numbers += map(sequence_of, batch)
+            numbers += map(read_sequence_number, batch)
             if len(numbers) < count // 2:
                 struck += world.hub.faults.inject(Fault("detach", hub="telemetry", role="receiver")).struck
     assert numbers == list(range(count))
@@ -111,7 +111,7 @@ async def test_wrong_key_is_the_persons_to_mend(world):
     wrong = world.hub.connection_string.replace("SAS_KEY_VALUE", "nonsense")
     connection = world.connection(event_hubs=wrong)
     with pytest.raises(SettingsError, match="telemetry"):
-        async with PartitionSender(connection, "telemetry", "0", body_of):
+        async with PartitionSender(connection, "telemetry", "0", read_body):
             pass
 
 
@@ -143,7 +143,7 @@ async def test_the_reader_drops_a_zombies_doubles_and_resumes(world):
     """Doubles of another process or model version never reach the consumer; a token resumes exactly."""
     connection = world.connection()
     sent = [prediction_event(0), prediction_event(1), prediction_event(0, version="2"), prediction_event(2)]
-    async with PartitionSender(connection, "predictions", "0", body_of) as sender:
+    async with PartitionSender(connection, "predictions", "0", read_body) as sender:
         await sender.send(sent)
     reader = PredictionReader(connection, "predictions", until={"0": 3})
     numbers = []
@@ -162,11 +162,11 @@ async def test_a_hub_has_an_identity(world):
     """created_at is the same for every reader, in UTC."""
     connection = world.connection()
     async with consumer_client(connection, "telemetry", "$Default") as one:
-        first = await hub_created_at(one)
+        first = await read_created_at(one)
     async with consumer_client(connection, "predictions", "$Default") as other:
-        await hub_created_at(other)
+        await read_created_at(other)
     async with consumer_client(connection, "telemetry", "$Default") as again:
-        assert await hub_created_at(again) == first
+        assert await read_created_at(again) == first
     assert first.tzinfo is not None
 
 
@@ -175,12 +175,12 @@ async def test_a_live_reader_waits_for_what_comes(world):
     connection = world.connection()
     async with (
         consumer_client(connection, "telemetry", "$Default") as client,
-        PartitionSender(connection, "telemetry", "0", body_of) as sender,
+        PartitionSender(connection, "telemetry", "0", read_body) as sender,
     ):
         stream = partition_events(client, "0")
         waiting = asyncio.ensure_future(anext(stream))
         await sender.send(events(b"late"))
         batch = await waiting
         assert not isinstance(batch, Gap)
-        assert list(map(body_of, batch)) == [b"late"]
+        assert list(map(read_body, batch)) == [b"late"]
         await stream.aclose()

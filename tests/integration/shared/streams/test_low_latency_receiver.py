@@ -9,7 +9,7 @@ from azure.eventhub import EventData
 from services.emulator.event_hubs.faults import Fault
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
-from shared.streams.event_hubs.messages import body_of
+from shared.streams.event_hubs.messages import read_body
 from shared.streams.event_hubs.sender import PartitionSender
 from tests.support.embedded_stack import PATIENCE_S
 
@@ -26,7 +26,7 @@ class Taken:
 
     async def take(self, _context, events):
         self.empty_calls += not events
-        self.bodies += map(body_of, events)
+        self.bodies += map(read_body, events)
         self._changed.set()
 
     async def until(self, condition):
@@ -54,7 +54,7 @@ async def receiving(connection, *, is_prompt, **options):
 
 @pytest.fixture
 async def sender(world):
-    async with PartitionSender(world.connection(), "telemetry", "0", body_of) as sender:
+    async with PartitionSender(world.connection(), "telemetry", "0", read_body) as sender:
         yield sender
 
 

@@ -1,7 +1,7 @@
 import pytest
 from azure.eventhub import EventData
 
-from shared.streams.event_hubs.messages import content_type_of
+from shared.streams.event_hubs.messages import read_content_type
 
 
 @pytest.mark.parametrize(
@@ -17,9 +17,9 @@ def test_a_strangers_content_type_stops_no_reader(sent, read):
     """Whatever bytes a sender calls its content type, the event is read."""
     event = EventData(b"{}")
     event.content_type = sent
-    assert content_type_of(event) == read
+    assert read_content_type(event) == read
 
 
 def test_an_event_may_have_no_content_type():
     """An event without AMQP properties is one of no content type."""
-    assert content_type_of(EventData(b"{}")) is None
+    assert read_content_type(EventData(b"{}")) is None

@@ -6,7 +6,7 @@ from azure.eventhub._pyamqp.message import Message, Properties
 
 from shared.contract.dead_letter_id import DeadLetterId
 from shared.streams.event import decode_event
-from shared.streams.event_hubs.messages import body_of, content_type_of, enqueued_us
+from shared.streams.event_hubs.messages import read_body, read_content_type, read_enqueued_us
 
 ANNOTATIONS = {
     b"x-opt-sequence-number": 41,
@@ -36,8 +36,8 @@ def test_an_event_says_what_the_sdk_says_of_it(sections):
     raw = message(**sections)
     event, theirs = decode_event(raw), EventData._from_message(raw)
     assert (event.sequence_number, event.offset) == (theirs.sequence_number, theirs.offset)
-    assert (event.enqueued_us, event.content_type) == (enqueued_us(theirs), content_type_of(theirs))
-    assert event.body == body_of(theirs)
+    assert (event.enqueued_us, event.content_type) == (read_enqueued_us(theirs), read_content_type(theirs))
+    assert event.body == read_body(theirs)
     assert event.replay_of is None
 
 
