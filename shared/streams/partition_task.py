@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Generic, TypeVar
 
+from shared.service.errors import SourceUnavailable
 from shared.service.tasks import cancel_until_done
 from shared.streams.event import Event
 from shared.streams.handler_protocols import PartitionHandler, ReceiveLimits
@@ -88,6 +89,9 @@ class PartitionTask(Generic[H]):
     def _note_end(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             self.failure = task.exception()
+        elif not self._is_ending:
+            # Without a failure `offer` would drop events, and nothing would open the partition again.
+            self.failure = SourceUnavailable("the partition's task was cancelled from within")
         self._has_room.set()  # an `offer` that waits for room must return
 
     async def _run(self) -> None:

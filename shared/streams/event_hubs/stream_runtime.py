@@ -208,7 +208,9 @@ class StreamRuntime(Generic[H]):
         log.info("partition_closed", stream=self._options.stream, partition=number, reason=reason.name)
 
     async def _close(self, number: int) -> None:
-        partition = self._partitions[number]
+        partition = self._partitions.get(number)
+        if partition is None:
+            return
         try:
             await partition.task.close(self._options.close_timeout_s)
         finally:
@@ -261,6 +263,8 @@ class StreamRuntime(Generic[H]):
             await cancel_until_done(ending)
             if not ending.cancelled():
                 ending.result()
+        if self._fatal.done():
+            self._fatal.exception()  # raised by `_receive`, or superseded by what ended the stream before it
         took_s = round(time.monotonic() - started_s, 3)
         log.info("stream_drained", stream=self._options.stream, took_s=took_s)
 

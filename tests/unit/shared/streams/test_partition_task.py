@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from shared.service.errors import SinkUnavailable
+from shared.service.errors import SinkUnavailable, SourceUnavailable
 from shared.streams.event import Event
 from shared.streams.handler_protocols import ReceiveLimits, Start
 from shared.streams.partition_task import PartitionTask
@@ -165,3 +165,14 @@ async def test_another_hub_is_found_out_before_its_events_are_handled():
     with pytest.raises(SinkUnavailable, match="re-created"):
         await fail_to_offer(task)
     assert handler.runs == []
+
+
+async def test_a_cancellation_from_within_is_a_failure():
+    """A task that something else cancelled takes in nothing more; the next events show it."""
+    task = started(Handler(failure=asyncio.CancelledError()))
+    await task.offer(events(0, 1))
+    await asyncio.wait([task._task], timeout=10)
+    await asyncio.sleep(0)  # its end is noted in the next turn of the loop
+    with pytest.raises(SourceUnavailable):
+        await task.offer(events(1, 2))
+    await task.close()
