@@ -1,4 +1,4 @@
-"""The verbs of `fleetprice` that have commands below them."""
+"""The verbs of `fleetprice` that are groups of commands."""
 
 from collections.abc import Mapping
 from pathlib import Path

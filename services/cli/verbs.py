@@ -1,4 +1,4 @@
-"""The verbs of `fleetprice`: the service of each, which is imported only when the verb runs."""
+"""The verbs of `fleetprice`, with the service of each verb. A service is imported only when its verb runs."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from shared.service.extras import missing_extra, needs_extra
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """The package that a verb runs, and the extra that brings what the package imports."""
+    """A verb: the package to run, its settings class, and the extra that installs what it imports."""
 
     package: str
     settings: str
@@ -47,7 +47,7 @@ VERBS = {
 
 
 class FlagCommand(TyperCommand):
-    """A command whose errors name the flag that gave a value, not the setting that the flag is over."""
+    """A command whose errors name the flag that gave an invalid value, not the setting behind the flag."""
 
     def invoke(self, ctx: Any) -> Any:
         with _name_flags(self):
@@ -55,14 +55,14 @@ class FlagCommand(TyperCommand):
 
 
 class VerbCommand(FlagCommand):
-    """A verb: its help ends with the settings of its service."""
+    """The command of a verb. Its help ends with the settings of the verb's service."""
 
     def format_epilog(self, _ctx: Any, formatter: Any) -> None:
         _write_settings(str(self.name), formatter)
 
 
 class VerbGroup(TyperGroup):
-    """A verb that has commands below it."""
+    """A verb with commands of its own. Its help ends with the settings of the verb's service."""
 
     def invoke(self, ctx: Any) -> Any:
         with _name_flags(self):
@@ -102,10 +102,10 @@ Seed = Annotated[int | None, Option(help="The same seed gives the same result")]
 
 
 def run_verb(name: str, flags: Mapping[str, object]) -> None:
-    """Run a verb; each flag that was given wins over the setting of the same name.
+    """Run a verb. A flag that was given wins over the setting of the same name.
 
-    Raises NeedsAttention before anything runs if a package is missing or a setting is wrong, also one of the
-    services that the verb starts.
+    Raises NeedsAttention, before anything runs, if a package is missing or a setting is wrong. The settings
+    of the services that the verb starts are checked too.
     """
     from shared.service.settings import read_settings  # noqa: PLC0415 - `fleetprice --help` does without
 
@@ -122,9 +122,9 @@ def run_verb(name: str, flags: Mapping[str, object]) -> None:
 
 
 def import_part(verb: Verb, module: str, attribute: str) -> Any:
-    """Import a module of a verb's package and return one of its attributes.
+    """Import a module of a verb's package and return one of the module's attributes.
 
-    Raises MissingExtra if a package that it imports is not installed.
+    Raises MissingExtra if a package that the module imports is not installed.
     """
     name = next(name for name, one in VERBS.items() if one is verb)
     with needs_extra(name, verb.extra):

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
-    """Run one pass, or passes until `stop`. A pass may be interrupted anywhere."""
+    """Run one pass, or one pass every `every_s` seconds until `stop`. A pass may be interrupted anywhere."""
     try:
         await unless_stopped(stop, _run(resolve_lake(settings, settings.data, "FLEETPRICE_STORAGE")))
     except Stopped as stopped:
@@ -54,12 +54,15 @@ def _report(settings: CompactionSettings, outcomes: Sequence[Outcome]) -> None:
 
 
 async def run_pass(settings: CompactionSettings, lake: Lake) -> list[Outcome]:
-    """Compact the files that are due, stream by stream."""
+    """Compact the due raw files of each stream, one stream after the other."""
     return [await _compact(settings, stream, lake) for stream in await _list_streams(settings, lake)]
 
 
 async def _list_streams(settings: CompactionSettings, lake: Lake) -> list[str]:
-    """Return the streams of the raw zone, or only the one set. Raises SettingsError if that has no files."""
+    """Return the streams in the raw zone, or only `settings.stream` if it is set.
+
+    Raises SettingsError if `settings.stream` is not in the raw zone.
+    """
     landed = [
         item.path.removeprefix("raw/")
         async for item in lake.list("raw", recursive=False, directories=True)

@@ -39,7 +39,10 @@ def _map_errors(operation: str) -> Iterator[None]:
 
 
 class StreamTable:
-    """One table. `options` returns the account's options; it is called before each use, as tokens expire."""
+    """The Delta table of one stream.
+
+    `options` returns the storage account's options. It is called before each use, because tokens expire.
+    """
 
     def __init__(self, uri: str, options: Callable[[], Awaitable[dict[str, str]]]) -> None:
         self._uri = uri
@@ -47,7 +50,7 @@ class StreamTable:
         self._table: DeltaTable | None = None
 
     async def open(self) -> None:
-        """Read the newest version of the table, if it exists: the first file creates it."""
+        """Read the newest version of the table if the table exists; `append` creates a missing table."""
         options = await self._options()
         with _map_errors(f"read {self._uri}"):
             try:
@@ -74,9 +77,9 @@ class StreamTable:
         return {chain: position for chain, position in found.items() if position is not None}
 
     async def append(self, commits: Sequence[ChainCommit]) -> None:
-        """Add files and advance the positions of their chains, all or nothing.
+        """Add the commits' files and advance the positions of their chains in one atomic Delta commit.
 
-        Files that another compaction has added already are left out.
+        Leaves out files that another compaction has already added.
         """
         for _ in range(_MAX_ATTEMPTS):
             if self._table is None:
@@ -97,7 +100,10 @@ class StreamTable:
         raise SinkUnavailable(f"{self._uri}: others were first {_MAX_ATTEMPTS} times")
 
     async def _try_commit(self, files: Sequence[NewFile], transactions: list[Transaction]) -> bool:
-        """Commit. Return False if the commit failed or its outcome is unknown: read the table again."""
+        """Try to commit and return whether the commit is known to have succeeded.
+
+        After False the outcome may be unknown, so the caller must read the table again.
+        """
         try:
             with _map_errors(f"append to {self._uri}"):
                 await asyncio.to_thread(self._commit, files, transactions)
@@ -148,7 +154,10 @@ def _add_action(file: NewFile) -> AddAction:
 
 
 def _find_new_columns(wanted: Schema, known: Schema) -> list[Field]:
-    """Return the columns that the table lacks. Raises NeedsAttention if a column has another type."""
+    """Return the columns that the table lacks.
+
+    Raises NeedsAttention if a column has another type in the table.
+    """
     types = {field.name: field.type for field in known.fields}
     for field in wanted.fields:
         if types.get(field.name, field.type) != field.type:

@@ -16,9 +16,9 @@ from shared.service.errors import NeedsAttention
 
 @dataclass(frozen=True, slots=True, order=True)
 class RawFile:
-    """A committed raw file as listed. Sorting puts files in the order of their chain.
+    """A committed raw file, as found in a listing. Raw files sort in the order of their chain.
 
-    A file without events, which moves the chain to a later hour, has the same `first` as the next file.
+    A raw file without events only moves the chain to a later hour; the next file has the same `first`.
     """
 
     first: int
@@ -37,10 +37,10 @@ class GroupPolicy:
 
 
 def next_group(files: Sequence[RawFile], policy: GroupPolicy, now_s: float) -> Sequence[RawFile]:
-    """Return the leading files of a chain that become one compacted file; empty if none are due.
+    """Return the leading files of a chain that become one compacted file; empty if no group is due.
 
-    They are of one hour's folder. An hour is closed once a later file of the chain is in a later folder,
-    because folders never go back along a chain.
+    All files of a group are in the same hour's folder. An hour is closed once a later file of the chain is in
+    a later folder, because folders never go back along a chain.
     """
     size_bytes = count = 0
     while count < len(files) and files[count].hour == files[0].hour and size_bytes < policy.target_bytes:
@@ -56,8 +56,9 @@ def next_group(files: Sequence[RawFile], policy: GroupPolicy, now_s: float) -> S
 class CompactedFooter:
     """The footer of a compacted file: key-values of its Parquet metadata.
 
-    The file holds every row of the `files` raw files of its folder and chain that start at `first_seq` or
-    later, but before `next_first`; their last event is `last_seq`.
+    The compacted file holds every row of all raw files of its folder and chain that start at `first_seq` or
+    later and before `next_first`. `files` is the number of these raw files, and `last_seq` is the sequence
+    number of their last event.
     """
 
     first_seq: int
@@ -89,7 +90,7 @@ class CompactedFooter:
 
     @classmethod
     def from_key_values(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
-        """Parse key-values. Raises NeedsAttention for a file that no compaction wrote."""
+        """Parse the footer from key-values. Raises NeedsAttention if compaction did not write the file."""
         try:
             return cls(**parse_key_values(cls, key_values))
         except (KeyError, ValueError) as error:
@@ -104,7 +105,8 @@ def table_folder(stream: str) -> str:
 def compacted_path(chain: ChainKey, hour: int, first: int) -> str:
     """Return the path of the compacted file whose first row is from the raw file that starts at `first`.
 
-    Every compaction aims at this path, however large its group; a rename-if-absent decides.
+    Every compaction that starts at `first` uses this path, however large its group. The rename to this path
+    succeeds only if the path is free, so one compaction wins.
     """
     return f"{table_folder(chain.stream)}/{hour_folder(hour)}/{chain.label}-{first:020d}.parquet"
 

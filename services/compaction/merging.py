@@ -1,4 +1,4 @@
-"""The merge of raw files into one, a raw file and a row group at a time."""
+"""The merge of raw files into one, reading one row group of one raw file at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -31,7 +31,7 @@ class PieceSink:
         self.closed = True
 
     def drain(self, min_bytes: int) -> bytes:
-        """Return and remove the bytes written so far if there are `min_bytes` or more, else nothing."""
+        """Return and remove the bytes written so far; return nothing if they are fewer than `min_bytes`."""
         if len(self._written) < min_bytes:
             return b""
         piece, self._written = bytes(self._written), bytearray()
@@ -62,7 +62,7 @@ async def merge(
 def _write_row_groups(
     writer: pq.ParquetWriter, pending: pa.Table, data: bytes | None, link: Link
 ) -> pa.Table:
-    """Write whole row groups of the pending rows and a raw file's rows. Return the rows left over."""
+    """Write the pending rows and a raw file's rows as whole row groups. Return the rows left over."""
     # The whole file is read at once: the roll policy that made it bounds its size.
     table = pq.ParquetFile(pa.BufferReader(data or b"")).read() if data else None
     if table is None or table.num_rows != link.footer.rows:

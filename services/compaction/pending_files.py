@@ -31,9 +31,10 @@ class Link:
 async def read_links(
     lake: Lake, chain: ChainKey, group: Sequence[RawFile], next_first: int, created_at: str
 ) -> list[Link]:
-    """Read the files of `group` that follow each other from event `next_first` on.
+    """Read the leading files of `group` that follow each other without a gap from event `next_first` on.
 
-    A listing may miss a file that is committed meanwhile; the files behind it wait for the next pass.
+    A listing may miss a file that is committed while the listing runs. The files after such a gap wait for
+    the next pass. Raises HubRecreated if a file is of a hub that was not created at `created_at`.
     """
     links: list[Link] = []
     for start in range(0, len(group), _READS_AT_ONCE):
@@ -68,7 +69,7 @@ async def _read_link(lake: Lake, file: RawFile) -> Link | None:
 
 
 def unify_schemas(links: Sequence[Link]) -> pa.Schema:
-    """Return the columns of all files. A column that a file lacks is null in its rows.
+    """Return a schema with the columns of all files. A column that a file lacks is null in that file's rows.
 
     Raises NeedsAttention if a column has different types in two files.
     """

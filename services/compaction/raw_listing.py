@@ -14,11 +14,11 @@ Waiting = dict[ChainKey, list[RawFile]]
 async def list_dates(
     lake: Lake, stream: str, roots: Mapping[ChainKey, Root], positions: Mapping[ChainKey, int]
 ) -> list[str]:
-    """List the `date=…` folders that may have files at or after the chains' positions, oldest first.
+    """Return the `date=…` folders that may have files at or after the chains' positions, oldest first.
 
-    Sequence numbers and folders rise together along a chain. So for each chain the search ends at the newest
-    date with a file that starts at or before its position, or at its root's date. An idle chain costs a
-    listing for each date since its last file.
+    Sequence numbers and folders rise together along a chain. So the search goes back in time and ends for a
+    chain at the newest date with a file that starts at or before the chain's position, or at the date of the
+    chain's root. An idle chain costs a listing for each date since its last file.
     """
     dates: list[str] = []
     unseen = set(positions)
@@ -34,7 +34,7 @@ async def list_dates(
 
 
 async def list_date(lake: Lake, stream: str, date: str, positions: Mapping[ChainKey, int]) -> Waiting:
-    """List the files of one date at or after the chains' positions, each chain in order."""
+    """Return the files of one date that start at or after their chain's position, in order for each chain."""
     found: Waiting = {}
     async for chain, file in _list_raw_files(lake, stream, date):
         if chain in positions and file.first >= positions[chain]:

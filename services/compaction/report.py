@@ -9,9 +9,10 @@ _COLUMNS = ("raw files", "rows", "compacted to", "bytes", "left for later", "tab
 
 
 class Outcome(Struct):
-    """The result for one stream: `raw_files` with `rows` are now in `files`; `waiting_files` are not due yet.
+    """The result for one stream: `raw_files` raw files with `rows` rows are now in `files` compacted files.
 
-    `version` is the Delta table's, null if there is no table yet.
+    `waiting_files` raw files are not due yet. `version` is the Delta table's version, or None if there is no
+    table yet.
     """
 
     stream: str
@@ -29,7 +30,7 @@ def as_json(outcomes: Sequence[Outcome]) -> str:
 
 
 def as_table(outcomes: Sequence[Outcome], older_than_s: float) -> str:
-    """Return the outcomes as a table with a line per stream, and how to compact the files that wait."""
+    """Return the outcomes as a table with one line per stream, and how to compact the waiting files."""
     lines = ["stream".ljust(16) + "".join(name.rjust(16) for name in _COLUMNS)]
     for one in outcomes:
         version = "none" if one.version is None else str(one.version)

@@ -1,4 +1,4 @@
-"""Column statistics of a file for the Delta log, by which readers skip files. Pure."""
+"""Column statistics of a file for the Delta log; readers use them to skip files. Pure."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,9 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def indexed_columns(schema: pa.Schema) -> list[str]:
-    """Return the columns with statistics: timestamps, and a row's position in its hub.
+    """Return the columns that get statistics: timestamps, and the columns of a row's position in its hub.
 
-    Statistics of every column would make the log as large as small files.
+    With statistics of every column, the log would become as large as small files.
     """
     return [
         column.name
@@ -27,7 +27,7 @@ def indexed_columns(schema: pa.Schema) -> list[str]:
 def encode_statistics(metadata: pq.FileMetaData) -> str:
     """Encode the row count, and the null counts and bounds of the indexed columns.
 
-    A count or bound is left out unless every row group has it.
+    A null count or a bound is left out unless every row group has it.
     """
     bounds: dict[str, dict[str, Any]] = {"minValues": {}, "maxValues": {}, "nullCount": {}}
     wanted = indexed_columns(metadata.schema.to_arrow_schema())
@@ -65,7 +65,7 @@ def _is_all_null(group: Any) -> bool:
 
 
 def _floor(timestamp: datetime) -> datetime:
-    """Round down to milliseconds: the log has those, the columns have microseconds."""
+    """Round down to milliseconds: the log holds milliseconds, but the columns hold microseconds."""
     return timestamp - timedelta(microseconds=timestamp.microsecond % 1_000)
 
 

@@ -1,9 +1,10 @@
-"""One pass over one stream: raw files become compacted files, and these enter the Delta table.
+"""One pass over one stream: raw files become compacted files, which are then added to the Delta table.
 
     raw files of a group → staged file → renamed to the group's slot → added to the table's log
 
-After a crash anywhere the next pass continues: the log records how far a chain is compacted, and a file that
-is already in the next slot is used as it is. Two passes at once aim at the same slots and the same log.
+A slot is the path of a compacted file. After a crash at any point the next pass continues: the log records
+how far each chain is compacted, and a file that is already in the next slot is used as it is. Two passes at
+the same time use the same slots and the same log.
 """
 
 import time
@@ -43,7 +44,7 @@ _FILES_A_COMMIT = 32
 
 
 class StreamCompaction:
-    """One pass over one stream; call `run` once."""
+    """A single pass over one stream. Call `run` only once."""
 
     def __init__(self, policy: GroupPolicy, stream: str, lake: Lake, table: StreamTable) -> None:
         self._policy = policy
@@ -57,7 +58,7 @@ class StreamCompaction:
         self.outcome = Outcome(stream)
 
     async def run(self) -> Outcome:
-        """Compact the due files of every chain of the stream."""
+        """Compact the due files of every chain of the stream and return the outcome."""
         await self._table.open()
         self._roots = await read_roots(self._lake, self._stream)
         self._committed = await self._table.read_positions(self._roots)
@@ -74,7 +75,7 @@ class StreamCompaction:
         return self.outcome
 
     async def _compact(self, chain: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
-        """Compact the due files of a chain. Return the others."""
+        """Compact the due files of a chain. Return the files that are left for a later pass."""
         while group := next_group(files, self._policy, time.time()):
             position = self._positions[chain]
             root = self._roots[chain]
@@ -92,7 +93,11 @@ class StreamCompaction:
         return list(files)
 
     async def _cover(self, commit: ChainCommit, links: Sequence[Link]) -> int:
-        """Ensure that a compacted file has at least the first of these files. Return its `next_first`."""
+        """Ensure that the slot has a compacted file that begins with the first raw file with rows.
+
+        Adds the compacted file to `commit`, and returns the `next_first` of the compacted file. If no raw
+        file has rows, there is no compacted file, and the result is the `next_first` of the last raw file.
+        """
         start = next((index for index, link in enumerate(links) if link.footer.rows), None)
         if start is None:
             return links[-1].footer.next_first
@@ -109,7 +114,11 @@ class StreamCompaction:
         return footer.next_first
 
     async def _write(self, chain: ChainKey, slot: str, links: Sequence[Link]) -> pq.FileMetaData:
-        """Merge these files into the slot. Return the metadata of the file there, ours or another's."""
+        """Merge the raw files and rename the result to `slot`. Return the metadata of the file in the slot.
+
+        The file in the slot is another compaction's if that one was first. Raises SinkUnavailable if the slot
+        is still empty.
+        """
         attempt = staged_path(chain, links[0].file.first, uuid.uuid4().hex)
         footer = CompactedFooter.from_raw_footers([link.footer for link in links])
         started_s = time.monotonic()

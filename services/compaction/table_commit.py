@@ -1,4 +1,4 @@
-"""Commits to the Delta table: the move of each chain, and the files not in the table yet. Pure."""
+"""Commits to the Delta table: how far each chain moves, and which files the table lacks. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from shared.service.errors import SinkUnavailable
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
-    """A compacted file in the table's folder, with all rows from event `first` to before `next_first`."""
+    """A compacted file in the table's folder, with the rows of the events `first` to `next_first` - 1."""
 
     hour: int
     first: int
@@ -30,9 +30,10 @@ class NewFile:
 
 @dataclass(slots=True)
 class ChainCommit:
-    """The commit that moves a chain from `start` (None if the table has none) to `end`.
+    """The commit that moves a chain from position `start` to `end`.
 
-    Events between the files, and behind them, have no rows.
+    `start` is None if the table has no position for the chain. Events between the files, or after the last
+    file, have no rows.
     """
 
     chain: ChainKey
@@ -42,10 +43,10 @@ class ChainCommit:
 
 
 def select_new_files(commit: ChainCommit, position: int | None) -> Sequence[NewFile] | None:
-    """Return the files that a table at `position` lacks, or None if it is at the commit's end or further.
+    """Return the files that a table at `position` lacks; None if `position` is at the commit's end or later.
 
-    Raises SinkUnavailable if the table went back, or if its position is within one of the files: it was
-    created again, or cleaned up, while this compaction slept.
+    Raises SinkUnavailable if the table went back behind the commit's start, or if `position` is within one of
+    the files. Both happen if the table was created again or cleaned up while this compaction slept.
     """
     if position is None:
         if commit.start is not None:

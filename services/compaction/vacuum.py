@@ -1,6 +1,6 @@
 """Deletion of staged files that interrupted compactions left behind.
 
-It is safe beside a running compaction: that one finds its staged file gone and ends without a result.
+Deletion is safe while a compaction runs: a compaction whose staged file is deleted ends without a result.
 """
 
 from datetime import UTC, datetime, timedelta

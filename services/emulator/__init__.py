@@ -1,6 +1,7 @@
-"""The embedded Azure: Event Hubs and storage for tests. Public: docs/emulator.md, docs/python-api.md.
+"""The embedded Azure: Event Hubs and storage for tests. Public API: docs/emulator.md, docs/python-api.md.
 
-Nothing is imported before a name's first use: pytest imports this package at its start (`pytest_plugin`).
+Nothing is imported until a name of this package is first used, because pytest imports this package at its
+start (see `pytest_plugin`).
 """
 
 from typing import TYPE_CHECKING, Any

@@ -29,7 +29,10 @@ T = TypeVar("T")
 
 
 async def serve(settings: EmulatorSettings, stop: asyncio.Event) -> None:
-    """Serve until `stop` is set. Raises NeedsAttention for an unusable port, directory or key."""
+    """Serve until `stop` is set.
+
+    Raises NeedsAttention if a port, the data directory or a key is unusable.
+    """
     settings.refuse_known_keys_beyond_loopback()
     async with AsyncExitStack() as stack:
         stack.enter_context(lock_data_dir(settings.data, "emulator"))
@@ -124,7 +127,7 @@ def _announce_ready(settings: EmulatorSettings, addresses: Mapping[str, str]) ->
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run the emulator with the settings, overridden by flags. Returns the exit code."""
+    """Run the emulator with the settings, which `overrides` replaces in part. Return the exit code."""
     keep_freed_memory()
     return run_service(EmulatorSettings, overrides, serve)
 

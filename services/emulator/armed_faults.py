@@ -1,4 +1,4 @@
-"""Armed faults of both services: how often, how long and how likely each one strikes."""
+"""Armed faults of both services: how many operations each strikes, for how long and how probably."""
 
 from collections import deque
 from collections.abc import Callable
@@ -20,10 +20,11 @@ MAX_DELAY_MS = 600_000
 class FaultSchedule(
     msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
-    """Schedule of a fault: it strikes one matching operation; with `seconds` alone, every one.
+    """Schedule of a fault: how many of the matching operations the fault strikes, and when.
 
-    `times` "always" means until it is cleared. The first `after` matches are not struck; each later one is
-    struck with `probability`, drawn from `seed`.
+    By default it strikes one; with `seconds` and no `times`, every one in that time. `times` "always" means
+    until the fault is cleared. The first `after` matches are not struck. Each later match is struck with
+    `probability`, drawn from a random generator with the seed `seed`.
     """
 
     times: int | Literal["always"] | None = None
@@ -33,7 +34,7 @@ class FaultSchedule(
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a value out of range."""
+        """Check the fields. Raises ValueError if a value is out of range."""
         demand(
             self.times in {None, "always"} or _is_at_least(self.times, 1), "times is 1 or more, or 'always'"
         )
@@ -47,14 +48,17 @@ class FaultSchedule(
 
     @property
     def max_strikes(self) -> float:
-        """The maximum number of strikes."""
+        """The maximum number of strikes, which may be infinite."""
         if self.times is None:
             return float("inf") if self.seconds else 1
         return float("inf") if self.times == "always" else self.times
 
 
 def demand(is_so: bool, sentence: str) -> None:
-    """Raise ValueError with the sentence, which states the expectation, unless it is met."""
+    """Check a condition.
+
+    Raises ValueError with `sentence`, which states the expectation, if `is_so` is false.
+    """
     if not is_so:
         raise ValueError(sentence)
 
@@ -67,10 +71,10 @@ F = TypeVar("F", bound=FaultSchedule)
 
 
 class ArmedFault(Generic[F]):
-    """A fault that is armed; `with faults.inject(…) as armed:` disarms it at the end of the block.
+    """An armed fault. `with faults.inject(…) as armed:` disarms the fault at the end of the block.
 
-    `struck` counts what it has hit so far: sends, requests, writes to a reader or, if it struck immediately,
-    links.
+    `struck` counts what the fault has struck so far: sends, requests, writes to a reader or, if the fault
+    struck immediately when it was injected, links.
     """
 
     def __init__(self, service: str, number: int, fault: F, now_s: float) -> None:
@@ -92,14 +96,14 @@ class ArmedFault(Generic[F]):
         self.disarm()
 
     def disarm(self) -> None:
-        """Stop it from striking. An operation that it already delays stays delayed."""
+        """Stop the fault from striking. An operation that the fault already delays stays delayed."""
         self._is_disarmed = True
 
     def is_over(self, now_s: float) -> bool:
         return self._is_disarmed or self.struck >= self.fault.max_strikes or now_s >= self._ends_s
 
     def try_strike(self) -> bool:
-        """Count one match and return whether it is struck."""
+        """Count one matching operation, and return whether the fault strikes it."""
         self._match_count += 1
         if self._match_count <= self.fault.after or self._random.random() >= self.fault.probability:
             return False
@@ -108,7 +112,7 @@ class ArmedFault(Generic[F]):
 
 
 class FaultBook(Generic[F]):
-    """The faults of one service. Hot paths read `is_armed` before they call `consume`."""
+    """The faults of one service. Hot paths read `is_armed` first and call `consume` only if it is true."""
 
     def __init__(self, service: str, clock: Callable[[], float]) -> None:
         self.is_armed = False
@@ -126,7 +130,7 @@ class FaultBook(Generic[F]):
         return armed
 
     def record_immediate(self, fault: F, struck: int) -> ArmedFault[F]:
-        """Record a fault that struck immediately."""
+        """Record a fault that struck `struck` times when it was injected, and is therefore over."""
         done = self._register(fault)
         done.struck = struck
         done.disarm()
@@ -134,7 +138,7 @@ class FaultBook(Generic[F]):
         return done
 
     def consume(self, matches: Callable[[F], bool]) -> F | None:
-        """Return the first armed fault that matches and strikes, or None, and decrement its count."""
+        """Return the first armed fault that matches and strikes, or None. The strike is counted."""
         if not self.is_armed:
             return None
         self._retire_over()
@@ -143,7 +147,7 @@ class FaultBook(Generic[F]):
         return None if struck is None else struck.fault
 
     def disarm(self, fault_id: str) -> bool:
-        """Disarm a fault. Returns False if no fault has this id."""
+        """Disarm a fault. Return whether an armed fault has this id."""
         fault = next((armed for armed in self._armed if armed.id == fault_id), None)
         if fault is not None:
             fault.disarm()
@@ -151,14 +155,14 @@ class FaultBook(Generic[F]):
         return fault is not None
 
     def clear(self) -> None:
-        """Disarm all faults and forget those that are over."""
+        """Disarm all faults and forget the faults that are over."""
         for armed in self._armed:
             armed.disarm()
         self._retire_over()
         self._over.clear()
 
     def describe_all(self) -> list[dict[str, Any]]:
-        """Describe all faults as JSON objects in order of injection, including those that are over."""
+        """Describe all faults, including recent ones that are over, as JSON objects in order of injection."""
         self._retire_over()
         over = [describe(armed) | {"state": "over"} for armed in self._over]
         still_armed = [describe(armed) | {"state": "armed"} for armed in self._armed]

@@ -5,7 +5,10 @@ from collections.abc import Callable
 
 
 class Clock:
-    """Seconds since 1970, with the offset. Signatures and tokens are checked against `machine` instead."""
+    """A clock in seconds since 1970, with the offset. `machine` is the clock without the offset.
+
+    Signatures and tokens are checked against `machine`.
+    """
 
     def __init__(self, machine: Callable[[], float] = time.time) -> None:
         self.machine = machine

@@ -1,7 +1,7 @@
-"""A listener for clients with TLS and without on one port: the first byte of a connection tells which.
+"""A listener that serves clients with and without TLS on one port, told apart by a connection's first byte.
 
-A TLS handshake begins with 0x16, HTTP never does. The byte is only peeked at, so that a connection, once
-handed over, costs no more than on a port of its own.
+A TLS handshake begins with 0x16, HTTP never does. The listener only peeks at the byte, so after the
+handover a connection costs no more than on a separate port.
 """
 
 import asyncio
@@ -21,7 +21,10 @@ _RETRY_S = 1.0
 
 
 class Listener:
-    """A listener that hands each connection to a new protocol, and drops those silent for `patience_s`."""
+    """A listener that hands each connection to a new protocol object.
+
+    A connection on which no byte arrives within `patience_s` is closed.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class Listener:
         return len(self._unheard)
 
     async def open(self, host: str, port: int) -> None:
-        """Listen on every address of `host`. Raises OSError."""
+        """Listen on every address of `host`. Raises OSError if an address or the port cannot be used."""
         loop = asyncio.get_running_loop()
         addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         try:
@@ -62,7 +65,7 @@ class Listener:
             self._accepting.append(asyncio.create_task(self._accept_connections(listening)))
 
     async def close(self) -> None:
-        """Accept no more connections. Those handed over stay open."""
+        """Stop accepting connections. Connections that were handed over stay open."""
         tasks = [*self._accepting, *self._unheard]
         for task in tasks:
             task.cancel()

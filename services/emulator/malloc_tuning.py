@@ -1,6 +1,6 @@
-"""Tuning of glibc's malloc: freed memory is kept for the next batch instead of returned to the system.
+"""Tuning of glibc's malloc, to keep freed memory for the next batch instead of returning it to the system.
 
-A batch allocates and frees about a megabyte in a few large pieces. If they were returned each time, the
+A batch allocates and frees about a megabyte in a few large pieces. If these were returned each time, the
 system would map their pages again, which is a seventh of the cost of a received event.
 """
 
@@ -13,7 +13,7 @@ _TOP_PAD_BYTES = 4 * 1024 * 1024
 
 
 def keep_freed_memory() -> None:
-    """Tune malloc for the whole process: call it from an entry point, not from a library."""
+    """Tune malloc for the whole process. Only a program's entry point may call this, not a library."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):

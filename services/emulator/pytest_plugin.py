@@ -1,7 +1,7 @@
 """The emulator as pytest fixtures, for any project that has fleetprice installed (docs/emulator.md).
 
-pytest imports this file in every project that has fleetprice installed: it imports nothing heavy until a
-test uses a fixture.
+pytest imports this file in every such project. The file therefore imports nothing heavy until a test uses
+a fixture.
 """
 
 from collections.abc import Iterator
@@ -37,7 +37,10 @@ def fleetprice_emulator(pytestconfig: pytest.Config, tmp_path: Path) -> "Iterato
 def fleetprice_emulator_session(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[Emulator]":
-    """One emulator for the session (per pytest-xdist worker). Use `create_hub()` without a name in it."""
+    """One emulator for the session, per pytest-xdist worker. All tests of the session share it.
+
+    A test that needs an empty hub calls `create_hub()` without a name.
+    """
     with _emulator(pytestconfig, tmp_path_factory.mktemp("emulator")) as emulator:
         yield emulator
 

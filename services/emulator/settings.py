@@ -18,7 +18,7 @@ _PORT_OFFSETS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "stor
 
 
 class EmulatorSettings(ConnectionSettings):
-    """Settings of the emulator, each with a flag."""
+    """Settings of the emulator. Each can also be given as a command-line flag."""
 
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}EMULATOR_")
     service: ClassVar[str] = "EMULATOR"
@@ -72,7 +72,11 @@ class EmulatorSettings(ConnectionSettings):
     )
 
     def resolve_port(self, listener: str) -> int:
-        """Return the port of a listener (`event_hubs`, `storage`, …), counted from the base if one is set."""
+        """Return the port of a listener (`event_hubs`, `storage`, …); 0 means any free port.
+
+        If a base port is set, return the base plus the listener's offset, or 0 if the base is 0.
+        Otherwise return the listener's own setting.
+        """
         if self.port_base is None:
             port: int = getattr(self, f"{listener}_port")
             return port
@@ -94,7 +98,10 @@ class EmulatorSettings(ConnectionSettings):
         return own_certificate(self.data / "tls", self.host)
 
     def refuse_known_keys_beyond_loopback(self) -> None:
-        """Raise SettingsError if the emulator would listen beyond loopback with a published key."""
+        """Check the keys.
+
+        Raises SettingsError if the emulator would listen beyond loopback with a published key.
+        """
         if self.host in LOOPBACK or self.host == "::1":
             return
         if self.key.get_secret_value() == DEVELOPMENT_KEY:

@@ -73,7 +73,7 @@ async def _open_stream(
 
 
 async def _run_all(streams: Sequence[StreamIngest], stop: asyncio.Event) -> None:
-    """Run all streams; if one ends by itself, drain the others too."""
+    """Run all streams; if one ends by itself, drain the others too and end."""
     running = [asyncio.create_task(stream.run(stop)) for stream in streams]
     await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
@@ -83,12 +83,12 @@ async def _run_all(streams: Sequence[StreamIngest], stop: asyncio.Event) -> None
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run until SIGTERM; return the exit code."""
+    """Run ingest until SIGTERM; return the exit code."""
     return run_service(IngestSettings, overrides, partial(_run, overrides or {}))
 
 
 async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asyncio.Event) -> None:
-    """Land in this process, or in as many workers as the settings ask for."""
+    """Land the streams in this process, or in as many worker processes as the settings ask for."""
     if settings.workers == 1:
         async with trim_memory():
             await serve(settings, stop)
@@ -103,7 +103,10 @@ async def _run(overrides: Mapping[str, Any], settings: IngestSettings, stop: asy
 
 
 async def _refuse_idle_workers(settings: IngestSettings) -> None:
-    """Raise SettingsError if a hub has fewer partitions than there will be workers."""
+    """Check the number of workers.
+
+    Raises SettingsError if a hub has fewer partitions than there are workers.
+    """
     connection, group = HubConnection.from_settings(settings), settings.consumer_group
     for hub in hubs_by_stream(settings).values():
         client = consumer_client(connection, hub, group)

@@ -71,7 +71,10 @@ Encode = Callable[[pa.Table, Footer], Awaitable[bytes]]
 
 
 class Overtaken(FleetpriceError):
-    """The chain does not end where this writer's events begin: the partition is reopened from the lake."""
+    """The error for a chain that does not end where this writer's events begin.
+
+    The partition is then reopened from the lake.
+    """
 
 
 def new_attempt() -> str:
@@ -81,7 +84,7 @@ def new_attempt() -> str:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The source of a chain: the hub's name, its identity (created_at) and the contract of its records."""
+    """The source of a chain: the hub's name, the hub's identity (created_at) and the records' contract."""
 
     hub: str
     created_at: str
@@ -105,8 +108,8 @@ class Committer:
     async def land(self, contents: FileContents) -> None:
         """Return once each event of `contents` is in a committed file, this writer's or another's.
 
-        Raise Overtaken if the chain ends before the contents begin, SinkUnavailable after bounded attempts.
-        In either case the partition is reopened from the lake.
+        Raises Overtaken if the chain ends before the contents begin, SinkUnavailable if all of a bounded
+        number of attempts fail. In either case the partition is reopened from the lake.
         """
         rest = await self._find_rest(contents)
         failures = 0
@@ -134,7 +137,11 @@ class Committer:
             rest = rest.after(committed.last_seq)
 
     async def _find_rest(self, contents: FileContents) -> FileContents | None:
-        """Return the events that are not in the chain yet; create the chain's root if it has none."""
+        """Return the events that are not in the chain yet, or None if all are.
+
+        The chain's root is created if there is none. Raises Overtaken if the chain ends before the contents
+        begin.
+        """
         if self.head is None:
             wanted = root_at_hour(self.source.created_at, contents.first, contents.hour)
             self.head = (await create_root(self.lake, self.chain, wanted)).head
@@ -143,7 +150,11 @@ class Committer:
         return contents.after(self.head.next_first - 1)
 
     def _next_step(self, rest: FileContents) -> FileContents:
-        """Return `rest`; if the chain must first turn to its folder, the zero-row file for that."""
+        """Return the contents of the next file.
+
+        That is `rest`; but if `rest` is for a later hour's folder than the chain's next one, it is a zero-row
+        file that makes the chain continue in that folder.
+        """
         head = self._require_head()
         if rest.hour > head.next_hour:
             schema = self.source.contract.raw_schema
@@ -156,10 +167,10 @@ class Committer:
         return self.head
 
     async def _attempt(self, step: FileContents) -> Footer:
-        """Attempt to fill the next slot once; return the footer found there, of this attempt or another.
+        """Attempt once to fill the next slot; return the footer found there, of this attempt or another.
 
-        Raise SinkUnavailable if the slot is empty or cannot be read. A further attempt, under another name,
-        then finds whatever this one may still leave there.
+        Raises SinkUnavailable if the slot is empty or cannot be read. Each further attempt has another name,
+        and finds whatever this attempt may still leave in the slot.
         """
         head, attempt, started_s = self._require_head(), self.new_attempt(), time.monotonic()
         slot = self.chain.slot(head.next_hour, step.first)
@@ -193,7 +204,10 @@ class Committer:
         return committed
 
     async def _rename(self, staged: str, slot: str, mine: Footer) -> Footer:
-        """Rename the staged file to its slot; return the footer found there, whatever the answer was."""
+        """Rename the staged file to its slot; return the footer found there, whatever the rename answered.
+
+        Raises SinkUnavailable if the slot is still empty.
+        """
         reason = "the file in it went away"
         try:
             if await self.lake.rename_if_absent(staged, slot):
@@ -234,7 +248,10 @@ class Committer:
             self._made_folder = folder
 
     async def _delete_attempt(self, staged: str, letters: str) -> None:
-        """Delete a lost attempt; its staged file first, so that it cannot land nor its dead letters count."""
+        """Delete the files of an attempt that lost its slot.
+
+        The staged file is deleted first, so that it cannot land and its dead letters cannot count.
+        """
         with suppress(SinkUnavailable):  # what is left here is swept
             await self.lake.delete(staged)
             if letters:

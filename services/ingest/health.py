@@ -1,4 +1,4 @@
-"""The health of a stream, derived from its reports (pure: the caller passes the clock)."""
+"""The health of a stream, derived from what the stream reports (pure: the caller passes the clock)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,8 +14,8 @@ _REFUSED_LINKS, _REFUSED_WITHIN_S = 12, 60.0
 class Health:
     """A record of commits, failures and refusals.
 
-    `refusal_grace_s` bounds the time of refusals after a first success (a role that is being granted, a key
-    that is being put back), `stall_after_s` the time that events may wait for their commit.
+    Once there was a commit, refusals may last `refusal_grace_s` (a role may be being granted, or a key put
+    back). Events may wait `stall_after_s` for their commit.
     """
 
     refusal_grace_s: float
@@ -32,23 +32,23 @@ class Health:
         return self._lake_failing_since_s is not None
 
     def note_commit(self, now_s: float) -> float | None:
-        """Record a commit. Return the seconds for which the lake had been failing; None if it had not."""
+        """Record a commit. Return for how many seconds writes to the lake had failed, or None."""
         self.has_committed = True
         since_s = self._lake_failing_since_s
         self._lake_failing_since_s = self._refused_since_s = None
         return None if since_s is None else now_s - since_s
 
     def note_lake_failure(self, now_s: float) -> bool:
-        """Record a failed write to the lake. Return whether it is the first since a success."""
+        """Record a failed write to the lake. Return whether it is the first failure since a commit."""
         if self.is_lake_failing:
             return False
         self._lake_failing_since_s = now_s
         return True
 
     def note_refusal(self, now_s: float) -> bool:
-        """Record a refusal. Return True when it has lasted past the grace period.
+        """Record a refusal. Return True if refusals have lasted past the grace period.
 
-        Before the first commit there is no grace: the refusal is then a mistake in the settings.
+        Before the first commit there is no grace period: a refusal is then a mistake in the settings.
         """
         if self._refused_since_s is None or now_s - self._refused_at_s > self.refusal_grace_s + _QUIET_S:
             self._refused_since_s = now_s
@@ -56,7 +56,7 @@ class Health:
         return not self.has_committed or now_s - self._refused_since_s >= self.refusal_grace_s
 
     def note_waiting(self, partition: int, next_expected: int, waiting: int, now_s: float) -> None:
-        """Record that `waiting` events of a partition, from `next_expected` on, are still to be read."""
+        """Record that `waiting` events of a partition, from `next_expected` onwards, are still to be read."""
         if not waiting:
             self.forget(partition)
         elif self._unread.get(partition, (-1, 0.0))[0] != next_expected:
@@ -65,7 +65,7 @@ class Health:
     def is_link_refused(self, partition: int, next_expected: int, links_opened: int, now_s: float) -> bool:
         """Return whether a partition's link is reopened again and again without bringing an event.
 
-        The SDK never reports this: it reopens the link without end.
+        The SDK never reports this, and reopens the link without end.
         """
         place, links, since_s = self._links.get(partition, (-1, 0, 0.0))
         if place != next_expected or now_s - since_s > _REFUSED_WITHIN_S:
@@ -79,9 +79,10 @@ class Health:
         self._links.pop(partition, None)
 
     def is_well(self, uncommitted_since_s: Iterable[float | None], now_s: float) -> bool:
-        """Return whether the lake accepts files, nothing refuses us, and no event waits too long.
+        """Return whether the lake accepts files, access is not refused, and no event waits too long.
 
-        `uncommitted_since_s`: for each partition, since when it has held uncommitted events.
+        `uncommitted_since_s` holds, for each partition, the time since which it has had uncommitted events,
+        or None.
         """
         waiting = [since_s for since_s in uncommitted_since_s if since_s is not None]
         waiting += [since_s for _, since_s in self._unread.values()]

@@ -1,4 +1,4 @@
-"""The return of free memory to the system."""
+"""The return of free memory to the operating system."""
 
 import asyncio
 import ctypes
@@ -14,10 +14,10 @@ _EVERY_S = 60.0
 
 @asynccontextmanager
 async def trim_memory() -> AsyncIterator[None]:
-    """Keep Arrow's columns in the C library's memory within the block, and trim that once a minute.
+    """Make Arrow use the C library's allocator, and return its free memory once a minute within the block.
 
-    Arrow's own allocator returns pages at once and gets them back zeroed, which takes a sixth of the time at
-    full load. The C library, if not trimmed, would keep for good the memory of a single burst.
+    Arrow's default allocator returns pages at once and gets them back zeroed, which takes a sixth of the time
+    at full load. The C library, if not trimmed, would keep the memory of a single burst for good.
     """
     pa.set_memory_pool(pa.system_memory_pool())
     trimming = asyncio.create_task(_trim_regularly())

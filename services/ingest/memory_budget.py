@@ -1,4 +1,4 @@
-"""Each partition's share of memory, which is bounded for all partitions of this process together."""
+"""Each partition's share of memory; the total of all partitions of this process is bounded."""
 
 from services.ingest.settings import MIN_MEMORY_BYTES, IngestSettings
 from services.ingest.source_streams import hubs_by_stream
@@ -18,7 +18,7 @@ _GATHER_S = 0.2
 
 
 def receive_limits(settings: IngestSettings, partitions: int | None) -> ReceiveLimits:
-    """Return the share of each of a hub's partitions; `partitions` is None if unknown."""
+    """Return the limits for each of a hub's partitions; `partitions` is their number, or None if unknown."""
     partitions = partitions or _MANY_PARTITIONS
     prefetch, bytes_each = prefetch_share(settings, partitions), link_bytes(settings, partitions)
     return ReceiveLimits(
@@ -33,21 +33,28 @@ def receive_limits(settings: IngestSettings, partitions: int | None) -> ReceiveL
 
 
 def prefetch_share(settings: IngestSettings, partitions: int) -> int:
-    """Return the events that each link keeps ready, for a hub of `partitions`."""
+    """Return how many events each link may keep ready if the hub has `partitions` partitions."""
     links = partitions * len(hubs_by_stream(settings))
     return max(1, min(settings.prefetch, settings.prefetch_in_all // links))
 
 
 def link_bytes(settings: IngestSettings, partitions: int) -> int:
-    """Return the bytes of events that each link keeps ready, for a hub of `partitions`."""
+    """Return how many bytes of events each link may keep ready if the hub has `partitions` partitions."""
     return max(1, settings.events_memory_bytes // (_STAGES * partitions * len(hubs_by_stream(settings))))
 
 
 def rows_bytes(settings: IngestSettings, streams: int, owned: int) -> float:
-    """Return the bytes that the open file of each of `owned` partitions may take."""
+    """Return how many bytes each partition's open file may take.
+
+    `streams` is the number of streams, and `owned` the number of partitions that this process owns of one
+    stream.
+    """
     return settings.rows_memory_bytes / (streams * max(1, owned))
 
 
 def worker_rows_bytes(settings: IngestSettings) -> int:
-    """Return a worker's part of the memory for rows; that for events is divided by partitions anyway."""
+    """Return the memory for rows of one worker.
+
+    The memory for events is not divided by workers, because it is divided by partitions anyway.
+    """
     return max(MIN_MEMORY_BYTES, settings.rows_memory_bytes // settings.workers)

@@ -19,10 +19,10 @@ EVENT_BYTES, _LETTER_BYTES = 128, 512
 
 @dataclass(frozen=True, slots=True)
 class FileContents:
-    """The contents of a file: all events from `first` to `last`, for the folder of `hour`.
+    """The contents of a file: all events from `first` through `last`, for the folder of `hour`.
 
-    The chain continues in the folder of `next_hour`. A file without rows is a link of the chain too: a turn
-    to another folder (last = first - 1), a gap of the hub, or a range of only bad records.
+    The chain continues in the folder of `next_hour`. A file without rows is part of the chain too: it stands
+    for a turn to another folder (last = first - 1), a gap of the hub, or a range of only bad records.
     """
 
     first: int
@@ -36,11 +36,14 @@ class FileContents:
 
     @property
     def gap(self) -> int:
-        """The number of events that retention removed."""
+        """The number of events in this range that retention removed before they were read."""
         return self.last - self.first + 1 if self.is_gap else 0
 
     def after(self, sequence_number: int) -> Self | None:
-        """Return the events after `sequence_number`, the last in another writer's file; None if none."""
+        """Return the contents after `sequence_number`, or None if no event is left.
+
+        `sequence_number` is the last one in another writer's file.
+        """
         if sequence_number < self.first:
             return self
         if sequence_number >= self.last:
@@ -57,22 +60,25 @@ def build_turn(first: int, hour: int, next_hour: int, last_offset: str, schema: 
 
 @dataclass(frozen=True, slots=True)
 class RollPolicy:
-    """The limits of a file, which also ends with its enqueued hour. A file may safely end at any event."""
+    """The limits of a file, which may safely end at any event.
+
+    Independently of these limits, a file also ends with its hour of enqueued time.
+    """
 
     max_rows: int
     max_bytes: int
     max_age_s: float
 
     def is_full(self, rows: int, size_bytes: int) -> bool:
-        """Return whether a file of this size is full; `size_bytes` counts bodies as received."""
+        """Return whether a file of this size is full; `size_bytes` counts event bodies as received."""
         return rows >= self.max_rows or size_bytes >= self.max_bytes
 
     def left(self, rows: int, size_bytes: int) -> tuple[int, int]:
-        """Return the rows and bytes that still fit into a file."""
+        """Return how many rows and bytes still fit into a file."""
         return self.max_rows - rows, self.max_bytes - size_bytes
 
     def due_in_s(self, opened_at_s: float, now_s: float) -> float:
-        """Return the seconds until a file opened at `opened_at_s` reaches its maximum age, at least 0."""
+        """Return the seconds until a file opened at `opened_at_s` reaches its maximum age; never below 0."""
         return max(0.0, opened_at_s + self.max_age_s - now_s)
 
 
@@ -104,7 +110,7 @@ class OpenFile:
         return self.buffer.memory_bytes + _LETTER_BYTES * len(self.letters) + self.letters_bytes
 
     def add(self, event: Event, decoded: Decoded) -> None:
-        """Add the next event."""
+        """Add the next event and its decoded records."""
         origin = EventOrigin(self.partition, event.sequence_number, event.offset, event.enqueued_us)
         self.buffer.add(decoded, origin)
         for bad in decoded.bad:
@@ -115,7 +121,7 @@ class OpenFile:
         self.size_bytes += len(event.body) + EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
 
     def add_batch(self, events: Sequence[Event], run: DecodedBatch) -> None:
-        """Add the next events, decoded as `run`."""
+        """Add the next events; `run` holds their records, decoded together."""
         numbers = [event.sequence_number for event in events]
         offsets = [event.offset for event in events]
         self.buffer.add_batch(run, numbers, offsets, [event.enqueued_us for event in events])
@@ -123,7 +129,10 @@ class OpenFile:
         self.size_bytes += sum([len(event.body) for event in events]) + EVENT_BYTES * len(events)
 
     def to_contents(self, next_hour: int | None = None) -> FileContents:
-        """Return the contents added so far; `next_hour` is the hour of the next event if that is later."""
+        """Return the contents added so far.
+
+        If the next event belongs to a later folder, `next_hour` is that event's hour.
+        """
         return FileContents(
             self.first,
             self.last,

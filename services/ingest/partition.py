@@ -24,10 +24,10 @@ _RUN_EVENTS = 1_024
 
 
 class Progress(Protocol):
-    """A record of the ends of partitions' chains."""
+    """A recorder of where each partition's chain ends."""
 
     async def note_start(self, partition: int, head: Head, *, is_first: bool) -> None:
-        """Record the chain's end as the partition is opened; `is_first`: it has no file yet."""
+        """Record the chain's end when the partition is opened; with `is_first` the chain has no file yet."""
 
     async def note_commit(self, partition: int, head: Head) -> None:
         """Record the chain's end after a commit."""
@@ -51,9 +51,9 @@ class PartitionIngest:
     ) -> None:
         """Write with `committer` to the chain, resuming at its head.
 
-        `bounds` reads the partition's bounds from the hub. `named` are sequence numbers to dead-letter
-        undecoded. `memory_share` returns the bytes of memory that the open file may take at present; it
-        overrides `policy`.
+        `bounds` reads the partition's bounds from the hub. `named` are sequence numbers of events to
+        dead-letter undecoded. `memory_share` returns how many bytes of memory the open file may take at
+        present; a file that reaches this is full even if `policy` allows more.
         """
         self.committer = committer
         self.last_enqueued_us: int | None = None
@@ -70,9 +70,9 @@ class PartitionIngest:
         self._next_expected = 0
 
     async def start(self) -> Start:
-        """Return the event after the chain's newest file; without a chain, the hub's oldest event.
+        """Return the event after the chain's newest file; if there is no chain, the hub's oldest event.
 
-        Raise HubRecreated if the lake is ahead of the hub.
+        Raises HubRecreated if the lake has later events than the hub.
         """
         bounds, head = await self._bounds(), self.committer.head
         start = Start(bounds.oldest)
@@ -90,7 +90,7 @@ class PartitionIngest:
         return start
 
     def due_in_s(self) -> float | None:
-        """Return the seconds until the open file must be committed; None if there is none."""
+        """Return the seconds until the open file must be committed; None if no file is open."""
         if self._open is None:
             return None
         return self._policy.due_in_s(self._open.opened_at_s, self._clock())
@@ -98,7 +98,7 @@ class PartitionIngest:
     async def handle(self, events: Sequence[Event]) -> None:
         """Add events to the open file; return once every file that they fill is committed.
 
-        Raise Overtaken or SinkUnavailable if the partition must be reopened from the lake. Each event is
+        Raises Overtaken or SinkUnavailable if the partition must be reopened from the lake. Each event is
         then either committed or still in the hub.
         """
         if events[0].sequence_number > self._next_expected:
@@ -117,10 +117,10 @@ class PartitionIngest:
         await self._commit()
 
     def stop(self) -> None:
-        """Do nothing: a piece is short, and a commit may be interrupted anywhere."""
+        """Do nothing: handling a piece takes little time, and a commit may be interrupted anywhere."""
 
     async def close(self) -> None:
-        """Drop events that are not committed: they are still in the hub."""
+        """Drop events that are not committed; they are still in the hub."""
         self._progress.forget(self.committer.chain.partition)
 
     def _is_full(self) -> bool:
@@ -133,7 +133,8 @@ class PartitionIngest:
     def _add_run(self, events: Sequence[Event]) -> int:
         """Add the leading events that can be decoded together; return their number.
 
-        It is 0 if the first event must be decoded by itself. The last event added may fill the open file.
+        The number is 0 if the first event must be decoded by itself. The last event added may fill the open
+        file.
         """
         if self._open is None:
             return 0

@@ -36,11 +36,11 @@ class StreamProgress:
         self._health = health
 
     async def note_start(self, partition: int, head: Head, *, is_first: bool) -> None:
-        """Write a checkpoint: KEDA counts a partition without one as all lag, or as none."""
+        """Write a checkpoint, since KEDA takes a partition without one for all lag or for none."""
         await self._note(partition, head, is_first=is_first)
 
     async def note_commit(self, partition: int, head: Head) -> None:
-        """Record that the partition's chain ends at `head` after a commit."""
+        """Record a commit, after which the partition's chain ends at `head`, and write a checkpoint."""
         failed_for_s = self._health.note_commit(time.monotonic())
         if failed_for_s is not None:
             log.info("lake_available", stream=self._stream, after_s=round(failed_for_s, 1))
@@ -51,13 +51,16 @@ class StreamProgress:
         await self._store.note_progress(partition, last, offset, is_first=is_first)
 
     def forget(self, partition: int) -> None:
-        """Drop a partition's lag and health: from now on another process shows them."""
+        """Drop a partition's lag and health, because another process reports them from now on."""
         self._health.forget(partition)
         for gauge in (LAG_EVENTS, LAG_SECONDS):
             gauge.remove(self._hub.name, str(partition))
 
     async def observe(self, owned: Mapping[int, PartitionTask[PartitionIngest]]) -> None:
-        """Set the lag gauges. Raise Refused if the hub closes a partition's links past the grace period."""
+        """Set the lag gauges.
+
+        Raises Refused if the hub has kept closing a partition's links past the grace period.
+        """
         await asyncio.gather(*(self._measure_lag(partition, task) for partition, task in owned.items()))
         for partition, task in owned.items():
             links = self._hub.count_links_opened(partition)

@@ -1,4 +1,4 @@
-"""The dead letter that an event replays, written into the `extra` of its rows (pure)."""
+"""Tagging of replayed rows: the dead letter that an event replays is written into `extra` (pure)."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from shared.contract.dead_letter_id import DeadLetterId, add_replay_of
 
 
 def tag_replayed_rows(decoded: Decoded, letter: DeadLetterId) -> Decoded:
-    """Return the records with the dead letter added to the `extra` of each."""
+    """Return the records with the id of the replayed dead letter added to the `extra` of each."""
     batch = decoded.batch
     if batch is None:
         return replace(decoded, extras=[add_replay_of(extra, letter) for extra in decoded.extras])

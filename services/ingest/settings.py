@@ -12,7 +12,7 @@ MIN_MEMORY_BYTES = 2**20
 
 
 class IngestSettings(ConnectionSettings):
-    """The settings FLEETPRICE_INGEST_…"""
+    """The settings that begin with FLEETPRICE_INGEST_."""
 
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_INGEST_")
     service: ClassVar[str] = "INGEST"

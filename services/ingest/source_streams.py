@@ -1,4 +1,4 @@
-"""The streams in the settings, each with its hub, its contract and an operator's requests."""
+"""The streams named in the settings, each with its hub, its contract and the operator's requests."""
 
 import os
 import re
@@ -19,8 +19,8 @@ _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 class SourceStream:
     """One stream to land.
 
-    `named_events` are the sequence numbers, by partition, of events to dead-letter undecoded.
-    `accepts_recreated`: land events of a re-created hub beside the old rows.
+    `named_events` maps a partition to the sequence numbers of events to dead-letter undecoded. If
+    `accepts_recreated`, events of a re-created hub are landed beside the old rows.
     """
 
     name: str
@@ -31,7 +31,10 @@ class SourceStream:
 
 
 def source_streams(settings: IngestSettings) -> list[SourceStream]:
-    """Return the streams to land; raise SettingsError for an unknown stream or a malformed event id."""
+    """Return the streams to land.
+
+    Raises SettingsError if a stream is unknown or an event id is malformed.
+    """
     accepted = [
         _require_stream(settings, name, "ACCEPT_RECREATED")
         for name in _split_words(settings.accept_recreated)
@@ -43,7 +46,11 @@ def source_streams(settings: IngestSettings) -> list[SourceStream]:
 
 
 def hubs_by_stream(settings: IngestSettings) -> dict[str, str]:
-    """Return the hub of each stream; raise SettingsError for a stream without a contract."""
+    """Return the hub of each stream.
+
+    Raises SettingsError if no stream is named, a stream has no contract, or the manifest's hub is a stream's
+    hub.
+    """
     names = _split_words(settings.streams)
     if not names:
         raise SettingsError("FLEETPRICE_INGEST_STREAMS names no stream")
@@ -59,7 +66,10 @@ def hubs_by_stream(settings: IngestSettings) -> dict[str, str]:
 
 
 def named_events(settings: IngestSettings, stream: str) -> dict[int, frozenset[int]]:
-    """Return the sequence numbers to dead-letter undecoded, by partition; raise SettingsError."""
+    """Return, by partition, the sequence numbers of the stream's events to dead-letter undecoded.
+
+    Raises SettingsError if an event id is malformed or names an unknown stream.
+    """
     named: dict[int, frozenset[int]] = {}
     for word in _split_words(settings.dead_letter):
         whose, _, place = word.rpartition("/")
@@ -72,7 +82,10 @@ def named_events(settings: IngestSettings, stream: str) -> dict[int, frozenset[i
 
 
 def load_contract(settings: IngestSettings, stream: str) -> Contract:
-    """Return the built-in contract, or load the user's own for this stream; raise SettingsError."""
+    """Return the stream's built-in contract, or load the user's contract if there is no built-in one.
+
+    Raises SettingsError if the user's file cannot be read.
+    """
     if stream in BY_STREAM:
         return BY_STREAM[stream]
     path = _contract_file(settings, stream)

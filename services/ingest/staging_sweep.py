@@ -2,7 +2,8 @@
 
 The staged file is deleted first: without it the attempt can never land. Then the slot is read, and the
 attempt's dead letters are deleted unless the slot's footer is of that attempt. So a sweep is safe beside
-writers, zombies included. The age limit keeps it from disturbing commits under way.
+active writers, even ones that no longer own the partition. The age limit keeps a sweep from disturbing
+commits under way.
 """
 
 import re
@@ -25,7 +26,10 @@ SWEPT = Counter("fleetprice_ingest_swept_attempts_total", "Broken-off commits cl
 
 
 async def sweep(lake: Lake, stream: str, chains: AbstractSet[ChainKey], max_age_s: float) -> int:
-    """Remove files of broken-off attempts at these chains older than `max_age_s`; return their number."""
+    """Remove files that interrupted attempts at these chains left behind; return the number of attempts.
+
+    Only staged files older than `max_age_s` are removed.
+    """
     await clear_hints(lake, stream, chains)
     before = datetime.now(UTC) - timedelta(seconds=max_age_s)
     old = [
@@ -47,7 +51,7 @@ async def sweep(lake: Lake, stream: str, chains: AbstractSet[ChainKey], max_age_
 
 
 async def _drop_unnamed(lake: Lake, before: datetime) -> None:
-    """Remove files of `create_if_absent` that were never renamed; at this age none will be."""
+    """Remove files of `create_if_absent` that were never renamed; at this age they never will be."""
     async for file in lake.list(_STAGING, recursive=False):
         if _UNNAMED.fullmatch(file.path.rpartition("/")[2]) and file.modified_at <= before:
             await lake.delete(file.path)

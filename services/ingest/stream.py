@@ -51,7 +51,7 @@ _CAUSES: Mapping[type[Exception], str] = {
 
 
 async def encode_aside(table: pa.Table, footer: Footer) -> bytes:
-    """Encode in a thread: Arrow releases the interpreter lock, so other partitions can proceed."""
+    """Encode a file in a thread; Arrow releases the interpreter lock, so other partitions can proceed."""
     return await asyncio.to_thread(encode, table, footer)
 
 
@@ -87,17 +87,17 @@ class StreamIngest:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it owns partitions, and their events get committed."""
+        """Return whether this stream owns partitions and their events get committed."""
         since_s = [task.handler.uncommitted_since_s for task in self._runtime.partitions.values()]
         return bool(since_s) and self._health.is_well(since_s, time.monotonic())
 
     def heads(self) -> dict[ChainKey, Head]:
-        """Return the ends of the owned partitions' chains; chains without a root are left out."""
+        """Return the end of each owned partition's chain; chains without a root are left out."""
         committers = [task.handler.committer for task in self._runtime.partitions.values()]
         return {one.chain: one.head for one in committers if one.head is not None}
 
     async def limits(self) -> ReceiveLimits:
-        """Return each partition's share of memory; if the hub does not answer, assume many partitions."""
+        """Return each partition's limits; if the hub's number of partitions is unknown, assume many."""
         try:
             partitions = await self._hub.count_partitions()
         except (SourceUnavailable, SettingsError) as error:
@@ -108,7 +108,7 @@ class StreamIngest:
     async def open_partitions(
         self, partitions: Sequence[int], hub: HubProperties
     ) -> Mapping[int, PartitionIngest]:
-        """Find the end of each partition's chain in the lake."""
+        """Find the end of each partition's chain in the lake, and make a handler that continues there."""
         if self._health.is_lake_failing:
             # Without this, events would be read only to be dropped again while the lake accepts no files.
             await self._try_to_write()
@@ -140,22 +140,25 @@ class StreamIngest:
         return rows_bytes(self._settings, self._streams, self._runtime.owned)
 
     async def _try_to_write(self) -> None:
-        """Raise SinkUnavailable or SettingsError if the lake accepts no file now."""
+        """Write and delete a probe file.
+
+        Raises SinkUnavailable or SettingsError if the lake accepts no file now.
+        """
         path = f"{staging_folder(self.name)}/probe-{uuid4().hex}"
         await self._lake.write(path, bytes(_PROBE_BYTES))
         # A crash before this leaves a file that nothing reads.
         await self._lake.delete(path)
 
     async def observe(self) -> None:
-        """Measure the stream's lag; raise Refused if the hub keeps closing its links."""
+        """Measure the stream's lag. Raises Refused if the hub keeps closing links past the grace period."""
         await self._progress.observe(self._runtime.partitions)
 
     def note_refusal(self) -> bool:
-        """Record a refusal. Return True when it has lasted past the grace period."""
+        """Record a refusal. Return True if refusals have lasted past the grace period."""
         return self._health.note_refusal(time.monotonic())
 
     def judge_failure(self, partition: int | None, error: Exception) -> Exception | None:
-        """Count why a partition is reopened. Return the error if it is a lasting refusal or a bug."""
+        """Count why a partition is reopened. Return the error if it is a lasting refusal or unexpected."""
         cause = next((cause for kind, cause in _CAUSES.items() if isinstance(error, kind)), "fatal")
         REOPENED.labels(self._hub.name, cause).inc()
         where = {"stream": self.name, "partition": partition, "reason": str(error)}

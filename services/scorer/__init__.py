@@ -1,1 +1,1 @@
-"""The scorer: prices every reading from hub to hub, and vehicles over HTTP, with the same code."""
+"""The scorer: prices each reading from hub to hub, and vehicles over HTTP, with the same code."""

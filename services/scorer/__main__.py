@@ -1,4 +1,4 @@
-"""The process of the scorer: it reads settings, opens clients, and wires stream and HTTP."""
+"""The scorer's process: reads the settings, opens the clients, and connects stream and HTTP."""
 
 import asyncio
 import sys
@@ -42,7 +42,10 @@ _Follower = ChampionFollower[Any] | HintWriter
 
 
 async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
-    """Score the stream and serve prices until `stop` is set, then drain."""
+    """Score the stream and serve prices until `stop` is set, then drain.
+
+    Raises SettingsError if neither stream nor HTTP is on, or if settings that these need are missing.
+    """
     if not (settings.stream or settings.http):
         raise SettingsError("neither stream nor HTTP is on: there is nothing to do")
     _check_settings(settings)
@@ -69,7 +72,10 @@ async def serve(settings: ScorerSettings, stop: asyncio.Event) -> int | None:
 
 
 def _check_settings(settings: ScorerSettings) -> None:
-    """Raise SettingsError for missing settings before the lake or a slow model can delay it."""
+    """Check the settings first, so that the lake or a slow model cannot delay an error.
+
+    Raises SettingsError if a setting is missing.
+    """
     if settings.stream:
         HubConnection.from_settings(settings)
         CheckpointConnection.from_settings(settings)
@@ -83,7 +89,7 @@ def main(overrides: Mapping[str, Any] | None = None) -> int:
 
 
 async def _run(overrides: Mapping[str, Any], settings: ScorerSettings, stop: asyncio.Event) -> int | None:
-    """Score in this process, or in as many workers as the settings ask for."""
+    """Score in this process, or in as many worker processes as the settings ask for."""
     if settings.workers == 1:
         return await serve(settings, stop)
     await score_by_workers(overrides, settings, stop)
@@ -92,7 +98,10 @@ async def _run(overrides: Mapping[str, Any], settings: ScorerSettings, stop: asy
 
 @asynccontextmanager
 async def _serve_metrics(settings: ScorerSettings, is_ready: Callable[[], bool]) -> AsyncIterator[None]:
-    """Serve health and metrics on a port of their own; those of a worker are only for its parent."""
+    """Serve health and metrics on a separate port within the block.
+
+    A worker process serves them on the loopback address only, for its parent process.
+    """
     app = web.Application()
     app.add_routes(health_routes(is_ready))
     host = _LOOPBACK if settings.shares_port else settings.host
@@ -113,7 +122,7 @@ async def _open_lake(settings: ScorerSettings, stack: AsyncExitStack) -> Lake | 
 
 
 async def _load_first(lake: Lake | None, name: str, load: Load[P], version: str | None) -> ActiveModel[P]:
-    """Load the version to start with. Raise NeedsAttention if it is unusable."""
+    """Load the model version with which to start. Raises NeedsAttention if the model cannot be used."""
     try:
         files = None if lake is None else await read_from_lake(lake, version, name)
         served = ActiveModel(load(read_shipped(version, name) if files is None else files))
@@ -131,7 +140,10 @@ def _follow(
 
 
 async def _run_beside(work: Awaitable[object], followers: list[_Follower], stop: asyncio.Event) -> None:
-    """Return or raise as `work` does; if a follower fails, let `work` drain, then raise its error."""
+    """Run `work` and the followers until one of them ends, then set `stop` and wait for `work`.
+
+    Raises the error of `work` if `work` fails, or else the error of a follower if one failed.
+    """
     working = asyncio.ensure_future(work)
     watching = [asyncio.create_task(one.run()) for one in followers]
     try:

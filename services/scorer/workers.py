@@ -1,4 +1,4 @@
-"""`--workers N`: scorer processes that share the partitions and HTTP's port."""
+"""`--workers N`: scorer processes that share the partitions and the HTTP port."""
 
 import asyncio
 from collections.abc import Mapping
@@ -21,9 +21,10 @@ _RELEASE_GRACE_S = 15.0
 async def score_by_workers(
     overrides: Mapping[str, Any], settings: ScorerSettings, stop: asyncio.Event
 ) -> None:
-    """Run the workers until `stop`; all listen on one HTTP port, and the kernel distributes connections.
+    """Run the worker processes until `stop` is set.
 
-    Raise SettingsError if there are more workers than partitions.
+    All workers listen on one HTTP port, and the kernel distributes connections among them. Raises
+    SettingsError if there are more workers than partitions.
     """
     if settings.stream:
         await _check_partitions(settings)

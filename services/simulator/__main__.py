@@ -1,4 +1,4 @@
-"""`python -m services.simulator`: a fleet that sends telemetry to a hub and records what it sends."""
+"""`python -m services.simulator`: simulate a fleet that sends telemetry to a hub, and record what is sent."""
 
 import asyncio
 import sys
@@ -38,7 +38,7 @@ _MAX_STOP_S = 5.0  # the search for a send whose outcome is unknown takes up to 
 
 
 async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
-    """Resolve what an earlier process left open, then send until stopped or for `seconds`."""
+    """Resolve the sends that an earlier process left unresolved, then send until `stop` or the run's end."""
     is_sending = asyncio.Event()
     app = web.Application()
     app.add_routes(health_routes(is_sending.is_set))
@@ -75,7 +75,10 @@ async def serve(settings: SimulatorSettings, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def _limit_stop(stop: asyncio.Event) -> AsyncIterator[None]:
-    """Limit the time after a stop: if the hub does not answer, its sends stay unresolved."""
+    """Limit the time that the simulator takes to end after a stop.
+
+    If the hub does not answer in this time, the current sends stay unresolved for the next start.
+    """
     try:
         async with asyncio.timeout(None) as limit:
             watcher = asyncio.create_task(_start_limit(stop, limit))
@@ -107,7 +110,7 @@ async def _open_outputs(
 
 
 def _event_identity(event: EventData) -> tuple[str | None, bytes]:
-    """Identify an event by its body, and a bad one by its message id too."""
+    """Return an event's identity: its message id, which only bad events have, and its body."""
     return event.message_id, read_body(event)
 
 
@@ -134,7 +137,10 @@ def _make_publishers(
     event_format: EventFormat,
     seconds: float | None,
 ) -> list[Publisher]:
-    """Make one publisher for each partition with vehicles; numbering continues from the record."""
+    """Make one publisher for each partition that has vehicles.
+
+    The vehicles' reading numbers continue after the last ones in the record.
+    """
     last_reading_nos: dict[int, int] = {}
     for output in outputs:
         for vehicle, reading_no in output.record.last_reading_nos.get(settings.seed, {}).items():
@@ -175,7 +181,10 @@ def _assign_vehicles(settings: SimulatorSettings, partition_count: int) -> list[
 
 
 async def _run_all(steps: Iterable[Coroutine[None, None, None]]) -> None:
-    """Run steps of all partitions at once. The first failure ends the others: their sends stay unresolved."""
+    """Run the steps of all partitions at the same time.
+
+    The first failure cancels the other steps, whose current sends stay unresolved for the next start.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             for step in steps:

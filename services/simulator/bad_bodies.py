@@ -1,7 +1,7 @@
 """Bodies that are bad on purpose: each is one event and must become exactly one dead letter. Pure.
 
-A body is a function of (seed, partition, number, index), so that it can be made again if its send's outcome
-is unknown.
+A body is a function of (seed, partition, number of the bad intent, index), so that the same body can be made
+again if the outcome of a send is unknown.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _LARGE_NOTE_BYTES = 3 * MAX_RECORD_BYTES
 
 @dataclass(frozen=True, slots=True)
 class BadBody:
-    """One bad event; `message_id` identifies it, because its body may not be unique."""
+    """A bad event. `message_id` identifies the event, because its body may not be unique."""
 
     message_id: str
     content_type: str
@@ -28,7 +28,7 @@ class BadBody:
 
 
 def _reading(message_id: str, **fields: object) -> bytes:
-    """Encode a reading that is good except for `fields`."""
+    """Encode a good reading with some fields replaced or added by `fields`."""
     good = {
         "vehicle_id": message_id,
         "reading_no": 1,
@@ -87,7 +87,7 @@ KINDS: tuple[Callable[[str], tuple[str, bytes]], ...] = (
 
 
 def bad_bodies(seed: int, partition: int, number: int, count: int) -> list[BadBody]:
-    """Make the bodies of the partition's bad intent `number`."""
+    """Make the `count` bodies of bad intent `number` of a partition."""
     draws = uniform(seed, Trait.BAD_KIND, partition, number, np.arange(count))
     kinds = (draws * len(KINDS)).astype(np.int64).tolist()
     return [

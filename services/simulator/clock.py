@@ -1,4 +1,4 @@
-"""The time since the fleet's start, its anchor, by a clock that never jumps."""
+"""A clock for the time since the fleet's start (the anchor) that never jumps."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A clock that starts at `anchor_us`, the wall clock's microseconds since the epoch."""
+    """A monotonic clock that starts at `anchor_us`, wall-clock time in microseconds since the epoch."""
 
     anchor_us: int = field(default_factory=lambda: time.time_ns() // 1_000)
     monotonic_ns: Callable[[], int] = time.monotonic_ns

@@ -1,4 +1,4 @@
-"""Readings encoded as events, before they are due."""
+"""The encoding of readings as events, in blocks and before the readings are due."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _MIN_BLOCK, _SENDS_A_BLOCK = 256, 4
 
 @dataclass(frozen=True, slots=True)
 class EventFormat:
-    """The format of event bodies: `pack` readings an event."""
+    """The format of event bodies, with `pack` readings in each event."""
 
     pack: int
     pack_format: Literal["ndjson", "arrow"]
@@ -33,7 +33,7 @@ class EventFormat:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """The readings from number `first` on, and their lines of JSON or their Arrow batch."""
+    """A block of consecutive readings that starts at number `first`, and their JSON lines or Arrow batch."""
 
     first: int
     readings: DueReadings
@@ -41,7 +41,7 @@ class _Block:
 
 
 class EventFeed:
-    """The events of one partition's schedule."""
+    """A source of the events of one partition's schedule."""
 
     def __init__(
         self, schedule: Schedule, telemetry: Telemetry, anchor_us: int, event_format: EventFormat
@@ -53,7 +53,7 @@ class EventFeed:
         self._block = self._encode_block(0, 0)
 
     def encode(self, first: int, count: int) -> tuple[DueReadings, list[EventData]]:
-        """Return `count` readings from number `first` on, and their events in order."""
+        """Return `count` readings that start at number `first`, and the events that hold them in order."""
         block = self._block
         start = first - block.first
         if start < 0 or start + count > len(block.readings.vehicles):
@@ -70,7 +70,7 @@ class EventFeed:
 def encode_events(
     event_format: EventFormat, telemetry: Telemetry, due: DueReadings, anchor_us: int
 ) -> list[EventData]:
-    """Encode readings as events, in order."""
+    """Encode readings as events, in the order of the readings."""
     return _build_events(
         event_format, _encode_readings(event_format, telemetry, due, anchor_us), 0, len(due.vehicles)
     )
@@ -108,7 +108,7 @@ def _build_event(body: bytes, content_type: str) -> EventData:
 
 
 def build_bad_event(bad: BadBody) -> EventData:
-    """Build the event of a bad body."""
+    """Build the event that carries a bad body."""
     event = _build_event(bad.body, bad.content_type)
     event.message_id = bad.message_id
     return event

@@ -1,4 +1,4 @@
-"""The sends of one partition: due readings go to the hub, and are recorded before and after."""
+"""The sends of one partition: due readings are recorded, sent to the hub, and recorded as acknowledged."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -48,7 +48,11 @@ class PartitionOutput:
 
 @dataclass(slots=True)
 class Publisher:
-    """A sender of one partition's scheduled readings, every `tick_us` (0: each reading when it is due)."""
+    """A sender of one partition's scheduled readings.
+
+    Due readings are gathered and sent every `tick_us` microseconds, or as soon as each is due if `tick_us` is
+    0.
+    """
 
     output: PartitionOutput
     schedule: Schedule
@@ -60,7 +64,7 @@ class Publisher:
     sent: int = field(default=0, init=False)
 
     async def run(self, clock: Clock, stop: asyncio.Event) -> None:
-        """Send until stopped or the schedule ends. A send in flight at a stop is finished and recorded."""
+        """Send until `stop` or the end of the schedule; a send in flight at a stop is still finished."""
         feed = EventFeed(self.schedule, self.telemetry, clock.anchor_us, self.event_format)
         while not stop.is_set() and self.sent != self.schedule.total:
             now_us = clock.elapsed_us()
@@ -70,13 +74,16 @@ class Publisher:
                 await asyncio.sleep(self._pause_s(clock, now_us))
 
     def _count_ready(self, now_us: int) -> int:
-        """Count the readings to send now, at most one send's worth, rounded up to whole packs."""
+        """Return how many readings to send now: at most one send's limit, rounded up to whole packs."""
         due = self.schedule.count_due(now_us)
         ready = self.packing.count_ready(self.schedule, self.sent, due, now_us)
         return min(ready, -(-_MAX_READINGS_A_SEND // self.packing.pack) * self.packing.pack)
 
     def _pause_s(self, clock: Clock, now_us: int) -> float:
-        """Return the time to the first tick after `now_us` at which readings are ready."""
+        """Return the seconds to sleep until the first tick after `now_us` at which readings are ready.
+
+        The pause is limited, so that a stop is noticed quickly.
+        """
         if self.sent == self.schedule.total:
             return 0
         until_us = max(now_us + 1, self.packing.next_ready_us(self.schedule, self.sent))
@@ -88,8 +95,9 @@ class Publisher:
     async def _send(self, feed: EventFeed, clock: Clock, count: int) -> None:
         """Record the intent, send, and record the acknowledgement, in this order.
 
-        After a crash before the intent, the readings are skipped with their scheduled times. After a crash
-        between intent and acknowledgement, the next start looks in the hub and sends what is not there.
+        After a crash before the intent is recorded, the readings are skipped along with their scheduled
+        times. After a crash between the intent and the acknowledgement, the next start looks in the hub for
+        the readings and sends those that are not there.
         """
         due, events = feed.encode(self.sent, count)
         first_us, record = feed.anchor_us + int(due.offsets_us[0]), self.output.record
@@ -114,7 +122,10 @@ class Publisher:
         )
 
     async def _send_bad(self, intent: int, readings: int) -> None:
-        """Send the bad bodies that accompany the readings of `intent`, with the same steps."""
+        """Send the bad bodies that go with the readings of intent `intent`.
+
+        The steps are those of a send of readings: record the intent, send, record the acknowledgement.
+        """
         partition, record, seed = self.output.partition, self.output.bad_record, self.telemetry.fleet.seed
         count = count_bad(seed, partition, intent, readings, self.bad_share)
         if not count:

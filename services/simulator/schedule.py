@@ -1,7 +1,7 @@
 """The schedule: which reading of which vehicle is due when. Pure.
 
 The fleet's readings have evenly spaced slots: vehicle i of N has slots i, N + i, 2N + i …, and slot j is due
-j / (N·rate) seconds after the anchor. So 1,000 vehicles at 1 Hz give one reading a millisecond. A partition
+j / (N·rate) seconds after the anchor. So 1,000 vehicles at 1 Hz give one reading per millisecond. A partition
 has the slots of its vehicles; its readings are numbered from 0 in the order in which they are due.
 """
 
@@ -20,20 +20,23 @@ _US_PER_S = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class DueReadings:
-    """Readings in the order in which they are due; `offsets_us` is microseconds after the anchor."""
+    """Readings in the order in which they are due. `offsets_us` are their due times after the anchor."""
 
     vehicles: Ints
     reading_nos: Ints
     offsets_us: Ints
 
     def slice(self, start: int, end: int) -> Self:
-        """Return readings `start` … `end` - 1."""
+        """Return the readings from index `start` to `end` - 1."""
         return type(self)(self.vehicles[start:end], self.reading_nos[start:end], self.offsets_us[start:end])
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The readings of one partition; `next_reading_nos` are its vehicles' numbers in their first slots."""
+    """The schedule of one partition.
+
+    `next_reading_nos` are the reading numbers of the vehicles in their first slots.
+    """
 
     fleet_size: int
     slots_per_s: float
@@ -51,7 +54,10 @@ class Schedule:
         rate_hz: float,
         seconds: float | None = None,
     ) -> Self:
-        """Schedule `vehicles`, ascending, of a fleet that sends at `rate_hz` each, `seconds` or endlessly."""
+        """Make the schedule of a partition's `vehicles` (ascending) in a fleet of `fleet_size` vehicles.
+
+        Each vehicle sends at `rate_hz`, for `seconds`, or endlessly if `seconds` is None.
+        """
         slots_per_s = fleet_size * rate_hz
         # A slot due exactly at the end is not part of the run; the tolerance is for 0.1 s · 10 Hz.
         slots = None if seconds is None else max(0, math.ceil(seconds * slots_per_s - 1e-6))
@@ -59,24 +65,27 @@ class Schedule:
 
     @property
     def total(self) -> int | None:
-        """The number of readings of the whole run; None: endless."""
+        """The number of the partition's readings in the whole run, or None if the run is endless."""
         return None if self.slots is None else self._count_readings_before(self.slots)
 
     def count_due(self, elapsed_us: int) -> int:
-        """Count the readings due by `elapsed_us`, at most `total`."""
+        """Return how many readings are due by `elapsed_us`; at most `total`."""
         if elapsed_us < 0:
             return 0
         slots = math.floor(elapsed_us * self.slots_per_s / _US_PER_S) + 1
         return self._count_readings_before(slots if self.slots is None else min(slots, self.slots))
 
     def offset_us(self, reading: int) -> int:
-        """Return when a reading, numbered from 0, is due. The partition must have vehicles."""
+        """Return when a reading is due, in microseconds after the anchor. Readings are numbered from 0.
+
+        The partition must have vehicles.
+        """
         round_no, index = divmod(reading, len(self.vehicles))
         slot = round_no * self.fleet_size + self.vehicles[index]
         return math.ceil(slot * _US_PER_S / self.slots_per_s)
 
     def readings(self, first: int, end: int) -> DueReadings:
-        """Return readings `first` … `end` - 1."""
+        """Return the readings with the numbers `first` to `end` - 1."""
         rounds, indexes = np.divmod(np.arange(first, end, dtype=np.int64), len(self.vehicles))
         vehicles = np.array(self.vehicles, np.int64)[indexes]
         slots = rounds * self.fleet_size + vehicles
@@ -91,13 +100,19 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """The packing of events: `pack` readings in one, the first of which waits at most `linger_us`."""
+    """The packing of readings into events, `pack` readings each.
+
+    The first reading of a pack waits at most `linger_us` microseconds for the pack to fill.
+    """
 
     pack: int
     linger_us: int
 
     def count_ready(self, schedule: Schedule, sent: int, due: int, elapsed_us: int) -> int:
-        """Count the due readings to send now: full packs, and a partial pack that has lingered."""
+        """Return how many due readings to send now: all full packs, and perhaps a partial pack.
+
+        A partial pack is sent once its first reading has waited `linger_us`, or at the end of the run.
+        """
         unsent = due - sent
         partial = unsent % self.pack
         if not partial or due == schedule.total:
@@ -106,7 +121,10 @@ class Packing:
         return unsent if has_lingered else unsent - partial
 
     def next_ready_us(self, schedule: Schedule, sent: int) -> int:
-        """Return when the next event is ready: its pack is full, or its first reading has lingered."""
+        """Return when the next event is ready, in microseconds after the anchor.
+
+        An event is ready when its pack is full, or when its first reading has waited `linger_us`.
+        """
         last = sent + self.pack - 1
         if schedule.total is not None:
             last = min(last, schedule.total - 1)

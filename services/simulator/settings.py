@@ -1,4 +1,4 @@
-"""The simulator's settings: `FLEETPRICE_SIMULATOR_…`."""
+"""The simulator's settings, read from the environment variables `FLEETPRICE_SIMULATOR_…`."""
 
 from pathlib import Path
 from typing import ClassVar, Literal

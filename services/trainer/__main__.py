@@ -1,4 +1,4 @@
-"""`python -m services.trainer`: train one version, from FLEETPRICE_TRAINER_DATA into …_OUT."""
+"""`python -m services.trainer`: train a version from FLEETPRICE_TRAINER_DATA into FLEETPRICE_TRAINER_OUT."""
 
 import asyncio
 import sys

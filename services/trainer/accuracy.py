@@ -34,13 +34,13 @@ def measure_coverage(prices: Prices, true: Floats) -> float:
 
 
 def measure_fifths(by: Floats, prices: Prices, true: Floats) -> tuple[Band, ...]:
-    """Measure five bands of about equal size, from the lowest to the highest value of `by`."""
+    """Measure accuracy in five bands of about equal size, from the lowest to the highest value of `by`."""
     band = np.searchsorted(np.quantile(by, [0.2, 0.4, 0.6, 0.8]), by)
     return tuple(_measure_band(by, prices, true, band == k) for k in range(_FIFTHS))
 
 
 def relative_difference(one: Prices, other: Prices) -> float:
-    """Return the largest relative difference over all rows and outputs."""
+    """Return the largest difference of `one` from `other`, relative to `other`, over all rows and outputs."""
     return max(float((np.abs(a - b) / np.abs(b)).max()) for a, b in zip(one, other, strict=True))
 
 

@@ -81,7 +81,7 @@ def write_card(manifest: Manifest) -> str:
 
 
 def card_fields(manifest: Manifest) -> dict[str, Any]:
-    """Return the values that every model's card has, by their names in its text."""
+    """Return the values for the placeholders that every model's card text has, by placeholder name."""
     metrics, training = manifest.metrics, manifest.training
     return {
         "name": manifest.name,

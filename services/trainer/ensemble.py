@@ -1,4 +1,4 @@
-"""Two LightGBM ensembles: the log price, and its typical absolute error (the spread)."""
+"""Two LightGBM ensembles: one for the log price, one for its typical absolute error (the spread)."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -42,10 +42,10 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Training rows, followed by copies of some rows with inputs withheld.
+    """Training rows, followed by copies of some of these rows with inputs withheld.
 
-    From the copies the trees learn the way of a missing or unknown input, which widens the interval; without
-    them such an input would take an arbitrary way.
+    From the copies the trees learn which branch a missing or unknown input takes, which widens the interval.
+    Without the copies such an input would take an arbitrary branch.
     """
 
     features: Features
@@ -69,7 +69,11 @@ class TrainingSet:
 
 @dataclass(frozen=True, slots=True)
 class Ensembles:
-    """The ensembles: `price` gives log price minus `base`, `spread` the log of its typical absolute error."""
+    """The trained ensembles.
+
+    `price` predicts log price minus `base`. `spread` predicts the log of the typical absolute error of the
+    predicted log price.
+    """
 
     codes: Codes
     base: float
@@ -92,8 +96,8 @@ class Ensembles:
 def train_ensembles(listings: Listings, rows: Mask, recipe: Recipe, *, seed: int, threads: int) -> Ensembles:
     """Train both ensembles on `rows` alone.
 
-    The spread learns from errors on folds that the price ensemble was not trained on: errors on its own
-    training rows are too small.
+    The spread is trained on errors of price ensembles at rows that these ensembles were not trained on:
+    errors at an ensemble's training rows are too small.
     """
     codes = learn_codes(listings, rows)
     examples = TrainingSet.prepare(listings, rows, codes, recipe, seed)

@@ -1,8 +1,9 @@
 """The features of the trees: words become ordered codes, numbers stay as they are.
 
-A code is the rank of its word by price, so that the trees can split words as they split numbers. This is more
-accurate here than LightGBM's own categorical splits, and the graph needs only `<=`. The model has two codes:
-by its mean log price, and by the mean residual after age and odometer. Unknown and missing are both NaN.
+A code is the rank of a word by price, so that the trees can split words as they split numbers. This is more
+accurate here than LightGBM's built-in categorical splits, and the graph needs only `<=`. The car's model has
+two codes: its rank by mean log price, and its rank by the mean residual after age and odometer. Unknown and
+missing words are both NaN.
 """
 
 from dataclasses import dataclass
@@ -26,13 +27,13 @@ _YEAR, _ODOMETER_KM = NUMERIC.index("year"), NUMERIC.index("odometer_km")
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """A mapping of canonical word to code for each of `columns` of `cat`."""
+    """Mappings of canonical words to codes: one mapping for each of the `columns` of `cat`."""
 
     mappings: tuple[dict[str, float], ...]
     columns: tuple[int, ...] = CODE_COLUMNS
 
     def features(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> Features:
-        """Return float32 [N, codes + numbers], the same values that the graph derives from these inputs."""
+        """Return the features [N, codes + numbers] as float32, with the same values as in the graph."""
         nan = float("nan")
         codes = [
             np.array([mapping.get(word, nan) for word in cat[:, column]], dtype=np.float32)
@@ -56,7 +57,7 @@ def learn_codes(listings: Listings, rows: Mask) -> Codes:
 
 
 def mask_inputs(features: Features, withheld: Mask) -> Features:
-    """Return a copy in which the inputs marked in `withheld` [N, 8] are missing."""
+    """Return a copy of `features` in which the inputs marked in `withheld` [N, 8] are missing (NaN)."""
     masked = features.copy()
     masked[withheld[:, FEATURE_INPUT_INDEX]] = np.nan
     return masked
@@ -76,9 +77,10 @@ def _predict_from_age_and_distance(num: Floats, log_price: Floats) -> Floats:
 def rank_words(
     words: NDArray[np.object_], target: Floats, prior_rows: float = _PRIOR_ROWS
 ) -> dict[str, float]:
-    """Rank words by the mean of `target`.
+    """Rank words by the mean `target` of their rows, lowest first.
 
-    The means of rare words are drawn to the mean of all, because one listing says little about its model.
+    The means of rare words are drawn towards the mean of all rows, because a few listings say little about a
+    word.
     """
     known = words != ""
     names, codes, counts = np.unique(words[known].astype(str), return_inverse=True, return_counts=True)
@@ -89,7 +91,10 @@ def rank_words(
 
 
 def withhold_at_random(rows: int, share: float, rng: np.random.Generator) -> Mask:
-    """Withhold at least one input of each row at random; a row without its make has no model either."""
+    """Mark at least one input of each row at random as withheld.
+
+    If the make of a row is withheld, its model is withheld too.
+    """
     withheld = rng.random((rows, len(INPUTS))) < share
     none = np.flatnonzero(~withheld.any(axis=1))
     withheld[none, rng.integers(0, len(INPUTS), len(none))] = True

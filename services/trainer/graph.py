@@ -32,8 +32,9 @@ def assemble(
 ) -> bytes:
     """Assemble and serialize the graph.
 
-    `price` gives log price, `half_width` the log of the interval's half width in log price. `spellings` are
-    those of each column of `cat`; `numbers` is the number of columns of `num`.
+    `price` predicts the log price, and `half_width` the log of the interval's half width in log price.
+    `spellings` has the other spellings of the words for each column of `cat`. `numbers` is the number of
+    columns of `num`.
     """
     nodes = [
         *_feature_nodes(codes, spellings),
@@ -98,9 +99,9 @@ def _feature_nodes(codes: Codes, spellings: tuple[frozenset[str], ...]) -> list[
 
 
 def _add_spellings(mapping: dict[str, float], spellings: frozenset[str]) -> dict[str, float]:
-    """Add the data's own spellings of the canonical words, and the usual capitalisations.
+    """Return `mapping` with codes for more spellings: those in the data, and the usual capitalisations.
 
-    The scorer sends canonical words; other users of the graph need not.
+    The scorer sends canonical words, but other users of the graph may send other spellings.
     """
     codes = dict(mapping)
     for word, code in mapping.items():
@@ -111,7 +112,10 @@ def _add_spellings(mapping: dict[str, float], spellings: frozenset[str]) -> dict
 
 
 def _ensemble_nodes(trees: Trees, output: str) -> list[onnx.NodeProto]:
-    """Build the nodes of an ensemble. The base is added last: beside it small leaves would lose digits."""
+    """Build the nodes of an ensemble.
+
+    The base is added after all leaves: in a sum with the base, small leaves would lose digits.
+    """
     return [
         helper.make_node(
             "TreeEnsembleRegressor",

@@ -1,4 +1,4 @@
-"""The graph, run as the scorer runs it: the measured figures are the graph's, not the ensembles'."""
+"""The graph, run as the scorer runs it, so that the measured figures are those of the graph itself."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""The split of the rows: training, calibration and held-out rows, which share no row."""
+"""The split of the rows into training, calibration and held-out rows. Each row is in exactly one of these."""
 
 from dataclasses import dataclass
 
@@ -19,12 +19,12 @@ class Split:
 
 
 def split_rows(share: Floats) -> Split:
-    """Split by the hash of the row alone, so that held-out rows are the same for every version and seed."""
+    """Split by the hash of each row alone, so that every version and seed has the same held-out rows."""
     held_out = share < HELD_OUT
     calibration = ~held_out & (share < HELD_OUT + CALIBRATION)
     return Split(train=~held_out & ~calibration, calibration=calibration, held_out=held_out)
 
 
 def assign_folds(share: Floats) -> Floats:
-    """Assign each row a fold 0 … FOLDS - 1; a masked copy gets the fold of its original."""
+    """Assign each row a fold from 0 to FOLDS - 1. Copies of a row have the same hash, so the same fold."""
     return np.floor(share * 1e6) % FOLDS

@@ -32,9 +32,10 @@ _RECIPE = Recipe()
 
 
 def train(settings: TrainerSettings) -> Manifest:
-    """Train a version and write its folder, `settings.out`.
+    """Train a version and write its files to the folder `settings.out`.
 
-    Raises NeedsAttention if data or folder cannot be used, and ModelUnusable if graph and ensembles disagree.
+    Raises NeedsAttention if the data or the folder cannot be used, and ModelUnusable if the graph and the
+    ensembles disagree.
     """
     version = name_new_version(settings.out)
     created_at = datetime.now(UTC).replace(microsecond=0)
@@ -57,7 +58,7 @@ def build(
     threads: int,
     recipe: Recipe = _RECIPE,
 ) -> Version:
-    """Build a version. Two runs on the same rows with the same seed differ in `created_at` alone."""
+    """Build a version. Versions built from the same rows with the same seed differ only in `created_at`."""
     split = split_rows(listings.share)
     ensembles = train_ensembles(listings, split.train, recipe, seed=seed, threads=threads)
     log_factor = calibrate(*_calibration_errors(ensembles, listings, split.calibration), COVERAGE)

@@ -1,4 +1,4 @@
-"""An ensemble as plain arrays, from which the graph is assembled; explanations use them as `trees.npz`."""
+"""An ensemble as plain arrays. The graph is assembled from these; explanations read them from `trees.npz`."""
 
 import io
 from collections.abc import Iterator
@@ -13,11 +13,12 @@ LEAF = -1
 
 @dataclass(frozen=True, slots=True)
 class Trees:
-    """Nodes of all trees, one after the other; tree t owns `starts[t]:starts[t + 1]`, its root first.
+    """The nodes of all trees, one tree after the other.
 
-    A row goes to `left` if its `feature` is <= `threshold`, or is NaN and `default_left` is set; else to
-    `right` (both are indices into the same arrays). A leaf has feature LEAF and a `value`; the ensemble's
-    output is `base` plus one leaf of each tree. `count` is the number of training rows at the node.
+    Tree t has the nodes `starts[t]:starts[t + 1]`, its root first. A row goes to `left` if its `feature` is
+    <= `threshold`, or if its `feature` is NaN and `default_left` is set; otherwise it goes to `right`. `left`
+    and `right` are indices into the same arrays. A leaf has feature LEAF and a `value`; the ensemble's output
+    is `base` plus the value of one leaf of each tree. `count` is the number of training rows at the node.
     """
 
     base: float
@@ -53,7 +54,7 @@ class Trees:
 
     @classmethod
     def constant(cls, value: float) -> Self:
-        """Make an ensemble of one leaf, with the same output for every row."""
+        """Make an ensemble of a single leaf, which has the same output for every row."""
         leaf = {"leaf_value": 0.0}
         return cls.from_lightgbm({"tree_info": [{"tree_structure": leaf}]}, value)
 
@@ -66,7 +67,7 @@ class Trees:
         return leaf
 
     def leaves(self, features: NDArray[np.float32]) -> Iterator[NDArray[np.int32]]:
-        """Yield for each tree the leaf that each row reaches."""
+        """Yield, for each tree, an array with the leaf that each row reaches."""
         rows = np.arange(len(features))
         for root in self.starts[:-1]:
             at = np.full(len(features), root, dtype=np.int32)
@@ -84,7 +85,7 @@ class Trees:
         return total
 
     def bounds(self) -> tuple[float, float]:
-        """Return the limits of the output over all inputs, infinite and missing ones included."""
+        """Return a lower and an upper bound of the output for all inputs, even infinite and missing ones."""
         trees = [slice(a, b) for a, b in zip(self.starts[:-1], self.starts[1:], strict=True)]
         values = [self.value[tree][self.is_leaf[tree]] for tree in trees]
         return self.base + sum(v.min() for v in values), self.base + sum(v.max() for v in values)
@@ -95,7 +96,10 @@ _Node = tuple[int, float, int, int, bool, float, int]
 
 
 def _flatten(node: dict[str, Any], nodes: list[_Node]) -> int:
-    """Append `node` and its descendants. Return its index. The recipe's `max_depth` bounds the recursion."""
+    """Append `node` and its descendants, and return the index of `node`.
+
+    The recursion is bounded by the recipe's `max_depth`.
+    """
     index = len(nodes)
     if "split_feature" not in node:
         nodes.append((LEAF, 0.0, index, index, False, node["leaf_value"], node.get("leaf_count", 0)))
@@ -117,17 +121,20 @@ def _flatten(node: dict[str, Any], nodes: list[_Node]) -> int:
 
 
 def float32_at_most(threshold: float) -> float:
-    """Return the largest float32 not above `threshold`; every float32 compares with both alike."""
+    """Return the largest float32 that is not above `threshold`.
+
+    A float32 is <= the result exactly if it is <= `threshold`.
+    """
     with np.errstate(over="ignore"):  # LightGBM writes "all but the missing" as the largest double
         nearest = np.float32(threshold)
     return float(nearest if float(nearest) <= threshold else np.nextafter(nearest, np.float32(-np.inf)))
 
 
 def encode_trees(trees: Trees, feature_inputs: tuple[str, ...], codes: tuple[dict[str, float], ...]) -> bytes:
-    """Encode `trees.npz`; the same model gives the same bytes, and no pickle is needed to load them.
+    """Encode `trees.npz`. The same model gives the same bytes, and the file can be loaded without pickle.
 
-    It has the arrays of `Trees`, `feature_inputs` (the input of each feature), and `words_k` and `codes_k`
-    for the k-th feature if that is a code.
+    The file has the arrays of `Trees`, `feature_inputs` (the name of the input of each feature), and
+    `words_k` and `codes_k` if the k-th feature is a code.
     """
     arrays: dict[str, NDArray[Any]] = {name: np.asarray(getattr(trees, name)) for name in Trees.__slots__} | {
         "feature_inputs": np.array(feature_inputs)

@@ -1,4 +1,4 @@
-"""A version: its manifest, its files, and the check that graph and ensembles agree."""
+"""A model version: its manifest, its files, and the check that the graph and the ensembles agree."""
 
 import hashlib
 from dataclasses import dataclass
@@ -23,7 +23,10 @@ class Version:
 
     @classmethod
     def from_manifest(cls, manifest: Manifest, files: dict[str, bytes], card: str) -> "Version":
-        """Add the card and the manifest, with the digest of every other file, to the files."""
+        """Make a version from a manifest and files.
+
+        Adds the card and the manifest to the files; the manifest then holds the digest of every other file.
+        """
         files = {**files, CARD_FILE: card.encode()}
         digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
         manifest = msgspec.structs.replace(manifest, files=digests)
@@ -31,9 +34,9 @@ class Version:
 
 
 def check_parity(graph_prices: Prices, log_price: Floats, half_width: Floats) -> float:
-    """Return the largest relative difference between graph and ensembles, over all rows.
+    """Return the largest relative difference between the graph and the ensembles, over all rows.
 
-    Raises ModelUnusable if it exceeds the tolerance.
+    Raises ModelUnusable if the difference exceeds the tolerance.
     """
     expected = Prices(np.exp(log_price), np.exp(log_price - half_width), np.exp(log_price + half_width))
     parity = relative_difference(graph_prices, expected)
@@ -45,7 +48,7 @@ def check_parity(graph_prices: Prices, log_price: Floats, half_width: Floats) ->
 def graph_metadata(
     name: str, version: str, *, currency: str, coverage: float, digest: str, inputs: Inputs
 ) -> dict[str, str]:
-    """Return the metadata inside the graph, for users who have it without its manifest."""
+    """Return the metadata to store inside the graph, for users who have the graph without its manifest."""
     return {
         "name": name,
         "version": version,

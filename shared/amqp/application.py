@@ -1,4 +1,4 @@
-"""What a connection needs from the program that it serves. Pure."""
+"""The parts that a connection needs from the program that it serves. Pure: no I/O."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,28 +14,37 @@ NodeResolver = Callable[[Link, Attach], Sink | Source]
 
 
 class AuthenticationFailed(Exception):
-    """The peer has not proved who it is; the message says why."""
+    """The peer has not proved who it is; the error's message says why."""
 
 
 class Authenticator(Protocol):
-    """Decides who one connection's peer is."""
+    """The part of an application that decides who the peer of one connection is."""
 
     @property
     def sasl_mechanisms(self) -> Sequence[str]: ...
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether the peer has proved who it is; it may hold more memory and send larger frames then."""
+        """Whether the peer has proved who it is.
+
+        An authenticated peer may hold more memory and send larger frames.
+        """
         ...
 
     def authenticate(self, mechanism: str, response: bytes) -> None:
-        """Check a SASL response of one of the mechanisms. Raises AuthenticationFailed."""
+        """Check a SASL response for one of the offered mechanisms.
+
+        Raises AuthenticationFailed if the response does not prove who the peer is.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """The parts that one connection is handed. `container_id` names the program in OPEN."""
+    """The parts of a program that one connection uses.
+
+    `container_id` is the program's name in the OPEN performative.
+    """
 
     container_id: str
     open_node: NodeResolver

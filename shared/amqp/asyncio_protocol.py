@@ -1,4 +1,4 @@
-"""A connection over an asyncio transport: its timers and its back-pressure."""
+"""An AMQP connection over an asyncio transport, with its timers and its back-pressure."""
 
 import asyncio
 import socket
@@ -16,10 +16,10 @@ WRITE_BUFFER_BYTES = 1024 * 1024
 
 
 class AmqpProtocol(asyncio.Protocol):
-    """The accepting side of one connection; it holds a few buffers of memory at most.
+    """The accepting side of one connection; it holds at most a few buffers of memory.
 
-    `on_connected` is called once there is a transport, `on_lost` when it is gone. A peer that has not opened
-    the connection after `patience_s`, or is idle for `idle_s`, is dropped.
+    `on_connected` is called once there is a transport, and `on_lost` once the transport is gone. A peer is
+    dropped if it has not opened the connection after `patience_s`, or if it is idle for `idle_s`.
     """
 
     connection: Connection
@@ -96,7 +96,10 @@ class AmqpProtocol(asyncio.Protocol):
         self.connection.end()
 
     def _hang_up(self) -> None:
-        """Close once everything written has left, but abort after a while if the peer does not read."""
+        """Close the transport once everything written has left.
+
+        If the peer does not read, the transport is aborted after CLOSE_TIMEOUT_S.
+        """
         self.transport.close()
         if self._timer is not None:
             self._timer.cancel()

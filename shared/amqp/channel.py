@@ -1,4 +1,4 @@
-"""The sending side of one session: its channel number, its windows and its ids. Pure."""
+"""The sending side of one session: its channel number, its windows and its ids. Pure: no I/O."""
 
 from collections.abc import Sequence
 
@@ -11,13 +11,13 @@ _SIGN_BIT = 0x80000000
 
 
 def serial_difference(a: int, b: int) -> int:
-    """Return how far `a` is ahead of `b` in 32-bit serial numbers (RFC 1982); 0 if it is behind."""
+    """Return how far `a` is ahead of `b` in 32-bit serial numbers (RFC 1982), or 0 if `a` is behind."""
     difference = (a - b) & UINT_MAX
     return 0 if difference & _SIGN_BIT else difference
 
 
 class Channel:
-    """`window` is how many more frames the peer's session accepts."""
+    """The sending side of one session; `window` is how many more frames the peer's session accepts."""
 
     def __init__(self, peer: Peer, number: int, begin: Begin) -> None:
         self.peer = peer
@@ -31,7 +31,7 @@ class Channel:
         self.peer.send(self.number, body)
 
     def send_flow(self, link: Sequence[int] | None = None) -> None:
-        """Send a FLOW of the session, or of a link given as (handle, delivery count, credit)."""
+        """Send a FLOW for the session, or for a link given as (handle, delivery count, credit)."""
         self.send(
             performative_encoder.flow(
                 next_incoming_id=self._next_incoming_id,
@@ -47,10 +47,13 @@ class Channel:
         self.window -= frames
 
     def count_received(self) -> None:
-        """Count one frame; pyamqp (5.15.1) counts deliveries here, so the window is not enforced."""
+        """Count one received frame.
+
+        The incoming window is not enforced, because pyamqp (5.15.1) counts deliveries instead of frames.
+        """
         self._next_incoming_id = (self._next_incoming_id + 1) & UINT_MAX
 
     def apply_flow(self, flow: Flow) -> None:
-        """Compute the window from the peer's FLOW."""
+        """Set `window` from the peer's FLOW."""
         reached = 1 if flow.next_incoming_id is None else flow.next_incoming_id
         self.window = serial_difference(reached + flow.incoming_window, self._next_outgoing_id)

@@ -1,4 +1,7 @@
-"""One AMQP connection as a state machine: bytes go in, frames go out to the peer. Pure."""
+"""One AMQP connection as a state machine: bytes go in, frames go out to the peer. Pure: no I/O.
+
+Bytes are written only through the transport that is passed in.
+"""
 
 import contextlib
 from collections.abc import Callable
@@ -39,7 +42,7 @@ _SASL_OK, _SASL_AUTH = 0, 1
 class Connection:
     """The accepting side of a connection.
 
-    `transport`, `call_soon` and `hang_up` are those of the `Peer`.
+    `transport`, `call_soon` and `hang_up` are passed on to `Peer` and described there.
     """
 
     def __init__(
@@ -65,11 +68,11 @@ class Connection:
 
     @property
     def is_in_use(self) -> bool:
-        """Whether a link allows the peer to be silent."""
+        """Whether any link allows the peer to stay silent without being dropped as idle."""
         return any(link.keeps_connection_open for link in self.links)
 
     def receive(self, data: bytes) -> None:
-        """Act on received bytes; a protocol error or refusal closes the connection."""
+        """Process received bytes; a protocol error or a refusal closes the connection."""
         try:
             for received in self._reader.feed(data):
                 if self.peer.is_closing():
@@ -86,24 +89,24 @@ class Connection:
             self.close(refusal)
 
     def allow_large_frames(self) -> None:
-        """Read frames of the full size from now on: the peer is authenticated."""
+        """Accept frames of the full size from now on, because the peer is authenticated."""
         self._reader.max_frame_bytes = MAX_FRAME_BYTES
 
     def resume(self) -> None:
-        """Let every source send: the transport has room again."""
+        """Let every source send, because the transport has room again."""
         for session in self._sessions.values():
             session.resume()
 
     def close_idle(self, idle_s: float) -> None:
-        """Close after `idle_s` without a byte."""
+        """Close the connection because nothing was received for `idle_s` seconds."""
         self.close(self._application.refusals.idle(idle_s, self._application.container_id))
 
     def close(self, refusal: Refusal | None = None) -> None:
-        """Send CLOSE and hang up."""
+        """Send CLOSE, with the refusal if there is one, and hang up."""
         self.peer.close(refusal)
 
     def end(self) -> None:
-        """End every session; the transport is gone."""
+        """End every session, because the transport is gone."""
         for session in self._sessions.values():
             session.end()
         self._sessions.clear()

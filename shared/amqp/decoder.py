@@ -1,4 +1,4 @@
-"""AMQP 1.0 values decoded from untrusted bytes, with bounded depth and allocations. Pure."""
+"""Decoding of AMQP 1.0 values from untrusted bytes, with bounded depth and allocations. Pure: no I/O."""
 
 import struct
 import uuid
@@ -20,7 +20,7 @@ class DecodeError(Exception):
 
 
 class Described(NamedTuple):
-    """A value with its descriptor: a ulong code or a symbol."""
+    """A value with its descriptor, which is a ulong code or a symbol."""
 
     descriptor: Any
     value: Any
@@ -29,7 +29,8 @@ class Described(NamedTuple):
 def decode(buffer: bytes, position: int = 0) -> tuple[Any, int]:
     """Return the value at `position` and the position after it.
 
-    Symbols and strings become str, binary becomes bytes, lists and arrays become list. Raises DecodeError.
+    Symbols and strings become str, binary becomes bytes, lists and arrays become list. Raises DecodeError if
+    there is no valid value at `position`.
     """
     try:
         return _decode(buffer, position, 0)
@@ -38,7 +39,10 @@ def decode(buffer: bytes, position: int = 0) -> tuple[Any, int]:
 
 
 def skip(buffer: bytes, position: int) -> int:
-    """Return the position after the value at `position` without decoding it. Raises DecodeError."""
+    """Return the position after the value at `position`, without decoding the value.
+
+    Raises DecodeError if the value's encoding is invalid.
+    """
     try:
         code = buffer[position]
         position += 1
@@ -94,7 +98,7 @@ def _number(layout: str) -> _Reader:
 
 
 def _raw(width: int) -> _Reader:
-    """Read a decimal as its bytes."""
+    """Return the bytes of a decimal unchanged."""
     return lambda buffer, position, _depth: _cut(buffer, position, width)
 
 
@@ -135,7 +139,7 @@ def _text(size: Struct) -> _Reader:
 
 
 def _compound(buffer: bytes, position: int, depth: int, width: Struct) -> tuple[int, int, int]:
-    """Return the count of a compound value, the position of its first item, and its end."""
+    """Return a compound value's item count, the position of its first item, and the position of its end."""
     size = width.unpack_from(buffer, position)[0]
     count: int = width.unpack_from(buffer, position + width.size)[0]
     end = position + width.size + size

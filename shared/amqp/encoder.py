@@ -1,6 +1,6 @@
-"""AMQP 1.0 values as bytes: one function per type, each in its smallest form. Pure.
+"""Encoding of AMQP 1.0 values: one function per type, each in its smallest form. Pure: no I/O.
 
-Collections take encoded items, so that each caller chooses the AMQP types.
+Collections take items that are already encoded, so that each caller chooses their AMQP types.
 """
 
 import uuid as uuids
@@ -77,7 +77,10 @@ def symbol(value: str) -> bytes:
 
 
 def sequence(items: Iterable[bytes]) -> bytes:
-    """Encode a list, never in the zero-byte form: pyamqp (5.15.1) cannot read that as the body of a frame."""
+    """Encode a list, but never in the zero-byte form for an empty list.
+
+    pyamqp (5.15.1) cannot read that form as the body of a frame.
+    """
     encoded = list(items)
     return _compound(0xC0, 0xD0, b"".join(encoded), len(encoded))
 

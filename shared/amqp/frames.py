@@ -1,4 +1,4 @@
-"""Frames and protocol headers: cut from a byte stream, and encoded for one. Pure."""
+"""Frames and protocol headers: cutting them from a byte stream, and encoding them. Pure: no I/O."""
 
 from collections.abc import Iterator
 from struct import Struct
@@ -17,7 +17,7 @@ _MIN_DATA_OFFSET = 2
 
 
 class FramingError(Exception):
-    """The byte stream is not AMQP; nothing after it can be read."""
+    """The byte stream is not AMQP; nothing after the error can be read."""
 
 
 class ProtocolHeader(NamedTuple):
@@ -31,14 +31,17 @@ class Frame(NamedTuple):
 
 
 class FrameReader:
-    """A cutter of frames that keeps at most one unfinished frame of the negotiated size."""
+    """A cutter of frames; it keeps at most one unfinished frame of the negotiated size."""
 
     def __init__(self, max_frame_bytes: int) -> None:
         self.max_frame_bytes = max_frame_bytes
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[ProtocolHeader | Frame]:
-        """Yield the headers and frames that `data` completes. Raises FramingError."""
+        """Yield the headers and frames that `data` completes.
+
+        Raises FramingError if the stream is not AMQP.
+        """
         buffer = self._buffer
         buffer += data
         position = 0

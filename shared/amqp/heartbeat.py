@@ -1,4 +1,7 @@
-"""Idle connections: empty frames for a peer that requires them, and the end of a connection without use."""
+"""Timers for idle connections.
+
+They send empty frames to a peer that requires them, and end a connection that is not used.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +10,11 @@ _MIN_INTERVAL_S = 0.1
 
 
 class Heartbeat:
-    """Timers of one connection.
+    """The timers of one connection.
 
     `on_idle` is called if nothing is received for `idle_s` while the connection is not in use. A peer with a
-    link may be silent for as long as it likes: the Python SDK (5.15.1) sends heartbeats only inside calls.
+    link that keeps the connection open may be silent for as long as it likes, because the Python SDK (5.15.1)
+    sends heartbeats only inside calls.
     """
 
     def __init__(
@@ -29,14 +33,14 @@ class Heartbeat:
         self._send_timer: asyncio.TimerHandle | None = None
 
     def watch(self) -> None:
-        """Start to look for idleness."""
+        """Start watching for idleness."""
         self._idle_timer = self._loop.call_later(self._idle_s, self._check_idle)
 
     def note_received(self) -> None:
         self._has_received = True
 
     def send_every(self, interval_s: float, send: Callable[[], None]) -> None:
-        """Call `send` now and at every interval."""
+        """Call `send` now and then every `interval_s` seconds, but at most every 0.1 seconds."""
         send()
         self._send_timer = self._loop.call_later(
             max(interval_s, _MIN_INTERVAL_S), self.send_every, interval_s, send

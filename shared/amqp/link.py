@@ -1,6 +1,6 @@
-"""The two kinds of link on a session: incoming, on which the peer sends, and outgoing, on which it receives.
+"""The two kinds of link on a session. Pure: no I/O.
 
-Pure.
+On an incoming link the peer sends; on an outgoing link the peer receives.
 """
 
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class Node(Protocol):
     keeps_connection_open: bool
 
     def close(self) -> None:
-        """Release everything; the link has ended."""
+        """Release everything that the node holds, because the link has ended."""
         ...
 
 
@@ -44,12 +44,12 @@ class Source(Node, Protocol):
     """A node that feeds an outgoing link."""
 
     def resume(self) -> None:
-        """Send what there is: credit, window or socket may have room again."""
+        """Send what is available, because credit, window or socket may have room again."""
         ...
 
 
 class Link:
-    """A link's name, handle and end. `siblings` are the links of the same session by handle."""
+    """One link of a session; `siblings` are the links of the same session by handle."""
 
     def __init__(self, channel: Channel, siblings: Mapping[int, "Link"], attach: Attach) -> None:
         self.channel = channel
@@ -72,13 +72,19 @@ class Link:
         return self.is_open and self.node is not None and self.node.keeps_connection_open
 
     def detach(self, refusal: Refusal | None = None) -> None:
-        """End the link; its handle is free again once the peer has answered with its own DETACH."""
+        """End the link.
+
+        The link's handle is free again once the peer has answered with its own DETACH.
+        """
         if self.is_open:
             self.channel.send(performative_encoder.detach(self.handle, refusal))
             self.end()
 
     def end(self) -> None:
-        """Close the node, once, whichever side has ended the link."""
+        """Mark the link as ended and close its node; further calls do nothing.
+
+        Either side may have ended the link.
+        """
         if self.is_open:
             self.is_open = False
             self._drop_deliveries()
@@ -86,11 +92,11 @@ class Link:
                 self.node.close()
 
     def _drop_deliveries(self) -> None:
-        """Release what unfinished deliveries hold."""
+        """Release what the link holds for unfinished deliveries; a plain link holds nothing."""
 
 
 class IncomingLink(Link):
-    """The peer sends; we grant credit and settle each delivery."""
+    """A link on which the peer sends; this side grants credit and settles each delivery."""
 
     node: Sink
 
@@ -149,13 +155,16 @@ class IncomingLink(Link):
         self._partial = bytearray()
 
     def settle(self, delivery: Delivery, refusal: Refusal | None = None) -> None:
-        """Accept the delivery, or reject it; one that its sender settled is not answered."""
+        """Accept the delivery, or reject it if a refusal is given.
+
+        If the sender has already settled the delivery, nothing is sent.
+        """
         if not delivery.is_settled:
             self.channel.send(performative_encoder.receiver_disposition(delivery.delivery_id, refusal))
 
 
 class OutgoingLink(Link):
-    """The peer receives, as many deliveries as it grants credit for."""
+    """A link on which the peer receives; the peer grants credit for deliveries."""
 
     node: Source
 
@@ -171,10 +180,11 @@ class OutgoingLink(Link):
         self._on_outcome: Callable[[int, Outcome], None] = lambda _delivery_id, _outcome: None
 
     def send_unsettled(self, on_outcome: Callable[[int, Outcome], None]) -> None:
-        """Leave deliveries unsettled unless the peer's ATTACH asks for settled ones; for the node resolver.
+        """Send deliveries unsettled, unless the peer's ATTACH asks for settled ones.
 
-        `on_outcome` is called once for each delivery id, with RELEASED if the peer settles without an outcome
-        or the link ends first; the link is not open any more then. The source bounds how many are unsettled.
+        Only the node resolver may call this. `on_outcome` is called once for each delivery id. It gets
+        RELEASED if the peer settles without an outcome, or if the link ends first; in the latter case the
+        link is already closed. The source must bound how many deliveries are unsettled.
         """
         if self._requested_settle_mode != performative_encoder.SENDS_SETTLED:
             is_unsettled = self._requested_settle_mode == performative_encoder.SENDS_UNSETTLED
@@ -192,13 +202,16 @@ class OutgoingLink(Link):
             self.send_flow()
 
     def count_sent(self, deliveries: int, frames: int) -> None:
-        """Count what the source has written."""
+        """Count the deliveries and frames that the source has written itself."""
         self.credit -= deliveries
         self._delivery_count = (self._delivery_count + deliveries) & UINT_MAX
         self.channel.count_sent(deliveries, frames)
 
     def send(self, message: bytes) -> int:
-        """Send one message and return its delivery id. Credit is the caller's to check: answers need none."""
+        """Send one message and return its delivery id.
+
+        The caller must check the credit where it applies; answers to requests are sent without credit.
+        """
         delivery_id = self.channel.next_delivery_id
         is_settled = self.settle_mode == performative_encoder.SENDS_SETTLED
         frames = list(
@@ -218,9 +231,9 @@ class OutgoingLink(Link):
         return delivery_id
 
     def apply_outcome(self, first: int, last: int, outcome: Outcome) -> bool:
-        """Hand the outcome of the unsettled deliveries from `first` to `last` to the source.
+        """Report the outcome of the unsettled deliveries from `first` to `last` to the source.
 
-        Return whether there were any.
+        Return whether there were any such deliveries.
         """
         span = (last - first) & UINT_MAX
         found = [first] if not span else [one for one in self._unsettled if (one - first) & UINT_MAX <= span]
@@ -232,7 +245,7 @@ class OutgoingLink(Link):
         return bool(found)
 
     def drain(self) -> None:
-        """Use up the credit, as a draining peer has asked: there is nothing more to send."""
+        """Use up the credit, because a draining peer has asked for that and there is nothing more to send."""
         self._delivery_count = (self._delivery_count + self.credit) & UINT_MAX
         self.credit = 0
         self.is_draining = False

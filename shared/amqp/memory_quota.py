@@ -1,4 +1,4 @@
-"""The memory that one peer may occupy: little until it is authenticated, then enough. Pure."""
+"""The memory that one peer may occupy: little until it is authenticated, then more. Pure: no I/O."""
 
 from collections.abc import Callable
 
@@ -12,14 +12,14 @@ LINK_BYTES = 2048
 
 
 class MemoryQuota:
-    """A count of the bytes held for a peer."""
+    """A count of the bytes held for one peer."""
 
     def __init__(self, is_authenticated: Callable[[], bool]) -> None:
         self._is_authenticated = is_authenticated
         self.held_bytes = 0
 
     def hold(self, size_bytes: int) -> None:
-        """Count `size_bytes` until they are released. Raises Refusal above the limit."""
+        """Count `size_bytes` until they are released. Raises Refusal if the total exceeds the limit."""
         self.held_bytes += size_bytes
         limit = AUTHENTICATED_BYTES if self._is_authenticated() else UNAUTHENTICATED_BYTES
         if self.held_bytes > limit:

@@ -1,4 +1,7 @@
-"""The other end of a connection as sessions and links see it: how to send to it, and its limits. Pure."""
+"""The other end of a connection as sessions and links see it: how to send to it, and its limits.
+
+Pure: no I/O except through the transport that is passed in.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -13,7 +16,7 @@ log = EventLog(__name__)
 
 
 class Transport(Protocol):
-    """The byte stream to a peer; asyncio's transports are one."""
+    """A byte stream to a peer, as provided by asyncio's transports."""
 
     def write(self, data: bytes, /) -> None: ...
 
@@ -23,11 +26,11 @@ class Transport(Protocol):
 
 
 class Peer:
-    """Frames queued in one turn of the event loop leave in one write.
+    """The other end of a connection; frames queued in one turn of the event loop leave in one write.
 
     `call_soon` runs a callback in the next turn of the loop. `hang_up` closes the transport once everything
-    written has left. While `is_writable` is false, nothing more is read from the peer, which bounds what
-    can be queued for it.
+    written has left. While `is_writable` is false, nothing more is read from the peer, which bounds what can
+    be queued for it.
     """
 
     def __init__(
@@ -49,13 +52,13 @@ class Peer:
         self._queued: list[bytes] = []
 
     def send(self, channel: int, body: bytes) -> None:
-        """Queue one frame."""
+        """Queue one frame; it is written in the next turn of the event loop at the latest."""
         if not self._queued:
             self._call_soon(self.flush)
         self._queued.append(frame(channel, body))
 
     def write(self, parts: Sequence[bytes]) -> None:
-        """Write encoded frames after everything queued before them."""
+        """Write encoded frames, after everything that was queued before them."""
         self.flush()
         if not self.is_closing():
             self._transport.write(b"".join(parts))
@@ -67,7 +70,10 @@ class Peer:
                 self._transport.write(b"".join(queued))
 
     def close(self, refusal: Refusal | None = None) -> None:
-        """Send CLOSE and hang up without waiting for the peer's: pyamqp (5.15.1) does not wait either."""
+        """Send CLOSE and hang up without waiting for the peer's CLOSE.
+
+        pyamqp (5.15.1) does not wait for it either.
+        """
         if not self.is_closing():
             if refusal is not None:
                 log.info("connection_refused", condition=refusal.condition, reason=refusal.description)
@@ -76,6 +82,6 @@ class Peer:
             self.hang_up()
 
     def abort(self) -> None:
-        """Drop the connection at once; what was queued is lost."""
+        """Drop the connection at once; frames still queued are lost."""
         self._queued.clear()
         self._transport.abort()

@@ -1,7 +1,7 @@
-"""Performatives as frame bodies, for either role. Pure.
+"""Encoding of performatives as frame bodies, for sender and receiver. Pure: no I/O.
 
-Every field is always written, trailing nulls too: pyamqp (azure-eventhub 5.15.1) reads fields by their
-position and fails on lists that end early, although the standard allows them.
+Every field is always written, even trailing nulls. The standard allows lists that end early, but pyamqp
+(azure-eventhub 5.15.1) reads fields by their position and fails on them.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -67,7 +67,7 @@ def attach(
     offered_capabilities: Sequence[str] = (),
     properties: bytes = amqp.NULL,
 ) -> bytes:
-    """Encode our end of a link. Null source and target together refuse the link."""
+    """Encode the ATTACH of this side. If source and target are both null, it refuses the link."""
     fields = [
         amqp.string(name),
         amqp.uint(handle),
@@ -90,7 +90,7 @@ def attach(
 def flow(
     *, next_incoming_id: int, incoming_window: int, next_outgoing_id: int, link: Sequence[int] | None = None
 ) -> bytes:
-    """Encode a FLOW of a link, given as (handle, delivery count, credit), or of the session alone."""
+    """Encode a FLOW for a link, given as (handle, delivery count, credit), or for the session alone."""
     fields = [
         amqp.uint(next_incoming_id),
         amqp.uint(incoming_window),
@@ -122,7 +122,7 @@ def transfer_frames(
     *,
     is_settled: bool = True,
 ) -> Iterator[bytes]:
-    """Yield one message in as many frames as it needs."""
+    """Yield the frames that carry one message, as many as it needs."""
     tag = SETTLED_TAG if is_settled else delivery_id.to_bytes(4, "big")
     max_payload_bytes = max_frame_bytes - TRANSFER_OVERHEAD_BYTES
     for start in range(0, len(message), max_payload_bytes):
@@ -136,14 +136,14 @@ _ACCEPTED = amqp.described(Outcome.ACCEPTED, _NO_FIELDS)
 
 
 def receiver_disposition(delivery_id: int, refusal: Refusal | None = None) -> bytes:
-    """Settle a delivery that was received: accept it, or reject it with the refusal."""
+    """Encode the settlement of a received delivery: accepted, or rejected if a refusal is given."""
     state = _ACCEPTED if refusal is None else _performative(Outcome.REJECTED, [error(refusal)])
     number = amqp.uint(delivery_id)
     return _performative(0x15, [amqp.boolean(True), number, number, amqp.boolean(True), state, amqp.NULL])
 
 
 def sender_disposition(first: int, last: int, outcome: Outcome) -> bytes:
-    """Settle deliveries that were sent, with the outcome that their receiver reported."""
+    """Encode the settlement of sent deliveries with the outcome that their receiver reported."""
     state = amqp.described(outcome, _NO_FIELDS)
     fields = [amqp.boolean(False), amqp.uint(first), amqp.uint(last), amqp.boolean(True), state]
     return _performative(0x15, [*fields, amqp.NULL])

@@ -1,4 +1,4 @@
-"""Performatives decoded from frame bodies, each field checked before use. Pure."""
+"""Decoding of performatives from frame bodies; each field is checked before use. Pure: no I/O."""
 
 from enum import IntEnum
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ _LIST_HEADERS = {0x45: 1, 0xC0: 3, 0xD0: 9}
 
 
 class Outcome(IntEnum):
-    """The terminal states of a delivery, by descriptor (AMQP 1.0, 3.4)."""
+    """The terminal states of a delivery, by descriptor code (AMQP 1.0, 3.4)."""
 
     ACCEPTED = 0x24
     REJECTED = 0x25
@@ -103,7 +103,7 @@ class Disposition(msgspec.Struct, frozen=True, array_like=True):
 
     @property
     def outcome(self) -> Outcome | None:
-        """The terminal state, if the deliveries have reached one."""
+        """The terminal state of the deliveries, or None if they have not reached one."""
         if isinstance(self.state, Described) and self.state.descriptor in _OUTCOMES:
             return Outcome(self.state.descriptor)
         return None
@@ -138,7 +138,10 @@ _TYPES: dict[int, type[msgspec.Struct]] = {
 
 
 def decode_performative(body: bytes) -> tuple[msgspec.Struct, int]:
-    """Return the performative of a frame's body and where its payload begins. Raises DecodeError."""
+    """Return the performative of a frame's body and the position at which its payload begins.
+
+    Raises DecodeError if the body does not begin with a valid performative, or the performative is too large.
+    """
     if len(body) > MAX_PERFORMATIVE_BYTES and skip(body, 0) > MAX_PERFORMATIVE_BYTES:
         # Checked before decoding: a megabyte of nested lists would block the event loop.
         raise DecodeError(f"a performative has more than {MAX_PERFORMATIVE_BYTES} bytes")
@@ -156,7 +159,10 @@ def decode_performative(body: bytes) -> tuple[msgspec.Struct, int]:
 
 
 def raw_fields(body: bytes) -> list[bytes]:
-    """Split the performative at the start of `body`, which has been decoded before, into encoded fields."""
+    """Split the performative at the start of `body` into its encoded fields.
+
+    The performative must have been decoded before, because its encoding is not checked here.
+    """
     position = skip(body, 1)
     position, end = position + _LIST_HEADERS[body[position]], skip(body, position)
     fields = []

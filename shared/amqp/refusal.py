@@ -1,4 +1,4 @@
-"""Refusals: an AMQP error condition and the sentence that explains it. Pure."""
+"""Refusals: an AMQP error condition and the sentence that explains it. Pure: no I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ DETACH_FORCED = "amqp:link:detach-forced"
 
 
 class Refusal(Exception):
-    """An operation that is declined: the AMQP condition and its description."""
+    """An operation is declined, for the reason given by an AMQP condition and a description."""
 
     def __init__(self, condition: str, description: str) -> None:
         super().__init__(f"{condition}: {description}")
@@ -40,7 +40,7 @@ def _message_too_large(delivery_id: int, size_bytes: int, limit_bytes: int) -> R
 
 @dataclass(frozen=True, slots=True)
 class RefusalTable:
-    """The refusals whose wording an application may choose, because its clients read the description."""
+    """The refusals whose wording an application may choose because its clients read the description."""
 
     idle: Callable[[float, str], Refusal] = _idle  # idle time in seconds, container id
     message_too_large: Callable[[int, int, int], Refusal] = _message_too_large  # delivery id, size, limit

@@ -1,4 +1,4 @@
-"""Nodes that answer requests over a link of the same session (AMQP management and `$cbs`). Pure."""
+"""Nodes that answer requests over a link of the same session (AMQP management and `$cbs`). Pure: no I/O."""
 
 import uuid
 from abc import ABC, abstractmethod
@@ -18,7 +18,7 @@ _MESSAGE_ID_FIELD, _REPLY_TO_FIELD, _CORRELATION_ID_FIELD = 0, 4, 5
 
 
 class Request(NamedTuple):
-    """A message to a request node."""
+    """A request that a peer has sent to a request node."""
 
     message_id: object
     reply_to: str | None
@@ -27,7 +27,7 @@ class Request(NamedTuple):
 
 
 def decode_request(message: bytes) -> Request:
-    """Raises DecodeError."""
+    """Decode the message of a request. Raises DecodeError if the message is malformed."""
     sections = {code: value for code, value in decode_sections(message) if isinstance(code, (int, str))}
     fields = sections.get(PROPERTIES) or []
     properties = sections.get(APPLICATION_PROPERTIES) or {}
@@ -46,7 +46,10 @@ def decode_request(message: bytes) -> Request:
 def encode_response(
     request: Request, status: int, description: str, body: bytes, condition: str = ""
 ) -> bytes:
-    """Encode the answer; its correlation id has the AMQP type of the request's message id."""
+    """Encode the answer to a request.
+
+    The answer's correlation id has the same AMQP type as the request's message id.
+    """
     fields = [amqp.NULL] * _PROPERTIES_FIELDS
     fields[_CORRELATION_ID_FIELD] = _encode_message_id(request.message_id)
     properties: Mapping[str, bytes] = {
@@ -72,7 +75,7 @@ def _encode_message_id(value: object) -> bytes:
 
 
 class ReplySource:
-    """The other end of a request node: its answers are sent without waiting for credit."""
+    """The source that carries a request node's answers, which are sent without waiting for credit."""
 
     keeps_connection_open = False
 
@@ -80,14 +83,17 @@ class ReplySource:
         self.address = address
 
     def resume(self) -> None:
-        """Nothing is waiting."""
+        """Do nothing, because no answer ever waits."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing, because the source holds nothing."""
 
 
 class RequestNode(ABC):
-    """A sink that answers each delivery on the receiving link with the same address."""
+    """A sink that answers each delivery.
+
+    The answers leave on a receiving link of the same session that has the same address.
+    """
 
     address: str
     keeps_connection_open = False
@@ -98,7 +104,7 @@ class RequestNode(ABC):
 
     @abstractmethod
     def answer(self, request: Request) -> bytes:
-        """Return the whole message that answers `request`."""
+        """Return the whole encoded message that answers `request`."""
 
     def deliver(self, delivery: Delivery) -> None:
         try:
@@ -109,7 +115,7 @@ class RequestNode(ABC):
         self.respond(delivery, request)
 
     def respond(self, delivery: Delivery, request: Request) -> None:
-        """Answer now; a node may override this to answer later or otherwise."""
+        """Answer the request at once; a node may override this to answer later or differently."""
         self.reply(delivery, self.answer(request), request.reply_to)
 
     def reply(self, delivery: Delivery, answer: bytes, reply_to: str | None) -> None:
@@ -131,4 +137,4 @@ class RequestNode(ABC):
         return next(iter(named or candidates), None)
 
     def close(self) -> None:  # noqa: B027  # no node holds anything
-        """Nothing is held."""
+        """Do nothing, because the node holds nothing."""

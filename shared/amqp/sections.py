@@ -1,9 +1,9 @@
-"""Message sections: cut, decoded and checked, so that every SDK can read a forwarded message. Pure.
+"""Message sections, checked and decoded so that every SDK can read a forwarded message. Pure: no I/O.
 
 One malformed map would stop every reader of a queue or log for as long as the message is kept. So a message
 is refused if it is not AMQP, is nested too deeply, or has fields that its sections do not define. Valid AMQP
-is forwarded as it came, even what the Python SDK (5.15.1) cannot read: char, decimal32 and 64, huge
-decimal128, empty arrays.
+is forwarded unchanged, even what the Python SDK (5.15.1) cannot read: char, decimal32 and decimal64, huge
+decimal128 and empty arrays.
 """
 
 from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ class _Properties(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_f
 
 
 def is_data_section(rest: bytes, position: int) -> bool:
-    """Whether everything from `position` on is one data section."""
+    """Return whether everything from `position` on is exactly one data section."""
     size = len(rest) - position
     if size >= LONG_DATA_PREFIX_BYTES and rest.startswith(DATA_32_START, position):
         return bool(_LENGTH.unpack_from(rest, position + 4)[0] == size - LONG_DATA_PREFIX_BYTES)
@@ -74,7 +74,10 @@ def is_data_section(rest: bytes, position: int) -> bool:
 
 
 def check_bare_message(rest: bytes) -> int:
-    """Check the sections after the annotations; return where the body begins. Raises DecodeError."""
+    """Check the sections that follow the annotations; return where the body begins.
+
+    Raises DecodeError if a section is malformed or misplaced, or there is no body.
+    """
     last = body = body_at = 0
     position = 0
     while position < len(rest):
@@ -96,7 +99,10 @@ def check_bare_message(rest: bytes) -> int:
 
 
 def section_at(message: bytes, position: int) -> tuple[int, int]:
-    """Return where the section at `position` ends, and its code. Raises DecodeError."""
+    """Return where the section at `position` ends, and the section's code.
+
+    Raises DecodeError if no section begins there.
+    """
     # The SDKs expect the code in the third byte, so other encodings of it are refused.
     if message[position : position + 2] != SECTION_START or position + 2 >= len(message):
         raise DecodeError("a message has no section where one must begin")
@@ -104,7 +110,7 @@ def section_at(message: bytes, position: int) -> tuple[int, int]:
 
 
 def decode_sections(message: bytes) -> Iterator[Described]:
-    """Yield a message's sections. Raises DecodeError."""
+    """Yield a message's sections, decoded. Raises DecodeError if the message is malformed."""
     position = 0
     while position < len(message):
         section, position = decode(message, position)
@@ -114,7 +120,7 @@ def decode_sections(message: bytes) -> Iterator[Described]:
 
 
 def check_section(section: bytes) -> None:
-    """Check one whole section with every value in it. Raises DecodeError."""
+    """Check one whole section with every value in it. Raises DecodeError if anything in it is invalid."""
     described, end = decode(section)
     if end != len(section) or not isinstance(described, Described):
         raise DecodeError("a section is not a described value")
@@ -151,7 +157,7 @@ def _is_plain_data(message: bytes, start: int, _end: int) -> bool:
 
 
 def _are_plain_application_properties(message: bytes, start: int, end: int) -> bool:
-    """Whether the section is a small map from ASCII names to scalars."""
+    """Return whether the section is a small map from ASCII names to scalars."""
     if message[start + 3] != _MAP_8 or end - start < _FIRST_ITEM:
         return False
     position, has_name = start + _FIRST_ITEM, False
@@ -166,7 +172,7 @@ def _are_plain_application_properties(message: bytes, start: int, end: int) -> b
 
 
 def _are_plain_properties(message: bytes, start: int, end: int) -> bool:
-    """Whether the section is a small list of known fields, with texts in ASCII."""
+    """Return whether the section is a small list of known fields with ASCII texts."""
     position = start + _FIRST_ITEM
     if message[start + 3] != _LIST_8 or position > end:
         return False
@@ -183,7 +189,7 @@ def _are_plain_properties(message: bytes, start: int, end: int) -> bool:
 
 
 def _plain_end(message: bytes, position: int, code: int, end: int) -> int:
-    """Return where the value at `position` ends, or 0 if it must be decoded to know."""
+    """Return where the value at `position` ends, or 0 if that cannot be told without decoding the value."""
     width = _WIDTHS.get(code)
     if width is not None:
         return position + 1 + width

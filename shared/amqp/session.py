@@ -1,4 +1,4 @@
-"""One AMQP session: its links by handle, and the dispatch of performatives to them. Pure."""
+"""One AMQP session: its links by handle, and the dispatch of performatives to them. Pure: no I/O."""
 
 import msgspec
 
@@ -16,7 +16,7 @@ _SOURCE_FIELD, _TARGET_FIELD, _PROPERTIES_FIELD = 5, 6, 13
 
 
 class Session:
-    """A session that the peer has begun."""
+    """A session that the peer has begun, with its links."""
 
     def __init__(self, peer: Peer, channel: int, begin: Begin, open_node: NodeResolver) -> None:
         self._channel = Channel(peer, channel, begin)
@@ -59,13 +59,16 @@ class Session:
             self._channel.send_flow()
 
     def resume(self) -> None:
-        """Let every source send: window or socket have room again."""
+        """Let every source send, because window or socket has room again."""
         for link in self.links:
             if isinstance(link, OutgoingLink) and link.is_open:
                 link.node.resume()
 
     def _apply_disposition(self, disposition: Disposition) -> None:
-        """Apply a receiver's disposition; a sender's adds nothing, because we settle what we receive."""
+        """Apply a receiver's disposition to the deliveries that this side has sent.
+
+        A sender's disposition is ignored, because this side has already settled what it receives.
+        """
         outcome = disposition.outcome
         if not disposition.is_receiver or (outcome is None and not disposition.settled):
             return
@@ -127,7 +130,7 @@ class Session:
             link.end()
 
     def end(self) -> None:
-        """End every link; the peer has ended the session or is gone."""
+        """End every link, because the peer has ended the session or is gone."""
         for link in self.links:
             link.end()
             self._quota.release(link.held_bytes)
@@ -135,5 +138,5 @@ class Session:
 
 
 def _field(raw: list[bytes], field: int, default: bytes) -> bytes:
-    """Return an encoded field, or the default if it is null or not sent."""
+    """Return an encoded field, or `default` if the field is null or missing."""
     return raw[field] if len(raw) > field and raw[field] != amqp.NULL else default

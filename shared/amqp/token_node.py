@@ -1,4 +1,7 @@
-"""`$cbs`: a peer puts tokens for the addresses that it will use (AMQP Claims-based Security 1.0). Pure."""
+"""`$cbs`: a peer puts tokens for the addresses that it will use.
+
+This follows AMQP Claims-based Security 1.0. Pure: no I/O.
+"""
 
 from typing import Protocol
 
@@ -13,13 +16,16 @@ _UNAUTHORIZED = 401
 
 
 class TokenAuthenticator(Protocol):
-    """Checks the tokens of one connection."""
+    """The part of an application that checks the tokens of one connection."""
 
     # The status of an accepted token: 202 for Event Hubs, 200 for IoT Hub.
     accepted_status: int
 
     def put_token(self, kind: str, audience: str, token: str) -> None:
-        """Allow what the token grants on `audience`. Raises AuthenticationFailed."""
+        """Allow what the token grants on `audience`.
+
+        Raises AuthenticationFailed if the token is not accepted.
+        """
         ...
 
 

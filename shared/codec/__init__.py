@@ -1,1 +1,1 @@
-"""Event bodies to rows of a contract: the careful path, batches of events, and the fast path."""
+"""Decoders from event bodies to rows of a contract: the careful path, batch decoding and the fast path."""

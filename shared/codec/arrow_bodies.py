@@ -1,8 +1,8 @@
-"""Arrow IPC bodies: bounded before anything is decompressed or touched.
+"""Readers of Arrow IPC bodies that check the declared sizes before anything is decompressed or accessed.
 
 A few kilobytes of compressed Arrow can declare gigabytes, and offsets that point outside their buffer end
 the process on access. So the row count and the uncompressed size are read from the message's metadata first,
-the schema must be the contract's own, and every batch passes `validate(full=True)`.
+the schema must match the contract, and every batch must pass `validate(full=True)`.
 Flatbuffers layout: Arrow columnar format, Message.fbs (Message: header_type=1, header=2; RecordBatch:
 length=0, nodes=1, buffers=2, compression=3). A compressed buffer starts with its uncompressed length as
 int64; -1 marks a buffer left uncompressed.
@@ -27,7 +27,7 @@ _FRAME = struct.Struct("<4sI")
 
 
 class _Table:
-    """A flatbuffers table; its vtable gives the fields. Reads outside the metadata raise struct.error."""
+    """A flatbuffers table; its vtable locates the fields. A read outside the metadata raises struct.error."""
 
     def __init__(self, data: bytes, position: int) -> None:
         self._data = data
@@ -69,7 +69,10 @@ def _uncompressed_bytes(batch: _Table, metadata: bytes, body: memoryview) -> int
 
 
 def _check_bounds(message: pa.Message) -> int:
-    """Return the rows that a record batch message declares. Raises BadRecord if it exceeds a bound."""
+    """Return the number of rows that a record batch message declares.
+
+    Raises BadRecord if the message is not a record batch or exceeds a bound.
+    """
     metadata = message.metadata.to_pybytes()
     root = _Table(metadata, struct.unpack_from("<I", metadata)[0])
     header = root.reference(2)
@@ -87,8 +90,8 @@ def _check_bounds(message: pa.Message) -> int:
 def cached_schema_reader(expected: pa.Schema) -> SchemaReader:
     """Return a function that reads and checks the schema in a stream's first message.
 
-    It caches, because a sender's schema is the same bytes all day; the cache is bounded, because a sender
-    chooses these bytes.
+    The function caches schemas, because a sender repeats the same schema bytes in every event. The cache is
+    bounded, because the sender chooses these bytes.
     """
     return lru_cache(maxsize=64)(partial(_read_schema, expected))
 
@@ -101,10 +104,11 @@ def _read_schema(expected: pa.Schema, metadata: bytes) -> pa.Schema:
 
 
 def read_batches(body: bytes, read_schema: SchemaReader) -> list[pa.RecordBatch]:
-    """Return the validated batches of a body, unknown columns of plain types included.
+    """Return the validated batches of a body, including unknown columns of plain types.
 
-    `read_schema` comes from `cached_schema_reader`: each expected column that is present must have exactly
-    its type, and each that is not nullable must be present. Raises BadRecord for anything else.
+    `read_schema` comes from `cached_schema_reader`: every expected column must have exactly the expected
+    type, and only nullable columns may be absent. Raises BadRecord if the body breaks these rules, exceeds a
+    bound or is not a valid Arrow IPC stream.
     """
     try:
         return _read_batches(pa.BufferReader(body), read_schema)

@@ -1,4 +1,4 @@
-"""Arrow bodies as rows of a contract: read, checked against its bounds, arranged in its columns."""
+"""Reader from Arrow bodies to rows of a contract, in its columns and checked against its bounds."""
 
 from typing import Any
 
@@ -22,15 +22,21 @@ class ArrowRows:
         self._defaults = DefaultColumns(contract)
 
     def read(self, body: bytes) -> list[pa.RecordBatch]:
-        """Return the validated batches of a body in the sender's columns. Raises BadRecord."""
+        """Return the validated batches of a body, in the sender's columns.
+
+        Raises BadRecord if the body is not valid Arrow, exceeds a bound or contradicts the contract's schema.
+        """
         return read_batches(body, self._read_schema)
 
     def find_violations(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """Map each row that breaks a bound to the first bound it breaks."""
+        """Return the rows that break the contract, each with the reason for its first violation."""
         return self._bounds.find_violations(batch)
 
     def align(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """Return the contract's columns in order: absent ones at their default, unknown ones in `extra`."""
+        """Return the batch in the contract's columns, in the contract's order.
+
+        Absent columns get their default value; unknown columns are encoded as JSON into `extra`.
+        """
         rows, names = batch.num_rows, set(batch.schema.names)
         arrays: list[Any] = [
             share_nulls(batch.column(name)) if name in names else self._defaults.column(name, rows)

@@ -1,7 +1,8 @@
-"""Batch decoding: successive events of one content type decoded together, as far as all are regular.
+"""Batch decoding: successive events of one content type are decoded together while all are regular.
 
-The result equals `BodyDecoder`'s for each event; only the work that the events share is done once. An event
-with a bad record, an unknown field or a blank line ends the batch before it and is left to `BodyDecoder`.
+The result for each event equals that of `BodyDecoder`, but the work that events share is done only once. An
+event with a bad record, an unknown field or a blank line ends the batch before that event, which is left to
+`BodyDecoder`.
 """
 
 from bisect import bisect_right
@@ -23,7 +24,10 @@ from shared.service.errors import BadRecord
 
 @dataclass(frozen=True, slots=True)
 class DecodedBatch:
-    """The first `len(counts)` events: event i has `counts[i]` records, on lines 0, 1, 2, …"""
+    """The records of the first `len(counts)` events.
+
+    Event i has `counts[i]` records, on lines 0, 1, 2, … The records are in `records` or in `batch`.
+    """
 
     counts: Sequence[int]
     records: Sequence[Struct] = ()
@@ -39,7 +43,7 @@ _MAX_ARROW_EVENTS = 256
 
 
 class BatchDecoder:
-    """Decoder of batches of one contract's events."""
+    """A decoder of batches of events, all of one contract."""
 
     def __init__(self, contract: Contract) -> None:
         self._records = RecordDecoder(contract)
@@ -47,10 +51,9 @@ class BatchDecoder:
         self._arrow_events = _MAX_ARROW_EVENTS
 
     def decode(self, bodies: Sequence[bytes], content_type: str | None, max_rows: int) -> DecodedBatch:
-        """Decode the leading regular events, up to the one that completes `max_rows` rows.
+        """Decode the leading regular events, at most up to the one that completes `max_rows` rows.
 
-        An empty result means that the first event needs `BodyDecoder`. Whatever a sender wrote, nothing is
-        raised.
+        An empty result means that the first event needs `BodyDecoder`. No content of a body raises an error.
         """
         media_type = media_type_of(content_type)
         if media_type == ARROW:
@@ -103,9 +106,9 @@ class BatchDecoder:
     def _read_same_schema(
         self, bodies: Sequence[bytes], max_rows: int
     ) -> tuple[list[pa.RecordBatch], list[int]]:
-        """Return the batches of the leading bodies that share a schema, and the rows of each body.
+        """Return the batches of the leading bodies that share a schema, and the row count of each body.
 
-        Stops at `max_rows` rows or at the bound on bytes.
+        Reading stops once `max_rows` rows or MAX_UNCOMPRESSED_BYTES are reached.
         """
         batches: list[pa.RecordBatch] = []
         counts: list[int] = []
@@ -128,7 +131,7 @@ class BatchDecoder:
 
 
 def keep_events_before(row: int, counts: Sequence[int], batch: pa.RecordBatch) -> DecodedBatch:
-    """Return the events whose rows all come before `row`."""
+    """Return the leading events whose rows all come before row `row` of `batch`."""
     ends = list(accumulate(counts))
     kept = bisect_right(ends, row)
     return DecodedBatch(counts[:kept], batch=batch.slice(0, ends[kept - 1])) if kept else EMPTY

@@ -1,8 +1,8 @@
-"""Event bodies to records, the careful path: typed, bounded, line by line.
+"""Decoder from event bodies to records, the careful path: every record is checked separately.
 
 One bad record never stops or delays a good one. A body is `application/json` (one record, or an array),
-`application/x-ndjson` (a record a line) or `application/vnd.apache.arrow.stream`. The content type decides
-which; if it is absent, the first bytes do.
+`application/x-ndjson` (one record per line) or `application/vnd.apache.arrow.stream`. The content type
+decides which; if it is absent, the first bytes do.
 """
 
 from collections.abc import Sequence
@@ -28,13 +28,16 @@ MAX_RECORDS = 20_000
 
 
 def media_type_of(content_type: str | None) -> str:
-    """Return a content type in lower case without its parameters; empty if there is none."""
+    """Return a content type in lower case without its parameters, or an empty text if there is none."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 
 @dataclass(frozen=True, slots=True)
 class BadLine:
-    """A record that cannot be decoded: its line within the event, the reason, and its bytes as sent."""
+    """A record that cannot be decoded: its line within the event, the reason and its bytes.
+
+    `body` is the bytes as sent or, for a row of an Arrow body, an Arrow stream of that row.
+    """
 
     line: int
     reason: str
@@ -43,7 +46,10 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The records of one event in order: structs or, for an Arrow body, a batch of the contract's columns."""
+    """The result for one event, in order: the good records with their line numbers, and the bad ones.
+
+    The good records are structs or, for an Arrow body, a batch of the contract's columns.
+    """
 
     records: Sequence[Struct] = ()
     extras: Sequence[str | None] = ()
@@ -54,7 +60,10 @@ class Decoded:
 
 @dataclass(slots=True)
 class _DecodedLines:
-    """The records of one JSON body so far. `is_any_json` is true once a line was JSON, even a bad record."""
+    """The records decoded so far from one JSON body.
+
+    `is_any_json` is true once any line was JSON, even if its record was bad.
+    """
 
     records: list[Struct] = field(default_factory=list)
     extras: list[str | None] = field(default_factory=list)
@@ -70,7 +79,7 @@ class _DecodedLines:
 
 
 def reject_body(body: bytes, reason: str) -> Decoded:
-    """Return one dead letter that holds the whole body, for a body in which no record is found."""
+    """Return a result with one bad record that holds the whole body, because no record was found in it."""
     return Decoded(bad=[BadLine(0, reason, body)])
 
 
@@ -86,7 +95,7 @@ class BodyDecoder:
         self._array = msgspec.json.Decoder(list[msgspec.Raw])
 
     def decode(self, body: bytes, content_type: str | None) -> Decoded:
-        """Decode one body. Whatever a sender wrote, nothing is raised: bad records are returned in `bad`."""
+        """Decode one body. No content of a body raises an error: bad records are returned in `bad`."""
         media_type = media_type_of(content_type)
         if media_type == ARROW or (media_type not in (JSON, NDJSON) and body.startswith(CONTINUATION)):
             return self._decode_arrow(body)
@@ -95,7 +104,7 @@ class BodyDecoder:
         return self._decode_lines(body)
 
     def _decode_one(self, body: bytes, media_type: str) -> Decoded | None:
-        """Decode one JSON record or an array of them. Return None if the body looks like lines."""
+        """Decode a single JSON record or an array of them. Return None if the body looks like NDJSON."""
         if len(body) <= MAX_RECORD_BYTES:
             try:
                 return Decoded([self._check_timestamps(self._records.decode(body))], [None], None, (0,))
@@ -139,7 +148,10 @@ class BodyDecoder:
         return lines.finish(body)
 
     def _decode_line(self, lines: _DecodedLines, line: int, piece: bytes) -> None:
-        """Decode one record into `lines`, with its unknown fields; add a bad one to `lines.bad`."""
+        """Decode one record and add it to `lines`, with its unknown fields in `extras`.
+
+        A record that cannot be decoded is added to `lines.bad`.
+        """
         if len(piece) > MAX_RECORD_BYTES:
             reason = f"too large: a record holds at most {MAX_RECORD_BYTES} bytes"
             lines.is_any_json = True

@@ -1,4 +1,4 @@
-"""A contract's bounds applied to whole Arrow columns."""
+"""Checks of whole Arrow columns against a contract's bounds."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from shared.contract.field_types import EARLIEST, LATEST
 
 
 class Bounds:
-    """The ranges and lengths that a contract's record type declares."""
+    """The required fields, ranges and text lengths that a contract's record type declares."""
 
     def __init__(self, contract: Contract) -> None:
         fields = declared_fields(contract.record)
@@ -22,7 +22,7 @@ class Bounds:
         self._required = {field.encode_name for field in fields if field.required}
 
     def find_violations(self, batch: pa.RecordBatch) -> dict[int, str]:
-        """Map each row that breaks a bound to the first bound it breaks."""
+        """Return the rows that break the contract, each with the reason for its first violation."""
         found: dict[int, str] = {}
         for name, column in zip(batch.schema.names, batch.columns, strict=True):
             if name in self._required and column.null_count:
@@ -34,7 +34,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class _Bound:
-    """Minimum and maximum of a number, of a timestamp in microseconds, or of a text's length."""
+    """The minimum and maximum of a number, of a timestamp (microseconds) or of a text's length."""
 
     subject: str
     minimum: Any

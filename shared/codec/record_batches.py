@@ -1,4 +1,4 @@
-"""Records of a contract as Arrow record batches."""
+"""Conversion of a contract's records to Arrow record batches."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,10 @@ from shared.contract.columns import Contract
 def build_batch(
     contract: Contract, records: Sequence[Struct], extras: Sequence[str | None]
 ) -> pa.RecordBatch:
-    """Return the records as the contract's columns plus `extra`, one row a record, in order."""
+    """Return a batch with the contract's columns and the column `extra`.
+
+    Row i holds `records[i]` and `extras[i]`.
+    """
     rows = map(msgspec.structs.astuple, records)
     values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(contract.schema)
     arrays = [build_array(column, field.type) for column, field in zip(values, contract.schema, strict=True)]

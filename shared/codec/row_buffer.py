@@ -1,4 +1,4 @@
-"""A buffer that turns decoded events into raw rows, in sequence order."""
+"""Buffer that collects decoded events as raw rows, in sequence order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class EventOrigin:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A bad record and the event it came in."""
+    """A bad record with the origin and the content type of its event."""
 
     origin: EventOrigin
     content_type: str | None
@@ -44,9 +44,9 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class _Origins:
-    """The events of a chunk of rows: position and number of rows of each.
+    """The events from which a chunk of rows came: the position of each event and its number of rows.
 
-    `irregular_lines` has the lines of those events whose rows are not simply lines 0, 1, 2, …
+    `irregular_lines` maps an event's index to its line numbers if these are not simply 0, 1, 2, …
     """
 
     sequence_numbers: list[int] = field(default_factory=list)
@@ -56,7 +56,7 @@ class _Origins:
     irregular_lines: dict[int, Sequence[int]] = field(default_factory=dict)
 
     def columns(self, partition: int) -> list[pa.Array]:
-        """Return one column for each field of LINEAGE."""
+        """Return the lineage columns of the rows, one for each field of LINEAGE."""
         counts = np.array(self.counts)
         rows = int(counts.sum())
         offsets = build_array(self.offsets, pa.string())
@@ -85,7 +85,7 @@ def _partition_constant(partition: int) -> ConstantColumn:
 
 
 class RowBuffer:
-    """Raw rows of one partition (the contract's `raw_schema`), added event by event in sequence order."""
+    """Raw rows of one partition, in the contract's `raw_schema`. Events must be added in sequence order."""
 
     def __init__(self, contract: Contract, partition: int) -> None:
         self.contract = contract
@@ -100,11 +100,11 @@ class RowBuffer:
 
     @property
     def memory_bytes(self) -> int:
-        """Estimate the memory that the rows take."""
+        """Estimate the memory that the rows take, in bytes."""
         return self._columns_bytes + _RECORD_BYTES * len(self._records)
 
     def add(self, decoded: Decoded, origin: EventOrigin) -> None:
-        """Add the good records of one event, if it has any."""
+        """Add the good records of one event; an event without good records adds nothing."""
         if decoded.lines:
             self._start_chunk(decoded.batch)
             self._add_origins((origin.sequence_number,), (origin.offset,), (origin.enqueued_us,))
@@ -120,19 +120,19 @@ class RowBuffer:
         offsets: Sequence[str],
         enqueued_us: Sequence[int],
     ) -> None:
-        """Add all records of the events of a batch; each sequence has one entry per event."""
+        """Add all records of a batch of events; entry i of each sequence belongs to event i."""
         self._start_chunk(decoded.batch)
         self._add_origins(sequence_numbers, offsets, enqueued_us)
         self._origins.counts.extend(decoded.counts)
         self._add_rows(sum(decoded.counts), (), (), decoded.batch)
 
     def table(self) -> pa.Table:
-        """Return all rows so far."""
+        """Return all rows added so far."""
         self._close_chunk()
         return pa.Table.from_batches([*self._batches, *self._small], schema=self.contract.raw_schema)
 
     def _start_chunk(self, batch: pa.RecordBatch | None) -> None:
-        """Close the chunk before a batch, which becomes a chunk of its own."""
+        """Close the current chunk if a batch follows, because that batch becomes a separate chunk."""
         if batch is not None:
             self._close_chunk()
 
@@ -166,7 +166,10 @@ class RowBuffer:
             self._keep(pa.record_batch([*map(share_nulls, batch.columns)], schema=batch.schema))
 
     def _keep(self, batch: pa.RecordBatch) -> None:
-        """Complete a batch to raw rows with the origins added since the batch before it."""
+        """Complete a batch to raw rows and keep it.
+
+        The lineage columns come from the origins added since the previous batch.
+        """
         columns = [*batch.columns, *self._origins.columns(self.partition)]
         self._origins = _Origins()
         raw = pa.record_batch(columns, schema=self.contract.raw_schema)

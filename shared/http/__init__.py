@@ -1,7 +1,8 @@
-"""HTTP for a service that strangers call: it knows no application, which hands in what is its own.
+"""HTTP for services whose callers are not trusted.
 
-A service builds `settings.HttpSettings` (with `limits`), says by `middleware.PathRules` which paths need a
-caller, which are probes and how errors are written, makes an `application` of its routes and serves it by the
-`listener`. Handlers read a body by `request_body`, answer with `responses`, refuse with `problems` and charge
-`middleware.CALLER`. `auth` knows callers, `metrics` counts.
+The package knows no particular application: a service passes in everything that is specific to it. It builds
+`settings.HttpSettings` (with `limits`), states in `middleware.PathRules` which paths need a caller, which are
+probes and how errors are written, makes an `application` from its routes and serves the application with the
+`listener`. Handlers read a body with `request_body`, answer with `responses`, refuse with `problems` and
+charge the caller in `middleware.CALLER`. `auth` identifies callers; `metrics` counts.
 """

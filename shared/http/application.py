@@ -1,4 +1,4 @@
-"""An aiohttp application whose callers are authenticated and whose requests go through the middleware."""
+"""An aiohttp application that authenticates its callers and sends every request through the middleware."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -25,9 +25,9 @@ def make_application(
     routes: Iterable[web.RouteDef],
     is_draining: Callable[[], bool],
 ) -> web.Application:
-    """Return the application of `routes`, which follows changes of its keys.
+    """Return an application that serves `routes` and follows changes of its API keys and signing keys.
 
-    Raises SettingsError for unusable keys or an unusable issuer.
+    Raises SettingsError if the API keys, the token issuer or the token audience are missing or unusable.
     """
     keys = ApiKeys(read_keys(settings))
     signing_keys = _signing_keys(settings)
@@ -61,7 +61,7 @@ def _renew(keys: ApiKeys, settings: HttpSettings) -> None:
 def _run_while_serving(
     work: Callable[[], Coroutine[Any, Any, None]],
 ) -> Callable[[web.Application], AsyncIterator[None]]:
-    """Return a context of the application in which `work` runs beside its requests."""
+    """Return a cleanup context that runs `work` in a task for as long as the application serves."""
 
     async def context(_app: web.Application) -> AsyncIterator[None]:
         task = asyncio.create_task(work())

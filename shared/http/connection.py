@@ -1,4 +1,4 @@
-"""One caller's connection, and its deadlines for sending a request and receiving an answer."""
+"""The connection of one caller, with deadlines for sending a request and for receiving an answer."""
 
 import asyncio
 import fcntl
@@ -23,9 +23,10 @@ _RESETTING = struct.pack("ii", 1, 0)
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's connection with two deadlines: a request must arrive, head and body, an answer be received.
+    """An aiohttp connection with two deadlines.
 
-    An extra connection, one above the limit, answers probes only.
+    A request must arrive in time, head and body, and an answer must be received in time. An extra connection,
+    which is one above the limit, answers probes only.
     """
 
     __slots__ = ("_body", "_drain", "_is_upgraded", "_limits", "_since_s", "_wire", "ended", "is_extra")
@@ -33,7 +34,7 @@ class Connection(web.RequestHandler):
     def __init__(
         self, server: web.Server, limits: ConnectionLimits, options: Mapping[str, Any], *, is_extra: bool
     ) -> None:
-        """Make the connection; `options` are aiohttp's."""
+        """Make the connection; `options` are passed on to aiohttp's RequestHandler."""
         super().__init__(server, loop=asyncio.get_running_loop(), **options)
         self.is_extra = is_extra
         self.ended = asyncio.Event()
@@ -56,7 +57,10 @@ class Connection(web.RequestHandler):
         self.ended.set()
 
     def set_parser(self, *args: Any, **options: Any) -> None:
-        """Hand the connection to a WebSocket (aiohttp 3.14): there is no further request to wait for."""
+        """Hand the connection over to a WebSocket (aiohttp 3.14).
+
+        From then on no further request is expected, so the deadline for requests no longer applies.
+        """
         self._is_upgraded = True
         super().set_parser(*args, **options)
 
@@ -72,7 +76,10 @@ class Connection(web.RequestHandler):
                 self._since_s = None
 
     def start_request(self, body: StreamReader) -> None:
-        """Note that a request's head is read and its handler starts; its body may still be arriving."""
+        """Note that a request's head has been read and its handler starts.
+
+        The request's body may still be arriving.
+        """
         self._body = body
         if body.is_eof():
             self._since_s = None
@@ -85,12 +92,16 @@ class Connection(web.RequestHandler):
 
     @property
     def body_due_s(self) -> float:
-        """The time on the loop's clock by which the body must have arrived."""
+        """The time, in seconds on the event loop's clock, by which the body must have arrived."""
         since_s = self._loop.time() if self._since_s is None else self._since_s
         return since_s + self._limits.request_s
 
     def find_overdue(self, now_s: float) -> str:
-        """Return `answer` or `request` if one is overdue, else "". A body's deadline is its reader's."""
+        """Return "answer" or "request" if one of these is overdue, else "".
+
+        The deadline of a body that a handler reads is not checked here: `body_due_s` gives it to whoever
+        reads the body.
+        """
         if self._wire is None:
             return ""
         is_between_bodies = self._body is None or self._body.is_eof()
@@ -103,12 +114,12 @@ class Connection(web.RequestHandler):
         return "request" if now_s - self._since_s >= self._limits.request_s else ""
 
     def end(self) -> None:
-        """Close the connection; the kernel still sends what it has of an answer."""
+        """Close the connection. The kernel still sends the part of an answer that it already holds."""
         if self._wire is not None:
             self._wire.abort()
 
     def cut_off(self) -> None:
-        """Reset the connection and drop what waits to be sent."""
+        """Reset the connection and drop the bytes that wait to be sent."""
         if self._wire is not None:
             with suppress(OSError):  # closed, but connection_lost was not called yet
                 self._wire.get_extra_info("socket").setsockopt(
@@ -117,7 +128,10 @@ class Connection(web.RequestHandler):
             self.end()
 
     def _is_answer_late(self, wire: asyncio.Transport, now_s: float) -> bool:
-        """Return True if an answer is overdue. Only Linux reports how much was received."""
+        """Return True if an answer is overdue.
+
+        Only Linux reports how many bytes the caller received; elsewhere no answer is ever overdue.
+        """
         if not hasattr(socket, "TCP_INFO"):
             return False
         info = wire.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
@@ -127,7 +141,7 @@ class Connection(web.RequestHandler):
 
     @staticmethod
     def _waiting_bytes(wire: asyncio.Transport) -> int:
-        """Return how much was answered and not yet received, in the transport and in the kernel."""
+        """Return the number of bytes of answers, in the transport and in the kernel, not yet received."""
         descriptor = wire.get_extra_info("socket").fileno()
         if descriptor < 0:  # closed, but connection_lost was not called yet
             return 0
@@ -136,6 +150,6 @@ class Connection(web.RequestHandler):
 
 
 def connection_of(request: web.BaseRequest) -> Connection:
-    """Return the connection of a request that the listener of this library serves."""
+    """Return the connection of `request`, which must be served by the listener of this package."""
     connection: Connection = request.protocol  # type: ignore[assignment]
     return connection

@@ -1,8 +1,8 @@
 """All connections of a listener: how many may be open, and which are cut off.
 
-A connection above the limit is an extra one: it answers probes, anything else gets 503, and it ends with its
-answer. The number of extra connections is limited too; a new one replaces the oldest. So callers that open
-connections without end, or open them and send nothing, cannot keep a probe out.
+A connection above the limit is an "extra" connection: it gets answers to probes and 503 to anything else, and
+it is closed after its answer. The number of extra connections is limited too; a new one replaces the oldest.
+So callers that open connections without end, or open them and send nothing, cannot keep a probe out.
 """
 
 import asyncio
@@ -36,13 +36,13 @@ Open = dict[asyncio.Task[None], Connection]
 
 
 class ConnectionFactory(Protocol):
-    """A maker of connections."""
+    """A function that makes a connection object for an accepted socket."""
 
     def __call__(self, *, is_extra: bool) -> Connection: ...
 
 
 class Connections:
-    """Acceptor of connections; counts them from then on and checks each at an interval."""
+    """The acceptor of connections: it counts those that are open and checks their deadlines regularly."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Connections:
         self._checking = asyncio.create_task(self._check_forever())
 
     def stop_accepting(self) -> None:
-        """Close the listening socket; open connections go on."""
+        """Close the listening socket; connections that are open stay open."""
         if self._listening.fileno() < 0:
             return
         if self._resuming is not None:
@@ -119,7 +119,7 @@ class Connections:
         accepted.close()  # if no transport was made; otherwise it is the transport's to close
 
     async def _serve(self, accepted: socket.socket, connection: Connection) -> None:
-        """Serve a connection from its handshake to its end."""
+        """Serve a connection from its TLS handshake, if any, until it ends."""
         timeout_s = None if self._tls is None else self._limits.request_s
         try:
             with suppress(OSError):  # no TLS, or not in time: there is no caller to answer

@@ -1,22 +1,25 @@
-"""Deadlines of one HTTP connection: whether an answer is being received in time. Pure."""
+"""The deadline for receiving the answers on one HTTP connection. Pure."""
 
 from dataclasses import dataclass
 
 
 @dataclass(slots=True)
 class DrainProgress:
-    """Progress of a caller that receives its answers.
+    """The progress of a caller in receiving its answers.
 
-    Bytes are counted from the connection's start. All bytes that wait at one check must be received within
-    the time limit from that check, whatever is added behind them meanwhile. Receiving a few bytes now and
-    then does not extend it.
+    Bytes are counted from the start of the connection. All bytes that wait to be received at one check must
+    be received within the time limit, counted from that check, even if more bytes are queued behind them.
+    Receiving only some of them does not extend the limit.
     """
 
     _mark: int = 0
     _since_s: float = 0.0
 
     def is_late(self, received: int, waiting: int, now_s: float, within_s: float) -> bool:
-        """Return True if the bytes that waited `within_s` ago are not all received; counts are in bytes."""
+        """Return True if bytes that were waiting `within_s` seconds ago are still not all received.
+
+        `received` and `waiting` are numbers of bytes; `now_s` is a time in seconds.
+        """
         if received >= self._mark:
             self._mark, self._since_s = received + waiting, now_s
             return False

@@ -1,4 +1,4 @@
-"""JSON pointers (RFC 6901) from the messages of msgspec's decoders."""
+"""JSON pointers (RFC 6901), derived from the error messages of msgspec's decoders."""
 
 import re
 
@@ -8,7 +8,10 @@ _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 
 
 def pointer_to(message: str) -> str:
-    """Return the pointer to the value that a msgspec message names, relative to what was decoded."""
+    """Return the JSON pointer to the value that a msgspec error message names.
+
+    The pointer is relative to the document that was decoded.
+    """
     path = _PATH.search(message)
     steps = [step["name"] or step["index"] for step in _STEP.finditer(path["path"])] if path else []
     if missing := _MISSING.search(message):

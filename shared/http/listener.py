@@ -1,4 +1,4 @@
-"""The socket that HTTP is served on, from its opening to the drain at the end."""
+"""The socket on which HTTP is served, from its opening until the last requests are drained."""
 
 import logging
 import resource
@@ -29,9 +29,11 @@ _OTHER_DESCRIPTORS = 128
 
 @asynccontextmanager
 async def serve_http(settings: HttpSettings, app: web.Application) -> AsyncIterator[int]:
-    """Serve `app`; yields the port. At the end accept no more connections and answer what is in progress.
+    """Serve `app` and yield the port.
 
-    Raises SettingsError for an unusable certificate or too many connections, PortInUse.
+    At the end, accept no more connections and wait up to `settings.drain_s` seconds for the requests in
+    progress to be answered. Raises SettingsError if the certificate is unusable or if the process may not
+    have enough file descriptors for the connections, and PortInUse if the socket cannot be opened.
     """
     _reserve_descriptors(settings)
     # Compressed request bodies stay as they are: no handler takes them, and aiohttp drops the connection
@@ -60,7 +62,10 @@ async def serve_http(settings: HttpSettings, app: web.Application) -> AsyncItera
 
 
 def _reserve_descriptors(settings: HttpSettings) -> None:
-    """Raise the process's limit of file descriptors if needed. Raises SettingsError if it cannot be."""
+    """Raise the process's limit of file descriptors if the connections need more.
+
+    Raises SettingsError if the limit cannot be raised that far.
+    """
     connections = settings.limits.connections
     needed = connections + MAX_EXTRA + _OTHER_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -76,7 +81,11 @@ def _reserve_descriptors(settings: HttpSettings) -> None:
 
 
 def _listen(settings: HttpSettings) -> socket.socket:
-    """Open the socket; the kernel ends connections whose callers receive nothing for too long."""
+    """Open the listening socket. Raises PortInUse if it cannot be opened.
+
+    Where TCP_USER_TIMEOUT exists, the kernel ends a connection if its caller acknowledges no sent data for
+    `settings.limits.answer_s` seconds.
+    """
     try:
         listening = socket.create_server(
             (settings.host, settings.port),
@@ -96,7 +105,10 @@ def _listen(settings: HttpSettings) -> socket.socket:
 
 
 class _DropProtocolErrors(logging.Filter):
-    """Filter of aiohttp's log: a request that is not HTTP is answered with 400 and is no error of ours."""
+    """A log filter that drops aiohttp's reports of requests that are not valid HTTP.
+
+    Such a request is answered with 400; it is the sender's error, not an error of this service.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

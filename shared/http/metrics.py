@@ -1,7 +1,7 @@
-"""Counters and histograms without locks, for the event loop's thread only.
+"""Counters and histograms without locks, to be used only in the event loop's thread.
 
-They appear on `/metrics` like any others. Those of prometheus-client take a lock for each number that
-changes, ten times a request, which is a tenth of a request's cost.
+They appear on `/metrics` like any other metric. The counters of prometheus-client take a lock for each number
+that changes. That happens ten times in a request and makes up a tenth of its cost.
 """
 
 from bisect import bisect_left
@@ -16,7 +16,7 @@ Labels = tuple[str, ...]
 
 
 class Distribution:
-    """One histogram: the observations in each bucket, and their sum."""
+    """A histogram: the number of observations in each bucket, and the sum of all observations."""
 
     __slots__ = ("_counts", "_limits", "_sum")
 
@@ -34,13 +34,13 @@ class Distribution:
         return self._sum
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """Return each bucket's upper end and the number of observations that are not above it."""
+        """Return each bucket's upper end and the number of observations at or below that end."""
         ends = [*map(floatToGoString, self._limits), "+Inf"]
         return list(zip(ends, map(float, accumulate(self._counts)), strict=True))
 
 
 class Distributions(Collector):
-    """A histogram metric `name`, with one distribution for each set of labels."""
+    """A histogram metric with one distribution for each combination of label values."""
 
     def __init__(self, name: str, about: str, labels: Labels, limits: Sequence[float]) -> None:
         self._name, self._about, self._labels, self._limits = name, about, labels, limits
@@ -48,7 +48,7 @@ class Distributions(Collector):
         REGISTRY.register(self)
 
     def with_labels(self, *labels: str) -> Distribution:
-        """Return the distribution of these labels; a new one is empty."""
+        """Return the distribution for these label values; make an empty one if none exists."""
         return self._by_labels.setdefault(labels, Distribution(self._limits))
 
     def collect(self) -> Iterator[Metric]:
@@ -59,7 +59,7 @@ class Distributions(Collector):
 
 
 class Counts(Collector):
-    """A counter metric `name`, with one count for each set of labels."""
+    """A counter metric with one count for each combination of label values."""
 
     def __init__(self, name: str, about: str, labels: Labels) -> None:
         self._name, self._about, self._labels = name, about, labels

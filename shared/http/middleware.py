@@ -1,4 +1,8 @@
-"""Middleware of every request: an id, a caller if the path needs one, a problem on refusal, a count."""
+"""Middleware of every request.
+
+It gives the request an id, identifies the caller if the path needs one, answers a refusal with an error
+document and counts the request.
+"""
 
 import asyncio
 import re
@@ -45,10 +49,11 @@ def _write_problem(_path: str, refusal: Refusal) -> Answer:
 
 @dataclass(frozen=True, slots=True)
 class PathRules:
-    """How an application treats requests by their path.
+    """How an application treats requests, depending on their path.
 
-    `needs_caller`: whether a path takes a key or token. `probes`: routes that extra connections answer too.
-    `write_error`: the answer to a refused request of a path; by default a problem document.
+    `needs_caller` returns whether a path requires a key or token. `probes` are the routes that are answered
+    on extra connections too. `write_error` makes the answer to a refused request of a path; by default that
+    is a problem document.
     """
 
     needs_caller: Callable[[str], bool]
@@ -57,7 +62,10 @@ class PathRules:
 
 
 class RequestMiddleware:
-    """A wrapper of each handler: aiohttp's own middleware would cost every request some microseconds."""
+    """A wrapper around each handler.
+
+    It takes the place of aiohttp's own middleware, which would cost every request some microseconds.
+    """
 
     def __init__(
         self, rules: PathRules, callers: Callers, max_requests: int, is_draining: Callable[[], bool]
@@ -72,7 +80,10 @@ class RequestMiddleware:
         self._log = log.bind()
 
     async def drain(self, within_s: float) -> None:
-        """Wait, at most `within_s`, until no request is in progress; answers now close connections."""
+        """Wait until no request is in progress, for at most `within_s` seconds.
+
+        From this call on, every answer also closes its connection.
+        """
         self._is_draining = lambda: True
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
@@ -81,7 +92,10 @@ class RequestMiddleware:
                     await self._idle.wait()
 
     def wrap(self, routes: Iterable[web.RouteDef]) -> Iterator[web.RouteDef]:
-        """Yield the routes, wrapped, and wrapped refusals of every other method and path."""
+        """Yield the routes with wrapped handlers, and routes that refuse every other method and path.
+
+        A path of `routes` with another method is refused with 405, any other path with 404.
+        """
         for path, group in groupby(routes, key=lambda one: one.path):
             served = list(group)
             for one in served:
@@ -92,7 +106,7 @@ class RequestMiddleware:
         yield web.route(hdrs.METH_ANY, "/{path:.*}", self._wrap(_UNMATCHED, _refuse_with(_not_found)))
 
     def _wrap(self, route: str, handler: Handler) -> Handler:
-        """Return a handler for requests of `route` that lets `handler` answer them."""
+        """Return a handler for requests of `route` that does the work of the middleware around `handler`."""
         needs_caller, is_probe = self._rules.needs_caller, route in self._rules.probes
         is_guarded = needs_caller(route)
         seconds = {str(number): REQUEST_SECONDS.with_labels(route, f"{number}xx") for number in range(1, 6)}
@@ -132,9 +146,11 @@ class RequestMiddleware:
         return serve
 
     async def _admit(self, request: web.Request) -> None:
-        """Find the caller and charge one unit.
+        """Find the caller of the request and charge it one unit.
 
-        Raises Refusal: 401 for a stranger, 429 above the caller's rate limit, 503 above `max_requests`.
+        Raises Refusal: 401 if the request holds no accepted key or token, 403 if the token lacks the role or
+        scope, 429 if the caller exceeds its rate limit, 503 if more than `max_requests` are in progress or
+        the token issuer's keys are unavailable.
         """
         authorization = request.headers.get(hdrs.AUTHORIZATION)
         caller = self._callers.with_key(authorization) or await self._callers.identify(authorization)
@@ -145,7 +161,7 @@ class RequestMiddleware:
 
 
 def _request_ids() -> Iterator[str]:
-    """Return ids in order that no other process gives."""
+    """Return an iterator of increasing ids that are unique to this process."""
     start = secrets.token_hex(8)
     return (f"{start}{number:016x}" for number in count(1))
 
@@ -176,7 +192,10 @@ def _other_method(routes: Iterable[web.RouteDef]) -> Refusal:
 
 
 def _refusal_of(request: web.Request, error: Exception) -> Refusal:
-    """Return the refusal that `error` is, or the one that answers it; a fault of ours is logged."""
+    """Return the refusal that answers a request whose handler raised `error`.
+
+    A Refusal is returned as it is. An unexpected error is logged and becomes a refusal with status 500.
+    """
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         detail = "the body is larger than is accepted"
         return Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large", detail, closes=True)

@@ -27,7 +27,10 @@ class Problem(Struct, frozen=True, omit_defaults=True):
 
 
 class Refusal(Exception):
-    """A request that cannot be served as a whole; raised by handlers, answered by the middleware."""
+    """The error that a request cannot be served as a whole.
+
+    A handler raises it; the middleware answers it.
+    """
 
     def __init__(
         self,
@@ -39,7 +42,10 @@ class Refusal(Exception):
         headers: Mapping[str, str] | None = None,
         closes: bool = False,
     ) -> None:
-        """Make the refusal; `closes` ends the connection, because part of the body was not read."""
+        """Make the refusal.
+
+        If `closes` is True, the answer also closes the connection: part of the body may not have been read.
+        """
         super().__init__(detail)
         self.status = status
         self.kind = kind
@@ -50,7 +56,10 @@ class Refusal(Exception):
 
 
 def overloaded(*, closes: bool = False) -> Refusal:
-    """Return the refusal of a request that would have to wait: 503 at once keeps accepted requests quick."""
+    """Return the refusal (503) of a request that would have to wait.
+
+    Refusing it at once keeps the accepted requests quick.
+    """
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
         "overloaded",
@@ -65,7 +74,7 @@ def kind_uri(kind: str) -> str:
 
 
 def problem_response(refusal: Refusal) -> Answer:
-    """Return the problem document of a refused request."""
+    """Return the answer to a refused request as a problem document."""
     problem = Problem(
         type=kind_uri(refusal.kind),
         title=refusal.status.phrase,
@@ -77,7 +86,10 @@ def problem_response(refusal: Refusal) -> Answer:
 
 
 def refusal_response(refusal: Refusal, body: bytes, content_type: str) -> Answer:
-    """Return the answer to a refused request in another form: its status and headers, with `body`."""
+    """Return the answer to a refused request with a body in a form of the service's choice.
+
+    The status and headers are those of the refusal.
+    """
     response = Answer(body, content_type, refusal.status, refusal.headers)
     if refusal.closes:
         response.force_close()

@@ -13,7 +13,10 @@ JSON = "application/json"
 
 
 def require_content_type(request: web.Request, accepted: Collection[str]) -> None:
-    """Raise Refusal (415) for another content type, or for a compressed body."""
+    """Check that the body has an accepted content type and is not compressed.
+
+    A request without a Content-Type header passes. Raises Refusal (415) if the check fails.
+    """
     given = request.headers.get(hdrs.CONTENT_TYPE)
     if given and given not in accepted and request.content_type not in accepted:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "wrong-type", f"send {' or '.join(accepted)}")
@@ -27,7 +30,12 @@ def require_content_type(request: web.Request, accepted: Collection[str]) -> Non
 
 
 async def read_body(request: web.Request) -> bytes:
-    """Return the whole body. Raises Refusal: 413 too large, 408 too slow, 400 broken off or badly framed."""
+    """Return the whole body of the request.
+
+    Raises Refusal: 408 if the body arrives too slowly, 400 if it breaks off or is badly framed. Raises
+    HTTPRequestEntityTooLarge, which the middleware answers with 413, if it is larger than the application
+    accepts.
+    """
     try:
         if request.content.is_eof():  # it came with its head, as nearly all do
             body = request.content.read_nowait()

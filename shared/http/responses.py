@@ -1,4 +1,4 @@
-"""Responses whose head and body are written in one piece."""
+"""Responses whose head and body are written together."""
 
 import time
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ from aiohttp.abc import AbstractStreamWriter
 
 
 class Answer(web.StreamResponse):
-    """A response of a status, a body and the given headers.
+    """A response with a given status, body and headers.
 
-    aiohttp's own response prepares for what this one never is: chunked, compressed, with cookies, of
-    HTTP/1.0. That takes a quarter as long as a small handler's own work.
+    aiohttp's own response class also prepares for chunked, compressed and HTTP/1.0 responses and for cookies,
+    which this class never needs. That preparation would take a quarter as long as a small handler's own work.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Answer(web.StreamResponse):
         self._closes = False
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Write head and body."""
+        """Write the head and the body of the response."""
         headers, writer = self.headers, request.writer
         headers[hdrs.DATE] = _format_date(int(time.time()))
         if not request.keep_alive:
@@ -46,7 +46,7 @@ class Answer(web.StreamResponse):
         return writer
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Do nothing: `prepare` has written all."""
+        """Do nothing: `prepare` has already written the whole response."""
 
     @property
     def keep_alive(self) -> bool:

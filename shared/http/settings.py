@@ -1,4 +1,7 @@
-"""Settings of an HTTP listener and its application; the service builds them from its own settings."""
+"""Settings of an HTTP listener and its application.
+
+Each service builds them from its service-specific settings.
+"""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,9 +12,9 @@ from shared.http.limits import ConnectionLimits, RateLimit
 
 @dataclass(frozen=True, slots=True)
 class KeySources:
-    """Where the accepted API keys are: given ones and a file of hashed ones.
+    """The sources of the accepted API keys: keys given directly and a file of hashed keys.
 
-    Without either, `development` is accepted, on loopback only.
+    If neither is set, the key `development` is accepted, but only while HTTP listens on loopback.
     """
 
     given: str | None = field(repr=False)  # keys or NAME:sha256:HEX, separated by commas
@@ -23,7 +26,8 @@ class KeySources:
 class HttpSettings:
     """Settings of the listener, authentication and middleware.
 
-    `prefix` starts the names of the service's environment variables: errors name the one to change.
+    `prefix` is the start of the names of the service's environment variables, so that an error can name the
+    variable to change.
     """
 
     prefix: str
@@ -43,5 +47,5 @@ class HttpSettings:
     watch_interval_s: float = 1.0
 
     def variable(self, name: str) -> str:
-        """Return the environment variable of the setting `name`."""
+        """Return the name of the environment variable that holds the setting `name`."""
         return f"{self.prefix}{name}"

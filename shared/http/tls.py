@@ -1,4 +1,4 @@
-"""TLS of a listener: a context whose certificate is reloaded when its files change."""
+"""TLS for a listener: an SSL context whose certificate is reloaded when its files change."""
 
 import asyncio
 import ssl
@@ -14,9 +14,10 @@ from shared.service.errors import SettingsError
 
 @asynccontextmanager
 async def open_tls(settings: HttpSettings) -> AsyncIterator[ssl.SSLContext | None]:
-    """Yield the context, or None without a certificate; connections made after a renewal get the new one.
+    """Yield the TLS context, or None if neither a certificate nor a key is set.
 
-    Raises SettingsError for an unusable certificate or key.
+    After the files are renewed, new connections get the new certificate. Raises SettingsError if the
+    certificate or the key is missing or unusable.
     """
     certificate, key = settings.tls_certificate, settings.tls_key
     if certificate is None and key is None:

@@ -1,4 +1,4 @@
-"""Files that are renewed while the process runs: keys, certificates."""
+"""Files, such as keys and certificates, that may be renewed while the process runs."""
 
 import asyncio
 import os
@@ -12,9 +12,11 @@ _Signature = tuple[tuple[int, ...] | None, ...]
 
 
 async def apply_changes(paths: Sequence[Path], apply: Callable[[], None], interval_s: float) -> None:
-    """Call `apply` after each change, for ever. If it raises SettingsError, that is logged and the old stays.
+    """Check the files every `interval_s` seconds, for ever, and call `apply` after each change.
 
-    The files are polled: Kubernetes swaps a link above the file, which a watch of the file does not notice.
+    If `apply` raises SettingsError, the error is logged and what was applied before stays in use. The files
+    are polled because Kubernetes replaces a link above the file, which a watch of the file itself would not
+    notice.
     """
     seen = _signature(paths)
     while True:

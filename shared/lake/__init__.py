@@ -1,1 +1,1 @@
-"""The data lake: its client, the raw zone's chains of slots, dead letters and Parquet files."""
+"""The data lake: client, dead letters, Parquet files, and the chains of slots in the raw zone."""

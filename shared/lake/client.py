@@ -1,7 +1,8 @@
-"""The lake: a thin adapter over the unmodified azure-storage-file-datalake client.
+"""A thin adapter over the unmodified azure-storage-file-datalake client.
 
-The SDK's errors are mapped here, once: a missing file is None or False, a file that already exists is False,
-and everything else is SinkUnavailable.
+The SDK's errors are mapped in this module only. A missing file gives None or False, and a file that already
+exists gives False. Refused credentials or a missing file system raise SettingsError; every other error of the
+SDK raises SinkUnavailable.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
@@ -35,14 +36,17 @@ _NO_FILE_SYSTEM = "FilesystemNotFound"
 
 @dataclass(frozen=True, slots=True)
 class LakeConnection:
-    """A file system of a storage account: `account` is its connection string or its blob URL."""
+    """The address of a file system; `account` is the storage account's connection string or its blob URL."""
 
     account: str = field(repr=False)
     file_system: str = "lake"
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> Self:
-        """Raise SettingsError if no account is set."""
+        """Return the connection that the settings name.
+
+        Raises SettingsError if no storage account is set, or if it uses a development key beyond loopback.
+        """
         return cls(require_address(settings, "storage"), settings.file_system)
 
 
@@ -58,7 +62,7 @@ class LakeFile:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A file's bytes at one time, and the etag that shows whether it has changed since."""
+    """A file's bytes at one time, with the etag that later shows whether the file has changed."""
 
     data: bytes
     etag: str
@@ -87,20 +91,26 @@ def parent_directory(path: str) -> str:
 
 
 class Lake:
-    """One file system; paths are relative to its root."""
+    """A client of one file system; paths are relative to its root."""
 
     def __init__(self, files: FileSystemClient) -> None:
         self._files = files
 
     async def write(self, path: str, data: bytes) -> None:
-        """Create or overwrite a file. It is durable when this returns; a crash before may leave it empty."""
+        """Create or overwrite a file.
+
+        The file is durable when this returns; a crash before that may leave the file empty.
+        """
         client = self._files.get_file_client(path)
         with _map_errors(f"write {path}"):
             await client.create_file()
             await client.flush_data(await _append(client, data, 0))
 
     async def write_pieces(self, path: str, pieces: AsyncIterable[bytes]) -> int:
-        """Create or overwrite a file from pieces, as `write` does. Return its size in bytes."""
+        """Create or overwrite a file from pieces, and return its size in bytes.
+
+        The file is durable when this returns; a crash before that may leave the file empty.
+        """
         client = self._files.get_file_client(path)
         size_bytes = 0
         with _map_errors(f"write {path}"):
@@ -111,9 +121,9 @@ class Lake:
         return size_bytes
 
     async def create_if_absent(self, path: str, data: bytes) -> bool:
-        """Write a file unless it exists. Return False if it exists.
+        """Create a file. Return False, and leave the existing file unchanged, if there is one.
 
-        The file gets its name by a rename, so a reader never sees it half written.
+        The bytes are written to a staging file that is then renamed, so a reader never sees a partial file.
         """
         staging = f"_staging/{uuid4().hex}"
         await self.write(staging, data)
@@ -124,10 +134,10 @@ class Lake:
         return False
 
     async def rename_if_absent(self, source: str, target: str) -> bool:
-        """Atomically give `source` the name `target`. Return False if `target` exists.
+        """Atomically rename `source` to `target`. Return False if `target` exists.
 
         Raises SinkUnavailable if the outcome is unknown (a lost response, a 5xx, a timeout; the SDK's own
-        retry then finds the source gone): read the target to learn it.
+        retry then finds the source gone): read the target to learn the outcome.
         """
         client = self._files.get_file_client(source)
         name = f"{self._files.file_system_name}/{target}"
@@ -139,9 +149,9 @@ class Lake:
         return True
 
     async def replace_if_unchanged(self, path: str, data: bytes, etag: str) -> bool:
-        """Replace a file atomically. Return False if it no longer has this etag.
+        """Replace a file atomically. Return False if the file's etag is no longer `etag`.
 
-        Raises SinkUnavailable if the outcome is unknown, as `rename_if_absent` does.
+        Raises SinkUnavailable if the outcome is unknown: read the file to learn it (see `rename_if_absent`).
         """
         staging = f"_staging/{uuid4().hex}"
         await self.write(staging, data)
@@ -173,7 +183,10 @@ class Lake:
                 return None
 
     async def read_if_changed(self, path: str, etag: str | None) -> Snapshot | None:
-        """Return a file's bytes and etag, or None if it does not exist or still has this etag."""
+        """Return a file's bytes and etag, or None if the file does not exist or its etag is still `etag`.
+
+        If `etag` is None, an existing file is always read.
+        """
         unless: Any = {} if etag is None else {"etag": etag, "match_condition": MatchConditions.IfModified}
         with _map_errors(f"read {path}"):
             try:
@@ -187,7 +200,10 @@ class Lake:
                 raise
 
     async def read_tail(self, path: str, size_bytes: int) -> bytes | None:
-        """Return the last `size_bytes` bytes of a file, or all if it has fewer; None if it does not exist."""
+        """Return the last `size_bytes` bytes of a file, or all bytes if the file is shorter.
+
+        Return None if the file does not exist.
+        """
         client = self._files.get_file_client(path)
         with _map_errors(f"read the tail of {path}"):
             try:
@@ -203,7 +219,10 @@ class Lake:
     async def list(
         self, prefix: str, *, recursive: bool = True, directories: bool = False
     ) -> AsyncIterator[LakeFile]:
-        """List the files below a directory, and its directories if asked; nothing if it does not exist."""
+        """Yield the files below the directory `prefix`, and its directories if `directories` is true.
+
+        Yields nothing if the directory does not exist.
+        """
         with _map_errors(f"list {prefix}"):
             try:
                 async for item in self._files.get_paths(prefix, recursive=recursive):
@@ -227,7 +246,7 @@ class Lake:
         return LakeFile(path, found.size, found.last_modified)
 
     def blob_url(self, path: str) -> str:
-        """Return the URL of a file for blob clients, without the signature that ours may carry."""
+        """Return the file's URL for blob clients, without the query string that may carry a signature."""
         url: str = self._files.get_file_client(path).url
         return url.partition("?")[0].replace(".dfs.", ".blob.", 1)
 
@@ -245,7 +264,10 @@ class Lake:
 
 
 async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
-    """Append to a file that is `position` bytes long. Return its new length. Not durable until flushed."""
+    """Append to a file that is `position` bytes long, and return its new length.
+
+    The data is not durable until it is flushed.
+    """
     for start in range(0, len(data), APPEND_BYTES):
         piece = data[start : start + APPEND_BYTES]  # no copy if it is all of `data`
         await file.append_data(BytesIO(piece), offset=position + start, length=len(piece))
@@ -254,7 +276,10 @@ async def _append(file: DataLakeFileClient, data: bytes, position: int) -> int:
 
 @asynccontextmanager
 async def open_lake(connection: LakeConnection) -> AsyncIterator[Lake]:
-    """Open the lake; an account without a hierarchical namespace is refused at the first use."""
+    """Open the file system that `connection` names.
+
+    An account without a hierarchical namespace is refused only at the first use.
+    """
     options: Any = {
         # The SDK's own back-off takes 15 s after the first failure; these three retries take 7 s at most.
         "initial_backoff": 0.5,

@@ -1,4 +1,4 @@
-"""Dead letters as NDJSON: the bytes of records that could not be decoded, why, and their position. Pure."""
+"""Dead letters as NDJSON: records that could not be decoded, with their reason and position. No I/O."""
 
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Letter(Struct, frozen=True):
-    """One line of a dead-letter file; `body` is the bytes as sent, in standard base64."""
+    """One line of a dead-letter file. `body` holds the record's bytes, in standard base64."""
 
     stream: str
     partition: int
@@ -31,7 +31,7 @@ class Letter(Struct, frozen=True):
 
 
 def reason_code(reason: str) -> str:
-    """Return the code of a reason, without its details."""
+    """Return the code in CODES that a reason belongs to, without the reason's details."""
     code = reason.partition(":")[0].strip()
     if code in CODES:
         return code
@@ -39,7 +39,10 @@ def reason_code(reason: str) -> str:
 
 
 async def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> AsyncIterator[bytes]:
-    """Encode one JSON object a line, in order, in pieces of about a megabyte for the lake."""
+    """Encode the letters as NDJSON, in the given order.
+
+    The bytes come in pieces of about a megabyte, for `Lake.write_pieces`.
+    """
     lines, size_bytes = [], 0
     for letter in letters:
         lines.append(msgspec.json.encode(_to_letter(stream, letter)))

@@ -1,6 +1,6 @@
 """The client of the predictions hub: every prediction once, resumable. Public: docs/python-api.md.
 
-A name is imported at its first use, because the reader needs the Event Hubs SDK.
+Each name is imported only when it is first used, because the reader needs the Event Hubs SDK.
 """
 
 from typing import TYPE_CHECKING

@@ -42,7 +42,7 @@ class ReceivedPrediction(Struct, frozen=True):
 
 
 class ResumeToken(Struct, frozen=True):
-    """A reader's position: the last sequence number by partition of the hub, the mark by source partition."""
+    """A reader's position: the last sequence number per hub partition, and a mark per source partition."""
 
     positions: dict[str, int]
     marks: dict[int, Mark]
@@ -51,11 +51,14 @@ class ResumeToken(Struct, frozen=True):
 class PredictionReader:
     """An async iterator over the predictions of all partitions.
 
-    It starts after `token`, and in partitions that the token does not name after `start`: a sequence number
-    (-1: from the oldest event), an instant, "@latest", or such positions by partition. It ends after `until`
-    (last sequence number by partition), if given. Predictions published twice, by another process or model
-    version too, are dropped and counted in `doubles`. Raises SourceUnavailable or Refused if the hub cannot
-    be read.
+    In a partition that `token` names, reading continues after the token's position. In any other it begins
+    after `start`: a sequence number (-1: from the oldest event), an instant, "@latest", or a mapping from
+    partition to such a position. If `until` (partition → last sequence number) is given, the iteration ends
+    there.
+
+    A prediction that was published twice, even by another process or model version, is yielded once; the
+    others are counted in `doubles`. Raises SourceUnavailable or Refused if the hub cannot be read, and
+    SinkUnavailable if reading a partition fails several times without progress.
     """
 
     def __init__(
@@ -91,13 +94,14 @@ class PredictionReader:
 
     @property
     def token(self) -> ResumeToken:
-        """The position from which to resume; read it once the predictions so far are processed."""
+        """The position from which to resume; read this once all predictions yielded so far are processed."""
         return ResumeToken(dict(self._positions), dict(self._watermarks.marks))
 
     async def end_at(self, last: Mapping[str, int]) -> None:
-        """End the iteration once these sequence numbers by partition (-1: no event) have been read.
+        """End the iteration once each partition is read up to its sequence number in `last` (-1: no event).
 
-        `ended` is set then. The iteration itself ends a second later, when the SDK has closed its links.
+        `ended` is set at that moment. The iteration itself ends up to a second later, when the SDK has closed
+        its links.
         """
         self._end = last
         await self._queue.put(("", []))  # wakes the iteration, which may be at the end already
@@ -144,7 +148,10 @@ class PredictionReader:
             await queue.put(None)
 
     async def _find_start(self, client: Any, partition: str) -> Position:
-        """Return the start position; "@latest" becomes a number, so that the token has it from the start."""
+        """Return the position after which to read a partition.
+
+        "@latest" is resolved to a sequence number, so that the token includes the partition from the start.
+        """
         if partition in self._positions:
             return self._positions[partition]
         start = self._start.get(partition, -1) if isinstance(self._start, Mapping) else self._start
@@ -176,6 +183,6 @@ class PredictionReader:
 
 
 def read_source_created_at(event: EventData) -> datetime:
-    """Return the source hub's identity that the scorer wrote into the event; the epoch if it is absent."""
+    """Return when the source hub was created, as the scorer wrote it into the event; if absent, the epoch."""
     text = read_property(event, "source_created_at")
     return datetime.fromisoformat(text) if text else datetime.fromtimestamp(0, UTC)

@@ -13,18 +13,24 @@ _INTERVAL_S = 1.0
 
 
 class ResumeFileError(NeedsAttention):
-    """A resume file cannot be read or written, or holds no token."""
+    """The error for a resume file that cannot be read or written, or that holds no token."""
 
 
 class ResumeFile:
-    """A ResumeToken as JSON in a file; replaced atomically, so a kill leaves the old token or the new one."""
+    """A file that holds a ResumeToken as JSON.
+
+    The file is replaced atomically: after a kill it holds either the old token or the new one.
+    """
 
     def __init__(self, path: Path | str) -> None:
         self._path = Path(path)
         self._due_s = 0.0
 
     def load(self) -> ResumeToken | None:
-        """Return the token of an earlier run; None if there is no file. Raise ResumeFileError."""
+        """Return the token of an earlier run, or None if there is no file.
+
+        Raises ResumeFileError if the file cannot be read or holds no token.
+        """
         try:
             return msgspec.json.decode(self._path.read_bytes(), type=ResumeToken)
         except FileNotFoundError:
@@ -33,7 +39,7 @@ class ResumeFile:
             raise ResumeFileError(f"resume file {self._path} cannot be read: {error}") from error
 
     def save(self, token: ResumeToken) -> None:
-        """Replace the file. Raise ResumeFileError."""
+        """Replace the file atomically. Raises ResumeFileError if that fails."""
         staged = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
             staged.write_bytes(msgspec.json.encode(token))
@@ -43,6 +49,10 @@ class ResumeFile:
         self._due_s = time.monotonic() + _INTERVAL_S
 
     def save_if_due(self, token: ResumeToken) -> None:
-        """Save at most once a second; after a kill the last second is read again."""
+        """Save the token unless one was saved within the last second.
+
+        After a kill, the predictions since the last save are read again. Raises ResumeFileError if saving
+        fails.
+        """
         if time.monotonic() >= self._due_s:
             self.save(token)

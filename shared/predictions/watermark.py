@@ -1,4 +1,4 @@
-"""A watermark per source partition: predictions not above it were read before (pure)."""
+"""A watermark per source partition: a prediction at or below the watermark was read before (pure)."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Mark(Struct, frozen=True):
-    """The highest (sequence number, line) read of a source partition, and its hub's created_at."""
+    """The highest (sequence number, line) read of a source partition, and when the source hub was created."""
 
     created_at: datetime
     sequence_number: int
@@ -14,14 +14,20 @@ class Mark(Struct, frozen=True):
 
 
 class Watermarks:
-    """The marks of all source partitions, to recognise doubles from any process or model version."""
+    """The marks of all source partitions, by which a prediction that was published twice is recognised.
+
+    The second publication may come from another process or model version.
+    """
 
     def __init__(self, marks: dict[int, Mark] | None = None) -> None:
         self.marks = dict(marks or {})
         self.doubles = 0
 
     def is_new(self, partition: int, mark: Mark) -> bool:
-        """Return whether `mark` is above the partition's mark; if so, replace that."""
+        """Return whether `mark` is above the partition's mark, and if so replace the partition's mark.
+
+        Otherwise the prediction is counted as a double.
+        """
         held = self.marks.get(partition)
         if held is not None and not _is_above(mark, held):
             self.doubles += 1

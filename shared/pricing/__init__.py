@@ -1,1 +1,4 @@
-"""Pricing: `pricer` and `automobile` price with one version of a model, `explanation` explains a price."""
+"""Pricing of vehicles with one version of a model.
+
+`pricer` and `automobile` compute prices; `explanation` explains a price.
+"""

@@ -1,12 +1,15 @@
 """Exact tree SHAP: the contribution of each feature to an ensemble's output, in numpy only. Pure.
 
-A leaf's weight for a vehicle is a product over the features on its path. A known feature has the factor o: 1
-if the vehicle passes all of its splits, else 0. An unknown feature has the factor z: the share of training
-rows that pass them. If each feature is known with probability t, the expected weight is Π (z + t·(o - z)).
-The Shapley value of a feature is the integral over t of that product without the feature, times its own
-o - z, times the leaf's value (Owen's multilinear extension). For k features on the path the product is a
-polynomial of degree k - 1, which Gauss-Legendre quadrature with ⌈k/2⌉ points integrates exactly. The sums are
-those of LightGBM's `pred_contrib`.
+The weight of a leaf for a vehicle is a product with one factor for each feature on the leaf's path. A known
+feature has the factor o: 1 if the vehicle passes all splits of the feature on the path, else 0. An unknown
+feature has the factor z: the share of training rows that pass these splits. If each feature is known with
+probability t, the expected weight is the product Π (z + t·(o - z)).
+
+The Shapley value of a feature is computed by Owen's multilinear extension. Leave the factor of the feature
+out of the product, integrate the rest over t from 0 to 1, and multiply the integral by the feature's o - z
+and by the leaf's value. With k features on the path, the integrand is a polynomial of degree k - 1, which
+Gauss-Legendre quadrature with ⌈k/2⌉ points integrates exactly. The sums over all leaves equal LightGBM's
+`pred_contrib`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,10 +26,11 @@ _BLOCK_LEAVES = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Leaves:
-    """Leaves [n] that have the same number k of features on their paths [k, n].
+    """A group of n leaves that all have the same number k of features on their paths.
 
-    A number passes the splits of its feature if it is above `low` and at most `high` (NaN: no such split), a
-    missing number if `takes_nan`.
+    `value` is [n]; the other arrays are [k, n]. A number passes the splits of its feature if it is above
+    `low` and at most `high`, where NaN means that there is no such split. A missing number passes if
+    `takes_nan`.
     """
 
     feature: NDArray[np.intp]
@@ -37,7 +41,7 @@ class Leaves:
     value: Floats
 
     def contributions(self, features: NDArray[np.float32], count: int) -> Floats:
-        """Return what these leaves add to the contribution of each of `count` features."""
+        """Return the amounts that these leaves add to the contributions of the `count` features."""
         x = features[self.feature]
         passes = ~((x <= self.low) | (x > self.high))
         np.copyto(passes, self.takes_nan, where=np.isnan(x))
@@ -58,10 +62,10 @@ class Leaves:
 
 
 class Attributions:
-    """Contributions by one ensemble, given as the arrays of `trees.npz` (docs/model.md)."""
+    """The contributions of features in one ensemble, given as the arrays of `trees.npz` (docs/model.md)."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Read the arrays. Raises KeyError, ValueError or IndexError if they are no ensemble."""
+        """Read the arrays. Raises KeyError, ValueError or IndexError if they do not form an ensemble."""
         self._count = len(arrays["feature_inputs"])
         root = arrays["starts"][:-1]
         leaf = np.flatnonzero(arrays["feature"] < 0)
@@ -73,7 +77,10 @@ class Attributions:
         self._leaves = list(_blocks(_Paths(arrays, self._count), leaf, value))
 
     def contributions(self, features: NDArray[np.float32]) -> Floats:
-        """Return the contribution of each feature; their sum and `expected` are the ensemble's output."""
+        """Return the contribution of each feature.
+
+        The sum of the contributions plus `expected` is the ensemble's output.
+        """
         total = np.zeros(self._count)
         for leaves in self._leaves:
             total += leaves.contributions(features, self._count)
@@ -81,7 +88,7 @@ class Attributions:
 
 
 class _Paths:
-    """The splits of each feature on the path to every node, [node, feature]."""
+    """The combined splits of each feature on the path to each node, as arrays [node, feature]."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]], count: int) -> None:
         shape = (len(arrays["feature"]), count)
@@ -109,7 +116,7 @@ class _Paths:
 
 
 def _blocks(paths: _Paths, leaf: NDArray[np.intp], value: Floats) -> Iterator[Leaves]:
-    """Yield the leaves in blocks with as many features on their paths each."""
+    """Yield the leaves in blocks; all leaves of a block have the same number of features on their paths."""
     has_split = ~(np.isnan(paths.low[leaf]) & np.isnan(paths.high[leaf]))
     splits = has_split.sum(axis=1)
     for k in np.unique(splits[splits > 0]).tolist():
@@ -124,6 +131,6 @@ def _blocks(paths: _Paths, leaf: NDArray[np.intp], value: Floats) -> Iterator[Le
 
 
 def _quadrature(points: int) -> Iterator[tuple[float, float]]:
-    """Return the Gauss-Legendre points and weights on [0, 1]."""
+    """Return the points and weights of Gauss-Legendre quadrature on [0, 1], as pairs."""
     at, weight = np.polynomial.legendre.leggauss(points)
     return zip(((at + 1) / 2).tolist(), (weight / 2).tolist(), strict=True)

@@ -1,4 +1,4 @@
-"""Prices of automobiles of 1985, which the published Car Price Predictor app asks for."""
+"""Prices of automobiles of 1985, for which the published Car Price Predictor app asks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -17,10 +17,10 @@ Automobile = Mapping[str, Any]
 
 
 class AutomobilePricer:
-    """A pricer with one version of the model."""
+    """A pricer of automobiles of 1985 with one version of a model."""
 
     def __init__(self, model: PriceModel) -> None:
-        """Raises ModelUnusable for a model with inputs that automobiles do not have."""
+        """Make the pricer. Raises ModelUnusable if the model has inputs that automobiles do not have."""
         self.manifest = model.manifest
         self._model = model
         inputs = model.manifest.inputs
@@ -31,14 +31,18 @@ class AutomobilePricer:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "AutomobilePricer":
-        """Load a version's files, by name. Raises ModelUnusable if they break a promise of its manifest."""
+        """Load a version, given its files by name.
+
+        Raises ModelUnusable if the files break a promise of the manifest, or if the model does not fit
+        automobiles.
+        """
         return cls(load_model(files))
 
     def price(self, automobiles: Sequence[Automobile]) -> list[float]:
-        """Return prices to the hundredth of the currency; None and absent fields are missing values.
+        """Return the price of each automobile, rounded to the hundredth of the currency.
 
-        Fields have the app's names. The graph knows the app's own spellings; numbers of doors and cylinders
-        may be words or digits.
+        The fields have the app's names; a field that is absent or None is a missing value. The graph knows
+        the app's spellings. Numbers of doors and cylinders may be words or digits.
         """
         cat = [[_word(each.get(name)) for name in self._words] for each in automobiles]
         num = [[each.get(name) for name in self._numbers] for each in automobiles]
@@ -46,7 +50,10 @@ class AutomobilePricer:
         return prices
 
     def price_rows(self, words: Sequence[Sequence[str]], numbers: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Return price, lower, upper [3, N] of rows in the manifest's order; "" and NaN are missing."""
+        """Return price, lower and upper [3, N] of N rows.
+
+        The columns are in the order of the manifest. "" is a missing word, NaN a missing number.
+        """
         cat = np.array([[canonical(word) for word in row] for row in words], dtype=np.object_)
         outputs = self._model.run(cat, numbers)
         ROWS_PRICED.inc(len(numbers))

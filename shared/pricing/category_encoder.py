@@ -1,4 +1,7 @@
-"""Encoding of words, however they are spelt, as codes of the categories seen in training. Pure."""
+"""Encoding of words as codes of the categories seen in training. Pure.
+
+Case and outer spaces of the words do not matter.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -18,7 +21,7 @@ _MAX_SPELLINGS = 65_536
 
 
 class _Spellings(dict[str | None, int]):
-    """Spelling → code, filled as spellings are looked up."""
+    """A mapping from spelling to code that is filled as spellings are looked up."""
 
     def __init__(self, categories: Sequence[str]) -> None:
         super().__init__({None: len(categories) + 1})
@@ -35,7 +38,10 @@ class _Spellings(dict[str | None, int]):
 
 
 class CategoryEncoder:
-    """One categorical input: known categories are coded 0 … n-1, an unknown word n, a missing one n+1."""
+    """The encoder of one categorical input with n known categories.
+
+    The known categories have the codes 0 … n-1, any unknown word has the code n, a missing word n+1.
+    """
 
     def __init__(self, categories: Sequence[str]) -> None:
         self.known = len(categories)
@@ -44,13 +50,13 @@ class CategoryEncoder:
         self.code: Callable[[str | None], int] = self._spellings.__getitem__
 
     def codes(self, column: pa.Array | Sequence[str | None]) -> Codes:
-        """Return the code of every row; case and outer spaces do not matter."""
+        """Return the code of each row of the column; case and outer spaces do not matter."""
         if isinstance(column, pa.Array):
             return self._encode_arrow(column)
         return self._encode(column, len(column))
 
     def _encode_arrow(self, column: pa.Array) -> Codes:
-        """Return the codes of an Arrow array, whose distinct spellings are looked up once each."""
+        """Return the codes of an Arrow array, looking up each distinct spelling only once."""
         encoded = column.dictionary_encode(null_encoding="encode")
         spellings: list[Any] = encoded.dictionary.to_pylist()
         codes: Codes = self._encode(spellings, len(spellings))[encoded.indices.to_numpy()]

@@ -1,4 +1,4 @@
-"""Explanations of a price: the contribution of each field, in log price and in currency."""
+"""Explanations of a price by the contribution of each field, in log price and in currency."""
 
 import io
 import math
@@ -44,7 +44,10 @@ class Explainer:
     """An explainer of the prices of one version of a model."""
 
     def __init__(self, trees: bytes) -> None:
-        """Read the version's `trees.npz`. Raises ModelUnusable if it cannot be read."""
+        """Read `trees`, the content of the version's `trees.npz`.
+
+        Raises ModelUnusable if it cannot be read.
+        """
         try:
             with np.load(io.BytesIO(trees), allow_pickle=False) as file:
                 arrays = dict(file)
@@ -55,11 +58,14 @@ class Explainer:
             raise ModelUnusable(f"{TREES_FILE} cannot be read: {error}") from error
 
     def log_price(self, vehicle: Mapping[str, Any]) -> float:
-        """Return the logarithm of the price that the trees give."""
+        """Return the logarithm of the price that the trees give to `vehicle`."""
         return self._attributions.expected + float(self._contributions(vehicle).sum())
 
     def explain(self, vehicle: Mapping[str, Any], price: float, flagged: Collection[str]) -> Explanation:
-        """Explain the `price` of `vehicle`, with the fields `flagged` by the model. Takes milliseconds."""
+        """Explain the `price` of `vehicle`, which takes milliseconds.
+
+        `flagged` names the fields that are missing or were never seen in training.
+        """
         of_feature = self._contributions(vehicle)
         # Several features may stand for one field.
         of_field = dict.fromkeys(self._inputs, 0.0)
@@ -85,7 +91,10 @@ class Explainer:
 
 
 def _codes(arrays: Mapping[str, NDArray[Any]], count: int) -> list[dict[str, float] | None]:
-    """Return the code of every canonical word, for each feature that is a code; None for a number."""
+    """Return, for each of the `count` features, a mapping from canonical word to code.
+
+    The entry of a feature that is a number is None.
+    """
     return [
         dict(zip(arrays[f"words_{k}"].tolist(), arrays[f"codes_{k}"].tolist(), strict=True))
         if f"words_{k}" in arrays
@@ -95,10 +104,12 @@ def _codes(arrays: Mapping[str, NDArray[Any]], count: int) -> list[dict[str, flo
 
 
 def _in_currency(shares: Sequence[float], base_price: float, hundredths: int) -> list[float]:
-    """Convert contributions in log price to currency, so that they add up to `hundredths`.
+    """Convert contributions in log price to currency, so that they add up to `hundredths` exactly.
 
-    Each is multiplied by (price - base) / (log price - log base). What the price's rounding leaves over is
-    distributed in proportion, then hundredth by hundredth to the largest remainders.
+    `hundredths` is price - base in hundredths. Each contribution is multiplied by (price - base) / (log price
+    - log base). The difference that is due to the rounding of the prices is distributed in proportion to the
+    amounts. Then each amount is rounded down to whole hundredths, and the hundredths still missing go to the
+    largest remainders, one each.
     """
     total = math.fsum(shares)
     factor = 100 * base_price * (math.expm1(total) / total if total else 1.0)

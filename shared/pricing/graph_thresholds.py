@@ -1,8 +1,8 @@
-"""The thresholds at which a graph's prices can change: the numbers that its trees compare with. Pure.
+"""The thresholds at which a graph's prices can change: the numbers with which its trees compare. Pure.
 
-All numbers between two neighbouring thresholds take the same path through every tree, so the price is the
-same to the last bit. That holds for graphs that use their numbers in trees of `<=` only; any other graph
-has no thresholds here.
+All numbers between two neighbouring thresholds take the same path through every tree, so their price is the
+same to the last bit. That holds only for graphs that use their numbers in nothing but trees with `<=`
+comparisons. For any other graph this module finds no thresholds.
 """
 
 from collections.abc import Sequence
@@ -64,9 +64,10 @@ _Model = _model_type()
 
 
 def find_thresholds(graph: bytes, numbers: int) -> Thresholds | None:
-    """Return the thresholds of each of the `numbers` columns of input `num`, ascending.
+    """Return the thresholds, ascending, for each of the `numbers` columns of the input `num`.
 
-    None for a graph of another form.
+    Return None if the graph cannot be read or uses its numbers in another way than in trees with `<=`
+    comparisons.
     """
     try:
         nodes = _Model.FromString(graph).graph
@@ -91,7 +92,10 @@ def find_thresholds(graph: bytes, numbers: int) -> Thresholds | None:
 
 
 def _first_number(graph: Any, concat: Any) -> int | None:
-    """Return the index of the first number, if a Concat puts the numbers behind one column for each word."""
+    """Return the index of the first number among the trees' features.
+
+    Return None unless `concat` is a Concat that puts the numbers behind one column for each encoded word.
+    """
     sizes = {one.name: tuple(one.dims) for one in graph.initializer}
     made_by = {output: node for node in graph.node for output in node.output}
     *words, last = concat.input

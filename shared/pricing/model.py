@@ -1,4 +1,4 @@
-"""A version of a model, loaded and checked against its manifest."""
+"""Loading of a model version and checking it against its manifest."""
 
 import hashlib
 import math
@@ -32,9 +32,10 @@ _CANNOT_LOAD = (
 
 @dataclass(frozen=True, slots=True)
 class PriceModel:
-    """The checked graph of one version, and its manifest.
+    """The checked graph of one model version, with its manifest.
 
-    `thresholds`: where the price can change with each number; None if the graph does not show it.
+    `thresholds` are the values of each number at which the price can change; None if they cannot be found in
+    the graph.
     """
 
     manifest: Manifest
@@ -43,13 +44,19 @@ class PriceModel:
     thresholds: Thresholds | None = None
 
     def run(self, cat: NDArray[np.object_], num: NDArray[np.float32]) -> tuple[Outputs, Outputs, Outputs]:
-        """Return price, lower, upper [N] of `cat` [N, k] and `num` [N, m], columns as in the manifest."""
+        """Return price, lower and upper, each [N], for `cat` [N, k] and `num` [N, m].
+
+        The columns must be in the order of the manifest.
+        """
         price, lower, upper = self.session.run(OUTPUTS, {"cat": cat, "num": num})
         return price, lower, upper
 
 
 def load_model(files: Mapping[str, bytes]) -> PriceModel:
-    """Load a version's files, by name. Raises ModelUnusable if they break a promise of the manifest."""
+    """Load a version, given its files by name.
+
+    Raises ModelUnusable if a file is missing or unreadable, or if the files break a promise of the manifest.
+    """
     if MANIFEST_FILE not in files or GRAPH_FILE not in files:
         raise ModelUnusable(f"the version's folder lacks {MANIFEST_FILE} or {GRAPH_FILE}")
     manifest = decode_manifest(files[MANIFEST_FILE])
@@ -77,7 +84,11 @@ def _read_explainer(manifest: Manifest, files: Mapping[str, bytes]) -> Explainer
 
 
 def _open_session(graph: bytes) -> ort.InferenceSession:
-    """Open the graph on one thread: processes are what scales, and a spinning pool would starve the loop."""
+    """Open the graph with a single thread.
+
+    The service scales by processes, and a pool of spinning threads would starve the event loop. Raises
+    ModelUnusable if the graph cannot be loaded.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -128,7 +139,10 @@ def _check_golden_row(row: GoldenRow, answer: Outputs) -> None:
 
 
 def _check_explained(explainer: Explainer, manifest: Manifest) -> None:
-    """Check that the trees are those of the graph; one row is enough, because it sums over all of them."""
+    """Check that the trees of the explainer give the same price as the graph for one golden row.
+
+    One row is enough, because its price is the sum over all trees. Raises ModelUnusable if the check fails.
+    """
     row = manifest.golden[0]
     names = [*(one.name for one in manifest.inputs.cat), *(one.name for one in manifest.inputs.num)]
     vehicle = dict(zip(names, (*row.cat, *row.num), strict=True))

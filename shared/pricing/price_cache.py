@@ -1,8 +1,8 @@
-"""A cache of prices: vehicles that the model cannot tell apart are priced once.
+"""A cache of prices: vehicles that the model cannot tell apart are priced only once.
 
-A price is a step function of a vehicle's numbers. A driving vehicle's odometer passes one of the model's
-thresholds every few hundred kilometres, so nearly every reading of a fleet has a price that was computed
-before, to the last bit.
+A price is a step function of a vehicle's numbers. The odometer of a driving vehicle passes one of the model's
+thresholds only every few hundred kilometres. So for nearly every reading of a fleet the same price, to the
+last bit, has been computed before.
 """
 
 import math
@@ -26,14 +26,19 @@ _MAX_PRICES = 65_536
 
 
 class ThresholdGrid:
-    """The grid of vehicles that the model can tell apart: by the codes of words and between thresholds."""
+    """The grid whose cells hold the vehicles that the model cannot tell apart.
+
+    All vehicles of a cell have the same codes of words, and their numbers lie between the same thresholds.
+    """
 
     def __init__(
         self, words: Mapping[str, int], thresholds: Thresholds, ranges: Sequence[NDArray[np.float32]]
     ) -> None:
-        """Make the grid; `words` is the number of codes of each, `ranges` the minima and maxima in training.
+        """Make the grid.
 
-        A number outside its range is flagged, so the ends of the range are thresholds too.
+        `words` gives the number of codes of each categorical input, `ranges` the minima and the maxima of the
+        numbers in training. A number outside its range is flagged, so the ends of the range are thresholds
+        too.
         """
         self._words = dict(words)
         self._thresholds = tuple(
@@ -43,11 +48,11 @@ class ThresholdGrid:
 
     @property
     def count(self) -> int:
-        """The number of cells, which may be more than an int64 can count."""
+        """The number of cells, which may be too large for an int64."""
         return math.prod([*self._words.values(), *(len(one) + 2 for one in self._thresholds)])
 
     def cells(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> Cells:
-        """Return the cell of every row of codes and numbers [N, m]."""
+        """Return the cell of each row, given the codes of the words and the numbers [N, m]."""
         cells: Cells = np.zeros(len(num), dtype=np.int64)
         for name, count in self._words.items():
             cells *= count
@@ -61,14 +66,14 @@ class ThresholdGrid:
 
 @dataclass(frozen=True, slots=True)
 class RowPrices:
-    """Price, lower and upper [3, N] and flags [N] of N vehicles."""
+    """The prices and flags of N vehicles: `money` [3, N] holds price, lower and upper; `flags` is [N]."""
 
     money: Floats
     flags: Flags
 
 
 class PriceCache:
-    """Prices of one version of the model by cell: all vehicles of a cell have the same price."""
+    """The prices of one version of the model, stored by cell: all vehicles of a cell have the same price."""
 
     def __init__(self) -> None:
         self._places: dict[int, int] = {}
@@ -76,7 +81,11 @@ class PriceCache:
         self._flags = np.empty(_MAX_PRICES, dtype=np.intp)
 
     def get_or_price(self, cells: Cells, price: Callable[[Rows], RowPrices]) -> RowPrices:
-        """Return the prices of the vehicles in `cells`; `price` computes those of rows in unknown cells."""
+        """Return the prices of the vehicles whose cells are `cells`, in that order.
+
+        For cells that are not in the cache, `price` is called with the rows to be priced, one for each such
+        cell. If there are more distinct cells than the cache can hold, it is called with all rows.
+        """
         encoded = pa.array(cells).dictionary_encode()
         distinct, index = encoded.dictionary.to_pylist(), encoded.indices.to_numpy()
         if len(self._places) + len(distinct) > _MAX_PRICES:
@@ -93,7 +102,7 @@ class PriceCache:
         return RowPrices(self._money[:, rows], self._flags[rows])
 
     def _add(self, cells: Sequence[int], prices: RowPrices) -> Rows:
-        """Keep the prices of new cells and return their places."""
+        """Store the prices of new cells and return the places where they are stored."""
         start = len(self._places)
         rows = np.arange(start, start + len(cells))
         self._money[:, rows], self._flags[rows] = prices.money, prices.flags

@@ -1,6 +1,7 @@
-"""The scoring code of stream, REST and backfill: columns of vehicles → prices, intervals and flags.
+"""The scoring code shared by stream, REST and backfill: it prices columns of vehicles.
 
-It makes canonical words and float32 numbers; the graph does everything else.
+The result has prices, intervals and flags. This module makes canonical words and float32 numbers; the model's
+graph does everything else.
 """
 
 import time
@@ -43,9 +44,10 @@ PricedOne: TypeAlias = tuple[float, float, float, tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """Prices of vehicles, one element each, rounded to the hundredth of the currency.
+    """The prices of vehicles, rounded to the hundredth of the currency.
 
-    Bit k of `flags` is set if field k of `fields` is missing or was never seen in training.
+    Element i of each array belongs to vehicle i. Bit k of a vehicle's `flags` is set if field k of `fields`
+    is missing or was never seen in training.
     """
 
     price: Floats
@@ -55,26 +57,30 @@ class Priced:
     fields: tuple[str, ...]
 
     def extrapolated(self) -> list[tuple[str, ...]]:
-        """Return the flagged fields of every vehicle."""
+        """Return the names of the flagged fields of each vehicle."""
         rows = self.flags.tolist()
         names = {flags: self.names_of(flags) for flags in set(rows)}
         return [names[flags] for flags in rows]
 
     def names_of(self, flags: int) -> tuple[str, ...]:
-        """Return the fields whose bits are set in one vehicle's `flags`."""
+        """Return the names of the fields whose bits are set in `flags`, the flags of one vehicle."""
         return _names_of(self.fields, flags)
 
     def rows(self) -> list[PricedOne]:
-        """Return the prices row by row."""
+        """Return price, lower, upper and the flagged fields of each vehicle, one tuple per vehicle."""
         amounts = (self.price.tolist(), self.lower.tolist(), self.upper.tolist())
         return list(zip(*amounts, self.extrapolated(), strict=True))
 
 
 class Pricer:
-    """A pricer with one version of the model."""
+    """A pricer of vehicles with one version of the price model."""
 
     def __init__(self, model: PriceModel) -> None:
-        """Raises ModelUnusable for a model with inputs that readings do not have."""
+        """Make the pricer.
+
+        Raises ModelUnusable if the model has inputs that readings do not have, or does not take make and
+        model.
+        """
         self.manifest = model.manifest
         self.explainer = model.explainer
         self._model = model
@@ -98,7 +104,11 @@ class Pricer:
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> "Pricer":
-        """Load a version's files, by name. Raises ModelUnusable if they break a promise of its manifest."""
+        """Load a version, given its files by name.
+
+        Raises ModelUnusable if the files break a promise of the manifest, or if the model does not fit
+        readings.
+        """
         return cls(load_model(files))
 
     def _make_grid(self, model: PriceModel) -> ThresholdGrid | None:
@@ -109,11 +119,14 @@ class Pricer:
         return grid if grid.count < _MAX_CELLS else None
 
     def columns_of(self, records: Sequence[Struct]) -> Columns:
-        """Return the model's inputs of records that have the contract's fields."""
+        """Return the columns that the model takes from `records`, which have the fields of the contract."""
         return {field: [getattr(record, field) for record in records] for field in self.fields}
 
     def price(self, columns: Columns) -> Priced:
-        """Price rows given by input name, all of one length; None and null are missing values."""
+        """Price the rows of `columns`, which are given by input name and all have the same length.
+
+        None and null are missing values.
+        """
         makes = columns["make"]
         if not isinstance(makes, pa.Array) and len(makes) <= MAX_ROWS:
             cat, num, flags = self._small_batch.inputs(columns)
@@ -125,7 +138,10 @@ class Pricer:
         return Priced(price, lower, upper, prices.flags, self.fields)
 
     def price_one(self, record: Struct) -> PricedOne:
-        """Price one record that has the contract's fields, without the fixed costs of columns."""
+        """Price one record, which has the fields of the contract.
+
+        This avoids the fixed costs of making columns.
+        """
         cat, num, flags = self._small_batch.one(record)
         price, lower, upper = self._outputs(cat, num)
         ROWS_PRICED.inc()
@@ -144,7 +160,7 @@ class Pricer:
         return outputs
 
     def _price_columns(self, columns: Columns) -> RowPrices:
-        """Price many rows; the model runs only for those whose price is not in the cache."""
+        """Price many rows. The model runs only for rows whose price is not in the cache."""
         codes = {name: words.codes(columns[name]) for name, words in self._words.items()}
         num = np.column_stack([_to_float32(columns[name]) for name in self._numbers])
 
@@ -170,7 +186,7 @@ class Pricer:
         return is_unseen.astype(np.intp) @ self._bits
 
     def _seen_pairs(self, models_of_make: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
-        """Return whether training saw each make (code) with each model (code)."""
+        """Return a table [code of make, code of model] of whether training saw the two together."""
         makes, models = self._words["make"], self._words["model"]
         pairs = np.zeros((len(makes.words), len(models.words)), dtype=np.bool_)
         for make, names in models_of_make.items():
@@ -185,12 +201,12 @@ def _names_of(fields: tuple[str, ...], flags: int) -> tuple[str, ...]:
 
 
 def _round_cents(amount: Outputs) -> float:
-    """Round the amount of one row to the hundredth, as numpy rounds."""
+    """Round the amount of one row to the hundredth in the way in which numpy rounds."""
     return round(amount.item() * 100) / 100
 
 
 def _to_float32(column: Column) -> NDArray[np.float32]:
-    """Convert to float32, with NaN for missing values."""
+    """Convert a column to float32, with NaN for missing values."""
     if isinstance(column, pa.Array):
         floats: NDArray[np.float32] = pc.cast(column, pa.float32(), safe=False).to_numpy(zero_copy_only=False)
         return floats

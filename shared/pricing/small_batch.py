@@ -1,7 +1,8 @@
-"""The model's inputs of a few rows, made row by row. Pure.
+"""The model's inputs for a few rows, made row by row. Pure.
 
-They are the same words, numbers and flags as `Pricer` makes of columns. With columns, numpy's fixed costs of
-each call are five times the model's own, which would slow down a single vehicle over HTTP.
+The words, numbers and flags are the same as those that `Pricer` makes from whole columns. With columns,
+numpy's fixed cost per call is five times the cost of running the model, which would slow down a single
+vehicle over HTTP.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,7 @@ Inputs = tuple[NDArray[np.object_], NDArray[np.float32], NDArray[np.intp]]
 
 
 class SmallBatch:
-    """A maker of inputs from rows."""
+    """A maker of the model's inputs for a few rows."""
 
     def __init__(
         self,
@@ -29,7 +30,11 @@ class SmallBatch:
         bounds: Sequence[tuple[float, float]],
         pairs: NDArray[np.bool_],
     ) -> None:
-        """`bounds`: the float32 range of each number, ends included; `pairs`: makes and models seen."""
+        """Make the maker of inputs.
+
+        `bounds` holds the range of each number in training, as float32, ends included. `pairs` holds, by
+        codes, whether training saw each make with each model.
+        """
         self._words = tuple((name, one.code, one.words.tolist(), one.known) for name, one in words.items())
         self._numbers = tuple(numbers)
         self._bounds = tuple(bounds)
@@ -37,7 +42,11 @@ class SmallBatch:
         self._pairs = {(int(make), int(model)) for make, model in np.argwhere(pairs)}
 
     def inputs(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
-        """Return `cat`, `num` and flags of every row; None is a missing value."""
+        """Return the model's inputs for all rows: categories `cat`, numbers `num` and flags.
+
+        None in a row means that the value is missing. Bit k of a row's flags is set if field k is missing or
+        was not seen in training.
+        """
         num = np.array([columns[name] for name in self._numbers], dtype=np.float32).T
         cat = np.empty((len(num), len(self._words)), dtype=np.object_)
         flags = [0] * len(num)
@@ -57,7 +66,10 @@ class SmallBatch:
         return cat, np.ascontiguousarray(num), np.array(flags, dtype=np.intp)
 
     def one(self, record: Struct) -> tuple[NDArray[np.object_], NDArray[np.float32], int]:
-        """Return `cat`, `num` and flags of one record that has the contract's fields."""
+        """Return the model's inputs for one record: categories `cat`, numbers `num` and flags.
+
+        The record must have the fields of the contract.
+        """
         flags, codes, cat = 0, [], []
         for k, (name, code_of, words, known) in enumerate(self._words):
             code = code_of(getattr(record, name))

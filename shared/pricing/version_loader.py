@@ -1,4 +1,4 @@
-"""Former versions of the price model, to finish events that they priced in part."""
+"""Loading of former versions of the price model, to finish events that they have priced in part."""
 
 import asyncio
 
@@ -12,13 +12,16 @@ from shared.service.logs import log
 
 
 class VersionLoader:
-    """A loader of former versions, from the lake's registry or, without a lake, from the shipped ones."""
+    """A loader of former versions of the price model.
+
+    Versions come from the lake's registry or, if there is no lake, from the shipped models.
+    """
 
     def __init__(self, lake: Lake | None) -> None:
         self._lake = lake
 
     async def load(self, version: str) -> Pricer | None:
-        """Return a pricer with `version`, or None if it can no longer be loaded."""
+        """Return a pricer with `version`. If the version cannot be loaded, log that and return None."""
         try:
             files = (
                 read_shipped(version)

@@ -1,6 +1,7 @@
-"""The model registry: versions of models, which of them is the champion, and the history of champions.
+"""The model registry: the versions of models, the current champion of each, and the history of champions.
 
-`layout` has the paths, `manifest` the promises of a version, `store` reads and adds versions in the lake,
-`version_folder` writes one on disk, `promotion` sets the champion, `history` records it. A service keeps an
-`active_model` and lets a `champion_follower` replace it. `seed` fills a new lake with the `shipped` models.
+`layout` defines the paths and `model_manifest` what a version promises. `store` reads versions and adds them
+to the lake, `version_folder` writes a version on disk, `promotion` sets the champion and `history` records
+promotions. A service keeps an `active_model` and lets a `champion_follower` replace it. `seed` fills a new
+lake with the `shipped` models.
 """

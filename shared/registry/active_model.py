@@ -1,4 +1,7 @@
-"""The version in service; each batch reads it once, so that a swap happens between two batches."""
+"""The model version in service.
+
+Each batch reads it once, so that a swap to another version takes effect between two batches.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +17,7 @@ IN_SERVICE = Gauge(
 
 
 class Versioned(Protocol):
-    """A pricer with one version of a model."""
+    """A pricer that has the manifest of its model version."""
 
     manifest: Manifest
 
@@ -24,14 +27,14 @@ P = TypeVar("P", bound=Versioned)
 
 @dataclass(frozen=True, slots=True)
 class InService(Generic[P]):
-    """One version and when its service started."""
+    """The pricer of a model version and the time at which that version began to serve."""
 
     pricer: P
     since: datetime
 
 
 class ActiveModel(Generic[P]):
-    """The pricer of stream and HTTP; read and replaced on the event loop only."""
+    """The pricer in service, shared by stream and HTTP. Read and replace it on the event loop only."""
 
     def __init__(self, pricer: P) -> None:
         self.now = InService(pricer, datetime.now(UTC))
@@ -43,7 +46,10 @@ class ActiveModel(Generic[P]):
         return self.now.pricer
 
     def replace(self, pricer: P) -> None:
-        """Put another version into service; a batch in progress ends with the version that it began with."""
+        """Put the pricer of another version into service.
+
+        A batch in progress finishes with the version with which it began.
+        """
         before = self.now.pricer.manifest
         self.now = InService(pricer, datetime.now(UTC))
         IN_SERVICE.remove(before.name, before.version)

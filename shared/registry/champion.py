@@ -1,4 +1,4 @@
-"""The champion's pointer: which version of a model is in service."""
+"""The champion pointer: the file that names the version of a model that is in service."""
 
 import msgspec
 
@@ -7,7 +7,7 @@ from shared.service.errors import ModelUnusable
 
 
 class Champion(msgspec.Struct, frozen=True):
-    """The content of the pointer."""
+    """The content of the champion pointer."""
 
     version: str
 
@@ -17,7 +17,7 @@ def encode_champion(version: str) -> bytes:
 
 
 def decode_champion(body: bytes) -> Champion:
-    """Raises ModelUnusable if `body` is no pointer."""
+    """Decode the champion pointer. Raises ModelUnusable if `body` is not a valid pointer."""
     try:
         return msgspec.json.decode(body, type=Champion)
     except msgspec.MsgspecError as exc:

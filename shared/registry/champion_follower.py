@@ -1,4 +1,8 @@
-"""Following the champion: a new version is loaded beside the old one, checked and swapped in."""
+"""The follower of the champion pointer.
+
+When the pointer names another version, the follower loads and checks it while the old version keeps serving,
+then swaps it in.
+"""
 
 import asyncio
 import time
@@ -31,12 +35,18 @@ UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, RuntimeError,
 
 
 class ChampionFollower(Generic[P]):
-    """A poller of the pointer of model `name`; `served` follows it."""
+    """A poller of the champion pointer of model `name`.
+
+    It keeps `served` at the version that the pointer names.
+    """
 
     def __init__(
         self, lake: Lake, name: str, served: ActiveModel[P], load: Load[P], interval_s: float
     ) -> None:
-        """Make the follower; `load` makes a pricer of a version's files and runs in a thread."""
+        """Make the follower.
+
+        `load` makes a pricer from a version's files. It runs in a thread.
+        """
         self._lake = lake
         self._name = name
         self._served = served
@@ -48,13 +58,16 @@ class ChampionFollower(Generic[P]):
         REFUSED.labels(name).set(0)
 
     async def run(self) -> None:
-        """Check the pointer at every interval, for ever."""
+        """Check the pointer every `interval_s` seconds, for ever."""
         while True:
             await self.check()
             await asyncio.sleep(self._interval_s)
 
     async def check(self) -> None:
-        """Check the pointer once; if it or its version cannot be read, the next check tries again."""
+        """Check the pointer once.
+
+        If the lake cannot be reached while the pointer or the version is read, the next check tries again.
+        """
         try:
             pointer = await self._lake.read_if_changed(champion_path(self._name), self._followed_etag)
             if pointer is not None and not self._is_being_written(pointer):
@@ -68,16 +81,20 @@ class ChampionFollower(Generic[P]):
             self._is_unreachable = False
 
     def _is_being_written(self, pointer: Snapshot) -> bool:
-        """Return True for an empty pointer that was not empty before.
+        """Return True if the pointer is empty and this empty file is seen for the first time.
 
-        A file in the lake is empty between its creation and its first flush; one that stays empty is broken.
+        A file in the lake is empty between its creation and its first flush. A pointer that is still empty at
+        the next check is broken.
         """
         is_new = not pointer.data and pointer.etag != self._empty_etag
         self._empty_etag = pointer.etag
         return is_new
 
     async def _follow(self, pointer: Snapshot) -> None:
-        """Swap the pointer's version in, or refuse it once for each time that the pointer is written."""
+        """Swap in the version that the pointer names, or log and count its refusal if it is unusable.
+
+        A version is refused only once for each time that the pointer is written.
+        """
         started_s = time.monotonic()
         before = self._served.pricer.manifest.version
         version = None

@@ -1,4 +1,4 @@
-"""The history of a model's champions: one file for each promotion, in order, never changed."""
+"""The history of a model's champions: one numbered file for each promotion. No file is ever changed."""
 
 from datetime import datetime
 
@@ -9,9 +9,10 @@ from shared.registry.layout import history_path
 
 
 class Promotion(msgspec.Struct, frozen=True):
-    """A change of the champion from `before` (None if there was none) to `version`: when, by whom and why.
+    """A change of the champion from version `before` to `version`: when, by whom and why.
 
-    It took effect unless the next record's `before` is another version.
+    `before` is None if there was no usable champion. The promotion took effect unless the next record's
+    `before` is another version.
     """
 
     version: str
@@ -22,7 +23,10 @@ class Promotion(msgspec.Struct, frozen=True):
 
 
 async def append_promotion(lake: Lake, name: str, promotion: Promotion) -> None:
-    """Add a record under the next number; of two written at once the later gets the number after that."""
+    """Add the record of a promotion under the next free number.
+
+    If two records are added at the same time, the one written later gets the next number after the other.
+    """
     number = len(await _paths(lake, name)) + 1
     body = msgspec.json.encode(promotion)
     while not await lake.create_if_absent(f"{history_path(name)}/{number:08d}.json", body):
@@ -30,7 +34,7 @@ async def append_promotion(lake: Lake, name: str, promotion: Promotion) -> None:
 
 
 async def read_history(lake: Lake, name: str) -> list[Promotion]:
-    """Return every promotion of a model, the oldest first."""
+    """Return all promotions of a model, the oldest first."""
     bodies = [await lake.read(path) for path in await _paths(lake, name)]
     return [msgspec.json.decode(body, type=Promotion) for body in bodies if body is not None]
 

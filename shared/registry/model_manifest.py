@@ -1,8 +1,9 @@
 """The manifest of a model version: the trainer writes it, and every load of the model checks it.
 
-The graph takes `cat` string[N, len(inputs.cat)] and `num` float32[N, len(inputs.num)], columns in the order
-listed here, and returns `price`, `lower`, `upper`, each float32[N], in `currency`. A missing category is "",
-a missing number NaN. Both are legal, as are values never seen in training: prices are finite, and flagged.
+The graph takes `cat` string[N, len(inputs.cat)] and `num` float32[N, len(inputs.num)], with the columns in
+the order listed in the manifest. It returns `price`, `lower` and `upper`, each float32[N], in `currency`. A
+missing category is "", a missing number NaN. Missing values and values never seen in training are both legal:
+prices are finite, and such values are flagged.
 """
 
 from datetime import datetime
@@ -16,7 +17,7 @@ Parameter = str | int | float | bool
 
 
 def canonical(word: str) -> str:
-    """Return the spelling by which categories are compared: without outer spaces, case folded."""
+    """Return the canonical spelling of a category, used in comparisons: outer spaces removed, case folded."""
     return word.strip().casefold()
 
 
@@ -125,7 +126,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
 
 
 def decode_manifest(body: bytes) -> Manifest:
-    """Raises ModelUnusable if `body` is no manifest."""
+    """Decode a manifest. Raises ModelUnusable if `body` is not a valid manifest."""
     try:
         return msgspec.json.decode(body, type=Manifest)
     except msgspec.MsgspecError as exc:

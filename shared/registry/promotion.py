@@ -11,9 +11,11 @@ from shared.service.errors import ModelUnusable, NeedsAttention
 
 
 async def promote(lake: Lake, name: str, version: str, *, by: str, reason: str) -> Promotion:
-    """Make `version` the champion and return the record of it.
+    """Make `version` the champion and return the record of the promotion.
 
-    Raises ModelUnusable if the lake has no such version, NeedsAttention if another promotion came first.
+    The record is written before the pointer: a crash in between leaves the record of a promotion that took no
+    effect. Raises ModelUnusable if the lake has no such version, NeedsAttention if the champion was changed
+    meanwhile.
     """
     await read_version(lake, version, name)
     pointer = await lake.read_if_changed(champion_path(name), None)
@@ -26,14 +28,20 @@ async def promote(lake: Lake, name: str, version: str, *, by: str, reason: str) 
 
 
 async def _set_pointer(lake: Lake, name: str, before: Snapshot | None, body: bytes) -> bool:
-    """Replace the pointer in one step; False if it is not the one that was read."""
+    """Replace the pointer in one step and return True.
+
+    Return False, without writing, if the pointer has changed since `before` was read.
+    """
     if before is None:
         return await lake.create_if_absent(champion_path(name), body)
     return await lake.replace_if_unchanged(champion_path(name), body, before.etag)
 
 
 def _version_of(pointer: Snapshot | None) -> str | None:
-    """Return the version in service; None without a pointer, or with a broken one: it may be replaced."""
+    """Return the version that the pointer names.
+
+    Return None if there is no pointer or if the pointer is broken; a broken pointer may be replaced.
+    """
     try:
         return None if pointer is None else decode_champion(pointer.data).version
     except ModelUnusable:

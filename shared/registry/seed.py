@@ -1,4 +1,4 @@
-"""The lake's model registry, filled with the models shipped with the project."""
+"""Seeding of the lake's model registry with the models shipped with the project."""
 
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from shared.service.logs import log
 
 
 async def seed_registry(lake: Lake) -> None:
-    """Copy the shipped price models if the lake has no champion. Raises NeedsAttention if none are shipped.
+    """Copy the shipped price models to the lake if the lake has no champion.
 
-    The pointer goes last and nothing is overwritten: after a crash in between, the next call completes it.
+    The pointer is written last and nothing is overwritten, so after a crash in between the next call
+    completes the copy. Raises NeedsAttention if no price models are shipped.
     """
     if await lake.exists(champion_path(PRICE)):
         return

@@ -1,4 +1,4 @@
-"""The models shipped with the project: in a wheel beside this file, in a checkout at its root."""
+"""The models shipped with the project: in a wheel they are beside this file, in a checkout at its root."""
 
 from pathlib import Path
 
@@ -9,5 +9,8 @@ _PLACES = (Path(__file__).with_name("models"), _ROOT / "models")
 
 
 def shipped_models(name: str = PRICE) -> Path | None:
-    """Return the folder of a model's versions and champion, or None in an installation without it."""
+    """Return the folder with a model's shipped versions and champion pointer.
+
+    Return None if the installation has no such folder.
+    """
     return next((place / name for place in _PLACES if (place / name).is_dir()), None)

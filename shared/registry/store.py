@@ -1,4 +1,7 @@
-"""Versions of a model: read from the lake's registry or from what is shipped, and added to the lake's."""
+"""Storage of model versions.
+
+Versions are read from the lake's registry or from the shipped models, and added to the lake's registry.
+"""
 
 from collections.abc import Mapping
 
@@ -22,9 +25,11 @@ _FILES = (MANIFEST_FILE, GRAPH_FILE, TREES_FILE)
 
 
 async def read_from_lake(lake: Lake, version: str | None, name: str = PRICE) -> dict[str, bytes] | None:
-    """Return the files of `version`, or of the champion; None if the lake's registry has no champion.
+    """Return the files of `version`, or of the champion if `version` is None.
 
-    Raises ModelUnusable for a broken pointer, and for a version that is not there.
+    Return None if the champion is wanted and the lake's registry has none. Raises ModelUnusable if the
+    champion pointer is broken, if the version is missing, or if its manifest is broken or names another
+    version.
     """
     if version is None:
         pointer = await lake.read(champion_path(name))
@@ -35,7 +40,11 @@ async def read_from_lake(lake: Lake, version: str | None, name: str = PRICE) -> 
 
 
 async def read_version(lake: Lake, version: str, name: str) -> dict[str, bytes]:
-    """Return the files of a version. Raises ModelUnusable if it is not there, or another is in its place."""
+    """Return the files of a version in the lake.
+
+    Raises ModelUnusable if the version is missing, or if its manifest is broken or names another model or
+    version.
+    """
     folder = version_path(name, version)
     files = {file: body for file in _FILES if (body := await lake.read(f"{folder}/{file}")) is not None}
     if not files:
@@ -44,9 +53,10 @@ async def read_version(lake: Lake, version: str, name: str) -> dict[str, bytes]:
 
 
 async def add_version(lake: Lake, version: str, name: str, files: Mapping[str, bytes]) -> None:
-    """Write the files of a version that are not there yet; one that is there is never changed.
+    """Write those files of a version that the lake does not have yet; existing files are never changed.
 
-    The manifest is written last: a crash before it leaves files to be completed, and no version to be read.
+    The manifest is written last: a crash before that leaves an incomplete version, which cannot be loaded and
+    which the next call completes.
     """
     folder = version_path(name, version)
     for file in sorted(files, key=lambda one: (one == MANIFEST_FILE, one)):
@@ -54,7 +64,11 @@ async def add_version(lake: Lake, version: str, name: str, files: Mapping[str, b
 
 
 def read_shipped(version: str | None, name: str = PRICE) -> dict[str, bytes]:
-    """Return the files of `version`, or of the shipped champion. Raises ModelUnusable if there is none."""
+    """Return the files of the shipped `version`, or of the shipped champion if `version` is None.
+
+    Raises ModelUnusable if that version is not shipped, or if its manifest is broken or names another
+    version.
+    """
     registry = shipped_models(name)
     if registry is None:
         raise ModelUnusable(f"no {name} model is shipped with this installation, and the lake has none")
@@ -71,7 +85,11 @@ def read_shipped(version: str | None, name: str = PRICE) -> dict[str, bytes]:
 
 
 def _check_name(files: dict[str, bytes], version: str, name: str) -> dict[str, bytes]:
-    """Return `files` if their manifest has the folder's name and version, which every prediction carries."""
+    """Return `files` if their manifest has the model name and version of the folder.
+
+    Every prediction carries that name and version. Files without a manifest are returned unchecked. Raises
+    ModelUnusable if the manifest is broken or names another model or version.
+    """
     if MANIFEST_FILE in files:
         manifest = decode_manifest(files[MANIFEST_FILE])
         if (manifest.name, manifest.version) != (name, version):

@@ -1,4 +1,4 @@
-"""The folder of a new version on disk: it appears with all of its files or not at all."""
+"""Creation of the folder of a new version on disk. The folder appears with all of its files or not at all."""
 
 import os
 import re
@@ -13,7 +13,10 @@ _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 
 
 def name_new_version(folder: Path) -> str:
-    """Return the version that `folder` names. Raises NeedsAttention if it names none or exists."""
+    """Return the version that the last part of the path `folder` names.
+
+    Raises NeedsAttention if that part is not a valid version or if the folder exists.
+    """
     if not _VERSION.fullmatch(folder.name):
         raise NeedsAttention(f"{folder}: the last part names the version (letters, digits, . _ -)")
     if folder.exists():
@@ -22,7 +25,11 @@ def name_new_version(folder: Path) -> str:
 
 
 def write_version_folder(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write all files or, after an error or a crash, none. Raises NeedsAttention if it cannot."""
+    """Write the folder with all of its files; after an error or a crash there is no such folder.
+
+    A crash can leave a hidden temporary folder beside it. Raises NeedsAttention if the folder cannot be
+    written.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))

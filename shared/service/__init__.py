@@ -1,1 +1,1 @@
-"""The process of a service: settings, start and end, logs, metrics, tasks and failpoints."""
+"""What every service process needs: settings, start and end, logs, metrics, tasks and failpoints."""

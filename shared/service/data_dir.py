@@ -1,4 +1,4 @@
-"""The lock of a data directory: one process of a kind at a time, and only in a format it can read."""
+"""The lock of a data directory: one process per kind of holder, and only if it can read the format."""
 
 import fcntl
 import os
@@ -13,10 +13,11 @@ VERSION = "1"
 
 @contextmanager
 def lock_data_dir(directory: Path, holder: str) -> Iterator[None]:
-    """Lock `directory` for `holder` (`<holder>.lock`); the kernel unlocks it however the process ends.
+    """Lock `directory` for `holder` (`<holder>.lock`) while the context is open.
 
-    Raises NeedsAttention if another such process holds the lock, or if the directory's format
-    (`<holder>.version`) is another one.
+    The kernel releases the lock however the process ends. Raises NeedsAttention if the directory cannot be
+    used, if another process has locked it for the same `holder`, or if the version in `<holder>.version` is
+    not VERSION.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,14 +1,14 @@
-"""Errors by whose fault they are. Only the code that can act catches them.
+"""The project's errors, grouped by who must act. Only code that can act on an error catches it.
 
 - `FleetpriceError`
     - `NeedsAttention`: a person must change something (exit code 2)
         - `SettingsError`: a setting is missing, misspelt or contradicts another
-            - `InvalidOverride`: a value given over the environment is out of bounds
+            - `InvalidOverride`: a value that overrides the environment is out of bounds
         - `PortInUse`: a listener could not be opened
         - `MissingExtra`: a package of an optional extra is not installed
-        - `Refused`: hub or storage refuses our credentials, or lacks what we named; may pass by itself
-            - `Missing`: there is no hub, consumer group or container of that name
-        - `HubRecreated`: the hub is not the one that was read before
+        - `Refused`: hub or storage refuses the credentials, or lacks what the settings name; may pass
+            - `Missing`: the named hub, consumer group or container does not exist
+        - `HubRecreated`: the hub is not the same hub that was read before
     - `BadRecord`: a record or body cannot be decoded: it becomes a dead letter
     - `SourceUnavailable`: the hub or the store of checkpoints does not answer: read again later
     - `SinkUnavailable`: the lake or the output hub does not answer: bounded retries, then the service stops
@@ -18,11 +18,11 @@
 
 
 class FleetpriceError(Exception):
-    """The base of all errors that this project raises on purpose."""
+    """Base class of all errors that this project raises on purpose."""
 
 
 class NeedsAttention(FleetpriceError):
-    """A person must change something; the message names it in one line. Exit code 2."""
+    """A person must change something; the message says what, in one line. The exit code is 2."""
 
 
 class SettingsError(NeedsAttention):
@@ -30,7 +30,7 @@ class SettingsError(NeedsAttention):
 
 
 class InvalidOverride(SettingsError):
-    """A value given over the environment is out of bounds: a flag's, on the command line."""
+    """A value that overrides the environment, such as a command-line flag, is out of bounds."""
 
     def __init__(self, variable: str, field: str, reason: str) -> None:
         super().__init__(f"{variable}: {reason}")
@@ -47,26 +47,27 @@ class MissingExtra(NeedsAttention):
 
 
 class Refused(SettingsError):
-    """Hub or storage refuses our credentials, or there is no hub, group or container of that name.
+    """Hub or storage refuses this process's credentials, or the named hub, group or container is missing.
 
-    Of what worked before it may pass by itself: a role that is being granted, a key that is put back.
+    If access worked before, the refusal may pass without a change of settings: for example while a role is
+    being granted, or once a removed key is restored.
     """
 
 
 class Missing(Refused):
-    """There is no hub, consumer group or container of that name."""
+    """The named hub, consumer group or container does not exist."""
 
 
 class HubRecreated(NeedsAttention):
-    """The hub's created_at differs from the one of the hub that was read before."""
+    """The hub's created_at differs from that of the hub that was read before."""
 
 
 class BadRecord(FleetpriceError):
-    """A record or body cannot be decoded; the message is the reason in its dead letter."""
+    """A record or body cannot be decoded; the message becomes the reason in its dead letter."""
 
 
 class SourceUnavailable(FleetpriceError):
-    """The hub, or the store of its checkpoints, did not answer."""
+    """The hub or the checkpoint store did not answer."""
 
 
 class SinkUnavailable(FleetpriceError):
@@ -78,4 +79,4 @@ class ModelUnusable(FleetpriceError):
 
 
 class GapUnexplained(FleetpriceError):
-    """The link skipped events; it must be closed and reopened at the expected one."""
+    """The link skipped events; it must be closed and reopened at the expected event."""

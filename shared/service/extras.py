@@ -1,4 +1,4 @@
-"""Packages of an optional extra that are not installed: an error that names the command to install them."""
+"""Errors for optional packages that are not installed; the message names the command to install them."""
 
 import json
 import sys
@@ -16,7 +16,10 @@ _CHECKOUT = Path(__file__).parents[2]
 
 @contextmanager
 def needs_extra(user: str, extra: str) -> Iterator[None]:
-    """Turn the import of a package that is not installed into MissingExtra; `user` is what needs it."""
+    """Raise MissingExtra if an import inside this context needs a package that is not installed.
+
+    `user` names what needs the package. For missing modules of this project the ModuleNotFoundError is kept.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
@@ -27,10 +30,10 @@ def needs_extra(user: str, extra: str) -> Iterator[None]:
 
 
 def lazy_exports(package: str, modules: Mapping[str, str], user: str, extra: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a package whose names are imported at their first use (PEP 562).
+    """Return a `__getattr__` for a package whose names are imported at their first use (PEP 562).
 
     `modules` maps each name to its module. The function raises MissingExtra if an import needs a package of
-    `extra` that is not installed; `user` is what needs it.
+    `extra` that is not installed; `user` names what needs the package.
     """
 
     def import_name(name: str) -> Any:
@@ -43,7 +46,7 @@ def lazy_exports(package: str, modules: Mapping[str, str], user: str, extra: str
 
 
 def missing_extra(user: str, extra: str, package: str) -> MissingExtra:
-    """Return the error that names the package, its extra and the command that installs it."""
+    """Return an error that names the missing package, its extra and the command to install the extra."""
     command = f"{sys.executable} -m pip install {_requirement(extra)}"
     return MissingExtra(f"{user} needs the extra {extra} ({package} is not installed): {command}")
 
@@ -57,10 +60,10 @@ def _requirement(extra: str) -> str:
 
 
 def requirement_of(extra: str, version: str, origin: Mapping[str, Any] | None) -> str:
-    """Return what pip installs again, with the extra, from where it came.
+    """Return the pip requirement that installs this project again with the extra, from the same origin.
 
-    `origin` is the distribution's direct_url.json (PEP 610); None if pip found it by its name, with options
-    that are not recorded: an index or a folder of wheels.
+    `origin` is the distribution's direct_url.json (PEP 610). It is None if pip found the distribution by its
+    name, in an index or a folder of wheels; pip does not record which.
     """
     if origin is None:
         return f"'fleetprice[{extra}]=={version}' (with the --index-url or --find-links that it came by)"

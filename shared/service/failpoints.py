@@ -1,8 +1,8 @@
-"""Named points at which a process may kill itself, so that tests can show what a crash there costs.
+"""Failpoints: named points at which a process may kill itself, so that tests show what a crash there costs.
 
-Only `FLEETPRICE_FAILPOINTS="ingest_renamed=7*3,hub_appended=50*3"` arms them: SIGKILL at every 7th pass of
-the point, at most 3 times over all restarts, counted in the file `FLEETPRICE_FAILPOINTS_LOG`. An unarmed
-point costs one lookup in an empty dict.
+Failpoints are armed only by `FLEETPRICE_FAILPOINTS="ingest_renamed=7*3,hub_appended=50*3"`: this sends
+SIGKILL at every 7th pass of `ingest_renamed`, at most 3 times over all restarts. The kills are counted in the
+file `FLEETPRICE_FAILPOINTS_LOG`. If no failpoint is armed, a pass only checks that a dict is empty.
 """
 
 import os
@@ -15,7 +15,10 @@ from shared.service.errors import SettingsError
 
 @dataclass(slots=True)
 class Failpoint:
-    """An armed point: kills at every `every`-th pass, while `log` has fewer than `times` lines of it."""
+    """An armed failpoint: it kills the process at every `every`-th pass, at most `times` times.
+
+    Each kill is one line with the failpoint's name in `log`, so the count survives restarts.
+    """
 
     name: str
     every: int
@@ -32,7 +35,10 @@ _armed: dict[str, Failpoint] = {}
 
 
 def arm(spec: str, log: Path) -> None:
-    """Arm the points of `spec` (`name=every*times,…`). Raises SettingsError if it cannot be parsed."""
+    """Arm the failpoints of `spec` (`name=every*times,…`).
+
+    Raises SettingsError if `spec` cannot be parsed.
+    """
     for part in filter(None, spec.split(",")):
         name, _, counts = part.partition("=")
         every, _, times = counts.partition("*")
@@ -42,7 +48,7 @@ def arm(spec: str, log: Path) -> None:
 
 
 def _count_pass(name: str) -> bool:
-    """Count one pass of the point. Return True if this pass must kill."""
+    """Count one pass of the failpoint `name`. Return True if this pass must kill the process."""
     if not _armed or (point := _armed.get(name)) is None:
         return False
     point.passes += 1
@@ -50,7 +56,7 @@ def _count_pass(name: str) -> bool:
 
 
 def reach(name: str) -> None:
-    """Kill this process with SIGKILL if the point is armed and due."""
+    """Kill this process with SIGKILL if the failpoint `name` is armed and due at this pass."""
     if _count_pass(name):
         point = _armed[name]
         with point.log.open("a") as log:

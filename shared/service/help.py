@@ -16,7 +16,7 @@ _INDENT = "      "
 
 
 def settings_help(kind: type[ConnectionSettings]) -> str:
-    """Return the settings that `kind` adds to those of every service, as a paragraph of text."""
+    """Return a help text on the settings that `kind` adds to the common ones."""
     own = [name for name in kind.model_fields if name not in ConnectionSettings.model_fields]
     return (
         "Settings (environment variables or a .env file; a flag wins over both):\n"
@@ -26,7 +26,7 @@ def settings_help(kind: type[ConnectionSettings]) -> str:
 
 
 def common_settings_help() -> str:
-    """Return the settings that every service has, as a paragraph of text."""
+    """Return a help text on the settings that every service has."""
     return (
         "Settings of every verb (environment variables or a .env file):\n"
         f"{_list_settings(ConnectionSettings, ConnectionSettings.model_fields)}"

@@ -1,6 +1,7 @@
-"""The addresses of the local stack on a directory: `world.json` in it, valid while `emulator.lock` is held.
+"""The addresses of the local stack that runs on a data directory.
 
-The emulator holds the lock as long as it runs, and writes its `ready` object into the file.
+They are in the directory's `world.json`, which is valid only while `emulator.lock` is held. The emulator
+holds that lock as long as it runs, and writes its `ready` object into `world.json`.
 """
 
 import fcntl
@@ -19,7 +20,10 @@ _ADDRESSES_FILE, _LOCK_FILE = "world.json", "emulator.lock"
 
 
 class StackAddresses(Struct, frozen=True):
-    """Connection strings and the URL of the admin listener; the rest of the `ready` object is for people."""
+    """The addresses of a running stack: connection strings and the URL of the admin listener.
+
+    All other fields of the emulator's `ready` object are ignored.
+    """
 
     event_hubs: str
     storage: str
@@ -27,7 +31,10 @@ class StackAddresses(Struct, frozen=True):
 
 
 def write_addresses(data: Path, ready: Mapping[str, object]) -> None:
-    """Write the addresses of the stack on `data`. Call it with the lock held, before printing `ready`."""
+    """Write the addresses of the stack on `data`, atomically.
+
+    Call this while holding the lock, and before printing `ready`.
+    """
     staged = data / f"{_ADDRESSES_FILE}.{os.getpid()}"
     staged.touch(mode=0o600)  # the file contains keys
     staged.write_bytes(msgspec.json.encode(ready))
@@ -35,7 +42,7 @@ def write_addresses(data: Path, ready: Mapping[str, object]) -> None:
 
 
 def is_in_use(data: Path) -> bool:
-    """Return True if an emulator runs on `data`."""
+    """Return whether an emulator runs on `data`."""
     try:
         lock = os.open(data / _LOCK_FILE, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -50,9 +57,9 @@ def is_in_use(data: Path) -> bool:
 
 
 def find_running_stack(data: Path) -> StackAddresses | None:
-    """Return the addresses of the stack that runs on `data`, or None if none does.
+    """Return the addresses of the stack that runs on `data`, or None if no stack runs there.
 
-    Raises NeedsAttention if one runs but has not written its addresses.
+    Raises NeedsAttention if a stack runs but its addresses cannot be read.
     """
     if not is_in_use(data):
         return None
@@ -67,15 +74,15 @@ def find_running_stack(data: Path) -> StackAddresses | None:
 
 
 def with_addresses(settings: S, stack: StackAddresses) -> S:
-    """Return the settings with the stack's connection strings in them."""
+    """Return a copy of the settings with the stack's connection strings."""
     named = {"event_hubs": SecretStr(stack.event_hubs), "storage": SecretStr(stack.storage)}
     return settings.model_copy(update=named)
 
 
 def resolve_lake(settings: S, data: Path, variables: str) -> S:
-    """Return settings with a storage: their own, or that of the stack running on `data`.
+    """Return settings with a storage account: the one set, or that of the stack running on `data`.
 
-    Raises SettingsError, which names `variables`, if there is neither.
+    Raises SettingsError if no account is set and no stack runs; the message names `variables`.
     """
     if settings.storage.get_secret_value():
         return settings

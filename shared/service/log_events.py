@@ -1,7 +1,8 @@
-"""Log events of code that also runs inside users' programs: nouns with fields, through `logging`.
+"""Log events of code that also runs inside users' programs: named events with fields, sent to `logging`.
 
-A process of ours renders them like its own (shared/service/logs.py). In a user's program the user configures
-them, as for any library: nothing below warning is printed by default, and no handler is installed here.
+A process of this project renders them like its other events (see shared/service/logs.py). In a user's program
+the user configures `logging`, as for any library: by default nothing below warning is printed, and this
+module installs no handler.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Logs of a service: structlog to stderr, JSON lines for machines or text for people."""
+"""Logging of a service: structlog to stderr, as JSON lines for machines or text for people."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 def set_up_logs(settings: ConnectionSettings, service: str) -> None:
-    """Send this process's log events, and warnings of the libraries, to stderr."""
+    """Send this process's log events, and the warnings of libraries, to stderr."""
     as_text = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
@@ -52,7 +52,7 @@ def set_up_logs(settings: ConnectionSettings, service: str) -> None:
 
 
 def _with_fields(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Turn a LogEvent that came through `logging` into an event of structlog."""
+    """Turn a LogEvent that came through `logging` into a structlog event; leave other events unchanged."""
     message = event["_record"].msg
     if isinstance(message, LogEvent):
         event.update(message.fields, event=message.name)

@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP: `/healthz`, `/readyz`, `/metrics`, the same for every service."""
+"""Health and metrics over HTTP: `/healthz`, `/readyz` and `/metrics`, the same for every service."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,7 +12,10 @@ from shared.service.errors import PortInUse
 
 
 def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
-    """Return the routes of a service's health and metrics; `/readyz` answers 503 unless `is_ready()`."""
+    """Return the routes of a service's health and metrics.
+
+    `/readyz` answers 503 while `is_ready()` is false.
+    """
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -28,7 +31,10 @@ def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
 
 
 def merge_metrics(pages: Mapping[str, str], label: str) -> bytes:
-    """Merge the metrics pages of several processes; `label` names each sample's process."""
+    """Merge the metrics pages of several processes into one page.
+
+    `pages` maps each process's name to its page; every sample gets that name in the label `label`.
+    """
     families: dict[str, Metric] = {}
     for process, page in pages.items():
         for family in text_string_to_metric_families(page):
@@ -48,7 +54,10 @@ class _Families(CollectorRegistry):
 
 @asynccontextmanager
 async def serve_app(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[int]:
-    """Serve `app` and yield its port. Raises PortInUse, naming `setting`, if the port is taken."""
+    """Serve `app` and yield its port.
+
+    Raises PortInUse if the port cannot be opened; the message names `setting`.
+    """
     # Compressed request bodies are not decompressed: no handler accepts them, and aiohttp would drop the
     # connection without a response if decompression failed.
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)

@@ -1,4 +1,4 @@
-"""The start and end of a service's process: signals, event loop, death of the parent, exit codes."""
+"""The start and end of a service's process: signals, event loop, death of the parent process, exit codes."""
 
 import asyncio
 import ctypes
@@ -26,10 +26,10 @@ Service = Callable[[S, asyncio.Event], Awaitable[int | None]]
 
 
 def run_service(kind: type[S], overrides: Mapping[str, Any] | None, service: Service[S]) -> int:
-    """Run `service(settings, stop)` to its end and return the exit code.
+    """Run `service(settings, stop)` until it returns, and return the exit code.
 
-    The settings are of `kind`; `overrides` win over the environment. SIGTERM and SIGINT set `stop`; the
-    service then drains and returns. NeedsAttention becomes one line on stderr and exit code 2. Any other
+    The settings are read as `kind`; `overrides` win over the environment. SIGTERM and SIGINT set `stop`; the
+    service must then drain and return. NeedsAttention becomes one line on stderr and exit code 2. Any other
     exception is a bug or a lost sink: it is logged, and the exit code is 1.
     """
     try:
@@ -77,7 +77,7 @@ def _arm_failpoints(settings: ConnectionSettings) -> None:
 
 
 def _end_with_parent(parent_pid: int) -> None:
-    """Let the kernel kill this process when its parent dies, by kill -9 too (prctl(2))."""
+    """Let the kernel kill this process when its parent dies, even by kill -9 (Linux only, prctl(2))."""
     if not parent_pid:
         return
     if sys.platform == "linux":

@@ -1,7 +1,8 @@
 """Settings: `FLEETPRICE_…` variables or a `.env` file, read once into one frozen object per service.
 
-pydantic-settings ignores a misspelt variable; `read_settings` refuses to start on one.
-A service's own settings subclass `ConnectionSettings` with `env_prefix="FLEETPRICE_<SERVICE>_"`.
+pydantic-settings ignores a misspelt variable, but `read_settings` raises SettingsError for one.
+Each service declares its settings in a subclass of `ConnectionSettings`, with
+`env_prefix="FLEETPRICE_<SERVICE>_"`.
 """
 
 import difflib
@@ -42,7 +43,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class ConnectionSettings(BaseSettings):
-    """The settings that every service has: addresses of hubs and storage, balancing, logs."""
+    """The settings that every service has: addresses of hubs and storage, partition balancing and logs."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_file=".env")
     service: ClassVar[str] = ""
@@ -118,10 +119,10 @@ S = TypeVar("S", bound=ConnectionSettings)
 
 
 def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> S:
-    """Read settings of `kind` from the environment and `.env`; `overrides` (the flags given) win.
+    """Read settings of `kind` from the environment and `.env`; `overrides` (the given flags) win over both.
 
-    Raises SettingsError, in one line, for a misspelt variable or a value out of bounds; InvalidOverride if
-    the value is one of `overrides`.
+    Raises SettingsError, with a one-line message, if a variable is misspelt or a value is out of bounds.
+    Raises InvalidOverride if that value comes from `overrides`.
     """
     given = {**_env_file(), **{k: v for k, v in os.environ.items() if k.upper().startswith(PREFIX)}}
     _refuse_misspelt(kind, given)
@@ -138,9 +139,9 @@ def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> 
 
 
 def require_address(settings: ConnectionSettings, field: str) -> str:
-    """Return the address in a field; raise SettingsError if there is none.
+    """Return the address in the settings' field `field`.
 
-    The well-known development keys are refused beyond loopback.
+    Raises SettingsError if the field is empty, or if a well-known development key is used beyond loopback.
     """
     value: str = getattr(settings, field).get_secret_value()
     variable = variable_of(type(settings), field)
@@ -152,7 +153,7 @@ def require_address(settings: ConnectionSettings, field: str) -> str:
 
 
 def variable_of(kind: type[ConnectionSettings], field: str) -> str:
-    """Return the environment variable of a field: its alias, or its name with the service's prefix."""
+    """Return a field's environment variable: the field's alias, or its name with the service's prefix."""
     info = kind.model_fields.get(field)
     if info is None:
         return field
@@ -160,7 +161,10 @@ def variable_of(kind: type[ConnectionSettings], field: str) -> str:
 
 
 def environment_of(kind: type[ConnectionSettings], values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the environment variables that give a child process these values of `kind`'s fields."""
+    """Return the environment variables that pass `values` to a child process.
+
+    `values` maps fields of `kind` to their values; fields with the value None are left out.
+    """
     return {variable_of(kind, field): str(value) for field, value in values.items() if value is not None}
 
 

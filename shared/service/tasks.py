@@ -1,7 +1,7 @@
-"""Tasks that surely end when they are cancelled, and the first of several to complete.
+"""Helpers that cancel tasks reliably, and that wait for the first of several coroutines.
 
 A single cancellation can get lost: before Python 3.12 `asyncio.wait_for`, through which the SDK reads every
-frame, drops one that arrives together with the result, and the cancelled task goes on.
+frame, drops a cancellation that arrives together with the result, and the cancelled task goes on.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _CANCEL_AGAIN_S = 1.0
 
 
 async def first_completed(*coroutines: Coroutine[Any, Any, T]) -> T:
-    """Return or raise what the first coroutine to end does; the others are cancelled."""
+    """Return the result, or raise the exception, of the first coroutine to end; cancel the others."""
     tasks = [asyncio.create_task(one) for one in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -26,7 +26,7 @@ async def first_completed(*coroutines: Coroutine[Any, Any, T]) -> T:
 
 
 async def cancel_until_done(task: asyncio.Task[Any]) -> None:
-    """Cancel a task until it has ended. Its exception is not raised."""
+    """Cancel a task repeatedly until it has ended. The task's exception is not raised."""
     while not task.done():
         task.cancel()
         await asyncio.wait([task], timeout=_CANCEL_AGAIN_S)
@@ -35,13 +35,16 @@ async def cancel_until_done(task: asyncio.Task[Any]) -> None:
 
 
 class Stopped(Exception):
-    """A stop came before the work was done; its cause is what the work raised while ending, if anything."""
+    """A stop came before the work was done.
+
+    The cause is the exception that the work raised while it was being cancelled, if any.
+    """
 
 
 async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T:
     """Run `work` and return its result, or raise its exception.
 
-    Raises Stopped if `stop` is set first, once `work` has surely ended.
+    Raises Stopped if `stop` is set before `work` ends; `work` has then been cancelled and has ended.
     """
     task, stopping = asyncio.create_task(work), asyncio.create_task(stop.wait())
     try:
@@ -56,9 +59,10 @@ async def unless_stopped(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T
 
 
 async def within(timeout_s: float, work: Coroutine[Any, Any, T]) -> T:
-    """Run `work` under a timeout; it has surely ended once this returns or raises.
+    """Run `work` for at most `timeout_s` seconds; return its result or raise its exception.
 
-    Raises TimeoutError if it did not end by itself in time.
+    Raises TimeoutError if the time is up and `work` ends by cancellation. `work` has always ended once this
+    function returns or raises.
     """
     task = asyncio.create_task(work)
     try:

@@ -1,1 +1,1 @@
-"""Reading and writing streams: in sequence, without loss, with doubles recognised."""
+"""Reading and writing of streams: in sequence, without loss, and with duplicates recognised."""

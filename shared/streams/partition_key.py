@@ -1,8 +1,8 @@
 """The mapping of partition keys to partitions that Event Hubs uses (pure).
 
 The hash is Bob Jenkins's lookup3 (hashlittle2), its two words xor-ed and folded to int16. The partition is
-the absolute value of its remainder by the partition count, truncated toward zero as in .NET, Java and
-JavaScript. The Python SDK's own resolver floors, so it differs for negative hashes.
+the absolute value of the remainder of hash / partition count, truncated toward zero as in .NET, Java and
+JavaScript. The Python SDK's own resolver floors instead, so it differs for negative hashes.
 """
 
 from functools import lru_cache

@@ -1,7 +1,7 @@
-"""One task per partition feeds its handler, one call at a time, and flushes on the clock.
+"""One task per partition calls its handler, one call at a time, and flushes when a flush is due.
 
-The receive callback only enqueues events, and blocks while enough are waiting: back-pressure. So a callback
-that the SDK cancels never interrupts a commit or a send, and a flush on the clock never races with one.
+The receive callback only enqueues events, and blocks while enough events are waiting (back-pressure). So when
+the SDK cancels a callback, no commit or send is interrupted, and a timed flush never runs beside one.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ H = TypeVar("H", bound=PartitionHandler)
 
 
 class PartitionTask(Generic[H]):
-    """The task of one partition, running from the start.
+    """The task of one partition, which runs from its construction on.
 
-    It ends by `drain`, by `close`, or by an exception, which the next `offer` raises.
+    The task ends by `drain`, by `close`, or by an exception, which the next `offer` raises.
     """
 
     def __init__(
@@ -32,7 +32,11 @@ class PartitionTask(Generic[H]):
         verify_link: Callable[[], Awaitable[None]],
         on_handled: Callable[[int], object],
     ) -> None:
-        """Await `verify_link` before each piece; call `on_handled` with the next expected event after it."""
+        """Start the task.
+
+        `verify_link` is awaited before each piece of events. After each piece, and at the start, `on_handled`
+        is called with the next expected sequence number.
+        """
         self.handler = handler
         self.failure: BaseException | None = None
         self._feed = feed
@@ -52,7 +56,10 @@ class PartitionTask(Generic[H]):
         return self._feed.next_expected
 
     async def offer(self, events: Sequence[Event]) -> None:
-        """Enqueue events, waiting for room; raise the exception that ended the task, even without events."""
+        """Enqueue events, waiting while there is no room.
+
+        Raises the task's exception if one ended the task; an empty `events` only checks for this.
+        """
         while events and len(self._waiting) >= self._limits.waiting_events and not self._has_ended():
             self._has_room.clear()
             await self._has_room.wait()
@@ -63,13 +70,13 @@ class PartitionTask(Generic[H]):
             raise self.failure
 
     async def drain(self) -> None:
-        """End after the current piece and flush all handled events; raise the error that prevents it."""
+        """End after the current piece and flush all handled events. Raises the error if one prevents this."""
         self._is_draining = True
         self._end()
         await asyncio.shield(self._task)
 
     async def close(self, timeout_s: float = 0.0) -> None:
-        """End after the current step, or interrupt it after `timeout_s`; flush nothing."""
+        """End after the current step, or interrupt that step after `timeout_s`; nothing is flushed."""
         self._end()
         if timeout_s:
             await asyncio.wait([self._task], timeout=timeout_s)
@@ -107,7 +114,7 @@ class PartitionTask(Generic[H]):
             await self.handler.flush()
 
     async def _has_arrived(self) -> bool:
-        """Wait for events, flushing whenever it is due; return False once the task is to end."""
+        """Wait for events, flushing whenever a flush is due; return False once the task is to end."""
         while not self._waiting and not self._is_ending:
             due_in_s = self.handler.due_in_s()
             if due_in_s == 0:
@@ -120,7 +127,10 @@ class PartitionTask(Generic[H]):
         return not self._is_ending
 
     async def _gather(self) -> list[Event]:
-        """Return the waiting events and those that come within `gather_s`, up to a piece."""
+        """Return the waiting events and those that arrive within `gather_s`.
+
+        Stop waiting early once they amount to a piece.
+        """
         gathered = self._pop_waiting()
         if not self._limits.gather_s:
             return gathered

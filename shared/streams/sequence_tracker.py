@@ -1,7 +1,7 @@
 """Contiguous or stop: every reader keeps the next expected sequence number of a partition (pure).
 
-On an internal reconnect the SDK returns to the last delivered event without clearing its buffer, so that
-events come twice within one process. A link may also skip events that the hub still has.
+After an internal reconnect the SDK resumes at the last delivered event without clearing its buffer, so one
+process may receive events twice. A link may also skip events that the hub still has.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 
 class Step(Enum):
-    """The relation of an event to the expected one."""
+    """The relation of a received event to the expected one."""
 
     NEXT = auto()  # the expected one
     SEEN = auto()  # handled before: drop and count
@@ -18,13 +18,13 @@ class Step(Enum):
 
 @dataclass(slots=True)
 class SequenceTracker:
-    """The next expected event of one partition; compares received ones with it."""
+    """The next expected event of one partition, with which received events are compared."""
 
     next_expected: int
     seen: int = 0
 
     def judge(self, sequence_number: int) -> Step:
-        """Compare an event with the expected one; advance if they are the same."""
+        """Compare an event with the expected one, and advance by one if they are the same."""
         if sequence_number == self.next_expected:
             self.next_expected += 1
             return Step.NEXT
@@ -38,7 +38,7 @@ class SequenceTracker:
         self.next_expected += count
 
     def jump(self, sequence_number: int) -> int:
-        """Accept that the hub lacks the events before this one; return their number."""
+        """Accept that the hub lacks the events from the expected one to this one; return their number."""
         lost = sequence_number - self.next_expected
         self.next_expected = sequence_number
         return lost

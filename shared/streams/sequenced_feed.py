@@ -1,4 +1,4 @@
-"""Contiguous or stop: a handler gets each event once and in sequence, and a gap once it is confirmed."""
+"""Contiguous or stop: a handler gets each event once and in sequence, and a gap only if it is confirmed."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -19,12 +19,19 @@ _sequence_number = attrgetter("sequence_number")
 
 
 class SequencedFeed:
-    """The feed of one partition's events to its handler; `next_expected` follows the events handled."""
+    """The feed of one partition's events to its handler.
+
+    `next_expected` is the sequence number after the last event handled.
+    """
 
     def __init__(
         self, handler: PartitionHandler, hub: str, start: Start, skipped_at: int | None = None
     ) -> None:
-        """Expect events from `start` on; a skip at `skipped_at`, where an earlier link skipped, is a gap."""
+        """Expect events from `start` on.
+
+        A skip is a confirmed gap if it is at `start` and `start.is_gap_known`, or else if it is at
+        `skipped_at`, the event at which an earlier link skipped too.
+        """
         self._handler = handler
         self._tracker = SequenceTracker(start.next_expected)
         self._known_gap_at = start.next_expected if start.is_gap_known else skipped_at
@@ -32,10 +39,10 @@ class SequencedFeed:
         self.next_expected = start.next_expected
 
     async def feed(self, events: Sequence[Event]) -> None:
-        """Pass the events on without repeats, split at confirmed gaps.
+        """Pass the events to the handler, without repeated ones and split at confirmed gaps.
 
-        Raise GapUnexplained at any other skip, after the events before it are handled and flushed: the link
-        must be reopened at the expected event.
+        Raises GapUnexplained if the link skips events anywhere else. The events before the skip are handled
+        and flushed first; then the link must be reopened at the expected event.
         """
         try:
             for run in self._runs(events):
@@ -46,7 +53,10 @@ class SequencedFeed:
             raise
 
     def _runs(self, events: Sequence[Event]) -> Iterator[Sequence[Event]]:
-        """Yield the events without repeats, split at gaps."""
+        """Yield runs of consecutive events, without repeated ones.
+
+        Raises GapUnexplained if the link skips events where no gap is confirmed.
+        """
         tracker = self._tracker
         if all(map(eq, map(_sequence_number, events), count(tracker.next_expected))):
             tracker.advance(len(events))

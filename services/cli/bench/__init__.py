@@ -1,5 +1,6 @@
-"""Figures of whole services, each beside the floor measured in the same run; `parts` measures parts of them.
+"""Benchmarks of whole services, each beside a floor measured in the same run.
 
-`embedded_azure` is the emulator that `hub_load` fills, `measured_process` what is measured beside it, and
-`figure` the comparison. `http`, `ingest` and `scorer` hold the laps of each service, and its floors.
+`micro` measures parts of services. `embedded_azure` runs the emulator, `hub_load` fills its hubs,
+`measured_process` runs the process that is measured, and `figure` compares it with the floor. `http`,
+`ingest` and `scorer` hold the laps of each service and their floors.
 """

@@ -32,7 +32,10 @@ _LOADS = {
 
 
 async def serve(settings: BenchSettings, stop: asyncio.Event) -> None:
-    """Measure and print one figure after the other, until done or stopped."""
+    """Measure and print one figure after another.
+
+    Return after the last figure, or after the current one if `stop` is set.
+    """
     names = settings.names()
     folder = Path(tempfile.mkdtemp(prefix="fleetprice-bench-"))
     try:
@@ -84,7 +87,7 @@ def _print(line: str) -> None:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run the benchmark, and return the exit code."""
+    """Run `fleetprice bench`, and return the exit code."""
     return run_service(BenchSettings, overrides, serve)
 
 

@@ -1,4 +1,4 @@
-"""The readings that fill a hub, in each of the forms that an event can have (pure)."""
+"""The readings that fill a hub, in each format that an event body can have (pure)."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,10 @@ _MAKES = (("ford", "Focus"), ("vauxhall", "Corsa"), ("toyota", "Yaris"), ("bmw",
 
 
 def make_readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
-    """Return `count` readings from number `first` on of a fleet that takes turns; 300 bytes each as JSON."""
+    """Return `count` readings, from number `first` on, of a fleet whose vehicles take turns.
+
+    As JSON, a reading has about 300 bytes.
+    """
     fleet = []
     for number in range(first, first + count):
         vehicle, turn = number % vehicles, number // vehicles
@@ -43,7 +46,7 @@ def make_readings(first: int, count: int, vehicles: int = 500) -> list[Reading]:
 
 
 def make_body(content_type: str, first: int, count: int) -> bytes:
-    """Return one event's body: `count` readings from number `first` on."""
+    """Return the body of one event with `count` readings, from number `first` on."""
     packed = make_readings(first, count)
     if content_type == ARROW:
         return write_stream(build_batch(READING, packed, [None] * count).select(READING.schema.names))

@@ -1,4 +1,4 @@
-"""The emulator that a benchmark runs against: a process of its own, on cores of its own."""
+"""The emulator that a benchmark runs against, in a separate process."""
 
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -14,14 +14,17 @@ from services.cli.bench.measured_process import MeasuredProcess
 
 @dataclass(frozen=True, slots=True)
 class Cores:
-    """The cores of what is measured, and those of the servers and clients beside it."""
+    """The cores for the measured process, and the cores for the servers and clients beside it."""
 
     measured: frozenset[int]
     serving: frozenset[int]
 
     @classmethod
     def split(cls, measured: int) -> "Cores":
-        """Reserve the first `measured` cores for what is measured; if none are left, serving shares them."""
+        """Reserve the first `measured` cores for the measured process.
+
+        The servers and clients get the remaining cores; if none remain, they share all cores.
+        """
         available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         rest = frozenset(available[measured:]) or frozenset(available)
         return cls(frozenset(available[:measured]), rest)
@@ -29,7 +32,7 @@ class Cores:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedAzure:
-    """The addresses of a running emulator, its process, and the folder for all that is written."""
+    """A running emulator: its addresses and process, and the folder for all files that are written."""
 
     event_hubs: str
     storage: str
@@ -38,7 +41,10 @@ class EmbeddedAzure:
     emulator: MeasuredProcess
 
     def variables(self, **values: object) -> Mapping[str, str]:
-        """Return the environment of a process that uses it; `values` are settings without the prefix."""
+        """Return the environment variables of a process that uses this emulator.
+
+        `values` are further settings, named without the prefix FLEETPRICE_.
+        """
         named = {"EVENT_HUBS": self.event_hubs, "STORAGE": self.storage, "LOG_FORMAT": "json", **values}
         return {f"FLEETPRICE_{name}": str(value) for name, value in named.items()}
 
@@ -62,7 +68,7 @@ class EmbeddedAzure:
 
 @asynccontextmanager
 async def start_embedded_azure(folder: Path) -> AsyncIterator[EmbeddedAzure]:
-    """Run the emulator on free ports; everything that it keeps is under `folder`."""
+    """Run the emulator on free ports; its data and log are under `folder`."""
     arguments = ["emulator", "--data", str(folder / "data"), "--port-base", "0", "--json"]
     async with MeasuredProcess("services.cli", arguments, {}, folder / "emulator.log") as emulator:
         ready = await emulator.read_event("ready")

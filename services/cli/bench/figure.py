@@ -1,4 +1,4 @@
-"""A figure and the floor measured in the same run (pure)."""
+"""A figure and the floor that is measured in the same run (pure)."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """One pass over everything in a hub, or over a number of requests, with its time and CPU time."""
+    """A pass over all readings in a hub, or over a number of requests, with its time and CPU time."""
 
     readings: int
     took_s: float
@@ -15,18 +15,24 @@ class Lap:
 
     @property
     def rate(self) -> float:
-        """Readings per second by the clock."""
+        """Return the readings or requests per second by the clock."""
         return self.readings / self.took_s
 
     @property
     def cpu_rate(self) -> float:
-        """Readings per second of processor time, which other load on the machine does not change."""
+        """Return the readings or requests per second of processor time.
+
+        Other load on the machine does not change this rate.
+        """
         return self.readings / self.cpu_s
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`rate` and `floor` are in `unit`; `cpu_rate` and `cpu_floor` per second of processor time."""
+    """The rate of a service, and the floor that it is compared with.
+
+    `rate` and `floor` are in `unit`; `cpu_rate` and `cpu_floor` are per second of processor time.
+    """
 
     name: str
     rate: float
@@ -53,10 +59,12 @@ def compare_laps(
     has_own_cores: bool,
     of: str = "readings",
 ) -> Figure:
-    """Compare the median laps: the machine's noise is in both, and the best of either would flatter it.
+    """Compare the median lap of the service (`ours`) with the median lap of the floor.
 
-    By the clock if what is measured has cores of its own. If hub and storage share them, ours has more of
-    their work beside it than the floor has, so both are compared by processor time.
+    The median has the machine's noise on both sides; the best lap of either side would flatter that side.
+    The rates are by the clock if the measured process has cores to itself. Otherwise hub and storage share
+    its cores, and work more during a lap of the service than during a lap of the floor; so the rates are then
+    per second of processor time.
     """
     cpu_rate = statistics.median(lap.cpu_rate for lap in ours)
     cpu_floor = statistics.median(lap.cpu_rate for lap in floors)
@@ -69,7 +77,7 @@ def compare_laps(
 
 
 def percentile(values: Sequence[float], percent: int) -> float:
-    """Return a percentile, interpolated between the two nearest values."""
+    """Return a percentile of the values, interpolated between the two nearest values."""
     return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
 
 

@@ -1,4 +1,4 @@
-"""Fills a hub through the unmodified SDK, with the same number of events in every partition."""
+"""Fill a hub through the unmodified SDK, with the same number of events in every partition."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ _MAX_FILE_ROWS = 150_000
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`batches` sends of `events` events of `pack` readings, into each partition."""
+    """The load of a hub.
+
+    Each partition gets `batches` batches of `events` events, and each event has `pack` readings.
+    """
 
     name: str
     content_type: str
@@ -27,7 +30,10 @@ class Load:
 
     @property
     def files_a_partition(self) -> int:
-        """The files of a partition, at least two: only the last commit has no decoding beside it."""
+        """Return the number of files that ingest writes per partition, at least two.
+
+        During the last commit no decoding is in progress; with one file that would hold for every commit.
+        """
         return count_files(self.events * self.pack, self.batches)
 
     @property
@@ -44,12 +50,15 @@ class Load:
 
 
 def count_files(batch_rows: int, batches: int) -> int:
-    """Return the number of files, none so large that ingest would close it early for lack of memory."""
+    """Return the number of files per partition, at least two.
+
+    No file is so large that ingest would close it early for lack of memory.
+    """
     return max(2, ceil(batch_rows * batches / _MAX_FILE_ROWS))
 
 
 def round_batches(batch_rows: int, batches: int) -> int:
-    """Return `batches` or a few more, so that all files of a partition have the same size."""
+    """Return `batches`, or the next number with which all files of a partition have the same size."""
     files = count_files(batch_rows, batches)
     while batches % files:
         batches += 1
@@ -58,7 +67,7 @@ def round_batches(batch_rows: int, batches: int) -> int:
 
 
 async def fill(event_hubs: str, hub: str, load: Load) -> None:
-    """Send all of the load."""
+    """Send the whole load to the hub, to all partitions at the same time."""
     client = EventHubProducerClient.from_connection_string(event_hubs, eventhub_name=hub)
     async with client:
         await asyncio.gather(*(_fill_partition(client, partition, load) for partition in range(PARTITIONS)))

@@ -1,4 +1,4 @@
-"""A process that is measured, held to cores of its own."""
+"""A process that is measured, and can be pinned to cores."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ _LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """CPU time and memory of a process tree so far."""
+    """The CPU time and memory that a process and its children have used so far."""
 
     cpu_s: float
     resident_bytes: int
@@ -27,7 +27,7 @@ class Usage:
 
 
 class MeasuredProcess:
-    """A Python module as a process; an async context manager that ends it with SIGTERM."""
+    """A Python module that runs as a process; an async context manager that ends it with SIGTERM."""
 
     def __init__(
         self,
@@ -37,7 +37,11 @@ class MeasuredProcess:
         log: Path,
         cores: AbstractSet[int] = frozenset(),
     ) -> None:
-        """`variables` are set over this process's environment; `log` is overwritten."""
+        """Describe the process; entering the context starts it.
+
+        `variables` override the environment of the current process. `log` is overwritten.
+        If `cores` is empty, the process is not pinned.
+        """
         environment = {**os.environ, **variables}
         self._program = Program(module, module, environment, log, arguments, pipes_stdout=True)
         self._cores = cores
@@ -57,38 +61,47 @@ class MeasuredProcess:
         await self._process.stop(_STOP_GRACE_S)
 
     def pin(self, cores: AbstractSet[int]) -> None:
-        """Pin it, and what it starts from now on, to these cores."""
+        """Pin the process, and the children that it starts from now on, to these cores."""
         for task in Path(f"/proc/{self._process.pid}/task").iterdir():
             os.sched_setaffinity(int(task.name), cores)
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to it and its children."""
+        """Send a signal to the process and its children."""
         for pid in _tree(self._process.pid):
             os.kill(pid, number)
 
     async def read_event(self, event: str) -> dict[str, Any]:
-        """Return the next JSON line on stdout with this `event`. Raises EndedEarly."""
+        """Return the next JSON line on stdout with this `event`.
+
+        Raises EndedEarly if the process ends before such a line.
+        """
         return await self._process.read_event(event)
 
     def logged_events(self, event: str) -> list[dict[str, Any]]:
-        """Return its log events of this name so far."""
+        """Return the events of this name that the process has logged so far."""
         lines = (line for line in self.log.read_bytes().splitlines() if line.startswith(b"{"))
         return [fields for line in lines if (fields := json.loads(line))["event"] == event]
 
     async def wait_for_log(self, event: str) -> dict[str, Any]:
-        """Wait for the first log event of this name. Raises EndedEarly."""
+        """Wait for the first logged event of this name, and return it.
+
+        Raises EndedEarly if the process ends before that.
+        """
         while not (found := self.logged_events(event)):
             self.check_running()
             await asyncio.sleep(_LOOK_S)
         return found[0]
 
     def check_running(self) -> None:
-        """Raise EndedEarly if it has ended."""
+        """Check that the process is running. Raises EndedEarly if the process has ended."""
         if self._process.exit_code is not None:
             raise EndedEarly(f"{self._program.name} ended: see {self.log}")
 
     def usage(self) -> Usage:
-        """Return what it and its children have used. Raises EndedEarly."""
+        """Return what the process and its children have used so far.
+
+        Raises EndedEarly if the process has ended.
+        """
         self.check_running()
         pids = _tree(self._process.pid)
         cpu_s = sum(map(_cpu_s, pids))
@@ -96,7 +109,7 @@ class MeasuredProcess:
         return Usage(cpu_s, sum(now for now, _ in memory), sum(peak for _, peak in memory))
 
     def kill(self) -> None:
-        """Send SIGKILL to it and its children."""
+        """Send SIGKILL to the process and its children."""
         self.send(signal.SIGKILL)
 
 

@@ -1,11 +1,12 @@
 """The time that partitions take to move when ingest and scorer processes join or are killed under load.
 
 `python -m services.cli.bench.scale_out` starts `fleetprice up`, adds a second and a third process of each
-service, kills the second ones (-9), and has `up` drain and verify at its end. Its last line is one object;
-exit code 1 if a reading was lost or doubled, or if partitions took longer than --limit to move.
+service, kills the second ones with SIGKILL, and lets `up` drain and verify at its end. The last line of the
+output is one JSON object. The exit code is 1 if a reading was lost or doubled, or if partitions took longer
+than --limit to move.
 
-A process that joins takes one partition at each of its balancings (`--interval`). The partitions of a killed
-one are free once its claims have expired (`--expiry`); another's next balancing takes them.
+A process that joins takes one partition each time it balances (`--interval`). The partitions of a killed
+process become free once its claims have expired (`--expiry`); the next process that balances takes them.
 """
 
 import argparse
@@ -37,7 +38,7 @@ Moves = dict[str, dict[str, float]]
 
 
 class Claims:
-    """The owners of partitions, by the blobs of the checkpoint container."""
+    """The owners of partitions, according to the blobs in the checkpoint container."""
 
     def __init__(self, store: ResumingCheckpointStore, namespace: str, expiry_s: float) -> None:
         self._store = store
@@ -45,7 +46,7 @@ class Claims:
         self._expiry_s = expiry_s
 
     async def read(self, service: str) -> Owners:
-        """Return the claims of one service that were renewed within the expiry."""
+        """Return the unexpired claims of one service: the owner of each partition."""
         claims = await self._store.list_ownership(self._namespace, *_READERS[service])
         fresh_s = time.time() - self._expiry_s
         return {
@@ -55,7 +56,10 @@ class Claims:
         }
 
     async def wait_until(self, condition: Callable[[Owners], bool]) -> dict[str, float]:
-        """Return, by service, the seconds until its claims meet the condition. Raises TimeoutError."""
+        """Wait until the claims of every service meet the condition.
+
+        Return the seconds that it took, by service. Raises TimeoutError if it takes longer than 60 s.
+        """
         took_s: dict[str, float] = {}
         started_s = time.monotonic()
         async with asyncio.timeout(_GIVE_UP_S):
@@ -68,7 +72,7 @@ class Claims:
 
 
 def are_shared_by(processes: int) -> Callable[[Owners], bool]:
-    """Return a check that every partition is owned, evenly by so many processes."""
+    """Return a check that all partitions are owned, and shared evenly by `processes` processes."""
 
     def condition(owners: Owners) -> bool:
         shares = Counter(owners.values()).values()
@@ -80,7 +84,10 @@ def are_shared_by(processes: int) -> Callable[[Owners], bool]:
 async def measure_moves(
     stack: AsyncExitStack, claims: Claims, environment: Mapping[str, str], folder: Path
 ) -> Moves:
-    """Return, by change and service, the seconds until its partitions were shared evenly again."""
+    """Let processes join, then kill the second process of each service.
+
+    Return, by change and service, the seconds until the partitions were shared evenly again.
+    """
 
     async def join(number: int) -> list[MeasuredProcess]:
         programs = [
@@ -103,7 +110,7 @@ async def measure_moves(
 
 
 async def run_scale_out(seconds: float, rate: int, interval_s: float, expiry_s: float) -> dict[str, Any]:
-    """Run it all. Return the verdict of `up`, and the time of each move."""
+    """Run the whole benchmark. Return the verdict of `fleetprice up` and the time of each move."""
     times = {
         "FLEETPRICE_BALANCING_INTERVAL_S": str(interval_s),
         "FLEETPRICE_OWNERSHIP_EXPIRY_S": str(expiry_s),

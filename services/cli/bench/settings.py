@@ -16,7 +16,7 @@ FIGURES = (
 
 
 class BenchSettings(ConnectionSettings):
-    """FLEETPRICE_BENCH_…"""
+    """The settings of `fleetprice bench`, read from FLEETPRICE_BENCH_… variables."""
 
     model_config = SettingsConfigDict(env_prefix="FLEETPRICE_BENCH_")
     service: ClassVar[str] = "BENCH"
@@ -32,7 +32,10 @@ class BenchSettings(ConnectionSettings):
     as_json: bool = Field(False, description="One JSON object a figure on stdout")
 
     def names(self) -> list[str]:
-        """Return the figures to measure. Raises SettingsError for an unknown one."""
+        """Return the names of the figures to measure; all figures if `only` is empty.
+
+        Raises SettingsError if `only` names an unknown figure.
+        """
         named = [word.strip() for word in self.only.split(",") if word.strip()]
         for name in named:
             if name not in FIGURES:

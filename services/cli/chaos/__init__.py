@@ -1,6 +1,7 @@
-"""The stack under faults.
+"""Chaos runs: the whole stack under faults at seeded moments.
 
-`schedule` draws the faults of a seed, `programs` and `stack` run what they strike, `fault_injector` injects
-them, `drain` waits for the readers, `run` is one run to its verdict and `campaign` many of them.
-`fork_client` starts processes through `fork_server`, which has imported them already.
+`schedule` draws the faults of a seed, `programs` and `stack` run the processes that the faults strike,
+`fault_injector` injects the faults, and `drain` waits until the readers have caught up. `run` takes one run
+from its start to its verdict; `campaign` takes many runs with consecutive seeds. `fork_client` starts
+services through `fork_server`, a process that has already imported them.
 """

@@ -28,7 +28,10 @@ from shared.service.tasks import first_completed
 
 
 async def serve(settings: ChaosSettings, stop: asyncio.Event) -> int:
-    """Return the exit code: 0 nothing lost or doubled, 1 something is, 2 a person must act."""
+    """Run one chaos run or a campaign. Return exit code 0 if all runs are clean, otherwise 1.
+
+    Raises NeedsAttention (exit code 2) if a person must act, for example after a stop before the verdict.
+    """
     return await (_run_many if settings.schedules > 1 else _run_one)(settings, stop)
 
 
@@ -93,7 +96,7 @@ def _rerun_hint(settings: ChaosSettings) -> str:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Run until the verdict, and return the exit code."""
+    """Run `fleetprice chaos` until its verdict, and return the exit code."""
     return run_service(ChaosSettings, overrides, serve)
 
 

@@ -1,4 +1,7 @@
-"""Many runs, a process each, from one seed upwards; one that is not clean fails the whole campaign."""
+"""Run many chaos runs with consecutive seeds, each in its own process.
+
+A campaign fails if any of its runs is not clean.
+"""
 
 import asyncio
 import os
@@ -51,7 +54,10 @@ _WRONG = (
 
 @dataclass(slots=True)
 class Total:
-    """The last line of a campaign. `complete` runs are clean and have seen every kind of fault."""
+    """The totals of a campaign, printed as its last line.
+
+    `complete` counts the runs that were clean and saw every kind of fault.
+    """
 
     runs: int = 0
     complete: int = 0
@@ -60,20 +66,23 @@ class Total:
     faults: dict[str, int] = field(default_factory=dict)
 
     def add(self, verdict: Mapping[str, Any]) -> None:
-        """Add the counts of a run."""
+        """Add the counts of one run's verdict to the totals."""
         for name in _SUMMED:
             self.sums[name] += verdict[name]
         for kind, times in verdict["faults"].items():
             self.faults[kind] = self.faults.get(kind, 0) + times
 
     def as_json(self) -> str:
-        """Return one JSON object, the sums beside the rest."""
+        """Return the totals as one JSON object, with the entries of `sums` at its top level."""
         counted = {"schedules": self.complete, "runs": self.runs, "failed_seeds": self.failed_seeds}
         return msgspec.json.encode(counted | self.sums | {"faults": self.faults}).decode()
 
 
 class Campaign:
-    """Runs until `schedules` runs are clean and complete, or twice as many have been tried."""
+    """A campaign of chaos runs with consecutive seeds.
+
+    It ends when complete runs and failed runs together number `schedules`, or after twice as many runs.
+    """
 
     def __init__(self, settings: ChaosSettings, logs: Path, report: Report) -> None:
         self._settings = settings
@@ -123,7 +132,11 @@ class Campaign:
         self.note(seed, code, line, stderr, round(time.monotonic() - began_s))
 
     def note(self, seed: int, code: int, line: bytes, stderr: Sequence[str], took_s: int) -> None:
-        """Count and report a run, by its exit code, last line on stdout, and last lines on stderr."""
+        """Count and report a run.
+
+        `code` is the exit code of the run. `line` is its last line on stdout; `stderr` holds its last lines
+        on stderr.
+        """
         self.total.runs += 1
         verdict = _parse_verdict(line)
         if verdict is not None:
@@ -150,6 +163,9 @@ class Campaign:
 
 
 def _parse_verdict(line: bytes) -> Mapping[str, Any] | None:
-    """Return None if the line is not a verdict: then it is an event, or empty."""
+    """Return the verdict in the last line of a run, or None if the line holds none.
+
+    A line without a verdict is an event, or empty.
+    """
     found = msgspec.json.decode(line) if line else {}
     return found if isinstance(found, dict) and "faults" in found and "sent" in found else None

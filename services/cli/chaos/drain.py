@@ -1,4 +1,4 @@
-"""The drain: it goes on while any reader makes progress."""
+"""The drain: wait for the readers to catch up, as long as any reader makes progress."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ Marks = Mapping[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """The position of one kind of reader in a hub, and the hub's end, by partition."""
+    """A kind of reader of one hub: its position and the hub's end, both by partition."""
 
     done: str
     hub: str
@@ -25,7 +25,7 @@ class Reader:
     ends: Marks
 
     def behind(self) -> Iterator[str]:
-        """Yield the partitions whose end it has not reached, in words."""
+        """Yield a description of each partition in which this reader has not reached the end."""
         for partition, end in sorted(self.ends.items()):
             mark = self.marks.get(partition, -1)
             if mark < end:
@@ -39,12 +39,12 @@ class Progress:
     readers: tuple[Reader, ...]
 
     def behind(self) -> tuple[str, ...]:
-        """Return the readers with something left to do; none if the run is drained."""
+        """Return a description of each partition in which a reader is behind; empty if the run is drained."""
         return tuple(line for reader in self.readers for line in reader.behind())
 
 
 class Stall:
-    """Detects that no reader makes progress any more."""
+    """A detector that tells when no reader has made progress for a given time."""
 
     def __init__(self, limit_s: float, now_s: float) -> None:
         self._limit_s = limit_s
@@ -52,19 +52,25 @@ class Stall:
         self._last: Progress | None = None
 
     def is_stalled(self, progress: Progress | None, now_s: float) -> bool:
-        """Record the progress (None: unknown). Return whether there was none for the limit."""
+        """Record the progress, and return whether it has not changed for the time limit.
+
+        `progress` is None if it is unknown, because the emulator does not answer.
+        """
         if progress is not None and progress != self._last:
             self._last, self._moved_at_s = progress, now_s
         return now_s - self._moved_at_s >= self._limit_s
 
     @property
     def behind(self) -> tuple[str, ...]:
-        """The readers that were behind at the last progress."""
+        """The partitions in which a reader was behind at the last known progress, in words."""
         return ("the emulator does not answer",) if self._last is None else self._last.behind()
 
 
 async def drain(stack: Stack, stall_limit_s: float) -> tuple[str, ...]:
-    """Wait until all has landed and is priced, or nothing moves. Return the readers that are stuck."""
+    """Wait until all events have landed and are priced, or until no reader makes progress for the limit.
+
+    Return a description of each partition in which a reader is stuck; empty if the run is drained.
+    """
     stall = Stall(stall_limit_s, time.monotonic())
     while True:
         progress = await _read_progress(stack)
@@ -76,7 +82,7 @@ async def drain(stack: Stack, stall_limit_s: float) -> tuple[str, ...]:
 
 
 async def _read_progress(stack: Stack) -> Progress | None:
-    """Return None while the emulator does not answer."""
+    """Return the positions of all readers, or None if the emulator does not answer."""
     with suppress(*UNREACHABLE, AzureError):
         telemetry = await stack.ends(TELEMETRY)
         priced = Reader("is priced", TELEMETRY, await stack.scored_through(), telemetry)

@@ -1,4 +1,4 @@
-"""The faults that the emulator injects itself, as requests to it (pure)."""
+"""Requests that make the emulator inject faults by itself (pure)."""
 
 from services.cli.chaos.schedule import Fault, Kind
 
@@ -9,7 +9,10 @@ _HELD_UP_MS = 2_500
 
 
 def fault_request(fault: Fault) -> dict[str, object]:
-    """Return the body of POST /faults; a fault that can strike before or after the work draws which."""
+    """Return the body of the POST /faults request for a fault.
+
+    For a kind that can strike before or after the work is done, `fault.draw` decides which.
+    """
     at = "after" if fault.draw < 1 / 2 else "before"
     probable = {"probability": 0.5, "seed": int(fault.draw * 2**31)}
     bodies: dict[Kind, dict[str, object]] = {
@@ -26,5 +29,8 @@ def fault_request(fault: Fault) -> dict[str, object]:
 
 
 def strikes_at_once(kind: Kind) -> bool:
-    """Return whether it strikes the links that exist; the other kinds are armed."""
+    """Return whether faults of this kind strike the existing links at once.
+
+    Faults of the other kinds are armed, and strike a later request.
+    """
     return kind in {Kind.LINKS_DETACHED, Kind.LINKS_STOLEN}

@@ -1,4 +1,4 @@
-"""The events that a run reports on stdout while it goes on."""
+"""The events that a run reports on stdout while it is in progress."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -10,13 +10,13 @@ Report = Callable[[Mapping[str, Any]], None]
 
 
 class Reporter:
-    """Writes events to stdout, one a line: as JSON for machines, as words for people."""
+    """A writer of events to stdout, one per line, as JSON or as words for people."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
 
     def report(self, event: Mapping[str, Any]) -> None:
-        """Write an event; its first field is its name."""
+        """Write an event to stdout. The value of the event's first field is its name."""
         if self._as_json:
             self.write_line(msgspec.json.encode(event).decode())
             return

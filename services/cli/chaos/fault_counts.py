@@ -1,4 +1,4 @@
-"""The faults that really struck, counted by kind."""
+"""Counts, by kind, of the faults that really struck."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,10 @@ NEEDED = (*(kind.value for kind in Kind), *LOGGED)
 
 
 class FaultCounts:
-    """Counts by kind. A fault that is armed in the emulator counts once it has struck."""
+    """The number of faults that struck, by kind.
+
+    A fault that is armed in the emulator is counted only once it has struck.
+    """
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -35,20 +38,23 @@ class FaultCounts:
         self._armed[fault_id] = kind
 
     def note_struck(self, listed: Iterable[Mapping[str, Any]]) -> None:
-        """Record how often each armed fault has struck, by the emulator's own list."""
+        """Record how often each armed fault has struck, given the emulator's list of faults."""
         for fault in listed:
             if fault["id"] in self._armed:
                 self._struck[fault["id"]] = max(fault["struck"], self._struck.get(fault["id"], 0))
 
     def note_emulator_end(self) -> None:
-        """Keep what has struck: a restarted emulator counts from 0 under the same ids."""
+        """Save the counts of the armed faults, because the emulator has ended.
+
+        A restarted emulator counts from 0 again and reuses the ids.
+        """
         for fault_id, struck in self._struck.items():
             self._counts[self._armed[fault_id]] += struck
         self._armed.clear()
         self._struck.clear()
 
     def totals(self, logs: Path, writers: Iterable[str]) -> dict[str, int]:
-        """Return the count of each kind, of what the writers' logs show, and of kills at failpoints."""
+        """Return the counts by kind, with the effects in the writers' logs and the kills at failpoints."""
         self.note_emulator_end()
         failpoints = logs / "failpoints"
         killed = failpoints.read_text().split() if failpoints.exists() else []
@@ -60,10 +66,11 @@ class FaultCounts:
 
 
 def count_logged(writers: Iterable[Path]) -> dict[str, int]:
-    """Count the effects of the faults between the writers, by their logs.
+    """Count the effects that faults had between the writers, as found in the writers' logs.
 
-    `slot_lost`: to another writer. `swept`: staged files, most of them of running writers.
-    `first_file_raced`: partitions that several writers were the first to open.
+    `slot_lost`: how often a writer lost a slot to another writer.
+    `swept`: staged files that were removed, most of them files of running writers.
+    `first_file_raced`: partitions that several writers opened at sequence number 0.
     """
     counts = dict.fromkeys(LOGGED, 0)
     openers: Counter[tuple[str, object]] = Counter()

@@ -1,4 +1,4 @@
-"""The injection of each kind of fault; one that strikes nothing is not counted, and tried again."""
+"""Inject each kind of fault. An attempt that strikes nothing is not counted, and is repeated."""
 
 import asyncio
 import signal
@@ -27,14 +27,14 @@ _MAX_STORAGE_JUMP_S = 4
 
 
 class CompactionRefused(AssertionError):
-    """A compaction asks for a person, in a stack that this program set up."""
+    """A compaction asked for a person to act, although this program set up the stack."""
 
 
 class FaultInjector:
-    """Injects faults into a running stack."""
+    """An injector of faults into a running stack."""
 
     def __init__(self, stack: Stack, fault_counts: FaultCounts, is_over: asyncio.Event) -> None:
-        """`is_over` is set once the load has ended: no fault is injected after that."""
+        """Create an injector that injects nothing more once `is_over` is set, at the end of the load."""
         self._stack = stack
         self._is_over = is_over
         self._fault_counts = fault_counts
@@ -54,7 +54,7 @@ class FaultInjector:
         }
 
     async def inject(self, fault: Fault) -> None:
-        """Inject the fault, again and again until it has struck something."""
+        """Inject the fault, and repeat the attempt until it strikes something or the load is over."""
         inject_here = self._by_kind.get(fault.kind)
         while not self._is_over.is_set():
             with suppress(*UNREACHABLE, AzureError):  # the emulator does not answer
@@ -70,7 +70,10 @@ class FaultInjector:
         return _pick(fault, among).send(signal.SIGKILL)
 
     async def _kill_readers(self, _fault: Fault) -> bool:
-        """Kill all ingest processes and scorers in the same instant, but not a straggler that is held."""
+        """Kill all ingest processes and scorers at the same moment, except the straggler while it is held.
+
+        Return whether any process was killed.
+        """
         stack = self._stack
         readers = [*stack.writers, *stack.scorers]
         if not stack.is_held(stack.straggler):
@@ -97,7 +100,11 @@ class FaultInjector:
         return True
 
     async def _change_hour(self, _fault: Fault) -> bool:
-        """Return whether events came in a later hour before the clock was set back or the hub killed."""
+        """Set the hub's clock one more hour ahead.
+
+        Return whether events of a later hour arrived in time. None do if another fault sets the clock back or
+        kills the hub first.
+        """
         stack = self._stack
         before = await stack.newest_hour(TELEMETRY)
         self._hours_s += _HOUR_S
@@ -113,7 +120,10 @@ class FaultInjector:
         await self._stack.admin("PUT", "/clock", wanted)
 
     async def _rebalance(self, _fault: Fault) -> bool:
-        """Have one more writer join, take a partition from another, and leave with a drain."""
+        """Start one more writer, let it take a partition from another writer, and stop it with a drain.
+
+        Return whether the new writer opened a partition in time.
+        """
         stack = self._stack
         stack.joiners += 1
         program = stack.programs.sharing_writer(f"ingest-joiner-{stack.joiners}")
@@ -129,7 +139,10 @@ class FaultInjector:
         return True
 
     async def _compact(self, fault: Fault) -> bool:
-        """Compact and vacuum while a writer is stopped. Return whether there was anything to compact."""
+        """Compact and vacuum while a writer is stopped. Return whether raw files were merged meanwhile.
+
+        Raises CompactionRefused if the compaction asks for a person to act.
+        """
         stack = self._stack
         stack.compactions += 1
         program = stack.programs.compaction(f"compaction-{stack.compactions}")
@@ -144,7 +157,10 @@ class FaultInjector:
         return is_held and code == EXIT_DONE and any(line.has_compacted for line in read_lines(program.log))
 
     async def _arm(self, fault: Fault) -> bool:
-        """Arm a fault in the emulator. Return whether it struck before the emulator's end disarmed it."""
+        """Inject a fault through the emulator. Return whether the fault struck.
+
+        An armed fault can no longer strike once the emulator has ended: then the result is False.
+        """
         armed = await self._stack.admin("POST", "/faults", fault_request(fault))
         if strikes_at_once(fault.kind):
             has_struck = bool(armed["struck"])
@@ -156,7 +172,7 @@ class FaultInjector:
         return struck is not None
 
     async def _count_struck(self, fault_id: str) -> int | None:
-        """Return how often a fault has struck; None if the emulator no longer knows it."""
+        """Return how often a fault has struck, or None if the emulator no longer knows the fault."""
         listed = await self._stack.admin("GET", "/faults")
         self._fault_counts.note_struck(listed)
         return next((one["struck"] for one in listed if one["id"] == fault_id), None)

@@ -1,4 +1,4 @@
-"""Services as children of a fork server; to the supervisor each is a process like any other."""
+"""Start services as children of a fork server; the supervisor handles each like any other process."""
 
 import asyncio
 import os
@@ -19,11 +19,11 @@ _FORK_SERVER = "services.cli.chaos.fork_server"
 
 
 class ForkServerEnded(FleetpriceError):
-    """No process can be started any more; those that ran ended with the fork server."""
+    """The fork server has ended: its children ended with it, and no process can be started any more."""
 
 
 class ForkedChild:
-    """A child of the fork server, whose end the server reports."""
+    """A child process of the fork server, which reports when the child ends."""
 
     stdin: asyncio.StreamWriter | None = None
 
@@ -34,21 +34,24 @@ class ForkedChild:
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal. Raises ProcessLookupError if it has ended."""
+        """Send a signal to the child. Raises ProcessLookupError if the child no longer exists."""
         os.kill(self.pid, number)
 
     async def wait(self) -> int:
-        """Return the exit code once it has ended; negative: the signal that ended it."""
+        """Wait for the child to end, and return its exit code; -N if signal N ended it."""
         return await asyncio.shield(self._ended)
 
     def note_end(self, code: int) -> None:
-        """Record the exit code that the fork server reported."""
+        """Record the exit code of the child, and wake those who wait for its end."""
         self.returncode = code
         self._ended.set_result(code)
 
 
 class ForkedProcesses:
-    """An async context manager: `start` is Process.start without the imports; on exit all children end."""
+    """A fork server and its children; an async context manager that ends all children on exit.
+
+    `start` replaces Process.start, and spares each child the imports.
+    """
 
     def __init__(self) -> None:
         self._link, self._server_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -74,7 +77,11 @@ class ForkedProcesses:
         await self._server.wait()
 
     async def start(self, program: Program) -> Process:
-        """Start `program`, which has a log and no arguments. Raises ForkServerEnded."""
+        """Start `program` in a child of the fork server.
+
+        Raises ValueError if `program` has no log or has arguments.
+        Raises ForkServerEnded if the fork server has ended.
+        """
         if program.log is None or program.arguments:
             raise ValueError(f"the fork server cannot start {program.name}")
         environment = {**program.environment, f"{PREFIX}PARENT_PID": str(self._server.pid)}
@@ -121,7 +128,7 @@ class ForkedProcesses:
             started.set_result(child)
 
     def _disconnect(self) -> None:
-        """Close the link: the fork server ends, and the kernel ends its children with it."""
+        """Close the link to the fork server: the server ends, and the kernel kills its children with it."""
         if self._link.fileno() < 0:
             return
         asyncio.get_running_loop().remove_reader(self._link)

@@ -1,7 +1,7 @@
-"""A process that imports the services of a run once, and forks a child each time one is started.
+"""A process that imports the services of a run once, and forks a child for each service to start.
 
-The run kills and starts services all the time, and two cores would spend more on imports than on the load. A
-child is otherwise what `python -m services.<name>` is: environment, log and process group of its own.
+A run kills and restarts services all the time; on two cores, imports would take more time than the load.
+Otherwise a child is like `python -m services.<name>`: it has a separate environment, log and process group.
 """
 
 import gc
@@ -28,21 +28,27 @@ _MAX_FILES = 2
 
 
 class SpawnRequest(msgspec.Struct, frozen=True):
-    """A request to start a module in an environment; the files that become stdout and stderr come with it."""
+    """A request to start a module in a given environment.
+
+    The file descriptors for stdout and stderr are sent along with the request.
+    """
 
     module: str
     environment: dict[str, str]
 
 
 class ChildStatus(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A child was started (no code), or has ended with the exit code that `subprocess` would give it."""
+    """A report that a child was started (`code` is None) or has ended.
+
+    `code` is the exit code that `subprocess` would give: -N if signal N ended the child.
+    """
 
     pid: int
     code: int | None = None
 
 
 class ForkServer:
-    """The loop that receives requests, forks, and reports the ends of children."""
+    """A loop that receives requests, forks children, and reports when children end."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
@@ -53,7 +59,10 @@ class ForkServer:
         self._selector.register(self._wakes, selectors.EVENT_READ)
 
     def serve(self) -> SpawnRequest | None:
-        """Fork on each request. Returns in each child, with its request, and None once the link is closed."""
+        """Fork a child for each request.
+
+        Return the request in each child, and None in the server once the link is closed.
+        """
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(self._wake.fileno())
         cold = list(WARM)
@@ -76,7 +85,7 @@ class ForkServer:
                     return request
 
     def _fork(self, files: list[int]) -> bool:
-        """Return True in the child."""
+        """Fork a child whose stdout and stderr are `files`. Return True in the child, False in the server."""
         pid = os.fork()
         if not pid:
             self._become_child(files)
@@ -111,7 +120,10 @@ class ForkServer:
 
 
 def main() -> int:
-    """Fork until the other end of stdin, a socket, is closed; in a child, return its service's exit code."""
+    """Fork children until the peer closes the socket on stdin.
+
+    In the server, return 0; in a child, run the requested service and return its exit code.
+    """
     link = socket.socket(fileno=os.dup(sys.stdin.fileno()))
     os.dup2(os.open(os.devnull, os.O_RDONLY), sys.stdin.fileno())
     request = ForkServer(link).serve()

@@ -10,9 +10,9 @@ _SLOT = re.compile(r"p(\d+)-(\d{20})\.parquet")
 
 
 def newest_files(data: Path, stream: str) -> dict[int, tuple[int, Path]]:
-    """Return the newest committed file of each partition, with the sequence number in its name.
+    """Return, by partition, the newest committed file and the sequence number in its name.
 
-    All events below that number have landed.
+    All events below that sequence number have landed.
     """
     newest: dict[int, tuple[int, Path]] = {}
     for path in (data / _RAW / stream).glob("date=*/hour=*/p*.parquet"):
@@ -23,7 +23,10 @@ def newest_files(data: Path, stream: str) -> dict[int, tuple[int, Path]]:
 
 
 def landed_through(data: Path, stream: str) -> dict[int, int]:
-    """Return the last sequence number in the lake by partition, without partitions that have no file."""
+    """Return, by partition, the last sequence number in the lake.
+
+    Partitions without a file are left out.
+    """
     return {
         partition: int((pq.read_metadata(path).metadata or {})[b"next_first"]) - 1
         for partition, (_, path) in newest_files(data, stream).items()

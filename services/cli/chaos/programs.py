@@ -1,4 +1,4 @@
-"""The programs of a run: modules and their environments (pure)."""
+"""The programs of a chaos run: their modules and environments (pure)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -43,7 +43,7 @@ _QUICK = {
 
 
 class Programs:
-    """Programs of one run; variables that the person set for a service stay."""
+    """The programs of one run. Each inherits the caller's environment variables that the run does not set."""
 
     def __init__(self, settings: ChaosSettings, shape: Shape, data: Path, inherited: Environment) -> None:
         self._settings = settings
@@ -54,18 +54,25 @@ class Programs:
         self._environment = {**inherited, **quick, **failpoints_log}
 
     def emulator(self, ports: Mapping[str, int]) -> Program:
-        """Return the emulator at fixed `ports` by listener, so that clients reconnect after a restart."""
+        """Return the emulator. `ports` fixes the port of each listener by name.
+
+        Because the ports are fixed, clients can reconnect after a restart of the emulator.
+        """
         own: dict[str, object] = {"DATA": self._data, "AS_JSON": "true", "TLS": "false"}
         own |= {"SEGMENT_BYTES": _SEGMENT_BYTES, "EVENT_HUBS_WS_PORT": 0}
         own |= {f"{name.upper()}_PORT": port for name, port in ports.items()}
         return self._program("emulator", "emulator", own, pipes_stdout=True)
 
     def connect(self, event_hubs: str, storage: str) -> None:
-        """Have every program from now on use the emulator at these connection strings."""
+        """Let every program created from now on use the emulator at these connection strings."""
         self._environment |= {f"{PREFIX}EVENT_HUBS": event_hubs, f"{PREFIX}STORAGE": storage}
 
     def writers(self) -> Sequence[Program]:
-        """Return the writers: the last shares nothing, the first sweeps whenever it opens a partition."""
+        """Return the writers of the run.
+
+        The last writer has a separate consumer group and checkpoints; the others share theirs. Whenever the
+        first writer opens a partition, it sweeps staged files that are older than 1 s.
+        """
         *sharing, last = [f"ingest-{number}" for number in range(self._settings.writers)]
         first, *others = [self.sharing_writer(name, sweeps=name == sharing[0]) for name in sharing]
         return first, *others, self._writer(last, _FAILPOINTS["ingest"], OWN_GROUP, OWN_CHECKPOINTS)
@@ -74,7 +81,10 @@ class Programs:
         return self._writer(name, _FAILPOINTS["ingest"], "ingest", SHARED_CHECKPOINTS, sweeps=sweeps)
 
     def straggler(self) -> Program:
-        """Return one more that shares nothing, and is only stopped: until retention overtakes it."""
+        """Return one more writer, with a separate consumer group and checkpoints and no failpoints.
+
+        The straggler is for the retention fault, which stops it until retention has overtaken it.
+        """
         return self._writer("ingest-straggler", "", STRAGGLERS_GROUP, STRAGGLERS_CHECKPOINTS)
 
     def _writer(
@@ -92,12 +102,18 @@ class Programs:
         return self._program(name, "ingest", own, shared)
 
     def scorers(self) -> Sequence[Program]:
-        """Return two that share the partitions: if one is stopped, the other takes over from a zombie."""
+        """Return two scorers that share the partitions.
+
+        If one is stopped, the other takes over; a stopped scorer that continues later is a zombie.
+        """
         own: dict[str, object] = {"HTTP_PORT": 0, "CHECKPOINT_INTERVAL_S": 0.3}
         return [self._program(name, "scorer", own) for name in ("scorer-0", "scorer-1")]
 
     def fleet(self, number: int, seconds: float) -> Program:
-        """Return a fleet: number 0 is the run's load; the others, of other vehicles, extend it."""
+        """Return a simulated fleet that sends for `seconds`.
+
+        Fleet 0 is the load of the run; fleets with a higher number have other seeds and extend the load.
+        """
         settings, shape = self._settings, self._shape
         own = {
             "DATA": self._data,
@@ -114,12 +130,12 @@ class Programs:
         return self._program(f"fleet-{number}", "simulator", own, may_finish=True)
 
     def compaction(self, name: str) -> Program:
-        """Return a compaction that takes the newest files too, and sweeps after 1 s."""
+        """Return a compaction that merges even the newest files, and sweeps staged files older than 1 s."""
         own = {"OLDER_THAN_S": 0, "TARGET_BYTES": 65_536, "STAGING_MAX_AGE_S": 1.0, "AS_JSON": "true"}
         return self._program(name, "compaction", own, may_finish=True)
 
     def verify(self) -> Program:
-        """Return a verification that serves the directory's files itself."""
+        """Return a verification of the run's directory, which uses no running emulator."""
         program = self._program(
             "verify", "verify", {"DATA": self._data, "AS_JSON": "true"}, pipes_stdout=True
         )

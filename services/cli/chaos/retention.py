@@ -1,4 +1,4 @@
-"""Retention that overtakes a stopped writer: its next event is gone when it continues."""
+"""Let retention overtake a stopped writer: when the writer continues, its next event is gone."""
 
 import asyncio
 import json
@@ -21,8 +21,8 @@ _NOTICES_WITHIN_S = 30.0
 async def overtake(stack: Stack, is_over: asyncio.Event) -> bool:
     """Stop the straggler until its next event is gone. Return whether its log shows that it was overtaken.
 
-    No other process takes its partitions over meanwhile. Its links are cut first, or events that the hub has
-    already written to them would still reach it.
+    No other process takes over the straggler's partitions meanwhile. The straggler's links are cut first:
+    otherwise it would still receive the events that the hub had already written to them.
     """
     straggler = stack.straggler
     before = _count_noticed(straggler.program.log)
@@ -41,14 +41,17 @@ async def overtake(stack: Stack, is_over: asyncio.Event) -> bool:
 
 
 async def _ends(stack: Stack) -> Mapping[int, int] | None:
-    """Return None while the emulator does not answer: the straggler stays stopped."""
+    """Return the last sequence number of each partition, or None if the emulator does not answer."""
     with suppress(*UNREACHABLE):
         return await stack.ends(TELEMETRY)
     return None
 
 
 async def _are_gone_after(stack: Stack, read: Mapping[int, int]) -> bool:
-    """Trim the hub. Return whether the event after the one in `read` is gone from a partition."""
+    """Trim the hub. Return whether in any partition the event after the one in `read` is gone.
+
+    Return False if the emulator does not answer.
+    """
     with suppress(*UNREACHABLE, AzureError):
         await _trim(stack)
         begins = await stack.begins(TELEMETRY)
@@ -57,7 +60,10 @@ async def _are_gone_after(stack: Stack, read: Mapping[int, int]) -> bool:
 
 
 async def _trim(stack: Stack) -> None:
-    """Trim events that only a stopped writer still needs."""
+    """Remove the events that have landed, are priced, and precede every unresolved send of the fleet.
+
+    After that, only a stopped writer can still need the removed events.
+    """
     scored = await stack.scored_through()
     settled = settled_through(stack.data / "simulator")
     before = {
@@ -78,14 +84,14 @@ async def _has_noticed(before: int, log: Path | None, is_over: asyncio.Event) ->
 
 
 def _count_noticed(log: Path | None) -> int:
-    """Return how often a writer met the gap, or before that the files of others."""
+    """Return how often a writer's log shows a skipped gap, or that other writers' files overtook it."""
     return count(log, "partition_skipped") + count(log, "partition_overtaken")
 
 
 def settled_through(record: Path) -> dict[int, int]:
-    """Return, by partition, the position up to which the fleet's sends are resolved.
+    """Return, by partition, the hub position up to which the fleet's sends are resolved.
 
-    An intent holds the hub's position before its send: everything up to there has been answered.
+    Before each send the fleet records an intent with the hub's position: every earlier send is answered.
     """
     settled = {}
     for path in record.glob("p*.ndjson"):

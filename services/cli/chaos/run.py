@@ -1,4 +1,4 @@
-"""One run from its start to its verdict."""
+"""One chaos run from its start to its verdict."""
 
 import asyncio
 import json
@@ -34,12 +34,13 @@ class Unverified(FleetpriceError):
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """The last line of a run, in readings.
+    """The verdict on a run, printed as its last line. The counts are in readings.
 
-    `missing` is lost. If the run did not drain, `waiting` readings are in the hub after the lake's last
-    event, or after the last one priced: late, not lost; `stuck` names the readers that were behind.
-    `drained`: everything landed and was priced. `agrees`: `verify` found nothing wrong.
-    `complete`: every kind of fault has happened; a run that has not seen all proves less.
+    `missing`: readings that are lost. `drained`: everything landed and was priced.
+    `waiting`, `predictions_waiting`: if the run did not drain, readings in the hub after the last event that
+    landed or was priced; they are late, not lost. `stuck` describes the readers that were behind.
+    `agrees`: `verify` found nothing wrong.
+    `complete`: every kind of fault has happened; a run that has not seen all kinds proves less.
     """
 
     seed: int
@@ -70,9 +71,9 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 def split_late_from_lost(counts: dict[str, Any], *, is_drained: bool) -> dict[str, Any]:
-    """Return the counts of `verify` with the readings that wait subtracted from those that are missing.
+    """Return the counts of `verify` with waiting readings subtracted from the missing ones.
 
-    In a run that drained nothing waits: everything missing is lost.
+    If the run drained, nothing waits, so everything that is missing is lost.
     """
     waiting = ("waiting", "predictions_waiting")
     if is_drained:
@@ -82,7 +83,7 @@ def split_late_from_lost(counts: dict[str, Any], *, is_drained: bool) -> dict[st
 
 
 class Run:
-    """A stack under faults, its load, and the verdict on it."""
+    """A chaos run: a stack under faults, its load, and the verdict on it."""
 
     def __init__(self, settings: ChaosSettings, data: Path, stack: Stack, report: Report) -> None:
         self._settings = settings
@@ -92,7 +93,10 @@ class Run:
         self._fault_counts = FaultCounts()
 
     async def run(self, stop: asyncio.Event) -> Verdict | None:
-        """Send load under faults, quiesce, drain and judge. Return None if it was stopped before the end."""
+        """Send load under faults, quiesce, drain and judge. Return the verdict.
+
+        Return None if `stop` was set before the end.
+        """
         return await first_completed(self._run_phases(), self._stack.supervisor.failure(), _wait_for(stop))
 
     async def _run_phases(self) -> Verdict:
@@ -114,7 +118,10 @@ class Run:
         return await self._judge(stuck)
 
     async def _load(self, fleet: SupervisedProcess, planned: tuple[Fault, ...]) -> None:
-        """Return once the fleet has sent its last reading and no fault is under way, or after a limit."""
+        """Inject the faults while the fleet sends.
+
+        Return once the fleets have sent everything and no fault is in progress, or after a time limit.
+        """
         is_over = asyncio.Event()
         polling = asyncio.create_task(self._poll_faults())
         limit_s = self._settings.seconds + self._settings.extra_fleets * _EXTRA_S + _OVERRUN_S
@@ -139,7 +146,7 @@ class Run:
                 injecting.create_task(injector.inject(fault))
 
     async def _extend_load(self) -> None:
-        """Have other fleets send while a kind of fault has not struck anything yet."""
+        """Start extra fleets, one at a time, while any kind of fault has not struck yet."""
         for number in range(1, 1 + self._settings.extra_fleets):
             late = [kind for kind in Kind if not self._fault_counts.has_happened(kind)]
             if not late:
@@ -158,7 +165,10 @@ class Run:
             self._fault_counts.note_struck(await self._stack.admin("GET", "/faults"))
 
     async def _quiesce(self) -> None:
-        """End load and faults; a failpoint may still kill the emulator meanwhile."""
+        """Stop the fleets and delete the armed faults.
+
+        A failpoint may still kill the emulator meanwhile, so requests to it are repeated.
+        """
         await self._stack.wait_for_emulator()
         await self._stack.stop_fleets()
         await self._note_faults()
@@ -169,7 +179,11 @@ class Run:
             await asyncio.sleep(_LOOK_S)
 
     async def _run_verify(self, program: Program) -> tuple[bytes, int]:
-        """Return its last line and exit code. It is run again if a slow machine left it without a verdict."""
+        """Run `verify`, and return its verdict line and exit code.
+
+        An attempt that gives no verdict, as on a slow machine, is repeated.
+        Raises Unverified if no attempt gives a verdict.
+        """
         for _ in range(_VERDICTS_TRIED):
             process = await self._stack.supervisor.start_process(program)
             try:

@@ -1,4 +1,4 @@
-"""The faults of a run and their times: a function of the seed and the length alone (pure)."""
+"""The faults of a run and their times, computed from only the seed and the length of the run (pure)."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +11,7 @@ SPACING_S = 0.75
 
 
 class Kind(StrEnum):
-    """A kind of fault; docs/chaos.md describes each."""
+    """The kinds of fault; docs/chaos.md describes each."""
 
     INGEST_KILLED = "ingest_killed"
     INGEST_STOPPED = "ingest_stopped"
@@ -49,7 +49,11 @@ _USUALLY_TAKES_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. `draw` in [0, 1) picks its victim, which is stopped for `hold_s` seconds."""
+    """A fault at `at_s` seconds into the load.
+
+    `draw` in [0, 1) picks the process to strike, or a variant of the fault. A process that the fault stops is
+    held for `hold_s` seconds.
+    """
 
     at_s: float
     kind: Kind
@@ -59,7 +63,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The parameters of a run: how the fleet packs, and when the writers close a file."""
+    """The parameters of a run: how the fleet packs readings, and when the writers close a file."""
 
     pack: int
     pack_format: str
@@ -69,7 +73,7 @@ class Shape:
 
 
 def draw_shape(seed: int) -> Shape:
-    """Return the shape of a seed, always the same."""
+    """Return the shape that belongs to a seed; the same seed always gives the same shape."""
     draws = Random(f"shape {seed}")  # noqa: S311 - repeatable by intent
     return Shape(
         pack=draws.choice((1, 1, 1, 1, 10, 50)),
@@ -81,7 +85,10 @@ def draw_shape(seed: int) -> Shape:
 
 
 def plan_faults(seed: int, seconds: float) -> tuple[Fault, ...]:
-    """Return the faults by time: in each round, newly shuffled, every kind comes once."""
+    """Return the faults in order of time.
+
+    The kinds are dealt in rounds: each full round has every kind once. A plan has at least one full round.
+    """
     draws = Random(f"schedule {seed}")  # noqa: S311 - repeatable by intent
     span_s = max(0.0, seconds - FIRST_AT_S)
     count = max(len(Kind), int(span_s / SPACING_S))

@@ -1,4 +1,4 @@
-"""The logs of a run's services, read back: one JSON object a line."""
+"""Read back the logs of a run's services: one JSON object per line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Line(msgspec.Struct):
-    """The fields that are read of a log line."""
+    """A log line, reduced to the fields that the chaos run reads."""
 
     event: str = ""
     stream: str = ""
@@ -18,12 +18,12 @@ class Line(msgspec.Struct):
 
     @property
     def has_compacted(self) -> bool:
-        """Whether this is the report of a compaction that merged raw files."""
+        """Return whether this line is the report of a compaction that merged raw files."""
         return any(isinstance(stream, dict) and bool(stream["raw_files"]) for stream in self.streams)
 
 
 def read_lines(log: Path | None) -> Iterator[Line]:
-    """Yield the JSON lines of a log; a killed process's torn last line and other text are skipped."""
+    """Yield the JSON lines of a log. Other text is skipped, such as a killed process's torn last line."""
     decoder = msgspec.json.Decoder(Line)
     for line in log.read_bytes().splitlines() if log is not None and log.exists() else ():
         try:
@@ -33,5 +33,5 @@ def read_lines(log: Path | None) -> Iterator[Line]:
 
 
 def count(log: Path | None, event: str) -> int:
-    """Return how often an event is in a log."""
+    """Return how often an event occurs in a log; 0 if there is no log."""
     return sum(line.event == event for line in read_lines(log))

@@ -30,7 +30,7 @@ UNREACHABLE = (aiohttp.ClientError, TimeoutError, OSError)
 
 
 class Stack:
-    """Processes that `start` starts and `supervisor` restarts."""
+    """The processes of a run, which `start` starts and `supervisor` restarts."""
 
     def __init__(
         self, programs: Programs, data: Path, supervisor: Supervisor, session: aiohttp.ClientSession
@@ -50,7 +50,10 @@ class Stack:
         self.straggler: SupervisedProcess
 
     async def start(self) -> None:
-        """Start the emulator and all readers, and wait until the writers have opened their partitions."""
+        """Start the emulator and all readers.
+
+        Wait until the writers have opened partitions, or until a time limit has passed.
+        """
         ports = dict(zip(_LISTENERS, free_ports(len(_LISTENERS)), strict=True))
         self.emulator = self.supervisor.start(self.programs.emulator(ports))
         self.ready = json.loads(await self.emulator.first_line)
@@ -67,7 +70,7 @@ class Stack:
         await _wait_for_log((*self.writers, self.straggler), "partition_opened")
 
     async def start_fleet(self, number: int, seconds: float) -> SupervisedProcess:
-        """Have the fleet of this number send for `seconds` from now on."""
+        """Start fleet `number`, which sends for `seconds`, and return its process once it has started."""
         program = self.programs.fleet(number, seconds)
         fleet = self.supervisor.start(program)
         self._fleets.append(program.name)
@@ -75,11 +78,15 @@ class Stack:
         return fleet
 
     async def stop_fleets(self) -> None:
-        """Stop the fleets that still send, after the send under way."""
+        """Stop the fleets that are still sending, after their current sends."""
         await self.supervisor.stop(self._fleets, _FLUSH_S)
 
     async def admin(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
-        """Return the admin listener's answer. Raises one of UNREACHABLE while it does not answer."""
+        """Send a request to the emulator's admin listener, and return the decoded answer.
+
+        Raises one of UNREACHABLE if the listener does not answer.
+        Raises AssertionError if the answer is an error.
+        """
         url = f"{self.ready['admin']}{path}"
         async with self._session.request(method, url, json=body, timeout=_ADMIN_LIMIT) as answer:
             text = await answer.text()
@@ -88,7 +95,7 @@ class Stack:
             return json.loads(text) if text else None
 
     async def wait_for_emulator(self) -> None:
-        """Return once the emulator answers."""
+        """Wait until the emulator answers."""
         while True:
             with suppress(*UNREACHABLE):
                 await self.admin("GET", "/health")
@@ -96,15 +103,15 @@ class Stack:
             await asyncio.sleep(_POLL_S)
 
     async def ends(self, hub: str) -> dict[int, int]:
-        """Return the last sequence number of each partition; -1 for an empty one."""
+        """Return the last sequence number of each partition; -1 if the partition is empty."""
         return await self._read_partitions(hub, "last_enqueued_sequence_number")
 
     async def begins(self, hub: str) -> dict[int, int]:
-        """Return the oldest sequence number that each partition retains."""
+        """Return the oldest retained sequence number of each partition."""
         return await self._read_partitions(hub, "begin_sequence_number")
 
     async def newest_hour(self, hub: str) -> str:
-        """Return the hour of the latest event, as text that sorts by time; empty for an empty hub."""
+        """Return the hour of the latest event as text that sorts by time; empty if the hub is empty."""
         times = await self._read_partitions(hub, "last_enqueued_time")
         return max((time[:_TO_THE_HOUR] for time in times.values() if time), default="")
 
@@ -114,7 +121,10 @@ class Stack:
 
     @asynccontextmanager
     async def hold(self, victim: SupervisedProcess) -> AsyncIterator[bool]:
-        """Stop it (SIGSTOP) for the block, one holder at a time; yield False if it was not running."""
+        """Stop a process (SIGSTOP) during the block; only one block at a time can hold the same process.
+
+        Yield False if the process was not running.
+        """
         async with self._holding[victim.program.name]:
             is_held = victim.send(signal.SIGSTOP)
             try:
@@ -123,11 +133,11 @@ class Stack:
                 victim.send(signal.SIGCONT)
 
     def is_held(self, victim: SupervisedProcess) -> bool:
-        """Return whether it is held just now."""
+        """Return whether a `hold` block holds the process now."""
         return self._holding[victim.program.name].locked()
 
     async def scored_through(self) -> dict[int, int]:
-        """Return the last telemetry event of each partition that is priced, by the checkpoints."""
+        """Return, by partition, the last priced telemetry event, according to the scorers' checkpoints."""
         scored: dict[int, int] = {}
         async with BlobServiceClient.from_connection_string(self.ready["storage"], retry_total=0) as service:
             container = service.get_container_client(SHARED_CHECKPOINTS)
@@ -138,11 +148,17 @@ class Stack:
         return scored
 
     async def stop_scorers(self) -> None:
-        """Drain the scorers: the predictions hub no longer grows, not even by a zombie's doubles."""
+        """Stop the scorers with a drain.
+
+        After that the predictions hub no longer grows, not even by duplicates from a zombie.
+        """
         await self.supervisor.stop([one.program.name for one in self.scorers], _FLUSH_S)
 
     async def stop(self) -> None:
-        """Stop everything, readers first: each commits what it holds and releases its partitions."""
+        """Stop the readers, then the emulator.
+
+        Each reader first commits what it holds and releases its partitions.
+        """
         names = [one.program.name for one in (*self.writers, self.straggler, *self.scorers)]
         await self.supervisor.stop(names, _FLUSH_S)
         await self.supervisor.stop((self.emulator.program.name,), _FLUSH_S)
@@ -155,7 +171,7 @@ class Stack:
 
 
 async def _wait_for_log(services: Iterable[SupervisedProcess], event: str) -> None:
-    """Return once each has logged this event, or after a limit."""
+    """Wait until each service has logged this event, or until a time limit has passed."""
     with suppress(TimeoutError):
         async with asyncio.timeout(_STARTS_WITHIN_S):
             while not all(count(one.program.log, event) for one in services):  # noqa: ASYNC110 - other processes' logs

@@ -1,5 +1,6 @@
-"""Records that could not be decoded: listed, shown, repaired and replayed.
+"""List, show, repair and replay dead letters: records that could not be decoded.
 
-`selection` filters them, `stored_letters` finds them and `letter_view` shows them. `replay_command` replays
-them with their `repairs`: `replay` sends each once, by the intents in `replay_log`.
+`selection` filters dead letters, `stored_letters` reads them and `letter_view` formats them. `replay_command`
+runs a replay: `repairs` makes the replacements, and `replay` sends each one once, using the intents that
+`replay_log` stores in the lake.
 """

@@ -22,7 +22,11 @@ _VARIABLES = "FLEETPRICE_EVENT_HUBS and FLEETPRICE_STORAGE"
 
 
 async def serve(settings: DeadLettersSettings, stop: asyncio.Event) -> int:
-    """Run the action and return the exit code; a stop interrupts it, which a replay survives like a kill."""
+    """Run the action and return the exit code.
+
+    A stop interrupts the action at once; a replay that is run again continues, as it does after a kill.
+    Raises NeedsAttention if stopped, or if the hub or the lake does not answer.
+    """
     try:
         return await unless_stopped(stop, _run(resolve_lake(settings, settings.data, _VARIABLES)))
     except Stopped as stopped:

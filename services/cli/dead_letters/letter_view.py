@@ -15,12 +15,12 @@ _HEX_ROW = 16
 
 
 def describe_state(is_done: bool | None) -> str:
-    """Describe the state of a letter's replay: none, begun, or done."""
+    """Describe the replay of a letter: "no" (None: not begun), "begun" (False), or "yes" (True: done)."""
     return {None: "no", False: "begun", True: "yes"}[is_done]
 
 
 def letter_fields(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
-    """Return the fields of `list --json`."""
+    """Return the fields that `list --json` and `show --json` have in common, by name."""
     letter = found.letter
     return {
         "id": str(found.place),
@@ -42,7 +42,10 @@ def letter_fields(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
 
 
 def format_json(found: StoredLetter, is_done: bool | None, *, with_body: bool) -> str:
-    """Return one JSON object; the body is in `text` if it is UTF-8, else in `body` as base64."""
+    """Return a letter as one JSON object.
+
+    If `with_body` is set, the body is in `text` if it is UTF-8, else in `body` as base64.
+    """
     fields = letter_fields(found, is_done)
     if with_body:
         try:
@@ -57,7 +60,7 @@ def format_heading() -> str:
 
 
 def format_row(found: StoredLetter, is_done: bool | None) -> str:
-    """Return one line of the table for people."""
+    """Return the letter as one line of the table for people."""
     letter = found.letter
     return _row(
         (
@@ -72,7 +75,7 @@ def format_row(found: StoredLetter, is_done: bool | None) -> str:
 
 
 def format_letter(found: StoredLetter, is_done: bool | None) -> str:
-    """Return the whole letter for people: its fields, then its body as text or in hexadecimal."""
+    """Return the letter for people: its fields, then up to 8 KiB of its body, as text or in hexadecimal."""
     letter = found.letter
     fields = {
         "stream": letter.stream,

@@ -1,4 +1,4 @@
-"""Replacements of dead letters, and the check that they would not be dead letters again."""
+"""The replacements of dead letters, and the check that a replacement would not be a dead letter again."""
 
 import base64
 import binascii
@@ -19,7 +19,7 @@ from shared.service.errors import NeedsAttention
 
 
 class _Line(Struct):
-    """The fields that are read of a line of `show --json`."""
+    """A line of `show --json`, with only the fields that a repair needs."""
 
     id: str
     stream: str = ""
@@ -30,14 +30,17 @@ class _Line(Struct):
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """A body that replaces a letter's own."""
+    """The content type and body to send instead of those of a dead letter."""
 
     content_type: str | None
     body: bytes
 
 
 class Repairer:
-    """Makes replacements, with a repaired body or the letter's own."""
+    """Makes the replacement of each dead letter, with the repaired body if there is one.
+
+    Without a repaired body, the replacement has the body of the dead letter.
+    """
 
     def __init__(self, settings: DeadLettersSettings, by_place: Mapping[Place, Repair]) -> None:
         self._decoder = BodyDecoder(settings.contract())
@@ -47,13 +50,19 @@ class Repairer:
         self._force = settings.force
 
     def make_replacement(self, found: StoredLetter) -> Replacement:
-        """Return what is to be sent for a letter."""
+        """Return the event to send for a letter.
+
+        The body and content type in the settings win over the repair, and the repair over the letter.
+        """
         repair = self._by_place.get(found.place, Repair(found.letter.content_type, found.letter.body))
         body = repair.body if self._body is None else self._body
         return Replacement(found.id, self._content_type or repair.content_type, body)
 
     def find_refusal(self, replacement: Replacement) -> str | None:
-        """Return why it must not be sent; None if it may."""
+        """Return the reason why a replacement must not be sent; None if it may be sent.
+
+        A replacement is refused if it is too large, or if it would be a dead letter again and is not forced.
+        """
         if len(replacement.body) > MAX_BODY_BYTES:
             return f"too large: an event holds at most {MAX_BODY_BYTES:,} bytes"
         if self._force:
@@ -63,7 +72,11 @@ class Repairer:
 
 
 def read_repairs(path: Path, stream: str) -> dict[Place, Repair]:
-    """Read the letters of a file of `show --json` lines. Raises NeedsAttention, naming the line."""
+    """Read repairs from a file of `show --json` lines.
+
+    Raises NeedsAttention if the file cannot be read, or (naming the line) if a line is invalid, is of another
+    stream or repeats a letter.
+    """
     repairs: dict[Place, Repair] = {}
     for number, raw in enumerate(_read_bytes(path).splitlines(), start=1):
         if not raw.strip():

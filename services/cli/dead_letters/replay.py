@@ -1,9 +1,11 @@
-"""Sends dead letters to their hub again, each exactly once, with concurrent replays and crashes.
+"""Sends dead letters to their hub again, each exactly once, even with concurrent replays and crashes.
 
-The order of effects: read the hub's position, write the intent (the lake accepts one), send, mark as done.
-A process that finds an intent that is not done waits for its owner for twice the lease, takes it over, reads
-the hub from the noted position, and sends what is missing. An owner that was overtaken no longer sends: its
-lease ended before.
+The order of effects: read the position of the hub's partition, write the intent with this position (the lake
+accepts only one intent per number), send the letters, mark the intent as done.
+
+A process that finds an intent that is not done waits for twice the lease of the intent's owner. If the intent
+is still not done, the process takes it over, reads the hub from the noted position, and sends the letters
+that are missing there. The previous owner sends nothing any more, because its lease ended before.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ _LOOK_AGAIN_S = 0.25
 
 
 class ChainReplay:
-    """Replays letters of one chain into the same partition of a hub."""
+    """Replays the dead letters of one chain into the partition of the hub that they came from."""
 
     def __init__(
         self, connection: HubConnection, lake: Lake, chain: ChainKey, hub: str, lease_s: float
@@ -44,10 +46,10 @@ class ChainReplay:
         self._known: dict[int, set[DeadLetterId]] = {}
 
     async def replay(self, batch: Sequence[Replacement]) -> int:
-        """Ensure that each letter of a batch is in the hub once. Return how many this call sent.
+        """Ensure that each letter of a batch is in the hub once. Return how many letters this call sent.
 
-        Raises NeedsAttention if a person must act, SinkUnavailable if the hub or the lake did not answer:
-        then the same call again continues.
+        Raises NeedsAttention if a person must act. Raises SinkUnavailable if the hub or the lake did not
+        answer in time; calling again with the same batch then continues.
         """
         while True:
             await self._finish_open_intents()
@@ -59,7 +61,10 @@ class ChainReplay:
                 return len(rest)
 
     async def _send_first(self, rest: Sequence[Replacement]) -> bool:
-        """Send what is in no intent. Return False if another replay wrote an intent first: read again."""
+        """Write an intent for letters that are in no intent yet, and send them.
+
+        Return False if another replay wrote an intent first; then the log must be read again.
+        """
         async with self._open_sender() as sender:
             created_at = await self._read_created_at()
             began_s = time.monotonic()
@@ -75,7 +80,11 @@ class ChainReplay:
         return True
 
     async def _finish_open_intents(self) -> None:
-        """Return once every intent is done: by its owner, or by this process after the owner's lease."""
+        """Wait until every intent is done.
+
+        An intent that its owner has not finished within twice the owner's lease is taken over and finished
+        here.
+        """
         seen_s: dict[tuple[int, int], float] = {}
         await self._log.read()
         while entries := self._log.open_entries:
@@ -96,7 +105,11 @@ class ChainReplay:
             await self._log.read()
 
     async def _resume(self, entry: Entry, began_s: float) -> None:
-        """Send what the hub does not have of an intent whose owner is gone."""
+        """Send the letters of a taken-over intent that the hub does not have, and mark the intent as done.
+
+        Raises NeedsAttention if the hub was re-created since the intent was written, or no longer retains all
+        events after the intent's position.
+        """
         intent = await self._log.read_intent(entry.number)
         failpoints.reach("replay_taken")
         if intent.header.hub_created_at != await self._read_created_at():
@@ -111,7 +124,7 @@ class ChainReplay:
         log.info("replay_resumed", number=entry.number, landed=len(landed), resent=len(rest))
 
     async def _read_landed(self, entry: Entry, intent: Intent) -> set[DeadLetterId]:
-        """Return the letters of an intent that the hub has."""
+        """Return the ids of those letters of an intent that are in the hub."""
         landed: set[DeadLetterId | None] = set()
         async with self._open_consumer() as client:
             known = await client.get_partition_properties(self._partition)
@@ -136,7 +149,7 @@ class ChainReplay:
         failpoints.reach("replay_sent")
 
     async def _read_known(self) -> set[DeadLetterId]:
-        """Return all letters of the log."""
+        """Return the ids of all letters that are in an intent of the log."""
         for number in self._log.entries.keys() - self._known.keys():
             intent = await self._log.read_intent(number)
             self._known[number] = {one.id for one in intent.replacements}

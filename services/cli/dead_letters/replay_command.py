@@ -21,7 +21,7 @@ from shared.streams.event_hubs.connection import HubConnection
 
 @dataclass(slots=True)
 class _Batch:
-    """Replacements of one chain that are sent together; its limits bound memory."""
+    """Replacements of one chain that are sent together; the limits of a batch bound the memory needed."""
 
     chain: ChainKey
     replacements: list[Replacement]
@@ -36,7 +36,7 @@ class _Batch:
 
 
 class ReplayReport(Struct):
-    """The counts of a replay; with `dry_run`, of what would be replayed."""
+    """The counts of a replay. If `dry_run` is set, `replayed` counts the letters that would be replayed."""
 
     dry_run: bool
     replayed: int = 0
@@ -52,10 +52,14 @@ class ReplayReport(Struct):
 
 
 class ReplayCommand:
-    """One run of the command."""
+    """One run of `fleetprice dead-letters replay`."""
 
     def __init__(self, settings: DeadLettersSettings, lake: Lake) -> None:
-        """Read settings and repairs. Raises NeedsAttention if it is not clear which letters are selected."""
+        """Read the settings and the repairs.
+
+        Raises NeedsAttention if a filter or the repairs file is invalid, or if the settings do not say
+        clearly which letters to replay.
+        """
         repairs = read_repairs(settings.letters, settings.stream) if settings.letters is not None else {}
         selection = Selection.from_settings(settings)
         named = {LetterRef(one.chain, one.sequence_number, one.line) for one in repairs}
@@ -70,7 +74,11 @@ class ReplayCommand:
         self._report = ReplayReport(settings.dry_run)
 
     async def run(self) -> int:
-        """Replay the letters. Return the exit code: 1 if a letter was refused or an id has none."""
+        """Replay the selected letters and return the exit code.
+
+        The exit code is 1 if a letter was refused or an id names no letter. Raises NeedsAttention if one body
+        is given for a selection that is not exactly one letter.
+        """
         if self._settings.body is not None:
             await self._check_is_one()
         batch = _Batch(ChainKey(self._selection.stream, 0), [])

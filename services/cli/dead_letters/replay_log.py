@@ -1,10 +1,13 @@
-"""The log of replays: a numbered record in the lake for every batch of a chain's letters.
+"""The log of replays: numbered files in the lake, one number for every batch of a chain's dead letters.
 
-`dead-letters/<stream>/_replays/p03-00000007.ndjson` is the intent of a batch: what is sent, and the position
-of the hub's partition before. The next number follows from the existing ones, and each file is created if
-absent: of two operators at once the lake accepts one, and the other reads that one's intent.
-`…-00000007.taken-001` marks an intent that another process took over from a silent owner, and
-`…-00000007.done` one that is completely in the hub. Nothing here is ever deleted.
+`dead-letters/<stream>/_replays/p03-00000007.ndjson` is the intent of a batch: the events to send, and the
+position of the hub's partition before the send. A new intent gets the number after the highest existing one,
+and its file is created only if absent. If two operators replay at once, the lake accepts one of the two
+intents, and the other operator's process reads it.
+
+`…-00000007.taken-001` marks an intent that another process took over because the intent's owner did not
+finish it in time. `…-00000007.done` marks an intent that is completely in the hub. No file of the log is ever
+deleted.
 """
 
 import re
@@ -28,7 +31,7 @@ _NAME = re.compile(
 
 
 class Replacement(Struct, frozen=True):
-    """The event that is sent for a dead letter; it carries the letter's `id`."""
+    """The event that is sent for a dead letter; the event carries the `id` of the dead letter."""
 
     id: DeadLetterId
     content_type: str | None
@@ -36,7 +39,7 @@ class Replacement(Struct, frozen=True):
 
 
 class Lease(Struct, frozen=True):
-    """The owner of an intent, which sends nothing of it after `lease_s` seconds."""
+    """The right of one process to send an intent; the process sends nothing after `lease_s` seconds."""
 
     attempt: str
     begun_at: datetime
@@ -48,7 +51,10 @@ class Lease(Struct, frozen=True):
 
 
 class Header(Struct, frozen=True):
-    """The first line of an intent; `position` is the partition's last sequence number before the send."""
+    """The first line of an intent's file.
+
+    `position` is the last sequence number of the hub's partition before the send.
+    """
 
     lease: Lease
     hub: str
@@ -58,7 +64,7 @@ class Header(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A batch that a process set out to send."""
+    """A batch that a process intends to send, written to the lake before the send."""
 
     header: Header
     replacements: Sequence[Replacement]
@@ -69,7 +75,7 @@ class Intent:
 
 @dataclass(slots=True)
 class Entry:
-    """One number of the log: how often its intent was taken over, and whether it is done."""
+    """A number of the log: how often the intent was taken over, and whether the intent is done."""
 
     number: int
     takeovers: int = 0
@@ -78,14 +84,14 @@ class Entry:
 
 @dataclass(slots=True)
 class ReplayLog:
-    """The log of one chain, as of the last `read`."""
+    """The log of one chain; `entries` is the state at the last `read`."""
 
     lake: Lake
     chain: ChainKey
     entries: dict[int, Entry] = field(default_factory=dict)
 
     async def read(self) -> None:
-        """List the entries."""
+        """Set `entries`, by number, from the files of this chain in the lake."""
         self.entries = {}
         async for file in self.lake.list(_folder(self.chain.stream), recursive=False):
             name = file.path.rpartition("/")[2]
@@ -98,11 +104,11 @@ class ReplayLog:
 
     @property
     def open_entries(self) -> list[Entry]:
-        """The entries that are not done, oldest first."""
+        """Return the entries that are not done, oldest first."""
         return [entry for _, entry in sorted(self.entries.items()) if not entry.is_done]
 
     async def read_states(self) -> dict[DeadLetterId, bool]:
-        """Return, by letter, whether its replay is done."""
+        """Return, for each letter that is in an intent, whether its replay is done."""
         return {
             one.id: entry.is_done
             for number, entry in sorted(self.entries.items())
@@ -110,7 +116,7 @@ class ReplayLog:
         }
 
     async def read_intent(self, number: int) -> Intent:
-        """Read an intent. Raises NeedsAttention if it is missing or damaged."""
+        """Read an intent. Raises NeedsAttention if the intent's file is missing or damaged."""
         path = self._path(number, "ndjson")
         lines = (await self.lake.read(path) or b"").splitlines()
         try:
@@ -122,13 +128,16 @@ class ReplayLog:
             ) from error
 
     async def write_intent(self, intent: Intent) -> int | None:
-        """Write an intent under the next number. Return None if another process took it: read again."""
+        """Write an intent under the next number, and return the number.
+
+        Return None if another process took the number first; then the log must be read again.
+        """
         number = max(self.entries, default=-1) + 1
         won = await self._claim(self._path(number, "ndjson"), intent.encode())
         return number if won else None
 
     async def read_lease(self, entry: Entry) -> Lease:
-        """Return the lease of the intent's current owner."""
+        """Return the lease of the process that wrote the intent or was the last to take it over."""
         if not entry.takeovers:
             return (await self.read_intent(entry.number)).header.lease
         path = self._path(entry.number, f"taken-{entry.takeovers:03d}")
@@ -138,19 +147,22 @@ class ReplayLog:
             raise NeedsAttention(f"{path} is no record of a replay ({error}): restore it") from error
 
     async def take_over(self, entry: Entry, lease: Lease) -> bool:
-        """Take over an intent. Return False if another process did so first."""
+        """Take over an intent. Return False if another process took it over first."""
         path = self._path(entry.number, f"taken-{entry.takeovers + 1:03d}")
         return await self._claim(path, msgspec.json.encode(lease))
 
     async def finish(self, number: int) -> None:
-        """Mark an intent as completely in the hub."""
+        """Mark an intent as done: all of its letters are in the hub."""
         await self.lake.write(self._path(number, "done"), f"{datetime.now(UTC).isoformat()}\n".encode())
 
     def _path(self, number: int, kind: str) -> str:
         return f"{_folder(self.chain.stream)}/{self.chain.label}-{number:08d}.{kind}"
 
     async def _claim(self, path: str, data: bytes) -> bool:
-        """Create a file. Return whether its content is ours, even if the answer was lost."""
+        """Create a file if it is absent. Return whether the file now has this content.
+
+        The result is also right if the lake created the file, but its answer was lost.
+        """
         try:
             if await self.lake.create_if_absent(path, data):
                 return True
@@ -162,14 +174,14 @@ class ReplayLog:
 
 
 class ReplayStates:
-    """The state of letters, by the logs of their chains; each log is read once."""
+    """The replay states of dead letters. The log of each chain is read once, and its states are kept."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._by_chain: dict[ChainKey, dict[DeadLetterId, bool]] = {}
 
     async def is_done(self, chain: ChainKey, letter: DeadLetterId) -> bool | None:
-        """Return whether the letter's replay is done; None if none was begun."""
+        """Return whether the letter's replay is done; None if no replay was begun."""
         if chain not in self._by_chain:
             log = ReplayLog(self._lake, chain)
             await log.read()

@@ -1,4 +1,4 @@
-"""The dead letters that a command applies to (pure)."""
+"""The filters that select the dead letters of a command (pure)."""
 
 import re
 from bisect import bisect_right
@@ -19,20 +19,20 @@ _ID = re.compile(r"(?P<partition>\d+)(?:-g(?P<generation>\d+))?:(?P<sequence>\d+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """The place of a record: the chain of its partition, its event, its line there."""
+    """The place of a record: its chain, the sequence number of its event, and its line in the event."""
 
     chain: ChainKey
     sequence_number: int
     line: int
 
     def __str__(self) -> str:
-        """Format as in `list`: 3:481200:0, or 3-g2:481200:0 of the second hub of this name."""
+        """Format the place as `list` shows it: 3:481200:0, or 3-g2:481200:0 for generation 2 of the hub."""
         return f"{_event_id(self.chain, self.sequence_number)}:{self.line}"
 
 
 @dataclass(frozen=True, slots=True)
 class LetterRef:
-    """A reference to one letter, or without a line to all letters of an event."""
+    """A reference to one letter; if `line` is None, to all letters of an event."""
 
     chain: ChainKey
     sequence_number: int
@@ -40,7 +40,7 @@ class LetterRef:
 
     @classmethod
     def parse(cls, text: str, stream: str) -> Self:
-        """Parse an id. Raises NeedsAttention for text that is no id."""
+        """Parse PARTITION:SEQUENCE or PARTITION:SEQUENCE:LINE. Raises NeedsAttention if `text` is neither."""
         found = _ID.fullmatch(text.strip())
         if found is None:
             raise NeedsAttention(
@@ -56,7 +56,10 @@ class LetterRef:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The letters that pass every filter; with `named`, only those that an id names."""
+    """The filters of a command: a letter must pass all of them.
+
+    If `named` is not empty, only letters that one of its references names pass.
+    """
 
     stream: str
     named: frozenset[LetterRef] = frozenset()
@@ -66,7 +69,11 @@ class Selection:
 
     @classmethod
     def from_settings(cls, settings: DeadLettersSettings) -> Self:
-        """Parse the filters. Raises NeedsAttention for an invalid stream, id, reason or time."""
+        """Parse the filters.
+
+        Raises NeedsAttention if an id, the reason or the time is invalid, SettingsError if the stream is
+        unknown.
+        """
         settings.hub()
         ids = [one for one in settings.ids.split(",") if one.strip()]
         named = frozenset(LetterRef.parse(one, settings.stream) for one in ids)
@@ -83,7 +90,7 @@ class Selection:
         return bool(self.named or self.partition is not None or self.code or self.since)
 
     def select_files(self, files: Iterable[DeadLetterFile]) -> list[DeadLetterFile]:
-        """Return the files, in order, that may contain a selected letter."""
+        """Return the files whose events may include a selected letter, by chain and first sequence number."""
         ordered = sorted(files, key=lambda file: (file.chain, file.first, file.attempt))
         if self.partition is not None:
             ordered = [file for file in ordered if file.chain.partition == self.partition]
@@ -101,11 +108,15 @@ class Selection:
         return [file for file in ordered if (file.chain, file.first) in firsts]
 
     def may_hold(self, written_at: datetime) -> bool:
-        """Return whether a file written then may hold a selected letter: its letters came before."""
+        """Return whether a file written at `written_at` may hold a letter that passes the filter `since`.
+
+        A file is written after its letters were enqueued; the clocks of hub and storage may differ by an
+        hour.
+        """
         return self.since is None or written_at >= self.since - _CLOCKS_APART
 
     def includes(self, place: Place, letter: Letter) -> bool:
-        """Return whether the letter is selected."""
+        """Return whether the letter passes every filter."""
         return (
             (not self.named or not self.named.isdisjoint(refs_to(place)))
             and (self.partition is None or place.chain.partition == self.partition)
@@ -115,7 +126,7 @@ class Selection:
 
 
 def refs_to(place: Place) -> tuple[LetterRef, LetterRef]:
-    """Return the references to a letter: by its event, and by its line."""
+    """Return both references to a letter: the one to all letters of its event, and the one to its line."""
     return LetterRef(place.chain, place.sequence_number, None), LetterRef(
         place.chain, place.sequence_number, place.line
     )

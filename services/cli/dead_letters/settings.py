@@ -61,7 +61,7 @@ class DeadLettersSettings(ConnectionSettings):
     )
 
     def hub(self) -> str:
-        """Return the stream's hub. Raises SettingsError for an unknown stream."""
+        """Return the stream's hub. Raises SettingsError if the stream is unknown."""
         own = {"telemetry": self.telemetry_hub, "predictions": self.predictions_hub}
         if self.stream not in own and not self._contract_file().is_file():
             raise SettingsError(
@@ -71,7 +71,10 @@ class DeadLettersSettings(ConnectionSettings):
         return own.get(self.stream, self.stream)
 
     def contract(self) -> Contract:
-        """Return the contract of the stream's records. Raises SettingsError."""
+        """Return the contract of the stream's records.
+
+        Raises SettingsError if the stream is unknown or its contract cannot be read.
+        """
         if self.stream in BY_STREAM:
             return BY_STREAM[self.stream]
         return contract_from_schema(self.stream, self._contract_file().read_bytes())

@@ -1,4 +1,4 @@
-"""The dead letters of the lake: those in files that the footer of a committed file names."""
+"""Finds dead letters in the lake. Files that no footer of a committed raw file names are ignored."""
 
 import asyncio
 from collections import deque
@@ -22,7 +22,7 @@ _US_PER_S = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class StoredLetter:
-    """A dead letter that a footer names; `created_at` is its hub's."""
+    """A dead letter in a file that a footer names; `created_at` is the creation time of its hub."""
 
     place: Place
     created_at: str
@@ -37,7 +37,11 @@ class StoredLetter:
 
 
 async def find_dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[StoredLetter]:
-    """Yield the selected letters by partition, in sequence; a few files are in memory at a time."""
+    """Yield the selected letters, by partition and sequence number.
+
+    At most 16 files, of 64 MiB together (or one larger file), are read ahead. Raises NeedsAttention if a file
+    cannot be decoded.
+    """
     search = SlotSearch(lake, selection.stream)
     listed = await _list_files(lake, selection)
     ahead: deque[tuple[asyncio.Task[list[StoredLetter]], int]] = deque()
@@ -62,7 +66,7 @@ async def find_dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[S
 
 
 async def _list_files(lake: Lake, selection: Selection) -> dict[DeadLetterFile, int]:
-    """List the files that may hold a selected letter by their time, with their sizes."""
+    """Return the size of each dead-letter file that was written late enough to hold a selected letter."""
     listed = {}
     async for entry in lake.list(dead_letters_folder(selection.stream), recursive=False):
         file = parse_dead_letter_name(selection.stream, entry.path.rpartition("/")[2])
@@ -74,7 +78,10 @@ async def _list_files(lake: Lake, selection: Selection) -> dict[DeadLetterFile, 
 async def _read(
     lake: Lake, search: SlotSearch, file: DeadLetterFile, selection: Selection
 ) -> list[StoredLetter]:
-    """Read the selected letters of a file; none of a file that no footer names."""
+    """Read the selected letters of a file; none if no footer names the file.
+
+    An interrupted commit leaves such a file. Raises NeedsAttention if the file cannot be decoded.
+    """
     try:
         letters = msgspec.json.Decoder(Letter).decode_lines(await lake.read(file.path) or b"")
     except msgspec.MsgspecError as error:

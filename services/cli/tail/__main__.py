@@ -41,7 +41,7 @@ async def _watch(settings: TailSettings, start: Start) -> None:
 
 
 def _choose_show(settings: TailSettings) -> Show:
-    """Return how a record is written: for machines, for a terminal, or as plain text."""
+    """Return the function that writes a record: as JSON, styled for a terminal, or as plain text."""
     if settings.as_json:
         return lambda record: _write_line(record.json_line())
     if sys.stdout.isatty() and (show := _rich_show()) is not None:
@@ -50,7 +50,7 @@ def _choose_show(settings: TailSettings) -> Show:
 
 
 def _rich_show() -> Show | None:
-    """Return None if rich, of the extra `local`, is not installed."""
+    """Return the function that writes a styled record; None if rich (of the extra `local`) is missing."""
     try:
         from rich.console import Console  # noqa: PLC0415 - the extra may be missing
         from rich.text import Text  # noqa: PLC0415
@@ -66,7 +66,10 @@ def _write_line(line: str) -> None:
 
 
 def main(overrides: Mapping[str, Any] | None = None) -> int:
-    """Watch what the settings name. Exit codes: 0 after Ctrl-C or a closed pipe, 2 a person must act."""
+    """Watch the stream that the settings name.
+
+    Exit codes: 0 after Ctrl-C or a closed pipe, 2 a person must act.
+    """
     return run_service(TailSettings, overrides, serve)
 
 

@@ -1,4 +1,4 @@
-"""The hubs to watch: those named in the settings, else those of the local stack that runs."""
+"""Finds the hubs to watch: those that the settings name, else those of the running local stack."""
 
 import socket
 
@@ -13,7 +13,11 @@ _CONNECT_WITHIN_S = 1.0
 
 
 def resolve_connection(settings: TailSettings, default_port: int = _DEFAULT_PORT) -> TailSettings:
-    """Return settings with a connection string. Raises SettingsError if no stack is found."""
+    """Return settings with a connection string.
+
+    Without one in the settings, that of the stack running on the data directory is used, else that of an
+    emulator on the default port. Raises SettingsError if there is neither.
+    """
     if settings.event_hubs.get_secret_value():
         return settings
     try:

@@ -1,4 +1,4 @@
-"""One record of a hub, as a line for machines or cells for people (pure)."""
+"""Formats a record of a hub as a line for machines or as cells for people (pure)."""
 
 import base64
 from collections.abc import Iterator
@@ -26,10 +26,10 @@ class Place(Struct, frozen=True):
 
 
 class TailRecord(Struct, frozen=True):
-    """A record, or a line that could not be decoded.
+    """A record, or a line of an event that could not be decoded.
 
-    `doubles_dropped` counts the doubled predictions that were skipped so far, `doubles_before` those right
-    before this one; None for a stream whose doubles are shown.
+    `doubles_dropped` counts all doubled predictions that were skipped so far; None for a stream whose doubles
+    are shown. `doubles_before` counts those skipped directly before this record.
     """
 
     place: Place
@@ -44,7 +44,7 @@ class TailRecord(Struct, frozen=True):
         return None if isinstance(self.record, BadLine) else self.record.vehicle_id
 
     def json_line(self) -> str:
-        """Return one JSON object: the record's fields, or those of a dead letter, then its place."""
+        """Return one JSON object with the fields of the record or of the bad line, then of its place."""
         fields: dict[str, Any]
         if isinstance(self.record, BadLine):
             body = base64.b64encode(self.record.body).decode()
@@ -58,7 +58,7 @@ class TailRecord(Struct, frozen=True):
         return msgspec.json.encode({**fields, **msgspec.structs.asdict(self.place)}).decode()
 
     def cells(self) -> Iterator[Cell]:
-        """Yield the columns for people."""
+        """Yield the columns of the record for people."""
         place = self.place
         yield f"{place.enqueued_at.astimezone(UTC):%H:%M:%S.%f}"[:-3], 12, "dim"
         match self.record:
@@ -98,7 +98,7 @@ def _format_measure(value: float | None, unit: str) -> str:
 
 
 def format_plain(cells: Iterator[Cell]) -> str:
-    """Return aligned columns; a cell that is too long is not cut, but moves the rest."""
+    """Return the cells as aligned columns; a cell that is too long is not cut, but shifts the rest."""
     return "  ".join(_align(text, width) for text, width, _ in cells).rstrip()
 
 
@@ -109,5 +109,5 @@ def _align(text: str, width: int) -> str:
 
 
 def format_styled(cells: Iterator[Cell]) -> list[tuple[str, str]]:
-    """Return aligned columns, each with its style."""
+    """Return the cells as aligned columns, each with its style."""
     return [(_align(text, width) + "  ", style) for text, width, style in cells]

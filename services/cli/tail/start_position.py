@@ -11,14 +11,17 @@ _HUB_RESOLUTION = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A position in every partition, or in `partition` only."""
+    """A position to read from, in every partition or, if `partition` is set, in this one only."""
 
     position: Position
     partition: str | None = None
 
 
 def parse_start(text: str) -> Start:
-    """Parse earliest, latest, an RFC 3339 time, or PARTITION:OFFSET. Raises NeedsAttention for other text."""
+    """Parse earliest, latest, an RFC 3339 time, or PARTITION:OFFSET.
+
+    Raises NeedsAttention if the text is none of these.
+    """
     if text in {"earliest", "latest"}:
         return Start(-1 if text == "earliest" else "@latest")
     partition, colon, offset = text.partition(":")

@@ -1,4 +1,4 @@
-"""The records of a hub, of all partitions together."""
+"""Reads the records of all partitions of a hub."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
@@ -37,7 +37,10 @@ _Arrival = tuple[str, list[EventData] | Gap] | Exception
 
 
 async def tail_records(settings: TailSettings, start: Start) -> AsyncGenerator[TailRecord, None]:
-    """Yield records from `start` on, for ever. Raises NeedsAttention for an unknown partition."""
+    """Yield records from `start` on, for ever.
+
+    Raises NeedsAttention if the partition is unknown, or if telemetry is to be resumed.
+    """
     hub = settings.telemetry_hub if settings.stream == "telemetry" else settings.predictions_hub
     async with consumer_client(HubConnection.from_settings(settings), hub, _GROUP) as client:
         partitions: list[str] = await client.get_partition_ids()
@@ -120,7 +123,7 @@ async def _receive(
 
 
 def _decode_event(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[TailRecord]:
-    """Yield the event's records and bad lines in order."""
+    """Yield the records and the bad lines of an event, in the order of the lines."""
     decoded = decoder.decode(read_body(event), read_content_type(event))
     enqueued_at = datetime.fromtimestamp(read_enqueued_us(event) / 1e6, UTC)
     records, extras = decoded.records, decoded.extras

@@ -1,5 +1,6 @@
-"""The whole stack on one machine.
+"""Runs the whole stack on one machine.
 
-`programs` and `ports` define what runs, `stack` runs it from its start to its verified end, `stack_monitor`
-samples it (`scrape`, `checkpoints`, `sustained_lag`, `rates`, `live_prices`), and `views` show its `status`.
+`programs` and `ports` define the processes. `stack` runs them from the start until the result is verified.
+`stack_monitor` samples them with `scrape`, `checkpoints`, `sustained_lag` and `rates`; `live_prices` reads
+the predictions. `views` shows the `status`.
 """

@@ -21,7 +21,7 @@ from shared.service.tasks import first_completed
 
 
 class EndedAtOnce(FleetpriceError):
-    """A second Ctrl-C ended the stack without a drain."""
+    """A second Ctrl-C ended the stack at once, before it was drained and verified."""
 
 
 async def serve(settings: UpSettings, stop: asyncio.Event) -> int:
@@ -53,7 +53,7 @@ async def _kill_on_second_signal(at_once: asyncio.Event, supervisor: Supervisor)
 
 
 def _handle_signals(stop: asyncio.Event, at_once: asyncio.Event) -> None:
-    """Set `stop` on the first signal, to drain, and `at_once` on the second."""
+    """Set `stop` on the first signal, which begins a drain, and `at_once` on the second."""
 
     def on_signal() -> None:
         if stop.is_set():

@@ -1,4 +1,4 @@
-"""The positions of the readers by their checkpoint blobs, whichever process wrote them."""
+"""Reads the positions of readers from their checkpoint blobs, whichever process wrote them."""
 
 from collections.abc import Mapping
 from typing import Self
@@ -10,7 +10,10 @@ from shared.streams.event_hubs.connection import CheckpointConnection, HubConnec
 
 
 class Checkpoints:
-    """An async context manager. `groups` holds the consumer group of each reader."""
+    """A reader of checkpoint blobs, as an async context manager.
+
+    `groups` has the consumer group of each reader by the reader's name.
+    """
 
     def __init__(self, settings: ConnectionSettings, groups: Mapping[str, str]) -> None:
         self._store: ResumingCheckpointStore = checkpoint_store(CheckpointConnection.from_settings(settings))
@@ -25,7 +28,7 @@ class Checkpoints:
         await self._store.__aexit__(*raised)
 
     async def next_sequences(self, reader: str, hub: str) -> dict[HubPartition, int]:
-        """Return, by hub and partition, the sequence number after the last checkpoint.
+        """Return, by hub and partition, the sequence number after the last checkpoint of `reader`.
 
         Raises AzureError if the storage does not answer.
         """

@@ -1,4 +1,4 @@
-"""Latencies in constant memory: counts in buckets 2 % wide."""
+"""Latencies in constant memory: counted in buckets that are 2 % wide."""
 
 import math
 from collections import Counter, deque
@@ -11,7 +11,7 @@ PERCENTILES = (50, 95, 99)
 
 @dataclass(slots=True)
 class LatencyCounts:
-    """The count of latencies in each bucket; bucket n holds exp(n/50) ms."""
+    """The number of latencies in each bucket; bucket n holds latencies around exp(n/50) ms."""
 
     counts: Counter[int] = field(default_factory=Counter)
 
@@ -22,7 +22,7 @@ class LatencyCounts:
         return LatencyCounts(self.counts + other.counts)
 
     def percentiles_ms(self) -> dict[str, float | None]:
-        """Return p50, p95 and p99, each the middle of its bucket; None if nothing was counted."""
+        """Return p50, p95 and p99, each as the middle of its bucket; None if nothing was counted."""
         return {f"p{percent}": self._percentile_ms(percent) for percent in PERCENTILES}
 
     def _percentile_ms(self, percent: int) -> float | None:
@@ -36,7 +36,7 @@ class LatencyCounts:
 
 
 class Latencies:
-    """Latencies since the start, and of the last few intervals."""
+    """The latencies since the start, and those of the last few intervals."""
 
     def __init__(self, intervals: int = 5) -> None:
         self._ended = LatencyCounts()
@@ -46,7 +46,7 @@ class Latencies:
         self._recent[-1].add(latency_ms)
 
     def recent(self) -> LatencyCounts:
-        """Return the counts of the last intervals, with the current one."""
+        """Return the counts of the last intervals, including the current one."""
         return sum(self._recent, LatencyCounts())
 
     def since_start(self) -> LatencyCounts:

@@ -1,4 +1,4 @@
-"""Predictions as a live reader receives them: their latencies, and the newest ones."""
+"""Predictions as a live reader receives them: their latencies, and the newest predictions."""
 
 import asyncio
 from collections import deque
@@ -16,7 +16,7 @@ _RETRY_S = 1.0
 
 
 class LivePrices:
-    """A reader of the predictions hub from now on."""
+    """A reader of the predictions that arrive in the hub from the start of `follow` on."""
 
     def __init__(self, connection: HubConnection, hub: str) -> None:
         self._connection = connection
@@ -25,7 +25,7 @@ class LivePrices:
         self.newest: deque[Prediction] = deque(maxlen=NEWEST)
 
     async def follow(self) -> None:
-        """Read for ever; after a restart of the hub, go on from the same position."""
+        """Read predictions for ever. If the hub cannot be read, retry from the position reached."""
         token: ResumeToken | None = None
         while True:
             reader = PredictionReader(self._connection, self._hub, start="@latest", token=token)

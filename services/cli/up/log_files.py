@@ -9,7 +9,7 @@ def log_path(directory: Path, service: str) -> Path:
 
 
 def start_logs(directory: Path, services: Iterable[str]) -> None:
-    """Start every service's log empty; the previous run's is kept as `<service>.log.1`."""
+    """Start an empty log for every service; the previous run's log is kept as `<service>.log.1`."""
     for service in services:
         path = log_path(directory, service)
         path.parent.mkdir(exist_ok=True)

@@ -10,7 +10,7 @@ _STEPS = (0, 1, 2, 3, 4, 5, 7, 8)  # added to the base, in the order of the fiel
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Ports by listener; 0 stands for any free one, until `choose_free`."""
+    """The port of each listener. A port 0 is replaced by any free port in `choose_free`."""
 
     event_hubs: int = 5672
     event_hubs_tls: int = 5671
@@ -23,9 +23,9 @@ class Ports:
 
 
 def lay_out(port_base: int | None) -> Ports:
-    """Return the default ports, or ports from a base on; 0 stands for any free ones.
+    """Return the default ports if `port_base` is None, else ports that follow `port_base`.
 
-    The gap is reserved for the console.
+    If `port_base` is 0, all ports are 0: any free port. The gap in the ports is reserved for the console.
     """
     if port_base is None:
         return Ports()
@@ -35,7 +35,7 @@ def lay_out(port_base: int | None) -> Ports:
 
 
 def choose_free(wanted: Ports) -> Ports:
-    """Replace zeros by free ports. Raises PortInUse for a port that cannot be bound."""
+    """Replace each port 0 by a free port. Raises PortInUse if another port cannot be bound."""
     taken = {port for port in astuple(wanted) if port}
     numbers = []
     for field in fields(wanted):

@@ -1,6 +1,6 @@
-"""The services of the stack as programs: modules and their environments. Pure.
+"""The services of the stack as programs: modules and their environments (pure).
 
-Variables that the person set for a service stay; those that connect the services are set over them.
+Variables that the person set for a service are kept, except those that connect the services with each other.
 """
 
 from collections.abc import Mapping
@@ -64,13 +64,19 @@ def simulator(settings: UpSettings, ports: Ports, connected: Environment, run_id
 
 
 def verify(data: Path, connected: Environment) -> Program:
-    """Return a verification that reads predictions at once, and judges when its stdin ends."""
+    """Return the program of a verification.
+
+    The verification reads predictions at once, and begins to judge when its stdin ends.
+    """
     own = {"VERIFY_DATA": data.absolute(), "VERIFY_AS_JSON": "true", "VERIFY_AWAIT_INPUT_END": "true"}
     return _program("verify", data, connected, own, module="services.cli.verify", pipes_stdout=True)
 
 
 def connected_environment(inherited: Environment, event_hubs: str, storage: str) -> dict[str, str]:
-    """Return the environment of every service that uses the emulator at these connection strings."""
+    """Return the environment of every service that connects to the emulator.
+
+    `event_hubs` and `storage` are the emulator's connection strings.
+    """
     return {
         **_LOCAL_DEFAULTS,
         **inherited,
@@ -81,7 +87,7 @@ def connected_environment(inherited: Environment, event_hubs: str, storage: str)
 
 
 def consumer_groups(connected: Environment) -> dict[str, str]:
-    """Return the consumer group of each reader of the hubs."""
+    """Return the consumer group of each service that reads the hubs, by the service's name."""
     return {"ingest": connected.get(f"{PREFIX}INGEST_CONSUMER_GROUP", "ingest"), "scorer": "scorer"}
 
 

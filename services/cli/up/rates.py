@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Rate:
-    """A counter's rate over the last `window_s` seconds; a counter that fell was reset by a restart."""
+    """The rate of a counter over the last `window_s` seconds.
+
+    If the counter has fallen, its service has restarted and counts from 0 again.
+    """
 
     window_s: float
     _total: float = 0.0

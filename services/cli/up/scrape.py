@@ -13,7 +13,7 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value of a metrics page."""
+    """A value of a metrics page, with its name and labels."""
 
     name: str
     labels: Mapping[str, str]
@@ -21,7 +21,10 @@ class Sample:
 
 
 def parse_samples(page: str) -> list[Sample]:
-    """Return our own metrics of a page in Prometheus' text format (its own parser takes 20 times as long)."""
+    """Return the metrics of Fleetprice from a page in Prometheus' text format.
+
+    The parser of Prometheus' own client takes 20 times as long.
+    """
     return [
         Sample(name, dict(_LABEL.findall(labels)), float(value))
         for name, labels, value in _LINE.findall(page)
@@ -29,19 +32,19 @@ def parse_samples(page: str) -> list[Sample]:
 
 
 def sum_samples(samples: list[Sample], name: str, labels: Mapping[str, str]) -> float:
-    """Sum the samples of a name that have these labels; 0 if nothing was counted yet."""
+    """Sum the samples that have this name and these labels; 0 if there are none."""
     return sum(one.value for one in samples if one.name == name and labels.items() <= one.labels.items())
 
 
 def find_next_sequences(samples: list[Sample]) -> Iterator[tuple[HubPartition, int]]:
-    """Yield, by hub and partition, the sequence number that the service reads next."""
+    """Yield each hub and partition with the sequence number that the service reads next."""
     for one in samples:
         if one.name == "fleetprice_streams_next_sequence_number":
             yield (one.labels["hub"], one.labels["partition"]), int(one.value)
 
 
 def find_ends(hubs: list[dict[str, Any]]) -> Iterator[tuple[HubPartition, PartitionEnd]]:
-    """Yield the begin and end of each partition of each hub, from `GET /hubs`."""
+    """Yield each hub and partition with its first and last sequence number, from the answer of /hubs."""
     for hub in hubs:
         for partition in hub["partitions"]:
             end = PartitionEnd(partition["begin_sequence_number"], partition["last_enqueued_sequence_number"])

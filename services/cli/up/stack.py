@@ -1,4 +1,4 @@
-"""The local stack from its start to its verified end."""
+"""The local stack, from its start until the result is verified."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ _HOST = "127.0.0.1"
 
 
 class NotReady(FleetpriceError):
-    """The stack did not answer within its limit; the logs say why."""
+    """The stack was not ready within the start limit; the logs say why."""
 
 
 class Stack:
@@ -67,7 +67,11 @@ class Stack:
         self._monitor: StackMonitor
 
     async def run(self, stop: asyncio.Event) -> int:
-        """Start, send until `stop` or the fleet's end, drain and verify. Return the exit code."""
+        """Start the stack, send readings, drain and verify. Return the exit code.
+
+        Readings are sent until `stop` is set or the fleet ends. If `stop` is set during the start, nothing is
+        sent or verified.
+        """
         async with AsyncExitStack() as clients:
             await first_completed(self._start(clients), stop.wait())
             if self._phase == "starting":
@@ -85,7 +89,10 @@ class Stack:
                     self._verifier.kill()
 
     async def _start(self, clients: AsyncExitStack) -> None:
-        """Start everything but the fleet, and show `ready`. Raises NotReady after the limit."""
+        """Start everything but the fleet, and show `ready`.
+
+        Raises NotReady if the stack is not ready within the start limit.
+        """
         limit_s = self._settings.start_limit_s
         try:
             async with asyncio.timeout(limit_s):
@@ -99,7 +106,7 @@ class Stack:
         self._view.show_ready(ready)
 
     async def _start_services(self, clients: AsyncExitStack) -> dict[str, str]:
-        """Start all services but the fleet, and return the `ready` object."""
+        """Start all services but the fleet, and return the object that the view shows as `ready`."""
         settings, ports = self._settings, self._ports
         emulator = self._supervisor.start(programs.emulator(settings, ports, self._inherited))
         ready: dict[str, str] = json.loads(await emulator.first_line)
@@ -126,7 +133,10 @@ class Stack:
         return {**ready, "scorer": addresses.scorer}
 
     async def _send_and_drain(self, stop: asyncio.Event) -> None:
-        """Have the fleet send; then wait until all is priced and landed, and stop the readers."""
+        """Run the fleet until it ends or `stop` is set, then drain the stack and stop ingest and scorer.
+
+        The drain lasts until every reader has read everything, or until its time limit.
+        """
         run_id = f"up-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}"
         fleet = self._supervisor.start(
             programs.simulator(self._settings, self._ports, self._environment, run_id)
@@ -150,7 +160,8 @@ class Stack:
     async def _verify(self) -> int:
         """Show the verdict, stop the emulator, and return the exit code.
 
-        After Ctrl-C the verification is limited in time: it may have days of data to read.
+        After Ctrl-C the time is limited, because the verification may have days of data to read. If the limit
+        is exceeded, there is no verdict, and the exit code is that of success.
         """
         limit_s = max(0.0, _INTERRUPT_S - self._drain_s) if self._is_interrupted else None
         found = await self._verifier.verdict(limit_s) if self._verifier else None

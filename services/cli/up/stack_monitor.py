@@ -1,4 +1,4 @@
-"""Samples the running stack a few times a second: lag, counters, readiness."""
+"""Samples the lag, the counters and the readiness of the running stack a few times a second."""
 
 import asyncio
 import time
@@ -33,7 +33,10 @@ class Addresses:
 
 
 class StackMonitor:
-    """The lag and rates of the stack, by HTTP. A service that restarts gives no sample for a while."""
+    """The lag and the rates of the stack, sampled by HTTP.
+
+    A service that restarts gives no samples until it answers again.
+    """
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class StackMonitor:
         self.sent, self.landed, self.predicted = (Rate(RATE_WINDOW_S) for _ in range(3))
 
     async def is_ready(self) -> bool:
-        """Return whether ingest and scorer are ready, and every reader's position is known."""
+        """Return whether ingest and scorer are ready, and the position of every reader is known."""
         answers = await asyncio.gather(
             self._is_ok(f"{self._addresses.ingest}/readyz"), self._is_ok(f"{self._addresses.scorer}/readyz")
         )
@@ -62,9 +65,9 @@ class StackMonitor:
         return all(answers) and self.lag.is_known()
 
     async def sample(self) -> bool:
-        """Sample everything; the hubs first, so that events that arrive meanwhile are no lag.
+        """Sample the hubs and then the services, so that events that arrive meanwhile do not count as lag.
 
-        Return whether every reader has read all that the hubs held in this sample.
+        Return whether every reader has read all events that the hubs held in this sample.
         """
         async with self._sampling:  # two at once would read counters out of order
             return await self._sample()
@@ -104,7 +107,10 @@ class StackMonitor:
         return False
 
     async def _sample_checkpoints(self) -> None:
-        """Note the checkpoints: partitions that other processes own are on no page of ours."""
+        """Note the checkpoints of all readers.
+
+        Partitions that a process outside of this stack reads are on no metrics page that is sampled here.
+        """
         with suppress(*_UNREACHABLE):
             async with asyncio.timeout(_TIMEOUT_S):
                 for hub, readers in self.lag.readers.items():
@@ -114,18 +120,18 @@ class StackMonitor:
                             self.lag.note_checkpoint(reader, hub, partition, next_sequence)
 
     async def run(self) -> None:
-        """Sample every SAMPLE_INTERVAL_S, for ever."""
+        """Sample for ever, every SAMPLE_INTERVAL_S seconds."""
         while True:
             await self.sample()
             await asyncio.sleep(SAMPLE_INTERVAL_S)
 
     async def wait_until_ready(self) -> None:
-        """Return once `is_ready`."""
+        """Wait until `is_ready` returns True."""
         while not await self.is_ready():  # noqa: ASYNC110 - other processes are asked
             await asyncio.sleep(_POLL_S)
 
     async def wait_until_drained(self) -> None:
-        """Return once every reader has read all that the hubs held in one sample."""
+        """Wait for a sample in which every reader has read all events that the hubs held."""
         while not await self.sample():  # noqa: ASYNC110 - other processes are asked
             await asyncio.sleep(_POLL_S)
 

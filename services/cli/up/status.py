@@ -22,10 +22,14 @@ class Price(Struct, frozen=True):
 
 
 class Status(Struct, frozen=True, tag="status", tag_field="event"):
-    """Rates are of the last 10 s. `lag` is the sustained lag of the last second by hub and partition: the
-    minimum number of events, older than one sample (0.2 s), that the hub's slowest reader was behind.
-    Latencies are from the reading to its prediction received by a live reader, of the last 5 s and since the
-    start, in milliseconds.
+    """The state of the stack, as shown once a second.
+
+    Rates are of the last 10 s. `lag` is the sustained lag of the last second by hub and partition: the
+    minimum number of events by which the slowest reader of the hub was behind. Events that arrived since the
+    previous sample (0.2 s) do not count.
+
+    Latencies are in milliseconds, from a reading until a live reader receives its prediction: `latency_ms` of
+    the last 5 s, `latency_overall_ms` since the start.
     """
 
     phase: str

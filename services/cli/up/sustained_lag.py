@@ -1,9 +1,10 @@
-"""Sustained lag: per partition, the minimum number of events behind within an interval (pure).
+"""Sustained lag: for each partition, the minimum number of events behind within an interval (pure).
 
-Events that arrived since the previous sample are in flight, not behind: a reader that had drained everything
-older at any moment of the interval has no lag. A hub's slowest reader counts.
+Events that arrived since the previous sample are in flight and do not count. A reader that, at any sample of
+the interval, had read everything older has no lag. The lag of a hub is that of its slowest reader.
 
-A reader is any number of processes. Metrics pages show our own processes, checkpoints all of them.
+A reader is a service with any number of processes. The metrics pages show only the processes of this stack;
+checkpoints show all processes.
 """
 
 from collections import defaultdict
@@ -26,9 +27,9 @@ class PartitionEnd:
 
 @dataclass(slots=True)
 class SustainedLag:
-    """The lag of each hub; `readers` names the services that read it.
+    """The sustained lag of each hub. `readers` has, by hub, the services that read the hub.
 
-    In each sample the hubs' ends are noted first, then the readers' positions.
+    For each sample, first the ends of the hubs must be noted, then the positions of the readers.
     """
 
     readers: Mapping[str, Iterable[str]]
@@ -42,34 +43,36 @@ class SustainedLag:
         self._ends[hub, partition] = end
 
     def note_position(self, reader: str, hub: str, partition: str, next_sequence: int) -> None:
-        """Record the position on a reader's page; while it restarts, the last one holds."""
+        """Record the position on a reader's metrics page; it is kept while the reader restarts."""
         self._positions[reader, hub, partition] = next_sequence
 
     def note_checkpoint(self, reader: str, hub: str, partition: str, next_sequence: int) -> None:
-        """Record the checkpoint of a reader, by whichever of its processes."""
+        """Record a checkpoint of a reader, whichever of the reader's processes wrote it."""
         self._checkpoints[reader, hub, partition] = next_sequence
 
     def sample(self) -> None:
-        """Add the lag behind the previous sample's ends to the interval."""
+        """Take the lag behind the ends of the previous sample into the minimum of the interval."""
         for place, lag in self._behind(self._previous_ends).items():
             self._min_lag[place] = min(lag, self._min_lag.get(place, lag))
         self._previous_ends = dict(self._ends)
 
     def current(self) -> dict[HubPartition, int]:
-        """Return by partition how far the slowest reader is behind, with the events in flight."""
+        """Return, by hub and partition, how far the slowest reader is behind, events in flight included."""
         return self._behind(self._ends)
 
     def is_unaccounted(self, reported: AbstractSet[Place]) -> bool:
-        """Return whether checkpoints may be ahead of the pages.
+        """Return whether checkpoints may be ahead of the positions on the metrics pages.
 
-        They may if a place is on no page (not in `reported`), or a reader is behind the previous sample.
+        This is possible if a reader's partition is on no page (is not in `reported`), or if a reader is
+        behind the ends of the previous sample.
         """
         return not reported >= self.expected() or any(self._behind(self._previous_ends).values())
 
     def is_drained(self, reported: AbstractSet[Place]) -> bool:
-        """Return whether every reader has read everything, by its page (in `reported`) or its checkpoint.
+        """Return whether every reader has read everything.
 
-        The last position of a service that restarts proves nothing.
+        For the places in `reported`, which are on a metrics page now, the newest position counts. For all
+        others only the checkpoint counts: the last position of a service that restarts proves nothing.
         """
         return bool(self._ends) and all(
             end.last < self._position(place, end)
@@ -79,11 +82,11 @@ class SustainedLag:
         )
 
     def expected(self) -> set[Place]:
-        """Return every (reader, hub, partition) that must have a position."""
+        """Return every (reader, hub, partition) for which a position must be known."""
         return {place for place, _ in self._places(self._ends)}
 
     def is_known(self) -> bool:
-        """Return whether every reader has a position in every partition."""
+        """Return whether every reader's page has shown a position for every partition of its hubs."""
         return bool(self._ends) and self._positions.keys() >= self.expected()
 
     def _places(self, ends: Mapping[HubPartition, PartitionEnd]) -> Iterator[tuple[Place, PartitionEnd]]:
@@ -102,7 +105,10 @@ class SustainedLag:
         return max(end.begin, self._positions.get(place, 0), self._checkpoints.get(place, 0))
 
     def end_interval(self) -> dict[str, dict[str, int]]:
-        """Return the minimum of the interval by hub and partition, and begin the next interval."""
+        """Return the minimum lag of the interval by hub and partition, and begin the next interval.
+
+        If the interval has no sample, the current lag is returned.
+        """
         lag: dict[str, dict[str, int]] = defaultdict(dict)
         for (hub, partition), events in sorted((self._min_lag or self.current()).items()):
             lag[hub][partition] = events

@@ -1,4 +1,7 @@
-"""The process of `verify`: it reads predictions while the stack drains, and judges once everything rests."""
+"""Runs `verify` as a process.
+
+The process reads predictions while the stack drains, and judges once the stack is at rest.
+"""
 
 import asyncio
 import json
@@ -14,7 +17,7 @@ class Unverified(FleetpriceError):
 
 
 class Verifier:
-    """One verification in a process of its own."""
+    """A verification that runs in a process of its own."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -24,9 +27,9 @@ class Verifier:
         return cls(await Process.start(program, stdin=asyncio.subprocess.PIPE))
 
     async def verdict(self, limit_s: float | None) -> tuple[int, Mapping[str, Any]] | None:
-        """Return its exit code and counts, of all that was sent until now; None after `limit_s` seconds.
+        """Let the process judge, and return its exit code and counts; None after `limit_s` seconds.
 
-        Raises Unverified if it ends without a verdict.
+        Raises Unverified if the process ends without a verdict.
         """
         self._process.end_input()
         try:

@@ -20,7 +20,7 @@ Verdict = Mapping[str, Any]
 
 
 class View(Protocol):
-    """A view that `up` writes to."""
+    """The output of `up`, to which the stack's state is written."""
 
     def show_ready(self, ready: Ready) -> None: ...
 
@@ -32,7 +32,7 @@ class View(Protocol):
 
 
 class JsonLines:
-    """One JSON object a line. `on_closed` is called once stdout is closed."""
+    """A view with one JSON object per line. `on_closed` is called once stdout is closed."""
 
     def __init__(self, on_closed: Callable[[], None]) -> None:
         self._on_closed = on_closed
@@ -54,7 +54,7 @@ class JsonLines:
 
 
 class PlainText:
-    """A line of text for each status, for a pipe or a log file."""
+    """A view with a line of text for each status, for a pipe or a log file."""
 
     def __init__(self, on_closed: Callable[[], None]) -> None:
         self._on_closed = on_closed
@@ -75,7 +75,7 @@ class PlainText:
 
 
 class LivePage:
-    """A page on a terminal, redrawn with every status."""
+    """A view as a page on a terminal, which is redrawn with every status."""
 
     def __init__(self) -> None:
         self._console = Console()

@@ -1,5 +1,6 @@
-"""The check of what the fleet sent against the lake and the predictions, independent of what it checks.
+"""Check what the fleet sent against the lake and the predictions, with code that the services do not use.
 
-`verification` compares `fleet_record` with `raw_zone` (a `chain` of files a partition), `readings`,
-`dead_letters`, `replays` and `compacted`, and with `predictions` from the `hub`; `verdict` is the result.
+`verification` reads everything and compares it; `verdict` is the result. `fleet_record` reads what was sent.
+`raw_zone` (with a `chain` of files per partition), `readings`, `dead_letters`, `replays` and `compacted` read
+the lake, and `predictions` and `hub` the predictions.
 """

@@ -18,7 +18,10 @@ from shared.streams.event_hubs.errors import SDK_ERRORS
 
 
 async def serve(settings: VerifySettings, stop: asyncio.Event) -> int:
-    """Verify, write the verdict and return the exit code. Raises NeedsAttention if stopped before."""
+    """Verify, write the verdict and return the exit code.
+
+    Raises NeedsAttention if stopped before the verdict.
+    """
     try:
         verdict = await unless_stopped(stop, _verify(settings))
     except Stopped as stopped:
@@ -56,7 +59,11 @@ async def _wait_for_input_end() -> None:
 
 @asynccontextmanager
 async def _connect(settings: VerifySettings) -> AsyncIterator[tuple[VerifySettings, bool]]:
-    """Yield settings that name the servers, and whether these run; named ones count as at rest."""
+    """Yield settings that name the servers, and whether a running stack is verified.
+
+    Servers that the settings name count as at rest. If none are named and no stack runs on the data
+    directory, the files of the directory are served until the block ends.
+    """
     if settings.event_hubs.get_secret_value():
         yield settings, False
     elif running := find_running_stack(settings.data):

@@ -1,7 +1,8 @@
-"""The slot chain by its files, read independently of the code that writes it (pure).
+"""The files of a partition as a chain, read independently of the code that writes them (pure).
 
-`raw/<stream>/date=…/hour=…/p<PP>[-g<N>]-<first>.parquet`: each footer names the next file's first sequence
-number and folder; the files of one partition are disjoint and contiguous from the root on.
+A file is `raw/<stream>/date=…/hour=…/p<PP>[-g<N>]-<first>.parquet`. Its footer names the first sequence
+number and the folder of the next file. From the chain's root on, the files of a chain follow each other
+without gap or overlap.
 """
 
 import re
@@ -21,7 +22,7 @@ _ROOT = re.compile(r"raw/(?P<stream>[\w-]+)/_chain/p(?P<partition>\d{2,})(?:-g(?
 
 @dataclass(frozen=True, slots=True, order=True)
 class ChainKey:
-    """The chain of one partition; a re-created hub opens the next generation."""
+    """The chain of one partition; a re-created hub starts a new chain with the next generation."""
 
     partition: int
     generation: int = 1
@@ -37,7 +38,7 @@ class ChainKey:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A committed file, by its path."""
+    """What the path of a committed file says about the file."""
 
     path: str
     chain: ChainKey
@@ -46,7 +47,7 @@ class Slot:
 
 
 class Root(Struct, frozen=True):
-    """The begin of a chain."""
+    """The root of a chain: the first file's sequence number and folder, and the hub's creation time."""
 
     created_at: str
     first: int
@@ -55,7 +56,7 @@ class Root(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """The metadata of a committed file."""
+    """The metadata in the footer of a committed file."""
 
     last_seq: int
     next_first: int
@@ -67,7 +68,7 @@ class Footer:
 
     @classmethod
     def from_metadata(cls, key_values: Mapping[bytes, bytes]) -> Self:
-        """Read the footer. Raises KeyError or ValueError if a key is missing or no number."""
+        """Read the footer. Raises KeyError if a key is missing, ValueError if a value is not a number."""
         text = {
             name.decode(): value.decode() for name, value in key_values.items() if name != b"ARROW:schema"
         }
@@ -84,26 +85,29 @@ class Footer:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One committed file."""
+    """A committed file of a chain: its path and its footer."""
 
     slot: Slot
     footer: Footer
 
 
 def parse_slot(path: str) -> Slot | None:
-    """Return the slot of a path; None if it is no slot."""
+    """Parse the path of a committed file; None if `path` is no such path."""
     found = _SLOT.fullmatch(path)
     return Slot(path, ChainKey.from_match(found), found["folder"], int(found["first"])) if found else None
 
 
 def parse_root(path: str) -> ChainKey | None:
-    """Return the chain whose root this path is; None if it is no root."""
+    """Return the chain whose root has this path; None if `path` is not the path of a root."""
     found = _ROOT.fullmatch(path)
     return ChainKey.from_match(found) if found else None
 
 
 def find_chain_faults(chain: ChainKey, root: Root | None, links: Iterable[Link]) -> Iterator[str]:
-    """Yield the faults of a chain: a missing root, a gap, an overlap, a wrong folder, another hub's file."""
+    """Yield a sentence for each fault of a chain.
+
+    Faults are a missing root, a gap, an overlap, a file in the wrong folder, and a file of another hub.
+    """
     # A file without events, which moves the chain to a later hour, has the same first as the next file.
     ordered = sorted(links, key=lambda link: (link.slot.first, link.footer.next_first, link.slot.folder))
     if root is None:

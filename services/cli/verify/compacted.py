@@ -1,6 +1,7 @@
-"""Checks that the Delta tables hold every row of the raw files that they cover, once.
+"""Checks that the Delta tables hold every row of the raw files that they cover, exactly once.
 
-The table's log gives the position up to which each chain is covered; the rows are read from both sides.
+The log of a table gives, for each chain, the sequence number before which the table covers all events. The
+rows of the table are compared with the rows of the raw files before that number.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ Places = dict[int, list[Ints]]
 
 
 async def find_compacted_faults(lake: Lake) -> list[str]:
-    """Return the faults of all streams' tables; none if there is no table."""
+    """Return the faults of all streams' tables; an empty list if there are no tables."""
     tables = [item.path async for item in lake.list("compacted", recursive=False, directories=True)]
     return [fault for table in sorted(tables) for fault in await _find_faults(lake, table)]
 
@@ -53,7 +54,11 @@ def _add(places: Places, batch: pa.RecordBatch) -> None:
 
 
 def _differences(table: str, held: Places, covered: Places) -> Iterator[str]:
-    """Compare counts by place, because chains of re-created hubs share a partition's places."""
+    """Yield a sentence for each partition in which the table lacks rows, or has rows too many.
+
+    Rows are counted per place, because the chains of a re-created hub use the same places of a partition
+    again.
+    """
     for partition in sorted({*held, *covered}):
         have, times_held = np.unique(join(held.get(partition, [])), return_counts=True)
         want, times_covered = np.unique(join(covered.get(partition, [])), return_counts=True)

@@ -1,4 +1,4 @@
-"""Dead letters that count: those in files that committed footers name."""
+"""Reads the dead letters of a stream. Files that no footer of a committed file names are ignored."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from shared.lake.client import Lake
 
 
 class _Letter(Struct):
-    """The fields that are read of a dead letter."""
+    """A line of a dead-letter file, with only the fields that a verification needs."""
 
     partition: int
     sequence_number: int
@@ -24,7 +24,7 @@ class _Letter(Struct):
 
 @dataclass(slots=True)
 class DeadLetters:
-    """The dead letters of a stream: their count, ids, events, and the faults of their files."""
+    """The dead letters of a stream: their count, ids and sequence numbers, and the faults of their files."""
 
     records: int = 0
     ids: set[LetterId] = field(default_factory=set)
@@ -33,7 +33,7 @@ class DeadLetters:
 
 
 async def read_dead_letters(lake: Lake, links: Mapping[ChainKey, Iterable[Link]]) -> DeadLetters:
-    """Read all dead letters that the committed files of a stream name."""
+    """Read all dead letters in files that the footers of a stream's committed files name."""
     letters = DeadLetters()
     decoder = msgspec.json.Decoder(_Letter)
     for chain, files in links.items():

@@ -1,6 +1,7 @@
 """The log of a Delta table, read independently of the library that writes it.
 
-It is read from the newest checkpoint on, commit by commit: https://github.com/delta-io/delta/blob/master/PROTOCOL.md
+The log is read from its newest checkpoint on, commit by commit, as
+https://github.com/delta-io/delta/blob/master/PROTOCOL.md describes.
 """
 
 import re
@@ -28,7 +29,7 @@ class _Transaction(Struct, rename="camel"):
 
 
 class _Action(Struct):
-    """One line of a commit or row of a checkpoint: one of these actions, or another."""
+    """A line of a commit, or a row of a checkpoint; without any field if the action is of another kind."""
 
     add: _File | None = None
     remove: _File | None = None
@@ -40,7 +41,7 @@ class _LastCheckpoint(Struct):
 
 
 class Snapshot:
-    """The files of the newest version, and the transaction versions by application."""
+    """The newest version of a table: its files, and the transaction version of each application."""
 
     def __init__(self) -> None:
         self.version = -1
@@ -49,7 +50,7 @@ class Snapshot:
 
     @classmethod
     async def read(cls, lake: Lake, table: str) -> Self:
-        """Read the newest version; an empty one if there is no table."""
+        """Read the newest version of a table; without files if there is no table."""
         snapshot, log = cls(), f"{table}/_delta_log"
         if last := await lake.read(f"{log}/_last_checkpoint"):
             snapshot.version = msgspec.json.decode(last, type=_LastCheckpoint).version
@@ -75,7 +76,10 @@ class Snapshot:
 
 
 def _read_rows(checkpoint: bytes) -> list[dict[str, Any]]:
-    """Read the rows of a checkpoint, without the removed files that it keeps for clean-up."""
+    """Read the rows of a checkpoint.
+
+    A checkpoint also lists removed files until they are cleaned up; those are not read.
+    """
     file = pq.ParquetFile(pa.BufferReader(checkpoint))
     rows: list[dict[str, Any]] = file.read(["add.path", "txn.appId", "txn.version"]).to_pylist()
     return rows

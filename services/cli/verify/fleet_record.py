@@ -1,7 +1,8 @@
-"""The readings that the fleet sent, by the simulator's own record (services/simulator/record).
+"""The readings that the fleet sent, from the record that the simulator writes (services/simulator/record).
 
-`sent` is what was acked there. An intent without its ack is unresolved: a crash fell between the hub's answer
-and the record, or before the send. Its readings need not land; if they did, they are no doubles either.
+`sent` has the readings whose ack is in the record. A reading with an intent but no ack is unresolved: a crash
+came before the send, or between the hub's answer and the record. Unresolved readings need not land; if they
+landed, they do not count as doubles.
 """
 
 from array import array
@@ -21,7 +22,7 @@ F = TypeVar("F")
 
 
 class _Fact(Struct):
-    """Any line of a record of readings."""
+    """A line of a record of readings, either an intent or an ack."""
 
     intent: int | None = None
     seed: int = 0
@@ -30,7 +31,7 @@ class _Fact(Struct):
 
 
 class _BadFact(Struct):
-    """Any line of a record of bodies that are bad on purpose."""
+    """A line of a record of deliberately bad bodies, either an intent or an ack."""
 
     bad_intent: int | None = None
     count: int = 0
@@ -39,7 +40,7 @@ class _BadFact(Struct):
 
 @dataclass(slots=True)
 class FleetRecord:
-    """Keys of readings, ascending and each once; bad bodies by number."""
+    """What the fleet sent: ascending distinct keys of readings, and the number of acked bad bodies."""
 
     sent: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     unresolved: Ints = field(default_factory=lambda: np.empty(0, np.int64))
@@ -47,7 +48,10 @@ class FleetRecord:
 
 
 def read_fleet_record(folder: Path, codes: VehicleCodes) -> FleetRecord:
-    """Read the record in the folder `simulator` of a data directory; an empty one if no fleet ever sent."""
+    """Read the record in `folder`; an empty record if no fleet ever sent.
+
+    Raises NeedsAttention if a line cannot be decoded.
+    """
     sent, unresolved = array("q"), array("q")
     for path in sorted(folder.glob("p*.ndjson")):
         _read_readings(path, codes, sent, unresolved)
@@ -89,7 +93,7 @@ def _read_bad(path: Path) -> int:
 
 
 def _read_lines(path: Path) -> Iterator[bytes]:
-    """Yield the whole lines; a torn last one is skipped."""
+    """Yield the complete lines of a file. A last line without a line end, as a crash leaves, is skipped."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n"):

@@ -1,4 +1,4 @@
-"""The hubs, read through the SDK as any client reads them."""
+"""Reads the hubs through the SDK, as any client does."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -26,7 +26,7 @@ _GROUP = "$Default"
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The events that a partition retains: `first` to `last`; none if first = last + 1."""
+    """The events that a partition retains, `first` to `last` inclusive; no events if first = last + 1."""
 
     first: int
     last: int
@@ -47,7 +47,7 @@ async def read_retained_spans(settings: ConnectionSettings, hub: str) -> dict[st
 
 
 class Follower:
-    """A background reader of everything that the predictions hub retains."""
+    """A background task that reads all predictions that the hub retains, and those that arrive later."""
 
     def __init__(self, reader: PredictionReader, into: Predictions) -> None:
         self._reader = reader
@@ -55,7 +55,10 @@ class Follower:
         self.reading = asyncio.create_task(self._read())
 
     async def read_through(self, spans: Mapping[str, Span]) -> int:
-        """Read up to the spans' ends. Return the number of predictions, doubles included."""
+        """Read up to the last event of each span. Return the number of predictions read, doubles included.
+
+        Raises the error that ended the background task if the task failed.
+        """
         ends = {partition: span.last if span.first <= span.last else -1 for partition, span in spans.items()}
         await self._reader.end_at(ends)
         ended = asyncio.create_task(self._reader.ended.wait())
@@ -68,7 +71,7 @@ class Follower:
 
     @property
     def is_ended(self) -> bool:
-        """Whether the reader has reached its end and closes its links by itself."""
+        """Return whether the reader has reached its requested end; it then closes its links by itself."""
         return self._reader.ended.is_set()
 
     async def _read(self) -> None:
@@ -78,7 +81,10 @@ class Follower:
 
 @asynccontextmanager
 async def follow_predictions(settings: ConnectionSettings, into: Predictions) -> AsyncIterator[Follower]:
-    """Read predictions in the background; the block's exit closes the links, which takes a second."""
+    """Read predictions into `into` in the background until the block ends.
+
+    At the end of the block the links are closed, which takes a second.
+    """
     follower = Follower(
         PredictionReader(HubConnection.from_settings(settings), settings.predictions_hub), into
     )
@@ -96,7 +102,10 @@ async def read_waiting_keys(
     next_firsts: Mapping[str, int],
     codes: VehicleCodes,
 ) -> Ints:
-    """Return the readings of the telemetry hub after the lake's last event, ascending."""
+    """Return the ascending keys of the readings in the telemetry hub that are not yet in the lake.
+
+    `next_firsts` has, by partition, the sequence number after the lake's last event.
+    """
     decoder = BodyDecoder(READING)
     pieces: list[Ints] = []
     async with consumer_client(

@@ -1,4 +1,4 @@
-"""Predictions as the client library's reader returns them, against the readings that landed (pure)."""
+"""Compares predictions, as the client library's reader returns them, with the readings that landed (pure)."""
 
 from array import array
 from collections import defaultdict
@@ -28,7 +28,7 @@ Pairs = tuple[Ints, Ints]
 
 
 class _Source:
-    """The predictions of one source partition: place and key of the reading, and the latency."""
+    """The predictions for one source partition: place and key of the reading, and the latency."""
 
     def __init__(self) -> None:
         self._numbers = array("q")
@@ -37,19 +37,19 @@ class _Source:
         self._numbers.extend((place, key, latency_us))
 
     def extend(self, rows: Rows) -> None:
-        """Add rows of these three columns."""
+        """Add rows with the columns place, key and latency."""
         self._numbers.frombytes(np.ascontiguousarray(rows).tobytes())
 
     def __len__(self) -> int:
         return len(self._numbers) // 3
 
     def rows(self) -> Rows:
-        """Return an array with the columns place, key, latency."""
+        """Return an array with the columns place, key and latency (microseconds)."""
         return np.array(self._numbers, np.int64).reshape(-1, 3)
 
 
 class Predictions:
-    """The predictions without the doubles that a client drops; `raw` counts those too."""
+    """The predictions that a client receives. `raw` also counts the doubles that the client drops."""
 
     def __init__(self, codes: VehicleCodes) -> None:
         self._codes = codes
@@ -59,9 +59,10 @@ class Predictions:
         self.raw = 0
 
     def add_rows(self, batch: pa.RecordBatch, generation: int = 1) -> None:
-        """Add raw rows of the lake as a client would read them: rows not above the watermark are dropped.
+        """Add raw rows of the lake, and drop the rows that a client drops: those not above its watermark.
 
-        A hub of another `generation` counts from 0 again, and so do the watermarks.
+        A re-created hub (another `generation`) counts sequence numbers from 0 again, so the watermarks are
+        cleared.
         """
         if generation != self._generation:
             self.marks.clear()
@@ -78,36 +79,43 @@ class Predictions:
             self._sources[source].extend(of_source[np.diff(reached) > 0])
 
     def add(self, prediction: Prediction, latency: timedelta) -> None:
-        """Add a prediction from the reader; `latency` is from the reading to the hub's enqueued time."""
+        """Add a prediction from the reader.
+
+        `latency` is the time from the reading to the enqueueing of the prediction in the hub.
+        """
         vehicle, reading_no = self._codes.code(prediction.vehicle_id), prediction.reading_no
         key = make_key(vehicle, reading_no) if reading_no <= MAX_READING_NO else -reading_no
         place = make_place(prediction.source_sequence_number, prediction.source_line)
         self._sources[prediction.source_partition].add(place, key, latency // _MICROSECOND)
 
     def append(self, later: "Predictions", marks: Mapping[int, int]) -> None:
-        """Append the predictions of a reader that started where these end, with the watermarks `marks`."""
+        """Append predictions of a reader that started where these predictions end.
+
+        Rows that are not above the watermark of their source partition in `marks` are dropped, as a client
+        does.
+        """
         self.raw += later.raw
         for number, rows in later.rows():
             self._sources[number].extend(rows[rows[:, 0] > marks.get(number, -1)])
 
     def rows(self) -> Iterator[tuple[int, Rows]]:
-        """Yield each source partition with its place, key and latency in microseconds."""
+        """Yield each source partition and an array with the columns place, key and latency (microseconds)."""
         for number, source in self._sources.items():
             yield number, source.rows()
 
     @property
     def seen(self) -> int:
-        """The number of predictions that the client got, with the doubles that passed its watermark."""
+        """Return the number of predictions that the client received, with doubles that it failed to drop."""
         return sum(map(len, self._sources.values()))
 
     def count_distinct(self) -> int:
-        """Return the number of readings that were priced."""
+        """Return the number of distinct readings that were priced."""
         return sum(len(_distinct(rows[:, 0], rows[:, 1])[0]) for _, rows in self.rows())
 
     def count_missing(self, readings: Readings) -> tuple[int, int]:
-        """Count the readings that landed and have no prediction at their place and of their key.
+        """Count the landed readings for which there is no prediction with their place and key.
 
-        The second number counts those of them after their partition's last reading that has one.
+        The second number counts only the readings after the last priced place of their partition.
         """
         landed: defaultdict[int, list[Pairs]] = defaultdict(list)
         for chain, places, keys in readings.chains():
@@ -122,7 +130,11 @@ class Predictions:
         return missing, after_last
 
     def latency_ms(self) -> dict[str, float | None]:
-        """Return percentiles over the fleet's readings; if no fleet sent, over all readings."""
+        """Return the percentiles p50, p95 and p99 in milliseconds, over the readings of the fleet.
+
+        If there are no readings of a fleet, all readings count. Without any prediction each percentile is
+        None.
+        """
         pieces = [rows[:, 1:] for _, rows in self.rows()]
         fleet = join([rows[self._codes.is_fleet(rows[:, 0]), 1] for rows in pieces])
         latencies_us = fleet if len(fleet) else join([rows[:, 1] for rows in pieces])
@@ -134,7 +146,7 @@ class Predictions:
 
 
 def _distinct(places: Ints, keys: Ints) -> Pairs:
-    """Return each pair once, ascending."""
+    """Return the distinct pairs of place and key, ascending."""
     order = np.lexsort((keys, places))
     places, keys = places[order], keys[order]
     is_first = np.ones(len(places), np.bool_)
@@ -143,7 +155,7 @@ def _distinct(places: Ints, keys: Ints) -> Pairs:
 
 
 def _count_absent(wanted: Pairs, held: Pairs) -> int:
-    """Count the pairs of `wanted` that are not in `held`; each holds a pair once."""
+    """Count the pairs of `wanted` that are not in `held`. Neither may contain a pair twice."""
     both = len(wanted[0]) + len(held[0])
     places, _ = _distinct(np.concatenate((wanted[0], held[0])), np.concatenate((wanted[1], held[1])))
     common = both - len(places)

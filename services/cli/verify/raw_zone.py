@@ -1,4 +1,4 @@
-"""Every committed raw file of one stream, found by listing; key columns only, file by file."""
+"""Reads every committed raw file of one stream, found by listing the lake: key columns only, file by file."""
 
 import asyncio
 from collections import deque
@@ -28,7 +28,7 @@ _BATCH_ROWS = 64 * 1024
 
 
 class RawZone:
-    """The chains of one stream; `links` and `faults` are complete once `batches` is exhausted."""
+    """The chains of one stream. `links` and `faults` are complete once `batches` is exhausted."""
 
     def __init__(self, lake: Lake, stream: str) -> None:
         self._lake = lake
@@ -43,17 +43,20 @@ class RawZone:
         return sum(map(len, self.links.values()))
 
     def next_first(self, chain: ChainKey) -> int:
-        """Return the first sequence number of the chain's next file."""
+        """Return the first sequence number of the chain's next file; 0 if the chain has no file yet."""
         return max((link.footer.next_first for link in self.links.get(chain, ())), default=0)
 
     def newest(self, partition: int) -> ChainKey:
-        """Return the chain that the partition's current hub fills."""
+        """Return the newest chain of a partition, to which files of the current hub are added."""
         return max(
             (chain for chain in self._chains if chain.partition == partition), default=ChainKey(partition)
         )
 
     async def batches(self, columns: Sequence[str]) -> AsyncIterator[tuple[ChainKey, pa.RecordBatch]]:
-        """Yield `columns` and the place columns, chain by chain, in order; adds to `faults`."""
+        """Yield each batch with its chain, in the order of the chain's files.
+
+        A batch has `columns` and the place columns. Faults that are found are added to `faults`.
+        """
         slots = await self._list()
         async for slot, data in _fetch(self._lake, slots):
             for batch in self._read(slot, data, [*columns, *PLACE_COLUMNS]):
@@ -81,7 +84,11 @@ class RawZone:
             self.faults.append(f"{path} is no chain's root: {error}")
 
     def _read(self, slot: Slot, data: bytes | None, columns: Sequence[str]) -> list[pa.RecordBatch]:
-        """Return a file's batches; none if it cannot be read, so that its rows are missing."""
+        """Return the batches of a file.
+
+        If the file cannot be read, that is a fault, and there are no batches, so that the rows count as
+        missing.
+        """
         try:
             repeated = [name for name in columns if name == "vehicle_id"]
             file = pq.ParquetFile(pa.BufferReader(data or b""), read_dictionary=repeated)
@@ -101,7 +108,7 @@ class RawZone:
 
 
 def _read_places(slot: Slot, footer: Footer, batch: pa.RecordBatch) -> Ints:
-    """Return the batch's places. Raises ValueError for a row that does not belong in the file."""
+    """Return the places of a batch. Raises ValueError if a row does not belong in the file."""
     sequences = to_ints(batch["sequence_number"])
     if (to_ints(batch["partition"]) != slot.chain.partition).any():
         raise ValueError(f"a row is not of {slot.chain}")
@@ -112,7 +119,7 @@ def _read_places(slot: Slot, footer: Footer, batch: pa.RecordBatch) -> Ints:
 
 
 async def _fetch(lake: Lake, slots: Sequence[Slot]) -> AsyncIterator[tuple[Slot, bytes | None]]:
-    """Yield the files' bytes in order, and fetch the next few meanwhile."""
+    """Yield the content of each file in order, while the next files are fetched in the background."""
     fetching: deque[tuple[Slot, asyncio.Task[bytes | None]]] = deque()
     try:
         for slot in slots:

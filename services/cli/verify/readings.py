@@ -1,4 +1,4 @@
-"""Raw rows of readings as keys and places: the missing, doubled and disordered ones (pure)."""
+"""Finds missing, doubled and disordered readings among the raw rows, by key and place (pure)."""
 
 from collections.abc import Iterator
 
@@ -24,13 +24,16 @@ KEY_COLUMNS = ("vehicle_id", "reading_no")
 
 
 def read_keys(batch: pa.RecordBatch, codes: VehicleCodes) -> Ints:
-    """Return the keys of a batch's readings; below 0 if a number is larger than any fleet's."""
+    """Return the keys of the readings of a batch.
+
+    The key is negative if the reading number is too large for a key, which no fleet's is.
+    """
     numbers = to_ints(batch["reading_no"])
     return np.where(numbers <= MAX_READING_NO, make_key(codes.codes(batch["vehicle_id"]), numbers), -numbers)
 
 
 class Readings:
-    """The readings that landed, by chain, in the order of the files."""
+    """The readings that landed, by chain, in the order of the chain's files."""
 
     def __init__(self, codes: VehicleCodes) -> None:
         self._codes = codes
@@ -43,7 +46,10 @@ class Readings:
     def add(
         self, chain: ChainKey, batch: pa.RecordBatch, is_replay: npt.NDArray[np.bool_] | None = None
     ) -> None:
-        """Add a batch with the key and place columns; replays of dead letters are not in order."""
+        """Add a batch with the key and place columns.
+
+        `is_replay` marks replays of dead letters, which are left out when the order is checked.
+        """
         self.rows += batch.num_rows
         self._keys.setdefault(chain, []).append(read_keys(batch, self._codes))
         places = make_place(to_ints(batch["sequence_number"]), to_ints(batch["line"]))
@@ -52,7 +58,7 @@ class Readings:
             self._replayed.setdefault(chain, []).append(places[is_replay])
 
     def chains(self) -> Iterator[tuple[ChainKey, Ints, Ints]]:
-        """Yield each chain with its places and keys."""
+        """Yield each chain with the places and the keys of its rows."""
         for chain, keys in sorted(self._keys.items()):
             yield chain, join(self._places[chain]), join(keys)
 
@@ -64,17 +70,18 @@ class Readings:
         return self._fleet_keys
 
     def find_missing(self, sent: Ints) -> Ints:
-        """Return those of `sent` (ascending) that did not land."""
+        """Return the keys of `sent` that did not land, in the order of `sent`."""
         return sent[~are_in(sent, self.fleet_keys())]
 
     def count_landed(self, keys: Ints) -> int:
-        """Count the `keys` that landed."""
+        """Count those of `keys` that landed."""
         return int(np.count_nonzero(are_in(keys, self.fleet_keys())))
 
     def count_doubled(self) -> int:
-        """Count the rows beyond one per reading of the fleet, and beyond one per place for other senders.
+        """Count the surplus rows.
 
-        Another sender may send a reading twice; but an event of its own must not land twice.
+        Each reading of the fleet may land once. Another sender may send a reading twice, but each of its
+        records, by place, may land only once.
         """
         keys = self.fleet_keys()
         doubled = len(keys) - len(np.unique(keys))
@@ -84,7 +91,10 @@ class Readings:
         return doubled
 
     def count_out_of_order(self) -> int:
-        """Count the fleet's readings after a later one of their vehicle; of doubles the first counts."""
+        """Count the fleet's readings that come after a later reading of the same vehicle.
+
+        Of a doubled reading only the first row counts. Replays of dead letters do not count.
+        """
         disordered = 0
         for chain, places, keys in self.chains():
             is_original = ~np.isin(places, join(self._replayed.get(chain, [])))

@@ -1,4 +1,4 @@
-"""Rows that replay a dead letter, which `extra` names, compared with the dead letters (pure)."""
+"""Compares rows that replay a dead letter with the dead letters (pure). `extra` of a row names the letter."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _FIELD = "replay_of"
 
 
 class LetterId(NamedTuple):
-    """One dead letter: its hub's created_at, and the place of its record there."""
+    """The id of a dead letter: created_at of its hub, and the place of its record in this hub."""
 
     created_at: str
     partition: int
@@ -40,14 +40,14 @@ class _Extra(Struct):
 
 
 class Replays:
-    """The events that replayed each dead letter."""
+    """For each dead letter, the events that replayed it."""
 
     def __init__(self) -> None:
         self._events: defaultdict[LetterId, set[tuple[ChainKey, int]]] = defaultdict(set)
         self._decoder = msgspec.json.Decoder(_Extra)
 
     def add(self, chain: ChainKey, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        """Add a batch with the columns `extra` and `sequence_number`. Return a mask of the replays."""
+        """Add a batch with the columns `extra` and `sequence_number`. Return a mask: True for each replay."""
         extra = batch[REPLAY_COLUMN]
         is_replay = np.zeros(batch.num_rows, np.bool_)
         if extra.null_count == batch.num_rows:
@@ -62,11 +62,11 @@ class Replays:
         return is_replay
 
     def count_landed(self, letters: AbstractSet[LetterId]) -> int:
-        """Count those of `letters` that were replayed and landed."""
+        """Count the dead letters of `letters` whose replay landed."""
         return len(letters & self._events.keys())
 
     def faults(self, letters: AbstractSet[LetterId]) -> Iterator[str]:
-        """Yield the dead letters replayed more than once, and replays of none."""
+        """Yield a sentence for each letter that was replayed more than once, or is not among `letters`."""
         for letter, events in sorted(self._events.items()):
             name = f"dead letter {letter.partition}:{letter.sequence_number}:{letter.line}"
             if len(events) > 1:

@@ -1,4 +1,4 @@
-"""A data directory's own hubs and lake, served on free ports while they are read."""
+"""Serves the hubs and the lake of a data directory on free ports while they are read."""
 
 import asyncio
 import os
@@ -20,9 +20,10 @@ _END_WITHIN_S = 10.0
 
 @asynccontextmanager
 async def serve_files(data: Path) -> AsyncIterator[StackAddresses]:
-    """Run an emulator on `data` in a process of its own, which ends with this one.
+    """Run an emulator on the directory `data` in a child process until the block ends.
 
-    Raises NeedsAttention, with the emulator's last line, if it does not start.
+    Raises NeedsAttention if there are no hubs in `data`, or, with the emulator's last error, if it does not
+    start.
     """
     if not (data / "event_hubs").is_dir():
         raise NeedsAttention(f"there is nothing to verify in {data}: name the directory of `up` with --data")
@@ -50,6 +51,6 @@ async def _read_ready(emulator: Process) -> StackAddresses:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of this process without failpoints."""
+    """Return the environment of this process without failpoints, and with the log level `error`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(f"{PREFIX}FAILPOINTS")}
     return {**kept, f"{PREFIX}LOG_LEVEL": "error"}

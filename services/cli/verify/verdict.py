@@ -9,15 +9,16 @@ _MAX_FAULTS_SHOWN = 20
 
 
 class Counts(Struct, frozen=True):
-    """The object that `fleetprice verify --json` promises. All count readings but `files` and `events`.
+    """The object that `fleetprice verify --json` promises.
 
-    `sent` was acked in the simulator's record; `landed` are the raw rows of all senders; `events` are in the
-    lake, bad ones included. `replayed` of the dead letters were sent again and landed. `latency_ms` is from
-    the reading to its prediction in the hub.
+    All counts are of readings, except `files` and `events` and the counts of dead letters. `sent` are the
+    readings that were acked in the simulator's record; `landed` are the raw rows of all senders; `events` are
+    the events in the lake, bad ones included. `replayed` are the dead letters that were sent again and
+    landed. `latency_ms` is the time from a reading to its prediction in the hub.
 
-    `waiting` of the readings that did not land are in the hub after the lake's last event, and
-    `predictions_waiting` of those that landed come after the last one priced: in a stack at rest they are
-    missing too, but a stack that goes on catches up with them.
+    `waiting` are readings that did not land, but are in the hub after the lake's last event.
+    `predictions_waiting` are readings that landed, but come after the last priced reading of their partition.
+    In a stack at rest these are missing too; a stack that goes on catches up with them.
     """
 
     sent: int
@@ -39,7 +40,7 @@ class Counts(Struct, frozen=True):
 
 
 class Verdict(Struct, frozen=True):
-    """The counts; the faults that no count shows; and notes for people."""
+    """The result of a verification: the counts, the faults that no count shows, and notes for people."""
 
     counts: Counts
     faults: tuple[str, ...] = ()
@@ -47,7 +48,7 @@ class Verdict(Struct, frozen=True):
 
     @property
     def is_clean(self) -> bool:
-        """Whether nothing is lost, doubled or out of order, and files and hub agree with each other."""
+        """Return whether nothing is missing, doubled or out of order, and no other fault was found."""
         counts = self.counts
         return not (
             counts.missing
@@ -62,7 +63,7 @@ class Verdict(Struct, frozen=True):
         return msgspec.json.encode(self.counts).decode()
 
     def fault_lines(self) -> Iterator[str]:
-        """Yield the first of the faults, and the number of the others."""
+        """Yield the first faults, and if there are more, a line with the number of the others."""
         yield from self.faults[:_MAX_FAULTS_SHOWN]
         if len(self.faults) > _MAX_FAULTS_SHOWN:
             yield f"and {len(self.faults) - _MAX_FAULTS_SHOWN} more"

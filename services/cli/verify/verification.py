@@ -1,8 +1,8 @@
 """Compares what the fleet sent with what the lake holds and what was predicted.
 
-It is independent of what it judges: code of its own reads the simulator's record, the committed files and the
-hubs; no counter of a service is used. The record is read first, so that all it names is older than what is
-read after it.
+The verification is independent of the services that it judges: separate code reads the simulator's record,
+the committed files and the hubs, and no counter of a service is used. The simulator's record is read first,
+so that everything in it is older than what is read afterwards.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class _Landed:
     replays: Replays
 
     def events(self) -> int:
-        """Count the events in the lake, good or bad."""
+        """Count the distinct events in the lake, those with bad records included."""
         events = 0
         bad = dict(self.letters.sequences)
         for chain, places, _ in self.readings.chains():
@@ -44,7 +44,7 @@ class _Landed:
         return events + sum(len(set(sequences)) for sequences in bad.values())
 
     def faults(self) -> Iterator[str]:
-        """Yield the faults of the files and of the replays."""
+        """Yield the faults of the raw files, of the dead letters and of the replays."""
         yield from self.zone.faults
         yield from self.letters.faults
         yield from self.replays.faults(self.letters.ids)
@@ -52,7 +52,10 @@ class _Landed:
 
 @dataclass(frozen=True, slots=True)
 class _Predicted:
-    """`in_hub` and `in_lake` both count the predictions that the hub retains, doubles included."""
+    """The predictions, and how many of those that the hub retains are in the hub and in the lake.
+
+    `in_hub` and `in_lake` include doubles.
+    """
 
     zone: RawZone
     predictions: Predictions
@@ -64,10 +67,10 @@ class _Predicted:
 async def run_verification(
     settings: VerifySettings, *, is_running: bool = False, begin: Awaitable[object] | None = None
 ) -> AsyncIterator[Verdict]:
-    """Read everything and yield the verdict; the block's exit closes the links.
+    """Read everything and yield the verdict. At the end of the block the links to the hub are closed.
 
-    In a running stack, readings after the lake's last event are not missing. Until `begin` only the
-    predictions hub is read, which takes longest.
+    If the stack is running, readings after the lake's last event do not count as missing. Only the
+    predictions hub, which takes longest, is read before `begin` is done.
     """
     codes = VehicleCodes()
     live = Predictions(codes)
@@ -93,7 +96,7 @@ async def run_verification(
 
 
 async def verify(settings: VerifySettings, *, is_running: bool = False) -> Verdict:
-    """Return the verdict."""
+    """Run a verification and return the verdict."""
     async with run_verification(settings, is_running=is_running) as verdict:
         return verdict
 
@@ -101,7 +104,10 @@ async def verify(settings: VerifySettings, *, is_running: bool = False) -> Verdi
 async def _read_landed_and_spans(
     settings: VerifySettings, lake: Lake, codes: VehicleCodes, *, is_running: bool
 ) -> tuple[_Landed, dict[str, Span]]:
-    """Read what landed and what the predictions hub retains; of a running stack the lake first."""
+    """Read what landed, and which events the predictions hub retains.
+
+    If the stack is running, the lake is read first; else both are read at once.
+    """
     if is_running:
         landed = await _read_landed(lake, codes)
         return landed, await read_retained_spans(settings, settings.predictions_hub)
@@ -121,7 +127,10 @@ async def _read_landed(lake: Lake, codes: VehicleCodes) -> _Landed:
 async def _read_older_predictions(
     lake: Lake, spans: Mapping[str, Span], codes: VehicleCodes
 ) -> tuple[RawZone, Predictions, int]:
-    """Read from the lake what the hub no longer has; count what the lake holds of the rest."""
+    """Read from the lake the predictions that the hub no longer retains.
+
+    The number returned counts the rows of the lake that the hub still retains.
+    """
     zone = RawZone(lake, "predictions")
     predictions = Predictions(codes)
     in_lake = 0
@@ -134,7 +143,10 @@ async def _read_older_predictions(
 
 
 def _split(batch: pa.RecordBatch, span: Span | None) -> tuple[pa.RecordBatch, int]:
-    """Return the rows before the hub's `span` (None: all rows), and the number of the others."""
+    """Return the rows before the hub's `span`, and the number of the other rows.
+
+    If `span` is None, all rows are returned, and the number is 0.
+    """
     if span is None:
         return batch, 0
     older = batch.filter(pa.array(to_ints(batch["sequence_number"]) < span.first))
@@ -142,14 +154,17 @@ def _split(batch: pa.RecordBatch, span: Span | None) -> tuple[pa.RecordBatch, in
 
 
 def _marks(older: Predictions, telemetry: RawZone) -> dict[int, int]:
-    """Return a client's watermarks of the current telemetry hub at the first prediction that is retained."""
+    """Return a client's watermarks, by source partition, at the first prediction that the hub retains.
+
+    A partition of a re-created telemetry hub has none, because its sequence numbers start again.
+    """
     return {source: mark for source, mark in older.marks.items() if telemetry.newest(source).generation == 1}
 
 
 async def _count_waiting(
     settings: VerifySettings, landed: _Landed, missing: Ints, codes: VehicleCodes
 ) -> int:
-    """Count the readings `missing` from the lake that are in the hub after the lake's last event."""
+    """Count the readings of `missing` that are in the telemetry hub after the lake's last event."""
     spans = await read_retained_spans(settings, settings.telemetry_hub)
     next_firsts = {one: landed.zone.next_first(landed.zone.newest(int(one))) for one in spans}
     return int(are_in(missing, await read_waiting_keys(settings, spans, next_firsts, codes)).sum())
@@ -181,7 +196,10 @@ def _counts(
 
 
 def _shortfalls(record: FleetRecord, landed: _Landed, predicted: _Predicted) -> Iterator[str]:
-    """Yield what else a stack at rest lacks: predictions in the lake, bad bodies in the dead letters."""
+    """Yield a sentence for each thing that a stack at rest must have, but lacks.
+
+    The lake must hold all predictions of the hub, and each deliberately bad body must be a dead letter.
+    """
     if predicted.in_lake != predicted.in_hub:
         yield f"of {predicted.in_hub} predictions in the hub the lake holds {predicted.in_lake}"
     if landed.letters.records < record.bad_sent:

@@ -11,7 +11,10 @@ _TIMEOUT_S = 30.0  # creating a hub of 1,024 partitions takes a while
 
 
 class AdminClient:
-    """A client that raises NeedsAttention, in one line, if the emulator refuses or does not respond."""
+    """A client of the admin listener.
+
+    Its methods raise NeedsAttention, with a one-line message, if the emulator refuses or does not respond.
+    """
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -35,7 +38,10 @@ class AdminClient:
         return hub
 
     def create_hub(self, name: str, options: dict[str, Any]) -> dict[str, Any]:
-        """Create a hub with `options`, the body of PUT /hubs/{name}. Raises NeedsAttention if it exists."""
+        """Create a hub with `options`, the body of PUT /hubs/{name}.
+
+        Raises NeedsAttention if the hub exists, or if the emulator refuses or does not respond.
+        """
         if any(hub["name"].lower() == name.lower() for hub in self.hubs()):
             raise NeedsAttention(f"hub {name} exists already")
         hub: dict[str, Any] = self._request("PUT", f"/hubs/{quote(name, safe='')}", options)

@@ -1,4 +1,4 @@
-"""Admin routes for fault injection: `/faults` of both services, and `/throughput-units`."""
+"""Admin routes for fault injection: `/faults` for both services, and `/throughput-units`."""
 
 from typing import Any, Literal
 
@@ -13,13 +13,13 @@ from services.emulator.storage.server import StorageServer
 
 
 class _FaultAddress(msgspec.Struct, frozen=True):
-    """The service that a fault is for. The other fields of the body depend on the service."""
+    """The field of a fault that names its service. The other fields of the body depend on the service."""
 
     service: Literal["event_hubs", "storage"] = "event_hubs"
 
 
 class _UnitsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of PUT /throughput-units; null means no limit."""
+    """The body of PUT /throughput-units. The value null means no limit."""
 
     throughput_units: float | None
 

@@ -29,7 +29,11 @@ def main(
     data: Path | None = None,
     as_json: bool = False,
 ) -> int:
-    """Run the action and print the result. Returns the exit code. Raises NeedsAttention."""
+    """Run the action and print the result. Return the exit code.
+
+    Raises NeedsAttention if the arguments do not fit the action, or if the emulator refuses or does not
+    respond.
+    """
     options = {
         "partition_count": partitions,
         "consumer_groups": list(consumer_groups) or None,
@@ -51,7 +55,11 @@ def main(
 
 
 def admin_url(data: Path | None) -> str:
-    """Return the admin URL of the emulator on `data`, or else in the settings. Raises NeedsAttention."""
+    """Return the admin URL of the emulator that runs on `data`.
+
+    If `data` is None, the data directory in the settings is used. If no emulator runs there, the URL has the
+    admin port in the settings. Raises NeedsAttention if `data` is given and no emulator runs on it.
+    """
     settings = read_settings(EmulatorSettings, {"data": data})
     running = find_running_stack(settings.data)
     if running is not None and running.admin:

@@ -1,4 +1,4 @@
-"""The admin listener, loopback HTTP and JSON: health, hubs, faults."""
+"""The admin listener: JSON over HTTP on loopback, for health, hubs, faults, time and identity."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -24,7 +24,10 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class HubRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of PUT /hubs/{name}. Without `consumer_groups` every one exists; without `keys` they stay."""
+    """The body of PUT /hubs/{name}.
+
+    If `consumer_groups` is omitted, any group is accepted; if `keys` is omitted, the existing keys are kept.
+    """
 
     partition_count: int = 4
     consumer_groups: tuple[str, ...] | None = None
@@ -33,7 +36,7 @@ class HubRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class AdminServer:
-    """The admin server, an async context manager. It listens on loopback only, since it needs no key."""
+    """The admin server, an async context manager. It requires no key, and so listens on loopback only."""
 
     def __init__(
         self,
@@ -43,7 +46,7 @@ class AdminServer:
         port: int = 0,
         issuer: Issuer | None = None,
     ) -> None:
-        """With an issuer, serve its identity endpoint too."""
+        """Prepare the routes. With an issuer, the server also serves the issuer's identity endpoint."""
         self._event_hubs = event_hubs
         self._issuer = issuer
         self.port = port

@@ -1,4 +1,4 @@
-"""Admin routes that simulate the passing of time: `/clock`, and retention on request."""
+"""Admin routes that simulate the passing of time: `/clock`, and trimming of partitions as by retention."""
 
 from typing import Annotated
 
@@ -18,7 +18,7 @@ class _ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _TrimRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The body of POST /hubs/{name}/trim: by partition, the first sequence number to keep."""
+    """The body of POST /hubs/{name}/trim: for each partition, the first sequence number to keep."""
 
     before: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
 
@@ -51,7 +51,7 @@ class TimeRoutes:
         return await self._get_clock(request)
 
     async def _trim(self, request: web.Request) -> web.Response:
-        """Delete whole segments, as retention does, and return the number of deleted events."""
+        """Delete whole segments, as retention does. Responds with the number of deleted events."""
         body = msgspec.json.decode(await request.read(), type=_TrimRequest)
         name = request.match_info["name"]
         hub = self._event_hubs.namespace.hubs.find(name)

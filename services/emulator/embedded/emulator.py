@@ -1,4 +1,4 @@
-"""The emulator inside a test's process: on free ports, in a thread of its own."""
+"""The emulator inside a test's process, on free ports and in a separate thread."""
 
 import shutil
 import tempfile
@@ -15,12 +15,13 @@ from services.emulator.event_hubs.config_file import read_config
 
 
 class Emulator:
-    """Event Hubs and storage: `with Emulator() as emulator:` serves until the end of the block.
+    """Event Hubs and storage. `with Emulator() as emulator:` serves until the end of the block.
 
     Every method may be called from sync and async code, from any thread.
-    `data` is a folder that is kept for later runs; without it a temporary one is used. `config` is a
-    Config.json of Microsoft's emulator. With `tls` both services serve TLS too, with a certificate signed by
-    `ca`, and programs that sign in with DefaultAzureCredential can be tested with `environment`.
+    `data` is a folder that is kept for later runs; if omitted, a temporary folder is used and then deleted.
+    `config` is a Config.json of Microsoft's emulator. With `tls` both services serve TLS too, with a
+    certificate signed by `ca`. Programs that sign in with DefaultAzureCredential can then be tested: give
+    them the variables in `environment`.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Emulator:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment variables with which a program gets tokens here (docs/emulator-identity.md)."""
+        """Environment variables by which a program gets the emulator's tokens (docs/emulator-identity.md)."""
         return {
             "IDENTITY_ENDPOINT": self._issuer.endpoint,
             "IDENTITY_HEADER": self._issuer.header,

@@ -15,7 +15,7 @@ from services.emulator.event_hubs.stored_events import StoredEvent, read_stored_
 
 
 class EventHub:
-    """One hub. `connection_string` includes it (EntityPath), so SDKs need no `eventhub_name`."""
+    """One hub. Its `connection_string` names the hub (EntityPath), so SDKs need no `eventhub_name`."""
 
     def __init__(self, hub: Hub, connection_string: str, thread: LoopThread[Any]) -> None:
         self.name = hub.name
@@ -25,9 +25,9 @@ class EventHub:
         self._thread = thread
 
     def events(self, *, at_least: int = 0, timeout_s: float = 10.0) -> list[StoredEvent]:
-        """Return all events of the hub, partition by partition, once there are `at_least` of them.
+        """Wait until the hub has `at_least` events, then return all of them, ordered by partition.
 
-        Raises TimeoutError if there are fewer after `timeout_s`.
+        Raises TimeoutError if the hub has fewer events after `timeout_s`.
         """
         self._thread.run(partial(self._wait_for_events, at_least, timeout_s))
         return self._thread.call(self._read_events)
@@ -62,7 +62,10 @@ class EventHub:
 
 
 class EventHubs:
-    """The namespace. `telemetry` and `predictions` exist from the start, with 4 partitions each."""
+    """The Event Hubs namespace.
+
+    Hubs `telemetry` and `predictions` exist from the start, with 4 partitions each.
+    """
 
     def __init__(
         self, server: EventHubsServer, thread: LoopThread[Any], tls_connection_string: str | None = None
@@ -81,16 +84,17 @@ class EventHubs:
         consumer_groups: Iterable[str] | None = None,
         retention_hours: float = 24,
     ) -> EventHub:
-        """Create a hub, or return the existing one. Without a name it is new, under a generated name.
+        """Create a hub, or return the existing hub of this name. If `name` is omitted, it is generated.
 
-        Without `consumer_groups` every consumer group exists. Raises HubRefused.
+        If `consumer_groups` is omitted, any group is accepted. Raises HubRefused if a value is not allowed or
+        the existing hub has other partitions.
         """
         name = name or f"hub-{uuid.uuid4().hex[:12]}"
         make = partial(self._server.create_hub, name, partitions, consumer_groups, retention_hours)
         return self._handle(self._thread.call(make))
 
     def hub(self, name: str) -> EventHub:
-        """Return the hub of that name. Raises HubUnknown."""
+        """Return the hub of that name. Raises HubUnknown if there is none."""
         hub = self._server.namespace.hubs.find(name)
         if hub is None:
             raise HubUnknown(f"there is no hub {name}")
@@ -100,11 +104,14 @@ class EventHubs:
         return [self._handle(hub) for hub in self._thread.call(lambda: [*self._server.namespace.hubs])]
 
     def delete_hub(self, name: str) -> None:
-        """Detach the hub's links and delete its events. Raises HubUnknown."""
+        """Detach the hub's links and delete the hub and its events.
+
+        Raises HubUnknown if there is no such hub.
+        """
         self._thread.call(partial(self._server.delete_hub, name))
 
     def throttle(self, units: float | None) -> None:
-        """Limit throughput to this many throughput units; None removes the limit."""
+        """Limit the throughput to `units` throughput units. None removes the limit."""
         self._thread.call(partial(self._server.throughput.set_units, units))
 
     def _handle(self, hub: Hub) -> EventHub:

@@ -1,4 +1,4 @@
-"""Fault injection for tests, usable from any thread: the same for hubs and storage."""
+"""Fault injection for tests, usable from any thread. Hubs and storage have the same interface."""
 
 from functools import partial
 from types import TracebackType
@@ -19,7 +19,10 @@ class _FaultyService(Protocol[F]):
 
 
 class InjectedFault(Generic[F]):
-    """An injected fault. `with emulator.event_hubs.faults.inject(…):` disarms it at the end of the block."""
+    """An injected fault.
+
+    `with emulator.event_hubs.faults.inject(…):` disarms the fault at the end of the block.
+    """
 
     def __init__(self, armed: ArmedFault[F], thread: LoopThread[Any]) -> None:
         self._armed = armed
@@ -27,11 +30,11 @@ class InjectedFault(Generic[F]):
 
     @property
     def struck(self) -> int:
-        """Number of sends, requests or links it has struck."""
+        """Number of sends, requests or links that the fault has struck."""
         return self._thread.call(lambda: self._armed.struck)
 
     def disarm(self) -> None:
-        """Stop it from striking."""
+        """Stop the fault from striking."""
         self._thread.call(self._armed.disarm)
 
     def __enter__(self) -> Self:
@@ -44,7 +47,7 @@ class InjectedFault(Generic[F]):
 
 
 class Faults(Generic[F]):
-    """Faults of one service. docs/emulator-faults.md lists the kinds and their fields."""
+    """Faults of one service. docs/emulator-faults.md lists the kinds of faults and their fields."""
 
     def __init__(self, service: _FaultyService[F], fault: type[F], thread: LoopThread[Any]) -> None:
         self._service = service
@@ -52,7 +55,7 @@ class Faults(Generic[F]):
         self._thread = thread
 
     def inject(self, kind: str, **fields: object) -> InjectedFault[F]:
-        """Inject a fault with the fields of `POST /faults`. Raises ValueError if they make no sense."""
+        """Inject a fault with the fields of `POST /faults`. Raises ValueError if the fields make no sense."""
         try:
             fault = msgspec.convert({"kind": kind, **fields}, self._fault)
         except msgspec.ValidationError as exc:
@@ -60,5 +63,5 @@ class Faults(Generic[F]):
         return InjectedFault(self._thread.call(partial(self._service.inject, fault)), self._thread)
 
     def clear(self) -> None:
-        """Disarm all faults."""
+        """Disarm all faults of the service."""
         self._thread.call(self._service.clear)

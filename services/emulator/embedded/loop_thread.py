@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, to which other threads submit work."""
+"""An event loop in a separate thread, to which other threads submit work."""
 
 import asyncio
 import threading
@@ -14,9 +14,9 @@ T = TypeVar("T")
 
 
 class LoopThread(Generic[S]):
-    """A thread that keeps `served()` open on its own loop between `start` and `stop`.
+    """A thread with its own event loop, in which `served()` is open between `start` and `stop`.
 
-    The caller's thread may run another loop, or none.
+    The thread that uses it may run another loop, or none.
     """
 
     def __init__(self, name: str, served: Callable[[], AbstractAsyncContextManager[S]]) -> None:
@@ -29,19 +29,22 @@ class LoopThread(Generic[S]):
         self._stop: asyncio.Event
 
     def start(self) -> S:
-        """Start the thread and return the opened object. Raises what opening it raised."""
+        """Start the thread and return the object that `served()` yields.
+
+        Raises the error if opening it fails.
+        """
         self._thread.start()
         return self._started.result()
 
     def stop(self) -> None:
-        """Stop the thread and wait until everything is closed. Raises what closing it raised."""
+        """Stop the thread and wait until everything is closed. Raises the error if closing fails."""
         if not self._ended.done():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._ended.result()
 
     def call(self, work: Callable[[], T]) -> T:
-        """Call a function that does not block on the loop, and return its result."""
+        """Call a function on the loop and return its result. The function must not block."""
 
         async def piece() -> T:
             return work()
@@ -49,7 +52,7 @@ class LoopThread(Generic[S]):
         return self.run(piece)
 
     def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine on the loop, and return its result."""
+        """Run a coroutine on the loop and return its result. Raises RuntimeError if the loop does not run."""
         if not self._started.done() or self._ended.done():
             raise RuntimeError("the emulator does not run: use it within its `with` block")
         return asyncio.run_coroutine_threadsafe(work(), self._loop).result()

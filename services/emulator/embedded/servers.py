@@ -1,4 +1,4 @@
-"""The servers of an emulator inside a test, on one loop."""
+"""The servers of an emulator inside a test, all on one event loop."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,14 +17,14 @@ _HOST = "127.0.0.1"
 
 
 class TlsParts(NamedTuple):
-    """The TLS endpoint of the hubs and its certificate."""
+    """The TLS endpoint of Event Hubs, and the certificate of both services."""
 
     event_hubs: TlsEndpoint
     certificate: Certificate
 
 
 class Servers(NamedTuple):
-    """The running servers."""
+    """The running servers. `secured` is None unless TLS is on."""
 
     event_hubs: EventHubsServer
     storage: StorageServer
@@ -35,7 +35,10 @@ class Servers(NamedTuple):
 
 @asynccontextmanager
 async def serve(data: Path, declared: Iterable[DeclaredHub], *, with_tls: bool) -> AsyncIterator[Servers]:
-    """Run all servers on free ports of loopback. Raises NeedsAttention."""
+    """Run all servers on free ports of loopback.
+
+    Raises NeedsAttention if the data or the hubs are unusable.
+    """
     certificate = own_certificate(data / "tls", _HOST) if with_tls else None
     context = certificate.server_context() if certificate else None
     issuer = Issuer(data)

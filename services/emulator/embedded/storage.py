@@ -11,10 +11,11 @@ from services.emulator.storage.server import StorageServer
 
 
 class AzureStorage:
-    """Blob and Data Lake Gen2. File system `lake` and container `checkpoints` exist from the start.
+    """The storage account, as Blob storage and Data Lake Gen2.
 
-    `files` is the folder that holds a folder per container, with each file under its own name.
-    `account_url` uses https if the emulator serves TLS; `connection_string` never does.
+    File system `lake` and container `checkpoints` exist from the start. `files` is the folder with one
+    subfolder per container, in which each file has its own name. `account_url` uses https if the emulator
+    serves TLS; `connection_string` always uses http.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What the tokens of one connection allow, until they expire or are withdrawn."""
+"""The grants that the tokens of one connection have given, until they expire or are withdrawn."""
 
 import asyncio
 from collections.abc import Callable
@@ -19,7 +19,10 @@ WITHDRAWN = "The last token on the connection was refused."
 
 
 class Authorizations:
-    """The grants of one connection; `lapsed` is called with the reason if less is allowed than before."""
+    """The grants of one connection.
+
+    `lapsed` is called with the reason whenever the connection is allowed less than before.
+    """
 
     def __init__(
         self,
@@ -39,7 +42,10 @@ class Authorizations:
         return bool(self._grants)
 
     def put(self, grant: Grant) -> None:
-        """Add a grant, or replace the one for the same audience. Raises Refusal if there are too many."""
+        """Add a grant, or replace the grant for the same audience.
+
+        Raises Refusal if the connection has too many audiences or the audience is too long.
+        """
         older = self._grants.get(grant.scope)
         if len(grant.scope) > MAX_AUDIENCE_LENGTH or (older is None and len(self._grants) >= MAX_GRANTS):
             raise Refusal(RESOURCE_LIMIT, "The connection's audiences are too many or too long.")
@@ -65,11 +71,11 @@ class Authorizations:
         self._keep(lambda _grant: False, reason)
 
     def recheck_keys(self) -> None:
-        """Withdraw what was allowed by keys that no longer exist."""
+        """Withdraw the grants whose signing keys no longer exist."""
         self._keep(lambda grant: grant.key is None or self._keys.holds(grant.key), REVOKED)
 
     def stop(self) -> None:
-        """Drop all grants and the timer: the connection is closed."""
+        """Drop all grants and cancel the expiry timer, because the connection is closed."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

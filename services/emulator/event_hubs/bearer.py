@@ -1,4 +1,4 @@
-"""What a JSON web token allows on Event Hubs, by the roles of its holder."""
+"""The claims that a JSON web token grants on Event Hubs, according to the roles of its holder."""
 
 from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND, Grant, TokenRefused, path_of
 from services.emulator.identity.claims import Flaw, TokenInvalid
@@ -25,7 +25,10 @@ _DESCRIPTIONS = {
 
 
 def grant_from_token(issuer: Issuer | None, token: str, resource: str) -> Grant:
-    """Return what `token` allows on `resource`, which may be nothing. Raises TokenRefused."""
+    """Return the grant of `token` on `resource`; its claims are empty if no role of the holder applies.
+
+    Raises TokenRefused if the token is invalid or no issuer is configured.
+    """
     if issuer is None:
         raise TokenRefused(_DESCRIPTIONS[Flaw.ISSUER])
     try:

@@ -3,8 +3,9 @@
     {"UserConfig": {"NamespaceConfig": [{"Type": "EventHub", "Name": …, "Entities": [
         {"Name": …, "PartitionCount": "2", "ConsumerGroups": [{"Name": …}]}]}], "LoggingConfig": …}}
 
-Of its limits (one namespace, named emulatorNs1, 10 hubs, 32 partitions, 20 groups) only the first is ours.
-Names outside its schema are ignored, as by Microsoft's, unless they look like a misspelt name of the schema.
+Microsoft's emulator allows one namespace, which must be named emulatorNs1, with at most 10 hubs, 32
+partitions and 20 groups. Of these limits, only the single namespace applies here. Names that are not in the
+file's schema are ignored, as in Microsoft's emulator, unless they look like a misspelt name of the schema.
 """
 
 import difflib
@@ -61,7 +62,10 @@ _NAMES = (
 
 
 def read_config(path: Path) -> tuple[DeclaredHub, ...]:
-    """Read the hubs that the file declares. Raises SettingsError with one line."""
+    """Read the hubs that the file declares.
+
+    Raises SettingsError with a message of one line if the file cannot be read or is invalid.
+    """
     try:
         return parse_config(path.read_bytes())
     except OSError as exc:
@@ -71,7 +75,7 @@ def read_config(path: Path) -> tuple[DeclaredHub, ...]:
 
 
 def parse_config(text: bytes) -> tuple[DeclaredHub, ...]:
-    """Parse the hubs that a Config.json declares. Raises ValueError naming the invalid part."""
+    """Parse the hubs that a Config.json declares. Raises ValueError naming the part that is invalid."""
     namespace = _only_namespace(_decode(text))
     hubs = tuple(_declare(entity) for entity in namespace.entities)
     if duplicate := _find_duplicate(hub.name for hub in hubs):
@@ -96,7 +100,7 @@ def _decode(text: bytes) -> _Config:
 
 
 def _iterate_names(value: object) -> Iterator[str]:
-    """Yield the names of all fields, except those below LoggingConfig."""
+    """Yield the names of all fields in the JSON value, except those below LoggingConfig."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield name
@@ -142,6 +146,6 @@ def _parse_partition_count(entity: _Entity) -> int:
 
 
 def _find_duplicate(names: Iterable[str]) -> str | None:
-    """Return the first of `names` that occurs twice, compared without case."""
+    """Return, in lower case, the first of `names` that occurs twice, or None; case is ignored."""
     counts = Counter(name.lower() for name in names)
     return next((name for name, count in counts.items() if count > 1), None)

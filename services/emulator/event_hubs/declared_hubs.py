@@ -1,4 +1,4 @@
-"""The hubs that a namespace must have when it opens, whatever it held before."""
+"""The hubs that a namespace must have when it opens, whatever the data directory already holds."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,7 +12,7 @@ GROUPS_FROM_THE_START = (DEFAULT_GROUP, "ingest", "scorer")
 
 
 class DeclaredHub(NamedTuple):
-    """A hub to create, or to extend by consumer groups."""
+    """A hub to create, or, if it exists, to extend by the consumer groups that it lacks."""
 
     name: str
     partition_count: int = 4
@@ -22,7 +22,7 @@ class DeclaredHub(NamedTuple):
 def declare(hubs: HubRegistry, declared: Iterable[DeclaredHub]) -> None:
     """Create missing hubs and add missing consumer groups; existing hubs keep their events.
 
-    Raises NeedsAttention, before anything is created, if a hub has another number of partitions.
+    Raises NeedsAttention, before anything is created, if a hub exists with another number of partitions.
     """
     wanted = [_add_own_groups(hub) for hub in declared]
     named = {hub.name.lower() for hub in wanted}
@@ -38,7 +38,7 @@ def declare(hubs: HubRegistry, declared: Iterable[DeclaredHub]) -> None:
 
 
 def _add_own_groups(hub: DeclaredHub) -> DeclaredHub:
-    """Add the groups with which our services read `telemetry` and `predictions`."""
+    """Add the groups with which this project's services read `telemetry` and `predictions`."""
     if hub.name.lower() not in FROM_THE_START:
         return hub
     return hub._replace(consumer_groups=_unite(hub.consumer_groups, GROUPS_FROM_THE_START))
@@ -66,5 +66,5 @@ def _create(hubs: HubRegistry, declared: DeclaredHub) -> None:
 
 
 def _unite(groups: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
-    """Merge two lists of groups, comparing names without case."""
+    """Merge two lists of groups; names that differ only in case are one group."""
     return tuple({group.lower(): group for group in (*others, *groups)}.values())

@@ -1,4 +1,4 @@
-"""Further ports of one Event Hubs server: AMQP over TLS, and over websockets."""
+"""Additional ports of an Event Hubs server: AMQP over TLS, and AMQP over websockets."""
 
 import asyncio
 import ssl
@@ -14,7 +14,10 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class TlsEndpoint:
-    """The TLS port: an async context manager, to be entered after the server and left before it."""
+    """The TLS port of a server.
+
+    It is an async context manager that must be entered after the server and left before the server.
+    """
 
     def __init__(self, event_hubs: EventHubsServer, tls: ssl.SSLContext, *, port: int = 0) -> None:
         self._event_hubs = event_hubs
@@ -45,14 +48,18 @@ class TlsEndpoint:
 
     @property
     def connection_string(self) -> str:
-        """For TLS. The Python SDK (5.15.1) ignores a port other than 5671; pass custom_endpoint_address."""
+        """The connection string for TLS.
+
+        The Python SDK (5.15.1) ignores any port in it other than 5671; pass custom_endpoint_address.
+        """
         return self._event_hubs.connection_string_at(self.port)
 
 
 class WebSocketEndpoint:
-    """The websocket port: an async context manager, to be entered after the server and left before it.
+    """The websocket port of a server.
 
-    With a `tls` context the same port also accepts wss.
+    It is an async context manager that must be entered after the server and left before the server. If a
+    `tls` context is given, the same port also accepts wss.
     """
 
     def __init__(
@@ -81,9 +88,9 @@ class WebSocketEndpoint:
 
     @property
     def connection_string(self) -> str:
-        """For ws; without its UseDevelopmentEmulator=true, for wss.
+        """The connection string for ws; remove UseDevelopmentEmulator=true from it to use wss.
 
-        The SDKs ignore its port for websockets; pass custom_endpoint_address.
+        The SDKs ignore the port in the string for websockets; pass custom_endpoint_address.
         """
         return f"{self._event_hubs.connection_string_at(self.port)}UseDevelopmentEmulator=true;"
 

@@ -1,4 +1,4 @@
-"""Deliveries cut into events, each checked so that every SDK can read what the log holds."""
+"""Splitting of deliveries into events, each checked so that every SDK can read what the log holds."""
 
 from collections.abc import Iterable
 from struct import Struct
@@ -32,7 +32,10 @@ _LENGTH = Struct(">I")
 
 
 class _Opening(NamedTuple):
-    """The first `size` bytes of a message: header and annotations, before what is stored unchanged."""
+    """The first `size` bytes of a message, parsed: header and annotations.
+
+    Whatever follows the opening is stored unchanged.
+    """
 
     size: int
     header: bytes
@@ -47,14 +50,21 @@ _NO_OPENING = _Opening(0, b"", b"", 0, None)
 
 
 class EventCutter:
-    """A cutter for one link. The events of a batch mostly begin with the same bytes, which it remembers."""
+    """A splitter of the deliveries of one link into events.
+
+    The events of a batch mostly begin with the same bytes, so the cutter remembers the last opening that it
+    parsed.
+    """
 
     def __init__(self) -> None:
         self._seen = _NOTHING_SEEN
         self._opening = _NO_OPENING
 
     def cut(self, message_format: int, payload: bytes) -> tuple[list[Event], str | None]:
-        """Return the events of a delivery and its partition key. Raises DecodeError."""
+        """Return the events of a delivery and its partition key, or None as the key if there is none.
+
+        Raises DecodeError if the delivery is not a valid message or batch.
+        """
         opening = self._remember_opening(payload)
         if message_format == BATCH_FORMAT:
             events, key = self._cut_batch(payload, opening)
@@ -107,7 +117,7 @@ class EventCutter:
 
 
 def _check_bodies(events: Iterable[Event]) -> None:
-    """Check what follows each event's header and annotations. Raises DecodeError."""
+    """Check what follows each event's header and annotations. Raises DecodeError if any of it is invalid."""
     known = b""
     length_at = _LENGTH.unpack_from
     for _, _, _, rest in events:
@@ -123,7 +133,10 @@ def _check_bodies(events: Iterable[Event]) -> None:
 
 
 def _read_short_section(payload: bytes, position: int) -> tuple[bytes, int]:
-    """Return the start of a data section in the last bytes, where only a small one has room."""
+    """Return the start of a data section that lies in the last bytes of a batch.
+
+    Only a small data section has room there.
+    """
     kind = payload[position : position + 4]
     if kind != DATA_8_START or position + 4 == len(payload):
         raise DecodeError("a batch ends in the middle of a data section")
@@ -131,7 +144,10 @@ def _read_short_section(payload: bytes, position: int) -> tuple[bytes, int]:
 
 
 def _find_batch_start(payload: bytes, position: int) -> int:
-    """Return where the data sections begin: JavaScript repeats the first event's properties before them."""
+    """Return the position at which the data sections of a batch begin.
+
+    The JavaScript SDK repeats the first event's properties before the data sections; they are skipped.
+    """
     while payload[position : position + 3] in _PROPERTY_SECTIONS:
         position = skip(payload, position)
     return position
@@ -163,7 +179,11 @@ def _parse_opening(message: bytes) -> _Opening:
 
 
 def _parse_annotations(section: bytes) -> tuple[bytes, int, str | None]:
-    """Return the entries to keep, the number of their items, and the partition key among them."""
+    """Parse a section of message annotations.
+
+    Return the encoded entries to keep, the number of their items (keys and values), and the partition key or
+    None. Entries that the service sets itself are dropped.
+    """
     described, _ = decode(section)
     if not isinstance(described.value, dict):
         raise DecodeError("a message's annotations are not a map")

@@ -23,7 +23,7 @@ MAX_PARTITION_KEY_LENGTH = 128
 
 
 class EventSink:
-    """The producer's end of one link; `partition` is None for a link to the whole hub."""
+    """The producer's end of one link; `partition` is None if the link addresses the whole hub."""
 
     keeps_connection_open = True
     claim = SEND
@@ -107,7 +107,7 @@ class EventSink:
     def _inject_send_fault(
         self, fault: Fault, delivery: Delivery, partition: int, events: Sequence[Event]
     ) -> None:
-        """Apply a fault before the append; only a delayed delivery is appended later."""
+        """Apply a fault before the append. Of all faults, only a delay appends the delivery later."""
         if fault.kind == "reject":
             self._link.settle(delivery, fault.refusal())
         elif fault.kind == "fill_up":
@@ -128,7 +128,7 @@ class EventSink:
                 self.deliver(one)
 
     def _inject_answer_fault(self, fault: Fault, delivery: Delivery) -> None:
-        """Apply a fault after the append: the events are in the log, whatever their sender receives."""
+        """Apply a fault after the append: the events are in the log, whatever the sender receives."""
         if fault.kind == "lose_answer":
             self._link.peer.abort()
         elif fault.kind == "delay":

@@ -1,7 +1,7 @@
 """The node of a consumer's link: it sends events straight from the log, as far as the client grants credit.
 
-There is no task and no polling: a source runs if credit, window, socket or log allow it, sends one chunk, and
-lets the other callbacks of the event loop run before the next.
+There is no task and no polling. A source is scheduled when credit, window, socket or log allow it to send; it
+sends one chunk, and lets the other callbacks of the event loop run before the next.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class EventSource:
         partition: int,
         path: str,
     ) -> None:
-        """Raises Refusal for an invalid position, an epoch that is too low, or too many readers."""
+        """Raises Refusal if the position is invalid, the epoch is too low, or there are too many readers."""
         properties = attach.properties if isinstance(attach.properties, dict) else {}
         epoch = properties.get(EPOCH)
         capabilities = attach.desired_capabilities
@@ -72,7 +72,7 @@ class EventSource:
         self._faults.links.add(self)
 
     def resume(self) -> None:
-        """Send a chunk in the next turn of the loop, once."""
+        """Schedule one chunk for the next turn of the loop, unless one is already scheduled."""
         if not self._is_scheduled and self._link.is_open:
             self._is_scheduled = True
             self._loop.call_soon(self._send_chunk)
@@ -106,7 +106,10 @@ class EventSource:
         self.resume()
 
     def _is_paused(self) -> bool:
-        """Whether the events must wait because of a fault or of the throughput limit."""
+        """Return whether sending must wait because of a fault or the throughput limit.
+
+        If so, the next attempt is scheduled.
+        """
         fault = None if self._was_delayed else self._faults.consume("delivery", self.place)
         if fault is not None:
             self._was_delayed = True

@@ -39,7 +39,10 @@ _MAX_TEXT_CHARS = 1024
 
 
 class Place(NamedTuple):
-    """The hub, partition and group of an operation; a sender has no group, or no partition if to the hub."""
+    """The hub, partition and group of an operation.
+
+    `group` is None for a sender; `partition` is None for a sender to the whole hub.
+    """
 
     hub: str
     partition: int | None
@@ -47,7 +50,7 @@ class Place(NamedTuple):
 
 
 class EventLink(Protocol):
-    """A link that carries events: a sink or a source."""
+    """A link that carries events: the link of a sink or of a source."""
 
     name: str
     epoch: int | None
@@ -60,11 +63,16 @@ class EventLink(Protocol):
 
 
 class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A fault (`kind`), when it occurs (`at`), and whom it affects; a missing field matches everything.
+    """A fault (`kind`), when it occurs (`at`), and whom it affects.
 
-    `at` "now": the open links, at once. "send": a received delivery, before it is appended. "answer": after
-    the append. "delivery": events about to be written to a reader. "attach": a link being opened.
-    "management": a request for the properties of the hub or a partition.
+    Of the fields that say whom it affects, one that is None matches everything. `at` is one of:
+
+    - "now": at once, to the open links
+    - "send": when a delivery has been received, before it is appended
+    - "answer": after the append
+    - "delivery": when events are about to be written to a reader
+    - "attach": when a link is being opened
+    - "management": at a request for the properties of the hub or a partition
     """
 
     kind: Kind
@@ -148,7 +156,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
 
 
 class Faults:
-    """The armed faults of a namespace; `links` are its open links that carry events."""
+    """The armed faults of a namespace; `links` are the namespace's open links that carry events."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.links: set[EventLink] = set()
@@ -156,11 +164,14 @@ class Faults:
 
     @property
     def is_armed(self) -> bool:
-        """Whether any fault is armed; cheap enough for a hot path."""
+        """Whether any fault is armed; the check is cheap enough for a hot path."""
         return self.book.is_armed
 
     def inject(self, fault: Fault) -> ArmedFault[Fault]:
-        """Apply the fault to the open links now, or arm it; the result counts what it affects."""
+        """Apply the fault to the open links now if its `at` is "now"; otherwise arm it.
+
+        The result counts the operations or links that the fault affects.
+        """
         if fault.at != "now":
             return self.book.arm(fault)
         struck = [link for link in self.links if fault.fits(link.place)]
@@ -177,11 +188,14 @@ class Faults:
         return self.book.record_immediate(fault, len(struck))
 
     def consume(self, at: At, place: Place) -> Fault | None:
-        """Return the next armed fault for this operation and decrement its count."""
+        """Return the next armed fault for this operation and decrement its count.
+
+        Return None if no armed fault fits.
+        """
         return self.book.consume(lambda fault: fault.at == at and fault.fits(place))
 
     def refuse_attach(self, place: Place) -> None:
-        """Raises Refusal if a fault is armed for this attach."""
+        """Raises Refusal if a fault is armed for a link being opened at this place."""
         if fault := self.consume("attach", place):
             raise fault.refusal()
 

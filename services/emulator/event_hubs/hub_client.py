@@ -1,4 +1,4 @@
-"""One connected client of the namespace: its tokens, and the links that they allow."""
+"""One connected client of the namespace: its tokens, and the links that the tokens allow."""
 
 import asyncio
 
@@ -17,9 +17,10 @@ CONTAINER_ID = "fleetprice-event-hubs"
 
 
 class HubClient:
-    """The authenticator of one connection. It is in `clients` while it is connected.
+    """The authenticator of one connection. The client is in `clients` while it is connected.
 
-    PLAIN carries a key; clients of the other mechanisms put tokens to `$cbs`.
+    With the SASL mechanism PLAIN, the client sends a key. With the other mechanisms, it puts tokens to
+    `$cbs`.
     """
 
     sasl_mechanisms = ("ANONYMOUS", "MSSBCBS", "PLAIN", "EXTERNAL")
@@ -51,7 +52,10 @@ class HubClient:
         return bool(self.authorizations)
 
     def authenticate(self, mechanism: str, response: bytes) -> None:
-        """Admit a client with a key. Raises TokenRefused."""
+        """Grant a client of the mechanism PLAIN what its key allows.
+
+        Raises TokenRefused if the key is unknown or the response is malformed.
+        """
         if mechanism == "PLAIN":
             try:
                 _, name, password = response.decode().split("\0")
@@ -60,7 +64,10 @@ class HubClient:
             self._admit(self._namespace.keys.plain_grant(name, password))
 
     def put_token(self, kind: str, audience: str, token: str) -> None:
-        """Admit a client with a token. Raises TokenRefused, and withdraws what earlier tokens allowed."""
+        """Grant a client what its token allows.
+
+        If the token is invalid, withdraws what earlier tokens allowed and raises TokenRefused.
+        """
         try:
             grant = self._verify(kind, audience, token)
         except TokenRefused:
@@ -76,7 +83,7 @@ class HubClient:
         raise TokenRefused(f"only tokens of the types {TOKEN_TYPE} and jwt are accepted")
 
     def _admit(self, grant: Grant) -> None:
-        """Raises Refusal if the client has proved too much."""
+        """Add the grant and accept large frames. Raises Refusal if the client has too many grants."""
         self.authorizations.put(grant)
         self.connection.allow_large_frames()
 

@@ -1,4 +1,4 @@
-"""The description of a hub in its hub.json, and the limits of one."""
+"""The description of a hub, kept in its hub.json, and the limits on the properties of a hub."""
 
 import os
 import re
@@ -19,7 +19,7 @@ _GROUP = re.compile(r"\$Default|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,48}[A-Za-z0-9])?"
 
 
 class HubRefused(FleetpriceError):
-    """A hub cannot have the requested properties; the message says why."""
+    """A hub cannot have the requested properties; the error's message says why."""
 
 
 class HubKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,7 +31,7 @@ class HubKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HubDescription(msgspec.Struct, frozen=True):
-    """The content of hub.json. Without a list of consumer groups, every group exists."""
+    """The content of hub.json. If `consumer_groups` is None, any group is accepted."""
 
     name: str
     created_at_ms: int
@@ -42,7 +42,10 @@ class HubDescription(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, path: Path) -> "HubDescription":
-        """Load the description of the hub in the directory `path`. Raises NeedsAttention."""
+        """Load the description of the hub in the directory `path`.
+
+        Raises NeedsAttention if hub.json is not valid.
+        """
         try:
             return msgspec.json.decode((path / "hub.json").read_bytes(), type=cls)
         except msgspec.DecodeError as exc:
@@ -51,7 +54,7 @@ class HubDescription(msgspec.Struct, frozen=True):
             ) from exc
 
     def save(self, path: Path) -> None:
-        """Create or update the hub's directory `path`, durably."""
+        """Write hub.json to the hub's directory `path` durably, and create the directory if it is missing."""
         path.mkdir(exist_ok=True)
         scratch = path / "hub.json-new"
         # Readable only by its owner, because it may hold keys.
@@ -67,7 +70,7 @@ class HubDescription(msgspec.Struct, frozen=True):
 def check_hub(
     name: str, partition_count: int, groups: tuple[str, ...] | None, retention_hours: float
 ) -> None:
-    """Raises HubRefused where no hub can be made like that."""
+    """Raises HubRefused if a hub cannot have this name, partition count, groups or retention."""
     if not _NAME.fullmatch(name):
         raise HubRefused(
             "a hub's name has letters, digits, '.', '-' and '_', and begins and ends with no sign"
@@ -82,7 +85,7 @@ def check_hub(
 
 
 def check_keys(keys: tuple[HubKey, ...]) -> None:
-    """Raises HubRefused if no hub can have these keys."""
+    """Raises HubRefused if a hub cannot have these keys."""
     if len(keys) > MAX_KEYS:
         raise HubRefused(f"a hub has at most {MAX_KEYS} keys of its own")
     if len({key.name for key in keys}) < len(keys):

@@ -1,4 +1,4 @@
-"""The hubs of a namespace on disk: `<hub>/hub.json` with a hub's identity, and a log per partition."""
+"""The hubs of a namespace on disk: each has a `hub.json` with its identity, and a log per partition."""
 
 import shutil
 import time
@@ -80,7 +80,7 @@ class Hub:
         return None
 
     def next_partition(self) -> int:
-        """Return the partition of the next delivery without a key, in turn."""
+        """Return the partition for the next delivery without a partition key, in rotation."""
         partition = self._next_partition
         self._next_partition = (partition + 1) % len(self.logs)
         return partition
@@ -90,9 +90,10 @@ class Hub:
 
 
 class HubRegistry:
-    """All hubs under `directory`. `open_log` creates or recovers the log of one partition.
+    """All hubs under `directory`.
 
-    `in_background` runs slow work (deleting gigabytes) elsewhere; by default it runs at once.
+    `open_log` creates or recovers the log of one partition. `in_background` runs slow work (deleting
+    gigabytes); by default, the work runs at once in the caller.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class HubRegistry:
         return iter(list(self._hubs.values()))
 
     def own_keys(self) -> list[SharedKey]:
-        """Return the keys of single hubs."""
+        """Return the keys that belong to single hubs rather than to the namespace."""
         return [key for hub in self._hubs.values() for key in hub.keys]
 
     def find(self, name: str) -> Hub | None:
@@ -131,9 +132,11 @@ class HubRegistry:
         retention_hours: float = 24,
         keys: Iterable[HubKey] | None = None,
     ) -> Hub:
-        """Create the hub, or update and return the existing one. Raises HubRefused.
+        """Create the hub, or update and return the existing one.
 
-        The number of partitions cannot change. Without a list of keys, the hub keeps its keys.
+        If `consumer_groups` is omitted, any group is accepted; if `keys` is omitted, an existing hub keeps
+        its keys. Raises HubRefused if the properties are not allowed or would change the number of
+        partitions.
         """
         groups = None if consumer_groups is None else tuple(dict.fromkeys((DEFAULT_GROUP, *consumer_groups)))
         own_keys = None if keys is None else tuple(keys)
@@ -163,7 +166,7 @@ class HubRegistry:
         return hub
 
     def delete(self, name: str) -> Hub:
-        """Delete the hub and its events. Raises HubUnknown."""
+        """Delete the hub and its events. Raises HubUnknown if there is no such hub."""
         hub = self._hubs.pop(name.lower(), None)
         if hub is None:
             raise HubUnknown(f"there is no hub {name}")

@@ -1,4 +1,4 @@
-"""`$management`: the properties of a hub and its partitions at this moment."""
+"""`$management`: requests for the current properties of a hub and its partitions."""
 
 import asyncio
 from functools import partial

@@ -29,9 +29,10 @@ class Namespace:
         issuer: Issuer | None = None,
         throughput_units: float | None = None,
     ) -> None:
-        """`retention_bytes` bounds each partition; None leaves only the hubs' own age limit.
+        """Make a namespace over the given hubs and keys.
 
-        Without an issuer, every JSON web token is refused.
+        `retention_bytes` bounds each partition; if it is None, only the age limit of each hub applies. If
+        `issuer` is None, every JSON web token is refused.
         """
         self.hubs = hubs
         self.keys = keys
@@ -44,21 +45,21 @@ class Namespace:
         self._retention_bytes = retention_bytes
 
     def now_ms(self) -> int:
-        """Return the enqueued time of an event that is appended now."""
+        """Return the enqueued time for an event that is appended now, in milliseconds."""
         return int(self.clock() * 1000)
 
     def now_s(self) -> float:
         return time.time()
 
     def expire(self, now_ms: int) -> None:
-        """Delete events beyond the limits of age and size, a whole segment at a time."""
+        """Delete events beyond the limits of age and size; only whole segments are deleted."""
         for hub in self.hubs:
             max_age_ms = int(hub.description.retention_hours * _MS_PER_HOUR)
             for log in hub.logs:
                 log.expire(now_ms, max_age_ms, self._retention_bytes)
 
     def delete_hub(self, name: str) -> None:
-        """Detach the hub's links and delete it. Raises HubUnknown."""
+        """Detach the hub's links and delete the hub. Raises HubUnknown if there is no such hub."""
         hub = self.hubs.find(name)
         if hub is not None:
             gone = refusals.entity_not_found(hub.name)

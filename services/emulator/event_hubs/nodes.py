@@ -1,4 +1,4 @@
-"""The nodes of the namespace by address, and whether a connection may use them."""
+"""The nodes of the namespace by address, and the check that a connection may use them."""
 
 import re
 
@@ -25,13 +25,13 @@ _RECEIVER = re.compile(
 
 
 def entity_path(address: str) -> str:
-    """Return the path of an address: `hub/Partitions/0` of `amqps://host:port/hub/Partitions/0`."""
+    """Return the path of an address: `hub/Partitions/0` for `amqps://host:port/hub/Partitions/0`."""
     _, scheme, rest = address.partition("://")
     return (rest.partition("/")[2] if scheme else address).strip("/")
 
 
 class NodeOpener:
-    """The node resolver of one connection."""
+    """The node resolver of one connection: it opens the node that a link addresses."""
 
     def __init__(
         self, namespace: Namespace, authorizations: Authorizations, tokens: TokenAuthenticator
@@ -41,7 +41,10 @@ class NodeOpener:
         self._tokens = tokens
 
     def open_node(self, link: Link, attach: Attach) -> Sink | Source:
-        """Open the node at the link's address. Raises Refusal."""
+        """Open the node at the link's address.
+
+        Raises Refusal if there is no such node or the connection may not use it.
+        """
         desired = attach.desired_capabilities
         desired = desired if isinstance(desired, list) else [desired]
         link.offered_capabilities = tuple(name for name in _CAPABILITIES if name in desired)

@@ -1,4 +1,4 @@
-"""The readers of a partition in a consumer group: epochs, and at most five readers without one."""
+"""The readers of a partition in a consumer group: those with an epoch, and at most five without one."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ MAX_READERS = 5
 
 
 class Reader(Protocol):
-    """A receiving link; its `epoch` is None if it shares the partition."""
+    """A receiving link; its `epoch` is None if it shares the partition with other readers."""
 
     name: str
     epoch: int | None
@@ -24,7 +24,11 @@ class PartitionReaders:
         self._readers: list[Reader] = []
 
     def admit(self, reader: Reader) -> None:
-        """Admit `reader` and detach those that it displaces. Raises Refusal."""
+        """Admit `reader` and, if it has an epoch, detach all other readers.
+
+        Raises Refusal if a reader with a higher epoch is present, or if `reader` has no epoch and there is
+        either a reader with one or no room for another without.
+        """
         held = max((other.epoch for other in self._readers if other.epoch is not None), default=None)
         if reader.epoch is None:
             if held is not None:

@@ -1,4 +1,7 @@
-"""The refusals of Event Hubs, word for word: other SDKs make their typed errors from condition and text."""
+"""The refusals of Event Hubs, with the service's exact texts.
+
+The SDKs choose their typed errors by condition and text.
+"""
 
 from shared.amqp.refusal import (
     CONNECTION_FORCED,
@@ -103,7 +106,7 @@ def epoch_required(name: str, held: int) -> Refusal:
 
 
 def throttled() -> Refusal:
-    """Return the refusal of a delivery above the namespace's throughput units."""
+    """Return the refusal for a delivery that exceeds the namespace's throughput units."""
     return Refusal(SERVER_BUSY, _THROTTLED)
 
 

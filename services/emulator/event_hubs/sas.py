@@ -1,4 +1,4 @@
-"""Shared access signatures: the keys, and what a signed token allows until when."""
+"""Shared access signatures: the keys, and what a signed token allows and until when."""
 
 import base64
 import hashlib
@@ -19,12 +19,15 @@ DEVELOPMENT_KEY = "SAS_KEY_VALUE"  # the well-known key of Microsoft's emulator
 
 
 class TokenRefused(AuthenticationFailed):
-    """The token is invalid; the message says why."""
+    """The token is invalid; the error's message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SharedKey:
-    """A named key for everything under `scope`, a path of hub, group and partition; "" is the namespace."""
+    """A named key for everything under `scope`.
+
+    `scope` is a path of hub, group and partition; "" means the whole namespace.
+    """
 
     name: str
     value: str
@@ -34,7 +37,7 @@ class SharedKey:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Claims on everything under `scope`, until a time."""
+    """Claims on everything under `scope`, valid until a given time."""
 
     scope: str
     claims: frozenset[str]
@@ -45,13 +48,16 @@ class Grant:
         return claim in self.claims and now_s < self.expires_at_s and is_within(path, self.scope)
 
     def reaches_hub(self, hub: str, now_s: float) -> bool:
-        """Whether anything of the hub is covered, which is enough to read its properties."""
+        """Return whether the grant covers any part of the hub.
+
+        That is enough to read the hub's properties.
+        """
         is_in_force = bool(self.claims) and now_s < self.expires_at_s
         return is_in_force and self.scope.split("/")[0] in {"", hub.lower()}
 
 
 class KeyRing:
-    """The keys of the namespace, and those of single hubs at the moment."""
+    """The keys of the namespace, and the current keys of single hubs."""
 
     def __init__(
         self, keys: Iterable[SharedKey], keys_of_hubs: Callable[[], Iterable[SharedKey]] = tuple
@@ -67,7 +73,10 @@ class KeyRing:
         return any(key == held for held in self)
 
     def grant(self, token: str, audience: str, now_s: float) -> Grant:
-        """Return what a signed token allows for `audience`. Raises TokenRefused."""
+        """Return what a signed token allows for `audience`.
+
+        Raises TokenRefused if the token is malformed, wrongly signed, expired, or made for another audience.
+        """
         parts = dict(part.partition("=")[::2] for part in token.removeprefix(SCHEME).split("&"))
         if not {"sr", "sig", "se", "skn"} <= parts.keys() or not parts["se"].isdecimal():
             raise TokenRefused("MalformedToken: the token lacks sr, sig, se or skn.")
@@ -96,7 +105,10 @@ class KeyRing:
         raise TokenRefused("InvalidSignature: The token has an invalid signature.")
 
     def plain_grant(self, name: str, password: str) -> Grant:
-        """Return what a key's name and value allow, as sent by SASL PLAIN. Raises TokenRefused."""
+        """Return what a key allows, given its name and value as sent by SASL PLAIN.
+
+        Raises TokenRefused if there is no such key.
+        """
         for key in self:
             if key.name == name and hmac.compare_digest(key.value.encode(), password.encode()):
                 return Grant(key.scope, key.claims, float("inf"), key)
@@ -104,7 +116,10 @@ class KeyRing:
 
 
 def path_of(uri: str) -> str:
-    """Return `hub/x` of `sb://host:port/Hub/x/`, because names are compared without case."""
+    """Return the path of a URI in lower case, because names are compared without case.
+
+    For example, `sb://host:port/Hub/x/` becomes `hub/x`.
+    """
     return _without_scheme(uri).partition("/")[2].strip("/").lower()
 
 

@@ -1,4 +1,4 @@
-"""The embedded Event Hubs: a namespace on disk and the listener that serves it."""
+"""The embedded Event Hubs server: a namespace on disk and the listener that serves it."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,10 @@ _WILDCARDS = {"0.0.0.0", "::"}  # noqa: S104  # compared, not listened on
 
 
 class EventHubsServer:
-    """An async context manager; accepted events survive any end of the process, kill -9 included."""
+    """An Event Hubs server, to be used as an async context manager.
+
+    Accepted events survive any end of the process, kill -9 included.
+    """
 
     namespace: Namespace
     port: int
@@ -54,10 +57,11 @@ class EventHubsServer:
         issuer: Issuer | None = None,
         patience_s: float = HANDSHAKE_TIMEOUT_S,
     ) -> None:
-        """`retention_bytes` bounds each partition; `sync_interval_s` is for Durability.INTERVAL.
+        """Configure a server; it listens once the context is entered.
 
-        A client that has not opened its connection after `patience_s` is dropped. Without `throughput_units`,
-        no client is throttled.
+        `retention_bytes` bounds each partition. `sync_interval_s` applies only to Durability.INTERVAL. A
+        client that has not opened its connection after `patience_s` is dropped. If `throughput_units` is
+        None, no client is throttled.
         """
         self._directory = data_dir / "event_hubs"
         self.host = host
@@ -112,13 +116,19 @@ class EventHubsServer:
         return f"{self.connection_string_at(self.port)}UseDevelopmentEmulator=true;"
 
     def connection_string_at(self, port: int, key: SharedKey | None = None) -> str:
-        """Return the connection string for TLS; with UseDevelopmentEmulator=true it is one without TLS."""
+        """Return a connection string for TLS on `port`.
+
+        Append UseDevelopmentEmulator=true to it to connect without TLS.
+        """
         key = key or self._keys[0]
         host = "127.0.0.1" if self.host in _WILDCARDS else self.host
         return f"Endpoint=sb://{host}:{port};SharedAccessKeyName={key.name};SharedAccessKey={key.value};"
 
     def hub_connection_string(self, name: str, key_name: str) -> str:
-        """Return the connection string with one of the hub's own keys. Raises KeyUnknown."""
+        """Return the connection string with one of the hub's own keys.
+
+        Raises KeyUnknown if the hub has no key of this name or does not exist.
+        """
         hub = self.namespace.hubs.find(name)
         for key in [] if hub is None else hub.keys:
             if key.name == key_name:
@@ -144,16 +154,20 @@ class EventHubsServer:
         retention_hours: float = 24,
         keys: Iterable[HubKey] | None = None,
     ) -> Hub:
-        """Create the hub, or update and return the existing one. Without a list, every group exists.
+        """Create the hub, or update and return the existing one.
 
-        `keys` are the hub's own; without a list, an existing hub keeps its keys.
+        If `consumer_groups` is omitted, any group is accepted. `keys` are valid for this hub only; if they
+        are omitted, an existing hub keeps its keys.
         """
         hub = self.namespace.hubs.create(name, partition_count, consumer_groups, retention_hours, keys)
         self._recheck_keys()
         return hub
 
     def delete_hub(self, name: str) -> None:
-        """Detach the hub's links and delete its events. Raises HubUnknown."""
+        """Detach the hub's links and delete the hub with its events.
+
+        Raises HubUnknown if there is no such hub.
+        """
         self.namespace.delete_hub(name)
         self._recheck_keys()
 
@@ -162,7 +176,10 @@ class EventHubsServer:
             client.authorizations.recheck_keys()
 
     def accept(self) -> AmqpProtocol:
-        """Make the protocol of one connection over any transport; it ends with the server."""
+        """Return the protocol for one new connection, over any transport.
+
+        The connection ends with the server.
+        """
         return HubClient(self.namespace, self._clients, patience_s=self.patience_s).protocol
 
     async def _listen(self) -> asyncio.Server:

@@ -1,4 +1,4 @@
-"""Where a reader starts: the filter of its link, and the offset in the log that it names."""
+"""The start position of a reader: the filter of its link, and the offset in the log that it denotes."""
 
 import re
 from typing import NamedTuple
@@ -24,7 +24,10 @@ class StartPosition(NamedTuple):
 
 
 def parse_start_position(source: object) -> StartPosition:
-    """Parse the filter of a link's source; without one, only new events are sent. Raises Refusal."""
+    """Parse the filter of a link's source; without a filter, only new events are sent.
+
+    Raises Refusal if the filter is not a position.
+    """
     selector = _selector(source)
     if selector is None:
         return StartPosition(annotations.OFFSET, is_inclusive=False, value=LATEST)
@@ -45,7 +48,10 @@ def _selector(source: object) -> str | None:
 
 
 def find_offset(position: StartPosition, log: PartitionLog) -> int:
-    """Return the offset of the first event to send. Raises Refusal for a position beyond the log's end."""
+    """Return the offset of the first event to send.
+
+    Raises Refusal if the position is not a number or lies beyond the end of the log.
+    """
     if position.value == LATEST:
         return log.end_offset
     if position.value == EARLIEST:

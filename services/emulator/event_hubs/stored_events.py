@@ -1,4 +1,4 @@
-"""The events of a partition read from its log, for tests that check what arrived."""
+"""Reading of a partition's events from its log, for tests that check what arrived."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ _CONTENT_TYPE_FIELD = 6
 
 
 class StoredEvent(NamedTuple):
-    """A decoded event; `body` is bytes, or the AMQP value or sequence that was sent."""
+    """A decoded event; `body` is bytes, or the AMQP value or sequence if the sender used one."""
 
     partition_id: str
     sequence_number: int
@@ -35,7 +35,7 @@ class StoredEvent(NamedTuple):
 
 
 def read_stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]:
-    """Yield the retained events, oldest first. Raises DecodeError for one that is no AMQP message."""
+    """Yield the retained events, oldest first. Raises DecodeError if an event is not an AMQP message."""
     offset = log.begin_offset
     while (chunk := log.read(offset, _CHUNK_BYTES)) is not None:
         offset = chunk.offset
@@ -53,7 +53,7 @@ def read_stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredE
 
 
 def _decode_content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | None]:
-    """Return body, application properties, partition key and content type."""
+    """Return the body, application properties, partition key and content type of a message."""
     bodies: list[Any] = []
     found: dict[int, Any] = {}
     for code, value in decode_sections(message):

@@ -1,8 +1,8 @@
-"""Throughput units: the bytes and events per second of a namespace before it is throttled.
+"""Throughput units: the bytes and events per second that a namespace may carry before it is throttled.
 
-One unit is 1 MB or 1,000 events per second in, and 2 MB or 4,096 events out, whichever is reached first, for
-the whole namespace. As in the service, a sender above the limit is refused and must retry, while a reader is
-delayed.
+One unit is 1 MB or 1,000 events per second in, and 2 MB or 4,096 events per second out, whichever is reached
+first, for the whole namespace. As in the real service, a sender above the limit is refused and must retry,
+while a reader is delayed.
 """
 
 import time
@@ -21,8 +21,8 @@ _MIN_WAIT_S = 0.001
 class Bucket:
     """A token bucket that fills at `rate` per second and holds one second's worth.
 
-    One batch may drive it below zero, because a batch larger than the bucket would never pass otherwise. So
-    in t seconds at most rate x (t + 1) and one batch pass.
+    One batch may drive the bucket below zero, because otherwise a batch larger than the bucket would never
+    pass. So at most rate x (t + 1) plus one batch pass in t seconds.
     """
 
     def __init__(self, rate: float, now_s: float) -> None:
@@ -44,7 +44,7 @@ class Bucket:
 
 
 class ThroughputBucket:
-    """The buckets of bytes and events in one direction; the emptier one decides."""
+    """The buckets of bytes and of events in one direction; whichever is emptier decides."""
 
     def __init__(self, bytes_per_s: float, events_per_s: float, now_s: float) -> None:
         self._bytes = Bucket(bytes_per_s, now_s)
@@ -61,7 +61,7 @@ class ThroughputBucket:
 
 
 class Throughput:
-    """The limits of a namespace; `ingress` and `egress` are None if there is no limit."""
+    """The limits of a namespace in both directions; `ingress` and `egress` are None without a limit."""
 
     def __init__(self, units: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -73,7 +73,10 @@ class Throughput:
         return self._units
 
     def set_units(self, units: float | None) -> None:
-        """Set the limit from now on, with full buckets; None is no limit. Raises ValueError."""
+        """Set the limit from now on, starting with full buckets; None removes the limit.
+
+        Raises ValueError if the number of units is invalid.
+        """
         if units is not None and not 0 < units < float("inf"):
             raise ValueError("throughput units are a number above 0, or null for no limit")
         self._units = units
@@ -95,7 +98,7 @@ class Throughput:
         return True
 
     def egress_wait_s(self) -> float:
-        """Return how long readers must wait before the next portion, in seconds."""
+        """Return how long readers must wait before the next portion of events, in seconds."""
         return 0.0 if self.egress is None else self.egress.wait_s(self._clock())
 
     def count_egress(self, size_bytes: int, events: int) -> None:

@@ -1,4 +1,7 @@
-"""Events of the log as TRANSFER frames: a fixed prefix with two numbers, then the stored message."""
+"""Encoding of the log's events as TRANSFER frames.
+
+Each frame is a fixed prefix with two numbers, then the stored message.
+"""
 
 from collections.abc import Iterator
 from struct import Struct
@@ -18,7 +21,11 @@ _HEADER = Struct(">Iq8xI")
 
 
 class Rendered(NamedTuple):
-    """Encoded frames; `next_offset` is that of the first event not in `parts`, which may be damaged."""
+    """Encoded frames, and how far they reach in the log.
+
+    `next_offset` is the offset of the first event that is not in `parts`. `is_damaged` tells whether the
+    first record of the chunk is damaged, in which case `parts` is empty.
+    """
 
     parts: list[bytes]
     events: int
@@ -47,7 +54,7 @@ class TransferRenderer:
         self._prefix = Struct(f">I{len(self._head)}sI{len(tail)}s")
 
     def render(self, chunk: Chunk, delivery_id: int, credit: int, window: int, metrics: bytes) -> Rendered:
-        """Encode the events of `chunk` that fit into `credit` deliveries and `window` frames.
+        """Encode those events of `chunk` that fit into `credit` deliveries and `window` frames.
 
         `metrics` is a delivery-annotations section to insert into each event, or empty.
         """
@@ -89,6 +96,6 @@ class TransferRenderer:
 
 
 def _insert_metrics(whole: bytes, metrics: bytes) -> bytes:
-    """Insert delivery annotations between a message's header and its message annotations."""
+    """Insert the delivery annotations `metrics` after the message's header, if it has one."""
     header_end = skip(whole, 0) if metrics and whole.startswith(HEADER_START) else 0
     return whole[:header_end] + metrics + whole[header_end:]

@@ -1,8 +1,10 @@
 """Send nonsense to a running hub for a while: `python -m services.emulator.fuzz.amqp --seconds 60 --seed 1`.
 
-The hub is a process of its own. Now and then an honest client sends an event and must be answered. At the end
-the hub must be alive, have logged no failure, have closed all connections, not have grown, and end on a
-signal; every accepted event must be undamaged in the log and decodable by the SDK.
+The hub runs in a process of its own. At intervals, an honest client sends an event and must be answered. At
+the end, the hub must be alive, have logged no failure, have closed all connections, have grown in memory by
+no more than a fixed limit, and end on a signal. Every accepted event must be undamaged in the log and
+decodable by the SDK.
+
 The seed is printed first; the same seed repeats the run.
 """
 
@@ -39,11 +41,11 @@ _EMPTY_ARRAYS = (b"\xf0\x00\x00\x00\x05\x00\x00\x00\x00", b"\xe0\x02\x00")
 
 
 class Unsound(Exception):
-    """The hub has misbehaved."""
+    """The hub has misbehaved; the error's message says how."""
 
 
 class Hub:
-    """The process of the hub."""
+    """A hub that runs in a process of its own."""
 
     def __init__(self, process: Process, ready: dict[str, str], log: Path) -> None:
         self.process = process
@@ -53,7 +55,7 @@ class Hub:
         self._system = psutil.Process(process.pid)
 
     def measure(self) -> tuple[int, int]:
-        """Return the resident bytes and the open files."""
+        """Return the hub's resident memory in bytes and its number of open file descriptors."""
         return self._system.memory_info().rss, self._system.num_fds()
 
     async def send(self, pieces: list[bytes], *, abruptly: bool) -> None:
@@ -72,7 +74,10 @@ class Hub:
             await writer.wait_closed()
 
     async def check_serving(self, partitions: int = 1) -> None:
-        """Send events as an honest client. Raises the client's errors."""
+        """Send an event to each partition as an honest client.
+
+        Raises the client's errors if sending fails.
+        """
         producer = EventHubProducerClient.from_connection_string(
             self.connection_string, eventhub_name=HUB, retry_total=0
         )
@@ -87,7 +92,7 @@ class Hub:
 
 
 async def fuzz(seconds: float, seed: int, data: Path) -> dict[str, int]:
-    """Fuzz the hub; return counts of what was sent and accepted. Raises Unsound."""
+    """Fuzz the hub and return counts of what was sent and accepted. Raises Unsound if the hub misbehaves."""
     hub = await start_hub(data)
     try:
         await hub.check_serving(PARTITIONS)
@@ -135,7 +140,10 @@ async def serve_honest_client(hub: Hub, until: float) -> int:
 
 
 async def check_settled(hub: Hub, before: tuple[int, int]) -> None:
-    """Check that all connections are closed and memory has not grown. Raises Unsound."""
+    """Check that all connections are closed and that memory has grown by no more than MAX_GROWTH_BYTES.
+
+    Raises Unsound if one of these is not so.
+    """
     await hub.check_serving()
     hub.check_log()
     deadline = time.monotonic() + PATIENCE_S
@@ -150,7 +158,11 @@ async def check_settled(hub: Hub, before: tuple[int, int]) -> None:
 
 
 def count_readable(directory: Path) -> int:
-    """Count the events of the log, each undamaged and decodable by the SDK. Raises Unsound."""
+    """Count the events of the log, checking that each is undamaged and can be decoded by the SDK.
+
+    Raises Unsound if an event is damaged or missing, or an error of `check_decodable` if the SDK fails to
+    decode one.
+    """
     log, count = PartitionLog(directory), 0
     offset = log.begin_offset
     while chunk := log.read(offset, 1 << 20):
@@ -169,7 +181,10 @@ def count_readable(directory: Path) -> int:
 
 
 def check_decodable(event: bytes) -> None:
-    """Decode an event by the SDK, unless it is AMQP that the SDK does not know. Raises the SDK's errors."""
+    """Decode an event with the SDK, unless it holds valid AMQP that the SDK cannot decode.
+
+    Raises Unsound or the SDK's error if the SDK fails for another reason.
+    """
     if any(array in event for array in _EMPTY_ARRAYS):
         return
     try:

@@ -1,4 +1,4 @@
-"""Conversations of a client with the hub, and ways to spoil them."""
+"""Generated conversations of a client with the hub, and ways to corrupt them."""
 
 import random
 
@@ -44,13 +44,13 @@ _BYTES = [
 
 
 class FuzzClient:
-    """A seeded generator of conversations: the same seed makes the same ones."""
+    """A seeded generator of conversations: the same seed generates the same conversations."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
     def make_conversation(self) -> list[bytes]:
-        """Make pieces to write one after another, some of them spoilt."""
+        """Make the pieces of one conversation, to be written in order; some of them are corrupted."""
         pieces = [*self._make_opening(), *(self._frame() for _ in range(self.random.randint(0, 12)))]
         for _ in range(self.random.choice([0, 0, 1, 1, 2, 5])):
             at = self.random.randrange(len(pieces))
@@ -60,7 +60,7 @@ class FuzzClient:
         return self._cut(b"".join(pieces))
 
     def make_value(self, depth: int = 0) -> bytes:
-        """Make any AMQP value."""
+        """Make a random encoded AMQP value."""
         pick = self.random.choice
         make = [
             lambda: amqp.NULL,
@@ -221,7 +221,7 @@ class FuzzClient:
         return bytes(raw)
 
     def _cut(self, stream: bytes) -> list[bytes]:
-        """Cut the stream as TCP might: in one piece, in a few, or byte by byte."""
+        """Cut the stream as TCP might: into one piece, a few pieces, or single bytes."""
         size = self.random.choice([len(stream), len(stream), 700, 13, 1]) or 1
         return [stream[start : start + size] for start in range(0, len(stream), size)]
 

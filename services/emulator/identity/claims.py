@@ -26,7 +26,7 @@ class Flaw(StrEnum):
 
 
 class TokenInvalid(FleetpriceError):
-    """An invalid token. Each service maps the flaw to a message of its own."""
+    """An invalid token. Each service turns the flaw into its own error message."""
 
     def __init__(self, flaw: Flaw) -> None:
         super().__init__(flaw.value)
@@ -35,7 +35,7 @@ class TokenInvalid(FleetpriceError):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The identity that a token is issued to. Its ids derive from tenant and name, so restarts keep them."""
+    """The identity that a token is issued to. The ids derive from tenant and name, so restarts keep them."""
 
     tenant_id: str
     client_id: str
@@ -43,7 +43,10 @@ class Principal:
 
     @classmethod
     def from_name(cls, tenant_id: str, name: str) -> "Principal":
-        """Derive from the client id or another name of a user-assigned identity, or from "system"."""
+        """Return the principal for a name.
+
+        The name is "system" (the system-assigned identity), or a user-assigned identity's client id or name.
+        """
         tenant = UUID(tenant_id)
         client_id = name if _is_uuid(name) else str(uuid5(tenant, f"client/{name}"))
         return cls(tenant_id, client_id, str(uuid5(tenant, f"object/{client_id.lower()}")))
@@ -70,7 +73,7 @@ def build_claims(
 ) -> dict[str, Any]:
     """Build the claims of a version 1.0 token, the version that managed identities get.
 
-    Entra ID omits data roles, because services look them up; here the token carries them.
+    Entra ID omits data roles, because services look them up. Here the token carries the roles.
     """
     return {
         "aud": audience,
@@ -94,7 +97,10 @@ def build_claims(
 def check_claims(
     claims: Mapping[str, Any], *, issuer: str, audiences: Collection[str], now_s: float
 ) -> Caller:
-    """Check claims whose signature is valid, and return the caller. Raises TokenInvalid."""
+    """Check the claims of a token whose signature is valid, and return the caller.
+
+    Raises TokenInvalid if a claim is malformed, issuer or audience is wrong, or the token is not in force.
+    """
     expires_at_s, begins_at_s = _require_number(claims, "exp"), _require_number(claims, "nbf")
     object_id, tenant_id, roles = claims.get("oid"), claims.get("tid"), claims.get("roles", [])
     if not (isinstance(object_id, str) and isinstance(tenant_id, str) and isinstance(roles, list)):

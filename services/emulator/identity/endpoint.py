@@ -28,7 +28,7 @@ class TokenRequest(Assignment, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class IdentityEndpoint:
-    """Routes that issue tokens to callers that know the issuer's secret, and publish its keys."""
+    """Routes that issue tokens to callers with the issuer's secret, and that publish the issuer's keys."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
@@ -44,7 +44,10 @@ class IdentityEndpoint:
         ]
 
     def _require_secret(self, handler: _Handler) -> _Handler:
-        """Require the issuer's secret, since any web page in a browser can send requests to loopback."""
+        """Wrap a handler so that it requires the issuer's secret.
+
+        The secret is needed because any web page in a browser can send requests to loopback.
+        """
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             secret = request.headers.get("X-IDENTITY-HEADER", "").encode(errors="surrogateescape")
@@ -96,6 +99,6 @@ def _respond(value: msgspec.Struct) -> web.Response:
 
 
 def _respond_error(status: int, message: str) -> web.Response:
-    """Build an error response in the form of App Service's endpoint."""
+    """Build an error response in the form of App Service's identity endpoint."""
     body = {"statusCode": status, "message": message, "correlationId": str(uuid4())}
     return web.json_response(body, status=status)

@@ -34,14 +34,14 @@ _MAX_CACHED_TOKENS = 256
 
 
 class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Roles and lifetime of one identity's tokens. With a negative lifetime they are issued expired."""
+    """Roles and lifetime of one identity's tokens. With a negative lifetime, tokens are issued expired."""
 
     roles: tuple[Role, ...] = DEFAULT_ROLES
     expires_in_s: int = LIFETIME_S
 
 
 class IssuedToken(msgspec.Struct, frozen=True):
-    """The response of App Service's endpoint, in which `expires_on` is text."""
+    """The response of App Service's identity endpoint, in which `expires_on` is a string."""
 
     access_token: str
     expires_on: str
@@ -51,7 +51,7 @@ class IssuedToken(msgspec.Struct, frozen=True):
 
 
 class Issuer:
-    """Issuer of one data directory, with its own signing key and its own secret for requests."""
+    """Issuer of tokens for one data directory, which holds its signing key and its secret for requests."""
 
     def __init__(self, data_dir: Path, *, clock: Callable[[], float] = time.time) -> None:
         self._directory = data_dir / "identity"
@@ -63,7 +63,7 @@ class Issuer:
         self._verified: OrderedDict[str, dict[str, Any]] = OrderedDict()
 
     def set_base_url(self, url: str) -> None:
-        """Set the base URL, which names the issuer in every token."""
+        """Set the base URL, from which every token's `iss` claim derives."""
         self._url = f"{url}/identity"
 
     @property
@@ -73,12 +73,12 @@ class Issuer:
 
     @property
     def endpoint(self) -> str:
-        """The value for IDENTITY_ENDPOINT."""
+        """The value for the environment variable IDENTITY_ENDPOINT of client programs."""
         return f"{self._url}/token"
 
     @cached_property
     def header(self) -> str:
-        """The value for IDENTITY_HEADER: callers that know it get tokens."""
+        """The value for the environment variable IDENTITY_HEADER: a secret with which callers get tokens."""
         return (
             load_or_create_secret(self._directory / "header", lambda: secrets.token_hex(16).encode())
             .decode()
@@ -93,17 +93,20 @@ class Issuer:
             return self._key
 
     def assign(self, name: str, assignment: Assignment) -> None:
-        """Set roles and lifetime of later tokens of the identity `name`."""
+        """Set roles and lifetime of the tokens that are issued to the identity `name` from now on."""
         self._assignments[name.lower()] = assignment
 
     def unassign(self, name: str) -> None:
-        """Reset later tokens of the identity `name` to the defaults."""
+        """Reset the identity `name` to the default roles and lifetime, for tokens issued from now on."""
         self._assignments.pop(name.lower(), None)
 
     def issue(
         self, resource: str, name: str = SYSTEM_ASSIGNED, assignment: Assignment | None = None
     ) -> IssuedToken:
-        """Issue a token for `resource`, by default with the assignment of the identity `name`."""
+        """Issue a token for `resource` to the identity `name`.
+
+        Roles and lifetime are those of `assignment`, else those set with `assign`, else the defaults.
+        """
         key = self.key()  # first: without its packages, its error names their extra
         import jwt  # noqa: PLC0415 - slow to import, and most emulators never issue a token
 
@@ -121,7 +124,10 @@ class Issuer:
         return IssuedToken(token, str(claims["exp"]), resource, principal.client_id)
 
     def verify(self, token: str, audiences: Collection[str]) -> Caller:
-        """Verify a token issued here for one of `audiences`, and return its caller. Raises TokenInvalid."""
+        """Verify a token of this issuer for one of `audiences`, and return its caller.
+
+        Raises TokenInvalid if the token was not signed here, is for another audience, or is not in force.
+        """
         claims = self._verified.get(token)
         if claims is None:
             claims = self._decode_signed(token)
@@ -131,7 +137,7 @@ class Issuer:
         return check_claims(claims, issuer=self.name, audiences=audiences, now_s=self._clock())
 
     def discovery(self) -> Mapping[str, Any]:
-        """Return the OpenID Connect discovery document, as far as it applies."""
+        """Return the OpenID Connect discovery document, with the fields that apply to the emulator."""
         return {
             "issuer": self.name,
             "jwks_uri": f"{self.name}/keys",

@@ -1,4 +1,4 @@
-"""Signing keys and secrets of a data directory, generated at their first use."""
+"""Signing keys and secrets of a data directory, each generated when it is first used."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ _PUBLIC_EXPONENT = 65_537
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """An RSA key pair, with its id and its public part as a JSON Web Key."""
+    """An RSA key pair with its key id. `jwk` is the public part as a JSON Web Key."""
 
     private: "RSAPrivateKey"
     public: "RSAPublicKey"
@@ -32,12 +32,15 @@ class SigningKey:
 
     @property
     def tenant_id(self) -> str:
-        """The tenant, which derives from the key: another key means another tenant."""
+        """The tenant id. It derives from the key, so another key means another tenant."""
         return str(uuid5(NAMESPACE_URL, self.kid))
 
 
 def load_or_create_signing_key(path: Path) -> SigningKey:
-    """Load the key in `path`, or generate it. Raises NeedsAttention if the file holds no RSA key."""
+    """Load the key in the file `path`, or generate the key if there is no file.
+
+    Raises NeedsAttention if the file holds no RSA key.
+    """
     # Slow to import, and most emulators never issue a token.
     with needs_extra("a token of the emulator", "emulator"):
         from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
@@ -65,12 +68,12 @@ def load_or_create_signing_key(path: Path) -> SigningKey:
 
 
 def jwk_thumbprint(e: str, n: str) -> str:
-    """Return the key's thumbprint (RFC 7638), in hexadecimal."""
+    """Return the thumbprint (RFC 7638) of an RSA key with exponent `e` and modulus `n`, in hexadecimal."""
     return hashlib.sha256(msgspec.json.encode({"e": e, "kty": "RSA", "n": n})).hexdigest()
 
 
 def load_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
-    """Read the secret in `path`, or create it with `make`. Only the owner can read the file."""
+    """Read the secret in the file `path`, or create it with `make`. Only the owner can read the file."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The message annotations that the service adds to an event: fixed parts and three numbers."""
+"""The message annotations that the service adds to an event: fixed bytes around three numbers."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -27,7 +27,7 @@ Event = tuple[bytes, bytes, int, bytes]
 
 
 class EncodedRecords(NamedTuple):
-    """Records to write at the requested offset, and the offset of the last one."""
+    """Records to write at the requested offset, and the offset of the last of them."""
 
     data: bytes
     last_offset: int
@@ -35,7 +35,11 @@ class EncodedRecords(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _layout(offset_digits: int, own_bytes: int, own_items: int) -> tuple[Struct, bytes, bytes, bytes]:
-    """Return the section's layout for offsets of this many digits and sender's annotations of this size."""
+    """Return the layout of an annotations section.
+
+    The layout depends on the number of digits of the offset, and on the encoded size and item count of the
+    sender's own annotations.
+    """
     sequence_key = amqp.symbol(SEQUENCE_NUMBER) + b"\x81"
     offset_key = amqp.symbol(OFFSET) + bytes((0xA1, offset_digits))
     time_key = amqp.symbol(ENQUEUED_TIME) + b"\x83"
@@ -53,9 +57,9 @@ def _layout(offset_digits: int, own_bytes: int, own_items: int) -> tuple[Struct,
 def encode_records(
     events: Sequence[Event], sequence_number: int, offset: int, enqueued_ms: int
 ) -> EncodedRecords:
-    """Encode the events as every reader receives them, each after its record's header.
+    """Encode the events as every reader receives them, each preceded by its record header.
 
-    The loop makes no calls into our own code: an accepted event spends most of its time here.
+    The loop calls no other function of this project, because an accepted event spends most of its time here.
     """
     parts: list[bytes] = []
     append, header_pack = parts.append, HEADER.pack

@@ -1,4 +1,4 @@
-"""When an appended event counts as committed."""
+"""The point at which an appended event counts as committed."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,8 @@ OnCommit = Callable[[OSError | None], None]
 class Durability(StrEnum):
     """What committed events survive.
 
-    WRITE: the end of the process. INTERVAL: a power cut, except for the events of the last interval. BATCH: a
-    power cut.
+    WRITE: the end of the process, but not a power cut. INTERVAL: also a power cut, except for the events of
+    the last interval. BATCH: also a power cut, without exception.
     """
 
     WRITE = "write"
@@ -22,14 +22,20 @@ class Durability(StrEnum):
 
 
 class GroupCommit:
-    """Callbacks for commits; with Durability.BATCH, one fdatasync per log commits all earlier appends."""
+    """A caller of commit callbacks.
+
+    With Durability.BATCH, one fdatasync of a log commits all appends that preceded it.
+    """
 
     def __init__(self, durability: Durability) -> None:
         self._durability = durability
         self._waiting: dict[PartitionLog, list[OnCommit]] = {}
 
     def call_when_committed(self, log: PartitionLog, on_commit: OnCommit) -> None:
-        """Call `on_commit` with None once all appends are committed, or with the error that prevents it."""
+        """Call `on_commit` once all appends so far to `log` are committed.
+
+        The argument is None, or the error that prevents the commit.
+        """
         if self._durability is not Durability.BATCH:
             on_commit(None)
         elif log in self._waiting:

@@ -1,4 +1,4 @@
-"""Files of the logs, opened on use: a namespace has more files than a process may hold open."""
+"""Files of the logs, opened on first use: a namespace has more files than a process may hold open."""
 
 import os
 from collections import deque
@@ -9,7 +9,7 @@ MAX_OPEN_FILES = 256
 
 
 class OpenFiles:
-    """The open files; above `limit`, the one opened first is closed. Not safe in threads."""
+    """The files that are open; above `limit`, the file that was opened first is closed. Not thread-safe."""
 
     def __init__(self, limit: int = MAX_OPEN_FILES) -> None:
         self._limit = limit
@@ -25,7 +25,7 @@ class OpenFiles:
 
 
 class LogFile:
-    """One file, created by its first read or write."""
+    """A file that is opened, and created if it is missing, by its first read or write."""
 
     def __init__(self, path: Path, files: OpenFiles) -> None:
         self.path = path
@@ -33,11 +33,14 @@ class LogFile:
         self._fd = -1
 
     def read(self, position: int, size: int) -> bytes:
-        """Return up to `size` bytes, fewer at the end of the file. Raises OSError."""
+        """Return up to `size` bytes, fewer at the end of the file.
+
+        Raises OSError if the file cannot be read.
+        """
         return os.pread(self._fd if self._fd >= 0 else self._open(), size, position)
 
     def write(self, data: bytes, position: int) -> None:
-        """Write all of `data`. After an OSError, a part of it may have been written."""
+        """Write all of `data`. Raises OSError if that fails; a part of `data` may have been written then."""
         fd = self._fd if self._fd >= 0 else self._open()
         written = os.pwrite(fd, data, position)
         while written < len(data):
@@ -59,7 +62,7 @@ class LogFile:
 
 
 def sync_file(path: Path) -> None:
-    """Make everything written to the file durable, through any descriptor; safe in a thread."""
+    """Make everything written to the file durable, whichever descriptor wrote it; safe in a thread."""
     fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.fdatasync(fd)
@@ -68,7 +71,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Make the names of files in `directory` durable."""
+    """Make the directory's entries durable: which files exist in it, and under which names."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,13 +1,13 @@
 """Records of the sequence numbers and offsets that may have been served, beyond what the segments hold.
 
-If files were cut or damaged, the segments hold less than readers have seen. A number or offset that was
-served is never used again:
+If files were cut or damaged, the segments hold less than readers have seen. Still, a number or offset that
+was served must never be used again. Two files in a partition's directory ensure this:
 
 - `tail` holds the end of the log and is rewritten in place after every append. It is exact and, like
   everything that was written, survives the end of the process, kill -9 included.
-- `marks.json` is durable. Numbers and offsets are reserved in it before they are used. After a power cut the
-  tail may be older than what was served; the log then continues above the reservation, which leaves a gap
-  but uses nothing twice. A clean end writes the exact end into it.
+- `marks.json` is durable. Numbers and offsets are reserved in it before they are used. After a power cut,
+  `tail` may be older than what was served; the log then continues above the reservation, which leaves a
+  gap but uses nothing twice. A clean end writes the exact end of the log into marks.json.
 """
 
 import os
@@ -29,7 +29,11 @@ _CRC = Struct("<I")
 
 
 class LogMarks(msgspec.Struct, frozen=True):
-    """The content of marks.json; `boot_id` is empty after a clean end, when everything is durable."""
+    """The content of marks.json.
+
+    `boot_id` is the id of the machine's boot during which the log was last written, or empty after a clean
+    end, when everything is durable.
+    """
 
     reserved_sequence: int = 0
     reserved_offset: int = 0
@@ -37,7 +41,10 @@ class LogMarks(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, directory: Path) -> "LogMarks | None":
-        """Return the marks of a partition, or None if they cannot be read."""
+        """Return the marks of a partition.
+
+        Without a file, return marks of a new log; if the file is damaged, return None.
+        """
         try:
             return msgspec.json.decode((directory / "marks.json").read_bytes(), type=cls)
         except FileNotFoundError:
@@ -56,12 +63,18 @@ class LogMarks(msgspec.Struct, frozen=True):
 
     @property
     def are_of_this_boot(self) -> bool:
-        """Whether the machine has not restarted since, so that everything written is still there."""
+        """Whether everything written since these marks were saved must still be there.
+
+        That is so if the machine has not restarted since, or if the log was ended cleanly.
+        """
         return self.boot_id in {"", current_boot_id()}
 
 
 class Tail(NamedTuple):
-    """Where the log continues, and its last event; -1 if there never was one."""
+    """Where the log continues, and its last event.
+
+    The fields of the last event are -1 if there never was one.
+    """
 
     next_sequence: int = 0
     next_offset: int = 0
@@ -71,7 +84,7 @@ class Tail(NamedTuple):
 
 
 class TailFile:
-    """The file `tail` of a partition."""
+    """The file `tail` of a partition, which holds the end of its log."""
 
     def __init__(self, directory: Path, files: OpenFiles) -> None:
         self._file = LogFile(directory / "tail", files)
@@ -81,7 +94,7 @@ class TailFile:
         self._file.write(fields + _CRC.pack(crc32(fields)), 0)
 
     def load(self) -> Tail | None:
-        """Return the saved tail, or None if there is none or it is damaged."""
+        """Return the saved tail, or None if the file is missing or damaged."""
         try:
             raw = self._file.path.read_bytes()
         except FileNotFoundError:
@@ -99,7 +112,7 @@ class TailFile:
 
 
 class Reservation:
-    """The durable reservation of numbers and offsets before their use."""
+    """The durable reservation of sequence numbers and offsets before their use."""
 
     def __init__(self, directory: Path, marks: LogMarks | None, tail_file: TailFile) -> None:
         self._directory = directory
@@ -112,7 +125,11 @@ class Reservation:
         return bool(self._marks.boot_id)
 
     def cover(self, tail: Tail, current: Tail) -> None:
-        """Reserve beyond `tail` before the log grows from `current` to it. Raises OSError."""
+        """Reserve numbers and offsets beyond `tail`, unless the reservation already covers it.
+
+        Call this before the log grows from `current` to `tail`. Raises OSError if the reservation cannot be
+        saved.
+        """
         sequence, offset = tail.next_sequence, tail.next_offset
         if sequence <= self._marks.reserved_sequence and offset <= self._marks.reserved_offset:
             return
@@ -122,7 +139,10 @@ class Reservation:
         self._save(sequence + RESERVED_NUMBERS, offset + RESERVED_BYTES, current_boot_id())
 
     def end(self, tail: Tail) -> None:
-        """Record `tail` as the exact end: everything is durable. Raises OSError."""
+        """Record `tail` as the exact end of the log; everything must be durable already.
+
+        Raises OSError if it cannot be saved.
+        """
         self._save(tail.next_sequence, tail.next_offset, "")
 
     def _save(self, sequence: int, offset: int, boot_id: str) -> None:
@@ -132,7 +152,7 @@ class Reservation:
 
 
 def current_boot_id() -> str:
-    """Return an id of this start of the machine, or a random one if the system has none."""
+    """Return an id of the machine's current boot, or a random id if the system provides none."""
     try:
         return _BOOT_ID.read_text().strip()
     except FileNotFoundError:

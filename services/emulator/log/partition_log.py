@@ -1,6 +1,6 @@
-"""The append-only log of one partition: read by offset, and cut at its old end.
+"""The append-only log of one partition: it is read by offset, and its oldest segments are deleted.
 
-No event stays in memory. An event's offset is the byte at which its record begins.
+No event is kept in memory. An event's offset is the position in the log of the first byte of its record.
 """
 
 import errno
@@ -25,14 +25,14 @@ _SEGMENTS_PER_AGE = 4
 
 
 class Chunk(NamedTuple):
-    """Bytes from `offset` on: one whole record, unless it is damaged, and what follows it."""
+    """Bytes of the log from `offset` on: at least one whole record, unless that record is damaged."""
 
     offset: int
     data: bytes
 
 
 class PartitionState(NamedTuple):
-    """The properties of a partition; `last_enqueued_ms` is None if it never held an event."""
+    """The properties of a partition; `last_enqueued_ms` is None if the partition never held an event."""
 
     begin_sequence_number: int
     last_sequence_number: int
@@ -42,7 +42,7 @@ class PartitionState(NamedTuple):
 
 
 class PartitionLog:
-    """A partition's segments on disk, opened and recovered."""
+    """The log of one partition: its segments on disk, opened and recovered."""
 
     def __init__(
         self,
@@ -52,9 +52,10 @@ class PartitionLog:
         in_background: Callable[[Callable[[], None]], None] = lambda work: work(),
         files: OpenFiles | None = None,
     ) -> None:
-        """`in_background` runs slow work (fdatasync) elsewhere; by default it runs at once.
+        """Open the log in `directory`; create it if it is missing, and recover it otherwise.
 
-        Logs that share `files` share its limit of open files.
+        `in_background` runs slow work (fdatasync); by default, the work runs at once in the caller. Logs that
+        are given the same `files` share its limit of open files.
         """
         self.directory = directory
         self._segment_bytes = segment_bytes
@@ -101,7 +102,10 @@ class PartitionLog:
         )
 
     def append(self, events: Sequence[Event], now_ms: int) -> None:
-        """Write all events and wake the waiting readers. Raises OSError if the disk takes not all of them."""
+        """Write all events and wake the waiting readers.
+
+        Raises OSError if the disk cannot take all of them; the log is then unchanged.
+        """
         if not events:
             return
         if self._segments[-1].size_bytes >= self._segment_bytes:
@@ -127,7 +131,10 @@ class PartitionLog:
         self._wake()
 
     def _write(self, data: bytes, tail: Tail) -> None:
-        """Write `data`, after which the log ends with `tail`. Raises OSError and leaves the log unchanged."""
+        """Write `data`, which extends the log up to `tail`.
+
+        Raises OSError if that fails, and leaves the log unchanged.
+        """
         if self._is_abandoned:
             # The directory may belong to another hub now.
             raise FileNotFoundError(errno.ENOENT, "The log was deleted")
@@ -141,7 +148,10 @@ class PartitionLog:
             raise
 
     def read(self, offset: int, max_bytes: int) -> Chunk | None:
-        """Return up to `max_bytes` from `offset` on, but at least one record; None at the log's end."""
+        """Return the log from `offset` on, or None at the end of the log.
+
+        The chunk holds up to `max_bytes`, or more if the first record alone is longer.
+        """
         offset = max(offset, self.begin_offset)
         following = bisect_right(self._bases, offset)
         segment = self._segments[following - 1]
@@ -153,14 +163,14 @@ class PartitionLog:
         return Chunk(offset, segment.read(offset - segment.base_offset, max_bytes))
 
     def skip_damage(self, offset: int) -> int:
-        """Return where to continue after a damaged record at `offset`."""
+        """Return the offset at which reading continues after a damaged record at `offset`."""
         segment = self._segments[bisect_right(self._bases, offset) - 1]
         continues_at = segment.base_offset + segment.skip_damage(offset - segment.base_offset)
         log.warning("damage_skipped", file=str(segment.path), offset=offset, next_offset=continues_at)
         return continues_at
 
     def wait(self, wake: Callable[[], None]) -> None:
-        """Call `wake` once, at the next append."""
+        """Register `wake` to be called once, at the next append."""
         self._waiting.add(wake)
 
     def stop_waiting(self, wake: Callable[[], None]) -> None:
@@ -177,13 +187,16 @@ class PartitionLog:
         return all(segment.is_synced for segment in self._segments)
 
     def sync(self) -> None:
-        """Make all that was appended durable; may run in a thread during appends."""
+        """Make everything appended so far durable; may run in a thread while appends go on."""
         for segment in self._segments[:]:
             if not segment.is_synced:
                 segment.sync()
 
     def roll(self) -> None:
-        """Start a new segment; the old one is made durable in the background."""
+        """Start a new segment, unless the last segment is empty.
+
+        The old segment is made durable in the background.
+        """
         full = self._segments[-1]
         if full.last is None:
             return
@@ -197,7 +210,11 @@ class PartitionLog:
                 self._in_background(segment.seal)
 
     def expire(self, now_ms: int, max_age_ms: int, max_bytes: int | None) -> None:
-        """Delete whole segments from the old end while they are too old, or too large together."""
+        """Delete the oldest segments, each as a whole.
+
+        A segment is deleted if all its events are older than `max_age_ms`, or while the log is larger than
+        `max_bytes`.
+        """
         active = self._segments[-1]
         if active.first_ms is not None and now_ms - active.first_ms >= max_age_ms // _SEGMENTS_PER_AGE:
             self.roll()
@@ -210,7 +227,10 @@ class PartitionLog:
             log.warning("segment_not_expired", directory=str(self.directory), reason=exc.strerror)
 
     def trim(self, before_sequence: int) -> int:
-        """Delete the oldest segments that hold lower numbers only; return how many events they held."""
+        """Delete the oldest segments if all their sequence numbers are below `before_sequence`.
+
+        Return how many events were deleted.
+        """
         began = self.state().begin_sequence_number
         while self._expirable and self._segments[1].base_sequence <= before_sequence:
             self._drop_oldest()
@@ -218,7 +238,7 @@ class PartitionLog:
 
     @property
     def _expirable(self) -> Segment | None:
-        """The oldest segment, unless it is still written to or a thread is making it durable."""
+        """The oldest segment, or None while it is being appended to or a thread is making it durable."""
         oldest = self._segments[0]
         return None if oldest is self._segments[-1] or oldest.is_being_sealed else oldest
 
@@ -235,7 +255,10 @@ class PartitionLog:
         )
 
     def close(self) -> None:
-        """Make everything durable, so that the next start trusts it even after a power cut."""
+        """Make everything durable and close the files.
+
+        The next start then trusts the log even after a power cut.
+        """
         try:
             if self._reservation.is_saved:
                 self.sync()
@@ -247,7 +270,7 @@ class PartitionLog:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the files and refuse further appends, as for a deleted hub."""
+        """Close the files without making anything durable, and refuse further appends."""
         self._is_abandoned = True
         for segment in self._segments:
             segment.release()

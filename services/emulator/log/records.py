@@ -1,4 +1,4 @@
-"""One record of a partition's log: length, sequence number, enqueued time, crc32, then the AMQP message."""
+"""The format of a record in a log: length, sequence number, enqueued time, crc32, then the AMQP message."""
 
 from collections.abc import Iterator
 from struct import Struct
@@ -28,8 +28,8 @@ class RecordMark(NamedTuple):
 def scan_records(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
     """Yield the undamaged records from `position` up to the first damaged or incomplete one.
 
-    The crc is seeded with the number (its low 32 bits), so that a record in the wrong place fails too. It
-    covers only the message, which must contain the same number and time as the header.
+    The crc is seeded with the low 32 bits of the sequence number, so that a record in the wrong place fails
+    too. The crc covers only the message, which must contain the same sequence number and time as the header.
     """
     size = len(buffer)
     while position + HEADER_BYTES <= size:
@@ -50,7 +50,7 @@ def scan_records(buffer: bytes, position: int = 0) -> Iterator[RecordMark]:
 
 
 def find_record(buffer: bytes, position: int) -> int | None:
-    """Return where the first undamaged record at or after `position` begins, or None."""
+    """Return the position of the first undamaged record at or after `position`, or None if there is none."""
     found = position
     while (found := buffer.find(_NUMBER, found)) >= 0:
         at = found + len(_NUMBER)

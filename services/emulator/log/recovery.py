@@ -1,4 +1,4 @@
-"""Recovery of a partition at the start: what survived, and where numbers and offsets continue."""
+"""Recovery of a partition when it is opened: what survived, and where numbers and offsets continue."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,10 @@ log = EventLog(__name__)
 
 
 class Recovered(NamedTuple):
-    """The recovered log; the last segment may be appended to, `marks` is None if it cannot be read."""
+    """The recovered log.
+
+    New events may be appended to the last segment. `marks` is None if marks.json is damaged.
+    """
 
     segments: list[Segment]
     tail: Tail
@@ -52,7 +55,10 @@ def recover(
 
 
 def _load_segments(directory: Path, files: OpenFiles, *, trusts_rows: bool) -> list[Segment]:
-    """Load the segments that hold events, oldest first, and delete the leftovers of interrupted work."""
+    """Load the segments that hold events, oldest first, and delete the leftovers of interrupted work.
+
+    The newest segment is also kept if it is empty but its name records where the log continues.
+    """
     present = {path.name for path in directory.iterdir()}
     names = sorted(filter(NAME.fullmatch, present))
     stems = {name.removesuffix(".log") for name in names}
@@ -76,12 +82,12 @@ def _load_segments(directory: Path, files: OpenFiles, *, trusts_rows: bool) -> l
 
 
 def _marks_end(segment: Segment, is_newest: bool) -> bool:
-    """Whether the name of an empty segment records where the log continues."""
+    """Return whether the name of an empty segment records where the log continues."""
     return is_newest and segment.base_sequence > 0
 
 
 def _find_end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_as_written: bool) -> Tail:
-    """Return the end of the log, which is never below what may have been served."""
+    """Return the end of the log, which is never below any number or offset that may have been served."""
     if is_as_written and tail is not None:
         reached = tail
     elif marks is not None:
@@ -101,7 +107,7 @@ def _find_end(survived: Tail, tail: Tail | None, marks: LogMarks | None, *, is_a
 
 
 def _add_last_event(tail: Tail, segments: list[Segment]) -> Tail:
-    """Set the last event to the last one that survived; without one, keep that of the tail."""
+    """Return `tail` with the last surviving event; if no event survived, return `tail` unchanged."""
     segment = next((one for one in reversed(segments) if one.last), None)
     if segment is None or segment.last is None:
         return tail

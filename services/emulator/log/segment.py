@@ -1,6 +1,7 @@
-"""One file of a partition's log, named for its begin: `<first sequence number>-<first offset>.log`.
+"""One file of a partition's log, named after its start: `<first sequence number>-<first offset>.log`.
 
-Its sparse index is beside it: `.rows` while events are appended, `.index` once everything is durable.
+Its sparse index is stored beside it: in `.rows` while events are appended, in `.index` once everything is
+durable.
 """
 
 import contextlib
@@ -21,10 +22,13 @@ _SEARCH_BYTES = 4 * 1024 * 1024
 
 
 class Segment:
-    """A file of records. Positions are bytes from its start, which has the offset `base_offset`."""
+    """A file of records.
+
+    Positions are bytes from the start of the file; position 0 has the offset `base_offset` in the log.
+    """
 
     def __init__(self, path: Path, files: OpenFiles) -> None:
-        """A segment without events; the first one creates its file."""
+        """Make a segment without events; the file is created by the first write."""
         first_sequence, first_offset = path.stem.split("-")
         self.path = path
         self.base_sequence = int(first_sequence)
@@ -49,7 +53,10 @@ class Segment:
 
     @classmethod
     def open_sealed(cls, path: Path, files: OpenFiles) -> "Segment | None":
-        """Open a segment whose index shows that it is durable; return None if it must be recovered."""
+        """Open a segment whose saved index shows that it is complete and durable.
+
+        Return None if there is no such index, so that the segment must be recovered.
+        """
         index = SparseIndex.load(path.with_suffix(".index"))
         if index is None:
             return None
@@ -66,10 +73,10 @@ class Segment:
 
     @classmethod
     def recover(cls, path: Path, files: OpenFiles, *, trusts_rows: bool) -> tuple["Segment", int]:
-        """Return the segment up to its last undamaged record, and how many bytes were cut after it.
+        """Return the segment up to its last undamaged record, and how many bytes after it were cut off.
 
-        With trusted rows, only what follows the last row is scanned. Damaged records before undamaged ones
-        stay, and readers skip them.
+        With `trusts_rows`, only what follows the last valid row of the index is scanned. Damaged records
+        before undamaged ones stay in the file, and readers skip them.
         """
         segment = cls(path, files)
         segment.size_bytes = path.stat().st_size
@@ -112,18 +119,21 @@ class Segment:
         return self.index.times_ms[0] if self.index.times_ms else None
 
     def is_before(self, enqueued_ms: int) -> bool:
-        """Whether its last event is older."""
+        """Return whether the segment has a last event and that event is older than `enqueued_ms`."""
         return self.last is not None and self.last.enqueued_ms < enqueued_ms
 
     def write(self, data: bytes) -> None:
-        """Write `data` after the last record; it counts only once it is accepted. Raises OSError."""
+        """Write `data` after the last record; the data counts only once `accept` is called.
+
+        Raises OSError if the file cannot be written.
+        """
         if self._has_leftovers:
             self._file.truncate(self.size_bytes)
             self._has_leftovers = False
         self._file.write(data, self.size_bytes)
 
     def discard_unaccepted(self) -> None:
-        """Cut off what was written and not accepted."""
+        """Cut off the data that was written and not accepted; if that fails, the next write does it."""
         try:
             self._file.truncate(self.size_bytes)
         except OSError:
@@ -131,7 +141,10 @@ class Segment:
             self._has_leftovers = True
 
     def accept(self, first: RecordMark, last: RecordMark) -> None:
-        """Count what was written, which ends with `last`."""
+        """Count the written data as part of the segment;
+
+        `first` and `last` are its first and last records.
+        """
         if self.index.is_due(first.position):
             self.index.note(first)
             self._save_rows(len(self.index) - 1)
@@ -148,7 +161,10 @@ class Segment:
                 self._keeps_rows = False
 
     def read(self, position: int, max_bytes: int) -> bytes:
-        """Return at least the record at `position`, unless it is damaged, and what follows it."""
+        """Return up to `max_bytes` from `position` on.
+
+        The result holds at least the whole record at `position`, unless that record is damaged.
+        """
         room = self.size_bytes - position
         data = self._file.read(position, min(max_bytes, room))
         needed = HEADER_BYTES + int.from_bytes(data[:4], "big")
@@ -157,7 +173,7 @@ class Segment:
         return data
 
     def records(self, position: int) -> Iterator[RecordMark]:
-        """Yield the undamaged records from `position`, the start of one, to the end."""
+        """Yield the undamaged records from `position` to the end; a record must begin at `position`."""
         while position < self.size_bytes:
             start = end = position
             for mark in scan_records(self.read(start, STRIDE_BYTES)):
@@ -166,7 +182,10 @@ class Segment:
             position = end if end > start else self.skip_damage(start)
 
     def skip_damage(self, position: int) -> int:
-        """Return where undamaged records continue after the damaged one at `position`, or the end."""
+        """Return the position of the next undamaged record after the damaged one at `position`.
+
+        Return the end of the segment if there is none.
+        """
         position += 1
         while position < self.size_bytes:
             data = self._file.read(position, min(_SEARCH_BYTES, self.size_bytes - position))
@@ -181,7 +200,7 @@ class Segment:
         return self.is_sealed or self._synced_bytes == self.size_bytes
 
     def sync(self) -> None:
-        """Make all that was accepted durable; safe in a thread during appends and reads."""
+        """Make everything accepted so far durable; safe in a thread while appends and reads go on."""
         size_bytes = self.size_bytes
         if size_bytes <= self._synced_bytes:
             return
@@ -201,7 +220,7 @@ class Segment:
     def seal(self) -> None:
         """Make everything durable and save the index, so that the next start does not scan the segment.
 
-        Slow, but safe in a thread, because nothing is appended any more.
+        This is slow, but safe in a thread, because nothing is appended to the segment any more.
         """
         with self._sealing:
             try:
@@ -218,13 +237,17 @@ class Segment:
         return self._sealing.locked()
 
     def finish(self) -> None:
-        """Complete the index: nothing is appended any more."""
+        """Complete the index, because nothing will be appended to the segment any more."""
         if self.last is not None:
             self.index.finish(self.last)
         self._rows.close()
 
     def claim_seal(self) -> bool:
-        """Return whether the caller must call `seal`; true only once until that has run."""
+        """Return whether the caller must call `seal`.
+
+        Once this has returned true, it returns false until that call of `seal` has ended, and for good if it
+        succeeded.
+        """
         is_wanted = not (self.is_sealed or self._is_seal_claimed)
         self._is_seal_claimed = True
         return is_wanted
@@ -234,7 +257,7 @@ class Segment:
         self._rows.close()
 
     def release(self) -> None:
-        """Wait for a thread that seals the file, then close it for good."""
+        """Wait until no thread is sealing the file, then close it for good."""
         with self._sealing:
             self._is_gone = True
         self.close()

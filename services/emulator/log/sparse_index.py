@@ -1,4 +1,4 @@
-"""A sparse index of one segment: the sequence number and time at a position every 64 KiB."""
+"""A sparse index of one segment: for a record about every 64 KiB, its sequence number, position and time."""
 
 import os
 from array import array
@@ -17,7 +17,10 @@ ROW_BYTES = _ROW.size
 
 
 class SparseIndex:
-    """Three columns of ascending values; 24 bytes for every 64 KiB of events."""
+    """Sequence numbers, positions and times in three ascending columns.
+
+    The index takes 24 bytes for every 64 KiB of events.
+    """
 
     def __init__(self) -> None:
         self.sequence_numbers = array("q")
@@ -36,11 +39,11 @@ class SparseIndex:
         return not self.positions or position - self.positions[-1] >= STRIDE_BYTES
 
     def before_sequence(self, sequence_number: int) -> int:
-        """Return the position of a record from which a scan forward finds `sequence_number`."""
+        """Return the position of a record from which a forward scan finds `sequence_number`."""
         return self._position(bisect_right(self.sequence_numbers, sequence_number) - 1)
 
     def before_time(self, enqueued_ms: int) -> int:
-        """Return the position of a record from which a scan forward finds every event of `enqueued_ms`."""
+        """Return the position of a record from which a forward scan finds every event of `enqueued_ms`."""
         return self._position(bisect_left(self.times_ms, enqueued_ms) - 1)
 
     def before_position(self, position: int) -> int:
@@ -51,7 +54,7 @@ class SparseIndex:
         return self.positions[row] if row >= 0 else 0
 
     def finish(self, last: RecordMark) -> None:
-        """Add the segment's last record as the last row, so that the end is known without a scan."""
+        """Add the segment's last record as the last row, so that the end is found without a scan."""
         if not self.positions or self.positions[-1] != last.position:
             self.note(last)
 
@@ -60,7 +63,10 @@ class SparseIndex:
             column.pop()
 
     def rows(self, start: int = 0) -> bytes:
-        """Encode the rows from `start` on, each with its own crc, because they are written one by one."""
+        """Encode the rows from number `start` on.
+
+        Each row has its own crc, because rows are written one at a time.
+        """
         encoded = []
         for row in range(start, len(self)):
             values = (self.sequence_numbers[row], self.positions[row], self.times_ms[row])
@@ -69,7 +75,7 @@ class SparseIndex:
 
     @classmethod
     def from_rows(cls, raw: bytes) -> "SparseIndex":
-        """Decode rows up to the first that is damaged or does not ascend."""
+        """Decode rows up to the first row that is damaged or whose position does not ascend."""
         index = cls()
         for at in range(0, len(raw) - ROW_BYTES + 1, ROW_BYTES):
             sequence_number, position, enqueued_ms, crc = _ROW.unpack_from(raw, at)
@@ -90,7 +96,7 @@ class SparseIndex:
 
     @classmethod
     def load(cls, path: Path) -> "SparseIndex | None":
-        """Load a saved index; return None if there is none or it is damaged."""
+        """Load a saved index; return None if the file is missing or damaged."""
         try:
             raw = path.read_bytes()
         except FileNotFoundError:

@@ -27,11 +27,11 @@ _ERROR_STATUS = range(400, 600)
 
 
 class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A fault: its kind, its moment and the requests it applies to. A field not given matches everything.
+    """A fault of the storage service. It applies to the requests that match all of its fields.
 
-    `at` "before": the request is not performed, unless the fault is only slow. "after": the change is
-    durable, whatever the response; requests that fail anyway are not affected.
-    `path_prefix` is a prefix of `container/path`, for a rename of its target.
+    `at` "before": the fault strikes before the request is performed. Unless the fault is "slow", the request
+    is then not performed. `at` "after": the fault strikes when the change is durable; requests that fail
+    anyway are not affected. `path_prefix` is a prefix of `container/path`; for a rename, of its target.
     """
 
     kind: Literal["fail", "drop_answer", "slow"]
@@ -44,7 +44,7 @@ class Fault(FaultSchedule, frozen=True, forbid_unknown_fields=True, omit_default
     service: Literal["storage"] = "storage"
 
     def __post_init__(self) -> None:
-        """Raise ValueError for a combination of fields that makes no sense."""
+        """Check and complete the fields. Raises ValueError if their combination makes no sense."""
         super().__post_init__()
         demand(self.kind in _DEFAULT_MOMENT, f"kind is one of {', '.join(_DEFAULT_MOMENT)}")
         if self.at is None:
@@ -127,5 +127,5 @@ class Faults:
         self.book.clear()
 
     def consume(self, at: At, operation: str, resource: str) -> Fault | None:
-        """Return the next armed fault for this request, or None, and decrement its count."""
+        """Return the first armed fault that strikes this request, or None. Counts the strike."""
         return self.book.consume(lambda fault: fault.at == at and fault.matches(operation, resource))

@@ -46,10 +46,10 @@ _MAX_HEADER_BYTES = 16 * 1024  # user metadata may be 8 KiB
 
 
 class StorageServer:
-    """The server of `data_dir/storage`, which it serves within `async with`. Raises PortInUse.
+    """The server of the files in `data_dir/storage`. It serves within `async with`.
 
-    With `fsync` an acknowledged write survives a power cut, not only a kill, and every write waits for the
-    disk. With `tls` the same port serves https too.
+    Raises PortInUse if its port is taken. With `fsync` an acknowledged write survives a power cut, not only a
+    kill, but every write waits for the disk. With `tls` the same port serves https too.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class StorageServer:
         self._store.close()
 
     async def _serve(self, raw: web.BaseRequest) -> web.StreamResponse:
-        """Serve one request. Abort the connection if the response is to be lost."""
+        """Serve one request. Abort the connection if a fault drops the response."""
         request_id = str(uuid4())
         try:
             if (response := await self._respond(raw, request_id)) is not None:
@@ -135,7 +135,7 @@ class StorageServer:
     async def _respond(
         self, raw: web.BaseRequest, request_id: str, part: Part | None = None
     ) -> Response | None:
-        """Return the response to a request or to a part of a batch, or None if a fault drops it."""
+        """Return the response to a request or to a part of a batch, or None if a fault drops the response."""
         dialect = Dialect.BLOB
         try:
             request = self._parse(raw, part)
@@ -211,7 +211,10 @@ class StorageServer:
         return replace(response, headers={**response.headers, "x-ms-request-id": request_id})
 
     async def _apply_fault(self, at: At, operation: str, resource: str) -> bool:
-        """Apply the fault armed for this request. Return True if it drops the response. Raises Refused."""
+        """Apply the fault that is armed for this request, if any. Return whether it drops the response.
+
+        Raises Refused if the fault makes the request fail.
+        """
         fault = self.faults.consume(at, operation, resource)
         if fault is None:
             return False

@@ -18,7 +18,7 @@ _PEM = serialization.Encoding.PEM
 
 
 class SignedCertificate(NamedTuple):
-    """Certificates and key in PEM. `chain` is the server's certificate, then the authority's."""
+    """Certificates and key in PEM. `chain` is the server's certificate followed by the authority's."""
 
     ca: bytes
     chain: bytes
@@ -56,7 +56,7 @@ def issue_certificate(names: Iterable[str], now: datetime) -> SignedCertificate:
 
 
 def is_usable(chain: bytes, names: Iterable[str], now: datetime) -> bool:
-    """Return whether the certificate covers `names` and expires no sooner than in `RENEWAL`."""
+    """Return whether the certificate covers `names` and is valid for longer than `RENEWAL`."""
     try:
         leaf = x509.load_pem_x509_certificate(chain)
         covered = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

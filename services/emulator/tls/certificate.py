@@ -1,6 +1,6 @@
-"""The certificate that the emulator serves to TLS clients: generated, or the user's own.
+"""The certificate that the emulator presents to TLS clients: generated, or the user's own.
 
-Files in `DIR/tls`: clients trust `ca.pem`; `server.pem` and `server.key` are the server's. The authority's
+Files in `DIR/tls`: clients trust `ca.pem`; the server uses `server.pem` and `server.key`. The authority's
 key signs once and is never stored, so nothing else can be signed for clients that trust `ca.pem`.
 """
 
@@ -21,14 +21,17 @@ _WILDCARDS = ("0.0.0.0", "::")  # noqa: S104  # compared with, not listened on
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """Paths of the files. `ca` is the one for clients."""
+    """Paths of the certificate's files. Clients trust `ca`; the server uses `chain` and `key`."""
 
     ca: Path
     chain: Path
     key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """Build the TLS context. Raises SettingsError if the files are no certificate with its key."""
+        """Build the server's TLS context.
+
+        Raises SettingsError if the files are no certificate with its key.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
@@ -41,7 +44,10 @@ class Certificate:
 
 
 def own_certificate(directory: Path, host: str, *, now: datetime | None = None) -> Certificate:
-    """Load the certificate in `directory`. Generate it if it is missing, expires soon or excludes `host`."""
+    """Return the certificate in `directory`, generated anew if one is missing or no longer usable.
+
+    A certificate is not usable if it expires soon or does not cover the names of `host`.
+    """
     with needs_extra("TLS of the emulator", "emulator"):
         from services.emulator.tls import authority  # noqa: PLC0415 - slow to import, and only TLS needs it
 
@@ -61,7 +67,10 @@ def own_certificate(directory: Path, host: str, *, now: datetime | None = None) 
 
 
 def list_names(host: str) -> Iterable[str]:
-    """Return the names under which clients reach `host`; for all addresses, the machine's name too."""
+    """Return the names by which clients reach `host`: the local names and `host` itself.
+
+    If `host` stands for all addresses, the machine's name takes its place.
+    """
     return dict.fromkeys((*_LOCAL_NAMES, gethostname() if host in _WILDCARDS else host))
 
 

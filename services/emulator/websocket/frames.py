@@ -1,6 +1,7 @@
-"""Websocket frames (RFC 6455): decoded from a client, encoded for a server. Pure.
+"""Websocket frames (RFC 6455), decoded from a client and encoded for a server. Pure: no I/O.
 
-Data is passed on as it arrives, whatever the frame's length; at most a head or a control frame is kept.
+Data is passed on as it arrives, however long the frame is; at most a frame's head or one control frame is
+kept.
 """
 
 import struct
@@ -35,7 +36,7 @@ class CloseCode(IntEnum):
 
 
 class WebSocketRefused(Exception):
-    """The peer has violated the protocol; `code` goes into the close frame."""
+    """The peer has violated the protocol; `code` is to be sent in the close frame."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(reason)
@@ -44,14 +45,14 @@ class WebSocketRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A whole control frame, unmasked."""
+    """A complete, unmasked control frame."""
 
     opcode: Opcode
     payload: bytes
 
 
 class FrameCutter:
-    """A decoder that yields the unmasked data of binary messages, and whole control frames."""
+    """A decoder that yields the unmasked data of binary messages, and complete control frames."""
 
     def __init__(self) -> None:
         self._pending = bytearray()
@@ -60,7 +61,10 @@ class FrameCutter:
         self._data_left = 0
 
     def feed(self, data: bytes) -> Iterator[bytes | Control]:
-        """Raises WebSocketRefused; nothing may be fed after that."""
+        """Yield the message data and control frames that `data` completes.
+
+        Raises WebSocketRefused if the client violates the protocol; no more data may be fed after that.
+        """
         pending = self._pending
         pending += data
         while pending:
@@ -114,7 +118,7 @@ class _Head:
 
 
 def _read_head(data: bytearray) -> _Head | None:
-    """Return the head at the start of `data`, or None if it is not complete."""
+    """Return the frame head at the start of `data`, or None if the head is not complete."""
     if len(data) < 2:  # noqa: PLR2004  # flags and length
         return None
     length, size = data[1] & _LENGTH, 2
@@ -140,14 +144,14 @@ def _read_head(data: bytearray) -> _Head | None:
 
 
 def apply_mask(data: bytes, mask: bytes) -> bytes:
-    """XOR `data` with the repeated four bytes of the mask, which masks and unmasks."""
+    """XOR `data` with the four bytes of the mask, repeated; this both masks and unmasks."""
     size = len(data)
     laid = (mask * (size // _MASK_BYTES + 1))[:size]
     return (int.from_bytes(data, "little") ^ int.from_bytes(laid, "little")).to_bytes(size, "little")
 
 
 def frame(opcode: Opcode, payload: bytes) -> bytes:
-    """Encode one whole message of a server."""
+    """Encode one complete message from a server, as a single frame."""
     size = len(payload)
     first = _FIN | opcode
     if size < _LENGTH_16:
@@ -162,7 +166,7 @@ def close_frame(code: int, reason: str = "") -> bytes:
 
 
 def encode_close_answer(payload: bytes) -> bytes:
-    """Encode the answer to a client's close frame: its own code, if that may be sent."""
+    """Encode the answer to a client's close frame; it repeats the client's code if that may be sent."""
     if not payload:
         return frame(Opcode.CLOSE, b"")
     code = int.from_bytes(payload[:2], "big")

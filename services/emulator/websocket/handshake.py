@@ -1,4 +1,4 @@
-"""The HTTP upgrade to a websocket that carries AMQP. Pure."""
+"""The HTTP upgrade to a websocket that carries AMQP. Pure: no I/O."""
 
 import base64
 import binascii
@@ -16,7 +16,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class UpgradeRefused(Exception):
-    """The request is refused; `answer` is the whole HTTP response."""
+    """The upgrade request is refused; `answer` is the whole HTTP response to send."""
 
     def __init__(self, status: HTTPStatus, reason: str, *headers: str) -> None:
         super().__init__(reason)
@@ -34,8 +34,8 @@ class UpgradeRefused(Exception):
 def answer_upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
     """Return the answer that accepts the request `head` (everything before the empty line).
 
-    On loopback, where the key is well known, a web page from another host may not connect. Raises
-    UpgradeRefused.
+    With `loopback_origins_only`, web pages from other hosts may not connect: on loopback the key is well
+    known. Raises UpgradeRefused if the request is not acceptable.
     """
     if len(head) > MAX_HEAD_BYTES:
         raise UpgradeRefused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")

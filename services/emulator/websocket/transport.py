@@ -1,6 +1,6 @@
-"""AMQP over websockets: a websocket for the client, an ordinary transport for the AMQP connection.
+"""AMQP over websockets: a websocket towards the client, an ordinary transport towards the AMQP connection.
 
-Nothing is queued in between: back-pressure is that of the socket's own transport.
+Nothing is queued between the two, so back-pressure is that of the socket's own transport.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 
 class WebSocket(asyncio.Protocol):
-    """The server's end of one websocket; `accept` makes the protocol that it carries."""
+    """The server's end of one websocket; `accept` makes the protocol that the websocket carries."""
 
     _transport: asyncio.Transport
 
@@ -77,7 +77,7 @@ class WebSocket(asyncio.Protocol):
             self._inner.connection_lost(exc)
 
     def close(self) -> None:
-        """Send a close frame, and hang up when the client has answered it or too much time has passed."""
+        """Send a close frame; hang up once the client has answered it or CLOSE_TIMEOUT_S has passed."""
         if not self.is_closing:
             self.is_closing = True
             self._transport.write(close_frame(CloseCode.NORMAL))
@@ -85,7 +85,10 @@ class WebSocket(asyncio.Protocol):
             self._abort_after(CLOSE_TIMEOUT_S)
 
     def _shake_hands(self, data: bytes) -> bytes:
-        """Answer the request once it is complete, and return the bytes after it."""
+        """Collect and answer the upgrade request.
+
+        Return the bytes that follow the request once it is complete and accepted, otherwise nothing.
+        """
         self._head += data
         end = self._head.find(_END_OF_HEAD)
         if self.is_closing or (end < 0 and len(self._head) <= MAX_HEAD_BYTES):
@@ -138,7 +141,7 @@ class WebSocket(asyncio.Protocol):
 
 
 class WebSocketTransport(asyncio.Transport):
-    """The socket's transport, on which everything written leaves as binary messages."""
+    """The transport of the carried protocol; everything written to it leaves as binary messages."""
 
     def __init__(self, websocket: WebSocket, transport: asyncio.Transport) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""The position after which a chain is published: that of its last record in the manifest's hub.
+"""The position after which a chain is published: its last record in the manifest's hub.
 
-If the hub's retention removed all of its records, a mark in the lake, written once a minute, replaces them.
-Without a mark the chain is published from its root. Too low a position costs duplicate records, never a
-missing one.
+If the hub's retention removed all of the chain's records, a mark in the lake, written at most once a minute,
+replaces them. Without a mark the chain is published from its root. Too low a position costs duplicate
+records, never a missing one.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,10 @@ _TAIL_EVENTS = 100
 
 
 class Mark(Struct, frozen=True):
-    """The last file of a chain published in a hub, which is identified by `created_at`."""
+    """The last published file of a chain, and the hub in which it was published.
+
+    `created_at` identifies the hub.
+    """
 
     hub: str
     created_at: str
@@ -41,7 +44,7 @@ class ManifestHub:
     partitions: int
 
     def partition_for(self, chain: ChainKey) -> int:
-        """Return the partition of the chain's records."""
+        """Return the hub partition that holds the chain's records."""
         return chain.partition % self.partitions
 
 

@@ -1,9 +1,9 @@
 """The manifest: a record of each committed file in a hub, so that consumers need not list the lake.
 
-It follows the chains of the partitions that this process owns, independently of the commits: if the
-manifest's hub is down, no commit is delayed and nothing is queued, since publishing resumes after the last
-record in the hub. Each chain's records are in order; after a crash, or with a second writer, some are sent
-again. A file is published only after it was read in its slot, so only if it is committed.
+The publisher follows the chains of the partitions that this process owns, independently of the commits. If
+the manifest's hub is down, no commit is delayed and nothing is queued, since publishing resumes after the
+last record in the hub. Each chain's records are in order; after a crash, or with a second writer, some
+records are sent again. A file is published only after it was read from its slot, so only if it is committed.
 """
 
 import asyncio
@@ -58,7 +58,10 @@ class _Published:
 
 
 class Manifest:
-    """A publisher of one stream's chains; transient failures do not end it. See `running_manifest`."""
+    """A publisher of the files in one stream's chains; run it with `running_manifest`.
+
+    Transient failures do not end it.
+    """
 
     def __init__(
         self, connection: HubConnection, hub: str, source_hub: str, lake: Lake, heads: Heads
@@ -74,7 +77,7 @@ class Manifest:
         self._sent_s = 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish committed files until `stop`."""
+        """Publish committed files until `stop` is set."""
         pause_s = _LOOK_S
         while not stop.is_set():
             pause_s = _LOOK_S if await self._publish_new() else min(_MAX_PAUSE_S, 2 * pause_s)
@@ -82,7 +85,7 @@ class Manifest:
                 await asyncio.wait_for(stop.wait(), pause_s)
 
     async def finish(self) -> None:
-        """Publish the last files within a few seconds; call it after the last commit."""
+        """Publish the last files, for at most a few seconds; call this after the last commit."""
         try:
             with suppress(TimeoutError):  # the next start resumes after the last record
                 await within(_LAST_ROUND_S, self._publish_new(is_last=True))
@@ -192,9 +195,9 @@ class Manifest:
 
 @asynccontextmanager
 async def running_manifest(manifest: Manifest, stop_all: asyncio.Event) -> AsyncIterator[None]:
-    """Publish files committed within the block, and at its end the last ones.
+    """Publish files that are committed within the block, and the last ones when the block ends.
 
-    An unexpected error sets `stop_all`, and is raised at the end of the block.
+    An unexpected error of the publisher sets `stop_all`, and is raised at the end of the block.
     """
     stop = asyncio.Event()
     running = asyncio.create_task(manifest.run(stop))
@@ -211,7 +214,10 @@ async def running_manifest(manifest: Manifest, stop_all: asyncio.Event) -> Async
 
 
 async def refuse_missing(connection: HubConnection, hub: str) -> None:
-    """Raise SettingsError if there is no such hub; if it does not answer, only log a warning."""
+    """Check that the hub exists. Raises SettingsError if it does not.
+
+    If the hub does not answer or refuses access, only a warning is logged.
+    """
     client = consumer_client(connection, hub, _GROUP, retry_total=1)
     async with client:
         try:

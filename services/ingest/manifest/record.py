@@ -1,7 +1,7 @@
 """A record of the manifest: a CloudEvent on a committed file, in the terms of Event Hubs Capture (pure).
 
-`data` has the fields of Capture's CaptureFileCreated under Capture's own names, and further ones of ours.
-`id` is the file's path, so a record that is sent twice has the same id.
+`data` has the fields of Capture's CaptureFileCreated under Capture's names, and further fields of this
+project. `id` is the file's path, so a record that is sent twice has the same id.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ class _Record(Struct):
 
 
 def encode_record(hub: str, chain: ChainKey, file: CommittedFile) -> bytes:
-    """Return the event's body."""
+    """Return the body of the event for a committed file."""
     record = {
         "specversion": "1.0",
         "type": _TYPE,
@@ -59,7 +59,7 @@ def encode_record(hub: str, chain: ChainKey, file: CommittedFile) -> bytes:
 
 
 def parse_path(body: bytes) -> str | None:
-    """Return the file's path in a record; None if the body is no record."""
+    """Return the file's path in a record; None if the body is not a record."""
     try:
         record = msgspec.json.decode(body, type=_Record)
     except msgspec.MsgspecError:
@@ -68,7 +68,7 @@ def parse_path(body: bytes) -> str | None:
 
 
 def read_enqueued_range(metadata: pq.FileMetaData) -> tuple[datetime | None, datetime | None]:
-    """Return the enqueued times of a file's first and last events; None for a file without rows."""
+    """Return the enqueued times of a file's first and last events; both are None if the file has no rows."""
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     found = [
         column.statistics

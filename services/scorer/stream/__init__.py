@@ -1,1 +1,1 @@
-"""The pricing of the telemetry stream, effectively once: the output hub is the checkpoint."""
+"""The pricing of the telemetry stream, effectively once: the output hub serves as the checkpoint."""

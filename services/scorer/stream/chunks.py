@@ -17,9 +17,10 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Readings in source order, all of JSON bodies (`records`) or all of Arrow bodies (`batch`).
+    """Readings in source order, all from JSON bodies (`records`) or all from Arrow bodies (`batch`).
 
-    `sequences`, `lines` and `enqueued_us` are the event, the line and the enqueued time of each reading.
+    For each reading, `sequences` has its event's sequence number, `lines` its line in the event, and
+    `enqueued_us` its event's enqueued time.
     """
 
     records: Sequence[Struct]
@@ -48,7 +49,7 @@ class Chunk:
         return len(self.sequences)
 
     def slice_rows(self, start: int, rows: int) -> "Chunk":
-        """Return at most `rows` readings, from index `start` on."""
+        """Return at most `rows` readings, beginning at index `start`."""
         kept = slice(start, start + rows)
         return Chunk(
             self.records[kept],
@@ -60,7 +61,7 @@ class Chunk:
 
 
 def build_event_chunk(sequence: int, enqueued_us: int, decoded: Decoded, columns: Sequence[str]) -> Chunk:
-    """Build a chunk of the good readings of one event; of an Arrow body only `columns` are kept."""
+    """Build a chunk of one event's good readings; of an Arrow body only `columns` are kept."""
     rows = len(decoded.lines)
     return Chunk(
         decoded.records,
@@ -72,7 +73,7 @@ def build_event_chunk(sequence: int, enqueued_us: int, decoded: Decoded, columns
 
 
 def regroup_chunks(gathered: Iterable[Chunk], max_rows: int) -> Iterator[Chunk]:
-    """Yield chunks of at most `max_rows` readings, in order; small ones are joined, large ones split."""
+    """Yield chunks of at most `max_rows` readings, in order; small chunks are joined, large ones split."""
     with_rows = (chunk for chunk in gathered if len(chunk))
     for _, group in groupby(with_rows, key=lambda chunk: chunk.is_arrow):
         whole = _join(list(group))
@@ -97,7 +98,7 @@ def _join(group: Sequence[Chunk]) -> Chunk:
 
 
 def drop_lines_through(decoded: Decoded, line: int) -> Decoded:
-    """Return the readings after `line`, for an event that was priced in part."""
+    """Return the readings after `line`, for an event of which a predecessor priced the lines up to `line`."""
     kept = [index for index, at in enumerate(decoded.lines) if at > line]
     start = kept[0] if kept else len(decoded.lines)
     return Decoded(

@@ -1,4 +1,4 @@
-"""Decoding of events into readings; events are decoded together as long as all their records are good."""
+"""Decoding of events into readings; several events are decoded at once if all their records are good."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,16 +22,22 @@ ROWS_TOGETHER = 4_000
 
 
 class ReadingDecoder:
-    """A decoder of one partition's events; bad records are counted and left out, as ingest keeps them."""
+    """A decoder of one partition's events.
+
+    Bad records are counted and left out; ingest keeps them as dead letters.
+    """
 
     def __init__(self, after: Place | None) -> None:
-        """Leave out readings up to `after`, which a predecessor priced, in that event."""
+        """Begin after the place `after`, up to which a predecessor priced readings.
+
+        In the event at `after`, readings up to that line are left out. None leaves out nothing.
+        """
         self._after = after
         self._runs = BatchDecoder(READING)
         self._decoder = BodyDecoder(READING)
 
     def decode(self, events: Sequence[Event], columns: Sequence[str]) -> Iterator[Chunk]:
-        """Yield readings by event and line; of Arrow bodies only `columns` are kept."""
+        """Yield chunks of readings, ordered by event and line; of Arrow bodies only `columns` are kept."""
         place = 0
         while place < len(events):
             run = self._decode_together(events, place)
@@ -44,7 +50,7 @@ class ReadingDecoder:
             place += count or 1
 
     def has_unpriced_readings(self, event: Event) -> bool:
-        """Return whether this is the event priced in part, and has readings without a price."""
+        """Return whether a predecessor priced this event in part, so that some readings have no price yet."""
         if self._after is None or event.sequence_number != self._after.sequence:
             return False
         decoded = self._decoder.decode(event.body, event.content_type)
@@ -71,7 +77,7 @@ class ReadingDecoder:
 
 
 def _build_chunk(events: Sequence[Event], run: DecodedBatch, columns: Sequence[str]) -> Chunk:
-    """Build a chunk of events decoded together, each of which has lines from 0 on."""
+    """Build a chunk from events decoded together; each event's lines are numbered from 0 without gaps."""
     counts = np.array(run.counts)
     ends = counts.cumsum()
     sequences = np.array([event.sequence_number for event in events], dtype=np.int64)

@@ -1,6 +1,6 @@
-"""The lineage of an output event, in its application properties: the range of readings that it prices.
+"""The lineage of an output event: the range of readings that it prices, in its application properties.
 
-Scoring resumes after the highest reading among these in an output partition's tail.
+Scoring resumes after the highest reading found in the lineages in an output partition's tail.
 """
 
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _CREATED_AT, _VERSION = "source_created_at", "model_version"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The position of a reading in a partition; positions are ordered as the readings are."""
+    """The position of a reading in a partition: its event and its line; places sort as the readings do."""
 
     sequence: int
     line: int
@@ -28,8 +28,8 @@ class Place:
 class Lineage:
     """The readings from `first` through `last` of one partition of the hub created at `created_at`.
 
-    `version` is that of the model. It is not compared: predictions by another version for the same readings
-    are doubles to a reader.
+    `version` is the model's version. It is not compared: a reader takes predictions of the same readings by
+    another version for duplicates.
     """
 
     created_at: datetime
@@ -56,7 +56,7 @@ class Lineage:
 
 
 def read_lineage(event: EventData) -> Lineage | None:
-    """Return the lineage of an output event; None if it has none, so was not sent by a scorer."""
+    """Return the lineage of an output event; None if the event has none, so was not sent by a scorer."""
     created_at = read_property(event, _CREATED_AT)
     numbers = [read_property(event, name) for name in _NUMBERS]
     if not isinstance(created_at, str) or not all(isinstance(number, int) for number in numbers):

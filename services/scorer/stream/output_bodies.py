@@ -1,4 +1,4 @@
-"""Encoding of priced readings as bodies of output events, in the readings' own format or a fixed one."""
+"""Encoding of priced readings as bodies of output events, in the readings' format or a fixed one."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ _Line: Any = msgspec.defstruct(
 
 
 class PredictionBodies:
-    """An encoder of predictions of one model version for one partition."""
+    """An encoder of one model version's predictions for one partition."""
 
     def __init__(self, manifest: Manifest, partition: int, output: Output) -> None:
         self._output = output
@@ -55,7 +55,10 @@ class PredictionBodies:
     def encode(
         self, chunk: Chunk, priced: Priced, predicted_at: datetime, max_rows: int
     ) -> Iterator[tuple[Chunk, Body]]:
-        """Yield parts of at most `max_rows` readings, each with its output event's body and content type."""
+        """Split a chunk, and yield each part with its output event's body and content type.
+
+        A part has at most `max_rows` readings, or fewer if its body would be too large for an event.
+        """
         if self._output == "arrow" or (self._output == "auto" and chunk.is_arrow):
             batch = self._build_batch(chunk, priced, predicted_at)
             for start, rows in _split_to_fit(batch, 0, len(chunk), max_rows):
@@ -103,7 +106,10 @@ class PredictionBodies:
         return pa.record_batch(arrays, schema=PREDICTION.schema)
 
     def _repeat(self, rows: int) -> dict[str, pa.Array]:
-        """Return columns of constants, at least `rows` long; cached, as making them is the largest cost."""
+        """Return the columns of constants, at least `rows` long.
+
+        They are cached, because making them is the largest cost of encoding.
+        """
         if rows > self._repeated_rows:
             constants = {**self._constants, "schema_version": _SCHEMA_VERSION}
             self._repeated_columns = {
@@ -115,7 +121,10 @@ class PredictionBodies:
 
 
 def _split_to_fit(batch: pa.RecordBatch, start: int, end: int, max_rows: int) -> Iterator[tuple[int, int]]:
-    """Yield start and length of parts of the rows from `start` to `end`, each small enough for an event."""
+    """Split the rows from `start` to `end`; yield each part's start and length.
+
+    A part has at most `max_rows` rows, and is small enough for one event.
+    """
     for first in range(start, end, max_rows):
         rows = min(max_rows, end - first)
         if rows > 1 and batch.slice(first, rows).nbytes > _MAX_BYTES:
@@ -138,7 +147,7 @@ def _read_carried_columns(chunk: Chunk) -> Sequence[Any]:
 
 
 def _list_flags(priced: Priced) -> pa.Array:
-    """Return the flag names of each row; each distinct set, of which there are few, is looked up once."""
+    """Return the flag names of each row; each distinct set (there are few) is looked up only once."""
     encoded = pa.array(priced.flags).dictionary_encode()
     names = [priced.names_of(flags) for flags in encoded.dictionary.to_pylist()]
     return pa.array(names, pa.list_(pa.string())).take(encoded.indices)

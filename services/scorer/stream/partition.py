@@ -35,12 +35,15 @@ _OPEN_TIMEOUT_S = 10.0
 
 
 class OutputUnavailable(SinkUnavailable):
-    """The predictions hub accepted nothing within the bounded retries."""
+    """The error for a predictions hub that accepts nothing within the bounded retries."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hubs:
-    """The telemetry hub, the predictions hub, and the telemetry hub's identity."""
+    """The telemetry hub, the predictions hub, and the time at which the telemetry hub was created.
+
+    That time is the telemetry hub's identity.
+    """
 
     source: Hub
     output: Hub
@@ -57,14 +60,17 @@ class Models:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The last event whose readings are all published."""
+    """The last event of which all readings are published."""
 
     sequence_number: int
     offset: str
 
 
 class PartitionScorer:
-    """A PartitionHandler whose sink is the same partition of the predictions hub."""
+    """A PartitionHandler for one telemetry partition.
+
+    Its sink is the partition of the same number of the predictions hub.
+    """
 
     def __init__(
         self,
@@ -88,7 +94,11 @@ class PartitionScorer:
         self._is_stopping = False
 
     async def start(self) -> Start:
-        """Return the event of the last reading in the output, and open the link to the output."""
+        """Return where to resume, the event of the last reading in the output, and open the output's link.
+
+        Raises HubRecreated if the output prices another telemetry hub, SinkUnavailable if no link opens in
+        time.
+        """
         # The source is read last: a former owner may still publish, and the events it prices must be in it.
         tail = await read_tail(self._hubs.output, self._partition, self._hubs.created_at)
         source = await self._hubs.source.bounds(self._partition)
@@ -109,7 +119,10 @@ class PartitionScorer:
         return (await self._store.read_hints()).get(str(self._partition))
 
     async def handle(self, events: Sequence[Event]) -> None:
-        """Price and publish; raise OutputUnavailable if the predictions hub does not accept them."""
+        """Price events and publish the predictions.
+
+        Raises OutputUnavailable if the predictions hub does not accept them.
+        """
         first = events[0].sequence_number
         if first > self._next_expected:
             note_expired(self._partition, self._next_expected, first - self._next_expected)
@@ -135,14 +148,14 @@ class PartitionScorer:
         SOURCE_TO_PUBLISH.observe(time.time() - output.oldest_enqueued_us / 1e6)
 
     async def flush(self) -> None:
-        """Do nothing: all handled events are published."""
+        """Do nothing, because all handled events are published already."""
 
     def due_in_s(self) -> float | None:
-        """Return None: no flush is ever due."""
+        """Return None, because a flush is never due."""
         return None
 
     def stop(self) -> None:
-        """End `handle` after the current send; the next owner resumes from there."""
+        """Make `handle` return after the current send; the partition's next owner resumes from there."""
         self._is_stopping = True
 
     async def close(self) -> None:
@@ -153,7 +166,7 @@ class PartitionScorer:
             await self._sender.close()
 
     async def write_hint(self) -> None:
-        """Write the checkpoint blob if more was published since the last time."""
+        """Write the checkpoint blob if more events were published since the last write."""
         published = self._published
         if published is None or published == self._hinted:
             return

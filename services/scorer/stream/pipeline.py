@@ -16,7 +16,7 @@ from shared.streams.event_hubs.messages import EventData, make_event
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The last reading that a predecessor priced (None if it priced none), and its model version."""
+    """The last reading that a predecessor priced, or None, and the model version that priced it."""
 
     through: Place | None = None
     version: str | None = None
@@ -24,7 +24,10 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One event for the predictions hub, its number of predictions, and its oldest enqueued time."""
+    """An event for the predictions hub, its number of predictions, and its oldest enqueued time.
+
+    `oldest_enqueued_us` is the time at which the event of its first reading was enqueued.
+    """
 
     event: EventData
     rows: int
@@ -32,7 +35,7 @@ class Output:
 
 
 class PricingPipeline:
-    """The steps from source events of one partition to output events."""
+    """The steps that turn source events of one partition into output events."""
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class PricingPipeline:
         handover: Handover,
         active: ActivePriceModel,
     ) -> None:
-        """Continue after the readings in `handover`, in the middle of an event if need be."""
+        """Continue after the last reading in `handover`, which may be in the middle of an event."""
         self._partition = partition
         self._max_rows = settings.max_rows
         self._chunk_rows = max(1, ROWS_TOGETHER // settings.max_rows) * settings.max_rows
@@ -54,17 +57,22 @@ class PricingPipeline:
         self._bodies: tuple[Pricer, PredictionBodies] | None = None
 
     def version_to_finish(self, events: Sequence[Event]) -> str | None:
-        """Return the former version that must finish the first of `events`, if the active one must not."""
+        """Return the version that must finish the first event, or None if the active version may.
+
+        It is the version with which a predecessor priced the first readings of that event, if some are left
+        unpriced and another version is active now.
+        """
         version = self._handover.version
         if version in (None, self._active.pricer.manifest.version):
             return None
         return version if self._decoder.has_unpriced_readings(events[0]) else None
 
     def price_events(self, events: Sequence[Event], first_pricer: Pricer | None = None) -> Iterator[Output]:
-        """Yield output events, each priced only when it is requested; bad records have none.
+        """Yield output events, pricing as they are requested; bad records get no prediction.
 
-        One version prices all events, even if the model is swapped meanwhile. Only the first event is priced
-        by `first_pricer`, if given: the version with which a predecessor priced its first readings.
+        One model version prices all events of a call, even if the model is swapped meanwhile. The exception
+        is the first event if `first_pricer` is given: this is the version with which a predecessor priced
+        that event's first readings.
         """
         if first_pricer is not None:
             yield from self._price_with(first_pricer, events[:1])
@@ -81,7 +89,7 @@ class PricingPipeline:
                 yield Output(event, len(part), part.oldest_enqueued_us)
 
     def _bodies_for(self, pricer: Pricer) -> PredictionBodies:
-        """Return the encoder for this version, cached until the version changes."""
+        """Return the encoder for the pricer's version, cached until the version changes."""
         if self._bodies is None or self._bodies[0] is not pricer:
             self._bodies = (pricer, PredictionBodies(pricer.manifest, self._partition, self._form))
         return self._bodies[1]

@@ -1,4 +1,4 @@
-"""The point of resumption: after the highest reading priced in the output partition's tail."""
+"""Where scoring resumes: after the highest reading priced in the output partition's tail."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ EVENTS_EXPIRED = Counter(
 
 @dataclass(frozen=True, slots=True)
 class ScoringStart:
-    """The next event to read, and the readings of it that a predecessor priced."""
+    """The next event to read, and how far a predecessor priced the readings of that event."""
 
     next_expected: int
     handover: Handover = field(default_factory=Handover)
@@ -35,8 +35,8 @@ class ScoringStart:
 class Tail:
     """The end of an output partition.
 
-    `after` is the highest reading priced, `version` the model version that priced it, and `was_written`
-    whether the partition ever held an event.
+    `after` is the highest reading priced, or None; `version` is the model version that priced it.
+    `was_written` tells whether the partition ever held an event.
     """
 
     after: Place | None
@@ -45,7 +45,7 @@ class Tail:
 
 
 async def read_tail(output: Hub, partition: int, created_at: datetime) -> Tail:
-    """Read the output partition's tail; raise HubRecreated if it prices another telemetry hub."""
+    """Read the output partition's tail. Raises HubRecreated if the tail prices another telemetry hub."""
     bounds = await output.bounds(partition)
     oldest, last = bounds.oldest, bounds.last
     if oldest > last:
@@ -87,9 +87,10 @@ def _require_same_hub(lineage: Lineage, created_at: datetime) -> Lineage:
 async def find_start(
     tail: Tail, source: PartitionBounds, hint: Callable[[], Awaitable[int | None]], partition: int
 ) -> ScoringStart:
-    """Return the start in a source partition; `hint` reads its checkpoint blob.
+    """Return where scoring starts in a source partition.
 
-    Raise HubRecreated if events were priced that the source hub never held.
+    `hint` reads the partition's checkpoint blob, and is used only if retention emptied the output partition.
+    Raises HubRecreated if events were priced that the source hub never held.
     """
     after = tail.after
     next_expected = after.sequence if after is not None else 0
@@ -110,6 +111,6 @@ async def find_start(
 
 
 def note_expired(partition: int, first: int, events: int) -> None:
-    """Count events that retention removed before they were scored."""
+    """Count and log events that retention removed before they were scored."""
     EVENTS_EXPIRED.inc(events)
     log.warning("events_gone", partition=partition, first_sequence_number=first, events=events)

@@ -1,4 +1,4 @@
-"""The scoring of the telemetry hub into the predictions hub: each partition resumes from its output."""
+"""The scoring of the telemetry hub into the predictions hub; each partition resumes where its output ends."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class StreamScorer:
         output: Hub,
         store: ResumingCheckpointStore,
     ) -> None:
-        """`source` must have been made with `store`."""
+        """Make a scorer that is not running yet; `source` must have been made with `store`."""
         self._settings = settings
         self._connection = connection
         self._models = models
@@ -62,13 +62,14 @@ class StreamScorer:
 
     @property
     def is_reading(self) -> bool:
-        """Whether at least one partition is being read."""
+        """Return whether this process owns at least one partition."""
         return bool(self._runtime.owned)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Score until `stop` is set; return once sends are done and partitions are given back.
 
-        Raise NeedsAttention for hubs that do not fit, OutputUnavailable if the output accepts nothing.
+        Raises NeedsAttention if the hubs do not fit each other, OutputUnavailable if the predictions hub
+        accepts nothing.
         """
         self._hubs = await self._check_hubs()
         await self._runtime.run(stop)
@@ -112,7 +113,10 @@ class StreamScorer:
     async def open_partitions(
         self, partitions: Sequence[int], hub: HubProperties
     ) -> Mapping[int, PartitionScorer]:
-        """Make a handler for each partition; raise HubRecreated if `hub` is not the hub of the start."""
+        """Make a handler for each partition.
+
+        Raises HubRecreated if `hub` is not the telemetry hub that was there when the scorer started.
+        """
         if hub.created_at != self._hubs.created_at:
             raise HubRecreated(f"the telemetry hub was re-created at {hub.identity}: {_REMEDY}")
         return {partition: self._partition(partition) for partition in partitions}
@@ -122,14 +126,14 @@ class StreamScorer:
         return PartitionScorer(partition, self._settings, self._hubs, self._models, self._store, sender)
 
     async def observe(self) -> None:
-        """Do nothing: the runtime checks the hub's identity."""
+        """Do nothing, because the runtime checks the hub's identity."""
 
     def note_refusal(self) -> bool:
-        """Return False: a refused key may be put back at any time."""
+        """Return False: no refusal ends the stream, because a key may be put back at any time."""
         return False
 
     def judge_failure(self, partition: int | None, error: Exception) -> Exception | None:
-        """Return the error unless it may pass by itself."""
+        """Return the error if it must end the stream, or None if it may pass by itself."""
         if isinstance(error, OutputUnavailable) or not isinstance(error, _PASSING):
             return error
         if isinstance(error, SinkUnavailable):
@@ -138,14 +142,14 @@ class StreamScorer:
 
 
 class HintWriter:
-    """A writer of a stream's checkpoint blobs, at intervals."""
+    """A task that writes a stream's checkpoint blobs at intervals."""
 
     def __init__(self, stream: StreamScorer, interval_s: float) -> None:
         self._stream = stream
         self._interval_s = interval_s
 
     async def run(self) -> None:
-        """Write the checkpoints at every interval, without end."""
+        """Write the checkpoint blobs at every interval, without end."""
         while True:
             await asyncio.sleep(self._interval_s)
             await self._stream.write_hints()

@@ -16,7 +16,10 @@ from shared.service.data_dir import lock_data_dir
 
 
 class RecordFolder:
-    """`simulator` in a data directory. Raises NeedsAttention if another process uses it."""
+    """The folder `simulator` in a data directory, locked while it is entered as a context.
+
+    Entering raises NeedsAttention if another process uses the folder.
+    """
 
     def __init__(self, data: Path) -> None:
         self.path = data / "simulator"
@@ -33,7 +36,7 @@ class RecordFolder:
         self._open.close()
 
     def open_records(self, partition: int) -> tuple[PartitionRecord, BadBodyRecord]:
-        """Read a partition's records; they stay open until the folder is closed."""
+        """Open and read both records of a partition. They stay open until the context of the folder ends."""
         readings = self._open.enter_context(RecordFile(record_path(self.path, partition)))
         bad = self._open.enter_context(RecordFile(bad_record_path(self.path, partition)))
         return PartitionRecord(readings), BadBodyRecord(bad)

@@ -1,21 +1,23 @@
 """The record of what the fleet sent, known without the hub: intents before sends, acknowledgements after.
 
-This format is an interface: other programs read it. In the folder `simulator` of the data directory:
+This format is an interface: other programs read it. The folder `simulator` of the data directory contains:
 
-- `p<PP>.ndjson`, one file a partition (two digits or more), one JSON object a line, in this order for a send:
+- `p<PP>.ndjson`, one file per partition (PP has two digits or more), with one JSON object per line. A send
+  has these two lines, in this order:
     - `{"intent": N, "position": P, "seed": K, "first_at": T, "readings": [[vehicle, reading_no], ...],
-      "after_us": [...]}` before it: N counts up by one per partition from 0; P is the last sequence number
-      known to be in the partition before the send; a vehicle is its index in the fleet of seed K, its id
-      `s<K>-v<index, six digits>`; the reading_at of each reading is T + its `after_us` microseconds.
-    - `{"acked": N}` once the hub has accepted all of it.
+      "after_us": [...]}` before the send. N counts up by one per partition from 0. P is the last sequence
+      number known to be in the partition before the send. A vehicle is given by its index in the fleet of
+      seed K; the vehicle's id is `s<K>-v<index, six digits>`. The reading_at of each reading is T plus the
+      reading's `after_us` microseconds.
+    - `{"acked": N}` once the hub has accepted all events of the send.
 - `bad-p<PP>.ndjson`, the same for bodies that are bad on purpose, each of them one event:
   `{"bad_intent": N, "position": P, "seed": K, "count": C}`, then `{"bad_acked": N}`.
 - `fleet.json`: the runs, oldest first (runs.py).
-- `p<PP>.snapshot.json`: a cache of the record's beginning, for a quick start; it may be deleted.
+- `p<PP>.snapshot.json`: a cache of the record's beginning, for a quick start; this file may be deleted.
 
-At most the last intent of a file is unresolved (not acked): its process died between the two lines. The next
-process looks in the hub, sends what is not there, and acks the intent before anything else (recovery.py).
-A torn last line does not count; it is cut off at the next start.
+At most the last intent of a file is unresolved (not acked): the process that sent it died between the two
+lines. The next process looks in the hub, sends what is not there, and acks the intent before it sends
+anything else (recovery.py). A torn last line does not count; it is cut off at the next start.
 """
 
 from collections import defaultdict
@@ -34,7 +36,7 @@ LastReadingNos = dict[int, dict[int, int]]
 
 
 class Intent(msgspec.Struct, frozen=True):
-    """A send of readings, about to happen."""
+    """The intent to send readings, recorded just before the send."""
 
     intent: int
     position: int
@@ -49,7 +51,7 @@ class Acked(msgspec.Struct, frozen=True):
 
 
 class BadIntent(msgspec.Struct, frozen=True):
-    """A send of bad bodies, about to happen."""
+    """The intent to send bad bodies, recorded just before the send."""
 
     bad_intent: int
     position: int
@@ -62,7 +64,7 @@ class BadAcked(msgspec.Struct, frozen=True):
 
 
 class _Snapshot(msgspec.Struct, frozen=True):
-    """The state after the first `size_bytes` of a partition's record, in which no intent is unresolved."""
+    """The state after the first `size_bytes` of a partition's record, where no intent is unresolved."""
 
     size_bytes: int
     next_intent: int
@@ -73,7 +75,10 @@ _ACKED_START, _BAD_ACKED_START = b'{"acked"', b'{"bad_acked"'
 
 
 class PartitionRecord:
-    """The record of one partition's readings; `unresolved` is the intent not acknowledged, if any."""
+    """The record of one partition's readings.
+
+    `unresolved` is the last intent if it is not acknowledged, else None.
+    """
 
     def __init__(self, file: RecordFile) -> None:
         self._file = file
@@ -86,12 +91,12 @@ class PartitionRecord:
             self._apply(line)
 
     def intend(self, intent: Intent) -> None:
-        """Record a send that is about to happen."""
+        """Record the intent of a send that is about to happen."""
         self._file.append(msgspec.json.encode(intent))
         self._apply_intent(intent)
 
     def ack(self) -> None:
-        """Record that the hub has accepted all of the last intent."""
+        """Record that the hub has accepted all events of the last intent."""
         self._file.append(msgspec.json.encode(Acked(self.next_intent - 1)))
         self.unresolved = None
         if self._file.size_bytes - self._snapshot_bytes >= SNAPSHOT_EVERY_BYTES:
@@ -113,7 +118,10 @@ class PartitionRecord:
         self.last_reading_nos[intent.seed].update(intent.readings)
 
     def _read_snapshot(self) -> int:
-        """Read the snapshot. Return the bytes of the record it covers: 0 without a snapshot that fits."""
+        """Load the snapshot, and return how many bytes of the record the snapshot covers.
+
+        Returns 0 if there is no snapshot, or if the snapshot is unreadable or does not fit the record.
+        """
         try:
             snapshot = msgspec.json.decode(self._snapshot_path.read_bytes(), type=_Snapshot)
         except (FileNotFoundError, msgspec.MsgspecError):
@@ -131,7 +139,10 @@ class PartitionRecord:
 
 
 class BadBodyRecord:
-    """The record of one partition's bad bodies; `unresolved` is the intent not acknowledged, if any."""
+    """The record of one partition's bad bodies.
+
+    `unresolved` is the last intent if it is not acknowledged, else None.
+    """
 
     def __init__(self, file: RecordFile) -> None:
         self._file = file
@@ -141,12 +152,12 @@ class BadBodyRecord:
             self._apply(line)
 
     def intend(self, intent: BadIntent) -> None:
-        """Record a send that is about to happen."""
+        """Record the intent of a send that is about to happen."""
         self._file.append(msgspec.json.encode(intent))
         self.next_intent, self.unresolved = intent.bad_intent + 1, intent
 
     def ack(self) -> None:
-        """Record that the hub has accepted all of the last intent."""
+        """Record that the hub has accepted all events of the last intent."""
         self._file.append(msgspec.json.encode(BadAcked(self.next_intent - 1)))
         self.unresolved = None
 
@@ -171,7 +182,7 @@ def bad_record_path(folder: Path, partition: int) -> Path:
 
 
 def replace_file(path: Path, body: bytes) -> None:
-    """Replace a file: whenever the process dies, `path` has its old content or `body`."""
+    """Replace a file atomically: if the process dies, `path` has either its old content or `body`."""
     draft = path.with_suffix(".new")
     draft.write_bytes(body)
     draft.replace(path)

@@ -1,7 +1,7 @@
-"""A file of JSON objects, one a line, that stays readable after a kill -9 at any time.
+"""A file of JSON objects, one per line, that stays readable after a kill -9 at any time.
 
-Each line is one write(2) to a file opened for appending. The kernel has it before `append` returns, so a
-killed process loses nothing; a machine that fails may lose the last lines. A line that was cut short is
+Each line is one write(2) to a file opened for appending. The kernel has the line before `append` returns, so
+a killed process loses nothing; a machine that fails may lose the last lines. A line that was cut short is
 removed when the file is opened again.
 """
 
@@ -23,7 +23,7 @@ class RecordFile:
         self.size_bytes = self._cut_torn_line()
 
     def append(self, line: bytes) -> None:
-        """Append a line, given without its newline."""
+        """Append a line. `line` has no newline; it is added here."""
         rest = memoryview(line + b"\n")
         while rest:
             written = os.write(self._file, rest)
@@ -31,14 +31,14 @@ class RecordFile:
             self.size_bytes += written
 
     def read_lines(self, start_bytes: int = 0) -> Iterator[bytes]:
-        """Yield the lines from a byte position on, without their newlines."""
+        """Yield the lines that start at byte `start_bytes` or later, without their newlines."""
         with self.path.open("rb") as file:
             file.seek(start_bytes)
             for line in file:
                 yield line[:-1]
 
     def is_line_start(self, position_bytes: int) -> bool:
-        """Return True if a line starts, or the file ends, at this position."""
+        """Return whether a line starts, or the file ends, at this byte position."""
         if not 0 < position_bytes <= self.size_bytes:
             return position_bytes == 0
         return os.pread(self._file, 1, position_bytes - 1) == b"\n"

@@ -23,7 +23,7 @@ Key = tuple[str, int]
 
 
 class Recovery:
-    """A resolver of what an earlier process left open, before this one sends anything of its own."""
+    """A resolver of the sends that an earlier process left unresolved, to be used before any new send."""
 
     def __init__(
         self,
@@ -36,9 +36,11 @@ class Recovery:
         self._make_telemetry = make_telemetry  # (seed, minimum size of the fleet)
 
     async def resolve(self, output: PartitionOutput) -> None:
-        """Ensure each intended reading and bad body is in the hub exactly once, then mark it acknowledged.
+        """Ensure that each unresolved reading and bad body is in the hub, then acknowledge the intents.
 
-        A crash in here costs nothing: the intent is still unresolved, and the next start looks again.
+        What is found in the hub is not sent again. But if events after an intent's position have expired,
+        what was in them is sent twice. A crash in here costs nothing: the intent is still unresolved, and the
+        next start looks again.
         """
         readings, bad = output.record.unresolved, output.bad_record.unresolved
         positions = [intent.position for intent in (readings, bad) if intent is not None]
@@ -74,7 +76,7 @@ class Recovery:
         )
 
     async def _read_tail(self, output: PartitionOutput, position: int) -> AsyncIterator[EventData]:
-        """Yield the events after `position` that were in the partition when its sender opened."""
+        """Yield the partition's events after `position` that were there when its sender opened."""
         partition_id = str(output.partition)
         async for events in partition_events(self._reader, partition_id, position, output.sender.position):
             if isinstance(events, Gap):
@@ -112,6 +114,6 @@ def decode_keys(decoder: BodyDecoder, event: EventData) -> list[Key]:
 
 
 def select_readings(intent: Intent, indexes: list[int]) -> DueReadings:
-    """Return some of an intent's readings, at their scheduled times."""
+    """Return the readings of an intent at `indexes`, with their scheduled times."""
     readings = np.array(intent.readings, np.int64)[indexes]
     return DueReadings(readings[:, 0], readings[:, 1], np.array(intent.after_us, np.int64)[indexes])

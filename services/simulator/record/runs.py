@@ -1,7 +1,8 @@
-"""The runs of a fleet on one data directory: `fleet.json`, a list, oldest first.
+"""The runs that used one data directory, kept in `fleet.json` as a list, oldest first.
 
 A run is `{"run_id", "seed", "vehicles", "rate_hz", "pack", "started_at", "hub_created_at"}`; `started_at` is
-when the first reading was due. A process that starts under the run_id of the newest run continues it.
+the time at which the first reading was due. A process that starts with the run_id of the newest run continues
+that run.
 """
 
 from datetime import datetime
@@ -14,7 +15,7 @@ from shared.service.errors import HubRecreated, NeedsAttention
 
 
 class Run(msgspec.Struct, frozen=True):
-    """One run: what it sent, and the hub it sent to."""
+    """A run: the fleet and rate that it sent, and the creation time of the hub that it sent to."""
 
     run_id: str
     seed: int
@@ -26,7 +27,10 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def read_runs(path: Path) -> list[Run]:
-    """Read the runs so far. Raises NeedsAttention if the file is not a list of runs."""
+    """Return the recorded runs, none if there is no file.
+
+    Raises NeedsAttention if the file is not a list of runs.
+    """
     try:
         return msgspec.json.decode(path.read_bytes(), type=list[Run])
     except FileNotFoundError:
@@ -36,12 +40,15 @@ def read_runs(path: Path) -> list[Run]:
 
 
 def write_runs(path: Path, runs: list[Run]) -> None:
-    """Replace the list atomically."""
+    """Replace the file with this list of runs, atomically."""
     replace_file(path, msgspec.json.format(msgspec.json.encode(runs), indent=1) + b"\n")
 
 
 def refuse_other_hub(runs: list[Run], hub_created_at: datetime, folder: Path) -> None:
-    """Raise HubRecreated if the record is of another hub: its positions mean nothing in this one."""
+    """Check that the record belongs to this hub.
+
+    Raises HubRecreated if the newest run was sent to another hub, whose positions mean nothing in this one.
+    """
     if runs and runs[-1].hub_created_at != hub_created_at:
         raise HubRecreated(
             f"{folder} records what was sent to a hub of {runs[-1].hub_created_at:%Y-%m-%d %H:%M:%S} UTC, "
@@ -50,12 +57,15 @@ def refuse_other_hub(runs: list[Run], hub_created_at: datetime, folder: Path) ->
 
 
 def find_run(runs: list[Run], run_id: str) -> Run | None:
-    """Return the newest run if it has this name. Without a name every process is a run of its own."""
+    """Return the newest run if its name is `run_id`, else None. An empty `run_id` matches no run."""
     return runs[-1] if run_id and runs and runs[-1].run_id == run_id else None
 
 
 def remaining_s(seconds: float, run: Run | None, now: datetime) -> float | None:
-    """Return how long the fleet still has to send; None: endlessly."""
+    """Return for how many more seconds the fleet sends; None means endlessly.
+
+    `run` is the run that is continued, or None for a new run.
+    """
     if not seconds:
         return None
     if run is None:

@@ -1,4 +1,4 @@
-"""Make `market.csv`: a real market as rounded counts and medians, never its rows.
+"""Make `market.csv`: a real market summarized as rounded counts and medians, without any single listing.
 
 Run `python -m services.simulator.tools.market_summary LISTINGS.parquet >
 services/simulator/vehicles/market.csv`.
@@ -55,7 +55,7 @@ class _Listing(NamedTuple):
 
 
 def read_listings(path: Path) -> Iterator[_Listing]:
-    """Read the listings with an engine size and a consumption."""
+    """Yield the listings that have an engine size and a consumption and are not electric."""
     for row in pq.read_table(path).to_pylist():
         if row["engineSize"] is None or row["mpg"] is None or row["fuelType"] == "Electric":
             continue
@@ -68,7 +68,7 @@ def read_listings(path: Path) -> Iterator[_Listing]:
 
 
 def summarize(listings: Iterable[_Listing]) -> list[MarketRow]:
-    """Return the largest groups of the most frequent models, most listings first."""
+    """Return the largest groups of listings of the most frequent models, largest group first."""
     groups: dict[_Group, list[_Listing]] = defaultdict(list)
     for listing in listings:
         groups[listing.group].append(listing)

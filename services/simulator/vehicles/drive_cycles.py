@@ -2,7 +2,7 @@
 
 A trip lasts TRIP_S seconds and consists of the micro-trips of a style (city, mixed, motorway), each from
 standstill to standstill. The same micro-trips in another order give another trip of the same duration and
-distance. So the distance of n whole trips is a product, not a sum (motion.py).
+distance. So the distance of n whole trips is computed as a product, not as a sum (motion.py).
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,10 @@ STYLES = (_CITY, _MIXED, _MOTORWAY)
 
 @dataclass(frozen=True, slots=True)
 class DriveCycles:
-    """Tables by [style, ordering, second of the trip]; `trip_distance_m` by [style]."""
+    """The tables of speed and distance, indexed by [style, ordering, second of the trip].
+
+    `trip_distance_m` is the distance of a whole trip, indexed by [style].
+    """
 
     speed_ms: Floats
     distance_m: Floats
@@ -37,7 +40,10 @@ class DriveCycles:
 
 @cache
 def drive_cycles() -> DriveCycles:
-    """Build the tables, once a process. Distance is the trapezoidal integral of speed from second 0."""
+    """Build the tables, once per process.
+
+    Distance is the trapezoidal integral of speed from second 0.
+    """
     speed_ms = np.array(
         [[_build_trip(style, ordering) for ordering in range(ORDERINGS)] for style in range(len(STYLES))]
     )
@@ -54,7 +60,10 @@ def _build_trip(style: int, ordering: int) -> Floats:
 
 
 def _build_micro_trip(cruise_ms: float, length_s: int) -> Floats:
-    """Build a micro-trip: stand, speed up, cruise with ripples, brake, stand. Ramps are half cosines."""
+    """Build the speeds of a micro-trip: stand, speed up, cruise with ripples, brake, stand.
+
+    Ramps are half cosines. Raises ValueError if the micro-trip is too short to reach `cruise_ms`.
+    """
     standing_last_s = max(2, round(_SHARE_STANDING_LAST * length_s))
     rise_s = round(cruise_ms / _MEAN_ACCELERATION_MS2)
     fall_s = round(cruise_ms / _MEAN_BRAKING_MS2)
@@ -75,6 +84,6 @@ def _build_micro_trip(cruise_ms: float, length_s: int) -> Floats:
 
 
 def _half_cosine(steps: int) -> Floats:
-    """Return a rise from just above 0 to just below 1."""
+    """Return `steps` values that rise from just above 0 to just below 1 along half a cosine wave."""
     rising: Floats = (1 - np.cos(np.pi * np.arange(1, steps + 1) / (steps + 1))) / 2
     return rising

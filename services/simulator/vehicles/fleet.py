@@ -23,7 +23,7 @@ _VIN_RANDOM_LETTERS = 7
 
 
 class Trait(IntEnum):
-    """The purpose of a random draw. It is part of the draw's key, so that traits are independent."""
+    """The purpose of a random draw. The trait is part of the draw's key, so that draws are independent."""
 
     KIND = 1
     YEAR = 2
@@ -58,7 +58,7 @@ class Trait(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """Columns with one entry per vehicle; `kind` is its row in the market table."""
+    """A fleet: columns with one entry per vehicle. `kind` is the index of the vehicle's row in `market`."""
 
     seed: int
     market: Sequence[MarketRow]
@@ -87,7 +87,7 @@ def vehicle_id(seed: int, index: int) -> str:
 
 
 def draw_fleet(seed: int, size: int, market: Sequence[MarketRow]) -> Fleet:
-    """Draw vehicles 0 … size - 1 of a seed."""
+    """Draw the vehicles with index 0 to size - 1 of the fleet with this seed."""
     vehicles = np.arange(size, dtype=np.int64)
     weights = np.cumsum([row.weight for row in market], dtype=np.float64)
     kind = np.searchsorted(weights, uniform(seed, Trait.KIND, vehicles) * weights[-1], side="right")
@@ -117,7 +117,10 @@ def _to_floats(values: Sequence[float | None]) -> Floats:
 
 
 def _draw_years(seed: int, vehicles: Ints, market: Sequence[MarketRow], kind: Ints) -> Ints:
-    """Draw years through deciles 1, 5 and 9 of the kind: linear in between, extrapolated at the ends."""
+    """Draw years so that deciles 1, 5 and 9 are those of the vehicle's kind.
+
+    Years are linear between these deciles, and are extrapolated beyond deciles 1 and 9.
+    """
     low, middle, high = (
         np.array([row[place] for row in market], np.float64)[kind]
         for place in map(MarketRow._fields.index, ("year_low", "year_middle", "year_high"))
@@ -130,7 +133,10 @@ def _draw_years(seed: int, vehicles: Ints, market: Sequence[MarketRow], kind: In
 
 
 def _draw_odometers(seed: int, vehicles: Ints, year: Ints, annual_km: Floats) -> Floats:
-    """Draw age times the kind's annual distance, spread log-normally (Box-Muller), in whole metres."""
+    """Draw odometers in km, to whole metres: age times the kind's annual distance, times a random factor.
+
+    The factor is log-normal (Box-Muller).
+    """
     radius = np.sqrt(-2 * np.log(1 - uniform(seed, Trait.MILEAGE, vehicles)))
     normal = radius * np.cos(2 * np.pi * uniform(seed, Trait.MILEAGE_TAIL, vehicles))
     age_years = np.maximum(SNAPSHOT_YEAR - year, _BRAND_NEW_YEARS)
@@ -140,7 +146,10 @@ def _draw_odometers(seed: int, vehicles: Ints, year: Ints, annual_km: Floats) ->
 
 
 def _draw_vins(seed: int, vehicles: Ints) -> tuple[str, ...]:
-    """Draw 17 letters without I, O and Q, of no real maker; the last six are the vehicle's index."""
+    """Draw VINs: 17 letters and digits without I, O and Q.
+
+    The first letters belong to no real maker; the last six digits are the vehicle's index.
+    """
     places = np.arange(_VIN_RANDOM_LETTERS)
     draws = uniform(seed, Trait.VIN, vehicles[:, None], places[None, :])
     letters = _VIN_LETTERS[(draws * len(_VIN_LETTERS)).astype(np.int64)]

@@ -1,7 +1,7 @@
-"""Numbers that look random and are functions of their keys alone. Pure.
+"""Numbers that look random and depend only on their keys. Pure.
 
-They come from SplitMix64's finalizer (Steele, Lea, Flood 2014) over a running hash of the keys. There is no
-generator state: the value for vehicle 7, trip 900 needs none of the earlier trips.
+The numbers come from SplitMix64's finalizer (Steele, Lea, Flood 2014) over a running hash of the keys. There
+is no generator state: the value for vehicle 7, trip 900 needs none of the earlier trips.
 """
 
 from typing import SupportsInt
@@ -18,7 +18,7 @@ _TWO_53 = 2.0**-53
 
 
 def uniform(*keys: SupportsInt | Ints) -> Floats:
-    """Return a value in [0, 1) for each combination of the keys: whole numbers, scalars or arrays."""
+    """Return a value in [0, 1) for each combination of the keys. A key is an integer or an integer array."""
     state = np.zeros(1, np.uint64)
     for key in keys:
         word = np.asarray(key).astype(np.uint64)

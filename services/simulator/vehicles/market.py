@@ -1,4 +1,4 @@
-"""The market that a fleet is drawn from: its makes, models, engines and years, in `market.csv`."""
+"""The market that a fleet is drawn from (`market.csv`): its makes, models, engines and years."""
 
 import csv
 from collections.abc import Iterable
@@ -7,7 +7,10 @@ from typing import NamedTuple
 
 
 class MarketRow(NamedTuple):
-    """One group of vehicles of a market. `weight` is its share, in vehicles; None means not known."""
+    """A group of similar vehicles of a market. None in a field means that the value is not known.
+
+    `weight` is the number of vehicles in the group; it sets the group's share of a fleet.
+    """
 
     make: str
     model: str
@@ -52,5 +55,5 @@ def _parse_optional(text: str) -> float | None:
 
 
 def read_shipped_market() -> tuple[MarketRow, ...]:
-    """Read the table that comes with the simulator."""
+    """Read the market table that is part of the simulator's package."""
     return read_market(files(__package__).joinpath("market.csv").read_text("utf-8").splitlines())

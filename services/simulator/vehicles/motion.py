@@ -20,7 +20,10 @@ _MIN_VIGOUR, _VIGOUR_SPREAD = 0.9, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Columns with one entry per reading; `seconds` and `distance_m` count from the first reading."""
+    """The motion at a number of readings: columns with one entry per reading.
+
+    `seconds` and `distance_m` count from the vehicle's first reading.
+    """
 
     trip: Ints
     second_of_trip: Ints
@@ -34,7 +37,7 @@ class Motion:
 
 @dataclass(frozen=True, slots=True)
 class Drivers:
-    """The way each vehicle is driven: columns with one entry per vehicle, and the fleet's seed."""
+    """How each vehicle is driven: columns with one entry per vehicle, and the fleet's seed."""
 
     seed: int
     style: Ints
@@ -46,7 +49,7 @@ class Drivers:
 
     @classmethod
     def from_fleet(cls, fleet: Fleet) -> Self:
-        """Draw the drivers of a fleet's vehicles."""
+        """Draw how each vehicle of the fleet is driven."""
         cycles = drive_cycles()
         vehicles = np.arange(len(fleet))
         style = (fleet.draw(Trait.STYLE) * len(STYLES)).astype(np.int64)
@@ -60,7 +63,10 @@ class Drivers:
         return cls(fleet.seed, style, vigour, mean_trip_distance_m, first_second, first_mood, start_m)
 
     def motion(self, vehicles: Ints, reading_nos: Ints) -> Motion:
-        """Return the motion of `vehicles` at their readings (numbered from 1), entry by entry."""
+        """Return the motion of vehicles at their readings.
+
+        Entry i of the result is the motion of vehicles[i] at reading reading_nos[i], numbered from 1.
+        """
         cycles = drive_cycles()
         trip, second = np.divmod(self.first_second[vehicles] + reading_nos - 1, TRIP_S)
         mood, last_mood, mood_before = (_draw_mood(self.seed, vehicles, trip - back) for back in (0, 1, 2))
@@ -86,7 +92,7 @@ class Drivers:
 
 
 def _draw_ordering(seed: int, vehicles: Ints, trip: Ints | int) -> Ints:
-    """Draw the order of a trip's micro-trips."""
+    """Draw which ordering of its micro-trips a trip of each vehicle has."""
     return (uniform(seed, Trait.ORDERING, vehicles, trip) * ORDERINGS).astype(np.int64)
 
 

@@ -1,8 +1,8 @@
 """The powertrain of a vehicle: engine speed, temperatures, hours, fuel and traction battery. Pure.
 
 Everything follows from the motion: the level of a tank from the distance and time since the first reading, a
-temperature from the second of the trip, the engine's speed from the road speed and the gear for it. A vehicle
-without a part has NaN for it.
+temperature from the second of the trip, the engine's speed from the road speed and the gear for that speed.
+If a vehicle lacks a part, the values of that part are NaN.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ _FADE_PCT_PER_YEAR, _FADE_PCT_PER_1000_KM, _MIN_HEALTH_PCT = 0.9, 0.035, 70.0
 
 @dataclass(frozen=True, slots=True)
 class PowertrainState:
-    """Columns with one entry per reading; NaN if the vehicle has no such part."""
+    """Powertrain states: columns with one entry per reading. NaN means that the vehicle lacks the part."""
 
     engine_speed_rpm: Floats
     coolant_temperature_c: Floats
@@ -56,7 +56,10 @@ class PowertrainState:
 
 @dataclass(frozen=True, slots=True)
 class Powertrains:
-    """The powertrains: columns with one entry per vehicle; energy is in litres, or kWh if electric."""
+    """The powertrains of a fleet: columns with one entry per vehicle.
+
+    Energy is in litres, or in kWh if the vehicle is electric.
+    """
 
     fleet: Fleet
     energy_per_m: Floats
@@ -90,7 +93,7 @@ class Powertrains:
     def compute_states(
         self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats
     ) -> PowertrainState:
-        """Return the powertrain states of `vehicles` in this motion, entry by entry."""
+        """Return the powertrain states of vehicles; entry i of the result is the state of vehicles[i]."""
         is_electric, is_hybrid = self.fleet.is_electric[vehicles], self.fleet.is_hybrid[vehicles]
         soak = 0.6 * uniform(self.fleet.seed, Trait.SOAK, vehicles, motion.trip)
         coolant_c = _warm_up_c(motion, air_c, soak, _COOLANT_WARM_C, _COOLANT_WARM_UP_S)
@@ -117,7 +120,10 @@ class Powertrains:
         )
 
     def _engine_rpm(self, vehicles: Ints, motion: Motion, coldness: Floats) -> Floats:
-        """Return the engine speed by gear, idle speed at least; a hybrid's engine stops in slow traffic."""
+        """Return the engine speed for the road speed and its gear, but at least the idle speed.
+
+        A hybrid's engine stops (0 rpm) in slow traffic.
+        """
         speed_kmh = motion.speed_ms * 3.6
         gear = np.searchsorted(_GEAR_FROM_KMH, speed_kmh, side="right") - 1
         idle_rpm = self.idle_rpm[vehicles] + _COLD_IDLE_RPM * coldness
@@ -126,7 +132,10 @@ class Powertrains:
         return np.where(is_resting, 0.0, rpm)
 
     def _level(self, vehicles: Ints, motion: Motion) -> Floats:
-        """Return the percentage left in a tank or pack, filled between two trips once enough is used."""
+        """Return the percentage left in the tank, or in the battery pack if the vehicle is electric.
+
+        The tank or pack is filled between two trips once enough is used.
+        """
         per_m, per_s = self.energy_per_m[vehicles], self.energy_per_s[vehicles]
         used = self.first_use[vehicles] + per_m * motion.distance_m + per_s * motion.seconds
         since_trip_began = per_m * motion.trip_distance_m + per_s * motion.second_of_trip
@@ -135,13 +144,13 @@ class Powertrains:
         return 100 * (1 - (used - fills * a_fill) / self.capacity[vehicles])
 
     def _kinetic_pct(self, vehicles: Ints, motion: Motion) -> Floats:
-        """Return the charge that is in the vehicle's motion and is recovered by braking."""
+        """Return the battery charge in percent that braking would recover from the vehicle's motion."""
         pack_kwh = np.where(self.fleet.is_hybrid[vehicles], _HYBRID_PACK_KWH, self.capacity[vehicles])
         kinetic_kwh = _RECOVERED * _MASS_KG * motion.speed_ms**2 / 2 / _J_PER_KWH
         return 100 * kinetic_kwh / pack_kwh
 
     def _average_consumption(self, vehicles: Ints, motion: Motion) -> Floats:
-        """Return the average consumption over this trip and the one before."""
+        """Return the average consumption per 100 km over the current trip so far and the trip before."""
         distance_m = motion.last_trip_distance_m + motion.trip_distance_m
         length_s = TRIP_S + motion.second_of_trip
         used = self.energy_per_m[vehicles] * distance_m + self.energy_per_s[vehicles] * length_s
@@ -158,7 +167,11 @@ def _hybrid_charge_pct(motion: Motion) -> Floats:
 
 
 def _warm_up_c(motion: Motion, air_c: Floats, soak: Floats, warm_c: float, warm_up_s: float) -> Floats:
-    """Return a temperature that rises exponentially to `warm_c`, from what the last trip left above air."""
+    """Return a temperature that rises exponentially to `warm_c` during a trip.
+
+    At the start of the trip the temperature is above the air's by the share `soak` of the difference to
+    `warm_c`, the warmth left from the last trip.
+    """
     start_c = air_c + soak * (warm_c - air_c)
     return warm_c - (warm_c - start_c) * np.exp(-motion.second_of_trip / warm_up_s)
 

@@ -1,7 +1,7 @@
-"""The routes of vehicles: closed curves around their home towns, followed by distance. Pure.
+"""The routes of vehicles: closed curves around the vehicles' home towns. Pure.
 
-A route is a smooth closed curve, given by points at equal distances along it. So the distance driven gives a
-position on it, and position, heading and height follow the odometer exactly.
+A route is a smooth closed curve, given by points at equal distances along the curve. So the distance driven
+determines the position on the route, and position, heading and height follow the odometer exactly.
 """
 
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ _TOWNS = np.array(
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Columns with one entry per reading."""
+    """Positions: columns with one entry per reading."""
 
     latitude: Floats
     longitude: Floats
@@ -55,7 +55,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """The routes: columns with one entry per vehicle."""
+    """The routes of a fleet: columns with one entry per vehicle."""
 
     shape: Ints
     length_m: Floats
@@ -80,7 +80,7 @@ class Routes:
         )
 
     def compute_positions(self, vehicles: Ints, distance_m: Floats) -> Position:
-        """Return the positions of `vehicles` after their distances, entry by entry."""
+        """Return the positions of vehicles; entry i is that of vehicles[i] after driving distance_m[i]."""
         length_m, turn = self.length_m[vehicles], self.turn[vehicles]
         lap = distance_m / length_m % 1.0
         point, beyond = np.divmod(lap * POINTS, 1.0)
@@ -102,7 +102,11 @@ class Routes:
 
 @cache
 def route_shapes() -> NDArray[np.complex128]:
-    """Build the shapes, once a process: [shape, point] as east + i·north, of length 1, from the origin."""
+    """Build the route shapes, once per process.
+
+    The result is [shape, point], with points as complex numbers east + i·north. Each shape starts at the
+    origin and has length 1.
+    """
     return np.array([_draw_shape(number) for number in range(SHAPES)])
 
 

@@ -1,6 +1,6 @@
 """The readings of a fleet, as columns, for any number of (vehicle, reading_no) pairs at once. Pure.
 
-Every field but reading_at is a function of (seed, vehicle, reading_no); see motion.py for how.
+Every field except reading_at is a function of (seed, vehicle, reading_no); motion.py explains how.
 """
 
 from collections.abc import Iterator
@@ -65,7 +65,7 @@ class Telemetry:
 
     @classmethod
     def from_fleet(cls, fleet: Fleet) -> Self:
-        """Draw the telemetry of a fleet."""
+        """Draw everything that the fleet's readings depend on: drivers, routes, powertrains and wear."""
         return cls(
             fleet,
             Drivers.from_fleet(fleet),
@@ -76,7 +76,11 @@ class Telemetry:
         )
 
     def columns(self, vehicles: Ints, reading_nos: Ints, reading_at: Timestamps) -> Columns:
-        """Return the contract's columns, one entry per reading; NaN if a vehicle does not report a field."""
+        """Return the contract's columns with one entry per reading.
+
+        Entry i is reading reading_nos[i] of vehicles[i]. NaN means that the vehicle does not report the
+        field.
+        """
         motion = self.drivers.motion(vehicles, reading_nos)
         position = self.routes.compute_positions(vehicles, motion.distance_m)
         driven_km = self.fleet.first_odometer_km[vehicles] + motion.distance_m / 1000
@@ -106,7 +110,7 @@ def _to_columns(state: Position | PowertrainState | WearState) -> Columns:
 
 
 def _constant_columns(fleet: Fleet) -> Columns:
-    """Return the columns that never change, one entry per vehicle."""
+    """Return the columns whose values never change for a vehicle, with one entry per vehicle."""
     kinds = [fleet.market[kind] for kind in fleet.kind]
     words: dict[str, list[str]] = {
         "vehicle_id": list(fleet.vehicle_ids),
@@ -126,7 +130,7 @@ def _constant_columns(fleet: Fleet) -> Columns:
 
 
 def to_batch(columns: Columns) -> pa.RecordBatch:
-    """Convert columns to a batch of the contract; the schema version is its default."""
+    """Convert columns to a record batch of the contract, with the contract's schema version in each row."""
     rows = len(columns["reading_no"])
     arrays = []
     for field in READING.schema:
@@ -142,7 +146,7 @@ def to_batch(columns: Columns) -> pa.RecordBatch:
 
 
 def to_rows(columns: Columns) -> Iterator[dict[str, Any]]:
-    """Yield one dict per reading in the contract's order, without fields that are not reported."""
+    """Yield one dict per reading, with the fields in the contract's order. Unreported fields are left out."""
     names = tuple(columns)
     values = [_to_list(column) for column in columns.values()]
     for row in zip(*values, strict=True):
@@ -158,5 +162,5 @@ def _to_list(column: NDArray[Any]) -> list[Any]:
 
 
 def to_json(columns: Columns) -> list[bytes]:
-    """Encode one JSON object per reading, as the contract's record encodes."""
+    """Encode one JSON object per reading, in the same form in which the contract's record is encoded."""
     return list(map(msgspec.json.Encoder().encode, to_rows(columns)))

@@ -29,7 +29,7 @@ _TRIPS_PER_FAULT_DRAW, _FAULT_SHARE, _MAX_CODES = 16, 0.006, 3
 
 @dataclass(frozen=True, slots=True)
 class WearState:
-    """Columns with one entry per reading."""
+    """Wear states: columns with one entry per reading."""
 
     tire_pressure_front_left_kpa: Floats
     tire_pressure_front_right_kpa: Floats
@@ -43,7 +43,10 @@ class WearState:
 
 @dataclass(frozen=True, slots=True)
 class Wear:
-    """Climate, tyres and habits: columns with one entry per vehicle (tyres: [wheel, vehicle])."""
+    """Climate, tyres and service habits of a fleet: columns with one entry per vehicle.
+
+    `tire_kpa` and `leak_kpa` are indexed by [wheel, vehicle].
+    """
 
     fleet: Fleet
     climate: Floats
@@ -54,7 +57,7 @@ class Wear:
 
     @classmethod
     def from_fleet(cls, fleet: Fleet) -> Self:
-        """Draw the wear of a fleet's vehicles."""
+        """Draw the climate, tyres and service habits of the fleet's vehicles."""
         vehicles, wheels = np.arange(len(fleet)), np.arange(WHEELS)[:, None]
         own_kpa = _COLD_TIRE_KPA + _TIRE_SPREAD_KPA * fleet.draw(Trait.TIRES)
         wheel_kpa = _WHEEL_SPREAD_KPA * (uniform(fleet.seed, Trait.WHEEL, vehicles, wheels) - 0.5)
@@ -70,7 +73,10 @@ class Wear:
         )
 
     def compute_air_c(self, vehicles: Ints, motion: Motion, altitude_m: Floats) -> Floats:
-        """Return the air temperature: a region's mean, daily and yearly waves, and the effect of height."""
+        """Return the air temperature at each reading.
+
+        It is the mean of the vehicle's region plus a daily and a yearly wave, minus the effect of altitude.
+        """
         climate = self.climate[vehicles]
         day = np.sin(2 * np.pi * (motion.seconds / _DAY_S + climate))
         year = np.sin(2 * np.pi * (motion.seconds / _YEAR_S + 7 * climate))
@@ -78,7 +84,7 @@ class Wear:
         return mean_c + _DAILY_SWING_C * day + _YEARLY_SWING_C * year - _LAPSE_C_PER_M * altitude_m
 
     def compute_states(self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats) -> WearState:
-        """Return the wear of `vehicles` in this motion, entry by entry."""
+        """Return the wear of vehicles; entry i of the result is the state of vehicles[i]."""
         tires_kpa = self._tires_kpa(vehicles, motion, air_c, odometer_km)
         to_service_km = np.round(self._distance_to_service_km(vehicles, odometer_km))
         return WearState(
@@ -95,7 +101,11 @@ class Wear:
     def _tires_kpa(
         self, vehicles: Ints, motion: Motion, air_c: Floats, odometer_km: Floats
     ) -> tuple[Floats, ...]:
-        """Return tyre pressures: a small loss per kilometre until they are inflated, and the gas law."""
+        """Return the tyre pressures of each wheel.
+
+        Each tyre loses a little pressure per kilometre until it is inflated again; pressure rises with the
+        tyre's temperature by the gas law.
+        """
         tire_c = air_c + _TIRES_WARM_BY_C * (1 - np.exp(-motion.second_of_trip / _TIRES_WARM_UP_S))
         expansion = (tire_c + _KELVIN) / (_REFERENCE_C + _KELVIN)
         lost = odometer_km % _INFLATED_EVERY_KM / _INFLATED_EVERY_KM
@@ -105,22 +115,22 @@ class Wear:
         )
 
     def _low_voltage(self, vehicles: Ints, motion: Motion) -> Floats:
-        """Return the voltage: low while the starter turns, then that of the alternator, higher at first.
+        """Return the voltage: low while the starter turns, then the alternator's, which is higher at first.
 
-        An electric vehicle's converter is steady.
+        In an electric vehicle a converter keeps the voltage constant.
         """
         charging = _ALTERNATOR_V + _COLD_BOOST_V * np.exp(-motion.second_of_trip / _BOOST_S)
         with_starter = np.where(motion.second_of_trip < _CRANKING_S, _CRANKING_V, charging)
         return np.where(self.fleet.is_electric[vehicles], _CONVERTER_V, with_starter)
 
     def _distance_to_service_km(self, vehicles: Ints, odometer_km: Floats) -> Floats:
-        """Return the distance to the next service; it goes somewhat below 0, because owners are late."""
+        """Return the distance to the next service. It falls below 0 if the owner is late for the service."""
         service_km = self.service_km[vehicles]
         cycle_km = service_km + self.overdue_km[vehicles]
         return service_km - odometer_km % cycle_km
 
     def _dtc_count(self, vehicles: Ints, motion: Motion) -> Ints:
-        """Return the number of fault codes: mostly 0, rarely a few, for several trips."""
+        """Return the number of fault codes: mostly 0, rarely a few, which then stay for several trips."""
         draw = uniform(self.fleet.seed, Trait.FAULT, vehicles, motion.trip // _TRIPS_PER_FAULT_DRAW)
         codes = 1 + (draw / _FAULT_SHARE * _MAX_CODES).astype(np.int64)
         return np.where(draw < _FAULT_SHARE, codes, 0)

@@ -1,4 +1,4 @@
-"""Cross-validation of the recipe, since the rows are too few to hold any out: ten folds, five repeats."""
+"""Cross-validation of the recipe: ten folds, five repeats. There are too few rows to hold any out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,9 +20,10 @@ _EACH = range(len(INPUTS))
 
 @dataclass(frozen=True, slots=True)
 class CrossValidated:
-    """The log prices [REPEATS, N] of all rows, by ensembles not trained on them.
+    """The predicted log prices of all N cars, each predicted by ensembles that were not trained on that car.
 
-    `without_input` [inputs, REPEATS, N] is with each input withheld in turn; `fold` is [REPEATS, N].
+    `log_price` is [REPEATS, N]. `without_input` [inputs, REPEATS, N] has the log prices with each input
+    withheld in turn. `fold` [REPEATS, N] is the number of the fold that each car is in.
     """
 
     log_price: Floats
@@ -53,7 +54,10 @@ def log_half_width(cars: Automobiles, validated: CrossValidated, coverage: float
 
 
 def compute_metrics(cars: Automobiles, validated: CrossValidated, coverage: float, parity: float) -> Metrics:
-    """Compute means over the repeats; the fifths are of the first repeat, so that each row counts once."""
+    """Compute the metrics as means over the repeats.
+
+    The fifths are those of the first repeat alone, so that each row counts once.
+    """
     log_price = cars.log_price
     half_width = _half_widths_without_own_fold(validated, log_price, coverage)
     repeats = [_to_prices(*each) for each in zip(validated.log_price, half_width, strict=True)]
@@ -79,7 +83,7 @@ def _folds(rows: int, seed: int) -> Iterator[Mask]:
 
 
 def _half_widths_without_own_fold(validated: CrossValidated, log_price: Floats, coverage: float) -> Floats:
-    """Calibrate each row on the folds it is not in: a row must not widen its own interval."""
+    """Calibrate the interval of each row on the other folds, so that no row widens its interval itself."""
     error = validated.log_price - log_price
     half_width = np.empty_like(error)
     for repeat in range(REPEATS):

@@ -1,4 +1,7 @@
-"""The words as apps send them ("Alfa Romero", "Peugeot", 4), as codes in the graph, so no code maps them."""
+"""Codes for the words as apps send them ("Alfa Romero", "Peugeot", 4).
+
+These spellings are in the graph itself, so that no other code has to map them to canonical words.
+"""
 
 from collections.abc import Iterable
 
@@ -16,7 +19,7 @@ _CORRECTED = {"alfa-romero": "alfa-romeo", "peugot": "peugeot"}
 
 
 def add_spellings(codes: dict[str, float]) -> dict[str, float]:
-    """Return the codes under every canonical spelling of each word."""
+    """Return a copy of `codes` in which every spelling of a word has the code of that word."""
     return {spelling: code for word, code in codes.items() for spelling in _spellings(word)}
 
 

@@ -37,7 +37,7 @@ def build(
     threads: int,
     recipe: Recipe | None = None,
 ) -> Version:
-    """Build a version. Two runs on the same rows with the same seed differ in `created_at` alone."""
+    """Build a version. Versions built from the same rows with the same seed differ only in `created_at`."""
     recipe = recipe or Recipe()
     validated = cross_validate(cars, recipe, seed=seed, threads=threads)
     half_width = log_half_width(cars, validated, COVERAGE)
@@ -69,7 +69,7 @@ def build(
 
 
 def _assemble(ensemble: Ensemble, price: Trees, half_width: float, about: dict[str, str]) -> bytes:
-    """Assemble the graph; its codes already include the words' other spellings."""
+    """Assemble the graph. The ensemble's codes already include other spellings of the words."""
     spellings: tuple[frozenset[str], ...] = (frozenset(),) * len(WORDS)
     return assemble(ensemble.codes, spellings, price, Trees.constant(half_width), about, numbers=len(NUMBERS))
 

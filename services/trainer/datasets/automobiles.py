@@ -16,13 +16,13 @@ _MISSING = ("", "?")
 
 
 class Automobiles(PricedRows):
-    """The cars: 10 words and 15 numbers a row, prices in USD."""
+    """The 1985 cars: 10 words and 15 numbers per row, with prices in USD."""
 
     __slots__ = ()
 
 
 def read_automobiles(path: Path) -> Automobiles:
-    """Read the set. Raises NeedsAttention if the file is missing or is another one."""
+    """Read the automobile set. Raises NeedsAttention if the file is missing or is not this data set."""
     return read_rows(path, _parse_file)
 
 
@@ -34,7 +34,10 @@ def _parse_file(body: bytes, digest: str) -> Automobiles:
 
 
 def parse_csv(text: str, digest: str) -> Automobiles:
-    """Parse the rows with a price. Raises ValueError if the text is another table."""
+    """Parse the rows that have a price.
+
+    Raises ValueError if the text lacks columns, has too few rows or contains impossible values.
+    """
     reader = csv.DictReader(io.StringIO(text))
     if missing := [name for name in (*INPUTS, _PRICE) if name not in (reader.fieldnames or ())]:
         raise ValueError(f"the columns {', '.join(missing)} are missing")

@@ -1,4 +1,4 @@
-"""Rows of training data with a price, and the file that they come from."""
+"""Rows of training data with a price, and reading them from a file."""
 
 import hashlib
 from collections.abc import Callable
@@ -17,9 +17,9 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class PricedRows:
-    """A data set: canonical words `cat` [N, W] ("" = missing), numbers `num` [N, M] (NaN = missing).
+    """A data set: canonical words `cat` [N, W] ("" = missing) and numbers `num` [N, M] (NaN = missing).
 
-    `digest` is the SHA-256 of the file.
+    `price` is the price of each row. `digest` is the SHA-256 of the data set's file.
     """
 
     cat: NDArray[np.object_]
@@ -39,7 +39,7 @@ Rows = TypeVar("Rows", bound=PricedRows)
 
 
 def read_rows(path: Path, parse: Callable[[bytes, str], Rows]) -> Rows:
-    """Call `parse` with the content of the file and its SHA-256.
+    """Call `parse` with the content of the file and the SHA-256 of that content, and return the rows.
 
     Raises NeedsAttention if there is no such file or `parse` raises ValueError.
     """

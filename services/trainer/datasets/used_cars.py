@@ -28,9 +28,10 @@ _MIN_ROWS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Listings(PricedRows):
-    """The listings: 4 words and 4 numbers a row, prices in GBP.
+    """The used-car listings: 4 words and 4 numbers per row, with prices in GBP.
 
-    `share` is a hash of each row in [0, 1); `spellings` has the words of each column as they were written.
+    `share` is a hash of each row in [0, 1). `spellings` has, for each column of words, the words as they are
+    written in the data.
     """
 
     share: Floats
@@ -38,7 +39,7 @@ class Listings(PricedRows):
 
 
 def read_listings(path: Path) -> Listings:
-    """Read the listings. Raises NeedsAttention if the file is missing or is another one."""
+    """Read the listings. Raises NeedsAttention if the file is missing or is not this data set."""
     return read_rows(path, _parse_parquet)
 
 
@@ -53,7 +54,11 @@ def _parse_parquet(body: bytes, digest: str) -> Listings:
 
 
 def parse_table(table: pa.Table, digest: str) -> Listings:
-    """Parse a table. Raises ValueError (or Arrow's) if a column has the wrong type or impossible values."""
+    """Parse a table of listings.
+
+    Raises ValueError or a pyarrow error if a column has the wrong type or impossible values, or if there are
+    too few rows.
+    """
     words = [_read_words(table, name) for name in _CATEGORY_COLUMNS]
     year, miles, engine_l, mpg = (_read_numbers(table, name) for name in _NUMBER_COLUMNS)
     price = _read_numbers(table, "price")
@@ -89,7 +94,7 @@ def _read_numbers(table: pa.Table, name: str) -> Floats:
 
 
 def _hash_rows(cat: NDArray[np.object_], numbers: Floats) -> Floats:
-    """Hash each row into [0, 1), independent of its position and of the seed."""
+    """Hash each row into [0, 1). The hash does not depend on the row's position or on the seed."""
     hashes = [
         int.from_bytes(hashlib.blake2b(repr((*words, *values)).encode(), digest_size=6).digest())
         for words, values in zip(cat.tolist(), numbers.tolist(), strict=True)

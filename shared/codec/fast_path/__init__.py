@@ -1,1 +1,1 @@
-"""Regular event bodies straight to columns; README.md describes the three stages."""
+"""Decoders of regular event bodies directly into columns; README.md describes the three stages."""

@@ -1,5 +1,6 @@
-"""Python values as Arrow columns: packed in chunks while the processor has them in its caches, joined later.
+"""Builders of Arrow columns from Python values.
 
+Values are packed in chunks while they are still in the processor's caches, and the chunks are joined later.
 A column without nulls takes a half to a sixth of the time that `pa.array` takes.
 """
 
@@ -24,17 +25,17 @@ Chunk = Any  # some values of a column: packed in the builder's own form, or an 
 
 
 class Builder(Protocol):
-    """A builder of columns of one type. Both methods raise pyarrow's errors for values of another type."""
+    """A builder of columns of one type. Both methods raise pyarrow's errors if a value has another type."""
 
     def pack(self, values: Sequence[Any]) -> Chunk:
-        """Pack some of a column's values, at least one."""
+        """Pack some of a column's values into a chunk; `values` must not be empty."""
 
     def build(self, chunks: Sequence[Chunk], rows: int) -> pa.Array:
-        """Build the column of `rows` rows, at least one, from its chunks."""
+        """Build a column of `rows` rows from its chunks; `rows` must be at least 1."""
 
 
 class _PackingBuilder(ABC):
-    """A builder that packs chunks without nulls and joins them at the end; other chunks are Arrow arrays."""
+    """A builder that packs chunks without nulls and joins them later. Chunks with nulls are Arrow arrays."""
 
     def build(self, chunks: Sequence[Chunk], rows: int) -> pa.Array:
         for chunk in chunks:
@@ -51,7 +52,7 @@ class _PackingBuilder(ABC):
 
     @abstractmethod
     def _join(self, chunks: Sequence[Chunk], rows: int) -> pa.Array:
-        """Build a column from packed chunks alone."""
+        """Build a column from chunks that are all packed (none is an Arrow array)."""
 
 
 class _NumberBuilder(_PackingBuilder):
@@ -73,7 +74,7 @@ class _NumberBuilder(_PackingBuilder):
 
 
 class _TextBuilder(_PackingBuilder):
-    """A builder of texts. One scan for the separators gives the lengths of all texts."""
+    """A builder of text columns. One scan for the separators gives the lengths of all texts."""
 
     _type = pa.string()
 
@@ -117,14 +118,14 @@ class _PlainBuilder:
 
 @lru_cache(maxsize=1_024)
 def builder_for(declared: pa.DataType) -> Builder:
-    """Return the builder of columns of a type."""
+    """Return the builder for columns of the type `declared`."""
     if declared in _CODES:
         return _NumberBuilder(declared, _CODES[declared])
     return _TextBuilder() if declared == pa.string() else _PlainBuilder(declared)
 
 
 def build_array(values: Sequence[Any], declared: pa.DataType) -> pa.Array:
-    """Build a column of a type, as `pa.array` does."""
+    """Build a column of the type `declared`, equal to `pa.array(values, declared)`."""
     if not values:
         return pa.array(values, declared)
     builder = builder_for(declared)

@@ -1,4 +1,4 @@
-"""Batches decoded straight into columns: what ingest needs, in less than half the time that records take."""
+"""Decoder of batches directly into columns, in less than half the time that decoding to records takes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ _BATCH_ROWS = 8_192
 
 
 class ColumnarDecoder(BatchDecoder):
-    """A `BatchDecoder` whose results, unless empty, have a batch and no records."""
+    """A `BatchDecoder` whose non-empty results hold `batch` and no `records`."""
 
     def __init__(self, contract: Contract) -> None:
         super().__init__(contract)
@@ -75,7 +75,7 @@ class ColumnarDecoder(BatchDecoder):
     def _build(self, chunks: Sequence[list[Chunk]], counts: Sequence[int]) -> DecodedBatch | None:
         """Build the batch of the events before the first timestamp out of range.
 
-        Returns None if the projection had to change: the events must be decoded again.
+        Return None if a timestamp's form required another projection: the events must then be decoded again.
         """
         try:
             batch = self._observed.projection.build_batch(chunks, sum(counts))
@@ -86,7 +86,7 @@ class ColumnarDecoder(BatchDecoder):
 
 
 def _decode_leading_records(bodies: Sequence[bytes], decode: Callable[[bytes], Any]) -> list[Struct]:
-    """Decode bodies of one record each, up to the first that is not one."""
+    """Decode bodies of one record each; stop before the first body that cannot be decoded or is too long."""
     records: list[Struct] = []
     try:
         for body in bodies:

@@ -1,4 +1,7 @@
-"""Columns that a sender left out: slices of arrays made once, so that they cost no time and no memory."""
+"""Columns for fields that a sender left out.
+
+They are slices of arrays that are made once, so they cost almost no time and no memory.
+"""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,14 +16,14 @@ _CACHED_ROWS = 2**15
 
 
 class ConstantColumn:
-    """A column of one value, of any length."""
+    """A factory of columns in which every row has the same value."""
 
     def __init__(self, value: Any, declared: pa.DataType) -> None:
         self._value = pa.scalar(value, declared)
         self._cached = pa.repeat(self._value, _CACHED_ROWS)
 
     def array(self, rows: int) -> pa.Array:
-        """Return the column with `rows` rows; it takes no memory of its own up to the cached length."""
+        """Return a column of `rows` rows; up to 32,768 rows it shares the memory of a cached array."""
         return self._cached.slice(0, rows) if rows <= _CACHED_ROWS else pa.repeat(self._value, rows)
 
 
@@ -30,17 +33,17 @@ def _null_constant(declared: pa.DataType) -> ConstantColumn:
 
 
 def null_column(declared: pa.DataType, rows: int) -> pa.Array:
-    """Return a column of `rows` nulls."""
+    """Return a column of the type `declared` with `rows` nulls."""
     return _null_constant(declared).array(rows)
 
 
 def share_nulls(column: pa.Array) -> pa.Array:
-    """Return the column, or the shared null column of its length if it has no value."""
+    """Return `column`, or a shared null column of the same length if all its values are null."""
     return null_column(column.type, len(column)) if column.null_count == len(column) else column
 
 
 class DefaultColumns:
-    """The default columns of a contract, for fields that no record has."""
+    """The columns of a contract filled with their default values, for fields that no record has."""
 
     def __init__(self, contract: Contract) -> None:
         self._columns = {
@@ -50,11 +53,11 @@ class DefaultColumns:
         self._extra = _null_constant(EXTRA.type)
 
     def column(self, name: str, rows: int) -> pa.Array:
-        """Return `rows` rows of a column's default."""
+        """Return `rows` rows of the default value of the column `name`."""
         return self._columns[name].array(rows)
 
     def null_extra(self, rows: int) -> pa.Array:
-        """Return the `extra` column of `rows` rows without unknown fields."""
+        """Return the column `extra` for `rows` rows that have no unknown fields."""
         return self._extra.array(rows)
 
 
@@ -65,12 +68,12 @@ def _default_column(field: msgspec.structs.FieldInfo, declared: pa.DataType) -> 
 
 
 def unshared_bytes(batch: pa.RecordBatch) -> int:
-    """Return the bytes of a batch without those of the shared null columns."""
+    """Return the size of a batch in bytes, without columns that are all null (their memory is shared)."""
     return sum(column.nbytes for column in batch.columns if column.null_count < batch.num_rows)
 
 
 def join_batches(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch | None:
-    """Join batches of one schema. Return None if there are none."""
+    """Join batches that have the same schema into one. Return None if `batches` is empty."""
     if len(batches) <= 1:
         return batches[0] if batches else None
     table = pa.Table.from_batches(batches)

@@ -1,4 +1,4 @@
-"""JSON records exactly as the contract declares them. The careful path looks at what is refused here."""
+"""Decoders of JSON records exactly as the contract declares them; others are left to the careful path."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -33,7 +33,10 @@ class RecordDecoder:
             return False
 
     def find_out_of_range(self, records: Sequence[Struct]) -> tuple[int, str] | None:
-        """Return row and field of the first timestamp out of range: a declared type has no such bounds."""
+        """Return the row and the field of the first timestamp out of range, or None if there is none.
+
+        This check is separate because a declared record type cannot bound timestamps.
+        """
         found = [
             (row, name)
             for name, timestamp in self._timestamps
@@ -44,7 +47,10 @@ class RecordDecoder:
         return min(found, default=None)
 
     def decode_lines(self, body: bytes) -> list[Struct] | None:
-        """Decode a body in which every line is one record. Return None for any other body."""
+        """Decode a body in which every line is one record, with all timestamps in range.
+
+        Return None for any other body.
+        """
         records = decode_ndjson(body, self._json.decode_lines)
         return None if not records or self.find_out_of_range(records) else records
 
@@ -54,8 +60,8 @@ def decode_ndjson(body: bytes, decode_values: Callable[[bytes], list[Struct]]) -
 
     The range of timestamps is not checked. `decode_values` ignores newlines: it accepts two values on one
     line, and one value over two lines. But if every line starts with `{` and ends with `}`, no value crosses
-    a newline, because within a value no `{` follows a `}` directly. Then as many values as lines means one on
-    each line.
+    a newline, because within a value no `{` follows a `}` directly. If there are then as many values as
+    lines, each line holds exactly one value.
     """
     text = body.removesuffix(b"\n").removesuffix(b"\r")
     if not (text.startswith(b"{") and text.endswith(b"}")) or _has_long_line(text):
@@ -71,7 +77,7 @@ def decode_ndjson(body: bytes, decode_values: Callable[[bytes], list[Struct]]) -
 
 
 def _count_newlines_between_objects(text: bytes) -> int | None:
-    """Count the newlines. Return None if one of them is not between `}` and `{`."""
+    """Count the newlines. Return None if any newline is not between `}` and `{`."""
     letters = np.frombuffer(text, np.uint8)
     is_newline = letters[1:-1] == _NEWLINE
     is_before_opening = is_newline & (letters[2:] == _OPENING)
@@ -93,6 +99,9 @@ def _has_long_line(text: bytes) -> bool:
 
 
 def _timestamp_getter(field: pa.Field) -> Callable[[Struct], datetime]:
-    """Return a function that reads a record's timestamp; an absent one counts as in range."""
+    """Return a function that reads the timestamp `field` of a record.
+
+    For an absent timestamp the function returns EARLIEST, which is in range.
+    """
     timestamp = attrgetter(field.name)
     return (lambda record: timestamp(record) or EARLIEST) if field.nullable else timestamp

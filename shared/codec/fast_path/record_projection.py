@@ -1,7 +1,8 @@
-"""Records reduced to the fields that senders fill: a narrow type decodes faster and makes fewer columns.
+"""Projections: record types with only the fields that senders fill.
 
-A projection is a contract without the fields that no sender has filled so far. Every record that it decodes
-is one that the contract's own type decodes, to the same values; it refuses a record with more fields.
+A type with fewer fields decodes faster and makes fewer columns. A projection is a contract without the fields
+that no sender has filled so far. Every record that a projection decodes would decode to the same values with
+the contract's full type. A record with other fields is refused.
 """
 
 from collections.abc import Sequence
@@ -22,14 +23,17 @@ _EARLIEST_US, _LATEST_US = (int(limit.timestamp()) * 1_000_000 for limit in (EAR
 
 
 class UnsupportedTimestamp(Exception):
-    """A timestamp in a form that only the record's own decoder reads."""
+    """A timestamp is in a form that only the record-by-record decoder reads."""
 
 
 class RecordProjection:
-    """A decoder of records with some of a contract's fields, and a builder of the contract's columns."""
+    """A decoder of records with some of a contract's fields, and a builder of all the contract's columns."""
 
     def __init__(self, contract: Contract, fields: frozenset[str], *, timestamps_as_text: bool) -> None:
-        """With `timestamps_as_text`, timestamps are parsed by whole columns, in a third of the time."""
+        """Create a projection of `contract` onto `fields`.
+
+        If `timestamps_as_text` is true, timestamps are parsed by whole columns, in a third of the time.
+        """
         self.contract = contract
         self.fields = fields
         self.timestamps_as_text = timestamps_as_text
@@ -55,14 +59,14 @@ class RecordProjection:
         self._builders = [builder_for(types[name]) for name in indexes]
 
     def pack(self, records: Sequence[Struct]) -> list[Chunk]:
-        """Pack some records, at least one, into a chunk of each column of the projection."""
+        """Pack `records`, which must not be empty, into one chunk for each column of the projection."""
         columns = zip(*map(msgspec.structs.astuple, records), strict=True)
         return [builder.pack(values) for builder, values in zip(self._builders, columns, strict=True)]
 
     def build_batch(self, chunks: Sequence[Sequence[Chunk]], rows: int) -> pa.RecordBatch:
         """Build the contract's columns from packed records, up to the first timestamp out of range.
 
-        Raises UnsupportedTimestamp.
+        Raises UnsupportedTimestamp if timestamps are parsed as text and one has an unsupported form.
         """
         by_column = list(zip(*chunks, strict=True))
         columns = [
@@ -86,7 +90,7 @@ class RecordProjection:
 
 
 class ObservedProjection:
-    """The projection onto the fields sent so far. It grows, to the whole contract at most."""
+    """A projection onto the required fields and those sent so far; it grows up to the whole contract."""
 
     def __init__(self, contract: Contract) -> None:
         self._decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -95,7 +99,10 @@ class ObservedProjection:
         self.projection = RecordProjection(contract, frozenset(required), timestamps_as_text=True)
 
     def add_fields(self, records: Sequence[bytes]) -> bool:
-        """Add the fields of records that the projection refused. Return True if some were new."""
+        """Extend the projection by the fields of `records`, which the projection refused.
+
+        Return True if at least one field was new.
+        """
         sent = {name for record in records for name in self._decoder.decode(record)} & self._known
         old = self.projection
         if sent <= old.fields:
@@ -106,7 +113,10 @@ class ObservedProjection:
         return True
 
     def decode_timestamps_per_record(self) -> None:
-        """Stop parsing timestamps by whole columns: a sender writes them in another form."""
+        """Stop parsing timestamps a whole column at a time.
+
+        Call this once a sender writes timestamps in a form that the column parser does not support.
+        """
         old = self.projection
         self.projection = RecordProjection(old.contract, old.fields, timestamps_as_text=False)
 
@@ -121,14 +131,14 @@ def _projected_field(field: msgspec.structs.FieldInfo, *, timestamp_as_text: boo
 
 
 def _is_timestamp(declared: Any) -> bool:
-    """Return True for datetime, alone or within Annotated or an optional type."""
+    """Return whether a type is datetime, alone or within Annotated or an optional type."""
     if get_origin(declared) is Annotated or get_args(declared):
         return any(_is_timestamp(one) for one in get_args(declared))
     return declared is datetime
 
 
 def _rows_in_range(timestamps: pa.Array) -> int:
-    """Count the rows before the first timestamp out of range."""
+    """Return the number of rows before the first timestamp out of range."""
     microseconds = timestamps.view(pa.int64())
     if microseconds.null_count:
         microseconds = microseconds.fill_null(_EARLIEST_US)

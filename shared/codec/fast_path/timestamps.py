@@ -1,9 +1,9 @@
-"""Columns of text parsed into columns of timestamps, if every text has an unambiguous form.
+"""Parser from columns of text to columns of timestamps, if every text has one unambiguous form.
 
 The form is RFC 3339 in UTC as most programs write it: `2026-05-01T12:00:00Z`, with up to six fractional
-digits, and `+00:00` allowed for `Z`. A record's own decoder accepts more forms (and a time zone per row), one
-row at a time. It accepts every text accepted here too, as the same time; but for the year 0000, which is out
-of range and so decoded again anyway.
+digits, and with `+00:00` allowed instead of `Z`. The record-by-record decoder accepts more forms (and a time
+zone per row). It also accepts every text that this parser accepts, and gives the same time. The only
+exception is the year 0000: it is out of range, so such a record is decoded again anyway.
 """
 
 import numpy as np
@@ -19,7 +19,10 @@ _SEPARATORS = ((4, "-"), (7, "-"), (10, "T"), (13, ":"), (16, ":"))
 
 
 def parse_timestamps(texts: pa.StringArray) -> pa.Array | None:
-    """Parse a column. Return None if any text has another form or is no timestamp."""
+    """Parse a column of texts; nulls stay null.
+
+    Return None if any text has another form or is not a timestamp.
+    """
     present = pc.drop_null(texts) if texts.null_count else texts
     if not len(present):
         return pa.nulls(len(texts), INSTANT)

@@ -1,6 +1,6 @@
-"""API keys, kept as digests beside the names of their callers.
+"""API keys, stored as digests together with the names of their callers.
 
-A key is a random secret, so one SHA-256 keeps it as well as a slow hash would: there is nothing to guess.
+A key is a random secret that nobody can guess, so a single SHA-256 protects it as well as a slow hash would.
 """
 
 import hmac
@@ -17,20 +17,20 @@ _NO_DIGEST = bytes(32)
 
 
 class ApiKeys:
-    """The accepted keys."""
+    """The accepted API keys, each with the name of its caller."""
 
     def __init__(self, digests: Digests) -> None:
         self._names = dict(digests)
 
     def replace(self, digests: Digests) -> None:
-        """Accept these keys from now on, and no others."""
+        """Accept only the keys with these digests from now on."""
         self._names = dict(digests)
 
     def find_caller(self, key: str) -> str | None:
-        """Return the caller whose key it is, or None.
+        """Return the name of the caller to whom `key` belongs, or None if the key is not accepted.
 
-        The digest of what was sent is looked up. A sender cannot choose its bytes, and the comparison takes
-        the same time whatever its outcome, so timing reveals nothing about the keys.
+        The lookup uses the digest of the key that was sent. A sender cannot choose the bytes of a digest, and
+        the comparison takes the same time whatever its outcome, so timing reveals nothing about the keys.
         """
         offered = sha256(key.encode(errors="surrogateescape")).digest()
         is_known = offered in self._names
@@ -43,10 +43,11 @@ def digest_key(key: str) -> bytes:
 
 
 def parse_hashed_keys(lines: Iterable[str], source: str) -> dict[bytes, str]:
-    """Parse `NAME:sha256:HEX` lines to digest → name; blank lines and those that start with # are skipped.
+    """Parse lines of the form `NAME:sha256:HEX` and return a mapping from digest to caller name.
 
-    One caller may have several keys, so that a new one works before the old one is withdrawn. Raises
-    SettingsError for another line, and for a key of two callers; it names `source` and the line.
+    Blank lines and lines that start with # are skipped. One caller may have several keys, so that a new key
+    works before the old one is withdrawn. Raises SettingsError if a line has another form or if two callers
+    have the same key; the message names `source` and the line number.
     """
     found: dict[bytes, str] = {}
     for number, line in enumerate(lines, start=1):

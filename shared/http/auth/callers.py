@@ -1,4 +1,4 @@
-"""Callers, identified by an API key or a token of Entra ID, each with a rate limit of its own."""
+"""Callers, each identified by an API key or an Entra ID token and each with a separate rate limit."""
 
 import math
 import time
@@ -19,14 +19,14 @@ _REALM = 'Bearer realm="fleetprice"'
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller and what is left of its rate limit."""
+    """A caller, its rate limit, and the bucket that holds the units it has left."""
 
     name: str
     limit: RateLimit
     bucket: TokenBucket
 
     def charge(self, units: int) -> None:
-        """Take units from the caller's limit. Raises Refusal (429) if it has fewer."""
+        """Take `units` from the caller's rate limit. Raises Refusal (429) if fewer units are left."""
         if wait_s := self.bucket.try_acquire(units, time.monotonic()):
             raise Refusal(
                 HTTPStatus.TOO_MANY_REQUESTS,
@@ -37,7 +37,7 @@ class Caller:
 
 
 class Callers:
-    """All callers that were seen lately."""
+    """The callers seen recently, with their rate limits."""
 
     def __init__(self, keys: ApiKeys, tokens: EntraTokens | None, limit: RateLimit) -> None:
         self._keys = keys
@@ -46,13 +46,17 @@ class Callers:
         self._seen: OrderedDict[str, Caller] = OrderedDict()
 
     def with_key(self, authorization: str | None) -> Caller | None:
-        """Return the caller whose key the header holds, or None."""
+        """Return the caller whose API key the header holds, or None if it holds no accepted key."""
         credential = _bearer(authorization)
         name = None if credential is None else self._keys.find_caller(credential)
         return None if name is None else self._caller(name)
 
     async def identify(self, authorization: str | None) -> Caller:
-        """Return the caller whose token the header holds. Raises Refusal: 401, or 403 without the role."""
+        """Return the caller whose token the `Authorization` header holds.
+
+        Raises Refusal: 401 if the header holds no accepted token, 403 if the token lacks the role or scope,
+        503 if the issuer's signing keys are unavailable.
+        """
         credential = _bearer(authorization)
         if credential is None:
             raise _unauthorized("send `Authorization: Bearer KEY`", _REALM)
@@ -76,7 +80,7 @@ class Callers:
 
 
 def _bearer(authorization: str | None) -> str | None:
-    """Return the key or token of the header, or None if it is missing or of another scheme."""
+    """Return the key or token in the header, or None if the header is missing or not of scheme Bearer."""
     scheme, _, credential = (authorization or "").partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else None
 

@@ -1,4 +1,7 @@
-"""The accepted API keys, read from a setting and a file of hashed ones, or the well-known development key."""
+"""The accepted API keys, read from a setting and from a file of hashed keys.
+
+If neither is given, the well-known development key is accepted.
+"""
 
 from pathlib import Path
 
@@ -10,7 +13,11 @@ _LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def read_keys(settings: HttpSettings) -> dict[bytes, str]:
-    """Return digest → caller. Raises SettingsError for no key, or for the development key beyond loopback."""
+    """Return the accepted keys as a mapping from digest to caller name.
+
+    Raises SettingsError if there is no key, if a key cannot be read or parsed, or if the development key
+    would be accepted while HTTP listens beyond loopback.
+    """
     keys = settings.keys
     setting, file_setting = settings.variable("API_KEYS"), settings.variable("API_KEYS_FILE")
     development = digest_key(keys.development)

@@ -1,4 +1,7 @@
-"""The keys that an issuer signs tokens with: fetched at the start, every hour, and for a new key id."""
+"""The keys with which an issuer signs tokens.
+
+They are fetched at the start, then every hour, and also when a token names an unknown key id.
+"""
 
 import asyncio
 import math
@@ -34,16 +37,18 @@ class _Keys(Struct):
 
 
 class IssuerUnavailable(Exception):
-    """The issuer cannot be reached, or does not answer with a set of keys."""
+    """The error that the issuer cannot be reached or does not answer with a valid set of keys."""
 
 
 class SigningKeys:
-    """The signing keys of one issuer, found by OpenID Connect's discovery."""
+    """The signing keys of one issuer, located by OpenID Connect discovery."""
 
     def __init__(self, issuer: str, interval_s: float, setting: str) -> None:
-        """Make an empty set; unknown key ids, which anyone can invent, fetch it every `interval_s` at most.
+        """Make an empty set of keys.
 
-        Raises SettingsError, naming `setting`, for an issuer beyond loopback without TLS.
+        A token with an unknown key id makes the set fetch the keys again. Anyone can invent key ids, so such
+        a fetch happens only if the last one began at least `interval_s` seconds ago. Raises SettingsError,
+        naming `setting`, if the issuer is beyond loopback and its URL is not https.
         """
         if not _is_trusted(issuer):
             raise SettingsError(f"{setting}: {issuer} is no https URL")
@@ -54,9 +59,9 @@ class SigningKeys:
         self._fetching = asyncio.Lock()
 
     async def get(self, kid: str) -> jwt.PyJWK | None:
-        """Return the key, or None if the issuer has none of this id.
+        """Return the key with id `kid`, or None if the issuer has no such key.
 
-        Raises Refusal (503) as long as the issuer was never reached.
+        Raises Refusal (503) if no keys of the issuer could be fetched so far.
         """
         key = self._keys.get(kid)
         if key is not None:
@@ -74,14 +79,17 @@ class SigningKeys:
         return self._keys.get(kid)
 
     async def refresh_forever(self) -> None:
-        """Fetch the keys every hour; a key that the issuer withdraws is accepted that long at most."""
+        """Fetch the keys now and then every hour.
+
+        A key that the issuer withdraws is therefore accepted for at most an hour if the fetches succeed.
+        """
         while True:
             async with self._fetching:
                 await self._refresh()
             await asyncio.sleep(REFRESH_INTERVAL_S)
 
     async def _refresh(self) -> None:
-        """Fetch the keys; keep the old ones if the issuer is unavailable."""
+        """Fetch the keys. If the issuer is unavailable, log that and keep the old keys."""
         self._fetched_at_s = time.monotonic()
         try:
             self._keys = await _fetch(self._issuer)
@@ -113,7 +121,10 @@ async def _read(session: aiohttp.ClientSession, url: str) -> bytes:
 
 
 def _parse_key(published: Mapping[str, Any]) -> jwt.PyJWK | None:
-    """Return the key, or None for one of another kind, which an issuer may publish as well."""
+    """Return the published key, or None if it is not an RSA signing key with an id.
+
+    An issuer may publish keys of other kinds as well.
+    """
     if published.get("kty") != "RSA" or published.get("use", "sig") != "sig" or "kid" not in published:
         return None
     try:

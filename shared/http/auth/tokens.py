@@ -1,4 +1,4 @@
-"""Tokens of Entra ID: their signature, issuer, audience, times, and role or scope."""
+"""Entra ID tokens: checks of the signature, issuer, audience, times, and role or scope."""
 
 import time
 from collections import OrderedDict
@@ -23,7 +23,11 @@ _PARTS = 3
 
 @dataclass(frozen=True, slots=True)
 class TokenRequirements:
-    """The claims that a token must have; with neither role nor scope, any token for an audience will do."""
+    """The claims that a token must have.
+
+    The role or the scope is enough. If neither is set, any token of the issuer for one of the audiences is
+    accepted.
+    """
 
     issuer: str
     audiences: tuple[str, ...]
@@ -31,7 +35,10 @@ class TokenRequirements:
     scope: str | None = None
 
     def are_met_by(self, claims: Mapping[str, Any]) -> bool:
-        """Return True if the claims hold the role (of programs) or the scope (of people's programs)."""
+        """Return True if the claims hold the required role or scope, or if neither is required.
+
+        Programs that act for themselves have roles; programs that act for a person have scopes.
+        """
         if self.role is None and self.scope is None:
             return True
         roles, scopes = claims.get("roles"), claims.get("scp")
@@ -51,7 +58,7 @@ def looks_like_token(credential: str) -> bool:
 
 
 class EntraTokens:
-    """Checker of tokens against the requirements and the issuer's keys."""
+    """A checker of Entra ID tokens against the requirements and the issuer's signing keys."""
 
     def __init__(self, requirements: TokenRequirements, keys: SigningKeys) -> None:
         self._requirements = requirements
@@ -59,9 +66,10 @@ class EntraTokens:
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
 
     async def verify(self, token: str) -> str | None:
-        """Return the token holder's name, or None for a token that is not valid.
+        """Return the name of the token's holder, or None if the token is not valid.
 
-        Raises Refusal: 403 without the role or scope, 503 while the issuer's keys are unavailable.
+        Raises Refusal: 403 if the token lacks the required role or scope, 503 if the issuer's keys are
+        unavailable.
         """
         if len(token) > _MAX_CHARS:
             return None
@@ -105,7 +113,10 @@ class EntraTokens:
 
 
 def _holder_name(claims: Mapping[str, Any]) -> str | None:
-    """Return the holder's object id, which unlike a name is never reused, or its subject."""
+    """Return the holder's name: the object id or, if there is none, the subject. None if neither exists.
+
+    Unlike a person's name, an object id is never reused.
+    """
     for claim in ("oid", "sub"):
         value = claims.get(claim)
         if isinstance(value, str) and value:

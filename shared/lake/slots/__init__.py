@@ -1,1 +1,1 @@
-"""The raw zone's files and how they form chains: naming, reading and following them."""
+"""The chains of files in the raw zone: how files are named, read and followed along a chain."""

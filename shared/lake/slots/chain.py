@@ -1,9 +1,9 @@
-"""Chains read from the lake: their newest files, and the footer of any file.
+"""Readers of chains in the lake: the newest file of each chain, and the footer of any file.
 
-Along a chain folders never go back, so the newest file of a partition stands in the newest folder that has
-one of its files, whatever other partitions have in newer folders. If a hint names a folder with a file of
-the chain, the chain is followed from there. Otherwise folders are searched from the newest one, never the
-whole lake. A listing that lags behind only costs a lost race for a slot.
+The folders along a chain never go back in time. So a partition's newest file is in the newest folder that has
+any file of that partition, even if other partitions have files in newer folders. If a hint names a folder
+with a file of the chain, the chain is followed from that folder. Otherwise the folders are searched, starting
+at the newest, and never the whole lake. A listing that lags behind costs no more than a lost race for a slot.
 """
 
 import re
@@ -24,13 +24,19 @@ _DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
 
 
 async def read_footer(lake: Lake, path: str) -> Footer | None:
-    """Read the footer of a committed file. Return None if there is no file."""
+    """Read the footer of a committed file. Return None if the file does not exist.
+
+    Raises NeedsAttention if the file is not readable Parquet or was not written by ingest.
+    """
     metadata = await read_file_metadata(lake, path)
     return None if metadata is None else Footer.from_key_values(metadata.metadata or {}, path)
 
 
 async def read_file_metadata(lake: Lake, path: str) -> pq.FileMetaData | None:
-    """Read a file's Parquet metadata from its last bytes. Return None if there is no file."""
+    """Read a file's Parquet metadata from its last bytes. Return None if the file does not exist.
+
+    Raises NeedsAttention if the file is not readable Parquet.
+    """
     tail = await lake.read_tail(path, FOOTER_READ_BYTES)
     if tail is None:
         return None
@@ -44,9 +50,9 @@ async def read_file_metadata(lake: Lake, path: str) -> pq.FileMetaData | None:
 
 
 async def find_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) -> dict[ChainKey, Head]:
-    """Find the head of each chain: after its newest file, or at its root if it has no file.
+    """Find the head of each chain: the end of its newest file, or the chain's root if it has no file.
 
-    Raises HubRecreated if a chain's newest file and its root are of different hubs.
+    Raises HubRecreated if a chain's newest file and its root belong to different hubs.
     """
     heads = await _find_hinted_heads(lake, stream, roots)
     unknown = {chain: root for chain, root in roots.items() if chain not in heads}
@@ -58,7 +64,7 @@ async def find_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) ->
 
 
 async def _find_hinted_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) -> dict[ChainKey, Head]:
-    """Find the heads of the chains whose hint leads to a file, by following the footers from there."""
+    """Find the head of each chain that has a valid hint, by following the footers from the hinted folder."""
     hours = await read_hints(lake, stream)
     next_hours = {chain: hours[chain] for chain in roots if chain in hours}
     heads: dict[ChainKey, Head] = {}
@@ -110,7 +116,7 @@ async def _list_newest_paths(
 
 
 async def list_dated_folders(lake: Lake, path: str) -> list[str]:
-    """List the `date=…` or `hour=…` folders right below a folder, newest first; others are left out."""
+    """List the `date=…` and `hour=…` folders directly below `path`, newest first; skip all other entries."""
     return sorted(
         [
             item.path

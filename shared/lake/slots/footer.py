@@ -1,6 +1,7 @@
-"""The key-values that ingest writes into the Parquet footer of a committed file. Pure.
+"""The key-values that ingest writes into the Parquet footer of each committed file. No I/O.
 
-They make the chain: the newest file's `next_first` and `next_folder` name the next slot.
+These key-values link the files to a chain: `next_first` and `next_folder` of the newest file name the next
+slot.
 """
 
 from collections.abc import Mapping
@@ -23,10 +24,11 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Footer:
-    """The footer of a file with events `first_seq` to `last_seq` (none if last_seq = first_seq - 1).
+    """The footer of a file with events `first_seq` to `last_seq` (no events if last_seq = first_seq - 1).
 
-    `bad` of their records are in the file `dead_letter` (empty if there is none). `gap` events were removed
-    by the hub's retention before they were read. `attempt` names the write that made the file.
+    `bad` records of these events are in the file `dead_letter` (empty if there is no such file). `gap` events
+    were removed by the hub's retention before they were read. `attempt` identifies the write that made the
+    file.
     """
 
     first_seq: int
@@ -47,12 +49,15 @@ class Footer:
         return Head(self.next_first, parse_hour_folder(self.next_folder), self.last_offset)
 
     def key_values(self) -> dict[str, str]:
-        """Return the fields as text by name, integers in decimal."""
+        """Return the fields by name, as text; integers are decimal."""
         return to_key_values(self)
 
     @classmethod
     def from_key_values(cls, key_values: Mapping[bytes, bytes], path: str) -> Self:
-        """Parse key-values. Raises NeedsAttention for a file that ingest did not write."""
+        """Parse the key-values of the file at `path`.
+
+        Raises NeedsAttention if the file was not written by ingest.
+        """
         try:
             footer = cls(**parse_key_values(cls, key_values))
             parse_hour_folder(footer.next_folder)

@@ -1,6 +1,6 @@
-"""Hints: for each chain an empty file, whose name is the hour of a folder that has files of the chain.
+"""Hints: empty files, one per chain, whose names hold the hour of a folder that has files of the chain.
 
-A hint saves a start from searching every folder since an idle partition's last file. It is only a hint: the
+With a hint, a start need not search all folders since an idle partition's last file. A hint may be wrong: the
 reader looks into the folder, and ignores the hint if the folder has no file of the chain.
 """
 
@@ -24,9 +24,10 @@ def _path(chain: ChainKey, hour: int) -> str:
 
 
 async def write_hint(lake: Lake, chain: ChainKey, hour: int, before: int | None) -> None:
-    """Record that the folder of `hour` has a file of the chain; `before` is the hour recorded last.
+    """Record that the folder of `hour` has a file of the chain.
 
-    A lake that does not answer is ignored: without the hint the next start only takes longer.
+    `before` is the hour that was recorded last; its hint is deleted. An unavailable lake is ignored: without
+    the hint the next start only takes longer.
     """
     try:
         await lake.write(_path(chain, hour), b"")
@@ -45,7 +46,7 @@ async def read_hints(lake: Lake, stream: str) -> dict[ChainKey, int]:
 
 
 async def clear_hints(lake: Lake, stream: str, chains: AbstractSet[ChainKey]) -> None:
-    """Delete the hints that earlier writers left behind: all but the newest of each of these chains."""
+    """Delete the hints that earlier writers left for `chains`, except the newest hint of each chain."""
     newest = await read_hints(lake, stream)
     old = [(chain, hour) async for chain, hour in _list_hints(lake, stream) if hour < newest.get(chain, 0)]
     for chain, hour in old:

@@ -1,6 +1,7 @@
-"""The root of a chain: the hub that fills it, and the slot of its first file.
+"""The root of a chain: it identifies the hub that fills the chain, and the slot of the chain's first file.
 
-It is written once per partition and hub, if absent; the loser of that race reads the winner's.
+The root is written once per partition and hub, only if absent. A writer that loses the race to create it
+reads the winner's root.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ FORMAT_VERSION = 1
 class Root(Struct, frozen=True):
     """The start of a chain: event `first` of the hub created at `created_at`, in `folder`.
 
-    `layout` is the version of the file names and footers: a reader that does not know it must not touch them.
+    `layout` is the version of the file names and footers: a reader that does not know this version must not
+    touch the chain's files.
     """
 
     created_at: str
@@ -33,14 +35,14 @@ class Root(Struct, frozen=True):
 
 
 def root_at_hour(created_at: str, first: int, hour: int) -> Root:
-    """Return the root of a chain whose first event was enqueued in `hour`."""
+    """Return the root of a chain whose first event, `first`, was enqueued in `hour`."""
     return Root(created_at, first, hour_folder(hour))
 
 
 async def create_root(lake: Lake, chain: ChainKey, root: Root) -> Root:
-    """Write the root, or read it if another writer was first.
+    """Write the root, or return the existing root if another writer created one first.
 
-    Raises HubRecreated if that root is of another hub.
+    Raises HubRecreated if the existing root belongs to another hub, and SinkUnavailable if it cannot be read.
     """
     # A crash before this leaves no root, after it a root without files: the next start goes on from there.
     if await lake.create_if_absent(chain.root, msgspec.json.encode(root)):
@@ -56,10 +58,11 @@ async def create_root(lake: Lake, chain: ChainKey, root: Root) -> Root:
 async def find_chains(
     lake: Lake, stream: str, partitions: Sequence[int], created_at: str, *, accept_recreated: bool
 ) -> dict[ChainKey, Root | None]:
-    """Find the chain of each partition for the hub created at `created_at`, and its root if it has one.
+    """Find each partition's chain for the hub created at `created_at`, with its root or None.
 
-    Raises HubRecreated if all chains of the stream are of other hubs, unless `accept_recreated`. Once one
-    partition has begun a chain for the new hub, the others follow.
+    Raises HubRecreated if the stream has chains but all belong to other hubs, unless `accept_recreated`. Once
+    one partition has a chain for the new hub, the other partitions may begin theirs without
+    `accept_recreated`.
     """
     roots = await read_roots(lake, stream)
     is_known = not roots or any(root.created_at == created_at for root in roots.values())
@@ -81,7 +84,7 @@ def _find_chain(
 
 
 async def read_roots(lake: Lake, stream: str) -> dict[ChainKey, Root]:
-    """Read the roots of all chains of a stream, those of earlier hubs included."""
+    """Read the roots of all chains of a stream, including the chains of earlier hubs."""
     found = {}
     async for file in lake.list(roots_folder(stream), recursive=False):
         chain = parse_root_name(stream, file.path.rpartition("/")[2])

@@ -1,4 +1,4 @@
-"""A search for the committed file that starts at an event, when only its earliest hour is known."""
+"""Search for the committed file that starts at a given event, if only the event's earliest hour is known."""
 
 from shared.lake.client import Lake
 from shared.lake.slots.chain import list_dated_folders, read_footer
@@ -9,7 +9,8 @@ from shared.lake.slots.slot import ChainKey, parse_hour_folder
 class SlotSearch:
     """A search for files of one stream.
 
-    A file's folder is the hour of its events, or a later one if the hub's clock went back before them.
+    A file is in the folder of its events' hour, or in a later folder if the hub's clock went back before
+    these events.
     """
 
     def __init__(self, lake: Lake, stream: str) -> None:
@@ -20,7 +21,7 @@ class SlotSearch:
     async def find(self, chain: ChainKey, first: int, earliest_hour: int) -> Footer | None:
         """Return the footer of the file that starts with event `first`, or None if there is no such file.
 
-        A file without events, which only moves the chain to another folder, does not count.
+        A file without events is ignored: it only moves the chain to another folder.
         """
         footer = await self._read_footer(chain, first, earliest_hour)
         if footer is not None:

@@ -1,8 +1,8 @@
-"""Paths of the raw zone's files. Pure.
+"""Paths of the raw zone's files. No I/O.
 
-The path of a partition's next file is a function of its committed files alone, so every writer, zombie or
-new, aims at the same path, and one atomic rename-if-absent decides. Hours are whole hours since the epoch;
-along one partition's chain they never go back, whatever the hub's clock does.
+The path of a partition's next file depends only on the partition's committed files. So all writers, old
+(zombie) and new, aim at the same path, and one atomic rename-if-absent decides which of them wins. Hours are
+whole hours since the epoch; along one partition's chain they never go back, whatever the hub's clock does.
 """
 
 import re
@@ -25,7 +25,7 @@ def hour_folder(hour: int) -> str:
 
 
 def parse_hour_folder(folder: str) -> int:
-    """Return the hour of a folder. Raises ValueError for any other text."""
+    """Return the hour of a folder. Raises ValueError if `folder` is not `date=YYYY-MM-DD/hour=HH`."""
     found = _FOLDER.fullmatch(folder)
     if found is None:
         raise ValueError(f"{folder!r} is not date=YYYY-MM-DD/hour=HH")
@@ -51,11 +51,11 @@ class ChainKey:
         return f"{roots_folder(self.stream)}/{self.label}.json"
 
     def slot(self, hour: int, first: int) -> str:
-        """Return the path of the file that starts at sequence number `first`."""
+        """Return the path of the file in the folder of `hour` that starts at sequence number `first`."""
         return f"raw/{self.stream}/{hour_folder(hour)}/{self.label}-{first:020d}.parquet"
 
     def staged(self, hour: int, first: int, attempt: str) -> str:
-        """Return the path of an attempt at a slot before its rename; the name identifies the slot."""
+        """Return the staging path of one attempt to write a slot; the file name identifies the slot."""
         return f"{staging_folder(self.stream)}/{self.label}-{first:020d}-{hour}-{attempt}.parquet"
 
     def dead_letters(self, first: int, attempt: str) -> str:
@@ -64,7 +64,7 @@ class ChainKey:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFile:
-    """A file of dead letters, by its name: one attempt at the slot that starts at `first`."""
+    """The parsed name of a dead-letter file: one attempt at the slot that starts at `first`."""
 
     chain: ChainKey
     first: int
@@ -77,7 +77,7 @@ class DeadLetterFile:
 
 @dataclass(frozen=True, slots=True)
 class StagedFile:
-    """A staged file, by its name: one attempt at a slot."""
+    """The parsed name of a staged file: one attempt at a slot."""
 
     chain: ChainKey
     hour: int
@@ -98,19 +98,22 @@ def dead_letters_folder(stream: str) -> str:
 
 
 def parse_slot_name(stream: str, name: str) -> tuple[ChainKey, int] | None:
-    """Parse the name of a raw file into its chain and first sequence number. Return None for any other."""
+    """Parse the name of a raw file into its chain and first sequence number.
+
+    Return None if `name` is not the name of a raw file.
+    """
     found = _SLOT.fullmatch(name)
     return (_chain_key(stream, found), int(found["first"])) if found else None
 
 
 def parse_root_name(stream: str, name: str) -> ChainKey | None:
-    """Parse the name of a root file into its chain. Return None for any other name."""
+    """Parse the name of a root file into its chain. Return None if `name` has another form."""
     found = _ROOT.fullmatch(name)
     return _chain_key(stream, found) if found else None
 
 
 def parse_staged_name(stream: str, name: str) -> StagedFile | None:
-    """Parse the name of a staged file. Return None for any other name."""
+    """Parse the name of a staged file. Return None if `name` has another form."""
     found = _STAGED.fullmatch(name)
     if found is None:
         return None
@@ -118,7 +121,7 @@ def parse_staged_name(stream: str, name: str) -> StagedFile | None:
 
 
 def parse_dead_letter_name(stream: str, name: str) -> DeadLetterFile | None:
-    """Parse the name of a file of dead letters. Return None for any other name."""
+    """Parse the name of a dead-letter file. Return None if `name` has another form."""
     found = _LETTERS.fullmatch(name)
     return DeadLetterFile(_chain_key(stream, found), int(found["first"]), found["attempt"]) if found else None
 

@@ -1,5 +1,6 @@
 """Child processes of a service or a program.
 
-`process` starts one in a session of its own, which ends with its parent; `supervisor` restarts those that
-end, by `restart_policy`; `workers` runs several of one service behind one port; `free_ports` picks ports.
+`process` starts a child in a separate session; the child ends with its parent. `supervisor` restarts children
+that end, according to `restart_policy`. `workers` runs several processes of one service behind one port, and
+`free_ports` picks ports.
 """

@@ -1,4 +1,4 @@
-"""Ports that a listener on this machine can bind, and bind again after a restart."""
+"""Search for ports that a listener on this machine can bind, also again after a restart."""
 
 import random
 import socket
@@ -15,11 +15,11 @@ _ATTEMPTS = 200
 
 
 def free_port(taken: AbstractSet[int] = frozenset()) -> int:
-    """Return a free port below the kernel's range for outgoing connections, not one of `taken`.
+    """Return a free port that is not in `taken`, below the kernel's range for outgoing connections.
 
-    Inside that range a client that connects while the emulator restarts can be given the very port it
-    connects to, and then talks to itself: the emulator would not get its port back. Raises PortInUse if none
-    is free.
+    A port inside that range is risky: a client that connects while the emulator restarts could be given that
+    very port as its local port, and would then be connected to itself, so the emulator could not bind the
+    port again. Raises PortInUse if no free port is found.
     """
     for _ in range(_ATTEMPTS):
         port = random.randrange(_MIN_PICKED, _ephemeral_start())  # noqa: S311 - no secret
@@ -29,7 +29,7 @@ def free_port(taken: AbstractSet[int] = frozenset()) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return `count` different free ports, ascending. Raises PortInUse if there are not as many."""
+    """Return `count` different free ports in ascending order. Raises PortInUse if too few are found."""
     taken: set[int] = set()
     while len(taken) < count:
         taken.add(free_port(taken))
@@ -45,7 +45,7 @@ def _ephemeral_start() -> int:
 
 
 def is_free(port: int) -> bool:
-    """Return whether a server could listen on the port now."""
+    """Return whether a server could listen on `port` now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: TIME_WAIT is free
         try:

@@ -1,4 +1,4 @@
-"""One child process: `python -m <module>` in a session of its own, whose output goes to a log."""
+"""A child process: `python -m <module>` in a separate session, with its output appended to a log."""
 
 import asyncio
 import json
@@ -18,15 +18,15 @@ _TAIL_BYTES = 4_096
 
 
 class EndedEarly(FleetpriceError):
-    """A child ended before it wrote what was awaited; its log says why."""
+    """A child ended before it wrote the awaited event; the child's log says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A Python module as a command in an environment.
+    """A Python module to run as a command, with its environment.
 
-    stderr is appended to `log`, and stdout too unless `pipes_stdout`. Without a log both are the parent's.
-    The last three fields are for a supervisor: see RestartPolicy.
+    stderr is appended to `log`, and so is stdout unless `pipes_stdout` is true. If `log` is None, the child
+    uses the parent's stderr and stdout. The last three fields are for a supervisor: see RestartPolicy.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Program:
 
 
 class Child(Protocol):
-    """The handle of a started child: asyncio's own, or that of another way to start one."""
+    """The handle of a started child: asyncio's process, or an equivalent from another way to start one."""
 
     pid: int
     stdin: asyncio.StreamWriter | None
@@ -54,7 +54,7 @@ class Child(Protocol):
 
 
 class Process:
-    """A running (or ended) child. It ends with its parent; a terminal's Ctrl-C does not reach it."""
+    """A child that runs or has ended. It ends with its parent; Ctrl-C in a terminal does not reach it."""
 
     def __init__(self, program: Program, child: Child) -> None:
         self.program = program
@@ -62,7 +62,10 @@ class Process:
 
     @classmethod
     async def start(cls, program: Program, stdin: int = asyncio.subprocess.DEVNULL) -> "Process":
-        """Start `program`. `stdin` is a file descriptor, or PIPE for `write` and `end_input`."""
+        """Start `program`.
+
+        `stdin` is a file descriptor, or PIPE if `write` and `end_input` will be used.
+        """
         log = None if program.log is None else program.log.open("ab")
         try:
             child = await asyncio.create_subprocess_exec(
@@ -87,27 +90,30 @@ class Process:
 
     @property
     def exit_code(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """The exit code; None while the child runs, and -N if signal N ended it."""
         return self._child.returncode
 
     async def wait(self) -> int:
-        """Return the exit code once it has ended."""
+        """Wait until the child has ended, and return its exit code."""
         return await self._child.wait()
 
     async def read_line(self) -> bytes:
-        """Return the next line of stdout; empty once stdout is closed."""
+        """Return the next line of stdout, or empty bytes once stdout is closed or if it is not piped."""
         stream = self._child.stdout
         return await stream.readline() if stream else b""
 
     async def read_last_line(self) -> bytes:
-        """Return the last line of stdout, once stdout is closed."""
+        """Read stdout until it is closed, and return its last line."""
         last = b""
         while line := await self.read_line():
             last = line
         return last
 
     async def read_event(self, event: str) -> dict[str, Any]:
-        """Return the next JSON line of stdout with this `event`. Raises EndedEarly if there is none."""
+        """Return the next JSON line of stdout whose `event` is the given one; skip other events.
+
+        Raises EndedEarly if stdout is closed before such a line.
+        """
         while line := await self.read_line():
             fields: dict[str, Any] = json.loads(line)
             if fields["event"] == event:
@@ -115,17 +121,17 @@ class Process:
         raise EndedEarly(f"{self.program.name} ended before {event}: see {self.program.log}")
 
     def write(self, data: bytes) -> None:
-        """Write to its stdin, which is a pipe."""
+        """Write to the child's stdin; do nothing if stdin is not a pipe."""
         if self._child.stdin is not None:
             self._child.stdin.write(data)
 
     def end_input(self) -> None:
-        """Close its stdin."""
+        """Close the child's stdin; do nothing if stdin is not a pipe."""
         if self._child.stdin is not None:
             self._child.stdin.close()
 
     def send(self, number: signal.Signals) -> bool:
-        """Send a signal. Return False if it has ended."""
+        """Send a signal to the child. Return False if the child has already ended."""
         if self._child.returncode is not None:
             return False
         with suppress(ProcessLookupError):
@@ -134,7 +140,10 @@ class Process:
         return False
 
     async def stop(self, grace_s: float) -> bool:
-        """Send SIGTERM; after `grace_s` seconds kill the process group. Return False if it was killed."""
+        """Send SIGTERM, and kill the process group if the child has not ended after `grace_s` seconds.
+
+        Return False if the child had to be killed.
+        """
         self.send(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_s):
@@ -146,14 +155,14 @@ class Process:
         return True
 
     def kill(self) -> None:
-        """Kill the whole process group."""
+        """Kill the child's whole process group, unless the child has ended."""
         if self._child.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(self._child.pid, signal.SIGKILL)
 
 
 def last_lines(log: Path | None, count: int) -> list[str]:
-    """Return the last lines of a log that are not blank; none without a log."""
+    """Return up to `count` of a log's last non-blank lines, or an empty list if `log` is None."""
     if log is None:
         return []
     with log.open("rb") as file:
@@ -163,5 +172,8 @@ def last_lines(log: Path | None, count: int) -> list[str]:
 
 
 def last_error(log: Path | None) -> str:
-    """Return the last line of a log without the prefix of a refusal; empty if there is none."""
+    """Return the last non-blank line of a log without the prefix `fleetprice: `.
+
+    Return an empty text if there is no such line.
+    """
     return "".join(last_lines(log, 1)).removeprefix("fleetprice: ")

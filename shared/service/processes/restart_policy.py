@@ -1,4 +1,4 @@
-"""What follows when a supervised process ends: pure decisions."""
+"""Decisions about what follows when a supervised process ends. No I/O."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -21,7 +21,10 @@ class Next(Enum):
 
 @dataclass(slots=True)
 class RestartPolicy:
-    """The restarts of one process. `may_finish`: exit code 0 ends it for good and is no failure."""
+    """The decisions about restarts of one process, and their counts.
+
+    If `may_finish` is true, exit code 0 ends the process for good and is no failure.
+    """
 
     may_finish: bool
     max_short_lives: int = MAX_SHORT_LIVES
@@ -30,7 +33,7 @@ class RestartPolicy:
     short_lives: int = 0
 
     def after(self, exit_code: int, lived_s: float) -> Next:
-        """Count an end that was not requested, and return what follows it."""
+        """Count an end of the process that was not requested, and return what must follow."""
         if exit_code == EXIT_NEEDS_ATTENTION:
             return Next.REFUSED
         if exit_code == EXIT_DONE and self.may_finish:
@@ -43,5 +46,5 @@ class RestartPolicy:
 
     @property
     def delay_s(self) -> float:
-        """Seconds to wait before the next start: they double with every short life."""
+        """Seconds to wait before the next start; the delay doubles with every short life, up to a maximum."""
         return min(FIRST_DELAY_S * 2.0 ** max(0, self.short_lives - 1), self.longest_delay_s)

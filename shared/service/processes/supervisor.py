@@ -1,4 +1,4 @@
-"""Starts processes, starts those again that end, and ends every one of them."""
+"""Supervisor that starts processes, restarts those that end, and ends all of them when it exits."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ class KeepsFailing(FleetpriceError):
 
 
 class SupervisedProcess:
-    """One program, started again whenever its process ends."""
+    """A program whose process is started again whenever it ends, as its RestartPolicy decides."""
 
     def __init__(self, program: Program, start_process: StartProcess, log_end: "LogEnd") -> None:
         self.program = program
@@ -37,7 +37,11 @@ class SupervisedProcess:
         self._stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Return once it finishes or is stopped. Raises NeedsAttention or KeepsFailing."""
+        """Run the program until its process finishes or is stopped.
+
+        Raises NeedsAttention if the process ends with exit code 2, and KeepsFailing if its restarts are given
+        up.
+        """
         try:
             while not self._stopping.is_set():
                 started_s = time.monotonic()
@@ -55,18 +59,21 @@ class SupervisedProcess:
             self.finished.set()
 
     async def stop(self, grace_s: float) -> bool:
-        """Drain and end it for good. Return False if it was killed after `grace_s` seconds."""
+        """Let the process drain and end it for good.
+
+        Return False if the process had to be killed after `grace_s` seconds.
+        """
         self._stopping.set()
         is_drained = self._process is None or await self._process.stop(grace_s)
         await self.finished.wait()
         return is_drained
 
     def send(self, number: signal.Signals) -> bool:
-        """Send a signal to its process. Return False if none runs."""
+        """Send a signal to the current process. Return False if no process runs."""
         return self._process is not None and self._process.send(number)
 
     def kill(self) -> None:
-        """Kill it for good."""
+        """Kill the current process; it is not restarted."""
         self._stopping.set()
         if self._process is not None:
             self._process.kill()
@@ -97,19 +104,26 @@ LogEnd = Callable[[SupervisedProcess, int, float], None]
 
 
 def log_service_end(service: SupervisedProcess, exit_code: int, lived_s: float) -> None:
-    """Log an end that was not requested, with what the process wrote last."""
+    """Log an end that was not requested, with the last lines that the process wrote to its log."""
     said = last_lines(service.program.log, _CRASH_LINES)
     name = service.program.name
     log.warning("service_ended", service_name=name, exit_code=exit_code, said=said, lived_s=round(lived_s, 1))
 
 
 class Supervisor:
-    """An async context manager: on exit it stops what still runs, the process started first last."""
+    """A supervisor of several programs, used as an async context manager.
+
+    On exit it stops all processes that still run; the one that was started first is stopped last.
+    """
 
     def __init__(
         self, start_process: StartProcess = Process.start, log_end: LogEnd = log_service_end
     ) -> None:
-        """`start_process` also starts what is not to be supervised; `log_end` logs an unrequested end."""
+        """Create a supervisor without processes.
+
+        `start_process` may also be called to start unsupervised processes. `log_end` is called to log an end
+        that was not requested.
+        """
         self.start_process = start_process
         self._log_end = log_end
         self._supervised: dict[str, SupervisedProcess] = {}
@@ -130,11 +144,11 @@ class Supervisor:
 
     @property
     def restarts(self) -> dict[str, int]:
-        """How often each program was started again, by name; without those that never were."""
+        """The number of restarts of each program, by name; programs without a restart are left out."""
         return {name: one.policy.restarts for name, one in self._supervised.items() if one.policy.restarts}
 
     def start(self, program: Program) -> SupervisedProcess:
-        """Start a program and supervise it from now on."""
+        """Start a program and supervise its process from now on."""
         supervised = SupervisedProcess(program, self.start_process, self._log_end)
         task = asyncio.create_task(supervised.run())
         task.add_done_callback(self._note_failure)
@@ -142,13 +156,20 @@ class Supervisor:
         return supervised
 
     async def stop(self, names: Iterable[str], grace_s: float) -> None:
-        """Drain and end these together, each within `grace_s` seconds."""
+        """Let the named programs drain, all at the same time, and end them for good.
+
+        A process that has not ended after `grace_s` seconds is killed.
+        """
         await asyncio.gather(
             *(self._supervised[name].stop(grace_s) for name in names if name in self._supervised)
         )
 
     async def failure(self) -> NoReturn:
-        """Raise what ended a process for good, once that happens: NeedsAttention or KeepsFailing."""
+        """Wait until a process has failed for good, and raise its error.
+
+        Raises NeedsAttention if a process ends with exit code 2, and KeepsFailing if its restarts are given
+        up.
+        """
         await asyncio.shield(self._failed)
         raise AssertionError("a failure has an exception")
 

@@ -1,8 +1,8 @@
-"""Several processes of one service on one machine, which share a hub's partitions by their ownership.
+"""Workers: several processes of one service on one machine, which divide a hub's partitions among them.
 
-The parent does no work of its own: it starts the workers, serves their metrics and readiness on one port,
-drains all of them when it is stopped, and restarts one that ends. A worker that needs a person (exit code 2)
-ends the others too, and so does one that keeps failing: the parent's exit code is then that worker's.
+The parent only starts the workers, serves their metrics and readiness on one port, restarts a worker that
+ends, and drains all workers when it is stopped. If a worker needs a person (exit code 2) or keeps failing,
+the parent drains the other workers and ends with NeedsAttention (exit code 2) or KeepsFailing (exit code 1).
 """
 
 import asyncio
@@ -31,10 +31,10 @@ _NAME = "worker "
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """`count` times `python -m module`; `variables` are set over the parent's own environment.
+    """A group of `count` processes `python -m module`; `variables` are added to the parent's environment.
 
-    `port_variable` names the setting of a worker's port of health and metrics; `drain_s` is how long it may
-    take to end after SIGTERM.
+    `port_variable` names the setting for a worker's health and metrics port; `drain_s` is how many seconds a
+    worker may take to end after SIGTERM.
     """
 
     count: int
@@ -45,9 +45,10 @@ class Workers:
 
 
 async def run_workers(workers: Workers, host: str, port: int, setting: str, stop: asyncio.Event) -> None:
-    """Run the workers until `stop`, then drain them all.
+    """Run the workers until `stop` is set, then drain them all.
 
-    Raises NeedsAttention or KeepsFailing for a worker that cannot go on, once the others have drained.
+    Raises NeedsAttention if a worker ends with exit code 2, and KeepsFailing if a worker's restarts are given
+    up; the other workers are drained first.
     """
     port_of = dict(enumerate(free_ports(workers.count)))
     async with _serve(port_of, host, port, setting), Supervisor(_start, _log_end) as supervisor:
@@ -59,7 +60,7 @@ async def run_workers(workers: Workers, host: str, port: int, setting: str, stop
 
 
 def _program(workers: Workers, number: int, port: int) -> Program:
-    """Make a program without a log: a worker writes to the parent's stderr."""
+    """Return the program of one worker; it has no log, so the worker writes to the parent's stderr."""
     environment = {**os.environ, **workers.variables, workers.port_variable: str(port)}
     return Program(f"{_NAME}{number}", workers.module, environment)
 
@@ -86,7 +87,10 @@ async def _drain(worker: SupervisedProcess, drain_s: float) -> None:
 
 @asynccontextmanager
 async def _serve(port_of: Mapping[int, int], host: str, port: int, setting: str) -> AsyncIterator[None]:
-    """Serve `/healthz`, `/readyz` (ready while every worker is) and the metrics of all, by worker number."""
+    """Serve `/healthz`, `/readyz` and `/metrics` for all workers on one port.
+
+    `/readyz` answers 200 if every worker is ready; the samples of `/metrics` are labelled by worker number.
+    """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(_ANSWER_TIMEOUT_S)) as session:
 
         async def fetch_all(path: str) -> dict[int, str | None]:
@@ -118,7 +122,7 @@ async def _serve(port_of: Mapping[int, int], host: str, port: int, setting: str)
 
 
 async def _fetch(session: aiohttp.ClientSession, port: int, path: str) -> str | None:
-    """Return a worker's page; None if it does not answer, or answers with another status than 200."""
+    """Return a page of a worker, or None if the worker does not answer with status 200."""
     try:
         async with session.get(f"http://{_HOST}:{port}/{path}") as answer:
             text = await answer.text()

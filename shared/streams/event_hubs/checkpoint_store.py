@@ -1,4 +1,4 @@
-"""The sink is the checkpoint: an unmodified EventProcessor resumes where the sink ends."""
+"""The sink is the checkpoint: the SDK's unmodified EventProcessor resumes where the sink ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -29,12 +29,13 @@ _RETRIES: dict[str, Any] = {
 
 
 class ResumingCheckpointStore(BlobCheckpointStore):
-    """A store of ownership and checkpoints in blobs, with start positions from the sink.
+    """A store of ownership and checkpoints in blobs that takes start positions from the sink.
 
-    People and KEDA read the blobs. A checkpoint's offset overrides the processor's `starting_position`, and
-    an int in its place becomes a filter on the sequence number [azure-eventhub 5.15.1,
-    `event_position_selector`]. An exception of `resume` reaches the processor's `on_error` without a
-    partition, and the claim is tried again at the next balancing.
+    The checkpoint blobs are for people and KEDA. A start position from the sink is passed to the processor as
+    a checkpoint whose offset is an int: a checkpoint's offset overrides the processor's `starting_position`,
+    and an int becomes a filter on the sequence number [azure-eventhub 5.15.1, `event_position_selector`]. If
+    `resume` raises an exception, the processor's `on_error` gets it without a partition, and the claim is
+    tried again at the next balancing.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -50,10 +51,11 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     async def claim_ownership(
         self, ownership_list: Iterable[dict[str, Any]], **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Claim or release as the SDK does, and record which partitions were won or given back.
+        """Claim or release partitions as the SDK's store does, and record which were won or given back.
 
-        Calls run one at a time, each to its end even if the caller is cancelled. The outcome of an
-        interrupted claim would be unknown, and partitions that it won or renewed could not be given back.
+        Calls run one at a time, and each runs to its end even if the caller is cancelled. Otherwise the
+        outcome of an interrupted claim would be unknown, and partitions that it won or renewed could not be
+        given back.
         """
         return await asyncio.shield(asyncio.create_task(self._claim(list(ownership_list), options)))
 
@@ -75,10 +77,11 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             return claimed
 
     async def release(self) -> None:
-        """Give back the partitions still held; call it once receiving has ended.
+        """Give back the partitions still held; call this once receiving has ended.
 
-        The SDK gives back only partitions that it has links to, with the etags of the last claim that it saw
-        complete. Partitions won or renewed while it was being stopped are left to this.
+        The SDK gives back only partitions to which it has links, and uses the etags of the last claim that it
+        saw complete. This method gives back the partitions that were won or renewed while the SDK was being
+        stopped.
         """
         async with self._claiming:
             held = [{**claim, "owner_id": ""} for claim in self._held.values()]
@@ -86,18 +89,21 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             await self.claim_ownership(held)
 
     async def wait_released(self) -> None:
-        """Wait until every partition won is given back."""
+        """Wait until every partition that was won is given back."""
         await self._is_released.wait()
 
     async def read_hints(self) -> dict[str, int]:
-        """Return the sequence numbers in the checkpoint blobs by partition; used if the sink is empty."""
+        """Return the sequence number in each partition's checkpoint blob; used only if the sink is empty."""
         checkpoints = await super().list_checkpoints(*self._place)
         return {one["partition_id"]: one["sequence_number"] for one in checkpoints}
 
     async def list_checkpoints(
         self, fully_qualified_namespace: str, eventhub_name: str, consumer_group: str, **options: Any
     ) -> Iterable[dict[str, Any]]:
-        """Return the start positions of the partitions last claimed, from the sink instead of the blobs."""
+        """Return the start positions of the partitions last claimed, taken from the sink.
+
+        If `resume` is None, return the checkpoints in the blobs.
+        """
         if self.resume is None:
             return list(
                 await super().list_checkpoints(
@@ -121,11 +127,11 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     async def note_progress(
         self, partition: int, sequence_number: int, offset: str, *, is_first: bool = False
     ) -> bool:
-        """Write a partition's checkpoint, a hint for people and autoscalers, unless one is ahead.
+        """Write a partition's checkpoint, a hint for people and autoscalers, unless a later one exists.
 
-        With `is_first` overwrite even that: it is of a hub re-created since, and an autoscaler would take
-        the distance back for 2^63 events. Log a failure and return False: no reader starts from a checkpoint
-        unless the sink is empty.
+        With `is_first`, overwrite even a later checkpoint: it belongs to a hub that was re-created since, and
+        an autoscaler would take the negative distance for 2^63 events. Return whether the write succeeded. A
+        failure is only logged, because no reader starts from a checkpoint unless the sink is empty.
         """
         namespace, hub, group = self._place
         checkpoint = {
@@ -147,7 +153,10 @@ class ResumingCheckpointStore(BlobCheckpointStore):
         return True
 
     async def update_checkpoint(self, checkpoint: dict[str, Any], **options: Any) -> None:
-        """Write a checkpoint unless an equal or later one exists, so a stale owner cannot move it back."""
+        """Write a checkpoint unless an equal or later one exists.
+
+        So a stale owner cannot move the checkpoint back.
+        """
         name = "{fully_qualified_namespace}/{eventhub_name}/{consumer_group}/checkpoint/{partition_id}"
         try:
             known = await self._get_blob_client(name.format_map(checkpoint).lower()).get_blob_properties()
@@ -162,7 +171,7 @@ class ResumingCheckpointStore(BlobCheckpointStore):
 def checkpoint_store(
     connection: CheckpointConnection, resume: ResumePoints | None = None
 ) -> ResumingCheckpointStore:
-    """Make the store in the connection's container; an async context manager."""
+    """Make the store for the connection's container; use the store as an async context manager."""
     if "AccountName=" in connection.address:
         store = cast(
             "ResumingCheckpointStore",

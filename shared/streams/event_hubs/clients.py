@@ -1,4 +1,4 @@
-"""Clients of the unmodified azure-eventhub SDK."""
+"""Clients of Event Hubs, built on the unmodified azure-eventhub SDK."""
 
 import ssl
 import sys
@@ -31,8 +31,8 @@ class SingleSendProducerClient(EventHubProducerClient):
     """A producer that sends each batch once.
 
     `retry_total=0` is not enough: after any EventHubError, even a lost answer, `send_batch` restarts the
-    partition's producer and sends the batch again [azure-eventhub 5.15.1, `send_batch`]. So restarting a
-    producer that exists raises the error that caused the restart.
+    partition's producer and sends the batch again [azure-eventhub 5.15.1, `send_batch`]. So in this class,
+    restarting an existing producer raises the error that caused the restart.
     """
 
     async def _start_producer(self, partition_id: str, send_timeout: float | None) -> None:
@@ -42,7 +42,7 @@ class SingleSendProducerClient(EventHubProducerClient):
         await super()._start_producer(partition_id, send_timeout)
 
     async def open_partition(self, partition_id: str) -> None:
-        """Open the link to a partition now, so that the first send does not wait a second for it."""
+        """Open the link to a partition now; otherwise the first send would wait a second for the link."""
         await self._start_producer(partition_id, None)
         producer: Any = self._producers[partition_id]
         await producer._open_with_retry()  # noqa: SLF001 - the SDK opens a link only by sending
@@ -52,10 +52,10 @@ class SingleSendProducerClient(EventHubProducerClient):
 
 
 class ConsumerClient(EventHubConsumerClient):
-    """A consumer that counts how often it begins to open each partition's link.
+    """A consumer that counts, per partition, how often it begins to open the link.
 
-    The SDK reopens a link silently [azure-eventhub 5.15.1, `_do_retryable_operation`]. It may then lead to
-    another hub of the same name.
+    The SDK reopens a link silently [azure-eventhub 5.15.1, `_do_retryable_operation`]. The new link may then
+    lead to another hub of the same name.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -74,7 +74,10 @@ class ConsumerClient(EventHubConsumerClient):
         link_bytes: int,
         **options: Any,
     ) -> None:
-        """Call `receive_batch` with `Event`s for `on_events`; a link keeps at most `link_bytes` in memory."""
+        """Call the SDK's `receive_batch`, but pass `Event`s to `on_events`.
+
+        Each link keeps at most `link_bytes` of events in memory.
+        """
         self.link_bytes = link_bytes
         receive: Any = self.receive_batch
         await receive(on_events, **options)
@@ -97,7 +100,10 @@ class ConsumerClient(EventHubConsumerClient):
 
 @cache
 def _load_tls_context() -> ssl.SSLContext:
-    """Return the TLS context of all connections: the SDK makes one for each, blocking the loop for 20 ms."""
+    """Return one TLS context for all connections.
+
+    The SDK would make one for each connection, which blocks the event loop for 20 ms.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
     context.load_default_certs()  # of the machine, or of SSL_CERT_FILE, as the storage SDK does
@@ -109,7 +115,7 @@ def _is_connection_string(address: str) -> bool:
 
 
 def _parse_host(namespace: str, options: dict[str, Any]) -> str:
-    """Return the namespace's host; write its port, if there is one, into `options`.
+    """Return the namespace's host. If the address has a port, write the port into `options`.
 
     The SDK by itself ignores the port and connects to 5671.
     """
@@ -133,7 +139,10 @@ def consumer_client(
     checkpoint_store: CheckpointStore | None = None,
     **options: Any,
 ) -> ConsumerClient:
-    """Make a consumer of `hub`; with a checkpoint store it balances partitions between processes."""
+    """Make a consumer of `hub`.
+
+    With a checkpoint store, the consumer shares the partitions with other processes of the group.
+    """
     options["ssl_context"] = _load_tls_context()
     if checkpoint_store is not None:
         options["checkpoint_store"] = checkpoint_store
@@ -149,7 +158,7 @@ def consumer_client(
 
 
 def producer_client(connection: HubConnection, hub: str) -> SingleSendProducerClient:
-    """Make a producer to `hub` that never resends by itself; after a failure a new one is needed."""
+    """Make a producer to `hub` that never resends by itself; after a failure, make a new producer."""
     options: Any = {"retry_total": 0, "ssl_context": _load_tls_context()}
     if _is_connection_string(connection.address):
         client = SingleSendProducerClient.from_connection_string(
@@ -161,6 +170,6 @@ def producer_client(connection: HubConnection, hub: str) -> SingleSendProducerCl
 
 
 async def read_created_at(client: EventHubConsumerClient | EventHubProducerClient) -> datetime:
-    """Return when the hub was created, which is its identity."""
+    """Return when the hub was created; this time is the hub's identity."""
     created: datetime = (await client.get_eventhub_properties())["created_at"]
     return created if created.tzinfo else created.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Addresses of Event Hubs and of checkpoints; libraries accept these instead of a service's settings."""
+"""Addresses of Event Hubs and of checkpoints, for libraries that do not know a service's settings."""
 
 from dataclasses import dataclass, field
 from typing import Self
@@ -11,10 +11,11 @@ from shared.service.settings import ConnectionSettings, require_address
 
 @dataclass(frozen=True, slots=True)
 class HubConnection:
-    """An Event Hubs namespace: a connection string, or a host to sign in to with DefaultAzureCredential.
+    """The address of an Event Hubs namespace.
 
-    Processes of one consumer group balance partitions every `balancing_interval_s`. An owner that does not
-    renew its claims for `ownership_expiry_s` loses its partitions.
+    The address is a connection string, or a host to sign in to with DefaultAzureCredential. Processes of one
+    consumer group balance partitions every `balancing_interval_s`. A process that does not renew its claims
+    for `ownership_expiry_s` loses its partitions.
     """
 
     address: str = field(repr=False)
@@ -23,14 +24,14 @@ class HubConnection:
 
     @property
     def namespace(self) -> str:
-        """The namespace's host, as checkpoints name it."""
+        """The namespace's host, in the form that checkpoints use."""
         if "Endpoint=" not in self.address:
             return urlsplit(self.address if "://" in self.address else f"//{self.address}").hostname or ""
         return str(parse_connection_string(self.address).fully_qualified_namespace)
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> Self:
-        """Return the connection in `settings`; raise SettingsError if no namespace is set."""
+        """Return the connection in `settings`. Raises SettingsError if no namespace is set."""
         address = require_address(settings, "event_hubs")
         return cls(address, settings.balancing_interval_s, settings.ownership_expiry_s)
 
@@ -47,6 +48,9 @@ class CheckpointConnection:
 
     @classmethod
     def from_settings(cls, settings: ConnectionSettings) -> Self:
-        """Return the account of checkpoints, by default the lake's; raise SettingsError if neither is set."""
+        """Return the connection to the checkpoints' account, by default the lake's account.
+
+        Raises SettingsError if neither account is set.
+        """
         address = settings.checkpoints.get_secret_value() or require_address(settings, "storage")
         return cls(address, settings.checkpoint_container)

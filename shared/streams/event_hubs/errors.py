@@ -1,4 +1,4 @@
-"""The mapping of the Azure SDKs' errors to ours."""
+"""The mapping of the Azure SDKs' errors to this project's errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,10 @@ _NOT_FOUND = ("amqp:not-found", "ErrorCondition.NotFound")
 
 
 def map_error(error: Exception, hub: str, group: str) -> Exception:
-    """Return Refused or SourceUnavailable for an error of an SDK or the network; any other unchanged."""
+    """Return Refused or SourceUnavailable for an error of an Azure SDK or the network.
+
+    Any other error, and one that is a FleetpriceError already, is returned unchanged.
+    """
     if isinstance(error, FleetpriceError) or not isinstance(error, FOREIGN):
         return error
     return _refusal(error, hub, group) or SourceUnavailable(str(error))
@@ -23,7 +26,7 @@ def map_error(error: Exception, hub: str, group: str) -> Exception:
 
 @contextmanager
 def mapped_errors(hub: str, group: str) -> Iterator[None]:
-    """Raise Refused or SourceUnavailable for an SDK's error in the block."""
+    """Convert errors within the block. Raises Refused or SourceUnavailable if an SDK or the network fails."""
     try:
         yield
     except FOREIGN as error:

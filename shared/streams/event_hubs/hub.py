@@ -13,7 +13,10 @@ _ANSWER_TIMEOUT_S = 5.0
 
 
 class Hub:
-    """One hub, read by one consumer group; raises SourceUnavailable or Refused if it does not answer."""
+    """One hub, read by one consumer group.
+
+    Its methods raise SourceUnavailable if the hub does not answer and Refused if it denies access.
+    """
 
     def __init__(self, client: ConsumerClient, group: str) -> None:
         self.client = client
@@ -24,7 +27,7 @@ class Hub:
     async def describe(self) -> HubProperties:
         """Return the hub's properties, read after this call began; concurrent callers share a request.
 
-        So if the identity is unchanged, all events received before the call came from that hub.
+        So if the hub's identity is unchanged, all events received before the call came from that hub.
         """
         earlier = self._asking
         if earlier is not None:
@@ -44,7 +47,10 @@ class Hub:
         )
 
     async def count_partitions(self) -> int:
-        """Return the hub's number of partitions; raise SourceUnavailable after 5 s without an answer."""
+        """Return the hub's number of partitions.
+
+        Raises SourceUnavailable if there is no answer within 5 s.
+        """
         try:
             with mapped_errors(self.name, self.group):
                 return len(await within(_ANSWER_TIMEOUT_S, self.client.get_partition_ids()))
@@ -74,7 +80,7 @@ class Hub:
 class HubIdentityCheck:
     """A check that a partition's links lead to the hub on which the partition was opened.
 
-    The SDK reopens a link silently, and it may then lead to another hub of the same name. The hub cannot
+    The SDK reopens a link silently, and the new link may lead to another hub of the same name. The hub cannot
     change while a link is open, so one request after the link's first events is enough.
     """
 
@@ -86,14 +92,17 @@ class HubIdentityCheck:
         self._verified_link = -1
 
     async def verify_link(self) -> None:
-        """Raise HubRecreated if events received so far may be from another hub."""
+        """Verify the hub, once for each link.
+
+        Raises HubRecreated if events received so far may be from another hub.
+        """
         link = self._hub.count_links_opened(self._partition)
         if link != self._verified_link:
             self.verify(await self._hub.describe())
             self._verified_link = link
 
     def verify(self, found: HubProperties) -> None:
-        """Raise HubRecreated if `found` is another hub."""
+        """Compare `found` with the expected hub. Raises HubRecreated if `found` describes another hub."""
         if found.created_at != self._created_at:
             raise HubRecreated(
                 f"the hub {self._hub.name} was re-created at {found.identity} while events of the one of "
@@ -102,6 +111,6 @@ class HubIdentityCheck:
 
 
 def _retrieve(asked: asyncio.Task[HubProperties]) -> None:
-    """Mark the exception as retrieved: the caller may have been cancelled meanwhile."""
+    """Mark the task's exception as retrieved, because the caller may have been cancelled meanwhile."""
     if not asked.cancelled():
         asked.exception()

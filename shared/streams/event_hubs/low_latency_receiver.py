@@ -2,9 +2,11 @@
 
 The SDK polls its buffer every 50 ms, and sleeps 50 ms between two reads of its socket [azure-eventhub 5.15.1,
 `PyamqpTransportAsync._callback_task` and `_receive_task`]. This delays an event by 25 ms on average, seldom
-by 100 ms. Here the SDK's loop still opens, reads and reopens the link, but waits for an event instead of
-sleeping. This relies on names inside the SDK, of a consumer and its handler, and so on the pinned version,
-with which it is tested. It costs processor time: batches hold the events of 5 ms instead of 50 ms.
+by 100 ms.
+
+Here the SDK's loop still opens, reads and reopens the link, but the callback waits for an event instead of
+sleeping. This relies on private names of the SDK's consumer and its handler, and so on the pinned SDK
+version, with which it is tested. It costs processor time: a batch holds the events of 5 ms instead of 50 ms.
 """
 
 import asyncio
@@ -23,7 +25,7 @@ _END_S = 1.0
 
 
 def receive_promptly(client: EventHubConsumerClient) -> None:
-    """Make every consumer that this client creates from now on hand over events as they arrive."""
+    """Make every consumer that `client` creates from now on hand over events as they arrive."""
     create: Any = client._create_consumer
 
     def create_prompt(*arguments: Any, **options: Any) -> Any:
@@ -36,7 +38,7 @@ def receive_promptly(client: EventHubConsumerClient) -> None:
 
 
 class _PromptConsumer:
-    """Replacements for two methods of a consumer of the SDK [`EventHubConsumer`]."""
+    """A replacement for two methods of one of the SDK's consumers [`EventHubConsumer`]."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
@@ -45,7 +47,7 @@ class _PromptConsumer:
         self._max_waiting = 0
 
     def open_link(self, auth: Any) -> None:
-        """Open the link as the SDK does, and wake up the callback at each message."""
+        """Open the link as the SDK does, and make each message wake up the task that hands events over."""
         self._open_link(auth)
         handler = self._consumer._handler
         on_message = handler._message_received_callback
@@ -62,7 +64,10 @@ class _PromptConsumer:
     async def receive(
         self, batch: bool | int = False, max_batch_size: int = 300, max_wait_time: float | None = None
     ) -> None:
-        """Hand over events until the link ends or this is cancelled, as `EventHubConsumer.receive` does."""
+        """Hand over events until the link ends or the call is cancelled.
+
+        This replaces `EventHubConsumer.receive`.
+        """
         consumer = self._consumer
         self._max_waiting = max_batch_size
         consumer._callback_task_run = True

@@ -18,7 +18,7 @@ from shared.streams.sequence_tracker import SequenceTracker, Step
 
 @dataclass(frozen=True, slots=True)
 class AtOffset:
-    """The position of the event at an offset, that event included."""
+    """A position at the event with this offset; reading includes that event."""
 
     offset: str
 
@@ -42,7 +42,7 @@ _closing: dict[tuple[EventHubConsumerClient, str], asyncio.Task[None]] = {}
 
 
 class _Skipped(Exception):
-    """Raised when the link skipped events, to reopen it at the expected one."""
+    """The signal that the link skipped events, so that it is reopened at the expected event."""
 
 
 async def partition_events(
@@ -53,9 +53,10 @@ async def partition_events(
 ) -> AsyncIterator[list[EventData] | Gap]:
     """Yield lists of events after a position, without end or through sequence number `until`.
 
-    `after` is a sequence number, an offset (text), an instant, or the offset of the first event itself.
-    At a skip the link is closed and reopened at the expected event; a second skip at the same event is
-    yielded as a Gap. Raise SinkUnavailable after several failures without progress.
+    `after` is a sequence number, an offset (text) or an instant; AtOffset includes the event at the offset.
+    If the link skips events, it is closed and reopened at the expected event. If it skips at the same event
+    again, the skipped events are yielded as a Gap. Raises SinkUnavailable if reading fails several times
+    without progress.
     """
     contiguity = SequenceTracker(after + 1 if isinstance(after, int) else 0)
     start = after  # an offset or instant until the sequence number of the first event is known
@@ -110,7 +111,7 @@ def _select_next(events: list[EventData], contiguity: SequenceTracker) -> list[E
 async def _receive(
     client: EventHubConsumerClient, partition_id: str, after: Position
 ) -> AsyncGenerator[list[EventData], None]:
-    """Yield the events that the SDK delivers; raise the link's error."""
+    """Yield the events that the SDK delivers. Raises the link's error if the link fails."""
     link = (client, partition_id)
     if link in _closing:
         await asyncio.wait([_closing[link]])
@@ -159,7 +160,10 @@ def _forget(link: tuple[EventHubConsumerClient, str], task: asyncio.Task[None]) 
 
 
 def _report_end(task: asyncio.Task[None], queue: asyncio.Queue[list[EventData] | Exception]) -> None:
-    """Enqueue the error of a receive loop that ended by itself, so that its reader does not wait for ever."""
+    """Enqueue the error of a receive loop that ended by itself.
+
+    Otherwise the queue's reader would wait forever.
+    """
     error = None if task.cancelled() else task.exception()
     if isinstance(error, Exception):
         with suppress(asyncio.QueueFull):

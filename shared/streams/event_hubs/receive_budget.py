@@ -1,8 +1,8 @@
 """A bound on the bytes that one of the SDK's links keeps in memory.
 
-The SDK's own bound, the prefetch, counts events, which may have 300 bytes or a million. So the callback that
-the SDK awaits for each message waits for room. Meanwhile the link's socket is not read, and the other events
-stay in the hub.
+The SDK's own bound, the prefetch, counts events, and an event may have 300 bytes or a million. So the
+callback that the SDK awaits for each message waits until there is room. Meanwhile the link's socket is not
+read, and further events stay in the hub.
 """
 
 import asyncio
@@ -17,7 +17,10 @@ _UNKNOWN_BYTES = 2**20
 
 
 class ByteBudget:
-    """A bound on the bytes of a link's events that are not handed over yet; a single event always fits."""
+    """A bound on the bytes of a link's events that are not handed over yet.
+
+    A single event always fits, whatever its size.
+    """
 
     def __init__(self, size_bytes: int) -> None:
         self._size_bytes = size_bytes
@@ -27,7 +30,7 @@ class ByteBudget:
         self._is_closed = False
 
     def try_acquire(self, size_bytes: int) -> bool:
-        """Acquire `size_bytes` for an event if there is room. Return whether it was acquired."""
+        """Acquire `size_bytes` for an event if there is room. Return whether there was."""
         held_bytes = self._held_bytes
         if held_bytes and held_bytes + size_bytes > self._size_bytes and not self._is_closed:
             return False
@@ -42,21 +45,21 @@ class ByteBudget:
             await self._changed.wait()
 
     def release(self, events: int) -> None:
-        """Release the bytes of the `events` oldest events."""
+        """Release the bytes of the oldest events; `events` is their number."""
         for _ in range(events):
             self._held_bytes -= self._sizes.popleft()
         self._changed.set()
 
     def close(self) -> None:
-        """Admit every event from now on: no more are released."""
+        """Admit every event from now on, because no bytes will be released any more."""
         self._is_closed = True
         self._changed.set()
 
 
 def limit_bytes(consumer: Any, budget: ByteBudget) -> None:
-    """Keep a consumer of the SDK within `budget`, and make it hand over `Event`s instead of EventData.
+    """Keep one of the SDK's consumers within `budget`, and make it hand over `Event`s instead of EventData.
 
-    This relies on names inside the SDK [azure-eventhub 5.15.1, `EventHubConsumer`].
+    This relies on private names of the SDK [azure-eventhub 5.15.1, `EventHubConsumer`].
     """
     open_link, hand_over, close = consumer._create_handler, consumer._on_event_received, consumer.close
     buffer = consumer._message_buffer

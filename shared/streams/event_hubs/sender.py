@@ -1,9 +1,9 @@
 """One send in flight to one partition; after a lost answer the hub is read before anything is sent again.
 
-Azure Event Hubs has no idempotent producer, and the SDK's own retry resends blindly. So retries are ours.
-After a failure the link is closed, the partition's tail is read from the position noted before the send, and
-only events that are missing there are sent again. On Azure a delayed original can still land later; readers
-recognise such doubles (predictions by watermark, readings by key).
+Azure Event Hubs has no idempotent producer, and the SDK's own retry resends blindly. So this module does the
+retries. After a failure the link is closed, the partition is read from the position noted before the send,
+and only events that are missing there are sent again. On Azure a delayed original can still land later;
+readers recognise such duplicates (predictions by watermark, readings by key).
 """
 
 import asyncio
@@ -30,7 +30,10 @@ Identify = Callable[[EventData], Hashable]
 
 
 class PartitionSender:
-    """A sender to one partition; `identify` returns the same key for an event sent and read back."""
+    """A sender to one partition.
+
+    `identify` must return the same key for an event that is sent and for the same event read back.
+    """
 
     def __init__(self, connection: HubConnection, hub: str, partition_id: str, identify: Identify) -> None:
         self._connection = connection
@@ -50,7 +53,11 @@ class PartitionSender:
         await self.close()
 
     async def open(self) -> None:
-        """Open the link and note the partition's last event; raise SinkUnavailable after bounded retries."""
+        """Open the link and note the partition's last sequence number.
+
+        Raises SinkUnavailable if all of a bounded number of attempts fail, SettingsError if credentials are
+        refused.
+        """
         await self._retry(self._open, "opened")
 
     async def close(self) -> None:
@@ -60,9 +67,10 @@ class PartitionSender:
             await producer.close()
 
     async def send(self, events: Sequence[EventData]) -> None:
-        """Send events, each once and in order; raise SinkUnavailable after bounded retries.
+        """Send events in order, and after a failure only those that are missing in the partition.
 
-        Afterwards `position` is at most the sequence number of the last event sent.
+        Raises SinkUnavailable if all of a bounded number of attempts fail, SettingsError if credentials are
+        refused. Afterwards `position` is at most the sequence number of the last event sent.
         """
         pending = list(events)
 
@@ -77,7 +85,7 @@ class PartitionSender:
         self.position += len(events)
 
     async def _find_missing(self, events: Sequence[EventData]) -> list[EventData]:
-        """Return those of `events` that are not in the partition after `position`."""
+        """Return the events that are not in the partition after `position`."""
         client = consumer_client(self._connection, self._hub, "$Default")
         async with client:
             last = await self._last_sequence(client)

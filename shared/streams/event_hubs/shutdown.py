@@ -20,9 +20,10 @@ async def end_receiving(
     store: ResumingCheckpointStore,
     timeout_s: float,
 ) -> None:
-    """Close every link of a `receive_batch`, give back its partitions and end it.
+    """Close every link of a `receive_batch`, give back the partitions and end the receiving.
 
-    If hub or storage do not answer, partitions not given back within `timeout_s` are left to expire.
+    If the hub or the storage does not answer, partitions that are not given back within `timeout_s` stay
+    claimed until their ownership expires.
     """
     ending = asyncio.create_task(_end(client, receiving, store))
     await asyncio.wait([ending], timeout=timeout_s)

@@ -1,4 +1,7 @@
-"""The runtime of every service that reads a hub: an EventProcessor that resumes from the sink."""
+"""The runtime of every service that reads a hub: partitions resume where the service's sink ends.
+
+The SDK's EventProcessor shares the partitions between processes.
+"""
 
 import asyncio
 import time
@@ -41,9 +44,10 @@ OWNED = Gauge("fleetprice_streams_owned_partitions", "Partitions that this proce
 class RuntimeOptions:
     """The options that differ between services.
 
-    `recreated_remedy` is the last part of the error for a re-created hub. Handlers have `drain_timeout_s` to
-    flush at the end, and `close_timeout_s` to finish their step when a partition moves to another process.
-    `follows_growth`: partitions added to the hub are read too, without a restart.
+    `recreated_remedy` is the last part of the error message for a re-created hub. When the stream ends,
+    handlers have `drain_timeout_s` to flush. When a partition moves to another process, its handler has
+    `close_timeout_s` to finish its current step. If `follows_growth`, partitions added to the hub are read
+    too, without a restart.
     """
 
     stream: str
@@ -63,7 +67,10 @@ class _Partition(Generic[H]):
 
 
 class StreamRuntime(Generic[H]):
-    """A reader of this process's share of a hub's partitions; its client must have been made with `store`."""
+    """A reader of this process's share of a hub's partitions.
+
+    The hub's client must have been made with `store`.
+    """
 
     def __init__(
         self, service: StreamHandler[H], hub: Hub, store: ResumingCheckpointStore, options: RuntimeOptions
@@ -79,7 +86,7 @@ class StreamRuntime(Generic[H]):
 
     @property
     def partitions(self) -> Mapping[int, PartitionTask[H]]:
-        """The tasks of the partitions owned now; after a drain, of those owned last."""
+        """The task of each partition owned now; after a drain, of those owned last."""
         return {number: partition.task for number, partition in self._partitions.items()}
 
     @property
@@ -88,13 +95,19 @@ class StreamRuntime(Generic[H]):
         return len(self._partitions)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read until `stop`, then drain and give the partitions back; raise the error that ends it before."""
+        """Read until `stop` is set, then flush all handlers and give the partitions back.
+
+        Raises the error that ends the stream if one does before `stop`.
+        """
         while await self._receive(stop):
             # The SDK's processor reads the list of partitions once: new ones need another processor.
             self._partitions.clear()
 
     async def _receive(self, stop: asyncio.Event) -> bool:
-        """Receive until the stream ends. Return True if only because the hub has more partitions now."""
+        """Receive until the stream ends.
+
+        Return True if the stream ended only because partitions were added to the hub.
+        """
         self._limits = limits = await self._service.limits()
         stopping = asyncio.create_task(stop.wait())
         receiving = asyncio.create_task(
@@ -122,10 +135,11 @@ class StreamRuntime(Generic[H]):
         return ended == {watching}
 
     async def _watch(self) -> None:
-        """Return once the hub has more partitions than at first, if `follows_growth`.
+        """Observe the hub at intervals; if `follows_growth`, return once the hub has more partitions.
 
-        Raise HubRecreated once it is another hub than the one partitions were opened on. This is also checked
-        at each link's first events, but none arrive while a new hub has fewer events than the old one had.
+        Raises HubRecreated if the hub is not the one on which partitions were opened. This is also checked at
+        each link's first events, but no events arrive while a new hub has fewer events than the old one had.
+        Raises Refused if the hub's refusals have lasted past the service's grace period.
         """
         at_first = 0
         while True:
@@ -146,7 +160,10 @@ class StreamRuntime(Generic[H]):
             await asyncio.sleep(self._options.look_interval_s)
 
     async def _resume(self, partition_ids: Sequence[str]) -> dict[str, int]:
-        """Open claimed partitions that are not open yet; return the sink's last sequence number of each."""
+        """Open claimed partitions that are not open yet; return the last sequence number of each in the sink.
+
+        A partition without events in the sink is left out.
+        """
         claimed = [int(partition_id) for partition_id in partition_ids]
         # A partition that is closed while others are being opened has to be opened again.
         while missing := [partition for partition in claimed if partition not in self._partitions]:
@@ -193,7 +210,7 @@ class StreamRuntime(Generic[H]):
         await partition.task.offer(events)
 
     async def _on_close(self, context: PartitionContext, reason: CloseReason) -> None:
-        """End the partition before the SDK lets others claim it."""
+        """Close a partition before the SDK lets other processes claim it."""
         number = int(context.partition_id)
         partition = self._partitions.get(number)
         if partition is None:
@@ -220,7 +237,10 @@ class StreamRuntime(Generic[H]):
             NEXT_SEQUENCE.remove(self._hub.name, str(number))  # from now on its next owner sets it
 
     async def _on_error(self, context: PartitionContext | None, error: Exception) -> None:
-        """Pass the error to the service; the SDK closes the partition, and claims it again at a balancing."""
+        """Pass the error to the service.
+
+        The SDK closes the partition, and claims it again at a later balancing.
+        """
         number = int(context.partition_id) if context else None
         partition = None if number is None else self._partitions.get(number)
         if partition is not None and partition.task.failure is error:
@@ -245,7 +265,10 @@ class StreamRuntime(Generic[H]):
                 log.warning("hub_link_failed", **where)
 
     async def _drain(self, receiving: asyncio.Task[None]) -> None:
-        """Flush all partitions while the SDK closes its links; neither waits for the other."""
+        """Flush all partitions while the SDK closes its links; neither waits for the other.
+
+        The time is bounded.
+        """
         started_s = time.monotonic()
         endings = [self._drain_soon(number, one) for number, one in self._partitions.items()]
         receiving.cancel()

@@ -1,8 +1,8 @@
-"""Callers of a scorer over HTTP in a process of their own, each with one request at a time under way.
+"""Callers of a scorer over HTTP, in a separate process. Each caller has one request at a time in progress.
 
 `python -m services.cli.bench.http.callers PORT CALLERS REQUESTS` sends REQUESTS requests over CALLERS
-connections and prints one JSON line when it begins and one when the last answer has arrived. It uses sockets
-without an event loop: a request costs it much less than the server, which is to be kept busy.
+connections. It prints one JSON line when it begins and one when the last answer has arrived. It uses sockets
+without an event loop, so that a request costs the callers much less than the server, which must stay busy.
 """
 
 import json
@@ -15,7 +15,10 @@ from services.cli.bench.http.requests import DONE, is_whole, price_request
 
 
 def send_requests(port: int, callers: int, requests: int) -> None:
-    """Return when all are answered. Raises ConnectionError for a status other than 200."""
+    """Send `requests` requests over `callers` connections, and return when all are answered.
+
+    Raises ConnectionError if an answer has a status other than 200, or if the server hangs up.
+    """
     request = price_request()
     connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(callers)]
     by_descriptor = {one.fileno(): one for one in connections}

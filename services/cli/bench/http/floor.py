@@ -1,8 +1,8 @@
-"""A bare aiohttp handler of the same graph: the floor of the scorer over HTTP.
+"""A bare aiohttp handler that runs the same graph: the floor of the scorer over HTTP.
 
-`python -m services.cli.bench.http.floor` decodes a vehicle, runs the shipped champion's graph and returns the
-price, without checks, callers or metrics; with uvloop and a frozen heap, like the scorer. It prints one JSON
-line with the port that it listens on.
+`python -m services.cli.bench.http.floor` decodes a vehicle, runs the graph of the shipped champion and
+returns the price. It has no checks, callers' allowances or metrics. It uses uvloop and a frozen heap, like
+the scorer, and prints one JSON line with the port that it listens on.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _COLLECT_EVERY_OBJECTS = 20_000
 
 
 def bare_app() -> web.Application:
-    """Return an app that decodes JSON, runs the graph once and encodes JSON."""
+    """Return an app that decodes a JSON request, runs the graph once and encodes a JSON answer."""
     session, _ = load_shipped_champion()
 
     async def price(request: web.Request) -> web.Response:

@@ -1,8 +1,8 @@
-"""One vehicle a request over HTTP: the unchanged scorer, beside a bare handler on the same core.
+"""One vehicle per request over HTTP: the unchanged scorer, beside a bare handler on the same core.
 
 The scorer checks the body and the key, charges the caller's allowance and counts metrics; the bare handler
-does none of that. Callers have the other core, and enough requests under way to keep the server busy; the
-scorer prices together those that are there at once, as always.
+does none of that. The callers run on the remaining cores. As always, the scorer prices requests that are
+present at the same time together.
 """
 
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ _REQUESTS, _WARM_UP = 20_000, 2_000
 
 
 async def measure_http(azure: EmbeddedAzure, name: str, rounds: int, scale: float) -> Figure:
-    """Measure laps of ours and of the floor in turn, and compare the medians."""
+    """Measure laps of the scorer and of the bare handler in turn, and compare the medians."""
     callers, requests = HTTP_LOADS[name], max(1_000, round(_REQUESTS * scale))
     cores = Cores.split(1)
     azure.emulator.pin(cores.serving)
@@ -38,7 +38,7 @@ async def measure_http(azure: EmbeddedAzure, name: str, rounds: int, scale: floa
 async def run_scorer(
     azure: EmbeddedAzure, cores: Cores, **settings: object
 ) -> AsyncIterator[tuple[MeasuredProcess, int]]:
-    """Run the unchanged `python -m services.scorer` without a stream; yield it and its port."""
+    """Run the unchanged `python -m services.scorer` without a stream; yield its process and its port."""
     variables = azure.variables(
         STORAGE="",
         SCORER_STREAM="false",
@@ -68,7 +68,7 @@ async def _lap(azure: EmbeddedAzure, program: MeasuredProcess, port: int, caller
 
 
 async def _time_requests(azure: EmbeddedAzure, port: int, callers: int, requests: int) -> float:
-    """Send requests, and return the seconds until all were answered."""
+    """Send requests from a process of callers, and return the seconds until all are answered."""
     arguments = [str(port), str(callers), str(requests)]
     log = azure.folder / "http-callers.log"
     async with MeasuredProcess(

@@ -1,12 +1,15 @@
-"""The latency of the scorer over HTTP: at a fixed rate, and under overload.
+"""The latency of the scorer over HTTP, at a fixed rate and under overload.
 
-`python -m services.cli.bench.http.latency` prints milliseconds, of the unchanged scorer beside the bare
-handler of `services.cli.bench.http.floor`, each on the first core; the callers have the others. The figures
-are meaningful only on a quiet machine. At a fixed rate requests are sent when they are due (at random, on
-average `RATE` a second) whatever became of earlier ones, and a latency counts from when its request was due.
+`python -m services.cli.bench.http.latency` prints the latencies, in milliseconds, of the unchanged scorer
+and of the bare handler of `services.cli.bench.http.floor`. Both run on the first core, the callers on the
+others. The figures are meaningful only on a quiet machine.
 
-Then it measures how many requests under way the scorer answers in MAX_WAIT_S, and sends from two and four
-times as many callers, each again as soon as it is answered or refused: the waits of accepted and refused.
+At the fixed rate, requests are due at random times, on average `RATE` a second, whatever became of earlier
+requests. A latency is counted from the time at which the request was due.
+
+For the overload, the capacity of the scorer is measured first: the requests that it answers in MAX_WAIT_S.
+Then two and four times as many callers send, each again as soon as its request is answered or refused. The
+waits of accepted and of refused requests are printed.
 """
 
 import asyncio
@@ -32,7 +35,10 @@ REQUEST = price_request()
 
 
 class OpenLoop:
-    """Sends each request on a free connection; the wait for one counts."""
+    """A sender of requests at random times, each on a free connection.
+
+    The time for which a request waits for a free connection counts as latency.
+    """
 
     def __init__(self, port: int) -> None:
         self._free = deque(connect(port) for _ in range(CONNECTIONS))
@@ -40,7 +46,10 @@ class OpenLoop:
         self.latencies_ms: list[float] = []
 
     def run(self, rate: float, seconds: float) -> None:
-        """Send for `seconds`. `select` is precise to 1 µs, an event loop's timers to 1 ms."""
+        """Send requests for `seconds`, and receive all answers.
+
+        This uses `select`, which is precise to 1 µs; the timers of an event loop are precise to 1 ms.
+        """
         gaps = random.Random(1)
         started_s = due_s = time.perf_counter()
         while due_s < started_s + seconds or self._sent:
@@ -116,7 +125,7 @@ class Flood:
 
     @property
     def refused(self) -> float:
-        """The share of refused requests."""
+        """Return the share of refused requests."""
         return len(self.refused_ms) / (len(self.accepted_ms) + len(self.refused_ms))
 
 
@@ -127,7 +136,7 @@ def connect(port: int) -> socket.socket:
 
 
 def measure_fixed_rate_ms(port: int, rate: float, seconds: float) -> list[float]:
-    """Return the latencies of a run, after a warm-up that does not count."""
+    """Return the latencies of a run in milliseconds, without those of a warm-up."""
     loop = OpenLoop(port)
     loop.run(rate, WARM_UP_S)
     loop.latencies_ms.clear()

@@ -1,4 +1,4 @@
-"""The request of the HTTP measurements, and the end of an answer (pure)."""
+"""The request of the HTTP benchmarks, and the check that an answer is complete (pure)."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ HEAD_END = b"\r\n\r\n"
 
 
 def price_request() -> bytes:
-    """Return a request for the price of one vehicle, as a caller of /v1/prices sends it."""
+    """Return an HTTP request for the price of one vehicle, as a caller of /v1/prices sends it."""
     (reading,) = make_readings(0, 1)
     body = msgspec.json.encode({name: getattr(reading, name) for name in (*WORDS, *NUMBERS)})
     return (
@@ -22,11 +22,11 @@ def price_request() -> bytes:
 
 
 def body_bytes(head: bytes) -> int:
-    """Return the length of the body that the head of an answer announces."""
+    """Return the length of the body, as given by Content-Length in the head of an answer."""
     return int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
 
 
 def is_whole(answer: bytes) -> bool:
-    """Return whether an answer is complete."""
+    """Return whether the head and the whole body of an answer have arrived."""
     head, found, body = answer.partition(HEAD_END)
     return bool(found) and len(body) >= body_bytes(head)

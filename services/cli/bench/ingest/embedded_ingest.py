@@ -1,4 +1,4 @@
-"""Ingest on an embedded Azure of its own, as both benchmarks of its memory start it."""
+"""Ingest on a separate embedded Azure, as both memory benchmarks start it."""
 
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ MB = 2**20
 
 @asynccontextmanager
 async def start_azure(name: str, partitions: int) -> AsyncIterator[EmbeddedAzure]:
-    """Start the servers in a temporary folder, with a hub and a file system called `name`."""
+    """Start the emulator in a temporary folder, with a hub and a file system that are both called `name`."""
     with tempfile.TemporaryDirectory(prefix=f"fleetprice-{name}-") as folder:
         async with (
             start_embedded_azure(Path(folder)) as azure,
@@ -27,7 +27,10 @@ async def start_azure(name: str, partitions: int) -> AsyncIterator[EmbeddedAzure
 def ingest_process(
     azure: EmbeddedAzure, name: str, roll_max_age_s: float, **variables: str
 ) -> MeasuredProcess:
-    """Return the process that lands hub `name` in file system `name`; `variables` override its settings."""
+    """Return the ingest process that lands hub `name` in file system `name`.
+
+    `variables` are environment variables that override the settings of the process.
+    """
     settings = azure.variables(
         FILE_SYSTEM=name,
         TELEMETRY_HUB=name,

@@ -1,8 +1,8 @@
-"""One lap: everything in the hub is read once, by ours or by the bare SDK.
+"""A lap: everything in the hub is read once, either by ingest or by the bare SDK.
 
-The hub is filled while the measured process is stopped with its links open and its partitions claimed, so
-that a figure includes neither start-up nor sending. Its time runs from SIGCONT until the last reading is in a
-committed file; the floor's from its first event.
+While the hub is filled, ingest is stopped with its links open and its partitions claimed, so that a figure
+includes neither start-up nor sending. The time of ingest runs from SIGCONT until the last reading is in a
+committed file; the time of the bare SDK runs from its first event.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ _LOOK_S = 0.02
 
 
 async def run_floor_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, processes: int) -> Lap:
-    """Measure the bare SDK in as many processes, each with its share of the partitions."""
+    """Measure the bare SDK in `processes` processes, each with an equal share of the partitions."""
     share = PARTITIONS // processes
     laps = await asyncio.gather(
         *(
@@ -49,7 +49,7 @@ async def _run_floor(
 
 
 async def run_ingest_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: int, workers: int) -> Lap:
-    """Measure the unchanged `python -m services.ingest` from the hub to committed files."""
+    """Measure the unchanged `python -m services.ingest`, from the hub to committed files."""
     file_system = f"bench-{hub}"
     variables = azure.variables(
         FILE_SYSTEM=file_system,
@@ -78,7 +78,10 @@ async def run_ingest_lap(azure: EmbeddedAzure, hub: str, load: Load, prefetch: i
 
 
 async def wait_until_settled(program: MeasuredProcess) -> None:
-    """Wait until all partitions are owned and none has moved for a while."""
+    """Wait until all partitions are opened and none has been opened for 5 s.
+
+    Raises EndedEarly if the process ends.
+    """
     await program.wait_for_log("partition_opened")
     quiet_since_s, opened = time.monotonic(), 0
     while opened < PARTITIONS or time.monotonic() - quiet_since_s < _SETTLE_S:
@@ -90,7 +93,10 @@ async def wait_until_settled(program: MeasuredProcess) -> None:
 
 
 async def _wait_until_landed(program: MeasuredProcess, readings: int) -> float:
-    """Return when the last reading was committed, by the program's log; seconds since the epoch."""
+    """Wait until all readings are committed, according to the program's log.
+
+    Return the time of the last commit, in seconds since the epoch.
+    """
     while True:
         committed = program.logged_events("file_committed")
         if sum(one["rows"] for one in committed) >= readings:

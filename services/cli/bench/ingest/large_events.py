@@ -1,4 +1,4 @@
-"""The peak memory of ingest that catches up on many partitions of the largest possible events.
+"""The peak memory of ingest while it catches up on many partitions of very large events.
 
 `python -m services.cli.bench.ingest.large_events` exits with code 1 if the peak is above the limit.
 """
@@ -23,7 +23,11 @@ _LOOK_S = 0.5
 
 
 async def catch_up(partitions: int, events: int, readings: int, variables: dict[str, str]) -> int:
-    """Run it with `readings` an event (0: events that cannot be decoded). Return the exit code."""
+    """Let ingest catch up on a hub that is filled beforehand.
+
+    Each event has `readings` readings; if `readings` is 0, the events cannot be decoded. Return exit code 1
+    if the peak memory of ingest is above the limit, otherwise 0.
+    """
     event_body = make_body(NDJSON, 0, readings) if readings else b"\xff" * MAX_BODY_BYTES
     async with start_azure(HUB, partitions) as azure:
         await _fill(azure, partitions, events, event_body)

@@ -1,10 +1,10 @@
-"""The bare SDK in a process of its own: the floor of every consumer built on it.
+"""The bare SDK in a separate process: the floor of every consumer that is built on the SDK.
 
 `python -m services.cli.bench.ingest.sdk_floor HUB PARTITION,PARTITION… EVENTS PREFETCH` reads EVENTS events
-of those partitions from their beginnings with a `receive_batch` handler that reads each event's body,
-sequence number, offset and enqueued time and does nothing with them; with uvloop and a frozen heap, like
-ingest. It prints one JSON line when it starts to receive and one when it has them all. FLEETPRICE_EVENT_HUBS
-names the namespace.
+in total from the beginnings of those partitions. Its `receive_batch` handler reads the body, sequence number,
+offset and enqueued time of each event and does nothing with them. It uses uvloop and a frozen heap, like
+ingest. It prints one JSON line when the first events arrive and one when it has all of them. The environment
+variable FLEETPRICE_EVENT_HUBS holds the connection string of the namespace.
 """
 
 import asyncio

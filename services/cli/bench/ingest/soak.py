@@ -1,8 +1,9 @@
 """The memory of ingest under a steady load, over time.
 
-`python -m services.cli.bench.ingest.soak --minutes 30` prints a line a minute and exits with code 1 if the
-peak is above the limit or the memory grew more than 1 % over the last half. Growth is between the medians of
-the first and the last third of that half, because a garbage-collected heap varies.
+`python -m services.cli.bench.ingest.soak --minutes 30` prints one line per minute. It exits with code 1 if
+the peak is above the limit, or if the memory grew by more than 1 % over the last half of the run. Growth is
+measured between the medians of the first and the last third of that half, because a garbage-collected heap
+varies.
 """
 
 import argparse
@@ -29,14 +30,14 @@ _SAMPLE_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The memory of ingest, `at_s` seconds after the load began."""
+    """The resident memory of ingest at `at_s` seconds after the load began."""
 
     at_s: float
     resident_bytes: int
 
 
 def compute_growth(samples: Sequence[Sample]) -> float:
-    """Return the growth of the resident memory over the last half, as a fraction."""
+    """Return by which fraction the resident memory grew over the last half of the samples."""
     settled = samples[len(samples) // 2 :]
     third = max(1, len(settled) // 3)
     before, after = (
@@ -46,7 +47,10 @@ def compute_growth(samples: Sequence[Sample]) -> float:
 
 
 async def run_soak(minutes: float, partitions: int, rate: int) -> int:
-    """Run it, and return the exit code."""
+    """Run ingest under a steady load of `rate` events a second.
+
+    Return exit code 1 if its memory is above the limit or grew too much, otherwise 0.
+    """
     async with (
         start_azure(HUB, partitions) as azure,
         ingest_process(azure, HUB, roll_max_age_s=20) as program,
@@ -66,7 +70,10 @@ async def run_soak(minutes: float, partitions: int, rate: int) -> int:
 
 
 async def _send(azure: EmbeddedAzure, partitions: int, rate: int, stop: asyncio.Event) -> None:
-    """Send a second's load every second, one batch to each partition in turn."""
+    """Send `rate` events every second, until `stop` is set.
+
+    Within each second, every partition gets one batch in turn.
+    """
     client = EventHubProducerClient.from_connection_string(azure.event_hubs, eventhub_name=HUB)
     async with client:
         batches = [

@@ -1,1 +1,4 @@
-"""Figures of parts, each beside a floor of the same run; `fleetprice bench` measures whole services."""
+"""Benchmarks of parts of services, each beside a floor measured in the same run.
+
+`fleetprice bench` measures whole services.
+"""

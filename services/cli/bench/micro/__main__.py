@@ -1,4 +1,4 @@
-"""A part of `make bench`: a table of figures, each with the floor measured in the same run."""
+"""Print a table of figures of parts, each with the floor measured in the same run; part of `make bench`."""
 
 from services.cli.bench.micro import decoding, emulator, scoring
 

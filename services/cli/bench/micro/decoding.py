@@ -1,4 +1,4 @@
-"""Event bodies decoded to raw rows, against the bare parser that each is built on."""
+"""Decoding of event bodies to raw rows, compared with the bare parser of each format."""
 
 from datetime import UTC, datetime
 
@@ -41,7 +41,7 @@ def make_readings(count: int) -> list[Reading]:
 
 
 def decode_rows(bodies: list[bytes], content_type: str) -> int:
-    """Decode and buffer bodies, as ingest does between the hub and the file. Return the number of rows."""
+    """Decode and buffer event bodies, as ingest does before it writes a file. Return the number of rows."""
     decoder, buffer = BodyDecoder(READING), RowBuffer(READING, 0)
     for sequence, body in enumerate(bodies):
         buffer.add(decoder.decode(body, content_type), EventOrigin(0, sequence, str(sequence), sequence))

@@ -1,7 +1,7 @@
-"""The embedded Event Hubs by a bare client, beside what the SDK reaches against it in the same run.
+"""The embedded Event Hubs with a bare client, beside the SDK as a client in the same run.
 
-Each line comes twice: by the clock, on two cores, and per second of the emulator's own processor time, which
-is its cost whatever else the machine does.
+Each figure has two lines: events per second by the clock, on two cores, and events per second of the
+emulator's processor time. The second does not depend on other load on the machine.
 """
 
 import asyncio

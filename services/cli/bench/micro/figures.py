@@ -1,4 +1,4 @@
-"""The measurement of a figure: ours and the floor in turn, the best of several rounds each."""
+"""The measurement of a figure: the part and its floor run in turn, and the best round of each counts."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +11,10 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`rate` and `floor` are in `unit`, on `cores` cores."""
+    """The rate of a part, and the rate of its floor.
+
+    `rate` and `floor` are in `unit`, measured on `cores` cores.
+    """
 
     name: str
     rate: float
@@ -25,7 +28,10 @@ class Figure:
 
 
 def measure(name: str, unit: str, items: int, ours: Work, floor: Work) -> Figure:
-    """Measure both in turn, so that they have the same machine, and keep the best of ROUNDS rounds."""
+    """Time `ours` and `floor` in turn, and keep the best of ROUNDS rounds of each.
+
+    They take turns so that both run under the same conditions.
+    """
     best_ours = best_floor = float("inf")
     for _ in range(ROUNDS):
         best_floor = min(best_floor, _time(floor))

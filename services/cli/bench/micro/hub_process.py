@@ -1,4 +1,4 @@
-"""The emulator in a process of its own, and clients beside it, with what each costs."""
+"""The emulator in a separate process, and clients beside it, with the CPU time that each client costs it."""
 
 import asyncio
 import json
@@ -18,7 +18,10 @@ _MB = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The result of one client: its events, their time by the clock, and the emulator's CPU time for them."""
+    """The result of one client.
+
+    `events` took the client `took_s` seconds by the clock, and the emulator `hub_cpu_s` seconds of CPU time.
+    """
 
     events: int
     took_s: float
@@ -31,13 +34,13 @@ class Run:
 
     @property
     def hub_us(self) -> float:
-        """The emulator's processor time for each event, microseconds."""
+        """Return the emulator's processor time for each event, in microseconds."""
         return self.hub_cpu_s / self.events * 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class HubProcess:
-    """A running `python -m services.emulator`; it took `ready_s` to answer."""
+    """A running `python -m services.emulator`, which was ready after `ready_s` seconds."""
 
     process: MeasuredProcess
     connection: str
@@ -55,7 +58,10 @@ class HubProcess:
         return self.usage().resident_bytes / _MB
 
     async def run_client(self, module: str, work: str, **arguments: object) -> Run:
-        """Run a client of this folder to its end. Raises EndedEarly if it fails."""
+        """Run a client module of `services.cli.bench.micro` to its end.
+
+        Raises EndedEarly if the client fails or prints no result.
+        """
         flags = [f"--{name}={value}" for name, value in arguments.items() if value is not True]
         flags += [f"--{name}" for name, value in arguments.items() if value is True]
         program = Program(
@@ -83,7 +89,7 @@ class HubProcess:
 
 @asynccontextmanager
 async def run_hub(data: Path, *arguments: str) -> AsyncIterator[HubProcess]:
-    """Run the emulator on `data`; its log is beside that."""
+    """Run the emulator with its data in `data`; its log is in the same parent folder."""
     flags = ("--json", "--port-base", "0", "--data", str(data), *arguments)
     started_s = time.perf_counter()
     async with MeasuredProcess("services.emulator", flags, {}, data.parent / "emulator.log") as process:

@@ -1,7 +1,8 @@
-"""A bare AMQP client with prepared frames: it costs little, so that the hub's own speed is measured.
+"""A bare AMQP client with prepared frames, which costs so little that the hub's speed is measured.
 
-`python -m services.cli.bench.micro.raw_client send|receive …` prints "ready", waits for a line on stdin,
-works, and prints a line of JSON: the events, the seconds they took, and the seconds until the first of them.
+`python -m services.cli.bench.micro.raw_client send|receive …` prints "ready", waits for a line on stdin, does
+its work, and prints one JSON line: the number of events, the seconds that they took, and for `receive` the
+seconds until the first event.
 """
 
 import argparse
@@ -56,7 +57,10 @@ def attach(name: str, source: bytes, target: bytes, *, is_receiver: bool) -> byt
 
 
 def batch(*, is_keyed: bool) -> bytes:
-    """Return one delivery of BATCH events; keyed ones with header, key and property, like the SDK's."""
+    """Return the payload of one delivery with BATCH events.
+
+    If `is_keyed`, each event has a header, a partition key and a property, as the SDK sends them.
+    """
     event = amqp.described(0x75, amqp.binary(b"z" * BODY_BYTES))
     if is_keyed:
         header = performative(0x70, amqp.boolean(True), *[amqp.NULL] * 4)
@@ -67,7 +71,7 @@ def batch(*, is_keyed: bool) -> bytes:
 
 
 def frames(opened: socket.socket) -> Iterator[tuple[int, list[object]]]:
-    """Yield the received performatives by code and fields."""
+    """Yield the code and the fields of each performative that is received."""
     reader = FrameReader(MAX_FRAME_BYTES)
     while received := opened.recv(_READ_BYTES):
         for one in reader.feed(received):
@@ -77,7 +81,10 @@ def frames(opened: socket.socket) -> Iterator[tuple[int, list[object]]]:
 
 
 def send(port: int, target: str, events: int, *, is_keyed: bool) -> float:
-    """Send batches, IN_FLIGHT unanswered at a time. Return the seconds until the last is accepted."""
+    """Send batches, with up to IN_FLIGHT unanswered at a time.
+
+    Return the seconds until the last batch is accepted.
+    """
     payload, deliveries = batch(is_keyed=is_keyed), events // BATCH
     with connect(port) as opened:
         ends = performative(_SOURCE, amqp.string("bench")), performative(_TARGET, amqp.string(target))
@@ -108,13 +115,13 @@ def _wait_for_credit(incoming: Iterator[tuple[int, list[object]]]) -> int:
 
 
 def _total_credit(fields: list[object]) -> int:
-    """Return the number of deliveries that the hub has granted credit for, since the link began."""
+    """Return the number of deliveries that the hub has allowed since the link began."""
     count, credit = fields[5], fields[6]
     return count + credit if isinstance(count, int) and isinstance(credit, int) else 0
 
 
 def receive(port: int, source: str, selector: str, events: int) -> tuple[float, float]:
-    """Receive events. Return the seconds until the last, and until the first."""
+    """Receive `events` events. Return the seconds until the last event, and until the first."""
     with connect(port) as opened:
         described = b"\x00" + amqp.symbol(_SELECTOR) + amqp.string(selector)
         filters = amqp.mapping([(amqp.symbol(_SELECTOR), described)])
@@ -136,7 +143,7 @@ _held = bytearray()
 
 
 def _skip_events(opened: socket.socket, events: int) -> float:
-    """Skip frames until so many events have arrived. Return the time."""
+    """Skip frames until `events` events have arrived. Return the time of the last one."""
     while True:
         position, end = 0, len(_held)
         while end - position >= _SIZE.size and events:

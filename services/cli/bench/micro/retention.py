@@ -1,7 +1,7 @@
-"""A long backlog: what it costs to write, to recover after a kill -9, and to read from anywhere.
+"""A long backlog: the cost of writing it, recovering it after a kill -9, and reading from anywhere in it.
 
-`python -m services.cli.bench.micro.retention --gigabytes 10` needs that much disk space (and deletes what it
-wrote).
+`python -m services.cli.bench.micro.retention --gigabytes 10` needs that much disk space, and deletes the
+files that it wrote.
 """
 
 import argparse
@@ -24,7 +24,7 @@ _SAMPLE_S = 0.2
 
 
 class Peak:
-    """The maximum of the emulator's resident memory during the block, megabytes."""
+    """The peak of the emulator's resident memory during the block, in megabytes."""
 
     def __init__(self, hub: HubProcess) -> None:
         self.mb = 0.0
@@ -66,7 +66,7 @@ async def measure(data: Path, gigabytes: float) -> None:
 
 
 async def write_all(hub: HubProcess, events: int) -> list[datetime]:
-    """Fill every partition, and return when each was begun."""
+    """Fill the partitions one after another. Return the time at which each one was begun."""
     times = []
     async with Peak(hub) as peak:
         for partition in range(PARTITIONS):

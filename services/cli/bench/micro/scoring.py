@@ -1,4 +1,4 @@
-"""Prices of a batch, flags included, against the bare ONNX run on the same inputs."""
+"""Pricing of a batch, including its flags, compared with the bare ONNX run on the same inputs."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The unmodified SDK at its best, with the output of raw_client.py."""
+"""The unmodified SDK as a client, with the same output format as `raw_client`."""
 
 import argparse
 import asyncio
@@ -31,7 +31,10 @@ async def send(connection: str, hub: str, partition: str, events: int) -> float:
 
 
 async def receive(connection: str, hub: str, partition: str, events: int) -> float:
-    """Receive events. Return the seconds from the first event on: opening the link is no throughput."""
+    """Receive `events` events. Return the seconds from the first batch to the last.
+
+    The time for opening the link is left out, because it does not belong to the throughput.
+    """
     done = asyncio.Event()
     times_s: list[float] = []
     count = 0

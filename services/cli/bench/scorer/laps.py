@@ -1,8 +1,9 @@
 """The scorer from hub to hub, beside its floor.
 
-The floor of `score_arrow` is the bare model; that of `score_json` the bare SDK that receives and sends as
-many events. All rates are per second of the measured process's processor time: hub, storage and the bench's
-own reader share the machine's other cores, and on two cores a clock would measure those too.
+The floor of `score_arrow` is the bare model. The floor of `score_json` is the bare SDK, which receives and
+sends as many events as the scorer. All rates are per second of processor time of the measured process. The
+hub, the storage and the benchmark's reader share the remaining cores of the machine; on two cores, a rate by
+the clock would measure them too.
 """
 
 import signal
@@ -27,7 +28,7 @@ _UNIT = "readings/CPU s"
 
 @dataclass(frozen=True, slots=True)
 class ScoreLap:
-    """A lap of ours, and the size of its output, which the bare loop then sends too."""
+    """A lap of the scorer, and the size of its output; the bare SDK then sends output of the same size."""
 
     lap: Lap
     outputs_a_partition: int
@@ -37,7 +38,7 @@ class ScoreLap:
 async def measure_scoring(
     azure: EmbeddedAzure, name: str, rounds: int, scale: float, prefetch: int
 ) -> Figure:
-    """Measure laps of ours and of the floor in turn, and compare the medians."""
+    """Measure laps of the scorer and of its floor in turn, and compare the median rates."""
     content_type, pack, events, batches = SCORE_LOADS[name]
     load = Load(name, content_type, pack, events, max(1, round(batches * scale)))
     azure.emulator.pin(Cores.split(1).serving)
@@ -57,7 +58,7 @@ async def measure_scoring(
 
 
 async def _score_lap(azure: EmbeddedAzure, hub: str, output: str, load: Load, prefetch: int) -> ScoreLap:
-    """Measure the unchanged `python -m services.scorer`."""
+    """Measure the unchanged `python -m services.scorer` from hub to hub."""
     file_system = f"bench-{hub}"
     variables = azure.variables(
         FILE_SYSTEM=file_system,

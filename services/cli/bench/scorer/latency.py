@@ -1,11 +1,13 @@
-"""The latency of a price at a steady rate: from hub to hub, and from a reading made to its price received.
+"""The latency of a price at a steady rate: from hub to hub, and from making a reading to receiving its price.
 
-`python -m services.cli.bench.scorer.latency` runs the emulator and an unchanged scorer as processes of their
-own, sends 1,000 readings a second from this one, each made just before, and receives the predictions with the
-unmodified SDK. It prints one JSON row a figure, in milliseconds beside the promised maximum; readings of the
-first seconds do not count. With `--low-latency` scorer and receiver process events as they arrive.
-`fleetprice bench` has the same figures. On two cores everything shares them: the figures are meaningful only
-on a quiet machine.
+`python -m services.cli.bench.scorer.latency` runs the emulator and an unchanged scorer as separate processes.
+This process sends 1,000 readings a second, makes each one just before it is sent, and receives the
+predictions with the unmodified SDK. It prints one JSON object per figure: milliseconds, and the promised
+maximum. Readings of the first seconds do not count. With `--low-latency`, the scorer and the receiver process
+events as they arrive.
+
+`fleetprice bench` measures the same figures. All processes share all cores, so the figures are meaningful
+only on a quiet machine.
 """
 
 import argparse
@@ -49,7 +51,7 @@ _DECODER = msgspec.json.Decoder(Prediction)
 
 
 class Latencies:
-    """The received predictions, and the enqueued times of each source event and prediction."""
+    """The latencies of received predictions, and the enqueued times of predictions and source events."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -77,7 +79,7 @@ class Latencies:
         return self._priced_us.keys() <= self._source_us.keys()
 
     def figures(self, *, low_latency: bool) -> list[Figure]:
-        """Return the figures, with the promised maximum as the floor."""
+        """Return the figures; the `floor` of each is the promised maximum."""
         hub_to_hub_ms = [(at - self._source_us[place]) / 1e3 for place, at in self._priced_us.items()]
         found = {"hub_to_hub": hub_to_hub_ms, "made_to_received": self._made_to_received_ms}
         figures = []
@@ -99,7 +101,10 @@ async def _receive(client: EventHubConsumerClient, on_batch: _OnBatch) -> AsyncI
 
 
 async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies) -> int:
-    """Send the same number of new readings to every partition each tick. Return their total."""
+    """Send as many new readings to every partition in each tick.
+
+    Return the total number of readings that were sent.
+    """
     fleet = make_readings(0, max(1, round(rate * _TICK_S / PARTITIONS)))
     async with EventHubProducerClient.from_connection_string(event_hubs, eventhub_name=TELEMETRY) as client:
 
@@ -124,7 +129,7 @@ async def _send(event_hubs: str, rate: int, seconds: float, latencies: Latencies
 async def measure_latency(
     azure: EmbeddedAzure, rate: int = _RATE, seconds: float = _SECONDS, *, low_latency: bool
 ) -> list[Figure]:
-    """Measure an unchanged scorer that shares all cores with hub, sender and receiver."""
+    """Measure an unchanged scorer that shares all cores with the hub, the sender and the receiver."""
     azure.emulator.pin(Cores.split(0).serving)
     latencies = await _measure(azure, rate, seconds, low_latency=low_latency)
     return latencies.figures(low_latency=low_latency)
@@ -173,7 +178,7 @@ async def _run(rate: int, seconds: float, *, low_latency: bool) -> None:
 
 
 def main() -> None:
-    """Run it once, and print the figures."""
+    """Run the latency benchmark once, and print its figures."""
     parser = argparse.ArgumentParser(prog="python -m services.cli.bench.scorer.latency", description=__doc__)
     parser.add_argument("--rate", type=int, default=_RATE, help="readings a second")
     parser.add_argument("--seconds", type=float, default=_SECONDS)

@@ -1,9 +1,9 @@
-"""The bare model in a process of its own: the floor of every scorer on one core.
+"""The bare model in a separate process: the floor of every scorer on one core.
 
-`python -m services.cli.bench.scorer.onnx_floor` runs the shipped champion's graph by itself, on one thread,
-over batches of each of the sizes below, made beforehand of the same readings that the hub is filled with;
-string inputs are converted within the run, as everywhere. It prints one JSON line: the best size, and its
-rows per second of processor time.
+`python -m services.cli.bench.scorer.onnx_floor` runs only the graph of the shipped champion, on one thread,
+over batches of several sizes. The batches are made beforehand, from the same readings as those in the hub.
+The conversion of string inputs is part of each run, as it is in the scorer. The output is one JSON line: the
+best batch size, and its rows per second of processor time.
 """
 
 import json
@@ -43,7 +43,10 @@ def _measure_rate(session: Any, inputs: dict[str, Any]) -> float:
 
 
 def load_shipped_champion() -> tuple[Any, Any]:
-    """Load the shipped champion: a session on one thread, and its manifest."""
+    """Load the shipped champion. Return a session that runs on one thread, and the manifest.
+
+    Raises SystemExit if no model is shipped with this installation.
+    """
     registry = shipped_models()
     if registry is None:
         raise SystemExit("no model is shipped with this installation")
@@ -57,7 +60,7 @@ def load_shipped_champion() -> tuple[Any, Any]:
 
 
 def main() -> None:
-    """Measure every batch size and print the best."""
+    """Measure every batch size, and print the best one."""
     session, manifest = load_shipped_champion()
     rates = {size: _measure_rate(session, _make_inputs(manifest, size)) for size in BATCHES}
     best = max(rates, key=lambda size: rates[size])

@@ -1,4 +1,4 @@
-"""The progress of the scorer by its output, read in the bench's own process."""
+"""The progress of the scorer, seen in its output, which the benchmark process reads."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,10 @@ from shared.streams.event_hubs.messages import read_body, read_property
 
 
 class Published:
-    """The output events so far, and the wait for those of each partition's last source event."""
+    """The output events received so far.
+
+    The output is complete once the last source event of every partition is priced.
+    """
 
     def __init__(self, last: int) -> None:
         self.events = self.size_bytes = 0
@@ -34,13 +37,16 @@ class Published:
             self._is_complete.set()
 
     async def wait_until_complete(self) -> None:
-        """Return once every partition's last source event is priced."""
+        """Wait until the last source event of every partition is priced."""
         await self._is_complete.wait()
 
 
 @asynccontextmanager
 async def watch_published(event_hubs: str, hub: str, last: int) -> AsyncIterator[Published]:
-    """Watch `hub` for predictions of source events through number `last` of every partition."""
+    """Watch `hub` for the scorer's output during the block.
+
+    `last` is the sequence number of the last source event in every partition.
+    """
     client = EventHubConsumerClient.from_connection_string(event_hubs, "$Default", eventhub_name=hub)
     async with client:
         seen = Published(last)

@@ -1,11 +1,13 @@
-"""The bare SDK from hub to hub as a process of its own: what no scorer built on it can be faster than.
+"""The bare SDK from hub to hub in a separate process: no scorer built on the SDK can be faster.
 
 `python -m services.cli.bench.scorer.sdk_floor HUB OUTPUT_HUB EVENTS OUTPUTS BYTES PREFETCH` reads EVENTS
-events of each partition, looks at their bodies, sequence numbers, offsets and enqueued times, and sends,
-spread evenly over them, OUTPUTS events of BYTES bytes to the same partition of the other hub: as many and as
-large as the scorer's own. It decodes nothing, prices nothing and carries no properties. uvloop and a frozen
-heap, as the scorer has them. It prints one JSON line when it starts to receive and one when the last answer
-has come. The namespace is named by FLEETPRICE_EVENT_HUBS.
+events of each partition, and looks at their bodies, sequence numbers, offsets and enqueued times. Spread
+evenly over these events, it sends OUTPUTS events of BYTES bytes to the same partition of OUTPUT_HUB: as many
+and as large as the output of the scorer. It decodes nothing, prices nothing and sends no properties.
+
+Like the scorer, it uses uvloop and a frozen heap. It prints one JSON line when the first events arrive, and
+one when the last output event is sent. The environment variable FLEETPRICE_EVENT_HUBS holds the connection
+string of the namespace.
 """
 
 import asyncio
@@ -27,7 +29,10 @@ _COLLECT_EVERY_OBJECTS = 20_000
 
 
 class Loop:
-    """Receives and sends; `done` is set once every partition has had its share."""
+    """A loop that receives events and sends output events.
+
+    `done` is set once the loop has sent all output events of all partitions.
+    """
 
     def __init__(self, producer: EventHubProducerClient, events: int, outputs: int, size_bytes: int) -> None:
         self.done = asyncio.Event()
@@ -39,7 +44,7 @@ class Loop:
         self._bytes = 0
 
     async def on_batch(self, context: PartitionContext, batch: list[EventData]) -> None:
-        """Read a batch, and send a proportional number of events."""
+        """Read a batch of events, and send a proportional number of output events."""
         partition = context.partition_id
         if not self._received:
             _report("started")

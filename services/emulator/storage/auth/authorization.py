@@ -1,4 +1,4 @@
-"""Authorization of requests: the account's key (SharedKey), an identity's token, or a SAS."""
+"""Authorization of requests by one of: the account's key (SharedKey), an identity's token, or a SAS."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ _SIGNED_HEADERS = (
 
 
 class Authorization:
-    """Authorization for the one account: its key, its stored policies, and the issuer of accepted tokens."""
+    """Authorization of requests to the one account, by its key, its stored policies and the token issuer."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Authorization:
         self.delegation = DelegationKeys(self.sign)
 
     def check(self, request: StorageRequest, operation: Operation, now_s: float) -> Caller | None:
-        """Check that the request may perform the operation. Raises Refused.
+        """Check that the request may perform the operation. Return the caller of a bearer token, else None.
 
-        Returns the caller of a bearer token, else None.
+        Raises Refused if the request has no credentials, or if they do not allow the operation.
         """
         if (authorization := request.headers.get("Authorization")) is not None:
             scheme, _, credential = authorization.partition(" ")
@@ -89,7 +89,10 @@ class Authorization:
 
 
 def _source_operations(request: StorageRequest) -> Iterator[tuple[StorageRequest, Operation]]:
-    """Yield the sources of a rename or copy and what they need: a source has its own SAS or the request's."""
+    """Yield the source of a rename or copy with the operation that it must allow.
+
+    The source is authorized by the SAS in its own URL if there is one, else by the request's SAS.
+    """
     for header, permissions in (("x-ms-rename-source", "mwd"), ("x-ms-copy-source", "r")):
         if (source := request.headers.get(header)) is not None:
             container, path, query = parse_source(source, request.account)
@@ -101,7 +104,7 @@ def _source_operations(request: StorageRequest) -> Iterator[tuple[StorageRequest
 def string_to_sign(
     request: StorageRequest, account: str, order: Callable[[str], str | tuple[str, str]] = str
 ) -> str:
-    """Return the text that SharedKey signs, with the `x-ms-` headers in the given order."""
+    """Return the text that SharedKey signs. `order` is the sort key for the names of the `x-ms-` headers."""
     headers = request.headers
     lines = [request.method]
     for name in _SIGNED_HEADERS:
@@ -117,7 +120,7 @@ def string_to_sign(
 
 
 def _service_sort_key(name: str) -> tuple[str, str]:
-    """Return the service's sort key: hyphens count last, an underscore sorts before any digit."""
+    """Return the service's sort key of a header name: hyphens count last, and `_` sorts before any digit."""
     return name.replace("-", "").replace("_", "!"), name
 
 

@@ -32,7 +32,11 @@ _FLAW_DETAILS = {
 
 
 def authenticate(issuer: Issuer | None, request: StorageRequest, token: str) -> Caller:
-    """Return the caller that the token identifies. Raises Refused (403 or 401)."""
+    """Return the caller that the token identifies.
+
+    Raises Refused with 403 if the request came over plain http or its version is too old, and with 401 if the
+    token is invalid.
+    """
     if not request.is_secure:
         raise Refused(
             "AuthenticationFailed", detail="Authentication scheme Bearer is not supported over http."
@@ -50,20 +54,23 @@ def authenticate(issuer: Issuer | None, request: StorageRequest, token: str) -> 
 
 
 def check_roles(caller: Caller, operation: Operation) -> None:
-    """Raise AuthorizationPermissionMismatch unless one of the caller's roles allows the operation."""
+    """Check that one of the caller's roles allows the operation.
+
+    Raises AuthorizationPermissionMismatch if none of them does.
+    """
     held = collect_permissions(caller)
     if held is None or not set(operation.permissions) & (held | {DELEGATE}):
         raise Refused("AuthorizationPermissionMismatch")
 
 
 def collect_permissions(caller: Caller) -> frozenset[str] | None:
-    """Return the permissions of all the caller's roles, or None if the caller has no storage role."""
+    """Return the permissions of all the caller's roles together, or None if no role is for storage."""
     held = [allowed for role, allowed in PERMISSIONS.items() if role in caller.roles]
     return frozenset().union(*held) if held else None
 
 
 def audiences(account: str) -> frozenset[str]:
-    """Return the accepted audiences: all of storage, or this account by one of its names in Azure."""
+    """Return the accepted audiences of tokens: all of Azure Storage, or this account's names in Azure."""
     own = (f"https://{account}.{service}.core.windows.net" for service in ("blob", "dfs"))
     return frozenset({"https://storage.azure.com", *own})
 

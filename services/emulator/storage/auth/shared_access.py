@@ -29,9 +29,10 @@ def check_shared_access(
     policies: Sequence[StoredPolicy],
     now_s: float,
 ) -> None:
-    """Raise Refused unless the signature is genuine, in force, and covers this operation on this path.
+    """Check that the request's signature is genuine, in force, and covers this operation on this path.
 
-    `policies` are the stored policies of the path's container.
+    Raises Refused if the signature fails one of these checks. `policies` are the stored access policies of
+    the path's container.
     """
     token = request.query
     if "skoid" in token:
@@ -81,7 +82,10 @@ def _check_account_scope(token: Mapping[str, str], operation: Operation) -> None
 
 
 def _signed_resource(request: StorageRequest, operation: Operation) -> str:
-    """Return the resource that the token must have been signed for to cover this request's path."""
+    """Return the resource that a token must have been signed for if it covers this request's path.
+
+    Raises Refused if the token's kind of resource (`sr`) cannot cover this operation.
+    """
     if operation.level == "s":
         raise Refused("AuthorizationResourceTypeMismatch")
     container = f"/blob/{request.account}/{request.container}"

@@ -13,7 +13,11 @@ _TERM_FIELDS = {"st": "start", "se": "expiry", "sp": "permissions"}
 
 
 def parse_policies(raw: bytes) -> tuple[StoredPolicy, ...]:
-    """Parse a `SignedIdentifiers` document. Raises InvalidXmlDocument."""
+    """Parse a `SignedIdentifiers` document.
+
+    Raises InvalidXmlDocument if the document is malformed, a policy is invalid, an id is repeated, or there
+    are more than `MAX_POLICIES`.
+    """
     if not raw:
         return ()
     root = parse_xml(raw, "SignedIdentifiers")
@@ -40,9 +44,10 @@ def policies_xml(policies: Sequence[StoredPolicy]) -> bytes:
 
 
 def apply_policy(token: Mapping[str, str], policies: Sequence[StoredPolicy]) -> Mapping[str, str]:
-    """Return the token with the terms of the policy that it references, if it references one.
+    """Return the token, completed by the terms of the stored policy if the token references one.
 
-    Raises AuthenticationFailed if the policy is gone, or if token and policy state the same term.
+    Raises AuthenticationFailed if the policy does not exist, or if the token and the policy state the same
+    term.
     """
     if (policy_id := token.get("si")) is None:
         return token

@@ -1,4 +1,4 @@
-"""User delegation keys: with one, an identity signs SAS tokens for its own permissions."""
+"""User delegation keys. An identity with such a key can sign SAS tokens that grant its own permissions."""
 
 import base64
 import hashlib
@@ -30,20 +30,20 @@ _UNSUPPORTED = {"si", "srh", "srq", "sduoid", "skdutid"}
 
 
 class DelegationKeys:
-    """Issuer and verifier of keys, which stores none.
+    """Issuer and verifier of user delegation keys. No key is stored: each can be derived again.
 
-    A key derives from the account's key, its owner and its validity. It also derives from its owner's
-    permissions, so that a SAS never allows more than its signer was allowed.
+    A key derives from the account's key, the identity that owns the key, and the validity. It also derives
+    from the owner's permissions, so that a SAS never allows more than its signer was allowed.
     """
 
     def __init__(self, sign: Callable[[str], str]) -> None:
-        """Derive keys with `sign`, the signature function of the account."""
+        """Prepare to derive keys with `sign`, which signs a text with the account's key."""
         self._sign = sign
 
     async def get_user_delegation_key(
         self, request: StorageRequest, caller: Caller | None, now_s: float
     ) -> Response:
-        """Issue a key to `caller`. Raises AuthenticationFailed without a caller or a storage role."""
+        """Issue a key to `caller`. Raises AuthenticationFailed if `caller` is None or has no storage role."""
         permissions = None if caller is None else bearer.collect_permissions(caller)
         if caller is None or permissions is None:
             raise Refused("AuthenticationFailed", detail="Only authentication scheme Bearer is supported.")
@@ -62,7 +62,10 @@ class DelegationKeys:
         return Response(200, {"Content-Type": XML}, body)
 
     def find_signer_permissions(self, token: Mapping[str, str], texts: list[str]) -> frozenset[str]:
-        """Return the permissions of the key that signed one of `texts`. Raises AuthenticationFailed."""
+        """Return the permissions of the key that signed one of `texts`.
+
+        Raises AuthenticationFailed if the token's signature matches none of them.
+        """
         fields = [token.get(name, "") for name in _KEY_FIELDS]
         signature = token["sig"].encode(errors="surrogateescape")
         for permissions in bearer.PERMISSIONS.values():
@@ -78,10 +81,11 @@ class DelegationKeys:
 
 
 def delegated_strings_to_sign(token: Mapping[str, str], resource: str) -> list[str]:
-    """Return the possible signed texts. Azure has not published which version added the last two lines.
+    """Return the texts that may have been signed, of which the signature must match one.
 
-    Raises AuthenticationFailed for signatures that are bound to headers, parameters or another user's
-    token, which are not supported.
+    There can be two, because Azure has not published which version added the last two lines.
+    Raises AuthenticationFailed if the signature is bound to headers, parameters or another user's token,
+    which the emulator does not support.
     """
     if unsupported := token.keys() & _UNSUPPORTED:
         raise Refused(
@@ -104,7 +108,7 @@ def delegated_strings_to_sign(token: Mapping[str, str], resource: str) -> list[s
 
 
 def _parse_validity(document: bytes, now_s: float) -> tuple[str, str]:
-    """Parse start and expiry, and format them as the service does: whole seconds, UTC."""
+    """Parse a key's start and expiry, and format both as the service does: whole seconds, UTC."""
     if b"<!" in document:  # entities: a small document could expand to gigabytes
         raise Refused("InvalidXmlDocument")
     try:

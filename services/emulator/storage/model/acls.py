@@ -1,4 +1,4 @@
-"""POSIX access control lists in Data Lake's form: `user::rwx,group::r-x,default:user:id:r--`. Pure."""
+"""POSIX access control lists in Data Lake's form: `user::rwx,group::r-x,default:user:id:r--`. No I/O."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _ENTRY = re.compile(r"((?:default:)?(?:user|group|mask|other):[!-+\--9;-~]*)(?::
 
 
 class Mode(StrEnum):
-    """The `mode` of a recursive change."""
+    """The `mode` parameter of a recursive change of access control lists."""
 
     SET = "set"
     MODIFY = "modify"
@@ -20,9 +20,9 @@ class Mode(StrEnum):
 
 
 def parse_entries(text: str, mode: Mode) -> dict[str, str]:
-    """Parse an access control list into rights by scope and id, such as `user:id`.
+    """Parse an access control list into a dict from scope and id, such as `user:id`, to rights.
 
-    Entries to remove carry no rights. Raises InvalidInput for an entry that is not well formed.
+    In mode REMOVE the entries carry no rights. Raises InvalidInput if an entry is not well formed.
     """
     entries: dict[str, str] = {}
     for part in text.split(","):
@@ -34,7 +34,7 @@ def parse_entries(text: str, mode: Mode) -> dict[str, str]:
 
 
 def update_access(access: Access, mode: Mode, entries: dict[str, str], *, is_directory: bool) -> Access:
-    """Apply a recursive change to one path. Default entries apply to directories only."""
+    """Return the access of one path after a recursive change. Default entries apply to directories only."""
     applicable = {
         who: rights for who, rights in entries.items() if is_directory or not who.startswith(_DEFAULT)
     }
@@ -51,15 +51,15 @@ def update_access(access: Access, mode: Mode, entries: dict[str, str], *, is_dir
 
 
 def _split_stored(acl: str) -> dict[str, str]:
-    """Split a stored list without validation: clients may have set any text."""
+    """Split a stored list without validation, because clients may have stored any text."""
     parts = (part.rpartition(":") for part in acl.split(",") if part)
     return {who: rights for who, _, rights in parts}
 
 
 def _short_permissions(acl: dict[str, str], known: str) -> str:
-    """Return the short form of user, group and other, with a plus if the list has more entries.
+    """Return the short permissions of user, group and other, with a plus if the list has more entries.
 
-    A list that lacks one of the three keeps the permissions in `known`.
+    If the list lacks one of the three, return `known`, the previous permissions.
     """
     group = acl.get("mask:", acl.get("group:"))
     short = (acl.get("user:"), group, acl.get("other:"))

@@ -1,4 +1,4 @@
-"""Entries of paths and containers: everything but the bytes. Frozen values, stored in the journal."""
+"""Entries: all that is stored about a path or container except its content. Frozen values in the journal."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ _FILETIME_EPOCH_S = 11_644_473_600  # 1601-01-01 to 1970-01-01
 
 
 class ContentHeaders(msgspec.Struct, frozen=True, omit_defaults=True):
-    """HTTP headers of a file's content, set by its writer."""
+    """HTTP headers of a file's content, set by the client that wrote the file."""
 
     content_type: str = "application/octet-stream"
     content_encoding: str = ""
@@ -27,7 +27,10 @@ class ContentHeaders(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Access(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Owner and rights: stored and returned, never enforced (callers hold the account's key or a SAS)."""
+    """Owner and rights of a path.
+
+    They are stored and returned, never enforced: clients hold the account's key or a SAS.
+    """
 
     owner: str = "$superuser"
     group: str = "$superuser"
@@ -39,7 +42,7 @@ DIRECTORY_ACCESS = Access(permissions="rwxr-x---", acl="user::rwx,group::r-x,oth
 
 
 class Block(msgspec.Struct, frozen=True, array_like=True):
-    """A block of a committed block list. The file holds the blocks in the order of the list."""
+    """A block of a committed block list. The file's content is the blocks in the order of the list."""
 
     block_id: str
     size_bytes: int
@@ -105,7 +108,10 @@ class ContainerEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EtagClock:
-    """Source of times and etags. Each etag is higher than every earlier one, across restarts too."""
+    """Source of times and etags.
+
+    Each etag is higher than every earlier one, including those of earlier runs.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -119,7 +125,7 @@ class EtagClock:
         return self._last
 
     def observe(self, etag: int) -> None:
-        """Make later etags higher than this one, which the journal holds."""
+        """Make all later etags higher than `etag`, an etag that was read from the journal."""
         self._last = max(self._last, etag)
 
 
@@ -132,5 +138,5 @@ def format_http_date(time_us: int) -> str:
 
 
 def format_filetime(time_us: int) -> str:
-    """Format a time as Data Lake listings format creation times: 100 ns ticks since 1601."""
+    """Format a time as Data Lake listings format creation times: the number of 100 ns ticks since 1601."""
     return str(time_us * 10 + _FILETIME_EPOCH_S * _TICKS_PER_S)

@@ -190,7 +190,7 @@ _BLOB_MESSAGES = {
 
 
 class Refused(FleetpriceError):
-    """An error response of the service. The request changed nothing."""
+    """An error response of the service. The refused request changed nothing."""
 
     def __init__(self, code: str, *, status: int | None = None, detail: str = "") -> None:
         known_status, message = CATALOG.get(code, (500, code))

@@ -1,4 +1,4 @@
-"""Leases: the right to write, held by the client that knows the lease id. Pure."""
+"""Leases: the right to write, held by the client that knows the lease id. No I/O."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -12,7 +12,11 @@ _INFINITE_S = -1
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A lease. `expires_us` 0 means never; `broken_from_us` is set by a break and may lie in the future."""
+    """A lease.
+
+    `expires_us` 0 means that the lease never expires. A break sets `broken_from_us`, the time from which the
+    lease is broken, which may lie in the future.
+    """
 
     lease_id: str
     duration_s: int
@@ -44,9 +48,10 @@ def lease_headers(lease: Lease | None, now_us: int) -> dict[str, str]:
 
 
 def check_holder(lease: Lease | None, lease_id: str | None, now_us: int, *, kind: str) -> None:
-    """Check that a write gives the id of a lease in force. `kind` is Blob or Container.
+    """Check that a write names the lease in force. `kind` is Blob or Container.
 
-    Raises Refused if the id is missing or wrong, or if there is no such lease.
+    Raises Refused if the lease id is missing or wrong, or if the request gives an id and no lease is in
+    force.
     """
     if not is_locked(lease, now_us):
         if lease_id is not None:
@@ -59,7 +64,11 @@ def check_holder(lease: Lease | None, lease_id: str | None, now_us: int, *, kind
 
 
 def acquire(lease: Lease | None, headers: Mapping[str, str], new_id: str, now_us: int) -> Lease:
-    """Acquire a lease under the proposed id, else `new_id`. The holder of a lease may acquire it again."""
+    """Acquire a lease under the id that the request proposes, or under `new_id` if it proposes none.
+
+    A client that proposes the id of the lease in force acquires it again. Raises Refused if another lease is
+    in force or is being broken, or if a header is invalid.
+    """
     lease_id = (
         _parse_uuid(headers["x-ms-proposed-lease-id"]) if "x-ms-proposed-lease-id" in headers else new_id
     )
@@ -94,7 +103,11 @@ def change(lease: Lease | None, headers: Mapping[str, str], now_us: int) -> Leas
 
 
 def break_lease(lease: Lease | None, headers: Mapping[str, str], now_us: int) -> Lease:
-    """End the lease now or after the requested period, but never later than it would expire."""
+    """Break the lease after the requested period, but never later than the lease would end anyway.
+
+    Without a requested period, an infinite lease ends now, any other when it would end anyway. Raises
+    Refused if there is no lease or the period is invalid.
+    """
     if lease is None:
         raise Refused("LeaseNotPresentWithLeaseOperation")
     period_s = _parse_integer(headers, "x-ms-lease-break-period", -1)
@@ -116,7 +129,10 @@ def _start_lease(lease_id: str, duration_s: int, now_us: int) -> Lease:
 
 
 def require_holder(lease: Lease | None, headers: Mapping[str, str]) -> Lease:
-    """Return the lease if the request names its id. Raises LeaseIdMismatchWithLeaseOperation."""
+    """Return the lease, of which the request must give the id.
+
+    Raises LeaseIdMismatchWithLeaseOperation if the request gives another id, or if there is no lease.
+    """
     if lease is None or lease.lease_id != _parse_uuid(headers.get("x-ms-lease-id", "")):
         raise Refused("LeaseIdMismatchWithLeaseOperation")
     return lease

@@ -1,4 +1,4 @@
-"""Rules for the names of containers and paths. Pure."""
+"""Rules for the names of containers and paths. No I/O."""
 
 import re
 
@@ -12,13 +12,17 @@ _CONTAINER_NAME = re.compile(r"\$(?:root|web|logs)|[a-z0-9](?:[a-z0-9]|-(?=[a-z0
 
 
 def check_container_name(name: str) -> None:
-    """Raise InvalidResourceName unless the service allows a container of this name."""
+    """Check a container's name. Raises InvalidResourceName if the service does not allow the name."""
     if not _CONTAINER_NAME.fullmatch(name):
         raise Refused("InvalidResourceName", detail="container")
 
 
 def normalize_path(path: str) -> str:
-    """Return the path without a slash at its end. Raise InvalidResourceName for `..` and the like."""
+    """Return the path without a trailing slash.
+
+    Raises InvalidResourceName if the path is too long or too deep, has unprintable characters, or has a
+    segment that is empty, `.`, `..` or too long.
+    """
     path = path.removesuffix("/")
     if not path:
         return ""

@@ -1,6 +1,6 @@
-"""The tree of containers, directories and files in memory, in listing order. Pure.
+"""The tree of containers, directories and files in memory, in listing order. No I/O.
 
-It is built and changed by records alone.
+The tree is built and changed only by applying records of the journal.
 """
 
 from bisect import bisect_left, insort
@@ -19,7 +19,7 @@ from services.emulator.storage.model.records import (
 
 
 class Node:
-    """A file, or a directory with its children in listing order, which is the order of full paths."""
+    """A file, or a directory with its children in listing order. This is the order of full paths."""
 
     __slots__ = ("_order", "children", "entry")
 
@@ -38,7 +38,10 @@ class Node:
             del self._order[bisect_left(self._order, _order_key(name, child))]
 
     def names_from(self, key: str) -> Iterator[str]:
-        """Yield the keys of the children from `key` on. The key of a directory ends in a slash."""
+        """Yield the listing keys of the children, starting at `key`.
+
+        The key of a directory ends in a slash.
+        """
         for index in range(bisect_left(self._order, key), len(self._order)):
             yield self._order[index]
 
@@ -55,7 +58,7 @@ class Container:
 
 
 class Namespace:
-    """All containers of the account. Methods raise FilesystemNotFound for an unknown container."""
+    """All containers of the account. Methods raise FilesystemNotFound if the container does not exist."""
 
     def __init__(self) -> None:
         self.containers: dict[str, Container] = {}
@@ -67,11 +70,11 @@ class Namespace:
         return container
 
     def find_policies(self, name: str) -> tuple[StoredPolicy, ...]:
-        """Return the container's stored access policies, or none if there is no such container."""
+        """Return the container's stored access policies, or no policies if there is no such container."""
         return container.entry.policies if (container := self.containers.get(name)) is not None else ()
 
     def node(self, container: str, path: str) -> Node | None:
-        """Return the node at a path, or None. The empty path is the container's root."""
+        """Return the node at a path, or None if there is none. The empty path is the container's root."""
         node: Node | None = self.container(container).root
         for segment in filter(None, path.split("/")):
             if node is None:
@@ -110,7 +113,7 @@ class Namespace:
                 self.path_count += _count_nodes(node)
 
     def records(self) -> Iterator[Record]:
-        """Yield the records that build this tree, without its history."""
+        """Yield the records that recreate the current tree, without the changes that led to it."""
         for name, container in self.containers.items():
             yield ContainerSet(name, container.entry)
             yield PathSet(name, "", container.root.entry)
@@ -155,9 +158,9 @@ def walk(
 ) -> Iterator[tuple[str, Node]]:
     """Yield the paths below a directory in listing order, each directory before its children.
 
-    `after` is the key of the last path of the previous page (a directory's ends in a slash), which may have
-    been deleted since; with `inclusive` a file of exactly that path is yielded too. `prefix` filters the
-    names directly in `directory`.
+    The walk starts behind the key `after`, usually the last key of the previous page; a path with this key
+    may have been deleted since. The key of a directory ends in a slash. With `inclusive`, a file whose path
+    is exactly `after` is yielded too. `prefix` filters the names directly in `directory`.
     """
     first, _, rest = after.partition("/")
     resumed = first + "/" if "/" in after else first
@@ -174,7 +177,7 @@ def walk(
 
 
 def list_key(path: str, node: Node) -> str:
-    """Return the `after` with which `walk` continues behind this path."""
+    """Return the key to pass as `after`, so that `walk` continues behind this path."""
     return path + "/" if node.entry.is_directory else path
 
 

@@ -1,4 +1,4 @@
-"""Records of the journal: each is one atomic change of the store."""
+"""Records of the journal. Each record is one atomic change of the store."""
 
 import msgspec
 
@@ -19,7 +19,7 @@ class ContainerRemoved(msgspec.Struct, frozen=True, tag="container_removed"):
 
 
 class PathSet(msgspec.Struct, frozen=True, tag="path", omit_defaults=True):
-    """Creation or change of a path. `staged` names the staged file that becomes its content."""
+    """Creation or change of a path. `staged` names the staged file that becomes the path's content."""
 
     container: str
     path: str
@@ -35,7 +35,10 @@ class PathRemoved(msgspec.Struct, frozen=True, tag="removed"):
 
 
 class PathRenamed(msgspec.Struct, frozen=True, tag="renamed"):
-    """Rename of a file, or of a directory and everything below it. A path with the new name is replaced."""
+    """Rename of a file, or of a directory and everything below it.
+
+    A path that has the new name is replaced.
+    """
 
     source_container: str
     source: str

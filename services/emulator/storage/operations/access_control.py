@@ -1,4 +1,4 @@
-"""Owner, rights and access control lists, of one path or recursively. Stored and returned, not enforced."""
+"""Owner, rights and access control lists, of one path or recursively. All are stored, never enforced."""
 
 import msgspec
 
@@ -26,14 +26,20 @@ async def set_access_control(request: StorageRequest, store: FileStore) -> Respo
 
 
 async def get_access_control(request: StorageRequest, store: FileStore) -> Response:
-    """Get the rights of a path. The root has rights too: so clients detect a hierarchical account."""
+    """Return the rights of a path.
+
+    The root has rights too, by which clients detect a hierarchical account.
+    """
     entry = store.namespace.require_entry(request.container, request.path)
     check_read(request, entry)
     return Response(200, entry_headers(entry, request.now_us))
 
 
 async def set_access_control_recursive(request: StorageRequest, store: FileStore) -> Response:
-    """Change a page of paths, the directory itself first. No path fails, since rights are not enforced."""
+    """Change the rights of one page of paths, beginning with the directory itself.
+
+    The response reports no failed path, because rights are not enforced.
+    """
     mode, entries = _parse_recursive_change(request)
     directory = store.namespace.node(request.container, request.path)
     if directory is None:
@@ -72,7 +78,10 @@ def _parse_recursive_change(request: StorageRequest) -> tuple[acls.Mode, dict[st
 
 
 def read_access(request: StorageRequest, known: Access) -> Access:
-    """Read owner, rights and list from the headers; those it lacks keep their value in `known`."""
+    """Read owner, group, permissions and access control list from the headers.
+
+    Values that the request does not give are taken from `known`.
+    """
     header = request.headers.get
     access = Access(
         owner=header("x-ms-owner", known.owner),

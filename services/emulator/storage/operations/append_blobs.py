@@ -1,4 +1,4 @@
-"""Append blobs: each block is appended immediately, so that many writers can share a log."""
+"""Append blobs. Each block is appended to the blob immediately, so that many writers can share a log."""
 
 from services.emulator.storage.model.entries import BlobKind, Entry
 from services.emulator.storage.model.errors import Refused

@@ -1,4 +1,7 @@
-"""Append and flush, with which Data Lake clients write. Appends come in any order; flush commits them."""
+"""Append and flush, the way in which Data Lake clients write.
+
+Appends may arrive in any order. A flush commits them.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,7 +48,11 @@ async def flush(request: StorageRequest, store: FileStore) -> Response:
 
 @asynccontextmanager
 async def lock_file(request: StorageRequest, store: FileStore) -> AsyncIterator[Entry]:
-    """Hold the file's append lock and yield its entry. Raises PathNotFound or ServerBusy."""
+    """Hold the file's append lock and yield the file's entry.
+
+    Raises PathNotFound or PathConflict if there is no such file, and ServerBusy if other requests keep
+    replacing it.
+    """
     for _ in range(_ATTEMPTS):
         file_id = require_file(request, store).file_id
         async with store.append_growth.lock(file_id):
@@ -57,7 +64,10 @@ async def lock_file(request: StorageRequest, store: FileStore) -> AsyncIterator[
 
 
 def recheck_file(request: StorageRequest, store: FileStore, entry: Entry) -> Entry:
-    """Return the file's entry after an `await`. Raises ServerBusy if the file was replaced."""
+    """Return the file's current entry after an `await`, and check lease and conditions of the write again.
+
+    Raises ServerBusy if the file was replaced, and Refused if it is gone or a check fails.
+    """
     now = require_file(request, store)
     if now.file_id != entry.file_id:
         raise Refused("ServerBusy", detail="the file was replaced while it was written")
@@ -66,7 +76,10 @@ def recheck_file(request: StorageRequest, store: FileStore, entry: Entry) -> Ent
 
 
 def require_file(request: StorageRequest, store: FileStore) -> Entry:
-    """Return the entry of a file. Raises PathNotFound, or PathConflict for a directory."""
+    """Return the entry of the requested file.
+
+    Raises PathNotFound if it does not exist, PathConflict if it is a directory.
+    """
     entry = store.namespace.entry(request.container, request.path)
     if entry is None:
         raise Refused("PathNotFound")
@@ -76,7 +89,10 @@ def require_file(request: StorageRequest, store: FileStore) -> Entry:
 
 
 async def _flush(request: StorageRequest, store: FileStore, position: int) -> Entry:
-    """Write the appends behind the file's end, then commit them as one change."""
+    """Commit the appends up to `position` as one change, and return the file's new entry.
+
+    Raises InvalidFlushPosition if the appends do not fill the file up to `position` without a gap.
+    """
     async with lock_file(request, store) as entry:
         check_block_blob(entry)
         check_write(request, entry)
@@ -98,7 +114,10 @@ async def _flush(request: StorageRequest, store: FileStore, position: int) -> En
 async def _stage_content(
     request: StorageRequest, store: FileStore, entry: Entry, chunks: list[Chunk]
 ) -> AsyncIterator[str]:
-    """Yield the staged file to commit: empty if the file grew in place, or if nothing was appended."""
+    """Yield the staged file to commit, or an empty name.
+
+    The name is empty if the file grew in place, or if there is nothing to append.
+    """
     slices = [Slice(store.disk.staged_path(chunk.name), 0, chunk.size_bytes) for chunk in chunks]
     try:
         if not chunks:
@@ -123,7 +142,10 @@ async def _stage_content(
 
 
 def check_block_blob(entry: Entry) -> None:
-    """Raise InvalidBlobType for an append blob, which only appended blocks may change."""
+    """Check that the file is no append blob.
+
+    Raises InvalidBlobType if it is one: only Append Block may change it.
+    """
     if entry.kind is not BlobKind.BLOCK:
         raise Refused("InvalidBlobType")
 

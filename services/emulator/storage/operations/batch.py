@@ -1,4 +1,4 @@
-"""Blob batches: many requests in one body, each with a response of its own."""
+"""Blob batches: many requests in one body. Each request gets its own response."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -32,7 +32,7 @@ class Part:
 
 
 async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaitable[Response]]) -> Response:
-    """Perform each part of a batch with `perform`, which returns error responses too."""
+    """Perform each part of a batch with `perform`, which must return error responses instead of raising."""
     content_type = _BOUNDARY.fullmatch(request.headers.get("Content-Type", "").strip())
     if content_type is None:
         raise Refused("InvalidHeaderValue", detail="Content-Type")
@@ -44,13 +44,16 @@ async def submit_batch(request: StorageRequest, perform: Callable[[Part], Awaita
 
 
 def check_batchable(operation: Operation) -> None:
-    """Raise InvalidInput for an operation that a batch may not contain."""
+    """Check that a batch may contain the operation. Raises InvalidInput if it may not."""
     if operation.name not in _BATCHABLE:
         raise Refused("InvalidInput", detail=f"{operation.name} in a batch")
 
 
 def parse_batch(raw: bytes, boundary: str) -> list[Part]:
-    """Split a batch's body into requests. Raises Refused if it is not well formed."""
+    """Split a batch's body into requests.
+
+    Raises Refused if the body is malformed or has too many requests.
+    """
     try:
         text = raw.decode("ascii").replace("\r\n", "\n")
     except UnicodeDecodeError as exc:

@@ -40,7 +40,10 @@ async def list_blobs(request: StorageRequest, store: FileStore) -> Response:
 def _find_matching(
     request: StorageRequest, store: FileStore, *, recursive: bool
 ) -> Iterator[tuple[str, Node]]:
-    """Yield the paths that begin with the prefix, reading only the prefix's directory and those below it."""
+    """Yield the paths that begin with the prefix.
+
+    Visits only the prefix's directory and the paths below it.
+    """
     prefix = request.query.get("prefix", "")
     directory, slash, name_prefix = prefix.rpartition("/")
     node = store.namespace.node(request.container, directory)

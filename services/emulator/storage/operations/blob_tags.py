@@ -23,14 +23,14 @@ _TAG_TEXT = re.compile(r"[A-Za-z0-9 +\-./:=_]*", re.ASCII)
 
 
 class BlobTags(TypedDict):
-    """Fields of an entry that the headers of a write set."""
+    """Fields of an entry that are set by the headers of a write: tags and access tier."""
 
     tags: dict[str, str]
     tier: str
 
 
 def read_tags_and_tier(request: StorageRequest) -> BlobTags:
-    """Read tags and tier of a new blob: `x-ms-tags: a=1&b=2` and `x-ms-access-tier`."""
+    """Read tags and access tier of a new blob from `x-ms-tags: a=1&b=2` and `x-ms-access-tier`."""
     tags: dict[str, str] = {}
     for pair in filter(None, request.headers.get("x-ms-tags", "").split("&")):
         name, _, value = pair.partition("=")
@@ -44,7 +44,7 @@ async def get_tags(request: StorageRequest, store: FileStore) -> Response:
 
 
 async def set_tags(request: StorageRequest, store: FileStore) -> Response:
-    """Replace the tags. Etag and modification time stay."""
+    """Replace the tags. The etag and the modification time do not change."""
     root = parse_xml(await read_small_body(request, _MAX_TAGS_BYTES), "Tags")
     pairs = [(find_text(tag, "Key"), find_text(tag, "Value")) for tag in root.iter("Tag")]
     if len(dict(pairs)) < len(pairs):
@@ -57,7 +57,7 @@ async def set_tags(request: StorageRequest, store: FileStore) -> Response:
 
 
 async def set_tier(request: StorageRequest, store: FileStore) -> Response:
-    """Set the tier, which is returned and has no other effect."""
+    """Set the access tier. The tier is returned to clients and has no other effect."""
     if "x-ms-access-tier" not in request.headers:
         raise Refused("MissingRequiredHeader", detail="x-ms-access-tier")
     tier = _check_tier(request.headers["x-ms-access-tier"])

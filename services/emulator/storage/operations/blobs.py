@@ -82,7 +82,10 @@ async def get_blob_properties(request: StorageRequest, store: FileStore) -> Resp
 
 
 async def set_metadata(request: StorageRequest, store: FileStore) -> Response:
-    """Replace the metadata. Checkpoint stores rely on 412 for `If-None-Match: *` on an existing blob."""
+    """Replace the metadata.
+
+    Checkpoint stores rely on the response 412 to `If-None-Match: *` if the blob exists.
+    """
     entry = store.namespace.require_entry(request.container, request.path)
     check_write(request, entry)
     changed = store.new_version(entry, metadata=read_metadata(request))
@@ -109,7 +112,7 @@ async def delete_blob(request: StorageRequest, store: FileStore) -> Response:
 
 
 def read_blob_content(request: StorageRequest, md5: str) -> ContentHeaders:
-    """Read the content headers: x-ms-blob-, else the Content-Type and the digest of the body."""
+    """Read the content headers of a blob: `x-ms-blob-*`, else the Content-Type and the digest of the body."""
     sent = ContentHeaders(content_md5=md5)
     if "Content-Type" in request.headers and "comp" not in request.query:
         check_header_text(request.headers["Content-Type"], "Content-Type")

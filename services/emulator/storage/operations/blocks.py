@@ -1,4 +1,4 @@
-"""Blocks, with which blob clients upload large blobs. Committing a block list creates the blob."""
+"""Blocks, in which blob clients upload large blobs. Committing a block list creates the blob."""
 
 import base64
 import binascii
@@ -88,7 +88,11 @@ async def get_block_list(request: StorageRequest, store: FileStore) -> Response:
 def _resolve_blocks(
     request: StorageRequest, store: FileStore, named: list[tuple[str, str]], entry: Entry | None
 ) -> tuple[list[Block], list[Slice]]:
-    """Find the bytes of each block of the list: in its staged file, or in the current blob."""
+    """Return the listed blocks, and for each the slice of a file that holds its bytes.
+
+    The slice is in the block's staged file or in the current blob. Raises InvalidBlockList if there is no
+    such block.
+    """
     staged = {block.block_id: block for block in store.staging.blocks(request.container, request.path)}
     committed: dict[str, Slice] = {}
     position, path = 0, store.disk.locate(request.container, request.path)
@@ -110,7 +114,7 @@ def _resolve_blocks(
 
 
 def _parse_list(raw: bytes) -> list[tuple[str, str]]:
-    """Parse a block list into source and id of each block."""
+    """Parse a block list into the source and the id of each block."""
     named = [(child.tag, (child.text or "").strip()) for child in parse_xml(raw, "BlockList")]
     if len(named) > MAX_BLOCKS or any(source not in _LISTS for source, _ in named):
         raise Refused("InvalidXmlDocument")

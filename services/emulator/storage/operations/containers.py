@@ -69,7 +69,7 @@ async def get_container_acl(request: StorageRequest, store: FileStore) -> Respon
 
 
 async def set_container_acl(request: StorageRequest, store: FileStore) -> Response:
-    """Replace all stored access policies. Public access is refused."""
+    """Replace all stored access policies. Raises Refused if the request asks for public access."""
     if "x-ms-blob-public-access" in request.headers:
         raise Refused("PublicAccessNotPermitted")
     policies = stored_policies.parse_policies(await read_small_body(request, _MAX_POLICIES_BYTES))

@@ -1,4 +1,4 @@
-"""Copies within the account, each complete when its response is sent."""
+"""Copies of blobs within the account. Each copy is complete before its response is sent."""
 
 from uuid import uuid4
 
@@ -20,7 +20,7 @@ from services.emulator.storage.wire.response import Response
 
 
 async def copy_blob(request: StorageRequest, store: FileStore) -> Response:
-    """Copy a blob: Copy Blob, and Copy Blob From URL, both synchronous here."""
+    """Handle Copy Blob and Copy Blob From URL. Both are synchronous in the emulator."""
     source = find_source(request, store)
     known = source.entry
     labels = read_tags_and_tier(request)
@@ -40,7 +40,7 @@ async def copy_blob(request: StorageRequest, store: FileStore) -> Response:
 
 
 async def put_blob_from_url(request: StorageRequest, store: FileStore) -> Response:
-    """Create a block blob with the source's bytes, and its properties unless declined."""
+    """Create a block blob from the source's bytes and, unless the request declines it, its properties."""
     source = find_source(request, store)
     labels = read_tags_and_tier(request)
     async with copy_to_part(request, store, source) as upload:

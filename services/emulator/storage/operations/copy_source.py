@@ -1,4 +1,4 @@
-"""Copy sources: another blob of the account in place of the request's body."""
+"""Copy sources: another blob of the account, which a request names instead of sending a body."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -17,7 +17,7 @@ from services.emulator.storage.wire.upload import Upload, file_md5, receive
 
 @dataclass(frozen=True, slots=True)
 class CopySource:
-    """The source of a copy, which may change before it is read."""
+    """The source of a copy. The source may change before its content is read."""
 
     container: str
     path: str
@@ -25,7 +25,10 @@ class CopySource:
 
 
 def find_source(request: StorageRequest, store: FileStore) -> CopySource:
-    """Return the copy source. Raises Refused if it is missing, of another account, or fails a condition."""
+    """Return the copy source that the request names.
+
+    Raises Refused if the source does not exist, is in another account, or does not meet a condition.
+    """
     raw = request.headers["x-ms-copy-source"]
     container, path, _ = parse_source(raw, request.account)
     _check_same_account(raw, request)
@@ -37,7 +40,7 @@ def find_source(request: StorageRequest, store: FileStore) -> CopySource:
 
 
 def receive_or_copy(request: StorageRequest, store: FileStore) -> AbstractAsyncContextManager[Upload]:
-    """Stage the request's body, or the copy source that the request names instead."""
+    """Stage the request's body, or the content of the copy source if the request names one."""
     if "x-ms-copy-source" in request.headers:
         return copy_to_part(request, store, find_source(request, store))
     return receive(request, store)
@@ -47,7 +50,10 @@ def receive_or_copy(request: StorageRequest, store: FileStore) -> AbstractAsyncC
 async def copy_to_part(
     request: StorageRequest, store: FileStore, source: CopySource
 ) -> AsyncIterator[Upload]:
-    """Copy the source, or its `x-ms-source-range`, into a staged file."""
+    """Copy the source, or only its `x-ms-source-range`, into a staged file.
+
+    Raises Refused if the range or the MD5 does not fit, or if the source changed during the copy.
+    """
     start, end = 0, source.entry.size_bytes
     if (header := request.headers.get("x-ms-source-range")) is not None:
         start, end = parse_byte_range(header, end, "x-ms-source-range")
@@ -70,7 +76,7 @@ async def copy_to_part(
 
 
 def _check_same_account(raw: str, request: StorageRequest) -> None:
-    """Raise CannotVerifyCopySource for a URL of another account, which is not reachable from here."""
+    """Check that a URL is of this account. Raises CannotVerifyCopySource if the URL is of another account."""
     url = urlsplit(raw)
     own = (request.headers.get("Host", ""), "")
     if url.netloc not in own and not url.netloc.startswith(f"{request.account}."):

@@ -1,4 +1,4 @@
-"""Expiry times: the store removes a file once its expiry time has passed."""
+"""Expiry times of files. The store removes a file after its expiry time has passed."""
 
 from datetime import timedelta
 

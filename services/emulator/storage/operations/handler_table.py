@@ -1,4 +1,4 @@
-"""The table of handlers, by the operation's name."""
+"""The table of request handlers, by name of the operation."""
 
 from collections.abc import Awaitable, Callable
 

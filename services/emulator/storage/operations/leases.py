@@ -1,4 +1,4 @@
-"""Lease operations on paths and containers; a lease changes neither etag nor modification time."""
+"""Lease operations on paths and containers. They change neither etag nor modification time."""
 
 from uuid import uuid4
 

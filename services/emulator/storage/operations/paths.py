@@ -25,7 +25,7 @@ from services.emulator.storage.wire.response import JSON, Response
 
 
 async def create_file(request: StorageRequest, store: FileStore) -> Response:
-    """Create an empty file, replacing a file there. Missing parents are created."""
+    """Create an empty file and its missing parent directories. An existing file is replaced."""
     check_create(request, store.namespace.entry(request.container, request.path))
     entry = store.new_file(
         metadata=read_properties(request),
@@ -48,7 +48,7 @@ async def create_directory(request: StorageRequest, store: FileStore) -> Respons
 
 
 async def rename(request: StorageRequest, store: FileStore) -> Response:
-    """Rename a path. Its etag and metadata stay. The new parent must exist."""
+    """Rename a path, which keeps its etag and metadata. The new parent directory must exist."""
     source_container, source, _ = parse_source(request.headers["x-ms-rename-source"], request.account)
     if (entry := store.namespace.entry(source_container, source)) is None:
         raise Refused("SourcePathNotFound")

@@ -1,9 +1,9 @@
-"""Growth of files in place: a flush or an appended block costs its own size, not the file's.
+"""Growth of files in place, so that a flush or an appended block costs its own size, not the file's.
 
-The bytes are written behind the file's end first, then a record makes them part of it. Readers are served
-the recorded size only, and the bytes below it never change, so that a read stays consistent with the etag
-with which it began. A marker in the staging folder holds the recorded end: the next start after a kill
-truncates the file to it.
+The bytes are first written behind the file's end; then a record makes them part of the file. Readers get
+only the recorded size, and the bytes below it never change. A read therefore stays consistent with the
+etag with which it began. A marker in the staging folder holds the recorded end: after a kill, the next
+start truncates the file to this end.
 """
 
 import asyncio
@@ -24,21 +24,21 @@ _INLINE_BYTES = 256 * 1024  # a copy up to this size costs the event loop less t
 
 
 class AppendGrowth:
-    """Extension of files in place, by one writer per file at a time."""
+    """Growth of files in place, by one writer per file at a time."""
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, file_id: str) -> asyncio.Lock:
-        """Return the lock to hold while writing behind the end of this file."""
+        """Return the lock that a writer must hold while it writes behind the end of this file."""
         return self._locks.setdefault(file_id, asyncio.Lock())
 
     @asynccontextmanager
     async def extend(self, path: Path, entry: Entry, pieces: list[Slice]) -> AsyncIterator[None]:
-        """Write the pieces behind the file's end for the body of the block, which commits the new size.
+        """Write the pieces behind the file's end, then run the `with` block, which must commit the new size.
 
-        If the body raises, the file is truncated again. Call with the file's lock held.
+        If the block raises, the file is truncated to its old size. The caller must hold the file's lock.
         """
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         marker = self._disk.staged_path(f"growing/{entry.file_id}-{entry.size_bytes}")
@@ -58,7 +58,7 @@ class AppendGrowth:
             os.close(fd)
 
     def truncate_tails(self, files: Iterable[tuple[Path, Entry]]) -> None:
-        """Truncate files that a kill left with bytes behind their recorded end."""
+        """Truncate files in which a kill left bytes behind the recorded end."""
         ends = dict(marker.name.split("-") for marker in self._disk.staged_path("growing").iterdir())
         for path, entry in files if ends else ():
             is_tail = ends.get(entry.file_id) == str(entry.size_bytes)

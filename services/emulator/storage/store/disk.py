@@ -1,4 +1,4 @@
-"""The tree of files that any tool can read, and the folders beside it in which writes are prepared.
+"""The tree of files that any tool can read, and beside it the folders in which writes are prepared.
 
     storage/<account>/<container>/<path>   committed files, each under its own name
     storage/.meta/journal                  entries of paths and containers
@@ -43,7 +43,7 @@ class Disk:
         self._trash: list[Path] = []
 
     def open(self) -> None:
-        """Create the folders and lock them: two servers over one tree would corrupt it.
+        """Create the folders and lock them, because two servers over one tree would corrupt it.
 
         Raises NeedsAttention if another process holds the lock.
         """
@@ -60,7 +60,10 @@ class Disk:
         os.close(self._lock_fd)
 
     def clear_parts(self) -> None:
-        """Delete unfinished parts and trash of the previous run. Call after the last record was completed."""
+        """Delete the unfinished parts and the trash of the previous run.
+
+        Call this only after the last record was applied, since that record may need a part.
+        """
         for name in ("parts", "trash"):
             shutil.rmtree(self.staging / name)
             (self.staging / name).mkdir()
@@ -70,7 +73,10 @@ class Disk:
 
     @contextmanager
     def new_part(self) -> Iterator[str]:
-        """Yield the name of a new staged file, deleted at the end unless it was moved into the tree."""
+        """Yield the name of a new staged file.
+
+        At the end the file is deleted, unless it was moved into the tree.
+        """
         name = f"parts/{next(self._numbers)}"
         try:
             yield name
@@ -81,7 +87,7 @@ class Disk:
         return self.staging / name
 
     def apply(self, record: Record) -> None:
-        """Apply a record to the tree. Idempotent."""
+        """Apply a record to the tree. A record that was applied already changes nothing."""
         match record:
             case ContainerSet(container, _):
                 self.locate(container, "").mkdir(exist_ok=True)
@@ -109,12 +115,15 @@ class Disk:
         self._sync(target.parent, source.parent)
 
     def create_marker(self, marker: Path) -> None:
-        """Create an empty file, durable before the change that it announces."""
+        """Create an empty file. With `fsync`, the file is durable before the change that it announces."""
         marker.touch()
         self._sync(marker.parent)
 
     def discard(self, path: Path) -> None:
-        """Remove a path from the tree now. Directories and large files are left to `pop_trash`."""
+        """Remove a path from the tree now.
+
+        Directories and large files go to the trash, to be deleted later.
+        """
         if path.is_dir() or (path.is_file() and path.stat().st_size > _LARGE_BYTES):
             self._trash.append(self._trash_name())
             path.replace(self._trash[-1])
@@ -127,7 +136,7 @@ class Disk:
         return bool(self._trash)
 
     def pop_trash(self) -> list[Path]:
-        """Return the paths discarded since the last call, to be deleted with `delete` in a thread."""
+        """Return the trash since the last call, which the caller deletes in a thread with `delete`."""
         trash, self._trash = self._trash, []
         return trash
 
@@ -149,7 +158,10 @@ def delete(trash: list[Path]) -> None:
 
 
 def scan(folder: Path, base: str = "") -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield every file and directory below a folder, each directory before its children. Skips links."""
+    """Yield every file and directory below a folder, each directory before its children.
+
+    Skip symbolic links.
+    """
     with os.scandir(folder) as items:
         children = sorted(items, key=lambda child: child.name)
     for child in children:

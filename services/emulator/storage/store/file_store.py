@@ -1,8 +1,9 @@
-"""The store: memory, journal and disk, changed together.
+"""The store: keeps memory, journal and disk in step.
 
-A change is one `commit`: its record is appended to the journal, then applied on disk, then in memory. After
-a kill between the first two, the next start completes the change: it was never acknowledged, but it is
-complete. There is no `await` in between, so a change and the check of its conditions are atomic.
+A change is one `commit`. Each record is appended to the journal, then applied on disk, then in memory.
+If a kill comes between journal and disk, the next start completes the change: the client got no response,
+but the change is whole. There is no `await` between these steps, so a change and the check of its
+conditions are atomic.
 """
 
 import asyncio
@@ -40,7 +41,10 @@ _MIN_RECORDS_TO_REWRITE = 20_000
 
 
 class FileStore:
-    """The containers and files of one account. Methods raise Refused, or OSError from the disk."""
+    """The containers and files of one account.
+
+    Methods raise Refused if the request cannot be fulfilled, and OSError if the disk fails.
+    """
 
     def __init__(
         self, root: Path, account: str, *, fsync: bool = False, clock: Callable[[], float] = time.time
@@ -68,7 +72,7 @@ class FileStore:
         self.disk.close()
 
     def commit(self, *records: Record) -> None:
-        """Apply the records durably, in order."""
+        """Write the records to the journal and apply them, in order."""
         for record in records:
             self._apply(record)
         self._rewrite_if_long()
@@ -88,7 +92,10 @@ class FileStore:
                 self.remove(name, path, node)
 
     def put_file(self, container: str, path: str, entry: Entry, staged: str) -> None:
-        """Put a complete file at a path, replacing a file there, and create its parents."""
+        """Put a complete staged file at a path, replacing an existing file, and create missing parents.
+
+        Raises PathConflict if there is a directory at the path, or a file in place of a parent.
+        """
         existing = self.namespace.entry(container, path)
         if existing is not None and existing.is_directory:
             raise Refused("PathConflict")
@@ -98,7 +105,10 @@ class FileStore:
         self._drop_uncommitted(container, path, existing)
 
     def put_directory(self, container: str, path: str, metadata: dict[str, str]) -> Entry:
-        """Create a directory, or set the metadata of an existing one. Raises PathConflict."""
+        """Create a directory, or set the metadata of an existing one.
+
+        Raises PathConflict if there is a file at the path or in place of a parent.
+        """
         existing = self.namespace.entry(container, path)
         if existing is not None and not existing.is_directory:
             raise Refused("PathConflict")
@@ -108,7 +118,7 @@ class FileStore:
         return entry
 
     def rename(self, source_container: str, source: str, container: str, path: str) -> None:
-        """Rename a path. The entry keeps everything but its lease, which belonged to the old path."""
+        """Rename a path. Its entry keeps everything but the lease, which belonged to the old path."""
         existing = self.namespace.entry(container, path)
         moved = self.namespace.entry(source_container, source)
         records: list[Record] = [PathRenamed(source_container, source, container, path)]
@@ -126,7 +136,7 @@ class FileStore:
         self._drop_uncommitted(container, path, node.entry)
 
     def new_file(self, **fields: object) -> Entry:
-        """Return the entry of a new file."""
+        """Return a new file's entry, with a new etag and file id. The caller stores it."""
         now_us = self.etag_clock.now_us()
         fresh = Entry(self.etag_clock.next_etag(), now_us, now_us, file_id=uuid4().hex)
         return msgspec.structs.replace(fresh, **fields)
@@ -137,7 +147,7 @@ class FileStore:
         return msgspec.structs.replace(fresh, **fields)
 
     def new_version(self, entry: Entry, **fields: object) -> Entry:
-        """Return the entry with changed fields, a new etag and a new modification time."""
+        """Return a copy of the entry with changed fields, a new etag and a new modification time."""
         fields |= {"etag": self.etag_clock.next_etag(), "modified_us": self.etag_clock.now_us()}
         return msgspec.structs.replace(entry, **fields)
 
@@ -146,7 +156,7 @@ class FileStore:
         return ContainerEntry(self.etag_clock.next_etag(), now_us, now_us, metadata)
 
     def write_part(self, name: str, data: bytes) -> None:
-        """Write a small staged file."""
+        """Create a small staged file and write `data` to it."""
         with self.disk.staged_path(name).open("xb") as file:
             file.write(data)
             if self._fsync:
@@ -154,14 +164,14 @@ class FileStore:
                 os.fsync(file.fileno())
 
     async def sync_part(self, name: str) -> None:
-        """With `fsync`, sync a staged file before a record refers to it."""
+        """Sync a staged file before a record refers to it, if the store was opened with `fsync`."""
         if self._fsync:
             await asyncio.to_thread(sync, self.disk.staged_path(name))
 
     def _parent_records(self, container: str, path: str) -> list[Record]:
         """Return the records that create the missing directories above a path.
 
-        Raises PathConflict if one of them is a file.
+        Raises PathConflict if there is a file in place of one of them.
         """
         records: list[Record] = []
         segments = path.split("/")[:-1]
@@ -194,7 +204,7 @@ class FileStore:
         self._rewrite_if_long()
 
     def _complete_change(self, last: Record) -> None:
-        """Apply the last change on disk again, which a kill may have interrupted."""
+        """Apply the last record on disk again, because a kill may have interrupted its change."""
         try:
             self.disk.apply(last)
         except OSError as exc:
@@ -202,7 +212,10 @@ class FileStore:
             log.warning("change_not_completed", record=last, reason=str(exc))
 
     def _reconcile(self) -> None:
-        """Record the differences between entries and disk. The disk stays as it is."""
+        """Record the differences between entries and disk, so that the entries match.
+
+        The disk does not change.
+        """
         for record in diff_containers(self.namespace, self.disk, self.etag_clock):
             self._record_only(record)
         for container in self.namespace.containers:

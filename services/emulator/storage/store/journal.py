@@ -1,8 +1,8 @@
 """The journal: one line per change, appended before the change is applied on disk.
 
-A line is the CRC-32 of a record and the record as JSON, so that a torn line is recognised. A record is
-written *before* its change: after a kill at most the last record's change is missing on disk, and the next
-start applies it (see `FileStore`).
+A line is the CRC-32 of a record and the record as JSON, so that an incomplete line is recognised. A record
+is written *before* its change: after a kill at most the last record's change is missing on disk, and the
+next start applies it (see `FileStore`).
 """
 
 import errno
@@ -20,7 +20,7 @@ _CRC_CHARS = 8
 
 
 class Journal:
-    """An append-only file of records. `rewrite` replaces it by a shorter equivalent."""
+    """An append-only file of records. `rewrite` replaces the file by a shorter one with the same result."""
 
     def __init__(self, path: Path, *, fsync: bool) -> None:
         self._path = path
@@ -31,7 +31,10 @@ class Journal:
         self.record_count = 0
 
     def open(self) -> list[Record]:
-        """Return the records. A torn last line is cut off; other damage raises NeedsAttention."""
+        """Open the file and return its records. An incomplete last line is cut off.
+
+        Raises NeedsAttention if the file is damaged in any other way.
+        """
         raw = self._path.read_bytes() if self._path.exists() else b""
         whole = raw.rfind(b"\n") + 1
         records = list(_decode_lines(raw[:whole], self._path))
@@ -42,7 +45,7 @@ class Journal:
         return records
 
     def append(self, record: Record) -> int:
-        """Append one record. Returns the mark that `roll_back` needs to remove it again."""
+        """Append one record. Return the mark with which `roll_back` can remove the record."""
         mark = self._size_bytes
         line = self._encode_line(record)
         try:
@@ -57,13 +60,13 @@ class Journal:
         return mark
 
     def roll_back(self, mark: int) -> None:
-        """Remove the last record, because its change failed on disk."""
+        """Remove the last record after its change failed on disk. `mark` is the result of `append`."""
         os.ftruncate(self._fd, mark)
         self._size_bytes = mark
         self.record_count -= 1
 
     def rewrite(self, records: Iterable[Record]) -> None:
-        """Replace all records atomically: after a kill the file holds either the old or the new ones."""
+        """Replace all records atomically: after a kill the file holds either all old or all new records."""
         lines = [self._encode_line(record) for record in records]
         fresh = self._path.with_suffix(".new")
         with fresh.open("wb") as file:

@@ -1,7 +1,7 @@
 """Differences between the journal and the disk at a start, as records that make the entries match the disk.
 
-People copy files into the tree, delete some, or delete `.meta`: a start adopts, forgets or measures them
-again. It changes nothing on disk.
+Users copy files into the tree, delete some, or delete `.meta`. At a start, new files get entries, entries
+of deleted files are removed, and sizes that changed are recorded. Nothing on disk is changed.
 """
 
 import os
@@ -39,7 +39,10 @@ def diff_containers(namespace: Namespace, disk: Disk, etag_clock: EtagClock) -> 
 
 
 def diff_paths(namespace: Namespace, disk: Disk, etag_clock: EtagClock, container: str) -> Iterator[Record]:
-    """Yield the records for one container, removals first. Apply them before the next container is read."""
+    """Yield the records for one container, removals first.
+
+    The caller must apply them before it calls this function for the next container.
+    """
     known = {path: node.entry for path, node in walk(namespace.container(container).root)}
     on_disk: dict[str, Entry] = {}
     for path, child in scan(disk.locate(container, "")):

@@ -1,7 +1,7 @@
-"""Uncommitted bytes: appends and blocks that wait to become part of a file.
+"""Uncommitted bytes: appends and blocks that are not yet part of a file.
 
-An append or a block is received under a part's name and renamed when complete, so every file in `appends/`
-and `blocks/` is complete and survives a kill, as an acknowledged upload must.
+An append or a block is received in a part (a staged file) and renamed when it is complete. Every file in
+`appends/` and `blocks/` is therefore complete and survives a kill, as an acknowledged upload must.
 """
 
 import errno
@@ -56,7 +56,10 @@ class Staging:
         self._blocks: dict[str, dict[str, int]] = {}
 
     def open(self, file_ids: set[str]) -> None:
-        """Load what the previous run left. Delete data of files that are gone, and data older than a week."""
+        """Load the uncommitted appends and blocks of the previous run.
+
+        Data older than a week is deleted, and so are appends of files that are not in `file_ids`.
+        """
         oldest_s = time.time() - STALE_AFTER_S
         for kind in ("appends", "blocks"):
             for folder in (self._disk.staging / kind).iterdir():
@@ -69,7 +72,7 @@ class Staging:
                     self._blocks[folder.name] = sizes
 
     def add_chunk(self, file_id: str, position: int, part: str, size_bytes: int) -> None:
-        """Move a part to the appends of a file. A repeated append at a position replaces the earlier one."""
+        """Move a received part to the file's appends. It replaces an earlier append at the same position."""
         number = part.rpartition("/")[2]
         chunk = Chunk(position, size_bytes, f"appends/{file_id}/{position:019d}-{size_bytes}-{number}")
         chunks = self._chunks.setdefault(file_id, {})
@@ -82,7 +85,10 @@ class Staging:
         chunks[position] = chunk
 
     def contiguous_chunks(self, file_id: str, start: int, end: int) -> list[Chunk]:
-        """Return the appends that fill start..end without a gap. Raises InvalidFlushPosition."""
+        """Return the appends that fill the file from `start` to `end`.
+
+        Raises InvalidFlushPosition if the appends leave a gap or do not end at `end`.
+        """
         contiguous, position = [], start
         chunks = self._chunks.get(file_id, {})
         while position < end and (chunk := chunks.get(position)) is not None and chunk.size_bytes:
@@ -93,7 +99,7 @@ class Staging:
         return contiguous
 
     def drop_chunks(self, file_id: str, *, before: int | None = None) -> None:
-        """Discard the appends of a file: all, or those that begin before a position."""
+        """Discard the appends of a file: those that begin before position `before`, or all if it is None."""
         chunks = self._chunks.get(file_id, {})
         for position in [p for p in chunks if before is None or p < before]:
             self._disk.discard(self._disk.staged_path(chunks.pop(position).name))
@@ -133,7 +139,7 @@ def assemble(slices: Sequence[Slice], target: Path) -> None:
 
 
 def copy_slice(piece: Slice, out: int) -> None:
-    """Write a slice at the current position of an open file. Blocking."""
+    """Copy a slice to the current position of the open file `out`. Blocking."""
     source = os.open(piece.path, os.O_RDONLY)
     try:
         position, left = piece.start, piece.size_bytes
@@ -147,7 +153,10 @@ def copy_slice(piece: Slice, out: int) -> None:
 
 
 def _copy(source: int, out: int, position: int, size_bytes: int) -> int:
-    """Copy up to `size_bytes` and return how many. The kernel copies if it can, and may share blocks."""
+    """Copy up to `size_bytes` and return the number of bytes copied.
+
+    The kernel copies if it can, and then may share blocks between the files.
+    """
     if sys.platform == "linux":
         try:
             return os.copy_file_range(source, out, size_bytes, position)
@@ -158,7 +167,10 @@ def _copy(source: int, out: int, position: int, size_bytes: int) -> int:
 
 
 def _newest_chunks(folder: Path) -> dict[int, Chunk]:
-    """Return the appends in a folder. Of two at one position, as a kill may leave, keep the later one."""
+    """Return the appends in a folder by position.
+
+    A kill may leave two appends at one position: the later one is kept, the other deleted.
+    """
     chunks: dict[int, Chunk] = {}
     for file in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns):
         position, size_bytes, _ = file.name.split("-")

@@ -1,4 +1,4 @@
-"""Deletion of discarded files in the background: freeing thousands of files takes longer than a request."""
+"""Deletion of discarded files in the background, because to free thousands takes longer than a request."""
 
 import asyncio
 
@@ -10,14 +10,17 @@ log = EventLog(__name__)
 
 
 class Sweeper:
-    """One background deletion at a time. The next start deletes what a kill leaves in the trash."""
+    """Background deletion of trash, one run at a time.
+
+    Trash that a kill leaves is deleted at the next start.
+    """
 
     def __init__(self, disk: Disk) -> None:
         self._disk = disk
         self._sweep: asyncio.Task[None] | None = None
 
     def wake(self) -> None:
-        """Start a deletion if there is trash and none is running."""
+        """Start a deletion if there is trash and no deletion is running."""
         if self._disk.has_trash and (self._sweep is None or self._sweep.done()):
             self._sweep = asyncio.create_task(self._delete())
 

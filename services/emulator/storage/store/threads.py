@@ -11,7 +11,7 @@ T = TypeVar("T")
 async def run_in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     """Run blocking work like `asyncio.to_thread`, but on cancellation wait for the thread to end.
 
-    The work uses files that the cancelled caller closes and deletes next.
+    The thread must end first, because the cancelled caller then closes and deletes the files it uses.
     """
     thread = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
     try:

@@ -1,4 +1,4 @@
-"""Pages of listings and their continuation tokens, the same for both dialects."""
+"""Pages of listings and their continuation tokens. Both dialects use the same tokens."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ MAX_PAGE_SIZE = 5000
 
 
 def page_size(request: StorageRequest) -> int:
-    """Return the requested page size, at most 5,000."""
+    """Return the requested page size, limited to 5,000. Raises Refused if the request asks for 0."""
     requested = request.integer_query("maxresults")
     if requested == 0:
         raise Refused("InvalidQueryParameterValue", detail="maxresults")
@@ -21,9 +21,10 @@ def page_size(request: StorageRequest) -> int:
 
 
 def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bool]:
-    """Return the key at which the page begins, and whether the path with that key belongs to the page.
+    """Return the key at which the page begins, and whether a path with exactly this key is on the page.
 
-    It does for a start given by the client (`start`), not for a continuation (`marker`).
+    `marker` and `start` are names of query parameters. A path with the key is on the page if the client chose
+    the key in `start`; it is not if the key comes from a continuation token in `marker`.
     """
     if token_text := request.query.get(marker):
         return decode_token(token_text), False
@@ -31,7 +32,7 @@ def first_key(request: StorageRequest, marker: str, start: str) -> tuple[str, bo
 
 
 def cut_page(paths: Iterable[tuple[str, Node]], size: int) -> tuple[list[tuple[str, Node]], str]:
-    """Return up to `size` paths, and the token of the next page (empty if this is the last)."""
+    """Return the first `size` paths and the next page's token, which is empty if there is no next page."""
     candidates = list(islice(paths, size + 1))
     page = candidates[:size]
     return page, encode_token(list_key(*page[-1])) if len(candidates) > size else ""

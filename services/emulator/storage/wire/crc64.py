@@ -1,6 +1,6 @@
 """CRC-64 of storage clients (polynomial 0x9A6C9329AC4BC9B5, bits reflected, inverted at both ends).
 
-It works byte by byte, at about 10 MB/s, which is enough for the few requests that carry one.
+The code works byte by byte, at about 10 MB/s, which is enough for the few requests that carry a CRC-64.
 """
 
 import base64
@@ -21,7 +21,7 @@ _TABLE = tuple(_remainder(byte) for byte in range(256))
 
 
 def crc64(data: bytes, before: int = 0) -> int:
-    """Return the checksum of `data`, continuing from the checksum `before` of the bytes in front of it."""
+    """Return the checksum of `data`. `before` is the checksum of the bytes that precede `data`."""
     crc = before ^ _ONES
     for byte in data:
         crc = crc >> 8 ^ _TABLE[(crc ^ byte) & 0xFF]
@@ -29,7 +29,10 @@ def crc64(data: bytes, before: int = 0) -> int:
 
 
 def file_crc64(path: Path) -> str:
-    """Return a file's checksum as a header value: base64 of the little-endian bytes. Blocking."""
+    """Return a file's checksum as a header value, which is the base64 of its little-endian bytes.
+
+    Blocking.
+    """
     crc = 0
     with path.open("rb") as file:
         while data := file.read(_PIECE_BYTES):

@@ -13,7 +13,7 @@ _DEFAULT_VERSION = "2021-12-02"
 
 
 async def send_response(raw: web.BaseRequest, response: Response, request_id: str) -> web.StreamResponse:
-    """Send the response and close its file, if it has one. Raises ConnectionError."""
+    """Send the response and close its file, if it has one. Raises ConnectionError if the client is gone."""
     headers = dict(response.headers) | {
         "Server": "fleetprice-storage",
         "x-ms-request-id": request_id,

@@ -29,7 +29,7 @@ WRITE_HEADERS = {"x-ms-request-server-encrypted": "true"}
 
 
 def read_metadata(request: StorageRequest) -> dict[str, str]:
-    """Read the user metadata of a Blob request: one header each."""
+    """Read the user metadata of a Blob request, which has one header `x-ms-meta-<name>` per value."""
     metadata = {
         name[len(_META) :]: value for name, value in request.headers.items() if name.lower().startswith(_META)
     }
@@ -51,9 +51,9 @@ def read_properties(request: StorageRequest) -> dict[str, str]:
 def read_content_headers(
     request: StorageRequest, *, prefix: str = "x-ms-", known: ContentHeaders | None = None
 ) -> ContentHeaders:
-    """Read the content headers of a request; those it lacks keep their value in `known`.
+    """Read the content headers of a request. Values that the request does not give are taken from `known`.
 
-    `prefix` is x-ms- in Data Lake's requests, x-ms-blob- in Blob's.
+    `prefix` begins the headers' names: x-ms- in Data Lake's requests, x-ms-blob- in Blob's.
     """
     known = known or ContentHeaders()
     given = {
@@ -71,7 +71,7 @@ def version_headers(entry: Entry | ContainerEntry) -> dict[str, str]:
 
 
 def entry_headers(entry: Entry, now_us: int) -> dict[str, str]:
-    """Return the headers of Get Blob and Get Blob Properties, except the content length."""
+    """Return the headers of Get Blob and Get Blob Properties without Content-Length."""
     kind = "directory" if entry.is_directory else "file"
     access = entry.access
     headers = version_headers(entry) | {
@@ -112,7 +112,7 @@ def copy_headers(entry: Entry) -> dict[str, str]:
 
 
 def tag_and_tier_headers(entry: Entry) -> dict[str, str]:
-    """Return tier, tag count, block count and expiry of a file, if set."""
+    """Return the headers for a file's tier, and for its tag count, block count and expiry time if set."""
     if entry.is_directory:
         return {}
     headers = {"x-ms-access-tier": entry.tier or DEFAULT_TIER}
@@ -132,7 +132,10 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def metadata_with_marker(entry: Entry) -> dict[str, str]:
-    """Return the metadata, with the marker by which blob clients recognise a directory; it is not stored."""
+    """Return the metadata. For a directory, add `hdi_isfolder`, by which blob clients recognise one.
+
+    The marker is not stored.
+    """
     return entry.metadata | {"hdi_isfolder": "true"} if entry.is_directory else entry.metadata
 
 
@@ -142,7 +145,7 @@ def encode_properties(metadata: Mapping[str, str]) -> str:
 
 
 def describe_path(name: str, entry: Entry) -> dict[str, str]:
-    """Describe one path of a Data Lake listing. Every value is text, as in the service."""
+    """Describe one path of a Data Lake listing. Every value is a string, as in the service's listings."""
     description = {
         "name": name,
         "contentLength": str(entry.size_bytes),

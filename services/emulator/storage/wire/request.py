@@ -17,7 +17,7 @@ _BYTE_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class StorageRequest:
-    """A request. `raw_path` is the path as it was signed; `path` is decoded, without outer slashes."""
+    """A request. `raw_path` is the path as it was signed; `path` is decoded and has no outer slashes."""
 
     method: str
     raw_path: str
@@ -48,7 +48,10 @@ class StorageRequest:
         return None if (value := self.headers.get(name)) is None else parse_http_date(value, name)
 
     def content_length(self) -> int:
-        """Return the length of the body. Raises MissingContentLengthHeader: no chunked bodies."""
+        """Return the length of the body.
+
+        Raises MissingContentLengthHeader if the header is missing, as in requests with a chunked body.
+        """
         length = self.integer_header("Content-Length")
         if length is None:
             raise Refused("MissingContentLengthHeader")
@@ -64,7 +67,10 @@ def parse_http_date(value: str, name: str) -> datetime:
 
 
 def parse_query(raw: str) -> dict[str, str]:
-    """Decode parameters by lower-case name. A `+` stays a plus; repeated values are joined, as signed."""
+    """Decode the query parameters into values by lower-case name.
+
+    A `+` stays a plus. The values of a repeated parameter are joined with commas, as they are signed.
+    """
     query: dict[str, str] = {}
     for pair in filter(None, raw.split("&")):
         name, _, value = pair.partition("=")
@@ -74,18 +80,19 @@ def parse_query(raw: str) -> dict[str, str]:
 
 
 def parse_resource(raw_path: str, account: str) -> tuple[str, str]:
-    """Return container and path of a URL's path, which may begin with the account (path style).
+    """Return container and path of a URL's path, which may begin with the account's name (path style).
 
-    Raises Refused for `..` and the like, however encoded.
+    Raises Refused if a name is not allowed, such as `..`, however the URL encodes it.
     """
     return _split_resource(decode_url_part(raw_path).removeprefix("/"), account)
 
 
 def parse_source(raw: str, account: str) -> tuple[str, str, dict[str, str]]:
-    """Return container, path and token of the source of a rename or copy: a URL, or `/container/path?sas`.
+    """Return container, path and SAS token of the source of a rename or copy.
 
-    The C++ SDK, and so Arrow, sends the account of a path-style URL here as if it were the container,
-    but omits it in the request's own path.
+    `raw` is a URL or `/container/path?sas`. The C++ SDK, which Arrow uses, puts the account of a path-style
+    URL in front of the container here, but omits the account in the request's own path. Raises
+    InvalidSourceUri if the source has no container or no path.
     """
     check_header_text(raw, "source")
     try:
@@ -108,7 +115,10 @@ def _split_resource(resource: str, account: str) -> tuple[str, str]:
 
 
 def decode_url_part(text: str) -> str:
-    """Decode a part of a URL. Raises InvalidUri for characters that XML or a header cannot carry back."""
+    """Decode a part of a URL.
+
+    Raises InvalidUri if the part is not UTF-8 or has characters that XML or a header cannot return.
+    """
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError as exc:
@@ -119,9 +129,10 @@ def decode_url_part(text: str) -> str:
 
 
 def parse_byte_range(value: str, size_bytes: int, name: str) -> tuple[int, int]:
-    """Parse `bytes=first-last` into start and end (exclusive), bounded by the size.
+    """Parse `bytes=first-last` into start and end (exclusive). The end is limited to the file's size.
 
-    Raises InvalidHeaderValue, or InvalidRange for a range that begins behind the end or is empty.
+    Raises InvalidHeaderValue if the text has another form, and InvalidRange if the range is empty or begins
+    behind the file's end.
     """
     if (bounds := _BYTE_RANGE.fullmatch(value.strip())) is None:
         raise Refused("InvalidHeaderValue", detail=name)
@@ -133,7 +144,10 @@ def parse_byte_range(value: str, size_bytes: int, name: str) -> tuple[int, int]:
 
 
 def check_header_text(value: str, name: str) -> None:
-    """Raise InvalidHeaderValue unless the value is plain ASCII: stored values are sent as headers again."""
+    """Check that a value can be sent in a header, because stored values are returned as headers.
+
+    Raises InvalidHeaderValue if the value is not printable ASCII.
+    """
     if not (value.isascii() and value.isprintable()):
         raise Refused("InvalidHeaderValue", detail=name)
 

@@ -15,7 +15,7 @@ XML, JSON = "application/xml", "application/json;charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class FileRange:
-    """Bytes of an open file. The sender closes `fd`."""
+    """A range of bytes of an open file. The sender of the response closes `fd`."""
 
     fd: int
     start: int
@@ -33,7 +33,10 @@ class Response:
 
 
 def error_response(refused: Refused, dialect: Dialect, *, request_id: str, now: str, head: bool) -> Response:
-    """Build an error response: Blob storage's XML or Data Lake's JSON, and the code in a header."""
+    """Build an error response, in Blob storage's XML or Data Lake's JSON.
+
+    A header holds the error code too.
+    """
     is_blob = dialect is Dialect.BLOB
     code = refused.code_for_blob() if is_blob else refused.code
     message = refused.message_for_blob() if is_blob else refused.message

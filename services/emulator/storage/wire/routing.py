@@ -1,6 +1,6 @@
-"""Routing of requests to operations: Blob storage and Data Lake share one port and the same URLs.
+"""Routing of requests to operations. Blob storage and Data Lake share one port and the same URLs.
 
-Method, parameters and a few headers tell the two apart, as the SDKs send them.
+The method, the query parameters and a few headers, as the SDKs send them, tell the two apart.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from services.emulator.storage.wire.request import StorageRequest
 
 
 class Dialect(StrEnum):
-    """Format of errors: Blob storage's XML or Data Lake's JSON."""
+    """The dialect of an operation, which decides the format of errors: Blob's XML or Data Lake's JSON."""
 
     BLOB = "blob"
     DFS = "dfs"
@@ -22,7 +22,8 @@ class Dialect(StrEnum):
 class Operation:
     """An operation of the service.
 
-    `level` is s(ervice), c(ontainer) or o(bject). Any one of the letters in `permissions` allows it.
+    `level` is "s" (service), "c" (container) or "o" (object, that is a path). `permissions` holds letters of
+    SAS permissions: a caller with any one of them may perform the operation.
     """
 
     name: str
@@ -128,7 +129,7 @@ _UNSUPPORTED_HEADERS = (
 
 
 def find_operation(request: StorageRequest) -> Operation:
-    """Return the requested operation. Raises Refused if the request has parts that are not supported."""
+    """Return the requested operation. Raises Refused if the request or a part of it is not supported."""
     if unsupported := request.query.keys() & _UNSUPPORTED_PARAMETERS:
         raise Refused("NotImplemented", detail=f"parameter {', '.join(sorted(unsupported))}")
     for name in _UNSUPPORTED_HEADERS:

@@ -1,4 +1,4 @@
-"""Receiving of a request's body into a staged file: bounded, verified, never whole in memory."""
+"""Reception of a request's body into a staged file. Verified, and bounded in size and memory."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ _PIECE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A received body. `part` is the staged file; the digests are base64.
+    """A received body: `part` is the name of the staged file, and the digests are in base64.
 
     `crc64` is empty unless the client sent one.
     """
@@ -37,7 +37,7 @@ class Upload:
 
 @asynccontextmanager
 async def receive(request: StorageRequest, store: FileStore) -> AsyncIterator[Upload]:
-    """Receive the body into a staged file, which is deleted at the end unless a commit moved it.
+    """Receive the body into a staged file. At the end the file is deleted, unless a commit moved it.
 
     Raises Refused if the body is too long, incomplete, or does not match its MD5 or CRC-64.
     """
@@ -72,7 +72,10 @@ async def _verify_crc64(request: StorageRequest, store: FileStore, part: str) ->
 
 
 async def read_small_body(request: StorageRequest, max_bytes: int) -> bytes:
-    """Read a small document, such as a block list, into memory. Raises Refused if it is too long."""
+    """Read a small document, such as a block list, into memory.
+
+    Raises Refused if the document is longer than `max_bytes` or incomplete.
+    """
     return await _read_whole(request, _read_length(request, max_bytes))
 
 

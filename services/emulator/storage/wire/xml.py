@@ -6,9 +6,10 @@ from services.emulator.storage.model.errors import Refused
 
 
 def parse_xml(raw: bytes, name: str) -> Element:
-    """Parse a document whose root element must be called `name`. Raises InvalidXmlDocument.
+    """Parse a document whose root element must be called `name`.
 
-    Entity declarations are refused: with them a small document can expand to gigabytes.
+    Raises InvalidXmlDocument if the document is malformed, has another root element, or declares entities:
+    with entities a small document can expand to gigabytes.
     """
     if b"<!" in raw:
         raise Refused("InvalidXmlDocument")
@@ -22,7 +23,7 @@ def parse_xml(raw: bytes, name: str) -> Element:
 
 
 def encode_xml(root: str) -> bytes:
-    """Encode a document of this root element."""
+    """Encode an XML document from its root element."""
     return f'<?xml version="1.0" encoding="utf-8"?>{root}'.encode()
 
 
