@@ -45,7 +45,7 @@ class Victim:
             await self.life()
             self.deaths += 1
 
-    async def run_python(self):
+    async def life(self):
         """Run it until it dies; its exit code."""
         return await run_python(self._command, self._environment)
 
