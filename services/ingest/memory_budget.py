@@ -11,8 +11,8 @@ _STAGES = 4
 _BATCHES_KEPT_READY = 4
 # The assumed number for a hub that does not answer in time.
 _MANY_PARTITIONS = 32
-# A link is read while at most half of its prefetch waits: it keeps half more in memory, not twice as much.
-# SDK hands over the few events since the last turn, which costs twice as much a reading.
+# Events are gathered for a moment and decoded together: the few that the SDK hands over at once would cost
+# twice as much each.
 _PIECE_BYTES, _PIECE_EVENTS = 2 * 2**20, 1_024
 _GATHER_S = 0.2
 

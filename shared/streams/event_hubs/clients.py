@@ -55,12 +55,14 @@ class ConsumerClient(EventHubConsumerClient):
     """A consumer that counts, per partition, how often it begins to open the link.
 
     The SDK reopens a link silently [azure-eventhub 5.15.1, `_do_retryable_operation`]. The new link may then
-    lead to another hub of the same name.
+    lead to another hub of the same name. Whenever a link is open, its partition's function in `on_link_open`
+    is called.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.links_opened: Counter[str] = Counter()
+        self.on_link_open: dict[str, Callable[[], object]] = {}
         self.link_bytes = 0
 
     async def __aenter__(self) -> Self:
@@ -88,14 +90,24 @@ class ConsumerClient(EventHubConsumerClient):
         consumer: Any = super()._create_consumer(consumer_group, partition_id, *arguments, **options)
         if self.link_bytes:
             limit_bytes(consumer, ByteBudget(self.link_bytes))
-        open_link = consumer._create_handler  # noqa: SLF001 - the SDK calls it for each opening
-
-        def count_and_open(auth: Any) -> None:
-            self.links_opened[partition_id] += 1
-            open_link(auth)
-
-        consumer._create_handler = count_and_open  # noqa: SLF001
+        self._observe_links(consumer, partition_id)
         return consumer
+
+    def _observe_links(self, consumer: Any, partition_id: str) -> None:
+        # The SDK calls `_open` before each read, and in it `_create_handler` if there is no open link.
+        begin, open_link = consumer._create_handler, consumer._open  # noqa: SLF001
+
+        def count_and_begin(auth: Any) -> None:
+            self.links_opened[partition_id] += 1
+            begin(auth)
+
+        async def open_and_notify() -> None:
+            was_open = consumer.running
+            await open_link()
+            if not was_open and (notify := self.on_link_open.get(partition_id)) is not None:
+                notify()
+
+        consumer._create_handler, consumer._open = count_and_begin, open_and_notify  # noqa: SLF001
 
 
 @cache

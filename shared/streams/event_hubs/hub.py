@@ -81,7 +81,7 @@ class HubIdentityCheck:
     """A check that a partition's links lead to the hub on which the partition was opened.
 
     The SDK reopens a link silently, and the new link may lead to another hub of the same name. The hub cannot
-    change while a link is open, so one request after the link's first events is enough.
+    change while a link is open, so one request after its opening is enough.
     """
 
     def __init__(self, hub: Hub, partition: int, created_at: datetime, remedy: str) -> None:
@@ -89,7 +89,15 @@ class HubIdentityCheck:
         self._partition = partition
         self._created_at = created_at
         self._remedy = remedy
-        self._verified_link = -1
+        self._verified_link = self._early_link = -1
+        self._early: asyncio.Task[HubProperties] | None = None
+
+    def request_early(self) -> None:
+        """Ask the hub now, right after a link was opened, so that its first events need not wait."""
+        self.close()
+        self._early_link = self._hub.count_links_opened(self._partition)
+        self._early = asyncio.create_task(self._hub.describe())
+        self._early.add_done_callback(_retrieve)
 
     async def verify_link(self) -> None:
         """Verify the hub, once for each link.
@@ -98,8 +106,21 @@ class HubIdentityCheck:
         """
         link = self._hub.count_links_opened(self._partition)
         if link != self._verified_link:
-            self.verify(await self._hub.describe())
+            self.verify(await self._receive_early(link) or await self._hub.describe())
             self._verified_link = link
+
+    def close(self) -> None:
+        """Cancel the request, if one is in progress."""
+        if self._early is not None:
+            self._early.cancel()
+
+    async def _receive_early(self, link: int) -> HubProperties | None:
+        """Return the answer to this link's early request; None if there was none or it failed."""
+        early = self._early
+        if early is None or self._early_link != link:
+            return None
+        await asyncio.wait([early])
+        return None if early.cancelled() or early.exception() is not None else early.result()
 
     def verify(self, found: HubProperties) -> None:
         """Compare `found` with the expected hub. Raises HubRecreated if `found` describes another hub."""

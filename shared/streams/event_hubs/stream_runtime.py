@@ -195,6 +195,7 @@ class StreamRuntime(Generic[H]):
         gauge = NEXT_SEQUENCE.labels(self._hub.name, str(number))
         task = PartitionTask(handler, feed, self._limits, identity.verify_link, gauge.set)
         self._partitions[number] = _Partition(task, identity)
+        self._hub.client.on_link_open[str(number)] = identity.request_early
         OWNED.labels(self._hub.name).set(len(self._partitions))
         log.info(
             "partition_opened",
@@ -233,6 +234,8 @@ class StreamRuntime(Generic[H]):
         finally:
             # Even if the handler fails to close: a partition left here would not be opened at its next claim.
             self._partitions.pop(number, None)
+            self._hub.client.on_link_open.pop(str(number), None)
+            partition.identity.close()
             OWNED.labels(self._hub.name).set(len(self._partitions))
             NEXT_SEQUENCE.remove(self._hub.name, str(number))  # from now on its next owner sets it
 
@@ -292,14 +295,15 @@ class StreamRuntime(Generic[H]):
         log.info("stream_drained", stream=self._options.stream, took_s=took_s)
 
     def _drain_soon(self, number: int, partition: _Partition[H]) -> asyncio.Task[None]:
-        partition.ending = asyncio.create_task(self._drain_partition(number, partition.task))
+        partition.ending = asyncio.create_task(self._drain_partition(number, partition))
         return partition.ending
 
-    async def _drain_partition(self, number: int, task: PartitionTask[H]) -> None:
-        draining = asyncio.create_task(task.drain())
+    async def _drain_partition(self, number: int, partition: _Partition[H]) -> None:
+        draining = asyncio.create_task(partition.task.drain())
         await asyncio.wait([draining], timeout=self._options.drain_timeout_s)
         if not draining.done() or draining.exception() is not None:
             # Nothing is lost: these events are read again from the hub.
             log.warning("drain_incomplete", stream=self._options.stream, partition=number)
-        await task.close()
+        partition.identity.close()
+        await partition.task.close()
         await cancel_until_done(draining)

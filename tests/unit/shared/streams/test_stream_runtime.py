@@ -25,6 +25,7 @@ class Client:
 
     def __init__(self):
         self.links_opened = Counter()
+        self.on_link_open = {}
         self.callbacks = asyncio.get_running_loop().create_future()
 
     async def get_eventhub_properties(self):
