@@ -3,17 +3,22 @@
 import asyncio
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 
 import psutil
 import pyarrow.dataset
 from azure.eventhub import parse_connection_string
 from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
+
+from tests.support.processes import ROOT
 
 SERVICES = {"emulator", "ingest", "scorer", "simulator"}
 CLEAN = dict.fromkeys(
@@ -84,13 +89,44 @@ def run_beside(ready, verb, *flags, **environment):
 
 
 async def list_owners(ready):
-    """Map each hub and consumer group to the processes that own partitions."""
+    """Map each hub and consumer group to the owner of each partition."""
     namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
     async with BlobCheckpointStore.from_connection_string(ready["storage"], "checkpoints") as store:
         return {
-            place: {claim["owner_id"] for claim in await store.list_ownership(namespace, *place)} - {""}
+            place: {
+                claim["partition_id"]: claim["owner_id"]
+                for claim in await store.list_ownership(namespace, *place)
+                if claim["owner_id"]
+            }
             for place in (("telemetry", "ingest"), ("telemetry", "scorer"), ("predictions", "ingest"))
         }
+
+
+@contextmanager
+def run_documented(page, ready, folder, **environment):
+    """Run the first block of a page's shell commands beside a running stack."""
+    block = re.search(r"```sh\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)[1]
+    assert block.count("'…'") == 2
+    for address in (ready["event_hubs"], ready["storage"]):
+        block = block.replace("'…'", shlex.quote(address), 1)
+    commands = block.replace(".venv/bin/fleetprice", f"{sys.executable} -m services.cli")
+    with (folder / "documented.log").open("w") as log:
+        shell = subprocess.Popen(
+            ["bash", "-c", f"{commands}wait"],
+            stderr=log,
+            env={**os.environ, **environment},
+            start_new_session=True,
+        )
+    try:
+        yield
+    finally:
+        os.killpg(shell.pid, signal.SIGKILL)
+        shell.wait()
+
+
+def is_shared(owners):
+    """Whether two processes have two partitions each."""
+    return sorted(Counter(owners.values()).values()) == [2, 2]
 
 
 def still_alive(processes):
@@ -176,7 +212,7 @@ def test_the_drain_waits_for_other_processes_no_longer_than_they_take(tmp_path):
         ready = up.next("ready")
         for verb in ("ingest", "score"):
             processes.enter_context(run_beside(ready, verb, FLEETPRICE_SCORER_HTTP_PORT="0", **quick))
-        while {len(found) for found in asyncio.run(list_owners(ready)).values()} != {2}:
+        while {len(set(found.values())) for found in asyncio.run(list_owners(ready)).values()} != {2}:
             up.next("status")
         while not up.next("status")["predicted_per_s"]:
             pass
@@ -188,6 +224,23 @@ def test_the_drain_waits_for_other_processes_no_longer_than_they_take(tmp_path):
     verdict = json.loads(done.stdout)
     assert (done.returncode, counts(verdict)) == (0, CLEAN), done.stderr
     assert verdict["sent"] == verdict["landed"] == verdict["predicted"] > 0
+
+
+def test_the_documented_block_of_scale_out_shares_the_partitions(tmp_path):
+    """Processes with the default times of balancing keep their partitions beside those of `up`, which balance
+    more often: no partition moves once each has its share, and nothing is doubled, not even in the hub."""
+    with running(tmp_path, "--vehicles", "50", FLEETPRICE_OWNERSHIP_EXPIRY_S="4") as up:
+        ready = up.next("ready")
+        with run_documented("scale-out.md", ready, tmp_path):
+            while not all(map(is_shared, (shared := asyncio.run(list_owners(ready))).values())):
+                up.next("status")
+            for _ in range(15):  # a status a second: longer than the interval of the slower ones
+                up.next("status")
+            assert asyncio.run(list_owners(ready)) == shared
+            up.process.send_signal(signal.SIGINT)
+            verdict = up.next("verify")
+    assert counts(verdict) == CLEAN
+    assert verdict["predictions_doubled_raw"] == 0
 
 
 def test_a_second_ctrl_c_ends_it_at_once(tmp_path):

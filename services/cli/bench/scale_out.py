@@ -123,6 +123,7 @@ async def run_scale_out(seconds: float, rate: int, interval_s: float, expiry_s: 
         )
         ready = await up.read_event("ready")
         store = checkpoint_store(CheckpointConnection(ready["storage"]))
+        store.claim_expiry_s = expiry_s
         await stack.enter_async_context(store)
         namespace = parse_connection_string(ready["event_hubs"]).fully_qualified_namespace
         environment = {

@@ -27,6 +27,9 @@ _RETRIES: dict[str, Any] = {
     "read_timeout": 10,
 }
 
+# In a claim's blob this stands between the owner's id and the seconds after which the claim expires.
+_EXPIRY = ";expires_s="
+
 
 class ResumingCheckpointStore(BlobCheckpointStore):
     """A store of ownership and checkpoints in blobs that takes start positions from the sink.
@@ -36,10 +39,15 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     and an int becomes a filter on the sequence number [azure-eventhub 5.15.1, `event_position_selector`]. If
     `resume` raises an exception, the processor's `on_error` gets it without a partition, and the claim is
     tried again at the next balancing.
+
+    A claim carries the time after which it expires, `claim_expiry_s`, and all processes of ours honour it.
+    The SDK's processor applies its own expiry to the claims of others: a process that renews every 10 s
+    would lose its partitions again and again to one with an expiry of 8 s.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.claim_expiry_s = 0.0  # set by `consumer_client`
         self.resume: ResumePoints | None = None
         self._owned: tuple[str, ...] = ()
         self._place = ("", "", "")
@@ -47,6 +55,32 @@ class ResumingCheckpointStore(BlobCheckpointStore):
         self._claiming = asyncio.Lock()
         self._is_released = asyncio.Event()
         self._is_released.set()
+
+    async def list_ownership(
+        self, fully_qualified_namespace: str, eventhub_name: str, consumer_group: str, **options: Any
+    ) -> Iterable[dict[str, Any]]:
+        """Return all claims, as the SDK's store does.
+
+        `last_modified_time` is shifted so that each claim expires by its own expiry when ours is applied.
+        """
+        claims = await super().list_ownership(
+            fully_qualified_namespace, eventhub_name, consumer_group, **options
+        )
+        for claim in claims:
+            # The SDK gives None for the empty owner of a released partition.
+            claim["owner_id"], separator, expiry_s = (claim["owner_id"] or "").partition(_EXPIRY)
+            if separator:
+                claim["last_modified_time"] += float(expiry_s) - self.claim_expiry_s
+        return claims
+
+    async def _upload_ownership(self, ownership: dict[str, Any], **options: Any) -> None:
+        # The SDK calls this for each claim and writes only the owner's id [1.2.0]; a release has no owner.
+        owner = ownership["owner_id"]
+        ownership["owner_id"] = owner and f"{owner}{_EXPIRY}{self.claim_expiry_s:g}"
+        try:
+            await super()._upload_ownership(ownership, **options)
+        finally:
+            ownership["owner_id"] = owner
 
     async def claim_ownership(
         self, ownership_list: Iterable[dict[str, Any]], **options: Any

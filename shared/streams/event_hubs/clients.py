@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 import certifi
 from azure.eventhub import TransportType
 from azure.eventhub.aio import (
-    CheckpointStore,
     EventHubConsumerClient,
     EventHubProducerClient,
     PartitionContext,
@@ -21,6 +20,7 @@ from azure.eventhub.aio import (
 from shared.service.credentials import process_credential
 from shared.service.errors import SettingsError
 from shared.streams.event import Event
+from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.receive_budget import ByteBudget, limit_bytes
 
@@ -148,15 +148,23 @@ def consumer_client(
     connection: HubConnection,
     hub: str,
     group: str,
-    checkpoint_store: CheckpointStore | None = None,
+    checkpoint_store: ResumingCheckpointStore | None = None,
     **options: Any,
 ) -> ConsumerClient:
     """Make a consumer of `hub`.
 
-    With a checkpoint store, the consumer shares the partitions with other processes of the group.
+    With a checkpoint store, the consumer shares the partitions with other processes of the group. Raises
+    SettingsError if its claims would expire before it renews them.
     """
     options["ssl_context"] = _load_tls_context()
     if checkpoint_store is not None:
+        if connection.ownership_expiry_s <= connection.balancing_interval_s:
+            raise SettingsError(
+                f"FLEETPRICE_OWNERSHIP_EXPIRY_S is {connection.ownership_expiry_s:g}, and claims are renewed "
+                f"every {connection.balancing_interval_s:g} s (FLEETPRICE_BALANCING_INTERVAL_S): set it to "
+                "three times the interval"
+            )
+        checkpoint_store.claim_expiry_s = connection.ownership_expiry_s
         options["checkpoint_store"] = checkpoint_store
         options["load_balancing_interval"] = connection.balancing_interval_s
         options["partition_ownership_expiration_interval"] = connection.ownership_expiry_s

@@ -1,7 +1,13 @@
 import asyncio
 
+import pytest
+from azure.eventhub.extensions.checkpointstoreblobaio import BlobCheckpointStore
+
 from services.emulator.storage.faults import Fault
+from shared.service.errors import SettingsError
 from shared.streams.event_hubs.checkpoint_store import checkpoint_store
+from shared.streams.event_hubs.clients import consumer_client
+from shared.streams.event_hubs.connection import HubConnection
 
 # The SDK's own first back-off is 12 s at the least.
 SOON_S = 10
@@ -25,3 +31,42 @@ async def test_a_storage_that_refuses_once_costs_no_owner_its_partitions(world):
         assert armed.struck == 1
         [owned] = await store.list_ownership("127.0.0.1", "telemetry", "ingest")
     assert owned["owner_id"] == "one"
+
+
+async def test_a_claim_expires_by_its_owners_expiry(world):
+    """A process with an expiry of 8 s leaves claims alone that last 60 s and are renewed every 10 s."""
+    async with (
+        checkpoint_store(world.checkpoint_connection) as slow,
+        checkpoint_store(world.checkpoint_connection) as quick,
+    ):
+        slow.claim_expiry_s, quick.claim_expiry_s = 60.0, 8.0
+        [claimed] = await slow.claim_ownership([CLAIM])
+        [seen] = await quick.list_ownership("127.0.0.1", "telemetry", "ingest")
+        [own] = await slow.list_ownership("127.0.0.1", "telemetry", "ingest")
+        await slow.release()
+        [released] = await quick.list_ownership("127.0.0.1", "telemetry", "ingest")
+    assert claimed["owner_id"] == own["owner_id"] == seen["owner_id"] == "one"
+    assert own["last_modified_time"] == claimed["last_modified_time"]
+    assert seen["last_modified_time"] + quick.claim_expiry_s == claimed["last_modified_time"] + 60.0
+    assert released["owner_id"] == ""
+
+
+async def test_a_claim_of_another_program_expires_by_ours(world):
+    """A claim that carries no expiry, as the SDK's own store writes it, is judged by the SDK's rule."""
+    async with checkpoint_store(world.checkpoint_connection) as ours:
+        ours.claim_expiry_s = 8.0
+        plain = BlobCheckpointStore.from_connection_string(
+            world.checkpoint_connection.address, world.checkpoint_connection.container
+        )
+        async with plain:
+            [claimed] = await plain.claim_ownership([CLAIM])
+        [seen] = await ours.list_ownership("127.0.0.1", "telemetry", "ingest")
+    assert (seen["owner_id"], seen["last_modified_time"]) == ("one", claimed["last_modified_time"])
+
+
+async def test_an_expiry_below_the_interval_is_refused(world):
+    """A process whose claims would expire before it renews them does not start, and the message says why."""
+    connection = HubConnection("Endpoint=sb://127.0.0.1;SharedAccessKeyName=a;SharedAccessKey=b;", 10.0, 8.0)
+    async with checkpoint_store(world.checkpoint_connection) as store:
+        with pytest.raises(SettingsError, match="OWNERSHIP_EXPIRY_S is 8, and claims are renewed every 10 s"):
+            consumer_client(connection, "telemetry", "ingest", store)
