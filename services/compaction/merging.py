@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 from services.compaction.file_groups import CompactedFooter
 from services.compaction.pending_files import Link
 from shared.lake.client import APPEND_BYTES, Lake
-from shared.lake.parquet import ROW_GROUP_ROWS, write_options
-from shared.service.errors import SinkUnavailable
+from shared.lake.parquet import ROW_GROUP_ROWS, read_checked, write_options
+from shared.service.errors import DamagedFile, SinkUnavailable
 
 
 class PieceSink:
@@ -64,9 +64,13 @@ def _write_row_groups(
 ) -> pa.Table:
     """Write the pending rows and a raw file's rows as whole row groups. Return the rows left over."""
     # The whole file is read at once: the roll policy that made it bounds its size.
-    table = pq.ParquetFile(pa.BufferReader(data or b"")).read() if data else None
-    if table is None or table.num_rows != link.footer.rows:
-        raise SinkUnavailable(f"{link.file.path} changed while it was read")
+    if data is None:
+        raise SinkUnavailable(f"{link.file.path} went away while it was read")
+    table = read_checked(data, link.file.path)
+    if table.num_rows != link.footer.rows:
+        raise DamagedFile(
+            f"{link.file.path} holds {table.num_rows} rows, its footer says {link.footer.rows}: restore it"
+        )
     rows = pa.concat_tables([pending, _align(table, writer.schema)])
     whole = rows.num_rows - rows.num_rows % ROW_GROUP_ROWS
     if whole:

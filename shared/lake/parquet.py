@@ -1,67 +1,53 @@
-"""Conversion of raw rows to Parquet bytes, and readers of a file's footer from its last bytes. No I/O.
+"""Conversion of raw rows to Parquet bytes and back, and readers of a file's footer. No I/O.
 
-The encodings were chosen by measurements on telemetry: delta for counters, byte-stream-split for drifting
-values, dictionary for repeated ones. They take 34.8 bytes per row instead of 63.3 with pyarrow's defaults,
-and are faster.
+Values are written plain or by dictionary and compressed with zstd, because that is what every reader of
+Parquet takes; docs/decisions/009-plain-parquet.md says what it costs. Each page has a checksum.
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shared.lake.slots.footer import Footer
+from shared.service.errors import DamagedFile
 
 ROW_GROUP_ROWS = 128 * 1024
 FOOTER_READ_BYTES = 64 * 1024
 _ZSTD_LEVEL = 3
-# From this many rows an event, a dictionary of offsets is smaller than their differences, and twice as fast.
-_PACKED_ROWS = 8
 _MAGIC = b"PAR1"
 _TRAILER = struct.Struct("<I4s")
-_DRIFTING = frozenset({"latitude", "longitude", "odometer_km", "price", "lower", "upper"})
-_COUNTERS = frozenset({"reading_no", "sequence_number", "source_sequence_number", "line", "source_line"})
+# Values that hardly repeat from row to row: a dictionary of them would only cost time and space.
+_PLAIN = frozenset(
+    {"latitude", "longitude", "odometer_km", "price", "lower", "upper", "reading_no", "offset"}
+    | {"sequence_number", "source_sequence_number", "line", "source_line"}
+)
 
 
-def encodings(schema: pa.Schema, *, is_packed: bool = False) -> dict[str, str]:
-    """Return the encoding of each column; columns that are not in the result are dictionary-encoded.
-
-    `is_packed` means that one event holds many rows, which all share the event's offset.
-    """
-    chosen = {}
-    for column in schema:
-        if column.name in _COUNTERS or pa.types.is_timestamp(column.type):
-            chosen[column.name] = "DELTA_BINARY_PACKED"
-        elif column.name in _DRIFTING:
-            chosen[column.name] = "BYTE_STREAM_SPLIT"
-        elif column.name == "offset" and not is_packed:
-            # Opaque, but in practice digits that begin alike.
-            chosen[column.name] = "DELTA_BYTE_ARRAY"
-    return chosen
-
-
-def write_options(schema: pa.Schema, *, is_packed: bool = False) -> dict[str, Any]:
-    """Return the options for pyarrow's Parquet writers. For `is_packed` see `encodings`."""
-    chosen = encodings(schema, is_packed=is_packed)
+def write_options(schema: pa.Schema) -> dict[str, Any]:
+    """Return the options for pyarrow's Parquet writers."""
     return {
         "compression": "zstd",
         "compression_level": _ZSTD_LEVEL,
-        "use_dictionary": [name for name in _leaves(schema) if name not in chosen],
-        "column_encoding": chosen or None,
+        "use_dictionary": [
+            _leaf(column)
+            for column in schema
+            if column.name not in _PLAIN and not pa.types.is_timestamp(column.type)
+        ],
+        "write_page_checksum": True,
     }
 
 
 def encode(table: pa.Table, footer: Footer) -> bytes:
     """Encode the rows and the footer as one complete Parquet file."""
     sink = pa.BufferOutputStream()
-    events = footer.last_seq - footer.first_seq + 1
-    options = write_options(table.schema, is_packed=table.num_rows >= _PACKED_ROWS * events)
     pq.write_table(
         table.replace_schema_metadata(footer.key_values()),
         sink,
         row_group_size=ROW_GROUP_ROWS,
-        **options,
+        **write_options(table.schema),
     )
     return bytes(sink.getvalue())
 
@@ -87,8 +73,25 @@ def read_metadata(tail: bytes) -> pq.FileMetaData:
     return pq.read_metadata(pa.BufferReader(_MAGIC + tail[-footer_size(tail) :]))
 
 
-def _leaves(schema: pa.Schema) -> list[str]:
-    """Return the column names that Parquet uses: the elements of a list column have a separate path."""
-    return [
-        f"{column.name}.list.element" if pa.types.is_list(column.type) else column.name for column in schema
-    ]
+def read_checked(
+    data: bytes | None, path: str, columns: Sequence[str] | None = None, *, as_dictionary: Sequence[str] = ()
+) -> pa.Table:
+    """Read the rows of the file with these bytes, and compare each page that is read with its checksum.
+
+    Pages of files that were written without checksums are not compared. Columns in `as_dictionary` stay
+    dictionary-encoded. Raises DamagedFile, which names `path`, if the file cannot be read as it was written.
+    """
+    try:
+        file = pq.ParquetFile(
+            pa.BufferReader(data or b""),
+            read_dictionary=list(as_dictionary),
+            page_checksum_verification=True,
+        )
+        return file.read(None if columns is None else list(columns))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DamagedFile(f"{path} is damaged ({error}): restore it or move it away") from error
+
+
+def _leaf(column: pa.Field) -> str:
+    """Return the name that Parquet uses: the elements of a list column have a separate path."""
+    return f"{column.name}.list.element" if pa.types.is_list(column.type) else str(column.name)

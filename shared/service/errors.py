@@ -9,6 +9,8 @@
         - `Refused`: hub or storage refuses the credentials, or lacks what the settings name; may pass
             - `Missing`: the named hub, consumer group or container does not exist
         - `HubRecreated`: the hub is not the same hub that was read before
+        - `DamagedFile`: a file of the lake is not as it was written
+        - `ContractChanged`: a stream's contract and its files in the lake cannot be read together
     - `BadRecord`: a record or body cannot be decoded: it becomes a dead letter
     - `SourceUnavailable`: the hub or the store of checkpoints does not answer: read again later
     - `SinkUnavailable`: the lake or the output hub does not answer: bounded retries, then the service stops
@@ -60,6 +62,14 @@ class Missing(Refused):
 
 class HubRecreated(NeedsAttention):
     """The hub's created_at differs from that of the hub that was read before."""
+
+
+class DamagedFile(NeedsAttention):
+    """A file of the lake cannot be read, or its bytes are not the ones that were written."""
+
+
+class ContractChanged(NeedsAttention):
+    """A stream's contract has a column of another type, or of another case, than its files in the lake."""
 
 
 class BadRecord(FleetpriceError):

@@ -18,7 +18,7 @@ from shared.lake.slots.footer import Footer, Head
 from shared.lake.slots.hints import read_hints
 from shared.lake.slots.root import Root
 from shared.lake.slots.slot import ChainKey, hour_folder, parse_hour_folder, parse_slot_name
-from shared.service.errors import HubRecreated, NeedsAttention
+from shared.service.errors import DamagedFile, HubRecreated
 
 _DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
 
@@ -26,7 +26,7 @@ _DATED = re.compile(r"date=\d{4}-\d{2}-\d{2}|hour=\d{2}")
 async def read_footer(lake: Lake, path: str) -> Footer | None:
     """Read the footer of a committed file. Return None if the file does not exist.
 
-    Raises NeedsAttention if the file is not readable Parquet or was not written by ingest.
+    Raises DamagedFile if the file is not readable Parquet, NeedsAttention if ingest did not write it.
     """
     metadata = await read_file_metadata(lake, path)
     return None if metadata is None else Footer.from_key_values(metadata.metadata or {}, path)
@@ -35,7 +35,7 @@ async def read_footer(lake: Lake, path: str) -> Footer | None:
 async def read_file_metadata(lake: Lake, path: str) -> pq.FileMetaData | None:
     """Read a file's Parquet metadata from its last bytes. Return None if the file does not exist.
 
-    Raises NeedsAttention if the file is not readable Parquet.
+    Raises DamagedFile if the file is not readable Parquet.
     """
     tail = await lake.read_tail(path, FOOTER_READ_BYTES)
     if tail is None:
@@ -46,7 +46,7 @@ async def read_file_metadata(lake: Lake, path: str) -> pq.FileMetaData | None:
             tail = await lake.read_tail(path, size_bytes) or b""
         return read_metadata(tail)
     except (ValueError, OSError) as error:  # pyarrow's errors are both
-        raise NeedsAttention(f"{path} is no readable Parquet ({error}): move it away") from error
+        raise DamagedFile(f"{path} is no readable Parquet ({error}): move it away") from error
 
 
 async def find_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) -> dict[ChainKey, Head]:

@@ -1,13 +1,11 @@
 """The next slot is a function of committed files alone: paths, footers and folders."""
 
-from dataclasses import replace
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from shared.contract.columns import PREDICTION, READING
-from shared.lake.parquet import FOOTER_READ_BYTES, encode, encodings, footer_size, read_metadata
+from shared.lake.parquet import FOOTER_READ_BYTES, encode, footer_size, read_metadata
 from shared.lake.slots.footer import Footer, Head
 from shared.lake.slots.slot import (
     ChainKey,
@@ -19,22 +17,7 @@ from shared.lake.slots.slot import (
     parse_staged_name,
 )
 from shared.service.errors import NeedsAttention
-
-HOUR = 497_184
-FOOTER = Footer(
-    first_seq=10,
-    last_seq=19,
-    last_offset="1234",
-    next_first=20,
-    next_folder=hour_folder(HOUR + 1),
-    rows=9,
-    bad=1,
-    gap=0,
-    attempt="a1",
-    dead_letter="dead-letters/telemetry/p03-00000000000000000010-a1.ndjson",
-    schema_version=1,
-    created_at="2026-01-01T00:00:00Z",
-)
+from tests.support.lake_files import FOOTER, HOUR
 
 
 def test_a_slot_is_named_by_its_first_event():
@@ -101,24 +84,3 @@ def test_a_foreign_file_in_a_slot_needs_a_person():
         Footer.from_key_values(read_metadata(bytes(sink.getvalue())).metadata, "the/path")
     with pytest.raises(ValueError, match="not Parquet"):
         footer_size(b"0123456789")
-
-
-def test_columns_are_encoded_as_measured():
-    """Counters are encoded by delta, positions by byte-stream-split, the rest by dictionary."""
-    chosen = encodings(READING.raw_schema)
-    assert chosen["sequence_number"] == chosen["reading_at"] == "DELTA_BINARY_PACKED"
-    assert chosen["latitude"] == chosen["odometer_km"] == "BYTE_STREAM_SPLIT"
-    assert "make" not in chosen
-
-
-@pytest.mark.parametrize(("rows_an_event", "encoding"), [(1, "DELTA_BYTE_ARRAY"), (8, "RLE_DICTIONARY")])
-def test_offsets_that_rows_share_are_written_once(rows_an_event, encoding):
-    """Offsets are written as differences if each row has its own, as a dictionary if many rows share one."""
-    rows, schema = 64, pa.schema([pa.field("offset", pa.string())])
-    events = rows // rows_an_event
-    table = pa.table([[str(1_000 + row // rows_an_event) for row in range(rows)]], schema=schema)
-    footer = replace(FOOTER, first_seq=10, last_seq=10 + events - 1, rows=rows)
-    data = encode(table, footer)
-    (column,) = [pq.read_metadata(pa.BufferReader(data)).row_group(0).column(0)]
-    assert encoding in column.encodings
-    assert pq.read_table(pa.BufferReader(data)).equals(table)
