@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Counter
 
 from services.ingest.commit import Committer, Overtaken, Source
+from services.ingest.contract_check import refuse_changed_columns
 from services.ingest.health import Health
 from services.ingest.memory_budget import receive_limits, rows_bytes
 from services.ingest.open_file import RollPolicy
@@ -23,7 +24,7 @@ from shared.lake.client import Lake
 from shared.lake.parquet import encode
 from shared.lake.slots.chain import find_heads
 from shared.lake.slots.footer import Footer, Head
-from shared.lake.slots.root import find_chains
+from shared.lake.slots.root import find_chains, read_roots
 from shared.lake.slots.slot import ChainKey, staging_folder
 from shared.service.errors import GapUnexplained, SettingsError, SinkUnavailable, SourceUnavailable
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
@@ -123,7 +124,13 @@ class StreamIngest:
         await sweep(self._lake, self.name, chains.keys(), self._settings.staging_max_age_s)
         rooted = {chain: root for chain, root in chains.items() if root is not None}
         heads = await find_heads(self._lake, self.name, rooted)
+        others = heads if len(rooted) == len(chains) else await self._find_all_heads()
+        refuse_changed_columns(self.name, source.contract.raw_schema, others.values())
         return {chain.partition: self._partition(chain, source, heads.get(chain)) for chain in chains}
+
+    async def _find_all_heads(self) -> Mapping[ChainKey, Head]:
+        """Find the head of each chain of the stream, including the chains of earlier hubs."""
+        return await find_heads(self._lake, self.name, await read_roots(self._lake, self.name))
 
     def _partition(self, chain: ChainKey, source: Source, head: Head | None) -> PartitionIngest:
         settings = self._settings

@@ -6,7 +6,8 @@ every record whole. A rule that ingest would not enforce is refused, never ignor
 
 import keyword
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -59,12 +60,23 @@ def _build_contract(stream: str, record: Mapping[str, Any]) -> Contract:
     properties = record.get("properties", {})
     if undeclared := sorted(set(required) - set(properties)):
         raise ValueError(f"required but not declared: {', '.join(undeclared)}")
-    reserved = {*contract_from_record(_struct(stream, []), 1).raw_schema.names, *_PARTITIONS}
-    for name in properties:
-        if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name in reserved:
-            raise ValueError(f"no column can be named {name}: leave it undeclared, it is kept in extra")
+    _refuse_names(properties, {*contract_from_record(_struct(stream, []), 1).raw_schema.names, *_PARTITIONS})
     fields = [_field(name, one, is_required=name in required) for name, one in properties.items()]
     return contract_from_record(_struct(stream, fields), int(record.get("version", 1)))
+
+
+def _refuse_names(names: Iterable[str], reserved: AbstractSet[str]) -> None:
+    """Raise ValueError if a field cannot be a column beside the others.
+
+    DuckDB, Spark and others ignore the case of a column's name.
+    """
+    taken: dict[str, str] = {}
+    for name in names:
+        if not _NAME.fullmatch(name) or keyword.iskeyword(name) or name.lower() in reserved:
+            raise ValueError(f"no column can be named {name}: leave it undeclared, it is kept in extra")
+        if name.lower() in taken:
+            raise ValueError(f"{taken[name.lower()]} and {name} differ only by case: leave one undeclared")
+        taken[name.lower()] = name
 
 
 def _struct(stream: str, fields: list[Any]) -> type[Struct]:

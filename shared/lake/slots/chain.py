@@ -9,6 +9,7 @@ at the newest, and never the whole lake. A listing that lags behind costs no mor
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 
@@ -58,8 +59,7 @@ async def find_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) ->
     unknown = {chain: root for chain, root in roots.items() if chain not in heads}
     newest = await _find_newest_paths(lake, stream, unknown) if unknown else {}
     for chain, root in unknown.items():
-        footer = await _read_chain_footer(lake, newest.get(chain), root, chain)
-        heads[chain] = footer.head if footer is not None else root.head
+        heads[chain] = await _read_head(lake, newest.get(chain), root, chain) or root.head
     return heads
 
 
@@ -74,19 +74,22 @@ async def _find_hinted_heads(lake: Lake, stream: str, roots: Mapping[ChainKey, R
         newest = await _list_newest_paths(lake, stream, f"raw/{stream}/{hour_folder(hour)}", here)
         for chain in sorted(here):
             del next_hours[chain]
-            footer = await _read_chain_footer(lake, newest.get(chain), roots[chain], chain)
-            if footer is not None:
-                heads[chain] = footer.head
-                if footer.head.next_hour > hour:
-                    next_hours[chain] = footer.head.next_hour
+            head = await _read_head(lake, newest.get(chain), roots[chain], chain)
+            if head is not None:
+                heads[chain] = head
+                if head.next_hour > hour:
+                    next_hours[chain] = head.next_hour
     return heads
 
 
-async def _read_chain_footer(lake: Lake, path: str | None, root: Root, chain: ChainKey) -> Footer | None:
-    footer = await read_footer(lake, path) if path is not None else None
-    if footer is not None and footer.created_at != root.created_at:
+async def _read_head(lake: Lake, path: str | None, root: Root, chain: ChainKey) -> Head | None:
+    metadata = await read_file_metadata(lake, path) if path is not None else None
+    if path is None or metadata is None:
+        return None
+    footer = Footer.from_key_values(metadata.metadata or {}, path)
+    if footer.created_at != root.created_at:
         raise HubRecreated(f"{path} and {chain.root} are of different hubs: one was copied in")
-    return footer
+    return replace(footer.head, columns=metadata.schema.to_arrow_schema())
 
 
 async def _find_newest_paths(lake: Lake, stream: str, roots: Mapping[ChainKey, Root]) -> dict[ChainKey, str]:

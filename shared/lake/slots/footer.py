@@ -5,8 +5,10 @@ slot.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
+
+import pyarrow as pa
 
 from shared.lake.slots.key_values import parse_key_values, to_key_values
 from shared.lake.slots.slot import parse_hour_folder
@@ -15,11 +17,15 @@ from shared.service.errors import NeedsAttention
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a chain: the next file starts at event `next_first`, in the folder of `next_hour`."""
+    """The end of a chain: the next file starts at event `next_first`, in the folder of `next_hour`.
+
+    `columns` are those of the chain's newest file, if the head was read from a file.
+    """
 
     next_first: int
     next_hour: int
     last_offset: str = ""
+    columns: pa.Schema | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

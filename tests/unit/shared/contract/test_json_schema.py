@@ -138,6 +138,12 @@ def test_the_smallest_contract_keeps_every_record_whole():
         ({"type": "object", "patternProperties": {}}, "patternProperties"),
         ({"type": "object", "properties": {"offset": {"type": "string"}}}, "no column can be named offset"),
         ({"type": "object", "properties": {"hour": {"type": "integer"}}}, "no column can be named hour"),
+        ({"type": "object", "properties": {"Offset": {"type": "string"}}}, "no column can be named Offset"),
+        ({"type": "object", "properties": {"DATE": {"type": "string"}}}, "no column can be named DATE"),
+        (
+            {"type": "object", "properties": {"bay": {"type": "string"}, "Bay": {"type": "string"}}},
+            "bay and Bay differ only by case",
+        ),
         ({"type": "object", "properties": {"a-b": {"type": "string"}}}, "no column can be named a-b"),
         ({"type": "object", "properties": {"a": {"type": "object"}}}, "a: type is one of"),
         ({"type": "object", "properties": {"a": {"type": "string", "enum": ["x"]}}}, "a: string with enum"),
