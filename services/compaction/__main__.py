@@ -10,7 +10,7 @@ import structlog
 
 from services.compaction.delta_table import StreamTable
 from services.compaction.file_groups import GroupPolicy, table_folder
-from services.compaction.report import Outcome, as_json, as_table
+from services.compaction.report import Outcome, as_json, as_table, raise_failures
 from services.compaction.settings import CompactionSettings
 from services.compaction.storage_options import STORAGE_SCOPE, storage_options
 from services.compaction.stream import StreamCompaction
@@ -27,7 +27,10 @@ log = structlog.get_logger()
 
 
 async def serve(settings: CompactionSettings, stop: asyncio.Event) -> None:
-    """Run one pass, or one pass every `every_s` seconds until `stop`. A pass may be interrupted anywhere."""
+    """Run one pass, or one pass every `every_s` seconds until `stop`. A pass may be interrupted anywhere.
+
+    A single pass raises NeedsAttention or SinkUnavailable once it has compacted what it could.
+    """
     try:
         await unless_stopped(stop, _run(resolve_lake(settings, settings.data, "FLEETPRICE_STORAGE")))
     except Stopped as stopped:
@@ -44,7 +47,9 @@ async def _run(settings: CompactionSettings) -> None:
             except SinkUnavailable as error:  # the next pass continues what this one began
                 log.warning("pass_interrupted", reason=str(error))
             await asyncio.sleep(settings.every_s)
-        _report(settings, await run_pass(settings, lake))
+        outcomes = await run_pass(settings, lake)
+        _report(settings, outcomes)
+        raise_failures(outcomes)
 
 
 def _report(settings: CompactionSettings, outcomes: Sequence[Outcome]) -> None:
@@ -54,7 +59,10 @@ def _report(settings: CompactionSettings, outcomes: Sequence[Outcome]) -> None:
 
 
 async def run_pass(settings: CompactionSettings, lake: Lake) -> list[Outcome]:
-    """Compact the due raw files of each stream, one stream after the other."""
+    """Compact the due raw files of each stream, one stream after the other.
+
+    A stream that cannot be compacted does not stop the others: its outcome says why.
+    """
     return [await _compact(settings, stream, lake) for stream in await _list_streams(settings, lake)]
 
 
@@ -76,7 +84,10 @@ async def _list_streams(settings: CompactionSettings, lake: Lake) -> list[str]:
 
 
 async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Outcome:
-    await vacuum_staging(lake, stream, settings.staging_max_age_s)
+    try:
+        await vacuum_staging(lake, stream, settings.staging_max_age_s)
+    except SinkUnavailable as error:
+        return Outcome(stream, interrupted=str(error))
     table = StreamTable(
         f"az://{settings.file_system}/{table_folder(stream)}", partial(_read_options, settings)
     )

@@ -18,7 +18,7 @@ from deltalake.transaction import AddAction
 from services.compaction.statistics import indexed_columns
 from services.compaction.table_commit import ChainCommit, NewFile, select_new_files
 from shared.lake.slots.slot import ChainKey, hour_folder
-from shared.service.errors import NeedsAttention, SinkUnavailable
+from shared.service.errors import ContractChanged, SinkUnavailable
 
 log = structlog.get_logger()
 
@@ -156,19 +156,23 @@ def _add_action(file: NewFile) -> AddAction:
 def _find_new_columns(wanted: Schema, known: Schema) -> list[Field]:
     """Return the columns that the table lacks.
 
-    Raises NeedsAttention if a column has another type in the table.
+    Raises ContractChanged if a column has another type in the table.
     """
     types = {field.name: field.type for field in known.fields}
     for field in wanted.fields:
         if types.get(field.name, field.type) != field.type:
-            raise NeedsAttention(
+            raise ContractChanged(
                 f"column {field.name} is {field.type} in new files, {types[field.name]} before"
             )
     return [field for field in wanted.fields if field.name not in types]
 
 
 def _unify_columns(files: Sequence[NewFile]) -> pa.Schema:
-    return pa.unify_schemas(list(dict.fromkeys(file.schema for file in files)) or [pa.schema([])])
+    schemas = {file.schema: file.path for file in files}
+    try:
+        return pa.unify_schemas(list(schemas) or [pa.schema([])])
+    except pa.ArrowException as error:
+        raise ContractChanged(f"{', '.join(schemas.values())} cannot be one table: {error}") from error
 
 
 def _application_id(chain: ChainKey) -> str:

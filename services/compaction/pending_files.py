@@ -12,7 +12,7 @@ from shared.lake.client import Lake
 from shared.lake.slots.chain import read_file_metadata
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.slot import ChainKey, hour_folder
-from shared.service.errors import HubRecreated, NeedsAttention
+from shared.service.errors import ContractChanged, HubRecreated
 
 log = structlog.get_logger()
 
@@ -71,12 +71,12 @@ async def _read_link(lake: Lake, file: RawFile) -> Link | None:
 def unify_schemas(links: Sequence[Link]) -> pa.Schema:
     """Return a schema with the columns of all files. A column that a file lacks is null in that file's rows.
 
-    Raises NeedsAttention if a column has different types in two files.
+    Raises ContractChanged if a column has different types in two files.
     """
     schemas = {link.schema: link.file.path for link in links}  # one entry a version of the contract
     try:
         unified = pa.unify_schemas(list(schemas))
     except pa.ArrowException as error:
         paths = ", ".join(schemas.values())
-        raise NeedsAttention(f"{paths} cannot become one table: {error}") from error
+        raise ContractChanged(f"{paths} cannot become one table: {error}") from error
     return pa.schema([field.with_nullable(True) for field in unified])

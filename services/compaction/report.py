@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
+
+from shared.service.errors import NeedsAttention, SinkUnavailable
 
 _COLUMNS = ("raw files", "rows", "compacted to", "bytes", "left for later", "table version")
 
@@ -12,7 +14,8 @@ class Outcome(Struct):
     """The result for one stream: `raw_files` raw files with `rows` rows are now in `files` compacted files.
 
     `waiting_files` raw files are not due yet. `version` is the Delta table's version, or None if there is no
-    table yet.
+    table yet. `refused` says what a person must change, for each chain that was left as it is, and
+    `interrupted` why the pass over this stream ended early, if it did.
     """
 
     stream: str
@@ -22,6 +25,16 @@ class Outcome(Struct):
     size_bytes: int = 0
     waiting_files: int = 0
     version: int | None = None
+    refused: list[str] = field(default_factory=list)
+    interrupted: str = ""
+
+
+def raise_failures(outcomes: Sequence[Outcome]) -> None:
+    """Raise NeedsAttention if a person must act, else SinkUnavailable if a stream's pass ended early."""
+    if refused := [f"{one.stream}: {reason}" for one in outcomes for reason in one.refused]:
+        raise NeedsAttention("; ".join(refused))
+    if interrupted := [f"{one.stream}: {one.interrupted}" for one in outcomes if one.interrupted]:
+        raise SinkUnavailable("; ".join(interrupted))
 
 
 def as_json(outcomes: Sequence[Outcome]) -> str:

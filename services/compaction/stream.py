@@ -32,10 +32,10 @@ from services.compaction.statistics import encode_statistics
 from services.compaction.table_commit import ChainCommit, NewFile
 from shared.lake.client import Lake, parent_directory
 from shared.lake.slots.chain import read_file_metadata
-from shared.lake.slots.root import Root, read_roots
+from shared.lake.slots.root import Root, list_chains, read_root
 from shared.lake.slots.slot import ChainKey
 from shared.service import failpoints
-from shared.service.errors import SinkUnavailable
+from shared.service.errors import NeedsAttention, SettingsError, SinkUnavailable
 
 log = structlog.get_logger()
 
@@ -55,12 +55,28 @@ class StreamCompaction:
         self._committed: dict[ChainKey, int] = {}
         self._positions: dict[ChainKey, int] = {}
         self._commits: dict[ChainKey, ChainCommit] = {}
+        self._refused: set[ChainKey] = set()
         self.outcome = Outcome(stream)
 
     async def run(self) -> Outcome:
-        """Compact the due files of every chain of the stream and return the outcome."""
+        """Compact the due files of every chain of the stream and return the outcome.
+
+        A chain that needs a person's attention is left as it is, and the outcome says why; the others go on.
+        """
+        try:
+            await self._run()
+        except SettingsError:
+            raise  # the storage refused this process, whatever the stream
+        except NeedsAttention as error:
+            self._note_refusal(str(error))
+        except SinkUnavailable as error:
+            self.outcome.interrupted = str(error)
+        self.outcome.version = self._table.version
+        return self.outcome
+
+    async def _run(self) -> None:
         await self._table.open()
-        self._roots = await read_roots(self._lake, self._stream)
+        self._roots = await self._read_roots()
         self._committed = await self._table.read_positions(self._roots)
         self._positions = {
             chain: self._committed.get(chain, root.first) for chain, root in self._roots.items()
@@ -68,11 +84,38 @@ class StreamCompaction:
         waiting: Waiting = {}
         for date in await list_dates(self._lake, self._stream, self._roots, self._positions):
             for chain, files in (await list_date(self._lake, self._stream, date, self._positions)).items():
-                waiting[chain] = await self._compact(chain, [*waiting.get(chain, ()), *files])
+                waiting[chain] = await self._compact_if_sound(chain, [*waiting.get(chain, ()), *files])
         await self._commit()
         self.outcome.waiting_files = sum(map(len, waiting.values()))
-        self.outcome.version = self._table.version
-        return self.outcome
+
+    async def _read_roots(self) -> dict[ChainKey, Root]:
+        roots = {}
+        async for chain in list_chains(self._lake, self._stream):
+            try:
+                root = await read_root(self._lake, chain)
+            except NeedsAttention as error:
+                self._note_refusal(str(error))
+                continue
+            if root is not None:
+                roots[chain] = root
+        return dict(sorted(roots.items()))
+
+    def _note_refusal(self, reason: str) -> None:
+        self.outcome.refused.append(reason)
+        log.error("chain_refused", stream=self._stream, reason=reason)
+
+    async def _compact_if_sound(self, chain: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
+        """Compact the due files of a chain, unless the chain needs attention; return the files left over."""
+        if chain in self._refused:
+            return list(files)
+        try:
+            return await self._compact(chain, files)
+        except SettingsError:
+            raise
+        except NeedsAttention as error:
+            self._refused.add(chain)
+            self._note_refusal(str(error))
+            return list(files)
 
     async def _compact(self, chain: ChainKey, files: Sequence[RawFile]) -> list[RawFile]:
         """Compact the due files of a chain. Return the files that are left for a later pass."""
@@ -168,12 +211,27 @@ class StreamCompaction:
         )
 
     async def _commit(self) -> None:
+        """Add the new files of all chains to the table, in one commit if the table takes them all."""
         moved = [one for one in self._commits.values() if one.files or one.end != one.start]
+        self._commits.clear()
         if self._table.version is None and not any(one.files for one in moved):
             return  # events without rows create no table
-        if moved:
+        try:
+            await self._append(moved)
+        except NeedsAttention:
+            for one in moved:
+                await self._append_if_sound(one)
+
+    async def _append_if_sound(self, commit: ChainCommit) -> None:
+        try:
+            await self._append([commit])
+        except NeedsAttention as error:
+            self._refused.add(commit.chain)
+            self._note_refusal(str(error))
+
+    async def _append(self, commits: Sequence[ChainCommit]) -> None:
+        if commits:
             # A crash before this costs nothing: the next pass finds the files in their slots.
-            await self._table.append(moved)
+            await self._table.append(commits)
             failpoints.reach("compaction_committed")
-        self._committed |= {one.chain: one.end for one in moved}
-        self._commits.clear()
+        self._committed |= {one.chain: one.end for one in commits}

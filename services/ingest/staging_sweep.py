@@ -17,6 +17,7 @@ from shared.lake.client import Lake
 from shared.lake.slots.chain import read_footer
 from shared.lake.slots.hints import clear_hints
 from shared.lake.slots.slot import ChainKey, StagedFile, parse_staged_name, staging_folder
+from shared.service.errors import NeedsAttention, SettingsError
 
 log = structlog.get_logger()
 
@@ -58,6 +59,14 @@ async def _drop_unnamed(lake: Lake, before: datetime) -> None:
 
 
 async def _drop_letters(lake: Lake, staged: StagedFile) -> None:
-    committed = await read_footer(lake, staged.chain.slot(staged.hour, staged.first))
+    slot = staged.chain.slot(staged.hour, staged.first)
+    try:
+        committed = await read_footer(lake, slot)
+    except SettingsError:
+        raise
+    except NeedsAttention as error:
+        # Nobody knows whether these letters count. They are kept, and no other partition has to wait.
+        log.warning("slot_unreadable", path=slot, reason=str(error))
+        return
     if committed is None or committed.attempt != staged.attempt:
         await lake.delete(staged.chain.dead_letters(staged.first, staged.attempt))

@@ -53,9 +53,12 @@ def rows_of(partition, first, count, version=1):
 class Chain:
     """One partition's chain, written file by file."""
 
-    def __init__(self, lake, partition=0, hour=NOON, generation=1, created_at=CREATED_AT):
+    def __init__(
+        self, lake, partition=0, hour=NOON, generation=1, created_at=CREATED_AT, stream=STREAM, cast=None
+    ):
         self.lake = lake
-        self.key = ChainKey(STREAM, partition, generation)
+        self.key = ChainKey(stream, partition, generation)
+        self.cast = cast or {}  # columns that have another type than in the contract
         self.hour = hour
         self.next_first = 0
         self.created_at = created_at
@@ -90,7 +93,10 @@ class Chain:
             schema_version=version,
             created_at=self.created_at,
         )
-        return encode(rows_of(self.key.partition, self.next_first, count, version), footer)
+        rows = rows_of(self.key.partition, self.next_first, count, version)
+        for name, kind in self.cast.items():
+            rows = rows.set_column(rows.schema.get_field_index(name), name, rows[name].cast(kind))
+        return encode(rows, footer)
 
 
 class Compacted:

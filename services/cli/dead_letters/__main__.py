@@ -10,7 +10,7 @@ from services.cli.dead_letters.replay_command import ReplayCommand
 from services.cli.dead_letters.replay_log import ReplayStates
 from services.cli.dead_letters.selection import Selection
 from services.cli.dead_letters.settings import DeadLettersSettings
-from services.cli.dead_letters.stored_letters import find_dead_letters
+from services.cli.dead_letters.stored_letters import find_dead_letters, refuse_unreadable
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.service.errors import NeedsAttention, SinkUnavailable, SourceUnavailable
 from shared.service.local_stack import resolve_lake
@@ -45,23 +45,24 @@ async def _run(settings: DeadLettersSettings) -> int:
 
 
 async def _list(settings: DeadLettersSettings, lake: Lake) -> int:
-    selection, states = Selection.from_settings(settings), ReplayStates(lake)
+    selection, states, unreadable = Selection.from_settings(settings), ReplayStates(lake), list[str]()
     if not settings.as_json:
         _write_line(letter_view.format_heading())
-    async for found in find_dead_letters(lake, selection):
+    async for found in find_dead_letters(lake, selection, unreadable):
         is_done = await states.is_done(found.place.chain, found.id)
         _write_line(
             letter_view.format_json(found, is_done, with_body=False)
             if settings.as_json
             else letter_view.format_row(found, is_done)
         )
+    refuse_unreadable(unreadable)
     return EXIT_DONE
 
 
 async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
-    selection, states = Selection.from_settings(settings), ReplayStates(lake)
+    selection, states, unreadable = Selection.from_settings(settings), ReplayStates(lake), list[str]()
     count = 0
-    async for found in find_dead_letters(lake, selection):
+    async for found in find_dead_letters(lake, selection, unreadable):
         count += 1
         if settings.raw:
             sys.stdout.buffer.write(found.letter.body)
@@ -72,6 +73,7 @@ async def _show(settings: DeadLettersSettings, lake: Lake) -> int:
             if settings.as_json
             else letter_view.format_letter(found, is_done)
         )
+    refuse_unreadable(unreadable)
     if not count:
         sys.stderr.write(f"fleetprice: there is no such dead letter in {settings.stream}\n")
     return EXIT_DONE if count else EXIT_FOUND_WRONG

@@ -11,7 +11,7 @@ from services.cli.dead_letters.replay import BATCH_BYTES, BATCH_LETTERS, ChainRe
 from services.cli.dead_letters.replay_log import Replacement, ReplayStates
 from services.cli.dead_letters.selection import LetterRef, Selection, refs_to
 from services.cli.dead_letters.settings import DeadLettersSettings
-from services.cli.dead_letters.stored_letters import StoredLetter, find_dead_letters
+from services.cli.dead_letters.stored_letters import StoredLetter, find_dead_letters, refuse_unreadable
 from shared.lake.client import Lake
 from shared.lake.slots.slot import ChainKey
 from shared.service.errors import NeedsAttention
@@ -77,12 +77,13 @@ class ReplayCommand:
         """Replay the selected letters and return the exit code.
 
         The exit code is 1 if a letter was refused or an id names no letter. Raises NeedsAttention if one body
-        is given for a selection that is not exactly one letter.
+        is given for a selection that is not exactly one letter, or, after all else is done, if a file of
+        dead letters cannot be read.
         """
         if self._settings.body is not None:
             await self._check_is_one()
-        batch = _Batch(ChainKey(self._selection.stream, 0), [])
-        async for found in find_dead_letters(self._lake, self._selection):
+        batch, unreadable = _Batch(ChainKey(self._selection.stream, 0), []), list[str]()
+        async for found in find_dead_letters(self._lake, self._selection, unreadable):
             self._unseen.difference_update(refs_to(found.place))
             replacement = self._accept(found)
             if replacement is None:
@@ -97,10 +98,13 @@ class ReplayCommand:
             batch.size_bytes += len(replacement.body)
         await self._send(batch)
         self._write_report()
+        refuse_unreadable(unreadable)
         return EXIT_FOUND_WRONG if self._report.refused or self._report.unknown else EXIT_DONE
 
     async def _check_is_one(self) -> None:
-        count = len([found async for found in find_dead_letters(self._lake, self._selection)])
+        unreadable: list[str] = []
+        count = len([found async for found in find_dead_letters(self._lake, self._selection, unreadable)])
+        refuse_unreadable(unreadable)
         if count != 1:
             raise NeedsAttention(f"--body is for one dead letter, {self._settings.ids} names {count}")
 

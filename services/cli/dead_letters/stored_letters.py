@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -13,7 +13,7 @@ from shared.lake.client import Lake
 from shared.lake.dead_letters import Letter
 from shared.lake.slots.search import SlotSearch
 from shared.lake.slots.slot import HOUR_US, DeadLetterFile, dead_letters_folder, parse_dead_letter_name
-from shared.service.errors import NeedsAttention
+from shared.service.errors import NeedsAttention, SettingsError
 
 # Files that are fetched ahead: most are small, and the requests take the time.
 _FILES_AHEAD, _BYTES_AHEAD = 16, 64 * 2**20
@@ -36,11 +36,13 @@ class StoredLetter:
         )
 
 
-async def find_dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[StoredLetter]:
+async def find_dead_letters(
+    lake: Lake, selection: Selection, unreadable: list[str]
+) -> AsyncIterator[StoredLetter]:
     """Yield the selected letters, by partition and sequence number.
 
-    At most 16 files, of 64 MiB together (or one larger file), are read ahead. Raises NeedsAttention if a file
-    cannot be decoded.
+    At most 16 files, of 64 MiB together (or one larger file), are read ahead. For each file that cannot be
+    read, a sentence is added to `unreadable`; the letters of the other files are yielded all the same.
     """
     search = SlotSearch(lake, selection.stream)
     listed = await _list_files(lake, selection)
@@ -51,18 +53,34 @@ async def find_dead_letters(lake: Lake, selection: Selection) -> AsyncIterator[S
             size_bytes = listed[file]
             while ahead and (len(ahead) == _FILES_AHEAD or ahead_bytes + size_bytes > _BYTES_AHEAD):
                 reading, read_bytes = ahead.popleft()
-                for found in await reading:
+                for found in await _take(reading, unreadable):
                     yield found
                 ahead_bytes -= read_bytes
             ahead.append((asyncio.create_task(_read(lake, search, file, selection)), size_bytes))
             ahead_bytes += size_bytes
         while ahead:
-            for found in await ahead.popleft()[0]:
+            for found in await _take(ahead.popleft()[0], unreadable):
                 yield found
     finally:
         for reading, _ in ahead:
             reading.cancel()
         await asyncio.gather(*(reading for reading, _ in ahead), return_exceptions=True)
+
+
+async def _take(reading: asyncio.Task[list[StoredLetter]], unreadable: list[str]) -> list[StoredLetter]:
+    try:
+        return await reading
+    except SettingsError:
+        raise  # the storage refused this process, whatever the file
+    except NeedsAttention as error:
+        unreadable.append(str(error))
+        return []
+
+
+def refuse_unreadable(unreadable: Sequence[str]) -> None:
+    """Raise NeedsAttention with these sentences if there are any."""
+    if unreadable:
+        raise NeedsAttention("; ".join(unreadable))
 
 
 async def _list_files(lake: Lake, selection: Selection) -> dict[DeadLetterFile, int]:

@@ -4,7 +4,7 @@ The root is written once per partition and hub, only if absent. A writer that lo
 reads the winner's root.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -47,7 +47,7 @@ async def create_root(lake: Lake, chain: ChainKey, root: Root) -> Root:
     # A crash before this leaves no root, after it a root without files: the next start goes on from there.
     if await lake.create_if_absent(chain.root, msgspec.json.encode(root)):
         return root
-    existing = await _read_root(lake, chain)
+    existing = await read_root(lake, chain)
     if existing is None:
         raise SinkUnavailable(f"{chain.root} exists but cannot be read")
     if existing.created_at != root.created_at:
@@ -86,14 +86,22 @@ def _find_chain(
 async def read_roots(lake: Lake, stream: str) -> dict[ChainKey, Root]:
     """Read the roots of all chains of a stream, including the chains of earlier hubs."""
     found = {}
-    async for file in lake.list(roots_folder(stream), recursive=False):
-        chain = parse_root_name(stream, file.path.rpartition("/")[2])
-        if chain is not None and (root := await _read_root(lake, chain)) is not None:
+    async for chain in list_chains(lake, stream):
+        if (root := await read_root(lake, chain)) is not None:
             found[chain] = root
     return dict(sorted(found.items()))
 
 
-async def _read_root(lake: Lake, chain: ChainKey) -> Root | None:
+async def list_chains(lake: Lake, stream: str) -> AsyncIterator[ChainKey]:
+    """Yield the chains of a stream that have a root, including the chains of earlier hubs."""
+    async for file in lake.list(roots_folder(stream), recursive=False):
+        chain = parse_root_name(stream, file.path.rpartition("/")[2])
+        if chain is not None:
+            yield chain
+
+
+async def read_root(lake: Lake, chain: ChainKey) -> Root | None:
+    """Read a chain's root; None if it does not exist. Raises NeedsAttention if it cannot be read."""
     data = await lake.read(chain.root)
     if data is None:
         return None

@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from services.compaction.storage_options import storage_options
-from shared.service.errors import HubRecreated, NeedsAttention, SettingsError
+from shared.service.errors import SettingsError
 from tests.support.compacting import NOON, STREAM, Chain
 
 FIRST = "date=2026-03-01/hour=12/p00-00000000000000000000.parquet"
@@ -116,24 +116,6 @@ async def test_a_missing_raw_file_holds_up_its_chain_alone(lake, compact, compac
     await compact()
     assert compacted.places() == compacted.raw_places()
     assert compacted.places().total() == 40
-
-
-async def test_a_file_of_another_hub_is_refused(lake, compact):
-    """A raw file copied in from another lake raises an error that names it, and is not compacted."""
-    chain = await Chain(lake).begin()
-    chain.created_at = "2020-01-01T00:00:00Z"
-    await chain.land(10)
-    with pytest.raises(HubRecreated, match="p00-0"):
-        await compact()
-
-
-async def test_a_strange_file_in_a_slot_is_refused(lake, compact):
-    """A file that no compaction wrote, in a compacted file's slot, raises an error and is not changed."""
-    chain = await Chain(lake).begin()
-    raw = await chain.land(10)
-    await lake.write(f"compacted/{STREAM}/{FIRST}", await lake.read(raw))
-    with pytest.raises(NeedsAttention, match="not written by a compaction"):
-        await compact()
 
 
 async def test_an_unknown_stream_is_refused(lake, compact):

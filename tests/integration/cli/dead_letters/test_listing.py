@@ -100,9 +100,14 @@ async def test_invalid_filters_are_refused(desk, values, named):
         await desk.run("list", **values)
 
 
-async def test_letters_that_cannot_be_read_are_named(desk):
-    """A damaged dead-letter file stops the command, with its path."""
-    path = await desk.land((0, 0, BAD))
-    await desk.lake.write(path, b"{not json\n")
-    with pytest.raises(NeedsAttention, match=path):
-        await desk.run("list")
+async def test_a_file_that_cannot_be_read_hides_no_other(desk, capsys):
+    """The letters of all other files are listed first; then the command names each damaged file."""
+    damaged = await desk.land((0, 0, BAD))
+    await desk.land((1, 0, BAD), first=1)
+    await desk.land((2, 0, BAD), first=2)
+    await desk.lake.write(damaged, b"{not json\n")
+    slot = ChainKey("telemetry", 0).slot(HOUR, 2)
+    await desk.lake.write(slot, b"no Parquet")
+    with pytest.raises(NeedsAttention, match=f"(?s){damaged}.*{slot}"):
+        await desk.run("list", as_json=True)
+    assert [json.loads(line)["id"] for line in capsys.readouterr().out.splitlines()] == ["0:1:0"]

@@ -196,3 +196,14 @@ async def test_many_letters_are_sent_in_batches(desk):
     log = ReplayLog(desk.lake, ChainKey("telemetry", 0))
     await log.read()
     assert (len(log.entries), log.open_entries) == (4, [])
+
+
+async def test_a_damaged_file_holds_up_no_other_letter(desk, capsys):
+    """The letters of the other files are replayed; then the command names the damaged one."""
+    damaged = await desk.land((0, 0, GOOD))
+    await desk.land((1, 0, GOOD), first=1)
+    await desk.lake.write(damaged, b"{not json\n")
+    with pytest.raises(NeedsAttention, match=damaged):
+        await desk.run("replay", everything=True)
+    assert capsys.readouterr().out == "1 replayed\n"
+    assert await desk.sent() == [(desk.id(1), JSON, GOOD)]
