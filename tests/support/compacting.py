@@ -60,6 +60,7 @@ class Chain:
         self.key = ChainKey(stream, partition, generation)
         self.cast = cast or {}  # columns that have another type than in the contract
         self.hour = hour
+        self.dead_letter = ""
         self.next_first = 0
         self.created_at = created_at
 
@@ -89,7 +90,7 @@ class Chain:
             bad=0,
             gap=gap,
             attempt="a",
-            dead_letter="",
+            dead_letter=self.dead_letter,
             schema_version=version,
             created_at=self.created_at,
         )
