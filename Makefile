@@ -4,7 +4,7 @@ PYTHON := $(shell command -v $(PYTHON) || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/pip --disable-pip-version-check install --quiet --no-input
 
-.PHONY: help install run test check lint types bench soak chaos fuzz clean lock connector reference manifests images compose-env sbom audit
+.PHONY: help install run test check lint types readers bench soak chaos fuzz clean lock connector reference manifests images compose-env sbom audit
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,21 @@ build/tools/%/.installed: deploy/k8s/checks/%.txt
 	build/tools/$*/bin/pip --disable-pip-version-check install --quiet --no-input -r $<
 	@touch $@
 
+# The readers of the lake that people have, each as it comes.
+READERS := tests/integration/readers
+build/tools/%/.installed: $(READERS)/%.txt
+	$(PYTHON) -m venv build/tools/$*
+	build/tools/$*/bin/pip --disable-pip-version-check install --quiet --no-input -r $<
+	@touch $@
+
+$(READERS)/node_modules/.installed: $(READERS)/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "npm is not installed: hyparquet is not tested"; \
+	elif (cd $(READERS) && npm ci --no-audit --no-fund --loglevel=error); then touch $@; \
+	else echo "npm cannot install hyparquet: it is not tested"; fi
+
+readers: .venv/.dev $(READERS)/node_modules/.installed $(patsubst %,build/tools/%/.installed,spark-3 spark-4 fastparquet) ## Read the lake with Spark 3.5 and 4 (which need Java), fastparquet and hyparquet
+	$(BIN)/pytest $(READERS)
+
 manifests: build/tools/.kubectl build/tools/schemas/.installed build/tools/checkov/.installed ## Render deploy/k8s and check it by schemas and policies (CRDS="FOLDER ...": those of KEDA and the secrets driver)
 	@mkdir -p build/manifests
 	@for overlay in local azure; do build/tools/kubectl kustomize deploy/k8s/overlays/$$overlay > build/manifests/$$overlay.yaml || exit 1; done
@@ -78,7 +93,7 @@ bench: .venv/.dev ## Run the benchmarks, each beside its lower bound
 soak: .venv/.dev ## Measure the memory of ingest under a steady load for half an hour (MINUTES=30)
 	$(BIN)/python -m services.cli.bench.ingest.soak --minutes $(or $(MINUTES),30)
 
-chaos: .venv/.dev ## Run the long fault tests: 100 schedules, then 25 kills at each failpoint under load
+chaos: .venv/.dev readers ## Run the long fault tests: 100 schedules, then 25 kills at each failpoint under load
 	$(BIN)/fleetprice chaos --schedules 100 --seconds 20 --at-once 2
 	$(BIN)/pytest tests/integration -n 4 -m long
 	$(BIN)/pytest tests/e2e/test_chaos.py
@@ -122,4 +137,4 @@ lock: ## Pin the dependencies of pyproject.toml, with hashes and without host na
 	printf 'cyclonedx-bom>=7.5,<8\npip-audit>=2.10,<3\n' | $(BIN)/uv pip compile -q - --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header -o deploy/images/audit.lock
 
 clean: ## Remove everything built and the local stack's data
-	rm -rf .venv .fleetprice $(CONFORMANCE_JS)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .fleetprice $(CONFORMANCE_JS)/node_modules $(READERS)/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

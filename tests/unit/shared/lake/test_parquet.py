@@ -1,7 +1,7 @@
 """The files of the lake are Parquet that every reader takes, and that tells of damage."""
 
+import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,34 +11,10 @@ from shared.contract.columns import PREDICTION, READING
 from shared.contract.json_schema import contract_from_schema
 from shared.lake.parquet import encode, read_checked
 from shared.service.errors import DamagedFile
-from tests.support.lake_files import FOOTER
+from tests.support.lake_files import FOOTER, VISITS, make_rows
 
-VISITS = contract_from_schema(
-    "visits",
-    b"""{"type": "object", "properties": {"at": {"type": "string", "format": "date-time"},
-    "works": {"type": "array", "items": {"type": "string"}}, "cost": {"type": "number"},
-    "visit": {"type": "integer"}, "bay": {"type": "integer", "minimum": 0, "maximum": 9},
-    "price": {"type": "array", "items": {"type": "number"}}, "paid": {"type": "boolean"}}}""",
-)
-AT = datetime(2026, 5, 1, tzinfo=UTC)
-VALUES = {
-    pa.types.is_string: lambda row: f"text {row}",
-    pa.types.is_floating: lambda row: row * 0.37,
-    pa.types.is_integer: lambda row: row,
-    pa.types.is_boolean: lambda row: row % 3 == 0,
-    pa.types.is_timestamp: lambda row: AT.replace(microsecond=row),
-    pa.types.is_list: lambda _: [],
-}
-CONTRACTS = pytest.mark.parametrize("contract", [READING, PREDICTION, VISITS], ids=lambda one: one.name)
-
-
-def rows_of(schema, rows=1_000):
-    """Make rows in which no two values of a column are alike, as far as its type allows."""
-    columns = []
-    for field in schema:
-        (value,) = [make for is_type, make in VALUES.items() if is_type(field.type)]
-        columns.append(pa.array([value(row) for row in range(rows)], field.type))
-    return pa.table(columns, schema=schema)
+OWN = contract_from_schema("visits", json.dumps(VISITS).encode())
+CONTRACTS = pytest.mark.parametrize("contract", [READING, PREDICTION, OWN], ids=lambda one: one.name)
 
 
 def encoded(table):
@@ -57,7 +33,7 @@ def pages_of(data):
 @CONTRACTS
 def test_values_are_plain_or_in_dictionaries(contract):
     """No column has an encoding that Spark, Synapse, Power BI or fastparquet may refuse."""
-    for chunk, _ in pages_of(encoded(rows_of(contract.raw_schema))):
+    for chunk, _ in pages_of(encoded(make_rows(contract.raw_schema))):
         assert set(chunk.encodings) <= {"PLAIN", "RLE", "RLE_DICTIONARY"}, chunk.path_in_schema
 
 
@@ -72,7 +48,7 @@ def is_read_without_checksums(data):
 @CONTRACTS
 def test_a_changed_byte_in_any_column_is_found(contract):
     """The checksums tell of a changed byte in any column, even if its values can still be decoded."""
-    table = rows_of(contract.raw_schema)
+    table = make_rows(contract.raw_schema)
     data = encoded(table)
     assert read_checked(data, "raw/file").replace_schema_metadata() == table
     silent = 0
