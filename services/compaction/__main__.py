@@ -89,7 +89,7 @@ async def _compact(settings: CompactionSettings, stream: str, lake: Lake) -> Out
     except SinkUnavailable as error:
         return Outcome(stream, interrupted=str(error))
     table = StreamTable(
-        f"az://{settings.file_system}/{table_folder(stream)}", partial(_read_options, settings)
+        stream, f"az://{settings.file_system}/{table_folder(stream)}", partial(_read_options, settings)
     )
     policy = GroupPolicy(settings.target_bytes, settings.older_than_s)
     return await StreamCompaction(policy, stream, lake, table).run()

@@ -6,17 +6,19 @@ based on the same number, one fails.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import pyarrow as pa
 import structlog
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
-from deltalake.transaction import AddAction
+from deltalake.transaction import AddAction, RemoveAction
 
 from services.compaction.statistics import indexed_columns
-from services.compaction.table_commit import ChainCommit, NewFile, select_new_files
+from services.compaction.table_commit import ChainCommit, NewFile, Replacement, select_new_files
 from shared.lake.slots.slot import ChainKey, hour_folder
 from shared.service.errors import ContractChanged, SinkUnavailable
 
@@ -25,6 +27,8 @@ log = structlog.get_logger()
 PARTITIONED_BY = ["date", "hour"]
 _PARTITIONS = [pa.field("date", pa.date32()), pa.field("hour", pa.int32())]
 _MAX_ATTEMPTS = 6
+# The encodings that this release writes: 1 are those of docs/decisions/009-plain-parquet.md.
+_ENCODINGS = 1
 
 
 @contextmanager
@@ -44,7 +48,8 @@ class StreamTable:
     `options` returns the storage account's options. It is called before each use, because tokens expire.
     """
 
-    def __init__(self, uri: str, options: Callable[[], Awaitable[dict[str, str]]]) -> None:
+    def __init__(self, stream: str, uri: str, options: Callable[[], Awaitable[dict[str, str]]]) -> None:
+        self._stream = stream
         self._uri = uri
         self._options = options
         self._table: DeltaTable | None = None
@@ -81,6 +86,7 @@ class StreamTable:
 
         Leaves out files that another compaction has already added.
         """
+        is_new = self._table is None
         for _ in range(_MAX_ATTEMPTS):
             if self._table is None:
                 await self._create([file for commit in commits for file in commit.files])
@@ -94,26 +100,74 @@ class StreamTable:
                 for commit in commits
                 if new_files[commit.chain] is not None
             ]
-            if not transactions or await self._try_commit(files, transactions):
+            if not transactions:
+                return
+            # A new table has no file of an earlier release.
+            renewed = [self._renewal] if is_new else []
+            if await self._try_commit(partial(self._append, files, [*transactions, *renewed])):
                 return
             await self.open()
         raise SinkUnavailable(f"{self._uri}: others were first {_MAX_ATTEMPTS} times")
 
-    async def _try_commit(self, files: Sequence[NewFile], transactions: list[Transaction]) -> bool:
+    @property
+    def _renewal(self) -> Transaction:
+        return Transaction(f"fleetprice-compaction/{self._stream}/encodings", _ENCODINGS)
+
+    async def is_renewed(self) -> bool:
+        """Return whether no file of the table has encodings of an earlier release; True without a table.
+
+        True also if another program upgraded the table: rows may then be deleted beside the files, so that no
+        file can stand for another.
+        """
+        with _map_errors(f"read {self._uri}"):
+            return await asyncio.to_thread(self._is_renewed)
+
+    def _is_renewed(self) -> bool:
+        if self._table is None or self._table.protocol().min_reader_version > 1:
+            return True
+        return (self._table.transaction_version(self._renewal.app_id) or 0) >= _ENCODINGS
+
+    async def list_paths(self) -> list[str]:
+        """Return the paths of the table's files, relative to its folder."""
+        with _map_errors(f"read {self._uri}"):
+            return await asyncio.to_thread(self._list_paths)
+
+    def _list_paths(self) -> list[str]:
+        if self._table is None:
+            return []
+        paths: list[str] = pa.table(self._table.get_add_actions(flatten=True))["path"].to_pylist()
+        return sorted(paths)
+
+    async def replace(self, replacements: Sequence[Replacement], *, is_last: bool) -> None:
+        """Replace files of the table by others with the same rows; `is_last` records that all are renewed.
+
+        Leaves out files that the table no longer has.
+        """
+        for _ in range(_MAX_ATTEMPTS):
+            present = set(await self.list_paths())
+            current = [one for one in replacements if one.path in present]
+            if not current and not is_last:
+                return
+            if await self._try_commit(partial(self._replace, current, [self._renewal] if is_last else [])):
+                return
+            await self.open()
+        raise SinkUnavailable(f"{self._uri}: others were first {_MAX_ATTEMPTS} times")
+
+    async def _try_commit(self, commit: Callable[[], None]) -> bool:
         """Try to commit and return whether the commit is known to have succeeded.
 
         After False the outcome may be unknown, so the caller must read the table again.
         """
         try:
             with _map_errors(f"append to {self._uri}"):
-                await asyncio.to_thread(self._commit, files, transactions)
+                await asyncio.to_thread(commit)
         except CommitFailedError as error:
             log.info("commit_lost", table=self._uri, reason=str(error).partition("\n")[0])
             return False
         await self.open()
         return True
 
-    def _commit(self, files: Sequence[NewFile], transactions: list[Transaction]) -> None:
+    def _append(self, files: Sequence[NewFile], transactions: list[Transaction]) -> None:
         if self._table is None:
             raise AssertionError("a table is created before files are added")
         if added := _find_new_columns(Schema.from_arrow(_unify_columns(files)), self._table.schema()):
@@ -124,6 +178,23 @@ class StreamTable:
             self._table.schema(),
             PARTITIONED_BY,
             commit_properties=CommitProperties(app_transactions=transactions),
+        )
+
+    def _replace(self, replacements: Sequence[Replacement], transactions: list[Transaction]) -> None:
+        if self._table is None:
+            raise AssertionError("a table without files has none to replace")
+        now_ms = int(time.time() * 1_000)
+        removed = [
+            RemoveAction(one.path, False, now_ms, None, _partition_values(one.file)) for one in replacements
+        ]
+        # Without a retry: delta-rs would make this commit after one that has merged the removed files, and
+        # their rows would be there twice.
+        self._table.create_write_transaction(
+            [*removed, *(_add_action(one.file, changes_data=False) for one in replacements)],
+            "append",
+            self._table.schema(),
+            PARTITIONED_BY,
+            commit_properties=CommitProperties(max_commit_retries=0, app_transactions=transactions),
         )
 
     async def _create(self, files: Sequence[NewFile]) -> None:
@@ -146,11 +217,16 @@ class StreamTable:
         await self.open()
 
 
-def _add_action(file: NewFile) -> AddAction:
+def _partition_values(file: NewFile) -> dict[str, str | None]:
     date, _, hour = hour_folder(file.hour).partition("/")
-    values = {"date": date.removeprefix("date="), "hour": str(int(hour.removeprefix("hour=")))}
+    return {"date": date.removeprefix("date="), "hour": str(int(hour.removeprefix("hour=")))}
+
+
+def _add_action(file: NewFile, *, changes_data: bool = True) -> AddAction:
     modified_at_ms = int(file.modified_at_s * 1_000)
-    return AddAction(file.path, file.size_bytes, values, modified_at_ms, True, file.statistics)
+    return AddAction(
+        file.path, file.size_bytes, _partition_values(file), modified_at_ms, changes_data, file.statistics
+    )
 
 
 def _find_new_columns(wanted: Schema, known: Schema) -> list[Field]:

@@ -27,6 +27,7 @@ from services.compaction.file_groups import (
 from services.compaction.merging import merge
 from services.compaction.pending_files import Link, read_links, unify_schemas
 from services.compaction.raw_listing import Waiting, list_date, list_dates
+from services.compaction.renewal import renew_files
 from services.compaction.report import Outcome
 from services.compaction.statistics import encode_statistics
 from services.compaction.table_commit import ChainCommit, NewFile
@@ -87,6 +88,8 @@ class StreamCompaction:
                 waiting[chain] = await self._compact_if_sound(chain, [*waiting.get(chain, ()), *files])
         await self._commit()
         self.outcome.waiting_files = sum(map(len, waiting.values()))
+        for reason in await renew_files(self._lake, self._stream, self._table):
+            self._note_refusal(reason)
 
     async def _read_roots(self) -> dict[ChainKey, Root]:
         roots = {}

@@ -28,6 +28,14 @@ class NewFile:
         return f"{hour_folder(self.hour)}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """A new file with the same rows as the table's file `path`, which it replaces."""
+
+    path: str
+    file: NewFile
+
+
 @dataclass(slots=True)
 class ChainCommit:
     """The commit that moves a chain from position `start` to `end`.

@@ -5,7 +5,8 @@ Parquet takes; docs/decisions/009-plain-parquet.md says what it costs. Each page
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -81,13 +82,29 @@ def read_checked(
     Pages of files that were written without checksums are not compared. Columns in `as_dictionary` stay
     dictionary-encoded. Raises DamagedFile, which names `path`, if the file cannot be read as it was written.
     """
+    with _map_damage(path):
+        return _open_checked(data, as_dictionary).read(None if columns is None else list(columns))
+
+
+def read_row_groups(data: bytes, path: str) -> Iterator[pa.Table]:
+    """Read a file as `read_checked` does, one row group at a time."""
+    with _map_damage(path):
+        file = _open_checked(data, ())
+    for index in range(file.num_row_groups):
+        with _map_damage(path):
+            rows = file.read_row_group(index)
+        yield rows
+
+
+def _open_checked(data: bytes | None, as_dictionary: Sequence[str]) -> pq.ParquetFile:
+    source = pa.BufferReader(data or b"")
+    return pq.ParquetFile(source, read_dictionary=list(as_dictionary), page_checksum_verification=True)
+
+
+@contextmanager
+def _map_damage(path: str) -> Iterator[None]:
     try:
-        file = pq.ParquetFile(
-            pa.BufferReader(data or b""),
-            read_dictionary=list(as_dictionary),
-            page_checksum_verification=True,
-        )
-        return file.read(None if columns is None else list(columns))
+        yield
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DamagedFile(f"{path} is damaged ({error}): restore it or move it away") from error
 
