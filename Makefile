@@ -93,11 +93,12 @@ bench: .venv/.dev ## Run the benchmarks, each beside its lower bound
 soak: .venv/.dev ## Measure the memory of ingest under a steady load for half an hour (MINUTES=30)
 	$(BIN)/python -m services.cli.bench.ingest.soak --minutes $(or $(MINUTES),30)
 
-chaos: .venv/.dev readers ## Run the long fault tests: 100 schedules, then 25 kills at each failpoint under load
+chaos: .venv/.dev ## Run the long fault tests: 100 schedules, then 25 kills at each failpoint under load
 	$(BIN)/fleetprice chaos --schedules 100 --seconds 20 --at-once 2
 	$(BIN)/pytest tests/integration -n 4 -m long
 	$(BIN)/pytest tests/e2e/test_chaos.py
 	$(BIN)/pytest tests/e2e/test_kills.py -k named_point -n 2 --kills 25
+	$(MAKE) readers
 
 fuzz: .venv/.dev ## Send random frames to a running hub for a minute (FUZZ_SECONDS=60 SEED=...)
 	$(BIN)/python -m services.emulator.fuzz.amqp --seconds $(or $(FUZZ_SECONDS),60) $(if $(SEED),--seed $(SEED))

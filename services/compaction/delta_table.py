@@ -184,11 +184,12 @@ class StreamTable:
         if self._table is None:
             raise AssertionError("a table without files has none to replace")
         now_ms = int(time.time() * 1_000)
+        # Two rules of delta-rs would else let rows be there twice. It makes a commit again after one that
+        # has merged the removed files: so this one has no retry. And an OPTIMIZE that began before is only
+        # refused if the removals count as changes of data.
         removed = [
-            RemoveAction(one.path, False, now_ms, None, _partition_values(one.file)) for one in replacements
+            RemoveAction(one.path, True, now_ms, None, _partition_values(one.file)) for one in replacements
         ]
-        # Without a retry: delta-rs would make this commit after one that has merged the removed files, and
-        # their rows would be there twice.
         self._table.create_write_transaction(
             [*removed, *(_add_action(one.file, changes_data=False) for one in replacements)],
             "append",

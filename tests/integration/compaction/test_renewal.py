@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from services.cli.verify.compacted import find_compacted_faults
 from services.compaction.delta_table import StreamTable
@@ -115,12 +116,10 @@ async def test_a_crash_before_the_commit_costs_nothing(lake, compact, compacted,
     assert compacted.places() == compacted.raw_places()
 
 
-def change_table(change, uri, options):
-    table = DeltaTable(uri, storage_options=options)
-    if change == "optimize":
-        table.optimize.compact()
-    else:
-        table.delete("sequence_number = 3")
+CHANGES = {
+    "optimize": lambda table: table.optimize.compact(),
+    "delete": lambda table: table.delete("sequence_number = 3"),
+}
 
 
 @pytest.mark.parametrize("change", ["optimize", "delete", "renew"])
@@ -138,12 +137,24 @@ async def test_it_never_doubles_what_another_changed_meanwhile(storage, lake, co
     if change == "renew":
         await renew_files(lake, STREAM, other)
     else:
-        await asyncio.to_thread(change_table, change, uri, options)
+        changed = await asyncio.to_thread(DeltaTable, uri, storage_options=options)
+        await asyncio.to_thread(CHANGES[change], changed)
     await renew_files(lake, STREAM, table)
     gone = {(partition, 3): 1 for partition in range(2)} if change == "delete" else {}
     assert compacted.places() == compacted.raw_places() - Counter(gone)
     assert encodings_of_table(compacted) <= NEW
     assert await table.is_renewed()
+
+
+@pytest.mark.parametrize("change", ["optimize", "delete"])
+async def test_a_change_that_began_before_is_refused(storage, compact, compacted, old_table, change):
+    """An OPTIMIZE or DELETE that read the table before and commits after it fails, and doubles no row."""
+    options = storage_options(storage.connection_string, None)
+    table = await asyncio.to_thread(DeltaTable, f"az://lake/{table_folder(STREAM)}", storage_options=options)
+    await compact()
+    with pytest.raises(CommitFailedError):
+        await asyncio.to_thread(CHANGES[change], table)
+    assert compacted.places() == compacted.raw_places()
 
 
 async def test_a_damaged_file_stops_no_other(lake, compact, compacted, old_table):
