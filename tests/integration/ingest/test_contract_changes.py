@@ -73,3 +73,13 @@ async def test_a_contract_that_readers_cannot_join_is_refused(world, lake, lande
         async with ingesting(world, **write_contract(world, properties)) as running:
             await running.ended()
     assert lake.files(VISITS) == files
+
+
+async def test_a_recreated_hub_is_held_to_the_files_of_the_hub_before(world, lake, landed):
+    """The new hub's files are read together with the old ones, so the contract must fit those too."""
+    world.hub.delete_hub(VISITS)
+    world.hub.create_hub(VISITS)
+    retyped = write_contract(world, {"visit": {"type": "number"}})
+    with pytest.raises(ContractChanged, match="column visit"):
+        async with ingesting(world, accept_recreated=VISITS, **retyped) as running:
+            await running.ended()
