@@ -81,4 +81,12 @@ BODIES = [
     (write_stream(build_arrow()), ARROW),
     (write_stream(build_arrow(reading(1)))[:-100], ARROW),
     (ONE, ARROW),
+    (b"\xef\xbb\xbf" + ONE, JSON),
+    (b"\xef\xbb\xbf" + ONE + b"\n" + TWO, NDJSON),
+    (ONE.replace(b"2017", b"2017.0"), JSON),
+    (ONE.replace(b"2017", b"2017.0") + b"\n" + TWO, NDJSON),
+    (ONE.replace(b"2017", b"NaN") + b"\n" + TWO, NDJSON),
+    (ONE.replace(b",", b",\n"), NDJSON),
+    (ONE.replace(b",", b",\n").replace(b"2017", b"NaN"), NDJSON),
+    (b"[" + ONE + b"," + TWO.replace(b"2017", b"NaN") + b"]", JSON),
 ]
