@@ -4,17 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from shared.codec.batch_decoder import DecodedBatch
-from shared.codec.body_decoder import Decoded
+from shared.codec.body_decoder import BadLine, Decoded
+from shared.codec.content_encoding import is_gzip
 from shared.codec.row_buffer import DeadLetter, EventOrigin, RowBuffer
 from shared.contract.columns import Contract
+from shared.streams.amqp_values import properties_to_json
 from shared.streams.event import Event
 
 # Overhead in bytes of an event and of a dead letter: without it, empty bodies would never fill a file.
 EVENT_BYTES, _LETTER_BYTES = 128, 512
+# Application properties larger than this are kept in an event's first dead letter only: repeated with each of
+# 20,000 bad lines, a megabyte of them would fill the lake.
+_REPEATED_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +119,23 @@ class OpenFile:
         """Add the next event and its decoded records."""
         origin = EventOrigin(self.partition, event.sequence_number, event.offset, event.enqueued_us)
         self.buffer.add(decoded, origin)
-        for bad in decoded.bad:
-            self.letters_bytes += len(bad.body)
-            self.letters.append(DeadLetter(origin, event.content_type, bad))
+        if decoded.bad:
+            self._add_letters(event, origin, decoded.bad)
         self.last = event.sequence_number
         self.last_offset = event.offset
         self.size_bytes += len(event.body) + EVENT_BYTES + _LETTER_BYTES * len(decoded.bad)
+
+    def _add_letters(self, event: Event, origin: EventOrigin, bad_lines: Sequence[BadLine]) -> None:
+        properties = properties_to_json(event.properties)
+        properties_bytes = len(msgspec.json.encode(properties))
+        for number, bad in enumerate(bad_lines):
+            # A bad line of a gzip body is kept expanded.
+            is_encoded = bad.is_whole or not is_gzip(event.content_encoding)
+            encoding = event.content_encoding if is_encoded else None
+            has_properties = not number or properties_bytes <= _REPEATED_BYTES
+            kept = properties if has_properties else None
+            self.letters_bytes += len(bad.body) + (properties_bytes if has_properties else 0)
+            self.letters.append(DeadLetter(origin, event.content_type, bad, encoding, kept))
 
     def add_batch(self, events: Sequence[Event], run: DecodedBatch) -> None:
         """Add the next events; `run` holds their records, decoded together."""

@@ -10,12 +10,13 @@ from services.ingest.open_file import EVENT_BYTES, FileContents, OpenFile, RollP
 from services.ingest.replayed_rows import tag_replayed_rows
 from shared.codec.batch_decoder import EMPTY
 from shared.codec.body_decoder import BodyDecoder, Decoded, reject_body
+from shared.codec.content_encoding import is_gzip
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
 from shared.lake.dead_letters import NAMED_BY_OPERATOR
 from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US
 from shared.service.errors import HubRecreated
-from shared.streams.event import Event
+from shared.streams.event import Event, decode_body
 from shared.streams.handler_protocols import Start
 from shared.streams.hub_properties import PartitionBounds
 
@@ -140,10 +141,15 @@ class PartitionIngest:
             return 0
         rows, size_bytes = self._policy.left(self._open.rows, self._open.size_bytes)
         end_us = (self._open.hour + 1) * HOUR_US
-        content_type, named, bodies = events[0].content_type, self._named, []
+        content_type, encoding, named = events[0].content_type, events[0].content_encoding, self._named
+        if is_gzip(encoding):
+            return 0  # expanded together, a few events could take gigabytes
+        bodies: list[bytes] = []
         for event in events:
             if (
                 event.content_type != content_type
+                or event.content_encoding != encoding
+                or event.fault is not None
                 or event.enqueued_us >= end_us
                 or size_bytes <= 0
                 or event.replay_of is not None
@@ -187,7 +193,7 @@ class PartitionIngest:
     def _decode(self, event: Event) -> Decoded:
         if event.sequence_number in self._named:
             return reject_body(event.body, NAMED_BY_OPERATOR)
-        decoded = self._decoder.decode(event.body, event.content_type)
+        decoded = decode_body(self._decoder, event)
         return decoded if event.replay_of is None else tag_replayed_rows(decoded, event.replay_of)
 
     async def _commit(self, next_hour: int | None = None) -> None:

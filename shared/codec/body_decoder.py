@@ -35,6 +35,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 MAX_RECORDS = 20_000
 NO_RECORD = "no record in the body"
+_RECORD_TOO_LARGE = f"too large: a record holds at most {MAX_RECORD_BYTES} bytes"
 # An array of more commas is split element by element, so that a bomb of small elements ends at MAX_RECORDS.
 _MAX_COMMAS = 2**20
 
@@ -154,6 +155,8 @@ class BodyDecoder:
         if reason is not None and b"\n" in stripped:
             regular = None if media_type == NDJSON else self._decode_regular_lines(body)
             return regular or self._decode_lines(body, reason)
+        if len(text) > MAX_RECORD_BYTES:
+            return reject_body(body, _RECORD_TOO_LARGE)
         lines = _DecodedLines()
         self._decode_line(lines, 0, body)
         return lines.finish(body)
@@ -210,9 +213,9 @@ class BodyDecoder:
         A record that cannot be decoded is added to `lines.bad`.
         """
         if len(piece) > MAX_RECORD_BYTES:
-            reason = f"too large: a record holds at most {MAX_RECORD_BYTES} bytes"
-            lines.is_any_record = True
-            lines.bad.append(BadLine(line, reason, piece))
+            stripped = piece.strip()
+            lines.is_any_record |= stripped.startswith(b"{") and stripped.endswith(b"}")
+            lines.bad.append(BadLine(line, _RECORD_TOO_LARGE, piece))
             return
         try:
             fields = self._fields.decode(remove_byte_order_mark(piece))

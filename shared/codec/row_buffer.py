@@ -1,8 +1,9 @@
 """Buffer that collects decoded events as raw rows, in sequence order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -35,11 +36,17 @@ class EventOrigin:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A bad record with the origin and the content type of its event."""
+    """A bad record with the origin and the content type of its event.
+
+    `content_encoding` is that of the record's bytes; `properties` are the event's application properties, as
+    values of JSON.
+    """
 
     origin: EventOrigin
     content_type: str | None
     bad: BadLine
+    content_encoding: str | None = None
+    properties: Mapping[str, Any] | None = None
 
 
 @dataclass(slots=True)

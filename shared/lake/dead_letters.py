@@ -1,23 +1,28 @@
 """Dead letters as NDJSON: records that could not be decoded, with their reason and position. No I/O."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from shared.codec.body_decoder import NO_RECORD
 from shared.codec.row_buffer import DeadLetter
 
 NAMED_BY_OPERATOR = "named by operator"
 # The closed set of a metric's label: the part of a reason before its colon.
 CODES = ("empty", "malformed", "invalid", "too large", NAMED_BY_OPERATOR)
-_EMPTY = "no record in the body"
 _PIECE_BYTES = 2**20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Letter(Struct, frozen=True):
-    """One line of a dead-letter file. `body` holds the record's bytes, in standard base64."""
+class Letter(Struct, frozen=True, omit_defaults=True):
+    """One line of a dead-letter file. `body` holds the record's bytes, in standard base64.
+
+    `properties` are the event's application properties. They are None in letters of earlier
+    versions and, if they are large, in all letters of an event but the first.
+    """
 
     stream: str
     partition: int
@@ -28,6 +33,8 @@ class Letter(Struct, frozen=True):
     reason: str
     content_type: str | None
     body: bytes
+    content_encoding: str | None = None
+    properties: Mapping[str, Any] | None = None
 
 
 def reason_code(reason: str) -> str:
@@ -35,7 +42,7 @@ def reason_code(reason: str) -> str:
     code = reason.partition(":")[0].strip()
     if code in CODES:
         return code
-    return "empty" if code == _EMPTY else "malformed"
+    return "empty" if code == NO_RECORD else "malformed"
 
 
 async def encode_letters(stream: str, letters: Iterable[DeadLetter]) -> AsyncIterator[bytes]:
@@ -66,4 +73,6 @@ def _to_letter(stream: str, letter: DeadLetter) -> Letter:
         bad.reason,
         letter.content_type,
         bad.body,
+        letter.content_encoding,
+        letter.properties,
     )

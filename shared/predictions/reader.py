@@ -14,14 +14,14 @@ from shared.contract.columns import PREDICTION
 from shared.contract.prediction import Prediction
 from shared.predictions.watermark import Mark, Watermarks
 from shared.service.tasks import cancel_until_done
+from shared.streams.event import decode_body
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.errors import mapped_errors
 from shared.streams.event_hubs.messages import (
     EventData,
-    read_body,
-    read_content_type,
     read_enqueued_us,
+    read_event,
     read_property,
     read_sequence_number,
 )
@@ -174,7 +174,7 @@ class PredictionReader:
                 )
 
     def _decode(self, event: EventData) -> Iterator[tuple[int, Prediction]]:
-        decoded = self._decoder.decode(read_body(event), read_content_type(event))
+        decoded = decode_body(self._decoder, read_event(event))
         if decoded.batch is not None:
             rows = decoded.batch.drop_columns(["extra"]).to_pylist()
             return zip(decoded.lines, (msgspec.convert(row, Prediction) for row in rows), strict=True)

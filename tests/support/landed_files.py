@@ -49,8 +49,18 @@ def land_events(events, policy, named, runs=None, **options):
 
 
 def build_events(bodies, later):
-    """Return an event for each (body, content type); those from number `later` on are of the next hour."""
+    """Return an event for each (body, content type, further fields of the event, if any).
+
+    Those from number `later` on are of the next hour.
+    """
     return [
-        Event(number, f"@{number}", (HOUR + (number >= later)) * HOUR_US + number, content_type, body)
-        for number, (body, content_type) in enumerate(bodies)
+        Event(
+            number,
+            f"@{number}",
+            (HOUR + (number >= later)) * HOUR_US + number,
+            content_type,
+            body,
+            **dict(*fields),
+        )
+        for number, (body, content_type, *fields) in enumerate(bodies)
     ]

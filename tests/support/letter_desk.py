@@ -18,7 +18,7 @@ from shared.lake.parquet import encode
 from shared.lake.slots.footer import Footer
 from shared.lake.slots.slot import HOUR_US, ChainKey, hour_folder
 from shared.streams.event_hubs.clients import consumer_client
-from shared.streams.event_hubs.messages import read_body
+from shared.streams.event_hubs.messages import read_event
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.support.processes import ROOT, start_python
 
@@ -56,9 +56,19 @@ class Desk:
     created_at: str
 
     async def land(self, *letters, first=0, lane=ChainKey("telemetry", 0), hour=HOUR, attempt="a", **footer):  # noqa: B008
-        """Commit a file of nothing but these dead letters: (sequence number, line, body, reason)."""
+        """Commit a file of nothing but these dead letters: (sequence number, line, body, reason).
+
+        A dict at the end of a letter has its content encoding and properties.
+        """
         path = lane.dead_letters(first, attempt)
-        bad = [self._letter(lane.partition, *letter) for letter in letters]
+        bad = [
+            self._letter(
+                lane.partition,
+                *(one for one in letter if not isinstance(one, dict)),
+                **(letter[-1] if isinstance(letter[-1], dict) else {}),
+            )
+            for letter in letters
+        ]
         await self.lake.write_pieces(path, encode_letters(lane.stream, bad))
         last = max(letter[0] for letter in letters)
         said = Footer(
@@ -82,9 +92,9 @@ class Desk:
         return path
 
     @staticmethod
-    def _letter(partition, sequence, line, letter_body, reason=INVALID, content_type=JSON):
+    def _letter(partition, sequence, line, letter_body, reason=INVALID, content_type=JSON, **fields):
         origin = EventOrigin(partition, sequence, str(sequence), HOUR * HOUR_US + sequence)
-        return DeadLetter(origin, content_type, BadLine(line, reason, letter_body))
+        return DeadLetter(origin, content_type, BadLine(line, reason, letter_body), **fields)
 
     def settings(self, action, **values):
         return self.world.settings(DeadLettersSettings, action=action, **values)
@@ -118,16 +128,17 @@ class Desk:
 
     async def sent(self, partition=0, hub="telemetry"):
         """What stands in the hub's partition: (dead letter, content type, body) each."""
+        return [(one.replay_of, one.content_type, one.body) for one in await self.events(partition, hub)]
+
+    async def events(self, partition=0, hub="telemetry"):
+        """What stands in the hub's partition, as ingest reads it."""
         found = []
         async with consumer_client(self.world.connection(), hub, "$Default") as client:
             known = await client.get_partition_properties(str(partition))
             last = known["last_enqueued_sequence_number"]
             async for events in partition_events(client, str(partition), until=last):
                 assert not isinstance(events, Gap)
-                found += [
-                    (DeadLetterId.from_properties(one.properties), one.content_type, read_body(one))
-                    for one in events
-                ]
+                found += map(read_event, events)
         return found
 
     def id(self, sequence, line=0, partition=0):

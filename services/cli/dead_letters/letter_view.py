@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from services.cli.dead_letters.stored_letters import StoredLetter
-from shared.lake.dead_letters import reason_code
+from shared.lake.dead_letters import Letter, reason_code
 
 HEADINGS = ("ID", "ENQUEUED", "SIZE", "REPLAYED", "CONTENT TYPE", "REASON")
 _WIDTHS = (18, 19, 10, 8, 22, 0)
 _MAX_BYTES_SHOWN = 8 * 1024
+_MAX_CHARACTERS_SHOWN = 1_024
 _HEX_ROW = 16
 
 
@@ -35,6 +36,8 @@ def letter_fields(found: StoredLetter, is_done: bool | None) -> dict[str, Any]:
         "code": reason_code(letter.reason).replace(" ", "-"),
         "reason": letter.reason,
         "content_type": letter.content_type,
+        "content_encoding": letter.content_encoding,
+        "properties": letter.properties,
         "size_bytes": len(letter.body),
         "replayed": describe_state(is_done),
         "path": found.path,
@@ -82,6 +85,7 @@ def format_letter(found: StoredLetter, is_done: bool | None) -> str:
         "enqueued": letter.enqueued_at.isoformat(),
         "reason": _printable(letter.reason),
         "content type": _printable(letter.content_type or "none"),
+        **_present_fields(letter),
         "offset": _printable(letter.offset),
         "replayed": describe_state(is_done),
         "file": found.path,
@@ -93,6 +97,18 @@ def format_letter(found: StoredLetter, is_done: bool | None) -> str:
         *_body_lines(letter.body),
     ]
     return "\n".join(lines)
+
+
+def _present_fields(letter: Letter) -> dict[str, str]:
+    """Return the fields that few letters have."""
+    fields = {}
+    if letter.content_encoding:
+        fields["encoding"] = _printable(letter.content_encoding)
+    if letter.properties:
+        shown = msgspec.json.encode(letter.properties).decode()
+        cut = f"{shown[:_MAX_CHARACTERS_SHOWN]}…" if len(shown) > _MAX_CHARACTERS_SHOWN else shown
+        fields["properties"] = _printable(cut)
+    return fields
 
 
 def _body_lines(body: bytes) -> list[str]:

@@ -20,6 +20,7 @@ from shared.service import failpoints
 from shared.service.errors import NeedsAttention, SinkUnavailable
 from shared.service.logs import log
 from shared.service.tasks import within
+from shared.streams.amqp_values import properties_from_json
 from shared.streams.event_hubs.clients import ConsumerClient, consumer_client, read_created_at
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.messages import EventData, make_event
@@ -175,4 +176,5 @@ def _letter_of(event: EventData) -> DeadLetterId | None:
 
 
 def _make_event(replacement: Replacement) -> EventData:
-    return make_event(replacement.body, replacement.content_type, replacement.id.properties())
+    properties = properties_from_json(replacement.properties or {}) | replacement.id.properties()
+    return make_event(replacement.body, replacement.content_type, properties, replacement.content_encoding)

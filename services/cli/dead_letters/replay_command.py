@@ -31,7 +31,7 @@ class _Batch:
         return (
             chain == self.chain
             and len(self.replacements) < BATCH_LETTERS
-            and self.size_bytes + len(replacement.body) <= BATCH_BYTES
+            and self.size_bytes + replacement.size_bytes <= BATCH_BYTES
         )
 
 
@@ -95,7 +95,7 @@ class ReplayCommand:
                 await self._send(batch)
                 batch = _Batch(found.place.chain, [])
             batch.replacements.append(replacement)
-            batch.size_bytes += len(replacement.body)
+            batch.size_bytes += replacement.size_bytes
         await self._send(batch)
         self._write_report()
         refuse_unreadable(unreadable)

@@ -11,10 +11,10 @@ deleted.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 import msgspec
@@ -31,11 +31,21 @@ _NAME = re.compile(
 
 
 class Replacement(Struct, frozen=True):
-    """The event that is sent for a dead letter; the event carries the `id` of the dead letter."""
+    """The event that is sent for a dead letter; the event carries the `id` of the dead letter.
+
+    `properties` are the application properties of the letter's event, as values of JSON.
+    """
 
     id: DeadLetterId
     content_type: str | None
     body: bytes
+    content_encoding: str | None = None
+    properties: Mapping[str, Any] | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the body and of the application properties in JSON."""
+        return len(self.body) + (len(msgspec.json.encode(self.properties)) if self.properties else 0)
 
 
 class Lease(Struct, frozen=True):

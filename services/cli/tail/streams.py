@@ -18,14 +18,12 @@ from shared.predictions.resume_file import ResumeFile
 from shared.service.errors import NeedsAttention
 from shared.service.logs import log
 from shared.service.tasks import cancel_until_done
+from shared.streams.event import decode_body
 from shared.streams.event_hubs.clients import ConsumerClient, consumer_client
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.messages import (
     EventData,
-    read_body,
-    read_content_type,
-    read_enqueued_us,
-    read_sequence_number,
+    read_event,
 )
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
@@ -122,10 +120,11 @@ async def _receive(
         await queue.put(error)
 
 
-def _decode_event(decoder: BodyDecoder, partition: int, event: EventData) -> Iterator[TailRecord]:
+def _decode_event(decoder: BodyDecoder, partition: int, received: EventData) -> Iterator[TailRecord]:
     """Yield the records and the bad lines of an event, in the order of the lines."""
-    decoded = decoder.decode(read_body(event), read_content_type(event))
-    enqueued_at = datetime.fromtimestamp(read_enqueued_us(event) / 1e6, UTC)
+    event = read_event(received)
+    decoded = decode_body(decoder, event)
+    enqueued_at = datetime.fromtimestamp(event.enqueued_us / 1e6, UTC)
     records, extras = decoded.records, decoded.extras
     if decoded.batch is not None:
         rows = decoded.batch.to_pylist()
@@ -136,6 +135,6 @@ def _decode_event(decoder: BodyDecoder, partition: int, event: EventData) -> Ite
         *((bad.line, bad, None) for bad in decoded.bad),
     ]
     for line, record, extra in sorted(found, key=lambda one: one[0]):
-        place = Place(partition, read_sequence_number(event), str(event.offset), line, enqueued_at)
+        place = Place(partition, event.sequence_number, event.offset, line, enqueued_at)
         # A record is of the stream's contract or a bad line.
-        yield TailRecord(place, record, extra, read_content_type(event))  # type: ignore[arg-type]
+        yield TailRecord(place, record, extra, event.content_type)  # type: ignore[arg-type]

@@ -16,9 +16,10 @@ from shared.contract.columns import READING
 from shared.predictions.reader import PredictionReader
 from shared.service.settings import ConnectionSettings
 from shared.service.tasks import cancel_until_done
+from shared.streams.event import decode_body
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
-from shared.streams.event_hubs.messages import read_body, read_content_type
+from shared.streams.event_hubs.messages import read_event
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _GROUP = "$Default"
@@ -117,7 +118,7 @@ async def read_waiting_keys(
                 if isinstance(events, Gap):
                     continue
                 for event in events:
-                    decoded = decoder.decode(read_body(event), read_content_type(event))
+                    decoded = decode_body(decoder, read_event(event))
                     batch = decoded.batch or build_batch(READING, decoded.records, decoded.extras)
                     pieces.append(read_keys(batch, codes))
     return np.unique(join(pieces))

@@ -7,10 +7,11 @@ from prometheus_client import Counter
 
 from services.scorer.stream.chunks import Chunk, build_event_chunk, drop_lines_through
 from services.scorer.stream.lineage import Place
-from shared.codec.batch_decoder import BatchDecoder, DecodedBatch
+from shared.codec.batch_decoder import EMPTY, BatchDecoder, DecodedBatch
 from shared.codec.body_decoder import BodyDecoder
+from shared.codec.content_encoding import is_gzip
 from shared.contract.columns import READING
-from shared.streams.event import Event
+from shared.streams.event import Event, decode_body
 
 BAD_READINGS = Counter(
     "fleetprice_scorer_unpriced_records_total", "Records that do not decode, so have no price"
@@ -53,22 +54,28 @@ class ReadingDecoder:
         """Return whether a predecessor priced this event in part, so that some readings have no price yet."""
         if self._after is None or event.sequence_number != self._after.sequence:
             return False
-        decoded = self._decoder.decode(event.body, event.content_type)
+        decoded = decode_body(self._decoder, event)
         return bool(drop_lines_through(decoded, self._after.line).lines)
 
     def _decode_together(self, events: Sequence[Event], place: int) -> DecodedBatch:
         first = events[place]
         if self._after is not None and first.sequence_number == self._after.sequence:
-            return DecodedBatch(())  # this event was priced in part
+            return EMPTY  # this event was priced in part
+        if is_gzip(first.content_encoding):
+            return EMPTY  # expanded together, a few events could take gigabytes
         bodies = []
         for event in events[place : place + ROWS_TOGETHER]:
-            if event.content_type != first.content_type:
+            if (
+                event.content_type != first.content_type
+                or event.content_encoding != first.content_encoding
+                or event.fault is not None
+            ):
                 break
             bodies.append(event.body)
-        return self._runs.decode(bodies, first.content_type, ROWS_TOGETHER)
+        return self._runs.decode(bodies, first.content_type, ROWS_TOGETHER) if bodies else EMPTY
 
     def _decode_one(self, event: Event, columns: Sequence[str]) -> Chunk:
-        decoded = self._decoder.decode(event.body, event.content_type)
+        decoded = decode_body(self._decoder, event)
         if self._after is not None and event.sequence_number == self._after.sequence:
             decoded = drop_lines_through(decoded, self._after.line)
         if decoded.bad:

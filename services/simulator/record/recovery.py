@@ -15,8 +15,9 @@ from services.simulator.vehicles.telemetry import Telemetry
 from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.service.logs import log
+from shared.streams.event import decode_body
 from shared.streams.event_hubs.clients import ConsumerClient
-from shared.streams.event_hubs.messages import EventData, read_body, read_content_type
+from shared.streams.event_hubs.messages import EventData, read_event
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 Key = tuple[str, int]
@@ -105,7 +106,7 @@ async def _resolve_bad_bodies(output: PartitionOutput, intent: BadIntent, tail: 
 
 def decode_keys(decoder: BodyDecoder, event: EventData) -> list[Key]:
     """Return the (vehicle_id, reading_no) of every reading in an event, whichever program sent it."""
-    decoded = decoder.decode(read_body(event), read_content_type(event))
+    decoded = decode_body(decoder, read_event(event))
     if decoded.batch is not None:
         ids, numbers = (decoded.batch.column(name).to_pylist() for name in ("vehicle_id", "reading_no"))
         return list(zip(ids, numbers, strict=True))

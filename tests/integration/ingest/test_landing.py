@@ -1,9 +1,12 @@
 """Records land once with their lineage; those that cannot be decoded land in the dead letters."""
 
 import base64
+import gzip
+import json
 
 import msgspec
 import pyarrow as pa
+from azure.eventhub.amqp import AmqpAnnotatedMessage, AmqpMessageProperties
 
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.body_decoder import ARROW, JSON, NDJSON
@@ -68,7 +71,7 @@ async def test_bad_bodies_are_dead_letters(world, lake):
         b"{": (None, "malformed"),
         msgspec.json.encode(reading(9, 9))[:-20]: (JSON, "malformed"),
         b"\xff\xfe\x00nonsense": (None, "malformed"),
-        b"": (JSON, "malformed"),
+        b"": (JSON, "no record in the body"),
         b"[]": (None, "no record in the body"),
         b'{"vehicle_id": 7}': (JSON, "invalid"),
         msgspec.json.encode(reading(9, 9, speed_kmh=1e9)): (JSON, "invalid"),
@@ -94,6 +97,36 @@ async def test_bad_bodies_are_dead_letters(world, lake):
         -1.0
     ]  # a bad row is its own stream
     assert sum(int(footer["bad"]) for footer in lake.footers()) == len(bad)
+
+
+async def test_amqp_values_and_gzip_land(world, lake):
+    """An AMQP value of text or binary is the body, gzip is expanded; what is no body is kept whole."""
+    one, two, three = (msgspec.json.encode(reading(1, number)) for number in (1, 2, 3))
+    packed = AmqpAnnotatedMessage(data_body=[gzip.compress(three + b"\n{}")])
+    packed.properties = AmqpMessageProperties(content_type=NDJSON, content_encoding="gzip")
+    packed.application_properties = {"firmware": "7.1", "slot": 3}
+    sent = [
+        AmqpAnnotatedMessage(value_body=one.decode()),
+        AmqpAnnotatedMessage(value_body=two),
+        packed,
+        AmqpAnnotatedMessage(value_body={"make": "ford", "year": 2019}),
+        AmqpAnnotatedMessage(sequence_body=[[1, "two"], [3.5]], application_properties={"firmware": "7.1"}),
+    ]
+    await send(world, sent)
+
+    async with ingesting(world):
+        await until(lambda: len(lake.letters()) == 3)
+
+    assert set(lake.keys()) == {("v1", 1), ("v1", 2), ("v1", 3)}
+    line, value, sequence = lake.letters()
+    bodies = [json.loads(base64.b64decode(one["body"])) for one in (line, value, sequence)]
+    assert bodies == [{}, {"make": "ford", "year": 2019}, [[1, "two"], [3.5]]]
+    assert (line["properties"], "content_encoding" in line) == ({"firmware": "7.1", "slot": 3}, False)
+    assert (value["reason"], "properties" in value) == (
+        "malformed: the body is an AMQP value that is a map: send it as data, text or binary",
+        False,
+    )
+    assert sequence["properties"] == {"firmware": "7.1"}
 
 
 async def test_bad_alone_moves_the_chain(world, lake):

@@ -8,17 +8,17 @@ from shared.codec.body_decoder import NDJSON
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader, ResumeToken
 from shared.streams.event_hubs.connection import HubConnection
-from shared.streams.event_hubs.messages import read_body, read_content_type
+from shared.streams.event_hubs.messages import read_event
 
 ROWS = 10
 
 
 def by_another_version(event):
     """Return the same predictions of the same readings, by a model that is no longer in service."""
-    lines = msgspec.json.Decoder(Prediction).decode_lines(read_body(event))
+    lines = msgspec.json.Decoder(Prediction).decode_lines(read_event(event).body)
     bodies = [msgspec.structs.replace(one, version="0", price=one.price + 1) for one in lines]
     double = EventData(msgspec.json.Encoder().encode_lines(bodies))
-    double.content_type = read_content_type(event)
+    double.content_type = read_event(event).content_type
     double.properties = event.properties
     return double
 
@@ -46,7 +46,7 @@ async def test_a_zombies_doubles_are_dropped_across_a_readers_restart(
     version = predictions[0].version
     _, first, token = await read(settings, None, kept_after)
     made = await published.events()
-    assert {read_content_type(one) for one in made} == {NDJSON}
+    assert {read_event(one).content_type for one in made} == {NDJSON}
     await fleet.send([by_another_version(one) for one in made], hub="predictions")
     async with scorer(max_rows=ROWS):
         await fleet.send([fleet.ndjson(ROWS)])

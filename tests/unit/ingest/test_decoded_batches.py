@@ -1,12 +1,24 @@
 """Events decoded together land exactly as events decoded one by one, even among bad ones."""
 
+import gzip
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.open_file import RollPolicy
 from shared.codec.batch_decoder import EMPTY
+from shared.codec.body_decoder import JSON, NDJSON
 from tests.support.landed_files import build_events, land_events
-from tests.support.reading_bodies import BODIES
+from tests.support.reading_bodies import BODIES, ONE, TWO
+
+ODD_EVENTS = [
+    (ONE, JSON, {"content_encoding": "utf-8"}),
+    (gzip.compress(ONE), JSON, {"content_encoding": "gzip"}),
+    (gzip.compress(ONE + b"\n{}\n" + TWO), NDJSON, {"content_encoding": "gzip"}),
+    (gzip.compress(b"nothing"), NDJSON, {"content_encoding": "gzip", "properties": {b"a": b"b"}}),
+    (ONE, JSON, {"content_encoding": "gzip"}),
+    (ONE, JSON, {"fault": "malformed: the body is an AMQP sequence"}),
+]
 
 
 class OneByOne:
@@ -19,7 +31,8 @@ class OneByOne:
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
-        st.sampled_from(BODIES) | st.sampled_from(BODIES[:2] + BODIES[24:25] + BODIES[33:34]), max_size=30
+        st.sampled_from(BODIES + ODD_EVENTS) | st.sampled_from(BODIES[:2] + BODIES[24:25] + BODIES[33:34]),
+        max_size=30,
     ),
     st.integers(0, 40),
     st.sampled_from([RollPolicy(10**6, 10**9, 60), RollPolicy(3, 10**9, 60), RollPolicy(10**6, 1_500, 60)]),

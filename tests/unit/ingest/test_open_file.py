@@ -1,6 +1,7 @@
 """The open file: its contents, its limits, and the rest of it when another writer was first."""
 
 import base64
+import gzip
 
 import msgspec
 import pytest
@@ -8,8 +9,8 @@ import pytest
 from services.ingest.open_file import OpenFile, RollPolicy, build_turn
 from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import contract_from_record
-from shared.lake.dead_letters import CODES, encode_letters, reason_code
-from shared.streams.event import Event
+from shared.lake.dead_letters import CODES, Letter, encode_letters, reason_code
+from shared.streams.event import Event, decode_body
 
 
 class Tick(msgspec.Struct, frozen=True):
@@ -27,6 +28,48 @@ def gather(bodies, first=10):
         event = Event(number, f"@{number}", 1_000_000, None, body)
         gathered.add(event, DECODER.decode(body, None))
     return gathered
+
+
+def letters_of(event):
+    gathered = OpenFile(CONTRACT, partition=3, first=0, hour=HOUR, opened_at_s=0.0)
+    gathered.add(event, decode_body(DECODER, event))
+    return gathered.to_contents().letters
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "kept"),
+    [
+        (b"?", "utf-8", (b"?", "utf-8")),
+        (gzip.compress(b"?"), "gzip", (gzip.compress(b"?"), "gzip")),
+        (gzip.compress(b'{"number":1}\n{}'), "gzip", (b"{}", None)),
+    ],
+)
+def test_a_letter_says_how_its_bytes_are_encoded(body, encoding, kept):
+    """A whole body is kept as it was sent; a bad line of a gzip body is kept expanded."""
+    (letter,) = letters_of(Event(0, "0", 0, None, body, content_encoding=encoding))
+    assert (letter.bad.body, letter.content_encoding) == kept
+
+
+def test_letters_keep_the_application_properties():
+    """What the sender wrote beside the body helps to find it, and a replay sends it again."""
+    first, second = letters_of(
+        Event(0, "0", 0, None, b"{}\n{}", properties={b"firmware": b"7.1", b"slot": 3})
+    )
+    assert first.properties == second.properties == {"firmware": "7.1", "slot": 3}
+
+
+def test_large_properties_are_kept_once():
+    """A megabyte of properties with each of thousands of bad lines would fill memory and lake."""
+    event = Event(0, "0", 0, None, b"{}\n" * 3, properties={b"note": b"x" * 100_000})
+    assert [letter.properties is not None for letter in letters_of(event)] == [True, False, False]
+
+
+async def test_a_letter_file_holds_encoding_and_properties():
+    """Letters of plain events have neither field, as in earlier versions."""
+    event = Event(0, "0", 0, None, b"?", content_encoding="utf-8", properties={b"a": b"\xff", b"b": None})
+    (piece,) = [piece async for piece in encode_letters("telemetry", letters_of(event))]
+    letter = msgspec.json.decode(piece, type=Letter)
+    assert (letter.content_encoding, letter.properties) == ("utf-8", {"a": {"base64": "/w=="}, "b": None})
 
 
 def test_a_cut_covers_every_event():

@@ -1,3 +1,4 @@
+import gzip
 from datetime import UTC, datetime
 
 import msgspec
@@ -168,6 +169,20 @@ def test_events_decoded_together_are_the_events_one_by_one(odd):
     assert [one.is_arrow for one in found] == [False, True, False]
     assert [one.oldest_enqueued_us for one in found] == [1_000, 6_000, 8_000]
     assert all(len(one.records) == len(one) for one in found if not one.is_arrow)
+
+
+def test_events_that_ingest_reads_are_priced_too():
+    """A gzip body is expanded; an AMQP value that is no text has no price, and costs no other."""
+    body = single(0).body
+    events = [
+        single(1),
+        Event(2, "0", 0, JSON, gzip.compress(body), content_encoding="gzip"),
+        Event(3, "0", 0, JSON, body, content_encoding="utf-8"),
+        Event(4, "0", 0, JSON, body, fault="malformed: the body is an AMQP sequence"),
+        single(5),
+    ]
+    (chunk,) = regroup_chunks(ReadingDecoder(None).decode(events, CARRIED), 100)
+    assert chunk.sequences.tolist() == [1, 2, 3, 5]
 
 
 def test_only_the_rest_of_an_event_priced_in_part_is_decoded():

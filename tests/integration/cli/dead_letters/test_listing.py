@@ -79,6 +79,17 @@ async def test_a_letter_is_shown(desk, capsysbinary):
     assert (text["text"], binary["body"]) == (BAD.decode(), "//4AeA==")
 
 
+async def test_encoding_and_properties_are_shown(desk, capsys):
+    """Letters that have them show them; a sender's text cannot control the terminal."""
+    await desk.land((0, 0, BAD), (1, 0, BAD, {"content_encoding": "gzip", "properties": {"a": "\x1b[2J"}}))
+    await desk.run("show", ids="0:1")
+    shown = capsys.readouterr().out
+    assert "  encoding      gzip" in shown
+    assert '  properties    {"a":"\\u001b[2J"}' in shown
+    await desk.run("show", ids="0:0")
+    assert "properties" not in capsys.readouterr().out
+
+
 async def test_a_letter_that_does_not_exist(desk, capsys):
     """The message and the exit code report it."""
     assert await desk.run("show", ids="0:7") == 1

@@ -1,6 +1,7 @@
 """A letter is replayed once, whatever is refused, lost, raced or silent in between."""
 
 import asyncio
+import gzip
 import json
 
 import pytest
@@ -54,6 +55,74 @@ async def test_show_writes_what_replay_reads(landed, tmp_path, capsys):
     assert await landed.run("replay", letters=path, as_json=True) == 0
     assert outcome(capsys)["replayed"] == 2
     assert [sent for _, _, sent in await landed.sent()] == [GOOD, GOOD]
+
+
+PACKED = gzip.compress(GOOD)
+KEPT = {
+    "content_encoding": "gzip",
+    "properties": {"firmware": "7.1", "slot": 2**40, "raw": {"base64": "/w=="}},
+}
+
+
+async def test_a_replay_sends_what_the_letter_keeps(desk):
+    """Content encoding and application properties go along, beside those that name the letter."""
+    await desk.land((0, 0, PACKED, KEPT))
+    assert await desk.run("replay", everything=True) == 0
+    (event,) = await desk.events()
+    assert (event.body, event.content_encoding, event.replay_of) == (PACKED, "gzip", desk.id(0))
+    sent = event.properties
+    assert (sent[b"firmware"], sent[b"slot"], sent[b"raw"]) == (b"7.1", 2**40, b"\xff")
+
+
+@pytest.mark.parametrize(
+    ("edit", "sent"),
+    [
+        ({}, (PACKED, "gzip", {b"firmware": b"7.1", b"slot": 2**40, b"raw": b"\xff"})),
+        (
+            {"body": None, "text": GOOD.decode(), "content_encoding": None, "properties": None},
+            (GOOD, None, {}),
+        ),
+        ({"properties": {"slot": 5}}, (PACKED, "gzip", {b"slot": 5})),
+    ],
+)
+async def test_encoding_and_properties_can_be_edited(desk, tmp_path, capsys, edit, sent):
+    """`show --json` writes them, `replay --from` reads them."""
+    await desk.land((0, 0, PACKED, KEPT))
+    await desk.run("show", as_json=True)
+    path = tmp_path / "letters.ndjson"
+    path.write_text(json.dumps(json.loads(capsys.readouterr().out) | edit))
+    assert await desk.run("replay", letters=path) == 0
+    (event,) = await desk.events()
+    own = {name: value for name, value in event.properties.items() if not name.startswith(b"replay_")}
+    assert (event.body, event.content_encoding, own) == sent
+
+
+async def test_a_file_from_before_the_fields_keeps_the_letters_own(desk, repaired):
+    """A line without them changes neither."""
+    await desk.land((0, 0, BAD, {"content_encoding": "utf-8", "properties": {"firmware": "7.1"}}))
+    assert await desk.run("replay", letters=repaired(("0:0:0", GOOD))) == 0
+    (event,) = await desk.events()
+    assert (event.content_encoding, event.properties[b"firmware"]) == ("utf-8", b"7.1")
+
+
+@pytest.mark.parametrize(("content", "encoding"), [(GOOD, None), (PACKED, "gzip")])
+async def test_a_body_of_ones_own_may_be_gzip_or_not(desk, tmp_path, content, encoding):
+    """`--body` in place of a gzip body is labelled as what it is."""
+    await desk.land((0, 0, PACKED[:-5], KEPT))
+    (tmp_path / "body").write_bytes(content)
+    assert await desk.run("replay", ids="0:0:0", body=tmp_path / "body") == 0
+    (event,) = await desk.events()
+    assert (event.body, event.content_encoding) == (content, encoding)
+
+
+async def test_properties_that_cannot_be_sent_are_refused(desk, tmp_path, capsys):
+    """The property is named, and nothing is sent."""
+    await desk.land((0, 0, GOOD, "named by operator"))
+    path = tmp_path / "letters.ndjson"
+    path.write_text(json.dumps({"id": "0:0:0", "text": GOOD.decode(), "properties": {"colours": ["red"]}}))
+    assert await desk.run("replay", letters=path) == 1
+    assert "the property colours has no value" in capsys.readouterr().err
+    assert await desk.events() == []
 
 
 async def test_a_letter_that_would_be_one_again_is_refused(landed, capsys):

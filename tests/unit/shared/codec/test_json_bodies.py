@@ -171,6 +171,19 @@ def test_a_hostile_array_takes_little_time(body):
     assert len(decoded.bad) <= MAX_RECORDS
 
 
+@pytest.mark.parametrize("body", [b"[" * 100_000, b"[NaN", b"[1, NaN, 2]", b'["' + b"x" * 70_000])
+def test_an_array_in_which_no_record_is_found_is_one_letter(body):
+    """Nothing of it is a record, so it is kept whole."""
+    assert [one.body for one in DECODER.decode(body, None).bad] == [body]
+
+
+def test_lines_that_are_too_long_are_letters_of_their_own():
+    """Each is a record, and only too large."""
+    large = encode_json(1, note="x" * 70_000)
+    decoded = DECODER.decode(large + b"\n" + large, None)
+    assert [(one.line, one.body) for one in decoded.bad] == [(0, large), (1, large)]
+
+
 def test_elements_are_split_at_their_own_commas():
     """Commas and brackets in texts and in nested values separate nothing."""
     assert list(split_array(b'[{"a":"],{"},[1,[2]], NaN ]')) == [b'{"a":"],{"}', b"[1,[2]]", b" NaN "]
