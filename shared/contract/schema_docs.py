@@ -13,11 +13,14 @@ Generated from `shared/contract/` by `python -m shared.contract`; a test keeps i
 
 An event carries 1..n records: `application/json` (one, or an array), `application/x-ndjson` (a record a
 line) or `application/vnd.apache.arrow.stream` (a record a row). If the content type is absent, the first
-bytes decide. A JSON record may be on many lines (it is one record), begin with a UTF-8 byte order mark, and
-write a whole number as `2017.0`. An element of an array that is not valid JSON is a dead letter; the others
-land. The body is in data sections, or an AMQP value of text or binary. With the content encoding `gzip` it is
-expanded, to at most 32 MiB; other content encodings are ignored. Fields not listed here are kept in the column `extra` as a JSON object. A record outside a range
-below is a dead letter; a record inside it but outside the model's training range is priced and flagged.
+bytes decide. The body is in data sections, or an AMQP value of text or binary. With the content encoding
+`gzip` it is expanded, to at most 32 MiB; other content encodings are ignored.
+
+A JSON record may be on many lines (it is one record), begin with a UTF-8 byte order mark, and write a whole
+number as `2017.0`. An element of an array that is not valid JSON is a dead letter; the others land.
+
+Fields not listed here are kept in the column `extra` as a JSON object. A record outside a range below is a
+dead letter; a record inside it but outside the model's training range is priced and flagged.
 Every raw row also has `partition` (int32), `sequence_number` (int64), `offset` (string), `line` (int32)
 and `enqueued_at` (timestamp[us, UTC]).
 

@@ -16,4 +16,9 @@ def pointer_to(message: str) -> str:
     steps = [step["name"] or step["index"] for step in _STEP.finditer(path["path"])] if path else []
     if missing := _MISSING.search(message):
         steps.append(missing["name"])
-    return "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)
+    return "".join(f"/{escape_step(step)}" for step in steps)
+
+
+def escape_step(name: str) -> str:
+    """Return a field's name as one step of a JSON pointer."""
+    return name.replace("~", "~0").replace("/", "~1")

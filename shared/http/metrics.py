@@ -69,6 +69,10 @@ class Counts(Collector):
     def add(self, labels: Labels) -> None:
         self._by_labels[labels] = self._by_labels.get(labels, 0) + 1
 
+    def declare(self, labels: Labels) -> None:
+        """Show the count of these label values from now on, even while it is 0."""
+        self._by_labels.setdefault(labels, 0)
+
     def count(self, *labels: str) -> int:
         return self._by_labels.get(labels, 0)
 

@@ -22,7 +22,7 @@ from structlog.contextvars import bind_contextvars
 
 from shared.http.auth.callers import Caller, Callers
 from shared.http.connection import connection_of
-from shared.http.metrics import Counts, Distributions
+from shared.http.metrics import Counts, Distribution, Distributions
 from shared.http.problems import Refusal, overloaded, problem_response
 from shared.http.responses import Answer
 from shared.service.logs import log
@@ -40,6 +40,7 @@ CALLER: web.RequestKey[Caller] = web.RequestKey("caller", Caller)
 _UNMATCHED = "unmatched"
 
 _ACCEPTED_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_INTERNAL_ERROR = str(HTTPStatus.INTERNAL_SERVER_ERROR.value)
 _STATUSES = {status: str(status) for status in range(100, 600)}
 
 
@@ -109,7 +110,9 @@ class RequestMiddleware:
         """Return a handler for requests of `route` that does the work of the middleware around `handler`."""
         needs_caller, is_probe = self._rules.needs_caller, route in self._rules.probes
         is_guarded = needs_caller(route)
-        seconds = {str(number): REQUEST_SECONDS.with_labels(route, f"{number}xx") for number in range(1, 6)}
+        seconds: dict[str, Distribution] = {}
+        # An alert on failures must see the first one: the rate of a series that begins at 1 is 0.
+        REQUESTS.declare((route, _INTERNAL_ERROR))
 
         async def serve(request: web.Request) -> web.StreamResponse:
             started_s = time.perf_counter()
@@ -139,6 +142,8 @@ class RequestMiddleware:
             took_s = time.perf_counter() - started_s
             status = _STATUSES[response.status]
             REQUESTS.add((route, status))
+            if status[0] not in seconds:  # a class of status that never came has no series
+                seconds[status[0]] = REQUEST_SECONDS.with_labels(route, f"{status[0]}xx")
             seconds[status[0]].observe(took_s)
             self._log.debug("request_answered", route=route, status=response.status, took_s=took_s)
             return response

@@ -33,7 +33,8 @@ ACTIONS = (
         "Price a vehicle",
         body="Vehicle",
         path=f"{PRICES}/one",
-        about=f"One vehicle: its price, or why it has none, is the only item of the answer. {_WORDS}",
+        about=f"One vehicle: its price is the only item of the answer. One that cannot be priced is refused, "
+        f"and the refusal says why. {_WORDS}",
     ),
     Action(
         "PriceVehicles",

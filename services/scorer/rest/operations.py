@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from http import HTTPMethod, HTTPStatus
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from services.scorer.rest.api_docs.examples import AUTOMOBILES, VEHICLES
 from services.scorer.rest.automobiles.requests import AUTOMOBILE, MAX_AUTOMOBILES, SCORED_LABELS
@@ -15,6 +15,7 @@ from services.scorer.rest.models import Models
 from services.scorer.rest.prices.endpoint import Prices
 from services.scorer.rest.prices.explanations import MAX_EXPLAINED
 from services.scorer.rest.prices.vehicles import MAX_VEHICLES, VEHICLE
+from shared.http.problems import Problem
 
 # The decoders take the items of a request one by one; these types describe the whole list.
 Vehicles = Annotated[list[VEHICLE], Meta(min_length=1, max_length=MAX_VEHICLES)]  # type: ignore[valid-type]
@@ -45,6 +46,9 @@ class AutomobileResults(Struct, frozen=True):
 
 class AutomobileAnswer(Struct, frozen=True):
     results: AutomobileResults = field(name="Results")
+    warnings: (
+        Annotated[list[Problem], Meta(description="Fields and parameters that were ignored")] | UnsetType
+    ) = UNSET
 
 
 class Health(Struct, frozen=True):
@@ -131,7 +135,8 @@ def _inference(path: str, suffix: str, of: str, *parameters: Parameter) -> tuple
             tag=_INFERENCE,
             summary=f"Price tensors with {of}",
             about="In JSON or by the binary tensor extension (`Inference-Header-Content-Length`); empty, "
-            "null and NaN are missing values.",
+            "null and NaN are missing values. An input's parameter `content_type` may be `np`, and of BYTES "
+            "also `str` or `base64`.",
             answer=InferenceResponse,
             request=(InferenceRequest,),
             takes_tensors=True,
@@ -148,8 +153,9 @@ OPERATIONS = (
         path="/v1/prices",
         tag=_PRICES,
         summary="Price vehicles",
-        about=f"1 to {MAX_VEHICLES} vehicles, or one vehicle's object alone. A vehicle that cannot be priced "
-        "has its error in its place, and the rest are priced. Case and outer spaces of words do not matter.",
+        about=f"1 to {MAX_VEHICLES} vehicles, or one vehicle's object alone. A vehicle of a list that cannot "
+        "be priced has its error in its place, and the rest are priced; one alone is refused. Unknown fields "
+        "are ignored and named in `warnings`. Case and outer spaces of words do not matter.",
         answer=Prices,
         request=(VehicleList, VEHICLE),
         example=VEHICLES,

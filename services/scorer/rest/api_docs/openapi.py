@@ -76,7 +76,12 @@ def _schemas(operations: Sequence[Operation], models: Sequence[Manifest]) -> dic
         "description": Prices.__doc__,
         "type": "object",
         "properties": {
-            "prices": {"type": "array", "items": {"anyOf": [_reference(Price), _reference(Unpriced)]}}
+            "prices": {"type": "array", "items": {"anyOf": [_reference(Price), _reference(Unpriced)]}},
+            "warnings": {
+                "type": "array",
+                "items": _reference(Problem),
+                "description": "Fields and parameters of the request that are not known and were ignored",
+            },
         },
         "required": ["prices"],
     }

@@ -6,9 +6,11 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from services.scorer.rest.unknown_names import UnknownField, find_unknown_fields
+from shared.codec.json_text import remove_byte_order_mark
 from shared.contract.automobile import NUMBERS, WORDS
 from shared.http.json_pointer import pointer_to
-from shared.http.problems import Refusal
+from shared.http.problems import Problem, Refusal
 
 MAX_AUTOMOBILES = 1_000
 SCORED_LABELS = "Scored Labels"
@@ -18,6 +20,9 @@ _Word = Annotated[str, Meta(max_length=64)]
 _Number = Annotated[float, Meta(ge=-1e9, le=1e9)]
 # The app offers digits too: 4 cylinders, 2 doors.
 _COUNTED = ("num-of-doors", "num-of-cylinders")
+# The app sends the label's column, and Azure ML's clients send global parameters.
+_KNOWN = frozenset({*WORDS, *NUMBERS, "price", SCORED_LABELS})
+_KNOWN_BESIDE = frozenset({"Inputs", "GlobalParameters"})
 
 
 def _automobile_type() -> type[Struct]:
@@ -48,8 +53,17 @@ _AUTOMOBILE: msgspec.json.Decoder[Any] = msgspec.json.Decoder(AUTOMOBILE)
 _FIELDS = msgspec.json.Decoder(dict[str, Raw])
 
 
-def decode_automobiles(body: bytes) -> tuple[list[dict[str, Raw]], list[dict[str, Any]]]:
-    """Return each row as sent, and its values to price. Raises Refusal: 400 no JSON, 422 another shape."""
+class AutomobileRows(Struct, frozen=True):
+    """The rows of a request: as sent, their values to price, and the fields that are not known."""
+
+    sent: list[dict[str, Raw]]
+    given: list[dict[str, Any]]
+    unknown: list[UnknownField]
+
+
+def decode_automobiles(body: bytes) -> AutomobileRows:
+    """Decode the rows of a request. Raises Refusal: 400 no JSON, 422 another shape."""
+    body = remove_byte_order_mark(body)
     try:
         body.decode()  # msgspec does not check the encoding of fields that it skips
         rows = _REQUEST.decode(body).inputs.rows
@@ -63,13 +77,22 @@ def decode_automobiles(body: bytes) -> tuple[list[dict[str, Raw]], list[dict[str
         raise Refusal(HTTPStatus.BAD_REQUEST, "malformed-json", f"the body is no JSON: {error}") from error
     except RecursionError as error:
         raise _refusal("the body is nested too deep", "") from error
-    return sent, [_values(one) for one in given]
+    unknown = find_unknown_fields(body, _KNOWN_BESIDE)
+    unknown += [
+        UnknownField(f"{_ROWS}/{place}", name)
+        for place, row in enumerate(sent)
+        if not row.keys() <= _KNOWN
+        for name in row
+        if name not in _KNOWN
+    ]
+    return AutomobileRows(sent, [_values(one) for one in given], unknown)
 
 
-def encode_scores(sent: list[dict[str, Raw]], prices: list[float]) -> bytes:
-    """Return the answer: every row as sent with its price, in the order of the request."""
+def encode_scores(sent: list[dict[str, Raw]], prices: list[float], warnings: list[Problem]) -> bytes:
+    """Return the answer: every row as sent with its price, in the order of the request, and warnings."""
     rows = [row | {SCORED_LABELS: price} for row, price in zip(sent, prices, strict=True)]
-    return msgspec.json.encode({"Results": {"WebServiceOutput0": rows}})
+    results = {"Results": {"WebServiceOutput0": rows}}
+    return msgspec.json.encode(results | {"warnings": warnings} if warnings else results)
 
 
 def _decode_row(decoder: msgspec.json.Decoder[Any], row: Raw, place: int) -> Any:

@@ -15,6 +15,7 @@ from services.scorer.rest.inference.metadata import describe_model
 from services.scorer.rest.inference.requests import Rows, decode_rows, encode_answer
 from services.scorer.rest.inference.tensors import TensorRefused
 from services.scorer.rest.prices.vehicles import PRICING_FIELDS, VEHICLE
+from services.scorer.rest.unknown_names import find_unknown_parameters, write_warnings
 from shared import __version__
 from shared.http.middleware import CALLER
 from shared.http.problems import Refusal
@@ -113,7 +114,9 @@ class InferenceEndpoint:
             raise Refusal(HTTPStatus.BAD_REQUEST, "invalid-tensor", str(error)) from error
         request[CALLER].charge(len(rows.words) - 1)  # the middleware charged one
         amounts = await model.price(rows)
-        answer, json_size = encode_answer((manifest.name, manifest.version), rows, list(amounts))
+        ignored = write_warnings(rows.unknown, find_unknown_parameters(request.query, ()))
+        warnings = "; ".join(one.detail for one in ignored)
+        answer, json_size = encode_answer((manifest.name, manifest.version), rows, list(amounts), warnings)
         if json_size is None:
             return Answer(answer, JSON)
         response = Answer(answer, BINARY)

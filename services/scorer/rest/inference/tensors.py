@@ -4,8 +4,9 @@ Binary tensors follow the JSON in the order of their inputs. FP32 is little-endi
 follows its length, which is four bytes, little-endian.
 """
 
+import base64
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -22,6 +23,8 @@ _WORDS = msgspec.json.Decoder(list[str | list[str]])
 _NUMBERS = msgspec.json.Decoder(list[float | list[float | None] | None])
 
 Parameters = dict[str, Any]
+
+_WORD_CONTENT_TYPES, _NUMBER_CONTENT_TYPES = ("base64", "np", "str"), ("np",)
 
 
 class TensorRefused(Exception):
@@ -51,7 +54,10 @@ class InputTensor(Struct, frozen=True):
 def read_words(tensor: InputTensor, binary: memoryview | None, columns: int) -> list[list[str]]:
     """Read a tensor BYTES [N, columns]. Raises TensorRefused."""
     rows = _check_shape(tensor, BYTES, columns)
+    content_type = check_content_type(f"input {tensor.name}", tensor.parameters, _WORD_CONTENT_TYPES)
     flat = _decode_words(tensor) if binary is None else list(_split_words(tensor.name, binary))
+    if content_type == "base64":
+        flat = [_decode_base64(tensor.name, word) for word in flat]
     _check_count(tensor, len(flat), rows * columns)
     if any(len(word) > MAX_WORD_CHARS for word in flat):
         raise TensorRefused(f"input {tensor.name}: an element holds at most {MAX_WORD_CHARS} characters")
@@ -61,6 +67,7 @@ def read_words(tensor: InputTensor, binary: memoryview | None, columns: int) -> 
 def read_numbers(tensor: InputTensor, binary: memoryview | None, columns: int) -> NDArray[np.float32]:
     """Read a tensor FP32 [N, columns]; null and NaN are missing values. Raises TensorRefused."""
     rows = _check_shape(tensor, FP32, columns)
+    check_content_type(f"input {tensor.name}", tensor.parameters, _NUMBER_CONTENT_TYPES)
     if binary is None:
         flat = _decode_numbers(tensor)
     elif len(binary) % 4:
@@ -81,6 +88,31 @@ def split_binary(inputs: Sequence[InputTensor], body: memoryview) -> list[memory
     if start != len(body):
         raise TensorRefused(f"{len(body)} bytes follow the JSON, the inputs declare {start}")
     return parts
+
+
+def check_content_type(
+    subject: str, parameters: Parameters | UnsetType, accepted: Collection[str]
+) -> str | None:
+    """Return the parameter `content_type` of a request or tensor, or None. Raises TensorRefused.
+
+    MLServer's clients name there how values are encoded.
+    """
+    content_type = None if parameters is UNSET else parameters.get("content_type")
+    if content_type is None:
+        return None
+    if content_type not in accepted:
+        shown = str(content_type)[:64]
+        raise TensorRefused(
+            f"{subject}: the content type {shown} is not supported, only {', '.join(accepted)}"
+        )
+    return str(content_type)
+
+
+def _decode_base64(name: str, word: str) -> str:
+    try:
+        return base64.b64decode(word, validate=True).decode()
+    except ValueError as error:
+        raise TensorRefused(f"input {name}: an element is not base64 of UTF-8: {error}") from error
 
 
 def _check_shape(tensor: InputTensor, datatype: str, columns: int) -> int:

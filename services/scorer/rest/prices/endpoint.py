@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from services.scorer.rest.batching.adaptive_batching import AdaptiveBatcher
 from services.scorer.rest.prices.explanations import ExplanationQueue, check_count, wants_explanation
 from services.scorer.rest.prices.vehicles import Id, Item, decode_vehicles
+from services.scorer.rest.unknown_names import find_unknown_parameters, write_warnings
 from shared.http.middleware import CALLER
 from shared.http.problems import Problem
 from shared.http.request_body import JSON, read_body, require_content_type
@@ -48,9 +49,11 @@ class Prices(Struct, frozen=True):
     """An answer for each vehicle, in the order of the request."""
 
     prices: list[Price | Unpriced]
+    warnings: list[Problem] | UnsetType = UNSET
 
 
 _ENCODER = msgspec.json.Encoder()
+_PARAMETERS = frozenset({"explain"})
 
 
 class PricesEndpoint:
@@ -63,16 +66,21 @@ class PricesEndpoint:
     async def handle(self, request: web.Request) -> Answer:
         """Price every vehicle that can be. Raises Refusal if the request cannot be served as a whole."""
         require_content_type(request, (JSON,))
-        is_explained = bool(request.rel_url.raw_query_string) and wants_explanation(request.query)
+        is_explained, unknown_parameters = False, []
+        if request.rel_url.raw_query_string:
+            is_explained = wants_explanation(request.query)
+            unknown_parameters = find_unknown_parameters(request.query, _PARAMETERS)
         body = await read_body(request)
         self._batcher.refuse_if_full()
-        items = decode_vehicles(body)
+        given = decode_vehicles(body)
+        items = given.items
         if len(items) > 1:
             request[CALLER].charge(len(items) - 1)  # the middleware charged one
         if is_explained:
             check_count(len(items))
         answers = await self._price_items(items, is_explained=is_explained)
-        return Answer(_ENCODER.encode(Prices(answers)), JSON)
+        warnings = write_warnings(given.unknown, unknown_parameters)
+        return Answer(_ENCODER.encode(Prices(answers, warnings or UNSET)), JSON)
 
     async def _price_items(self, items: Sequence[Item], *, is_explained: bool) -> list[Price | Unpriced]:
         vehicles = [item.vehicle for item in items if item.vehicle is not None]

@@ -1,5 +1,6 @@
 """The Open Inference Protocol, over real HTTP and by an unmodified client."""
 
+import base64
 import json
 import math
 
@@ -94,6 +95,31 @@ async def test_tensors_in_json_are_priced(http, prices):
             (name, "FP32", [2]) for name in ("price", "lower", "upper")
         ]
         np.testing.assert_allclose([one["data"] for one in answer["outputs"]], prices, rtol=1e-6)
+
+
+ENCODED = [[base64.b64encode(word.encode()).decode() for word in row] for row in WORDS]
+
+
+@pytest.mark.parametrize(
+    ("words", "content_type"), [(ENCODED, "base64"), (WORDS, "str"), (WORDS, "np"), (WORDS, None)]
+)
+async def test_the_content_type_of_an_input_is_honoured(http, prices, words, content_type):
+    """MLServer's clients send words as base64 and say so; the prices are the same."""
+    parameters = {"parameters": {"content_type": content_type}}
+    cat, num = tensor("cat", "BYTES", words, **parameters), tensor("num", "FP32", NUMBERS)
+    _, answer = await http.post({"inputs": [cat, num], "parameters": {"content_type": "pd"}}, INFER)
+    np.testing.assert_allclose([one["data"] for one in answer["outputs"]], prices, rtol=1e-6)
+
+
+async def test_base64_in_a_binary_tensor_is_honoured(http, prices):
+    """The elements after the JSON are base64 too."""
+    body, size = binary(words=ENCODED, numbers=[NUMBERS[0], [2015, 90_000, math.nan, math.nan]])
+    head = json.loads(body[:size])
+    head["inputs"][1]["parameters"]["content_type"] = "base64"
+    told = json.dumps(head).encode()
+    headers = {"Content_Type": OCTETS, "Inference_Header_Content_Length": str(len(told))}
+    _, answer = await http.post(told + body[size:], INFER, **headers)
+    np.testing.assert_allclose([one["data"] for one in answer["outputs"]], prices, rtol=1e-6)
 
 
 async def test_only_wanted_outputs_are_returned(http, prices):

@@ -46,6 +46,13 @@ CAT, NUM = request()["inputs"]
         {"inputs": [CAT, {"name": "num", "datatype": "FP32", "shape": [2, 4]}]},
         {"inputs": [CAT, {**NUM, "parameters": {"binary_data_size": 4}}]},
         request(outputs=[{"name": "other"}]),
+        request(outputs=[{"name": "price", "parameters": {"content_type": "base64"}}]),
+        request(parameters={"content_type": "base64"}),
+        request(parameters={"content_type": ["np"]}),
+        {"inputs": [CAT, {**NUM, "parameters": {"content_type": "base64"}}]},
+        {"inputs": [{**CAT, "parameters": {"content_type": "datetime"}}, NUM]},
+        {"inputs": [{**CAT, "parameters": {"content_type": "base64"}, "data": ["Zm9yZA"] * 8}, NUM]},
+        {"inputs": [{**CAT, "parameters": {"content_type": "base64"}, "data": ["/w=="] * 8}, NUM]},
         b'{"inputs":[{"name":"cat","shape":[2,4],"datatype":"BYTES","data":' + b"[" * 50_000 + b"]" * 50_000,
     ],
 )

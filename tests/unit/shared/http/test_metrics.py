@@ -28,6 +28,16 @@ def test_counts_are_counters(registered):
     assert counts.count("/b", "200") == 0
 
 
+def test_a_declared_count_is_shown_at_zero(registered):
+    """An alert sees the first increase of a count that is declared; declaring it again changes nothing."""
+    counts = registered(Counts("test_failed", "Failed", ("route",)))
+    counts.declare(("/a",))
+    assert 'test_failed_total{route="/a"} 0.0' in generate_latest().decode()
+    counts.add(("/a",))
+    counts.declare(("/a",))
+    assert counts.count("/a") == 1
+
+
 def test_distributions_are_histograms(registered):
     """A value at a bucket's end is within it; buckets are cumulative, and the sum is exact."""
     seconds = registered(Distributions("test_seconds", "Took", ("route",), (0.5, 1.0)))
