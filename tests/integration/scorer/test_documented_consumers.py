@@ -20,8 +20,9 @@ from tests.support.embedded_stack import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 JAVASCRIPT = ROOT / "tests" / "integration" / "emulator" / "conformance_js"
-LAST = b'"sequence_number":1,"line":1'
 AT = datetime(2026, 5, 1, tzinfo=UTC)
+# The most that the examples handle before they save: 100 events, of two lines here.
+BATCH_LINES = 200
 PAGE = (ROOT / "docs" / "predictions.md").read_text()
 # A checkout, and `fleetprice` as another name of its modules.
 SOURCES = os.pathsep.join([str(ROOT), str(ROOT / "deploy" / "wheel" / "checkout")])
@@ -46,40 +47,56 @@ def output_event(created_at, *numbers, version="1", partition=1):
     return event
 
 
-def command(language):
+def command(language, folder):
+    """Return the command that runs a program of this language from stdin in `folder`."""
     if language == "python":
-        return [sys.executable, "-"], None
-    if shutil.which("node") is None or not (JAVASCRIPT / "node_modules").is_dir():
+        return [sys.executable, "-"]
+    modules = JAVASCRIPT / "node_modules"
+    if shutil.which("node") is None or not modules.is_dir():
         pytest.skip(
             "JavaScript's SDK is not installed: `npm ci` in tests/…/conformance_js (make test does it)"
         )
-    return ["node", "--input-type=module", "-"], JAVASCRIPT
+    if not (folder / "node_modules").exists():
+        (folder / "node_modules").symlink_to(modules)
+    return ["node", "--input-type=module", "-"]
+
+
+class Consumer:
+    """A running consumer, which prints the number of each reading."""
+
+    def __init__(self, process):
+        self.process = process
+
+    async def numbers(self, count):
+        """Return the numbers in the next lines."""
+        async with asyncio.timeout(PATIENCE_S):
+            return [int((await self.process.stdout.readline()).split()[1]) for _ in range(count)]
+
+    async def stop(self):
+        """Send SIGTERM; return the numbers in the rest of its lines."""
+        self.process.terminate()
+        rest, _ = await self.process.communicate()
+        return [int(line.split()[1]) for line in rest.splitlines()]
 
 
 @asynccontextmanager
 async def running(hub, language, code, folder):
-    """Run a consumer; yield a function that waits for its lines."""
-    arguments, where = command(language)
+    """Run a consumer in `folder`."""
     process = await asyncio.create_subprocess_exec(
-        *arguments,
-        cwd=where or folder,
+        *command(language, folder),
+        cwd=folder,
         env=os.environ | {"FLEETPRICE_EVENT_HUBS": hub.connection_string, "PYTHONPATH": SOURCES},
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
     process.stdin.write(code.encode())
     process.stdin.close()
-
-    async def numbers(count):
-        async with asyncio.timeout(PATIENCE_S):
-            lines = [await process.stdout.readline() for _ in range(count)]
-        return [int(line.split()[1]) for line in lines]
-
     try:
-        yield numbers
+        yield Consumer(process)
     finally:
-        process.kill()
-        await process.communicate()
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
@@ -94,26 +111,30 @@ async def test_a_documented_consumer_reads_every_prediction_once(world, fleet, t
         ],
         "1", hub="predictions",
     )  # fmt: skip
-    async with running(world.hub, language, code, tmp_path) as numbers:
-        assert await numbers(8) == list(range(1, 9))
+    async with running(world.hub, language, code, tmp_path) as consumer:
+        assert await consumer.numbers(8) == list(range(1, 9))
         await fleet.send(
             [output_event(later, 0), output_event(earlier, 3), output_event(later, 1)], "1", hub="predictions"
         )
-        assert await numbers(4) == [1, 2, 3, 4]
+        assert await consumer.numbers(4) == [1, 2, 3, 4]
 
 
-async def test_the_shipped_readers_example_goes_on_where_it_was(world, fleet, tmp_path):
-    """Started again, the example with a token reads only new predictions, and still drops doubles."""
-    language, code = BLOCKS[0]
-    await fleet.send([output_event(AT, 0), output_event(AT, 1)], "1", hub="predictions")
-    kept = tmp_path / "predictions.token"
-    async with running(world.hub, language, code, tmp_path) as numbers:
-        assert await numbers(4) == [1, 2, 3, 4]
-        while not kept.exists() or LAST not in kept.read_bytes():  # noqa: ASYNC110 - a process sends no signal
-            await asyncio.sleep(0.05)
-    await fleet.send([output_event(AT, 0, 1), output_event(AT, 2)], "1", hub="predictions")
-    async with running(world.hub, language, code, tmp_path) as numbers:
-        assert await numbers(2) == [5, 6]
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+async def test_a_documented_consumer_goes_on_where_it_was_stopped(world, fleet, tmp_path, number):
+    """SIGTERM in the middle costs no prediction: after it the consumer repeats one batch at most."""
+    language, code = BLOCKS[number]
+    await fleet.send([output_event(AT, source) for source in range(1_000)], "1", hub="predictions")
+    last, stops = 0, 0
+    while last < 2_000:
+        async with running(world.hub, language, code, tmp_path) as consumer:
+            shown = await consumer.numbers(1)
+            assert last - BATCH_LINES < shown[0] <= last + 1
+            while shown[-1] < 2_000 and (stops == 3 or len(shown) < 2 * BATCH_LINES):
+                shown += await consumer.numbers(1)
+            shown += await consumer.stop()
+        assert shown == list(range(shown[0], shown[0] + len(shown)))
+        last, stops = shown[-1], stops + 1
+    assert stops > 1
 
 
 def test_all_of_them_are_found():
