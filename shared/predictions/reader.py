@@ -57,8 +57,8 @@ class PredictionReader:
     there.
 
     A prediction that was published twice, even by another process or model version, is yielded once; the
-    others are counted in `doubles`. Raises SourceUnavailable or Refused if the hub cannot be read, and
-    SinkUnavailable if reading a partition fails several times without progress.
+    others are counted in `doubles`. Raises SourceUnavailable or Refused if the hub cannot be read, or if
+    reading a partition fails several times in a row without progress.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from services.cli.tail.record_view import TailRecord, format_plain, format_style
 from services.cli.tail.settings import TailSettings
 from services.cli.tail.start_position import Start, parse_start
 from services.cli.tail.streams import tail_records
-from shared.service.errors import NeedsAttention, SinkUnavailable
+from shared.service.errors import NeedsAttention, SourceUnavailable
 from shared.service.run import EXIT_DONE, run_service
 from shared.service.tasks import Stopped, unless_stopped
 
@@ -36,7 +36,7 @@ async def _watch(settings: TailSettings, start: Start) -> None:
     except BrokenPipeError:
         # The reader, such as `head`, has ended; Python's own flush at exit must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except SinkUnavailable as error:
+    except SourceUnavailable as error:
         raise NeedsAttention(f"{settings.stream} cannot be read from {settings.start}: {error}") from error
 
 

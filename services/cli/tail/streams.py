@@ -21,6 +21,7 @@ from shared.service.tasks import cancel_until_done
 from shared.streams.event import decode_body
 from shared.streams.event_hubs.clients import ConsumerClient, consumer_client
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.errors import mapped_errors
 from shared.streams.event_hubs.messages import (
     EventData,
     read_event,
@@ -41,7 +42,8 @@ async def tail_records(settings: TailSettings, start: Start) -> AsyncGenerator[T
     """
     hub = settings.telemetry_hub if settings.stream == "telemetry" else settings.predictions_hub
     async with consumer_client(HubConnection.from_settings(settings), hub, _GROUP) as client:
-        partitions: list[str] = await client.get_partition_ids()
+        with mapped_errors(hub, _GROUP):
+            partitions: list[str] = await client.get_partition_ids()
         if start.partition is not None:
             if start.partition not in partitions:
                 raise NeedsAttention(f"hub {hub} has no partition {start.partition}: {', '.join(partitions)}")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from services.cli.up.latencies import Latencies
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader, ResumeToken
-from shared.service.errors import SinkUnavailable, SourceUnavailable
+from shared.service.errors import Refused, SourceUnavailable
 from shared.service.logs import log
 from shared.streams.event_hubs.connection import HubConnection
 
@@ -32,7 +32,7 @@ class LivePrices:
             try:
                 async for received in reader:
                     self._add(received.prediction)
-            except (SinkUnavailable, SourceUnavailable) as error:
+            except (Refused, SourceUnavailable) as error:
                 log.warning("predictions_unreadable", reason=str(error))
                 token = reader.token
                 await asyncio.sleep(_RETRY_S)

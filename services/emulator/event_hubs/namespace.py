@@ -1,7 +1,5 @@
 """One Event Hubs namespace: the state that its connections share."""
 
-import time
-
 from services.emulator.clock import Clock
 from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.faults import Faults
@@ -49,7 +47,7 @@ class Namespace:
         return int(self.clock() * 1000)
 
     def now_s(self) -> float:
-        return time.time()
+        return self.clock.machine()
 
     def expire(self, now_ms: int) -> None:
         """Delete events beyond the limits of age and size; only whole segments are deleted."""

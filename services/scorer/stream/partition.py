@@ -13,7 +13,7 @@ from services.scorer.stream.resume import find_start, note_expired, read_tail
 from shared.pricing.pricer import ActivePriceModel
 from shared.pricing.version_loader import VersionLoader
 from shared.service import failpoints
-from shared.service.errors import SinkUnavailable
+from shared.service.errors import Refused, SettingsError, SinkUnavailable
 from shared.service.tasks import within
 from shared.streams.event import Event
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
@@ -121,7 +121,8 @@ class PartitionScorer:
     async def handle(self, events: Sequence[Event]) -> None:
         """Price events and publish the predictions.
 
-        Raises OutputUnavailable if the predictions hub does not accept them.
+        Raises OutputUnavailable if the predictions hub does not accept them, SettingsError if it goes on
+        refusing our credentials.
         """
         first = events[0].sequence_number
         if first > self._next_expected:
@@ -143,6 +144,8 @@ class PartitionScorer:
             await self._sender.send([output.event])
         except SinkUnavailable as error:
             raise OutputUnavailable(str(error)) from error
+        except Refused as error:
+            raise SettingsError(str(error)) from error  # the sender waited already: a person must act
         failpoints.reach("scorer_sent")
         PREDICTIONS_SENT.inc(output.rows)
         SOURCE_TO_PUBLISH.observe(time.time() - output.oldest_enqueued_us / 1e6)

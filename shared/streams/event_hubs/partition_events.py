@@ -1,6 +1,7 @@
 """All events of one partition, in sequence, read with the SDK's own receive loop."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -10,8 +11,9 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient, PartitionContext
 from azure.eventhub.exceptions import EventHubError
 
-from shared.service.errors import SinkUnavailable
+from shared.service.errors import Refused, SourceUnavailable
 from shared.streams.event_hubs.clients import PREFETCH
+from shared.streams.event_hubs.errors import map_error
 from shared.streams.event_hubs.messages import read_sequence_number
 from shared.streams.sequence_tracker import SequenceTracker, Step
 
@@ -27,6 +29,8 @@ Position = int | str | datetime | AtOffset
 
 _QUEUED_BATCHES = 4
 _MAX_FAILURES = 5
+# A link that was open for so long was accepted: a token that runs out every hour is no row of failures.
+_STEADY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +59,15 @@ async def partition_events(
 
     `after` is a sequence number, an offset (text) or an instant; AtOffset includes the event at the offset.
     If the link skips events, it is closed and reopened at the expected event. If it skips at the same event
-    again, the skipped events are yielded as a Gap. Raises SinkUnavailable if reading fails several times
-    without progress.
+    again, the skipped events are yielded as a Gap. Raises SourceUnavailable, or Refused if the hub refuses
+    our credentials, if reading fails several times in a row without progress.
     """
     contiguity = SequenceTracker(after + 1 if isinstance(after, int) else 0)
     start = after  # an offset or instant until the sequence number of the first event is known
     failures = 0
     is_skip_confirmed = False
     while until is None or contiguity.next_expected <= until:
-        expected = contiguity.next_expected
+        expected, opened_s = contiguity.next_expected, time.monotonic()
         try:
             async with aclosing(_receive(client, partition_id, start)) as received:
                 async for events in received:
@@ -83,13 +87,18 @@ async def partition_events(
         except _Skipped:
             is_skip_confirmed = contiguity.next_expected == expected
         except (EventHubError, OSError) as error:
-            failures += 1
-            await _back_off(partition_id, failures, error)
+            failures = 1 if time.monotonic() - opened_s >= _STEADY_S else failures + 1
+            await _back_off(client, partition_id, failures, error)
 
 
-async def _back_off(partition_id: str, failures: int, error: Exception) -> None:
+async def _back_off(
+    client: EventHubConsumerClient, partition_id: str, failures: int, error: Exception
+) -> None:
     if failures > _MAX_FAILURES:
-        raise SinkUnavailable(f"partition {partition_id} cannot be read: {error}") from error
+        mapped = map_error(error, client.eventhub_name, client._consumer_group)  # noqa: SLF001 - not public
+        if isinstance(mapped, Refused):
+            raise mapped from error
+        raise SourceUnavailable(f"partition {partition_id} cannot be read: {error}") from error
     await asyncio.sleep(0.1 * 2**failures)
 
 

@@ -14,17 +14,19 @@ from typing import Self
 
 from azure.eventhub import EventData
 from azure.eventhub.aio import EventHubConsumerClient
-from azure.eventhub.exceptions import AuthenticationError, EventHubError
+from azure.eventhub.exceptions import EventHubError
 
-from shared.service.errors import SettingsError, SinkUnavailable
+from shared.service.errors import Refused, SinkUnavailable, SourceUnavailable
 from shared.service.logs import log
 from shared.streams.event_hubs.clients import SingleSendProducerClient, consumer_client, producer_client
 from shared.streams.event_hubs.connection import HubConnection
+from shared.streams.event_hubs.errors import map_error
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 
 _MAX_ATTEMPTS = 12
 _FIRST_BACKOFF_S, _MAX_BACKOFF_S = 0.1, 8.0
-_TRANSIENT = (EventHubError, OSError, TimeoutError)
+_TRANSIENT = (EventHubError, OSError, TimeoutError, SourceUnavailable, Refused)
+_GROUP = "$Default"
 
 Identify = Callable[[EventData], Hashable]
 
@@ -41,6 +43,7 @@ class PartitionSender:
         self._partition_id = partition_id
         self._identify = identify
         self._producer: SingleSendProducerClient | None = None
+        self._was_accepted = False
         self.position = -1
 
     async def __aenter__(self) -> Self:
@@ -55,8 +58,8 @@ class PartitionSender:
     async def open(self) -> None:
         """Open the link and note the partition's last sequence number.
 
-        Raises SinkUnavailable if all of a bounded number of attempts fail, SettingsError if credentials are
-        refused.
+        Raises SinkUnavailable if all of a bounded number of attempts fail, Refused at once if the hub refuses
+        our credentials.
         """
         await self._retry(self._open, "opened")
 
@@ -69,8 +72,9 @@ class PartitionSender:
     async def send(self, events: Sequence[EventData]) -> None:
         """Send events in order, and after a failure only those that are missing in the partition.
 
-        Raises SinkUnavailable if all of a bounded number of attempts fail, SettingsError if credentials are
-        refused. Afterwards `position` is at most the sequence number of the last event sent.
+        Raises SinkUnavailable if all of a bounded number of attempts fail, or Refused if the hub then refuses
+        credentials that it accepted before. Afterwards `position` is at most the sequence number of the last
+        event sent.
         """
         pending = list(events)
 
@@ -86,7 +90,7 @@ class PartitionSender:
 
     async def _find_missing(self, events: Sequence[EventData]) -> list[EventData]:
         """Return the events that are not in the partition after `position`."""
-        client = consumer_client(self._connection, self._hub, "$Default")
+        client = consumer_client(self._connection, self._hub, _GROUP)
         async with client:
             last = await self._last_sequence(client)
             found: set[Hashable] = set()
@@ -118,10 +122,12 @@ class PartitionSender:
         for tried in range(1, _MAX_ATTEMPTS + 1):
             try:
                 await attempt()
-            except AuthenticationError as error:
-                raise SettingsError(f"hub {self._hub} refused our credentials: {error}") from error
-            except (*_TRANSIENT, SinkUnavailable) as error:
+            except _TRANSIENT as error:
                 await self.close()
+                mapped = map_error(error, self._hub, _GROUP)
+                # A hub that accepted us may do so again: a key is put back, a clock is set right.
+                if isinstance(mapped, Refused) and (tried == _MAX_ATTEMPTS or not self._was_accepted):
+                    raise mapped from error
                 if tried == _MAX_ATTEMPTS:
                     place = f"hub {self._hub}, partition {self._partition_id}"
                     raise SinkUnavailable(f"{place}: nothing {what} in {tried} attempts: {error}") from error
@@ -132,6 +138,7 @@ class PartitionSender:
                 backoff_s = min(_MAX_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** (tried - 1))
                 await asyncio.sleep(backoff_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
             else:
+                self._was_accepted = True
                 return
 
     async def _open(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from services.emulator.identity.issuer import SYSTEM_ASSIGNED, Assignment
 from shared.service.errors import SettingsError
 from shared.streams.event_hubs.clients import consumer_client
 from shared.streams.event_hubs.connection import HubConnection
@@ -14,12 +15,13 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[3]
 
 
-async def output_of(program, environment):
+async def output_of(program, environment, *arguments):
     """Run the program to its successful end and return its output."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("FLEETPRICE_")}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(HERE / program),
+        *arguments,
         env={**inherited, **environment, "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -54,6 +56,18 @@ async def test_our_services_sign_in_as_they_do_in_azure(azure):
         "FLEETPRICE_STORAGE": azure.account_url,
     }
     assert await output_of("own_services.py", environment) == "sent with a token"
+
+
+async def test_a_token_that_runs_out_costs_a_quiet_service_nothing(azure):
+    """Sender and reader go on with fresh tokens after a night without traffic; the SDK alone gives up."""
+    azure.issuer.assign(SYSTEM_ASSIGNED, Assignment(expires_in_s=3))
+    environment = {
+        **azure.environment,
+        "SSL_CERT_FILE": azure.ca,
+        "FLEETPRICE_EVENT_HUBS": f"127.0.0.1:{azure.tls_port}",
+    }
+    output = await output_of("quiet_services.py", environment, "4")
+    assert output.split() == ["before", "after", "Expired"]
 
 
 @pytest.mark.parametrize("namespace", ["127.0.0.1:port", "sb://", "127.0.0.1:99999"])

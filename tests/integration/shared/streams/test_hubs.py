@@ -1,18 +1,22 @@
 import asyncio
+import time
 from datetime import UTC, datetime
 
 import msgspec
 import pytest
 from azure.eventhub import EventData
+from structlog.testing import capture_logs
 
 from services.emulator.event_hubs.faults import Fault
 from shared.contract.prediction import Prediction
 from shared.predictions.reader import PredictionReader
-from shared.service.errors import SettingsError
+from shared.service.errors import Refused, SettingsError
+from shared.streams.event_hubs import sender as sender_module
 from shared.streams.event_hubs.clients import consumer_client, read_created_at
 from shared.streams.event_hubs.messages import read_body, read_sequence_number
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from shared.streams.event_hubs.sender import PartitionSender
+from tests.support.ingesting import until
 
 
 def events(*bodies):
@@ -113,6 +117,34 @@ async def test_wrong_key_is_the_persons_to_mend(world):
     with pytest.raises(SettingsError, match="telemetry"):
         async with PartitionSender(connection, "telemetry", "0", read_body):
             pass
+
+
+AHEAD_S = 7_200.0
+
+
+async def test_a_refusal_that_passes_is_waited_out(world):
+    """A clock that is hours off makes fresh tokens refused; once it is right again, the send goes on."""
+    connection, clock = world.connection(), world.hub.namespace.clock
+    async with PartitionSender(connection, "telemetry", "0", read_body) as sender:
+        clock.machine = lambda: time.time() + AHEAD_S
+        await sender.close()
+        with capture_logs() as logs:
+            sending = asyncio.create_task(sender.send(events(b"a")))
+            await until(lambda: any(one["event"] == "send_failed" for one in logs))
+            clock.machine = time.time
+            await sending
+    assert await read(connection, "telemetry", 0) == [b"a"]
+
+
+async def test_a_refusal_that_lasts_is_the_persons_to_mend(world, monkeypatch):
+    """A hub that refuses fresh tokens for as long as a send is retried ends it with the setting to change."""
+    monkeypatch.setattr(sender_module, "_MAX_ATTEMPTS", 1)
+    clock = world.hub.namespace.clock
+    async with PartitionSender(world.connection(), "telemetry", "0", read_body) as sender:
+        clock.machine = lambda: time.time() + AHEAD_S
+        await sender.close()
+        with pytest.raises(Refused, match="FLEETPRICE_EVENT_HUBS"):
+            await sender.send(events(b"a"))
 
 
 def prediction_event(number, line=0, version="1"):
