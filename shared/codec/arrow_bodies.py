@@ -1,27 +1,28 @@
 """Readers of Arrow IPC bodies that check the declared sizes before anything is decompressed or accessed.
 
 A few kilobytes of compressed Arrow can declare gigabytes, and offsets that point outside their buffer end
-the process on access. So the row count and the uncompressed size are read from the message's metadata first,
-the schema must match the contract, and every batch must pass `validate(full=True)`.
+the process on access. So row counts and uncompressed sizes are read from the messages' metadata first, and
+every batch must pass `validate(full=True)`.
 Flatbuffers layout: Arrow columnar format, Message.fbs (Message: header_type=1, header=2; RecordBatch:
-length=0, nodes=1, buffers=2, compression=3). A compressed buffer starts with its uncompressed length as
-int64; -1 marks a buffer left uncompressed.
+length=0, nodes=1, buffers=2, compression=3; DictionaryBatch: data=1). A compressed buffer starts with its
+uncompressed length as int64; -1 marks a buffer left uncompressed.
 """
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 import pyarrow as pa
+import pyarrow.types as pat
 
 from shared.service.errors import BadRecord
 
-SchemaReader = Callable[[bytes], pa.Schema]
 MAX_ROWS = 20_000
 MAX_UNCOMPRESSED_BYTES = 32 * 2**20
 CONTINUATION = b"\xff\xff\xff\xff"
 
-_RECORD_BATCH_HEADER = 3
+_DICTIONARY_HEADER, _RECORD_BATCH_HEADER = 2, 3
 _BUFFER = struct.Struct("<qq")
 _FRAME = struct.Struct("<4sI")
 
@@ -51,6 +52,49 @@ class _Table:
         return None if at is None else at + int(struct.unpack_from("<I", self._data, at)[0])
 
 
+@dataclass(frozen=True, slots=True)
+class SenderSchema:
+    """A stream's schema.
+
+    It is regular if every known column has the contract's type and every unknown column a plain one: such
+    batches can be joined, sliced and taken from. `has_dictionaries` is true if dictionaries come before the
+    rows.
+    """
+
+    schema: pa.Schema
+    is_regular: bool
+    has_dictionaries: bool
+
+
+SchemaReader = Callable[[bytes], SenderSchema]
+
+
+class BodyLimits:
+    """What a body may still hold: rows and uncompressed bytes, over all of its streams and batches."""
+
+    def __init__(self) -> None:
+        self._rows = 0
+        self._size_bytes = 0
+
+    def admit(self, rows: int, size_bytes: int) -> None:
+        """Count a batch. Raises BadRecord if the body exceeds a limit with it."""
+        self._rows += rows
+        self._size_bytes += size_bytes
+        if rows < 0 or self._rows > MAX_ROWS:
+            raise BadRecord(f"an Arrow body holds at most {MAX_ROWS} rows, this one declares {self._rows}")
+        if self._size_bytes > MAX_UNCOMPRESSED_BYTES:
+            raise BadRecord(f"an Arrow body holds at most {MAX_UNCOMPRESSED_BYTES} bytes uncompressed")
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One IPC stream of a body: its validated batches, and where it ends in the body."""
+
+    sender: SenderSchema
+    batches: list[pa.RecordBatch]
+    end: int
+
+
 def _uncompressed_bytes(batch: _Table, metadata: bytes, body: memoryview) -> int:
     buffers = batch.reference(2)
     if buffers is None:
@@ -68,23 +112,21 @@ def _uncompressed_bytes(batch: _Table, metadata: bytes, body: memoryview) -> int
     return total
 
 
-def _check_bounds(message: pa.Message) -> int:
-    """Return the number of rows that a record batch message declares.
+def _admit_message(message: pa.Message, limits: BodyLimits) -> None:
+    """Check what a record batch or a dictionary declares, before its buffers are touched.
 
-    Raises BadRecord if the message is not a record batch or exceeds a bound.
+    Raises BadRecord if the message is neither, or exceeds a limit.
     """
     metadata = message.metadata.to_pybytes()
     root = _Table(metadata, struct.unpack_from("<I", metadata)[0])
-    header = root.reference(2)
-    if header is None or root.scalar(1, "<B") != _RECORD_BATCH_HEADER:
-        raise BadRecord("an Arrow body holds record batches alone (no dictionaries)")
+    header, kind = root.reference(2), root.scalar(1, "<B")
+    if header is not None and kind == _DICTIONARY_HEADER:
+        header = _Table(metadata, header).reference(1)
+    if header is None or kind not in (_DICTIONARY_HEADER, _RECORD_BATCH_HEADER):
+        raise BadRecord("an Arrow stream holds record batches and dictionaries alone")
     batch = _Table(metadata, header)
-    rows = batch.scalar(0, "<q")
-    if not 0 <= rows <= MAX_ROWS:
-        raise BadRecord(f"an Arrow body holds at most {MAX_ROWS} rows, this one declares {rows}")
-    if _uncompressed_bytes(batch, metadata, memoryview(message.body)) > MAX_UNCOMPRESSED_BYTES:
-        raise BadRecord(f"an Arrow body holds at most {MAX_UNCOMPRESSED_BYTES} bytes uncompressed")
-    return rows
+    rows = batch.scalar(0, "<q") if kind == _RECORD_BATCH_HEADER else 0
+    limits.admit(rows, _uncompressed_bytes(batch, metadata, memoryview(message.body)))
 
 
 def cached_schema_reader(expected: pa.Schema) -> SchemaReader:
@@ -96,42 +138,65 @@ def cached_schema_reader(expected: pa.Schema) -> SchemaReader:
     return lru_cache(maxsize=64)(partial(_read_schema, expected))
 
 
-def _read_schema(expected: pa.Schema, metadata: bytes) -> pa.Schema:
+def _read_schema(expected: pa.Schema, metadata: bytes) -> SenderSchema:
     head = _FRAME.pack(CONTINUATION, len(metadata))
     schema = pa.ipc.read_schema(pa.BufferReader(head + metadata))
-    _check_schema(schema, expected)
-    return schema
+    if len(set(schema.names)) != len(schema):
+        raise BadRecord("an Arrow body names a column twice")
+    for field in expected:
+        if field.name not in schema.names and not field.nullable:
+            raise BadRecord(f"an Arrow body lacks the column {field.name}")
+    is_regular = all(
+        field.type == expected.field(field.name).type
+        if field.name in expected.names
+        else _is_plain(field.type)
+        for field in schema
+    )
+    return SenderSchema(schema, is_regular, any(map(_has_dictionary, (field.type for field in schema))))
 
 
-def read_batches(body: bytes, read_schema: SchemaReader) -> list[pa.RecordBatch]:
-    """Return the validated batches of a body, including unknown columns of plain types.
+def _is_plain(kind: pa.DataType) -> bool:
+    return bool(pat.is_primitive(kind) or pat.is_string(kind) or pat.is_large_string(kind))
 
-    `read_schema` comes from `cached_schema_reader`: every expected column must have exactly the expected
-    type, and only nullable columns may be absent. Raises BadRecord if the body breaks these rules, exceeds a
-    bound or is not a valid Arrow IPC stream.
+
+def _has_dictionary(kind: pa.DataType) -> bool:
+    if isinstance(kind, pa.BaseExtensionType):
+        return _has_dictionary(kind.storage_type)
+    children = [kind.field(index).type for index in range(kind.num_fields)]
+    if pat.is_run_end_encoded(kind):
+        children.append(kind.value_type)
+    return bool(pat.is_dictionary(kind)) or any(map(_has_dictionary, children))
+
+
+def read_stream(body: bytes, at: int, read_schema: SchemaReader, limits: BodyLimits) -> Stream:
+    """Return the stream of a body that begins at `at`.
+
+    `read_schema` comes from `cached_schema_reader`. Raises BadRecord if the stream is not valid, exceeds a
+    limit or lacks a column that the contract requires.
     """
     try:
-        return _read_batches(pa.BufferReader(body), read_schema)
+        return _read_stream(pa.py_buffer(body)[at:], at, read_schema, limits)
     except (pa.ArrowException, struct.error, EOFError, ValueError, OSError) as error:
         raise BadRecord(f"not an Arrow IPC stream: {error}") from error
 
 
-def _read_batches(source: pa.BufferReader, read_schema: SchemaReader) -> list[pa.RecordBatch]:
+def _read_stream(data: pa.Buffer, at: int, read_schema: SchemaReader, limits: BodyLimits) -> Stream:
+    source = pa.BufferReader(data)
     first = pa.ipc.read_message(source)
     if first.type != "schema":
         raise BadRecord("an Arrow body starts with its schema")
-    schema = read_schema(first.metadata.to_pybytes())
+    sender = read_schema(first.metadata.to_pybytes())
     batches: list[pa.RecordBatch] = []
-    rows = size_bytes = 0
     for message in iter(partial(_read_next_message, source), None):
-        rows += _check_bounds(message)
-        size_bytes += len(message.body)
-        if rows > MAX_ROWS or size_bytes > MAX_UNCOMPRESSED_BYTES:
-            raise BadRecord(f"an Arrow body holds at most {MAX_ROWS} rows")
-        batch = pa.ipc.read_record_batch(message, schema)
+        _admit_message(message, limits)
+        if not sender.has_dictionaries:
+            batches.append(pa.ipc.read_record_batch(message, sender.schema))
+    end = source.tell()
+    if sender.has_dictionaries:
+        batches = list(pa.ipc.open_stream(data[:end]))
+    for batch in batches:
         batch.validate(full=True)
-        batches.append(batch)
-    return batches
+    return Stream(sender, batches, at + end)
 
 
 def _read_next_message(source: pa.BufferReader) -> pa.Message | None:
@@ -139,26 +204,6 @@ def _read_next_message(source: pa.BufferReader) -> pa.Message | None:
         return pa.ipc.read_message(source)
     except EOFError:
         return None
-
-
-def _check_schema(schema: pa.Schema, expected: pa.Schema) -> None:
-    if schema.equals(expected):
-        return
-    names, expected_names = set(schema.names), set(expected.names)
-    if len(names) != len(schema):
-        raise BadRecord("an Arrow body names a column twice")
-    for field in expected:
-        if field.name not in names:
-            if not field.nullable:
-                raise BadRecord(f"an Arrow body lacks the column {field.name}")
-        elif schema.field(field.name).type != field.type:
-            found = schema.field(field.name).type
-            raise BadRecord(f"the Arrow column {field.name} is {found}, the contract says {field.type}")
-    for field in schema:
-        if field.name not in expected_names and (
-            pa.types.is_nested(field.type) or pa.types.is_dictionary(field.type)
-        ):
-            raise BadRecord(f"the unknown Arrow column {field.name} is {field.type}, no plain type")
 
 
 def write_stream(batch: pa.RecordBatch) -> bytes:

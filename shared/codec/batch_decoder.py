@@ -98,10 +98,17 @@ class BatchDecoder:
         violations = self._arrow.find_violations(batch)
         if not violations:
             self._arrow_events = min(2 * self._arrow_events, _MAX_ARROW_EVENTS)
-            return DecodedBatch(counts, batch=self._arrow.align(batch))
-        kept = keep_events_before(min(violations), counts, batch)
-        self._arrow_events = max(1, len(kept.counts))
-        return EMPTY if kept.batch is None else DecodedBatch(kept.counts, batch=self._arrow.align(kept.batch))
+            kept = DecodedBatch(counts, batch=batch)
+        else:
+            kept = keep_events_before(min(violations), counts, batch)
+            self._arrow_events = max(1, len(kept.counts))
+        if kept.batch is None:
+            return EMPTY
+        try:
+            return DecodedBatch(kept.counts, batch=self._arrow.align(kept.batch))
+        except BadRecord:  # the unknown columns of so many events are too large together
+            self._arrow_events = 1
+            return EMPTY
 
     def _read_same_schema(
         self, bodies: Sequence[bytes], max_rows: int
@@ -115,7 +122,7 @@ class BatchDecoder:
         rows = size_bytes = 0
         for body in bodies:
             try:
-                found = self._arrow.read(body)
+                found = self._arrow.read_regular(body)
             except BadRecord:
                 break
             count = sum(batch.num_rows for batch in found)

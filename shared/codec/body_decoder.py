@@ -14,8 +14,9 @@ import msgspec
 import pyarrow as pa
 from msgspec import Struct
 
-from shared.codec.arrow_bodies import CONTINUATION, write_stream
-from shared.codec.arrow_rows import ArrowRows
+from shared.codec.arrow_bodies import CONTINUATION, MAX_UNCOMPRESSED_BYTES, BodyLimits
+from shared.codec.arrow_rows import AlignedRows, ArrowRows
+from shared.codec.arrow_values import Budget
 from shared.codec.content_encoding import expand_gzip, is_gzip
 from shared.codec.fast_path.null_columns import join_batches
 from shared.codec.fast_path.record_decoder import MALFORMED, RecordDecoder
@@ -35,6 +36,8 @@ ARROW = "application/vnd.apache.arrow.stream"
 
 MAX_RECORDS = 20_000
 NO_RECORD = "no record in the body"
+# The first bytes of Arrow's file format, which ends with an index and so is no stream.
+_ARROW_FILE = b"ARROW1"
 _RECORD_TOO_LARGE = f"too large: a record holds at most {MAX_RECORD_BYTES} bytes"
 # An array of more commas is split element by element, so that a bomb of small elements ends at MAX_RECORDS.
 _MAX_COMMAS = 2**20
@@ -132,7 +135,8 @@ class BodyDecoder:
         if not body or body.isspace():
             return reject_body(body, NO_RECORD)
         media_type = media_type_of(content_type)
-        if media_type == ARROW or (media_type not in (JSON, NDJSON) and body.startswith(CONTINUATION)):
+        starts_like_arrow = body.startswith((CONTINUATION, _ARROW_FILE))
+        if media_type == ARROW or (media_type not in (JSON, NDJSON) and starts_like_arrow):
             return self._decode_arrow(body)
         if media_type == NDJSON and (decoded := self._decode_regular_lines(body)) is not None:
             return decoded
@@ -250,19 +254,42 @@ class BodyDecoder:
         return record
 
     def _decode_arrow(self, body: bytes) -> Decoded:
-        try:
-            batch = join_batches(self._arrow.read(body))
-        except BadRecord as error:
-            return reject_body(body, f"malformed: {error}")
-        if batch is None or not batch.num_rows:
-            return reject_body(body, NO_RECORD)
-        reasons = self._arrow.find_violations(batch)
-        bad = [
-            BadLine(line, f"invalid: {reason}", write_stream(batch.slice(line, 1)))
-            for line, reason in sorted(reasons.items())
-        ]
-        lines = (
-            [line for line in range(batch.num_rows) if line not in reasons] if bad else range(batch.num_rows)
-        )
-        kept = batch.take(pa.array(lines, pa.int64())) if bad else batch
-        return Decoded(batch=self._arrow.align(kept), lines=lines, bad=bad)
+        """Decode the Arrow streams of a body; one that is not valid is a bad record with all behind it."""
+        if body.startswith(_ARROW_FILE):
+            return reject_body(body, "malformed: an Arrow file; write an Arrow IPC stream instead")
+        limits, budget = BodyLimits(), Budget(MAX_UNCOMPRESSED_BYTES)
+        found, at, rows = _DecodedRows(), 0, 0
+        while body[at:].strip(b"\0"):
+            try:
+                stream = self._arrow.read_stream(body, at, limits)
+                aligned = self._arrow.align_stream(stream, budget)
+            except BadRecord as error:
+                if not at:
+                    return reject_body(body, f"malformed: {error}")
+                found.bad.append(BadLine(rows, f"malformed: {error}", body[at:]))
+                break
+            for one in aligned:
+                found.add(rows, one)
+                rows += one.batch.num_rows
+            at = stream.end
+        return found.finish() if rows or found.bad else reject_body(body, NO_RECORD)
+
+
+@dataclass(slots=True)
+class _DecodedRows:
+    """The rows decoded so far from one Arrow body."""
+
+    batches: list[pa.RecordBatch] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    bad: list[BadLine] = field(default_factory=list)
+
+    def add(self, first: int, rows: AlignedRows) -> None:
+        """Add a batch whose first row is on line `first`."""
+        good = [row for row in range(rows.batch.num_rows) if row not in rows.reasons]
+        self.lines += [first + row for row in good]
+        self.batches.append(rows.batch.take(pa.array(good, pa.int64())) if rows.reasons else rows.batch)
+        for row, reason in sorted(rows.reasons.items()):
+            self.bad.append(BadLine(first + row, f"invalid: {reason}", rows.encode_row(row)))
+
+    def finish(self) -> Decoded:
+        return Decoded(batch=join_batches(self.batches), lines=self.lines, bad=self.bad)

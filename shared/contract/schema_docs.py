@@ -19,6 +19,22 @@ bytes decide. The body is in data sections, or an AMQP value of text or binary. 
 A JSON record may be on many lines (it is one record), begin with a UTF-8 byte order mark, and write a whole
 number as `2017.0`. An element of an array that is not valid JSON is a dead letter; the others land.
 
+Arrow columns may have other types than those below, as libraries write them by default:
+
+| column below | taken from |
+|---|---|
+| string | string, large_string, string_view; binary, large_binary, binary_view that hold UTF-8 |
+| int32, int64 | any integer, float or decimal type, if the value is whole and in range |
+| double | any integer, float or decimal type |
+| timestamp | a timestamp of any unit with any time zone, cut to microseconds; refused without a zone |
+| any | a dictionary or runs of these; an absent column, or one of type null, if it is not required |
+
+A value that does not fit costs its row; a column of another kind costs the body, in one dead letter that
+names the types. Unknown columns of any type are kept in `extra`: nested ones as JSON, bytes as base64, times
+as ISO 8601 (nanoseconds with nine digits, years beyond 9999 with a sign), decimals and NaN as text.
+Several streams in one body are read one after the other. An Arrow *file* is refused: write a stream. A body
+holds at most 20,000 rows and 32 MiB uncompressed, a value that is used many times counted each time.
+
 Fields not listed here are kept in the column `extra` as a JSON object. A record outside a range below is a
 dead letter; a record inside it but outside the model's training range is priced and flagged.
 Every raw row also has `partition` (int32), `sequence_number` (int64), `offset` (string), `line` (int32)

@@ -195,16 +195,11 @@ def too_many_rows():
 
 def wrong_types():
     columns = arrow_batch(reading()).drop_columns(["year"])
-    return write_stream(columns.append_column("year", pa.array([2017], pa.int64())))
-
-
-def dictionary_column():
-    columns = arrow_batch(reading()).drop_columns(["make"])
-    return write_stream(columns.append_column("make", pa.array(["ford"]).dictionary_encode()))
+    return write_stream(columns.append_column("year", pa.array(["2017"])))
 
 
 @pytest.mark.parametrize(
-    "made", [zstd_bomb, wild_offsets, too_many_rows, wrong_types, dictionary_column], ids=lambda f: f.__name__
+    "made", [zstd_bomb, wild_offsets, too_many_rows, wrong_types], ids=lambda f: f.__name__
 )
 def test_a_poisonous_arrow_body_is_refused_before_it_is_touched(made):
     """Neither a bomb nor wild offsets reach memory: each is one dead letter, and the process goes on."""
