@@ -20,6 +20,7 @@ class Tick(msgspec.Struct, frozen=True):
 CONTRACT = contract_from_record(Tick, 1)
 DECODER = BodyDecoder(CONTRACT)
 HOUR = 497_184
+GZIP = gzip.compress(b"?")
 
 
 def gather(bodies, first=10):
@@ -40,9 +41,10 @@ def letters_of(event):
     ("body", "encoding", "kept"),
     [
         (b"?", "utf-8", (b"?", "utf-8")),
-        (gzip.compress(b"?"), "gzip", (gzip.compress(b"?"), "gzip")),
+        (GZIP, "gzip", (GZIP, "gzip")),
         (gzip.compress(b'{"number":1}\n{}'), "gzip", (b"{}", None)),
     ],
+    ids=["plain", "whole", "line"],
 )
 def test_a_letter_says_how_its_bytes_are_encoded(body, encoding, kept):
     """A whole body is kept as it was sent; a bad line of a gzip body is kept expanded."""

@@ -7,7 +7,7 @@ from shared.amqp import encoder as amqp
 from shared.amqp.request_node import decode_request, encode_response
 
 
-@pytest.mark.parametrize("message_id", [uuid.uuid4(), "text", b"bytes", 7])
+@pytest.mark.parametrize("message_id", [uuid.UUID(int=5), "text", b"bytes", 7])
 def test_answers_carry_the_requests_id(message_id):
     """An answer's correlation id has the type of the request's message id."""
     encode = {uuid.UUID: amqp.uuid, str: amqp.string, bytes: amqp.binary, int: amqp.ulong}[type(message_id)]
