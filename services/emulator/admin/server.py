@@ -145,6 +145,7 @@ def _describe_partition(hub: Hub, number: int) -> dict[str, Any]:
     return {
         "id": str(number),
         "begin_sequence_number": state.begin_sequence_number,
+        "damaged_events": hub.logs[number].damaged_events,
         "last_enqueued_sequence_number": state.last_sequence_number,
         "last_enqueued_offset": state.last_offset,
         "last_enqueued_time": None

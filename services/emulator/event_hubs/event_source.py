@@ -18,6 +18,9 @@ from shared.amqp.link import OutgoingLink
 from shared.amqp.performatives import Attach
 from shared.amqp.refusal import Refusal
 from shared.amqp.sections import DELIVERY_ANNOTATIONS
+from shared.service.log_events import EventLog
+
+log = EventLog(__name__)
 
 EPOCH = "com.microsoft:epoch"
 RUNTIME_METRIC = "com.microsoft:enable-receiver-runtime-metric"
@@ -48,15 +51,15 @@ class EventSource:
         properties = attach.properties if isinstance(attach.properties, dict) else {}
         epoch = properties.get(EPOCH)
         capabilities = attach.desired_capabilities
-        log, readers = hub.logs[partition], hub.readers(group, partition)
+        readers = hub.readers(group, partition)
         self.name = attach.name
         self.epoch: int | None = epoch if isinstance(epoch, int) else None
         self.hub_name = hub.name
         self.place = Place(hub.name, partition, group)
         self.path = path
         self._link = link
-        self._log = log
-        self._offset = find_offset(parse_start_position(attach.source), log)
+        self._log = hub.logs[partition]
+        self._offset = find_offset(parse_start_position(attach.source), self._log)
         self._has_metrics = capabilities == RUNTIME_METRIC or (
             isinstance(capabilities, list) and RUNTIME_METRIC in capabilities
         )
@@ -100,10 +103,24 @@ class EventSource:
         if egress is not None:
             self._throughput.count_egress(rendered.next_offset - chunk.offset, rendered.events)
         self._was_delayed = False
-        self._offset = rendered.next_offset
+        self._offset = self._skip_damage(chunk.offset) if rendered.is_damaged else rendered.next_offset
         self._peer.write(rendered.parts)
         link.count_sent(rendered.events, rendered.frames)
         self.resume()
+
+    def _skip_damage(self, offset: int) -> int:
+        """Return the offset behind the damaged record at `offset`; the first reader that meets it logs it."""
+        damage = self._log.find_damage(offset)
+        if damage.is_news:
+            log.warning(
+                "events_damaged",
+                hub=self.hub_name,
+                partition=self.place.partition,
+                first_sequence_number=damage.first_sequence_number,
+                next_sequence_number=damage.next_sequence_number,
+                directory=str(self._log.directory),
+            )
+        return damage.next_offset
 
     def _is_paused(self) -> bool:
         """Return whether sending must wait because of a fault or the throughput limit.

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from services.emulator.log.annotations import PARTITION_KEY
 from services.emulator.log.partition_log import PartitionLog
-from services.emulator.log.records import HEADER_BYTES, scan_records
 from shared.amqp.sections import (
     APPLICATION_PROPERTIES,
     DATA,
@@ -17,7 +16,6 @@ from shared.amqp.sections import (
     decode_sections,
 )
 
-_CHUNK_BYTES = 1 << 20
 _CONTENT_TYPE_FIELD = 6
 
 
@@ -36,20 +34,15 @@ class StoredEvent(NamedTuple):
 
 def read_stored_events(log: PartitionLog, partition_id: str) -> Iterator[StoredEvent]:
     """Yield the retained events, oldest first. Raises DecodeError if an event is not an AMQP message."""
-    offset = log.begin_offset
-    while (chunk := log.read(offset, _CHUNK_BYTES)) is not None:
-        offset = chunk.offset
-        for mark in scan_records(chunk.data):
-            message = chunk.data[mark.position + HEADER_BYTES : mark.end]
-            enqueued_at = datetime.fromtimestamp(mark.enqueued_ms / 1000, UTC)
-            yield StoredEvent(
-                partition_id,
-                mark.sequence_number,
-                str(chunk.offset + mark.position),
-                enqueued_at,
-                *_decode_content(message),
-            )
-            offset = chunk.offset + mark.end
+    for record in log.records():
+        enqueued_at = datetime.fromtimestamp(record.enqueued_ms / 1000, UTC)
+        yield StoredEvent(
+            partition_id,
+            record.sequence_number,
+            str(record.offset),
+            enqueued_at,
+            *_decode_content(record.message),
+        )
 
 
 def _decode_content(message: bytes) -> tuple[Any, dict[str, Any], str | None, str | None]:

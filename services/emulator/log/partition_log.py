@@ -5,14 +5,14 @@ No event is kept in memory. An event's offset is the position in the log of the 
 
 import errno
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from services.emulator.log.annotations import Event, encode_records
 from services.emulator.log.files import OpenFiles
 from services.emulator.log.marks import Reservation, Tail, TailFile
-from services.emulator.log.records import RecordMark
+from services.emulator.log.records import HEADER_BYTES, RecordMark, scan_records
 from services.emulator.log.recovery import recover
 from services.emulator.log.segment import Segment
 from shared.service.log_events import EventLog
@@ -22,6 +22,7 @@ log = EventLog(__name__)
 SEGMENT_BYTES = 64 * 1024 * 1024
 # A quiet partition's segment is closed by age, or its last event would keep all the earlier ones.
 _SEGMENTS_PER_AGE = 4
+_SCAN_BYTES = 1 << 20
 
 
 class Chunk(NamedTuple):
@@ -29,6 +30,27 @@ class Chunk(NamedTuple):
 
     offset: int
     data: bytes
+
+
+class StoredRecord(NamedTuple):
+    """An event as it is served, with its annotations."""
+
+    offset: int
+    sequence_number: int
+    enqueued_ms: int
+    message: bytes
+
+
+class Damage(NamedTuple):
+    """Damaged records: the numbers of the events that are lost, and the offset of the next undamaged record.
+
+    `is_news` is false if the damage was found before.
+    """
+
+    first_sequence_number: int
+    next_sequence_number: int
+    next_offset: int
+    is_news: bool
 
 
 class PartitionState(NamedTuple):
@@ -68,6 +90,7 @@ class PartitionLog:
         self._segments, self._tail = found.segments, found.tail
         self._bases = [segment.base_offset for segment in self._segments]
         self._reservation = Reservation(directory, found.marks, self._tail_file)
+        self._damages: dict[int, Damage] = {}
         self._is_refusing = self._is_abandoned = False
 
     @property
@@ -162,12 +185,46 @@ class PartitionLog:
             offset = segment.base_offset
         return Chunk(offset, segment.read(offset - segment.base_offset, max_bytes))
 
-    def skip_damage(self, offset: int) -> int:
-        """Return the offset at which reading continues after a damaged record at `offset`."""
+    def records(self) -> Iterator[StoredRecord]:
+        """Yield the retained undamaged records, oldest first."""
+        offset = self.begin_offset
+        while (chunk := self.read(offset, _SCAN_BYTES)) is not None:
+            offset = chunk.offset
+            for mark in scan_records(chunk.data):
+                message = chunk.data[mark.position + HEADER_BYTES : mark.end]
+                yield StoredRecord(
+                    chunk.offset + mark.position, mark.sequence_number, mark.enqueued_ms, message
+                )
+                offset = chunk.offset + mark.end
+            if offset == chunk.offset:
+                offset = self.find_damage(offset).next_offset
+
+    def find_damage(self, offset: int) -> Damage:
+        """Describe the damage that begins at `offset`, so that reading continues behind it."""
+        known = self._damages.get(offset)
+        if known is not None:
+            return known._replace(is_news=False)
         segment = self._segments[bisect_right(self._bases, offset) - 1]
-        continues_at = segment.base_offset + segment.skip_damage(offset - segment.base_offset)
-        log.warning("damage_skipped", file=str(segment.path), offset=offset, next_offset=continues_at)
-        return continues_at
+        position = offset - segment.base_offset
+        first = segment.base_sequence
+        # The index may name the damaged record itself, so the scan begins before it.
+        for mark in segment.records(segment.index.before_position(position - 1)):
+            if mark.position >= position:
+                break
+            first = mark.sequence_number + 1
+        end = segment.skip_damage(position)
+        after = next(segment.records(end), None)
+        following = segment.next_sequence if after is None else after.sequence_number
+        damage = Damage(first, max(first, following), segment.base_offset + end, is_news=True)
+        self._damages[offset] = damage
+        return damage
+
+    @property
+    def damaged_events(self) -> int:
+        """The number of events that readers found damaged since the log was opened."""
+        begin = self.state().begin_sequence_number
+        found = {(one.first_sequence_number, one.next_sequence_number) for one in self._damages.values()}
+        return sum(max(0, following - max(first, begin)) for first, following in found)
 
     def wait(self, wake: Callable[[], None]) -> None:
         """Register `wake` to be called once, at the next append."""
@@ -248,6 +305,7 @@ class PartitionLog:
             self._tail_file.sync()
         self._bases.pop(0)
         self._segments.pop(0).delete()
+        self._damages = {at: damage for at, damage in self._damages.items() if at >= self.begin_offset}
         log.info(
             "segment_expired",
             directory=str(self.directory),

@@ -2,7 +2,6 @@ import shutil
 
 import pytest
 
-from services.emulator.event_hubs.transfers import TransferRenderer
 from services.emulator.log import marks as log_marks
 from services.emulator.log.annotations import OFFSET, SEQUENCE_NUMBER, encode_records
 from services.emulator.log.partition_log import PartitionLog
@@ -21,20 +20,14 @@ def events(count, start=0, padding=0):
 
 def read_served(log):
     """{sequence number: (offset, body)} of what a reader from the beginning is sent, damage skipped."""
-    renderer = TransferRenderer(0, 0, 1 << 20)
     found = {}
-    offset = log.begin_offset
-    while (chunk := log.read(offset, 1000)) is not None:
-        rendered = renderer.render(chunk, 0, 1 << 20, 1 << 20, b"")
-        for message in rendered.parts[1::2]:
-            annotations, body_at = decode(message)
-            body, _ = decode(message, body_at)
-            number = annotations.value[SEQUENCE_NUMBER]
-            assert number not in found
-            found[number] = (int(annotations.value[OFFSET]), body.value)
-        offset = rendered.next_offset
-        if rendered.is_damaged:
-            offset = log.skip_damage(offset)
+    for record in log.records():
+        annotations, body_at = decode(record.message)
+        body, _ = decode(record.message, body_at)
+        assert record.sequence_number not in found
+        assert annotations.value[SEQUENCE_NUMBER] == record.sequence_number
+        assert annotations.value[OFFSET] == str(record.offset)
+        found[record.sequence_number] = (record.offset, body.value)
     return found
 
 
