@@ -111,6 +111,9 @@ def score(
     http_port: Port = None,
     workers: Annotated[int | None, Option(help="Processes that share the partitions and the port")] = None,
     version: Annotated[str | None, Option("--model-version", help="Version of the price model")] = None,
+    dead_letter: Annotated[
+        str | None, Option(metavar="PARTITION:SEQUENCE", help="Leave this event undecoded, without prices")
+    ] = None,
 ) -> None:
     """Price readings, from the stream and over HTTP."""
     run_verb("score", locals())

@@ -2,23 +2,25 @@
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from math import inf
 from typing import Protocol
 
 from services.ingest.commit import Committer, Overtaken
 from services.ingest.open_file import EVENT_BYTES, FileContents, OpenFile, RollPolicy
 from services.ingest.replayed_rows import tag_replayed_rows
-from shared.codec.batch_decoder import EMPTY
-from shared.codec.body_decoder import BodyDecoder, Decoded, reject_body
+from shared.codec.batch_decoder import EMPTY, DecodedBatch
+from shared.codec.body_decoder import BodyDecoder, Decoded
 from shared.codec.content_encoding import is_gzip
 from shared.codec.fast_path.columnar_decoder import ColumnarDecoder
-from shared.lake.dead_letters import NAMED_BY_OPERATOR
 from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US
 from shared.service.errors import HubRecreated
-from shared.streams.event import Event, decode_body
+from shared.service.logs import log
+from shared.streams.event import Event
 from shared.streams.handler_protocols import Start
 from shared.streams.hub_properties import PartitionBounds
+from shared.streams.poison import GuardedDecoder
 
 # Events decoded together: enough to share the fixed cost, few enough to decode again if one is bad.
 _RUN_EVENTS = 1_024
@@ -62,10 +64,11 @@ class PartitionIngest:
         self._policy = policy
         self._bounds = bounds
         self._progress = progress
-        self._named = named
         self._memory_share = memory_share
         self._clock = clock
-        self._decoder = BodyDecoder(committer.source.contract)
+        source, partition = committer.source, committer.chain.partition
+        self._decoder = GuardedDecoder(partial(BodyDecoder, source.contract), source.hub, partition, named)
+        self._alone_through = -1
         self._runs = ColumnarDecoder(committer.source.contract)
         self._open: OpenFile | None = None
         self._next_expected = 0
@@ -141,10 +144,11 @@ class PartitionIngest:
             return 0
         rows, size_bytes = self._policy.left(self._open.rows, self._open.size_bytes)
         end_us = (self._open.hour + 1) * HOUR_US
-        content_type, encoding, named = events[0].content_type, events[0].content_encoding, self._named
-        if is_gzip(encoding):
-            return 0  # expanded together, a few events could take gigabytes
+        content_type, encoding = events[0].content_type, events[0].content_encoding
+        if is_gzip(encoding) or events[0].sequence_number <= self._alone_through:
+            return 0  # gzip: expanded together, a few events could take gigabytes
         bodies: list[bytes] = []
+        alone = self._decoder.alone
         for event in events:
             if (
                 event.content_type != content_type
@@ -153,13 +157,13 @@ class PartitionIngest:
                 or event.enqueued_us >= end_us
                 or size_bytes <= 0
                 or event.replay_of is not None
-                or (named and event.sequence_number in named)
+                or (alone and event.sequence_number in alone)
             ):
                 break
             body = event.body
             size_bytes -= len(body) + EVENT_BYTES
             bodies.append(body)
-        run = self._runs.decode(bodies, content_type, rows) if bodies else EMPTY
+        run = self._decode_run(events[: len(bodies)], bodies, rows)
         added = len(run.counts)
         if added:
             self._open.add_batch(events[:added], run)
@@ -190,10 +194,28 @@ class PartitionIngest:
         self._next_expected += 1
         self.last_enqueued_us = event.enqueued_us
 
+    def _decode_run(self, events: Sequence[Event], bodies: Sequence[bytes], max_rows: int) -> DecodedBatch:
+        """Decode events together; if that raises an error, each of them is decoded by itself."""
+        if not bodies:
+            return EMPTY
+        try:
+            return self._runs.decode(bodies, events[0].content_type, max_rows)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the event at fault raises it again when it is alone
+            self._alone_through = events[-1].sequence_number
+            self._runs = ColumnarDecoder(self.committer.source.contract)
+            log.warning(
+                "events_decoded_alone",
+                hub=self.committer.source.hub,
+                partition=self.committer.chain.partition,
+                first_sequence_number=events[0].sequence_number,
+                reason=str(error),
+            )
+            return EMPTY
+
     def _decode(self, event: Event) -> Decoded:
-        if event.sequence_number in self._named:
-            return reject_body(event.body, NAMED_BY_OPERATOR)
-        decoded = decode_body(self._decoder, event)
+        decoded = self._decoder.decode(event)
         return decoded if event.replay_of is None else tag_replayed_rows(decoded, event.replay_of)
 
     async def _commit(self, next_hour: int | None = None) -> None:

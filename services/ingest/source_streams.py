@@ -10,6 +10,7 @@ from services.ingest.settings import IngestSettings
 from shared.contract.columns import BY_STREAM, Contract
 from shared.contract.json_schema import contract_from_schema
 from shared.service.errors import SettingsError
+from shared.streams.event_ids import parse_event_ids
 
 # A stream's name is also that of a folder in the lake.
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
@@ -71,13 +72,9 @@ def named_events(settings: IngestSettings, stream: str) -> dict[int, frozenset[i
     Raises SettingsError if an event id is malformed or names an unknown stream.
     """
     named: dict[int, frozenset[int]] = {}
-    for word in _split_words(settings.dead_letter):
-        whose, _, place = word.rpartition("/")
-        partition, _, sequence = place.partition(":")
-        if not (partition.isdecimal() and sequence.isdecimal()):
-            raise SettingsError(f"FLEETPRICE_INGEST_DEAD_LETTER: {word!r} is not PARTITION:SEQUENCE")
+    for whose, partition, sequence in parse_event_ids(settings.dead_letter, "FLEETPRICE_INGEST_DEAD_LETTER"):
         if _require_stream(settings, whose or next(iter(hubs_by_stream(settings))), "DEAD_LETTER") == stream:
-            named[int(partition)] = named.get(int(partition), frozenset()) | {int(sequence)}
+            named[partition] = named.get(partition, frozenset()) | {sequence}
     return named
 
 

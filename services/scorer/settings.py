@@ -104,6 +104,11 @@ class ScorerSettings(ConnectionSettings):
         description="Process events as they arrive, not at the SDK's next poll; costs processor time and "
         "relies on names inside the SDK",
     )
+    dead_letter: str = Field(
+        "",
+        description="Events of the telemetry hub to leave undecoded and without prices: PARTITION:SEQUENCE, "
+        "separated by commas",
+    )
     workers: int = Field(
         1,
         ge=1,

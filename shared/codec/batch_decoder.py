@@ -19,6 +19,7 @@ from shared.codec.body_decoder import ARROW, MAX_RECORDS, NDJSON, media_type_of
 from shared.codec.fast_path.null_columns import join_batches
 from shared.codec.fast_path.record_decoder import MALFORMED, RecordDecoder
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
+from shared.service import failpoints
 from shared.service.errors import BadRecord
 
 
@@ -55,6 +56,7 @@ class BatchDecoder:
 
         An empty result means that the first event needs `BodyDecoder`. No content of a body raises an error.
         """
+        failpoints.examine("decode", bodies)
         media_type = media_type_of(content_type)
         if media_type == ARROW:
             return self._decode_arrow(bodies, max_rows)

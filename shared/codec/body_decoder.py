@@ -28,6 +28,7 @@ from shared.codec.json_text import (
 )
 from shared.contract.columns import MAX_RECORD_BYTES, Contract
 from shared.contract.field_types import EARLIEST, LATEST
+from shared.service import failpoints
 from shared.service.errors import BadRecord
 
 JSON = "application/json"
@@ -121,6 +122,7 @@ class BodyDecoder:
 
     def decode(self, body: bytes, content_type: str | None, content_encoding: str | None = None) -> Decoded:
         """Decode one body. No content of a body raises an error: bad records are returned in `bad`."""
+        failpoints.examine("decode", (body,))
         if not is_gzip(content_encoding):
             return self._decode_plain(body, content_type)
         try:

@@ -9,10 +9,10 @@ from msgspec import Struct
 
 from shared.codec.body_decoder import NO_RECORD
 from shared.codec.row_buffer import DeadLetter
+from shared.streams.poison import NAMED_BY_OPERATOR, POISON
 
-NAMED_BY_OPERATOR = "named by operator"
 # The closed set of a metric's label: the part of a reason before its colon.
-CODES = ("empty", "malformed", "invalid", "too large", NAMED_BY_OPERATOR)
+CODES = ("empty", "malformed", "invalid", "too large", NAMED_BY_OPERATOR, POISON)
 _PIECE_BYTES = 2**20
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -3,10 +3,14 @@
 Failpoints are armed only by `FLEETPRICE_FAILPOINTS="ingest_renamed=7*3,hub_appended=50*3"`: this sends
 SIGKILL at every 7th pass of `ingest_renamed`, at most 3 times over all restarts. The kills are counted in the
 file `FLEETPRICE_FAILPOINTS_LOG`. If no failpoint is armed, a pass only checks that a dict is empty.
+
+`decode=raise:TEXT` makes the decoding of a body that contains TEXT raise an error, and `decode=abort:TEXT`
+makes it end the process as a fault in native code does.
 """
 
 import os
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +35,20 @@ class Failpoint:
         return kills.count(self.name) >= self.times
 
 
+@dataclass(frozen=True, slots=True)
+class PoisonedBody:
+    """An armed failpoint of decoding: it strikes each body that contains `text`."""
+
+    text: bytes
+    is_hard: bool
+
+
+class Struck(RuntimeError):
+    """The error that a failpoint of decoding raises."""
+
+
 _armed: dict[str, Failpoint] = {}
+_poisoned_bodies: dict[str, PoisonedBody] = {}
 
 
 def arm(spec: str, log: Path) -> None:
@@ -41,6 +58,10 @@ def arm(spec: str, log: Path) -> None:
     """
     for part in filter(None, spec.split(",")):
         name, _, counts = part.partition("=")
+        kind, separator, text = counts.partition(":")
+        if separator and kind in ("raise", "abort"):
+            _poisoned_bodies[name] = PoisonedBody(text.encode(), kind == "abort")
+            continue
         every, _, times = counts.partition("*")
         if not (name and every.isdigit() and times.isdigit() and int(every)):
             raise SettingsError(f"FLEETPRICE_FAILPOINTS: {part!r} is not NAME=EVERY*TIMES")
@@ -64,3 +85,19 @@ def reach(name: str) -> None:
             log.flush()
             os.fsync(log.fileno())
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def examine(name: str, bodies: Iterable[bytes]) -> None:
+    """Fail if a body is one that the failpoint `name` is armed for. Raises Struck, or ends the process."""
+    if not _poisoned_bodies or (point := _poisoned_bodies.get(name)) is None:
+        return
+    if any(point.text in body for body in bodies):
+        if point.is_hard:
+            os.abort()
+        raise Struck(f"the failpoint {name} is armed for this body")
+
+
+def disarm() -> None:
+    """Disarm all failpoints."""
+    _armed.clear()
+    _poisoned_bodies.clear()

@@ -25,12 +25,21 @@ _KINDS = {dict: "a map", list: "a list", bool: "a boolean", int: "a number", flo
 _HOW_TO_SEND = "send it as data, text or binary"
 
 
+class Undecodable(msgspec.Struct, frozen=True):
+    """The value of a message that the SDK could not decode: its body as bytes, and the reason."""
+
+    body: bytes
+    reason: str
+
+
 def read_body_without_data(value: Any, sequence: list[Any] | None) -> tuple[bytes, str | None]:
     """Return the body of a message without data sections, and why it cannot be decoded (None if it can).
 
     A text or binary value is the body. Any other value, or a sequence, is returned as JSON, so that a dead
     letter keeps it.
     """
+    if isinstance(value, Undecodable):
+        return value.body, value.reason
     if sequence is not None:
         return _write_json(sequence), f"malformed: the body is an AMQP sequence: {_HOW_TO_SEND}"
     if isinstance(value, bytes):

@@ -15,7 +15,7 @@ from shared.contract.dead_letter_id import DeadLetterId
 from shared.streams.amqp_values import read_body_without_data
 
 # Annotations of a received message, as `EventData.system_properties` names them.
-_SEQUENCE_NUMBER, _OFFSET, _ENQUEUED_TIME = b"x-opt-sequence-number", b"x-opt-offset", b"x-opt-enqueued-time"
+SEQUENCE_NUMBER, OFFSET, ENQUEUED_TIME = b"x-opt-sequence-number", b"x-opt-offset", b"x-opt-enqueued-time"
 _US_PER_MS = 1_000
 
 
@@ -49,9 +49,9 @@ def decode_event(message: Any) -> Event:
     )
     application_properties = message.application_properties
     return Event(
-        annotations[_SEQUENCE_NUMBER],
-        annotations[_OFFSET].decode(),
-        annotations[_ENQUEUED_TIME] * _US_PER_MS,
+        annotations[SEQUENCE_NUMBER],
+        annotations[OFFSET].decode(),
+        annotations[ENQUEUED_TIME] * _US_PER_MS,
         _decode_symbol(properties.content_type) if properties is not None else None,
         body,
         DeadLetterId.from_properties(application_properties),

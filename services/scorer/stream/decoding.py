@@ -8,10 +8,11 @@ from prometheus_client import Counter
 from services.scorer.stream.chunks import Chunk, build_event_chunk, drop_lines_through
 from services.scorer.stream.lineage import Place
 from shared.codec.batch_decoder import EMPTY, BatchDecoder, DecodedBatch
-from shared.codec.body_decoder import BodyDecoder
 from shared.codec.content_encoding import is_gzip
 from shared.contract.columns import READING
-from shared.streams.event import Event, decode_body
+from shared.service.logs import log
+from shared.streams.event import Event
+from shared.streams.poison import GuardedDecoder
 
 BAD_READINGS = Counter(
     "fleetprice_scorer_unpriced_records_total", "Records that do not decode, so have no price"
@@ -28,14 +29,15 @@ class ReadingDecoder:
     Bad records are counted and left out; ingest keeps them as dead letters.
     """
 
-    def __init__(self, after: Place | None) -> None:
+    def __init__(self, after: Place | None, decoder: GuardedDecoder) -> None:
         """Begin after the place `after`, up to which a predecessor priced readings.
 
         In the event at `after`, readings up to that line are left out. None leaves out nothing.
         """
         self._after = after
         self._runs = BatchDecoder(READING)
-        self._decoder = BodyDecoder(READING)
+        self._decoder = decoder
+        self._alone_through = -1
 
     def decode(self, events: Sequence[Event], columns: Sequence[str]) -> Iterator[Chunk]:
         """Yield chunks of readings, ordered by event and line; of Arrow bodies only `columns` are kept."""
@@ -54,28 +56,50 @@ class ReadingDecoder:
         """Return whether a predecessor priced this event in part, so that some readings have no price yet."""
         if self._after is None or event.sequence_number != self._after.sequence:
             return False
-        decoded = decode_body(self._decoder, event)
+        decoded = self._decoder.decode(event)
         return bool(drop_lines_through(decoded, self._after.line).lines)
 
     def _decode_together(self, events: Sequence[Event], place: int) -> DecodedBatch:
         first = events[place]
         if self._after is not None and first.sequence_number == self._after.sequence:
             return EMPTY  # this event was priced in part
-        if is_gzip(first.content_encoding):
-            return EMPTY  # expanded together, a few events could take gigabytes
-        bodies = []
+        if is_gzip(first.content_encoding) or first.sequence_number <= self._alone_through:
+            return EMPTY  # gzip: expanded together, a few events could take gigabytes
+        bodies: list[bytes] = []
+        alone = self._decoder.alone
         for event in events[place : place + ROWS_TOGETHER]:
             if (
                 event.content_type != first.content_type
                 or event.content_encoding != first.content_encoding
                 or event.fault is not None
+                or (alone and event.sequence_number in alone)
             ):
                 break
             bodies.append(event.body)
-        return self._runs.decode(bodies, first.content_type, ROWS_TOGETHER) if bodies else EMPTY
+        return self._decode_run(events[place : place + len(bodies)], bodies)
+
+    def _decode_run(self, events: Sequence[Event], bodies: Sequence[bytes]) -> DecodedBatch:
+        """Decode events together; if that raises an error, each of them is decoded by itself."""
+        if not bodies:
+            return EMPTY
+        try:
+            return self._runs.decode(bodies, events[0].content_type, ROWS_TOGETHER)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the event at fault raises it again when it is alone
+            self._runs = BatchDecoder(READING)
+            self._alone_through = events[-1].sequence_number
+            log.warning(
+                "events_decoded_alone",
+                hub=self._decoder.hub,
+                partition=self._decoder.partition,
+                first_sequence_number=events[0].sequence_number,
+                reason=str(error),
+            )
+            return EMPTY
 
     def _decode_one(self, event: Event, columns: Sequence[str]) -> Chunk:
-        decoded = decode_body(self._decoder, event)
+        decoded = self._decoder.decode(event)
         if self._after is not None and event.sequence_number == self._after.sequence:
             decoded = drop_lines_through(decoded, self._after.line)
         if decoded.bad:

@@ -20,6 +20,7 @@ from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.sender import PartitionSender
 from shared.streams.handler_protocols import Start
+from shared.streams.poison import GuardedDecoder
 
 PREDICTIONS_SENT = Counter(
     "fleetprice_scorer_sent_predictions_total", "Predictions that the hub has accepted"
@@ -80,8 +81,10 @@ class PartitionScorer:
         models: Models,
         store: ResumingCheckpointStore,
         sender: PartitionSender,
+        decoder: GuardedDecoder,
     ) -> None:
         self._partition = partition
+        self._decoder = decoder
         self._settings = settings
         self._hubs = hubs
         self._models = models
@@ -104,7 +107,12 @@ class PartitionScorer:
         source = await self._hubs.source.bounds(self._partition)
         start = await find_start(tail, source, self._read_hint, self._partition)
         self._pipeline = PricingPipeline(
-            self._settings, self._partition, self._hubs.created_at, start.handover, self._models.active
+            self._settings,
+            self._partition,
+            self._hubs.created_at,
+            start.handover,
+            self._models.active,
+            self._decoder,
         )
         self._next_expected = start.next_expected
         try:

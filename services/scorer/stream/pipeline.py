@@ -12,6 +12,7 @@ from services.scorer.stream.output_bodies import CARRIED, Body, PredictionBodies
 from shared.pricing.pricer import ActivePriceModel, Columns, Pricer
 from shared.streams.event import Event
 from shared.streams.event_hubs.messages import EventData, make_event
+from shared.streams.poison import GuardedDecoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class PricingPipeline:
         source_created_at: datetime,
         handover: Handover,
         active: ActivePriceModel,
+        decoder: GuardedDecoder,
     ) -> None:
         """Continue after the last reading in `handover`, which may be in the middle of an event."""
         self._partition = partition
@@ -53,7 +55,7 @@ class PricingPipeline:
         self._handover = handover
         self._active = active
         self._form = settings.output
-        self._decoder = ReadingDecoder(handover.through)
+        self._decoder = ReadingDecoder(handover.through, decoder)
         self._bodies: tuple[Pricer, PredictionBodies] | None = None
 
     def version_to_finish(self, events: Sequence[Event]) -> str | None:

@@ -2,10 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.lineage import read_lineage
 from services.scorer.stream.partition import Hubs, Models, OutputUnavailable, PartitionScorer
+from shared.codec.body_decoder import BodyDecoder
+from shared.contract.columns import READING
 from shared.service.errors import (
     GapUnexplained,
     HubRecreated,
@@ -22,8 +25,10 @@ from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.low_latency_receiver import receive_promptly
 from shared.streams.event_hubs.sender import PartitionSender
 from shared.streams.event_hubs.stream_runtime import RuntimeOptions, StreamRuntime
+from shared.streams.event_ids import parse_event_ids
 from shared.streams.handler_protocols import ReceiveLimits
 from shared.streams.hub_properties import HubProperties
+from shared.streams.poison import GuardedDecoder
 
 GROUP = "scorer"
 # Errors that close one partition, or fail one balancing; the next balancing tries again.
@@ -55,6 +60,7 @@ class StreamScorer:
         self._output = output
         self._store = store
         self._hubs: Hubs
+        self._named = named_events(settings)
         if settings.low_latency:
             receive_promptly(source.client)
         options = RuntimeOptions("telemetry", _REMEDY, _SEND_TIMEOUT_S, close_timeout_s=_SEND_TIMEOUT_S)
@@ -123,7 +129,11 @@ class StreamScorer:
 
     def _partition(self, partition: int) -> PartitionScorer:
         sender = PartitionSender(self._connection, self._output.name, str(partition), read_lineage)
-        return PartitionScorer(partition, self._settings, self._hubs, self._models, self._store, sender)
+        named = self._named.get(partition, frozenset())
+        decoder = GuardedDecoder(partial(BodyDecoder, READING), self._source.name, partition, named)
+        return PartitionScorer(
+            partition, self._settings, self._hubs, self._models, self._store, sender, decoder
+        )
 
     async def observe(self) -> None:
         """Do nothing, because the runtime checks the hub's identity."""
@@ -139,6 +149,19 @@ class StreamScorer:
         if isinstance(error, SinkUnavailable):
             log.warning("receiving_interrupted", partition=partition, reason=str(error))
         return None
+
+
+def named_events(settings: ScorerSettings) -> dict[int, frozenset[int]]:
+    """Return, by partition, the sequence numbers of events to leave undecoded.
+
+    Raises SettingsError if an event id is malformed or of another stream.
+    """
+    named: dict[int, frozenset[int]] = {}
+    for stream, partition, sequence in parse_event_ids(settings.dead_letter, "FLEETPRICE_SCORER_DEAD_LETTER"):
+        if stream not in ("", "telemetry"):
+            raise SettingsError(f"FLEETPRICE_SCORER_DEAD_LETTER: the scorer reads telemetry, not {stream}")
+        named[partition] = named.get(partition, frozenset()) | {sequence}
+    return named
 
 
 class HintWriter:

@@ -23,6 +23,7 @@ from shared.streams.event import Event
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.receive_budget import ByteBudget, limit_bytes
+from shared.streams.event_hubs.undecodable import guard_decoding
 
 PREFETCH = 3_000
 
@@ -90,6 +91,7 @@ class ConsumerClient(EventHubConsumerClient):
         consumer: Any = super()._create_consumer(consumer_group, partition_id, *arguments, **options)
         if self.link_bytes:
             limit_bytes(consumer, ByteBudget(self.link_bytes))
+        guard_decoding(consumer)
         self._observe_links(consumer, partition_id)
         return consumer
 

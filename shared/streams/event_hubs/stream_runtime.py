@@ -254,11 +254,19 @@ class StreamRuntime(Generic[H]):
         if isinstance(error, GapUnexplained) and number is not None and number in self._partitions:
             self._skipped_at[number] = self._partitions[number].task.next_expected
         end = self._service.judge_failure(number, error)
+        task = None if number is None or number not in self._partitions else self._partitions[number].task
+        where = {
+            "stream": self._options.stream,
+            "hub": self._hub.name,
+            "partition": number,
+            "next_sequence_number": None if task is None else task.next_expected,
+            "reason": str(error) or type(error).__name__,
+        }
         if end is not None:
+            log.error("stream_failed", **where)
             if not self._fatal.done():
                 self._fatal.set_exception(end)
             return
-        where = {"stream": self._options.stream, "partition": number, "reason": str(error)}
         match error:
             case GapUnexplained():
                 log.info("partition_skipped", **where)

@@ -1,18 +1,21 @@
 """A swap of the model takes effect between two events, never within one."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.decoding import ROWS_TOGETHER
 from services.scorer.stream.pipeline import Handover, PricingPipeline
-from shared.codec.body_decoder import NDJSON
+from shared.codec.body_decoder import NDJSON, BodyDecoder
+from shared.contract.columns import READING
 from shared.contract.reading import Reading
 from shared.pricing.pricer import Pricer
 from shared.registry.active_model import ActiveModel
 from shared.registry.layout import MANIFEST_FILE
 from shared.streams.event import Event
+from shared.streams.poison import GuardedDecoder
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -42,7 +45,8 @@ def test_an_event_is_priced_by_one_version(pricer, shipped):
     """An event in progress is finished by the version that began it; the next one gets the new version."""
     served = ActiveModel(pricer)
     settings = ScorerSettings(max_rows=500, _env_file=None)
-    pipeline = PricingPipeline(settings, 0, AT, Handover(), served)
+    decoder = GuardedDecoder(partial(BodyDecoder, READING), "telemetry", 0)
+    pipeline = PricingPipeline(settings, 0, AT, Handover(), served, decoder)
     outputs = pipeline.price_events([large_event(0)])
     first = next(outputs)
     served.replace(second(shipped))

@@ -1,5 +1,6 @@
 import gzip
 from datetime import UTC, datetime
+from functools import partial
 
 import msgspec
 import numpy as np
@@ -22,9 +23,14 @@ from shared.pricing.pricer import Priced
 from shared.service.errors import HubRecreated
 from shared.streams.event import Event
 from shared.streams.hub_properties import PartitionBounds
+from shared.streams.poison import GuardedDecoder
 
 AT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 MAX_EVENT_BYTES = 1_048_576
+
+
+def guarded():
+    return GuardedDecoder(partial(BodyDecoder, READING), "telemetry", 0)
 
 
 def readings(count, vehicle_id="v"):
@@ -161,7 +167,7 @@ def test_events_decoded_together_are_the_events_one_by_one(odd):
         single(1), single(2), single(3, odd), single(4), packed(5, 3), packed(6, 2, is_arrow=True),
         packed(7, 1, is_arrow=True), single(8, with_a_new_field),
     ]  # fmt: skip
-    found = list(regroup_chunks(ReadingDecoder(None).decode(events, CARRIED), 100))
+    found = list(regroup_chunks(ReadingDecoder(None, guarded()).decode(events, CARRIED), 100))
     places = [
         place for one in found for place in zip(one.sequences.tolist(), one.lines.tolist(), strict=True)
     ]
@@ -181,14 +187,14 @@ def test_events_that_ingest_reads_are_priced_too():
         Event(4, "0", 0, JSON, body, fault="malformed: the body is an AMQP sequence"),
         single(5),
     ]
-    (chunk,) = regroup_chunks(ReadingDecoder(None).decode(events, CARRIED), 100)
+    (chunk,) = regroup_chunks(ReadingDecoder(None, guarded()).decode(events, CARRIED), 100)
     assert chunk.sequences.tolist() == [1, 2, 3, 5]
 
 
 def test_only_the_rest_of_an_event_priced_in_part_is_decoded():
     """The first event after a restart yields the readings not priced before, later events all of theirs."""
     events = [packed(5, 4), packed(6, 2)]
-    (chunk,) = regroup_chunks(ReadingDecoder(Place(5, 2)).decode(events, CARRIED), 100)
+    (chunk,) = regroup_chunks(ReadingDecoder(Place(5, 2), guarded()).decode(events, CARRIED), 100)
     assert chunk.lines.tolist() == [3, 0, 1]
     assert chunk.sequences.tolist() == [5, 6, 6]
 
