@@ -17,6 +17,7 @@ from shared.lake.slots.footer import Head
 from shared.lake.slots.slot import HOUR_US
 from shared.service.errors import HubRecreated
 from shared.service.logs import log
+from shared.streams.decode_trial import DecodeTrial
 from shared.streams.event import Event
 from shared.streams.handler_protocols import Start
 from shared.streams.hub_properties import PartitionBounds
@@ -50,13 +51,17 @@ class PartitionIngest:
         progress: Progress,
         named: frozenset[int] = frozenset(),
         memory_share: Callable[[], float] = lambda: inf,
+        is_abandoned: bool = False,
+        on_trial_end: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Write with `committer` to the chain, resuming at its head.
 
         `bounds` reads the partition's bounds from the hub. `named` are sequence numbers of events to
         dead-letter undecoded. `memory_share` returns how many bytes of memory the open file may take at
-        present; a file that reaches this is full even if `policy` allows more.
+        present; a file that reaches this is full even if `policy` allows more. If the former owner ended
+        abnormally (`is_abandoned`), events are tried in a child process until the first commit, and
+        `on_trial_end` is called.
         """
         self.committer = committer
         self.last_enqueued_us: int | None = None
@@ -68,6 +73,9 @@ class PartitionIngest:
         self._clock = clock
         source, partition = committer.source, committer.chain.partition
         self._decoder = GuardedDecoder(partial(BodyDecoder, source.contract), source.hub, partition, named)
+        self._trial = DecodeTrial(
+            self._decoder, partial(ColumnarDecoder, source.contract), is_abandoned, on_trial_end
+        )
         self._alone_through = -1
         self._runs = ColumnarDecoder(committer.source.contract)
         self._open: OpenFile | None = None
@@ -107,6 +115,7 @@ class PartitionIngest:
         """
         if events[0].sequence_number > self._next_expected:
             await self._cross_gap(events[0])
+        await self._trial.try_out(events)
         place = 0
         while place < len(events):
             added = self._add_run(events[place : place + _RUN_EVENTS])
@@ -241,6 +250,7 @@ class PartitionIngest:
         # A crash in here costs nothing: the next start reads these events again (see `commit`).
         await self.committer.land(contents)
         self.uncommitted_since_s = None
+        self._trial.end()
         head = self.committer.head
         if head is None:
             raise AssertionError("a range landed in a chain without a root")

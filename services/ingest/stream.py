@@ -142,6 +142,8 @@ class StreamIngest:
             self._progress,
             self._stream.named_events.get(chain.partition, frozenset()),
             self._memory_share,
+            is_abandoned=chain.partition in self._store.abandoned,
+            on_trial_end=partial(self._store.abandoned.discard, chain.partition),
         )
 
     def _memory_share(self) -> float:

@@ -20,7 +20,7 @@ from shared.streams.event_hubs.clients import consumer_client, producer_client
 from shared.streams.event_hubs.connection import HubConnection
 from shared.streams.event_hubs.partition_events import Gap, partition_events
 from tests.support.embedded_stack import PATIENCE_S
-from tests.support.processes import environment_of
+from tests.support.processes import environment_of, run_python
 
 READING_AT = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -124,6 +124,23 @@ async def running(settings):
 def stream_environment(world, **variables):
     """Return the environment of a scorer's process that serves no HTTP."""
     return environment_of(world, FLEETPRICE_SCORER_HTTP="false", **variables)
+
+
+@asynccontextmanager
+async def supervised(world, **variables):
+    """Restart a scorer whenever it dies, until the end of the block; yield its exit codes."""
+    exits = []
+
+    async def live_for_ever():
+        while True:
+            exits.append(await run_python(("-m", "services.scorer"), stream_environment(world, **variables)))
+
+    task = asyncio.create_task(live_for_ever())
+    try:
+        yield exits
+    finally:
+        task.cancel()
+        await asyncio.wait([task])  # its process has ended by then
 
 
 @dataclass

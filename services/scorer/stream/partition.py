@@ -4,17 +4,21 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from prometheus_client import Counter, Histogram
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.pipeline import Output, PricingPipeline
 from services.scorer.stream.resume import find_start, note_expired, read_tail
+from shared.codec.batch_decoder import BatchDecoder
+from shared.contract.columns import READING
 from shared.pricing.pricer import ActivePriceModel
 from shared.pricing.version_loader import VersionLoader
 from shared.service import failpoints
 from shared.service.errors import Refused, SettingsError, SinkUnavailable
 from shared.service.tasks import within
+from shared.streams.decode_trial import DecodeTrial
 from shared.streams.event import Event
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.hub import Hub
@@ -83,8 +87,15 @@ class PartitionScorer:
         sender: PartitionSender,
         decoder: GuardedDecoder,
     ) -> None:
+        """Make a handler. If the former owner ended abnormally, the first events are tried in a child."""
         self._partition = partition
         self._decoder = decoder
+        self._trial = DecodeTrial(
+            decoder,
+            partial(BatchDecoder, READING),
+            partition in store.abandoned,
+            partial(store.abandoned.discard, partition),
+        )
         self._settings = settings
         self._hubs = hubs
         self._models = models
@@ -135,12 +146,14 @@ class PartitionScorer:
         first = events[0].sequence_number
         if first > self._next_expected:
             note_expired(self._partition, self._next_expected, first - self._next_expected)
+        await self._trial.try_out(events)
         version = self._pipeline.version_to_finish(events)
         former = None if version is None else await self._models.former.load(version)
         for output in self._pipeline.price_events(events, former):
             if self._is_stopping:
                 return
             await self._publish(output)
+        self._trial.end()
         last = events[-1]
         self._next_expected = last.sequence_number + 1
         self._published = Published(last.sequence_number, last.offset)

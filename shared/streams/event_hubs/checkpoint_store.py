@@ -1,6 +1,7 @@
 """The sink is the checkpoint: the SDK's unmodified EventProcessor resumes where the sink ends."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, cast
@@ -43,12 +44,16 @@ class ResumingCheckpointStore(BlobCheckpointStore):
     A claim carries the time after which it expires, `claim_expiry_s`, and all processes of ours honour it.
     The SDK's processor applies its own expiry to the claims of others: a process that renews every 10 s
     would lose its partitions again and again to one with an expiry of 8 s.
+
+    `abandoned` holds the partitions that were won from an owner that ended without giving them back.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.claim_expiry_s = 0.0  # set by `consumer_client`
         self.resume: ResumePoints | None = None
+        self.abandoned: set[int] = set()
+        self._expired: set[str] = set()
         self._owned: tuple[str, ...] = ()
         self._place = ("", "", "")
         self._held: dict[str, dict[str, Any]] = {}
@@ -71,6 +76,12 @@ class ResumingCheckpointStore(BlobCheckpointStore):
             claim["owner_id"], separator, expiry_s = (claim["owner_id"] or "").partition(_EXPIRY)
             if separator:
                 claim["last_modified_time"] += float(expiry_s) - self.claim_expiry_s
+        oldest_s = time.time() - self.claim_expiry_s
+        self._expired = {
+            claim["partition_id"]
+            for claim in claims
+            if claim["owner_id"] and claim["last_modified_time"] < oldest_s
+        }
         return claims
 
     async def _upload_ownership(self, ownership: dict[str, Any], **options: Any) -> None:
@@ -99,6 +110,9 @@ class ResumingCheckpointStore(BlobCheckpointStore):
         async with self._claiming:
             claimed = list(await super().claim_ownership(ownerships, **options))
             won = {claim["partition_id"]: claim for claim in claimed if claim["owner_id"]}
+            newly_won = won.keys() - self._held.keys()
+            self.abandoned -= set(map(int, newly_won))
+            self.abandoned |= set(map(int, newly_won & self._expired))
             if won:  # a release comes alone in its list and must not empty a claim under way
                 self._owned = tuple(won)
                 self._held = won

@@ -1,33 +1,13 @@
 """kill -9 between two output events, under load, until the armed kills are spent."""
 
-import asyncio
 import signal
-from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.support.processes import run_python
-from tests.support.scoring import stream_environment
+from tests.support.scoring import supervised
 
 KILLS = 3
 READINGS = 1_000
-
-
-@asynccontextmanager
-async def supervised(world, **variables):
-    """Restart a scorer whenever it dies, until the end of the block; yield its exit codes."""
-    exits = []
-
-    async def live_for_ever():
-        while True:
-            exits.append(await run_python(("-m", "services.scorer"), stream_environment(world, **variables)))
-
-    task = asyncio.create_task(live_for_ever())
-    try:
-        yield exits
-    finally:
-        task.cancel()
-        await asyncio.wait([task])  # its process has ended by then
 
 
 @pytest.mark.parametrize("form", ["singles", "arrow"])

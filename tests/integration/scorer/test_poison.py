@@ -1,11 +1,13 @@
 """An event that ends its decoder has no price, and its partition goes on."""
 
+import signal
 from decimal import Decimal
 
 import pytest
 
 from shared.service import failpoints
 from shared.service.errors import SettingsError
+from tests.support.scoring import supervised
 
 
 @pytest.fixture
@@ -48,3 +50,13 @@ async def test_a_named_event_of_another_stream_is_refused(scorer):
         with pytest.raises(SettingsError, match="FLEETPRICE_SCORER_DEAD_LETTER"):
             async with scorer(dead_letter=words) as task:
                 await task
+
+
+async def test_an_event_that_ends_the_process_has_no_price(world, fleet, published):
+    """An event whose decoding ends the process ends it once; the readings around it are priced once."""
+    poison = fleet.singles(1, vehicle="v-poison")
+    await fleet.send([*fleet.singles(2), *poison, *fleet.singles(2)])
+    async with supervised(world, FLEETPRICE_FAILPOINTS="decode=abort:v-poison") as exits:
+        await published.of("v1", 4)
+    assert exits == [-signal.SIGABRT]
+    assert published.reader.doubles == 0
