@@ -268,7 +268,14 @@ class Committer:
             DEAD_LETTERS.labels(hub, reason_code(letter.bad.reason)).inc()
         if step.gap:
             GAP_EVENTS.labels(hub).inc(step.gap)
-            log.warning("retention_overtook", path=path, first_sequence_number=step.first, events=step.gap)
+            log.warning(
+                "events_expired",
+                hub=hub,
+                partition=self.chain.partition,
+                first_sequence_number=step.first,
+                events=step.gap,
+                path=path,
+            )
         log.info(
             "file_committed",
             path=path,

@@ -34,9 +34,11 @@ class StreamProgress:
         self._hub = hub
         self._store = store
         self._health = health
+        self._open: set[int] = set()
 
     async def note_start(self, partition: int, head: Head, *, is_first: bool) -> None:
         """Write a checkpoint, since KEDA takes a partition without one for all lag or for none."""
+        self._open.add(partition)
         await self._note(partition, head, is_first=is_first)
 
     async def note_commit(self, partition: int, head: Head) -> None:
@@ -52,6 +54,7 @@ class StreamProgress:
 
     def forget(self, partition: int) -> None:
         """Drop a partition's lag and health, because another process reports them from now on."""
+        self._open.discard(partition)
         self._health.forget(partition)
         for gauge in (LAG_EVENTS, LAG_SECONDS):
             gauge.remove(self._hub.name, str(partition))
@@ -73,6 +76,8 @@ class StreamProgress:
 
     async def _measure_lag(self, partition: int, task: PartitionTask[PartitionIngest]) -> None:
         last = (await self._hub.bounds(partition)).last
+        if partition not in self._open:
+            return  # it was closed while the hub was asked
         waiting = max(0, last + 1 - task.next_expected)
         newest_us = task.handler.last_enqueued_us
         self._health.note_waiting(partition, task.next_expected, waiting, time.monotonic())

@@ -29,7 +29,7 @@ from shared.lake.slots.slot import ChainKey, staging_folder
 from shared.service.errors import GapUnexplained, SettingsError, SinkUnavailable, SourceUnavailable
 from shared.streams.event_hubs.checkpoint_store import ResumingCheckpointStore
 from shared.streams.event_hubs.hub import Hub
-from shared.streams.event_hubs.stream_runtime import RuntimeOptions, StreamRuntime
+from shared.streams.event_hubs.stream_runtime import PartitionNotOpen, RuntimeOptions, StreamRuntime
 from shared.streams.handler_protocols import ReceiveLimits
 from shared.streams.hub_properties import HubProperties
 
@@ -47,6 +47,7 @@ _CAUSES: Mapping[type[Exception], str] = {
     Overtaken: "overtaken",
     SinkUnavailable: "lake",
     SettingsError: "refused",
+    PartitionNotOpen: "closed",
     SourceUnavailable: "link",
 }
 

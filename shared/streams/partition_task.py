@@ -34,8 +34,8 @@ class PartitionTask(Generic[H]):
     ) -> None:
         """Start the task.
 
-        `verify_link` is awaited before each piece of events. After each piece, and at the start, `on_handled`
-        is called with the next expected sequence number.
+        `verify_link` is awaited before each piece of events. At the start, and after each piece that was
+        handled whole, `on_handled` is called with the next expected sequence number.
         """
         self.handler = handler
         self.failure: BaseException | None = None
@@ -106,10 +106,10 @@ class PartitionTask(Generic[H]):
             for piece in _split_pieces(await self._gather(), self._limits.piece_bytes):
                 await self._verify_link()
                 await self._feed.feed(piece)
+                if self._is_ending:
+                    break  # the handler may have stopped in the middle of the piece
                 self._on_handled(self._feed.next_expected)
                 await asyncio.sleep(0)
-                if self._is_ending:
-                    break
         if self._is_draining:
             await self.handler.flush()
 

@@ -100,6 +100,7 @@ async def _read_telemetry(
             if isinstance(events, Gap):
                 log.warning(
                     "events_expired",
+                    hub=client.eventhub_name,
                     partition=int(partition),
                     first_sequence_number=events.first,
                     events=events.count,

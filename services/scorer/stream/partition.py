@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.pipeline import Output, PricingPipeline
-from services.scorer.stream.resume import find_start, note_expired, read_tail
+from services.scorer.stream.resume import ExpiredEvents, find_start, read_tail
 from shared.codec.batch_decoder import BatchDecoder
 from shared.contract.columns import READING
 from shared.pricing.pricer import ActivePriceModel
@@ -47,12 +47,13 @@ class OutputUnavailable(SinkUnavailable):
 class Hubs:
     """The telemetry hub, the predictions hub, and the time at which the telemetry hub was created.
 
-    That time is the telemetry hub's identity.
+    That time is the telemetry hub's identity. `expired` records the telemetry hub's expired events.
     """
 
     source: Hub
     output: Hub
     created_at: datetime
+    expired: ExpiredEvents
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class PartitionScorer:
         # The source is read last: a former owner may still publish, and the events it prices must be in it.
         tail = await read_tail(self._hubs.output, self._partition, self._hubs.created_at)
         source = await self._hubs.source.bounds(self._partition)
-        start = await find_start(tail, source, self._read_hint, self._partition)
+        start = await find_start(tail, source, self._read_hint, self._partition, self._hubs.expired)
         self._pipeline = PricingPipeline(
             self._settings,
             self._partition,
@@ -144,8 +145,7 @@ class PartitionScorer:
         refusing our credentials.
         """
         first = events[0].sequence_number
-        if first > self._next_expected:
-            note_expired(self._partition, self._next_expected, first - self._next_expected)
+        self._hubs.expired.note(self._partition, self._next_expected, first)
         await self._trial.try_out(events)
         version = self._pipeline.version_to_finish(events)
         former = None if version is None else await self._models.former.load(version)

@@ -84,8 +84,34 @@ def _require_same_hub(lineage: Lineage, created_at: datetime) -> Lineage:
     return lineage
 
 
+@dataclass(slots=True)
+class ExpiredEvents:
+    """A recorder of the events of one hub that retention removed before they were scored, each once."""
+
+    hub: str
+    _noted_before: dict[int, int] = field(default_factory=dict)
+
+    def note(self, partition: int, first: int, before: int) -> None:
+        """Count and log the events from `first` to `before`, except those noted at an earlier start."""
+        first = max(first, self._noted_before.get(partition, 0))
+        if first < before:
+            self._noted_before[partition] = before
+            EVENTS_EXPIRED.inc(before - first)
+            log.warning(
+                "events_expired",
+                hub=self.hub,
+                partition=partition,
+                first_sequence_number=first,
+                events=before - first,
+            )
+
+
 async def find_start(
-    tail: Tail, source: PartitionBounds, hint: Callable[[], Awaitable[int | None]], partition: int
+    tail: Tail,
+    source: PartitionBounds,
+    hint: Callable[[], Awaitable[int | None]],
+    partition: int,
+    expired: ExpiredEvents,
 ) -> ScoringStart:
     """Return where scoring starts in a source partition.
 
@@ -105,12 +131,5 @@ async def find_start(
     if next_expected >= source.oldest:
         return ScoringStart(next_expected, Handover(after, tail.version))
     first_unread = next_expected if after is None else next_expected + 1
-    if source.oldest > first_unread:
-        note_expired(partition, first_unread, source.oldest - first_unread)
+    expired.note(partition, first_unread, source.oldest)
     return ScoringStart(source.oldest)
-
-
-def note_expired(partition: int, first: int, events: int) -> None:
-    """Count and log events that retention removed before they were scored."""
-    EVENTS_EXPIRED.inc(events)
-    log.warning("events_gone", partition=partition, first_sequence_number=first, events=events)

@@ -7,6 +7,7 @@ from functools import partial
 from services.scorer.settings import ScorerSettings
 from services.scorer.stream.lineage import read_lineage
 from services.scorer.stream.partition import Hubs, Models, OutputUnavailable, PartitionScorer
+from services.scorer.stream.resume import ExpiredEvents
 from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.service.errors import (
@@ -103,7 +104,7 @@ class StreamScorer:
             hub=self._output.name,
             reason="Event Hubs tells no reader its retention: keep it no shorter than the telemetry hub's",
         )
-        return Hubs(self._source, self._output, source.created_at)
+        return Hubs(self._source, self._output, source.created_at, ExpiredEvents(self._source.name))
 
     async def limits(self) -> ReceiveLimits:
         """Return the bounds on receiving, the same for every partition."""

@@ -82,7 +82,13 @@ class Recovery:
         async for events in partition_events(self._reader, partition_id, position, output.sender.position):
             if isinstance(events, Gap):
                 # Readings that had landed there are sent again: their keys show the duplicates; none is lost.
-                log.warning("tail_expired", partition=output.partition, events=events.count)
+                log.warning(
+                    "events_expired",
+                    hub=self._reader.eventhub_name,
+                    partition=output.partition,
+                    first_sequence_number=events.first,
+                    events=events.count,
+                )
                 continue
             for event in events:
                 yield event

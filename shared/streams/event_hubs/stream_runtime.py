@@ -66,6 +66,10 @@ class _Partition(Generic[H]):
     ending: asyncio.Task[None] | None = None
 
 
+class PartitionNotOpen(SourceUnavailable):
+    """The error for events of a partition that was closed, or whose claim failed: its link is closed too."""
+
+
 class StreamRuntime(Generic[H]):
     """A reader of this process's share of a hub's partitions.
 
@@ -207,7 +211,7 @@ class StreamRuntime(Generic[H]):
     async def _on_events(self, context: PartitionContext, events: list[Event]) -> None:
         partition = self._partitions.get(int(context.partition_id))
         if partition is None:
-            raise SourceUnavailable(f"partition {context.partition_id} is not open")
+            raise PartitionNotOpen(f"partition {context.partition_id} is not open")
         await partition.task.offer(events)
 
     async def _on_close(self, context: PartitionContext, reason: CloseReason) -> None:
@@ -274,6 +278,8 @@ class StreamRuntime(Generic[H]):
                 log.error("refused", **where)
             case SourceUnavailable():
                 log.warning("hub_link_failed", **where)
+            case _:
+                log.info("partition_given_up", **where)
 
     async def _drain(self, receiving: asyncio.Task[None]) -> None:
         """Flush all partitions while the SDK closes its links; neither waits for the other.

@@ -6,13 +6,14 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 import pytest
+from structlog.testing import capture_logs
 
 from services.scorer.settings import MAX_ROWS_LIMIT
 from services.scorer.stream.chunks import build_event_chunk, drop_lines_through, regroup_chunks
 from services.scorer.stream.decoding import ReadingDecoder
 from services.scorer.stream.lineage import Place
 from services.scorer.stream.output_bodies import CARRIED, PredictionBodies
-from services.scorer.stream.resume import Tail, find_start
+from services.scorer.stream.resume import ExpiredEvents, Tail, find_start
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.body_decoder import ARROW, JSON, NDJSON, BodyDecoder, Decoded
 from shared.codec.record_batches import build_batch
@@ -27,6 +28,7 @@ from shared.streams.poison import GuardedDecoder
 
 AT = datetime(2026, 5, 1, 12, 30, 0, 123456, tzinfo=UTC)
 MAX_EVENT_BYTES = 1_048_576
+EXPIRED = ExpiredEvents("telemetry")
 
 
 def guarded():
@@ -210,13 +212,13 @@ def source(last, oldest=0):
 async def test_a_fresh_partition_starts_at_the_oldest_event():
     """With nothing published yet, scoring starts with the oldest event that the hub has."""
     fresh = Tail(None, was_written=False)
-    assert (await find_start(fresh, source(-1), no_hint, 0)).next_expected == 0
-    assert (await find_start(fresh, source(99, 40), no_hint, 0)).next_expected == 40
+    assert (await find_start(fresh, source(-1), no_hint, 0, EXPIRED)).next_expected == 0
+    assert (await find_start(fresh, source(99, 40), no_hint, 0, EXPIRED)).next_expected == 40
 
 
 async def test_a_published_partition_goes_on_in_its_last_event():
     """The last event published is read again, since it may have more lines than were priced."""
-    start = await find_start(Tail(Place(7, 3), was_written=True), source(9), no_hint, 0)
+    start = await find_start(Tail(Place(7, 3), was_written=True), source(9), no_hint, 0, EXPIRED)
     assert (start.next_expected, start.handover.through) == (7, Place(7, 3))
 
 
@@ -226,20 +228,35 @@ async def test_an_output_emptied_by_retention_falls_back_to_the_checkpoint():
     async def hint():
         return 41
 
-    start = await find_start(Tail(None, was_written=True), source(99), hint, 0)
+    start = await find_start(Tail(None, was_written=True), source(99), hint, 0, EXPIRED)
     assert start.next_expected == 42
 
 
 async def test_events_gone_before_they_were_scored_are_passed_over():
     """If retention removed events that have no prediction yet, scoring resumes at the oldest left."""
-    start = await find_start(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, 0)
+    start = await find_start(Tail(Place(7, 3), was_written=True), source(99, 20), no_hint, 0, EXPIRED)
     assert (start.next_expected, start.handover.through) == (20, None)
+
+
+async def test_expired_events_are_counted_once():
+    """A partition that is opened again before its first publish counts no expired event a second time."""
+    expired = ExpiredEvents("telemetry")
+    tail = Tail(Place(7, 3), was_written=True)
+    with capture_logs() as logs:
+        for oldest in (20, 20, 25):
+            await find_start(tail, source(99, oldest), no_hint, 0, expired)
+        expired.note(1, 0, 3)
+    assert [(one["partition"], one["first_sequence_number"], one["events"]) for one in logs] == [
+        (0, 8, 12),
+        (0, 20, 5),
+        (1, 0, 3),
+    ]
 
 
 async def test_more_published_than_the_hub_ever_held_means_another_hub():
     """Predictions beyond the source hub's end are of a hub that is gone: refused with the remedy."""
     with pytest.raises(HubRecreated, match="FLEETPRICE_PREDICTIONS_HUB"):
-        await find_start(Tail(Place(7, 3), was_written=True), source(3), no_hint, 0)
+        await find_start(Tail(Place(7, 3), was_written=True), source(3), no_hint, 0, EXPIRED)
 
 
 def test_places_are_ordered_as_readings_are():

@@ -48,10 +48,10 @@ async def _same_hub():
     pass
 
 
-def started(handler, verify_link=_same_hub, **limits):
+def started(handler, verify_link=_same_hub, on_handled=lambda _: None, **limits):
     given = {"waiting_events": 1, "piece_bytes": 10, **limits}
     feed = SequencedFeed(handler, "hub", Start(0))
-    return PartitionTask(handler, feed, ReceiveLimits(100, 100, 100, **given), verify_link, lambda _: None)
+    return PartitionTask(handler, feed, ReceiveLimits(100, 100, 100, **given), verify_link, on_handled)
 
 
 def events(start, stop, body=b"."):
@@ -92,6 +92,20 @@ async def test_a_close_flushes_nothing():
     await task.close()
     assert handler.runs == []
     assert handler.calls == ["stop", "close"]
+
+
+async def test_a_stop_in_the_middle_of_a_piece_reports_no_progress():
+    """A handler that is stopped may leave a piece unfinished: its position is not shown as reached."""
+    handler, positions = Handler(), []
+    handler.may_handle.clear()
+    task = started(handler, on_handled=positions.append)
+    await task.offer(events(0, 4))
+    await handler.has_begun.wait()
+    closing = asyncio.create_task(task.close(timeout_s=10.0))
+    await asyncio.sleep(0)
+    handler.may_handle.set()
+    await closing
+    assert positions == [0]
 
 
 async def test_a_step_under_way_may_end_before_a_close():

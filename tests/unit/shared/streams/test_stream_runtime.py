@@ -10,9 +10,9 @@ import pytest
 from azure.eventhub import CloseReason
 from structlog.testing import capture_logs
 
-from shared.service.errors import SettingsError, SourceUnavailable
+from shared.service.errors import SettingsError, SinkUnavailable, SourceUnavailable
 from shared.streams.event_hubs.hub import Hub
-from shared.streams.event_hubs.stream_runtime import RuntimeOptions, StreamRuntime
+from shared.streams.event_hubs.stream_runtime import PartitionNotOpen, RuntimeOptions, StreamRuntime
 from shared.streams.handler_protocols import ReceiveLimits, Start
 
 CONTEXT = SimpleNamespace(partition_id="0")
@@ -31,8 +31,8 @@ class Client:
     async def get_eventhub_properties(self):
         return {"created_at": datetime(2026, 1, 1, tzinfo=UTC), "partition_ids": ["0"]}
 
-    async def receive_events(self, _on_events, **callbacks):
-        self.callbacks.set_result(SimpleNamespace(**callbacks))
+    async def receive_events(self, on_events, **callbacks):
+        self.callbacks.set_result(SimpleNamespace(on_events=on_events, **callbacks))
         await asyncio.Event().wait()
 
     async def close(self):
@@ -100,6 +100,17 @@ class Service:
         return None
 
 
+class Fatal(Service):
+    """A service that ends at the first error."""
+
+    def __init__(self):
+        super().__init__()
+        self.failures.clear()
+
+    def judge_failure(self, _partition, error):
+        return error
+
+
 @asynccontextmanager
 async def running(service):
     """Run a stream until the end of the block; yield the runtime, its store and the SDK's callbacks."""
@@ -145,3 +156,37 @@ async def test_a_refusal_by_the_lake_is_logged():
     assert [(one["event"], one["log_level"], one["reason"]) for one in logs if one["event"] == "refused"] == [
         ("refused", "error", "the lake refused our credentials")
     ]
+
+
+async def test_events_of_a_closed_partition_are_no_failure_of_the_link():
+    """Events that arrive after their partition was closed raise an error of their own kind."""
+    async with running(Service()) as (_, _, callbacks):
+        with pytest.raises(PartitionNotOpen):
+            await callbacks.on_events(CONTEXT, [])
+
+
+async def test_every_failure_names_its_place():
+    """The log of a failure that gives up a partition names hub, partition and next sequence number."""
+    service = Service()
+    async with running(service) as (_, store, callbacks):
+        await store.resume(["0"])
+        with capture_logs() as logs:
+            await callbacks.on_error(CONTEXT, SinkUnavailable("no answer"))
+        service.failures.clear()
+    (line,) = [one for one in logs if one["event"] == "partition_given_up"]
+    assert (line["hub"], line["partition"], line["next_sequence_number"]) == ("telemetry", 0, 0)
+
+
+async def test_the_end_of_a_stream_names_its_place():
+    """So does the log of the failure that ends the stream."""
+
+    async def fail():
+        async with running(Fatal()) as (_, store, callbacks):
+            await store.resume(["0"])
+            await callbacks.on_error(CONTEXT, ZeroDivisionError())
+
+    with capture_logs() as logs, pytest.raises(ZeroDivisionError):
+        await fail()
+    (line,) = [one for one in logs if one["event"] == "stream_failed"]
+    assert (line["hub"], line["partition"], line["next_sequence_number"]) == ("telemetry", 0, 0)
+    assert line["reason"] == "ZeroDivisionError"
