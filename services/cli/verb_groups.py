@@ -101,7 +101,9 @@ Stream = Annotated[str | None, Option(help="Stream of the dead letters (default 
 Partition = Annotated[int | None, Option(help="Only those of this partition")]
 Reason = Annotated[
     str | None,
-    Option(help="Only those for this reason: empty, malformed, invalid, too-large or named-by-operator"),
+    Option(
+        help="Only those for this reason: empty, malformed, invalid, too-large, named-by-operator or poison"
+    ),
 ]
 Since = Annotated[str | None, Option(help="Only those enqueued at this RFC 3339 time or later")]
 

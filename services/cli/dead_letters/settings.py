@@ -30,7 +30,8 @@ class DeadLettersSettings(ConnectionSettings):
     partition: int | None = Field(None, ge=0, description="Only those of this partition")
     reason: str = Field(
         "",
-        description="Only those with this reason: empty, malformed, invalid, too-large, named-by-operator",
+        description="Only those with this reason: empty, malformed, invalid, too-large, named-by-operator, "
+        "poison",
     )
     since: str = Field("", description="Only those enqueued at this RFC 3339 time or later")
     everything: bool = Field(False, description="Replay every one that has not been replayed")

@@ -70,3 +70,32 @@ async def test_an_expiry_below_the_interval_is_refused(world):
     async with checkpoint_store(world.checkpoint_connection) as store:
         with pytest.raises(SettingsError, match="OWNERSHIP_EXPIRY_S is 8, and claims are renewed every 10 s"):
             consumer_client(connection, "telemetry", "ingest", store)
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+async def test_a_partition_that_was_not_given_back_is_abandoned(world, ends_well):
+    """A claim that expired shows that its owner ended abnormally; one that was given back does not."""
+    async with (
+        checkpoint_store(world.checkpoint_connection) as former,
+        checkpoint_store(world.checkpoint_connection) as next_owner,
+    ):
+        former.claim_expiry_s, next_owner.claim_expiry_s = -1.0, 60.0  # it has expired as soon as it is made
+        await former.claim_ownership([CLAIM])
+        if ends_well:
+            await former.release()
+        [claim] = await next_owner.list_ownership("127.0.0.1", "telemetry", "ingest")
+        await next_owner.claim_ownership([{**claim, "owner_id": "two"}])
+        assert next_owner.abandoned == (set() if ends_well else {0})
+
+
+async def test_a_partition_taken_over_from_a_living_owner_is_not_abandoned(world):
+    """A rolling restart and a rebalancing are no abnormal ends: nothing is tried in a child process."""
+    async with (
+        checkpoint_store(world.checkpoint_connection) as former,
+        checkpoint_store(world.checkpoint_connection) as next_owner,
+    ):
+        former.claim_expiry_s = next_owner.claim_expiry_s = 60.0
+        await former.claim_ownership([CLAIM])
+        [claim] = await next_owner.list_ownership("127.0.0.1", "telemetry", "ingest")
+        await next_owner.claim_ownership([{**claim, "owner_id": "two"}])
+        assert next_owner.abandoned == set()
