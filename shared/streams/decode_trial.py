@@ -8,8 +8,10 @@ and not a child that a person, the kernel for another's memory, or the time limi
 
 import asyncio
 import ctypes
+import faulthandler
 import gc
 import os
+import resource
 import signal
 import sys
 import warnings
@@ -121,7 +123,10 @@ def _run_child(decode: Callable[[], None]) -> None:
             signal.signal(number, signal.SIG_DFL)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            Path("/proc/self/oom_score_adj").write_text("1000")  # the kernel is to kill this child, no other
+            with suppress(OSError):  # the kernel is to kill this child, no other, but /proc may be read-only
+                Path("/proc/self/oom_score_adj").write_text("1000")
+        faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # its end is expected: no dump of all memory
         gc.disable()
         decode()
     finally:
