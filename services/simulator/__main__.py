@@ -18,9 +18,6 @@ from services.simulator.record.recovery import Recovery
 from services.simulator.record.runs import Run, find_run, read_runs, refuse_other_hub, remaining_s, write_runs
 from services.simulator.schedule import Packing, Schedule
 from services.simulator.settings import SimulatorSettings
-from services.simulator.vehicles.fleet import draw_fleet, vehicle_id
-from services.simulator.vehicles.market import read_shipped_market
-from services.simulator.vehicles.telemetry import Telemetry
 from shared.service.errors import FleetpriceError
 from shared.service.logs import log
 from shared.service.metrics import health_routes, serve_app
@@ -31,6 +28,9 @@ from shared.streams.event_hubs.hub import Hub
 from shared.streams.event_hubs.messages import EventData, read_body
 from shared.streams.event_hubs.sender import PartitionSender
 from shared.streams.partition_key import find_partition
+from shared.vehicles.fleet import draw_fleet, vehicle_id
+from shared.vehicles.market import read_shipped_market
+from shared.vehicles.telemetry import Telemetry
 
 _GROUP = "$Default"
 _US_PER_MS = 1_000

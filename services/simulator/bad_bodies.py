@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from services.simulator.vehicles.fleet import Trait
-from services.simulator.vehicles.hash_random import uniform
 from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.contract.columns import MAX_RECORD_BYTES
+from shared.vehicles.fleet import Trait
+from shared.vehicles.hash_random import uniform
 
 _LARGE_NOTE_BYTES = 3 * MAX_RECORD_BYTES
 

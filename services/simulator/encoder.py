@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from services.simulator.bad_bodies import BadBody
 from services.simulator.schedule import DueReadings, Schedule
-from services.simulator.vehicles.telemetry import Telemetry, to_batch, to_json
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.body_decoder import ARROW, JSON, NDJSON
 from shared.streams.event_hubs.messages import EventData, make_event
+from shared.vehicles.telemetry import Telemetry, to_batch, to_json
 
 # Readings encoded together: numpy takes as long for 1 reading as for 200. The size limits memory and pauses.
 _MIN_BLOCK, _SENDS_A_BLOCK = 256, 4

@@ -10,10 +10,10 @@ from services.simulator.clock import Clock, from_epoch_us
 from services.simulator.encoder import EventFeed, EventFormat, build_bad_event
 from services.simulator.record.partition_record import BadBodyRecord, BadIntent, Intent, PartitionRecord
 from services.simulator.schedule import DueReadings, Packing, Schedule
-from services.simulator.vehicles.telemetry import Telemetry
 from shared.service import failpoints
 from shared.streams.event_hubs.messages import EventData
 from shared.streams.event_hubs.sender import PartitionSender
+from shared.vehicles.telemetry import Telemetry
 
 READINGS_SENT = Counter("fleetprice_simulator_sent_readings_total", "Readings that the hub has accepted")
 BAD_SENT = Counter(

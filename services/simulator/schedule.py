@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 
-from services.simulator.vehicles.hash_random import Ints
+from shared.vehicles.hash_random import Ints
 
 _US_PER_S = 1_000_000
 

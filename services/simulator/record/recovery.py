@@ -10,8 +10,6 @@ from services.simulator.encoder import EventFormat, build_bad_event, encode_even
 from services.simulator.publisher import PartitionOutput
 from services.simulator.record.partition_record import BadIntent, Intent
 from services.simulator.schedule import DueReadings
-from services.simulator.vehicles.fleet import vehicle_id
-from services.simulator.vehicles.telemetry import Telemetry
 from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.service.logs import log
@@ -19,6 +17,8 @@ from shared.streams.event import decode_body
 from shared.streams.event_hubs.clients import ConsumerClient
 from shared.streams.event_hubs.messages import EventData, read_event
 from shared.streams.event_hubs.partition_events import Gap, partition_events
+from shared.vehicles.fleet import vehicle_id
+from shared.vehicles.telemetry import Telemetry
 
 Key = tuple[str, int]
 

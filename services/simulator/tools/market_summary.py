@@ -1,7 +1,7 @@
 """Make `market.csv`: a real market summarized as rounded counts and medians, without any single listing.
 
 Run `python -m services.simulator.tools.market_summary LISTINGS.parquet >
-services/simulator/vehicles/market.csv`.
+shared/vehicles/market.csv`.
 """
 
 import sys
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow.parquet as pq
 
-from services.simulator.vehicles.market import COLUMNS, MarketRow
+from shared.vehicles.market import COLUMNS, MarketRow
 
 MODELS = 60
 MIN_LISTINGS = 20  # a smaller group would come close to single listings

@@ -16,13 +16,13 @@ from services.simulator.clock import to_epoch_us
 from services.simulator.encoder import EventFormat, build_bad_event, encode_events
 from services.simulator.record.partition_record import Intent
 from services.simulator.record.recovery import select_readings
-from services.simulator.vehicles.fleet import draw_fleet
-from services.simulator.vehicles.market import read_shipped_market
-from services.simulator.vehicles.telemetry import Telemetry
 from shared.codec.body_decoder import BodyDecoder
 from shared.contract.columns import READING
 from shared.streams.event_hubs.messages import read_body
 from shared.streams.partition_key import find_partition
+from shared.vehicles.fleet import draw_fleet
+from shared.vehicles.market import read_shipped_market
+from shared.vehicles.telemetry import Telemetry
 
 AT = datetime(2026, 1, 5, 8, tzinfo=UTC)
 VEHICLES = [index for index in range(40) if find_partition(f"s7-v{index:06d}", 4) == 2]

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[3]
 LIBRARIES = (
     "service",
     "contract",
+    "vehicles",
     "codec",
     "amqp",
     "streams",

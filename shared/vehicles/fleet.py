@@ -10,8 +10,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.vehicles.hash_random import Floats, Ints, uniform
-from services.simulator.vehicles.market import MarketRow
+from shared.vehicles.hash_random import Floats, Ints, uniform
+from shared.vehicles.market import MarketRow
 
 SNAPSHOT_YEAR = 2020.5  # the date of the market's data; odometers are of that date
 _BRAND_NEW_YEARS = 0.5

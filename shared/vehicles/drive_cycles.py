@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from services.simulator.vehicles.hash_random import Floats, uniform
+from shared.vehicles.hash_random import Floats, uniform
 
 TRIP_S = 1800
 ORDERINGS = 32

@@ -11,10 +11,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.vehicles.drive_cycles import TRIP_S
-from services.simulator.vehicles.fleet import SNAPSHOT_YEAR, Fleet, Trait
-from services.simulator.vehicles.hash_random import Floats, Ints, uniform
-from services.simulator.vehicles.motion import Motion
+from shared.vehicles.drive_cycles import TRIP_S
+from shared.vehicles.fleet import SNAPSHOT_YEAR, Fleet, Trait
+from shared.vehicles.hash_random import Floats, Ints, uniform
+from shared.vehicles.motion import Motion
 
 _GEAR_FROM_KMH = np.array([0.0, 15.0, 31.0, 49.0, 68.0, 92.0])
 _RPM_PER_KMH = np.array([120.0, 72.0, 49.0, 37.5, 30.0, 25.0])

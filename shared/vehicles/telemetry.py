@@ -13,13 +13,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from services.simulator.vehicles.fleet import Fleet
-from services.simulator.vehicles.hash_random import Ints
-from services.simulator.vehicles.motion import Drivers
-from services.simulator.vehicles.powertrain import Powertrains, PowertrainState
-from services.simulator.vehicles.routes import Position, Routes
-from services.simulator.vehicles.wear import Wear, WearState
 from shared.contract.columns import INSTANT, READING
+from shared.vehicles.fleet import Fleet
+from shared.vehicles.hash_random import Ints
+from shared.vehicles.motion import Drivers
+from shared.vehicles.powertrain import Powertrains, PowertrainState
+from shared.vehicles.routes import Position, Routes
+from shared.vehicles.wear import Wear, WearState
 
 Timestamps = NDArray[np.datetime64]
 Columns = dict[str, NDArray[Any]]

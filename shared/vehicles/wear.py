@@ -6,9 +6,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.vehicles.fleet import Fleet, Trait
-from services.simulator.vehicles.hash_random import Floats, Ints, uniform
-from services.simulator.vehicles.motion import Motion
+from shared.vehicles.fleet import Fleet, Trait
+from shared.vehicles.hash_random import Floats, Ints, uniform
+from shared.vehicles.motion import Motion
 
 WHEELS = 4
 _COLD_TIRE_KPA, _TIRE_SPREAD_KPA, _WHEEL_SPREAD_KPA = 215.0, 35.0, 8.0

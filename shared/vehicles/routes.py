@@ -11,8 +11,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from services.simulator.vehicles.fleet import Fleet, Trait
-from services.simulator.vehicles.hash_random import Floats, Ints, uniform
+from shared.vehicles.fleet import Fleet, Trait
+from shared.vehicles.hash_random import Floats, Ints, uniform
 
 SHAPES = 24
 POINTS = 512

@@ -1,5 +1,5 @@
 from services.simulator.tools.market_summary import ELECTRIC, MIN_LISTINGS, _Group, _Listing, summarize
-from services.simulator.vehicles.market import MarketRow, read_market, read_shipped_market
+from shared.vehicles.market import MarketRow, read_market, read_shipped_market
 
 FOCUS = _Group("ford", "Focus", "petrol", "manual", 1.0)
 RARE = _Group("ford", "Focus", "diesel", "automatic", 2.0)

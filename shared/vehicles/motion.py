@@ -10,9 +10,9 @@ from typing import Self
 
 import numpy as np
 
-from services.simulator.vehicles.drive_cycles import ORDERINGS, STYLES, TRIP_S, drive_cycles
-from services.simulator.vehicles.fleet import Fleet, Trait
-from services.simulator.vehicles.hash_random import Floats, Ints, uniform
+from shared.vehicles.drive_cycles import ORDERINGS, STYLES, TRIP_S, drive_cycles
+from shared.vehicles.fleet import Fleet, Trait
+from shared.vehicles.hash_random import Floats, Ints, uniform
 
 PACE_SPREAD = 0.06
 _MIN_VIGOUR, _VIGOUR_SPREAD = 0.9, 0.2

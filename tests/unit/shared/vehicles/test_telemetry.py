@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.simulator.vehicles.drive_cycles import TRIP_S, drive_cycles
-from services.simulator.vehicles.fleet import draw_fleet
-from services.simulator.vehicles.market import read_shipped_market
-from services.simulator.vehicles.telemetry import Telemetry, to_batch, to_json, to_rows
 from shared.codec.arrow_bodies import write_stream
 from shared.codec.body_decoder import ARROW, NDJSON, BodyDecoder
 from shared.codec.record_batches import build_batch
 from shared.contract.columns import READING
 from shared.contract.reading import Reading
+from shared.vehicles.drive_cycles import TRIP_S, drive_cycles
+from shared.vehicles.fleet import draw_fleet
+from shared.vehicles.market import read_shipped_market
+from shared.vehicles.telemetry import Telemetry, to_batch, to_json, to_rows
 
 AT = np.datetime64("2026-01-05T08:00:00", "us")
 SOME = range(0, 400, 13)
