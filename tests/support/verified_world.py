@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from azure.eventhub import EventData
@@ -23,6 +24,8 @@ from shared.contract.reading import Reading
 from shared.lake.client import Lake, LakeConnection, open_lake
 from shared.streams.event_hubs.clients import producer_client
 from shared.streams.event_hubs.connection import HubConnection
+from shared.vehicles.telemetry import to_rows
+from tests.support.telemetry import make_telemetry
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -36,15 +39,16 @@ CREATED_AT = "2026-03-01T11:59:00+00:00"
 SEED = 7
 
 
+TELEMETRY = make_telemetry(SEED, 8)
+
+
 def reading(vehicle: int, reading_no: int, vehicle_id: str | None = None) -> Reading:
-    return Reading(
-        vehicle_id=vehicle_id or f"s{SEED}-v{vehicle:06d}",
-        reading_no=reading_no,
-        reading_at=AT,
-        make="Ford",
-        model="Focus",
-        year=2019,
+    """Reading `reading_no` of a vehicle of the fleet; `vehicle_id` gives it to another sender's vehicle."""
+    columns = TELEMETRY.columns(
+        np.array([vehicle]), np.array([reading_no]), np.array([AT.replace(tzinfo=None)], "datetime64[us]")
     )
+    sent: Reading = msgspec.convert(next(to_rows(columns)), Reading)
+    return msgspec.structs.replace(sent, vehicle_id=vehicle_id) if vehicle_id else sent
 
 
 def prediction(of: Reading, partition: int, sequence_number: int, line: int = 0) -> Prediction:
@@ -116,6 +120,7 @@ class World:
         with (folder / f"p{partition:02d}.ndjson").open("ab") as file:
             number = file.tell()
             intent = {"intent": number, "position": -1, "seed": SEED, "first_at": AT, "readings": readings}
+            intent["after_us"] = [0] * len(readings)
             file.write(msgspec.json.encode(intent) + b"\n")
             if is_acked:
                 file.write(msgspec.json.encode({"acked": number}) + b"\n")

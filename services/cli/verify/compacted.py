@@ -40,8 +40,8 @@ async def _find_faults(lake: Lake, table: str) -> list[str]:
             continue
         for batch in rows.to_batches():
             _add(held, batch)
-    async for chain, batch in RawZone(lake, stream).batches(()):
-        end = snapshot.transactions.get(f"{_APPLICATION}/{stream}/{_label(chain)}", 0)
+    async for slot, batch in RawZone(lake, stream).batches():
+        end = snapshot.transactions.get(f"{_APPLICATION}/{stream}/{_label(slot.chain)}", 0)
         _add(covered, batch.filter(pa.array(to_ints(batch["sequence_number"]) < end)))
     return [*faults, *_differences(table, held, covered)]
 

@@ -1,5 +1,6 @@
 """Readings and places as 64-bit integers, so that millions can be compared as sorted arrays (pure)."""
 
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,11 @@ def vehicle_of(key: Any) -> Any:
     return key >> _READING_BITS
 
 
+def reading_no_of(key: Any) -> Any:
+    """Return the reading number from a key."""
+    return key & MAX_READING_NO
+
+
 class VehicleCodes:
     """A small integer for each vehicle id, in order of first use. Vehicles of the fleet are marked."""
 
@@ -61,6 +67,10 @@ class VehicleCodes:
         code = self.code(vehicle_id)
         self._fleet.append(code)
         return code
+
+    def names(self, first: int) -> list[str]:
+        """Return the ids of the vehicles with the integer `first` or a higher one, in their order."""
+        return list(islice(self._codes, first, None))
 
     def codes(self, ids: pa.Array) -> Ints:
         """Return the vehicles' integers for a column of vehicle ids."""

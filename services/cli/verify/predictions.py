@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from services.cli.verify.keys import MAX_READING_NO, Ints, VehicleCodes, join, make_key, make_place, to_ints
+from services.cli.verify.prices import Prices
 from services.cli.verify.readings import Readings, read_keys
 from shared.contract.prediction import Prediction
 
@@ -51,8 +52,9 @@ class _Source:
 class Predictions:
     """The predictions that a client receives. `raw` also counts the doubles that the client drops."""
 
-    def __init__(self, codes: VehicleCodes) -> None:
+    def __init__(self, codes: VehicleCodes, prices: Prices) -> None:
         self._codes = codes
+        self._prices = prices
         self._sources: defaultdict[int, _Source] = defaultdict(_Source)
         self._generation = 1
         self.marks: dict[int, int] = {}
@@ -83,6 +85,7 @@ class Predictions:
 
         `latency` is the time from the reading to the enqueueing of the prediction in the hub.
         """
+        self._prices.check_one("the predictions hub", prediction)
         vehicle, reading_no = self._codes.code(prediction.vehicle_id), prediction.reading_no
         key = make_key(vehicle, reading_no) if reading_no <= MAX_READING_NO else -reading_no
         place = make_place(prediction.source_sequence_number, prediction.source_line)

@@ -1,8 +1,8 @@
-"""Reads every committed raw file of one stream, found by listing the lake: key columns only, file by file."""
+"""Reads every committed raw file of one stream, found by listing the lake: file by file, batch by batch."""
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -20,6 +20,7 @@ from services.cli.verify.chain import (
     parse_slot,
 )
 from services.cli.verify.keys import Ints, make_place, to_ints
+from shared.contract.columns import Contract
 from shared.lake.client import Lake
 
 PLACE_COLUMNS = ("partition", "sequence_number", "line")
@@ -52,15 +53,18 @@ class RawZone:
             (chain for chain in self._chains if chain.partition == partition), default=ChainKey(partition)
         )
 
-    async def batches(self, columns: Sequence[str]) -> AsyncIterator[tuple[ChainKey, pa.RecordBatch]]:
-        """Yield each batch with its chain, in the order of the chain's files.
+    async def batches(
+        self, needed: Sequence[str] = (), contract: Contract | None = None
+    ) -> AsyncIterator[tuple[Slot, pa.RecordBatch]]:
+        """Yield each batch with its file, in the order of the chain's files.
 
-        A batch has `columns` and the place columns. Faults that are found are added to `faults`.
+        A batch has the columns `needed` and the place columns. If a contract is given, it has all columns of
+        the file, and these are compared with the contract. Faults that are found are added to `faults`.
         """
         slots = await self._list()
         async for slot, data in _fetch(self._lake, slots):
-            for batch in self._read(slot, data, [*columns, *PLACE_COLUMNS]):
-                yield slot.chain, batch
+            for batch in self._read(slot, data, [*needed, *PLACE_COLUMNS], contract):
+                yield slot, batch
         for chain in sorted(self._chains):
             faults = find_chain_faults(chain, self._roots.get(chain), self.links.get(chain, ()))
             self.faults.extend(f"{self._stream} {fault}" for fault in faults)
@@ -83,28 +87,68 @@ class RawZone:
         except msgspec.MsgspecError as error:
             self.faults.append(f"{path} is no chain's root: {error}")
 
-    def _read(self, slot: Slot, data: bytes | None, columns: Sequence[str]) -> list[pa.RecordBatch]:
-        """Return the batches of a file.
+    def _read(
+        self, slot: Slot, data: bytes | None, needed: Sequence[str], contract: Contract | None
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of a file, each page compared with its checksum if the file has them.
 
-        If the file cannot be read, that is a fault, and there are no batches, so that the rows count as
-        missing.
+        If the file cannot be read further, that is a fault, and the rest of its rows count as missing.
         """
+        rows, previous = 0, -1
         try:
-            repeated = [name for name in columns if name == "vehicle_id"]
-            file = pq.ParquetFile(pa.BufferReader(data or b""), read_dictionary=repeated)
-            footer = Footer.from_metadata(file.metadata.metadata or {})
-            batches = list(file.iter_batches(_BATCH_ROWS, columns=list(columns)))
-            places = [_read_places(slot, footer, batch.select(columns)) for batch in batches]
+            file, footer = _open(data, needed)
         except (pa.ArrowException, OSError, KeyError, ValueError) as error:
             self.faults.append(f"{slot.path} cannot be read: {error}")
-            return []
+            return
         self.links.setdefault(slot.chain, []).append(Link(slot, footer))
-        rows = sum(batch.num_rows for batch in batches)
+        if contract is not None:
+            self.faults.extend(f"{slot.path}: {fault}" for fault in _compare_columns(file, contract))
+        batches = file.iter_batches(_BATCH_ROWS, columns=None if contract else list(needed))
+        while True:
+            try:
+                if (batch := next(batches, None)) is None:
+                    break
+                places = _read_places(slot, footer, batch)
+            except (pa.ArrowException, OSError, ValueError) as error:
+                self.faults.append(f"{slot.path} cannot be read: {error}")
+                return
+            if (np.diff(places, prepend=previous) <= 0).any():
+                self.faults.append(f"{slot.path} is not in sequence")
+            rows, previous = rows + batch.num_rows, int(places[-1]) if len(places) else previous
+            yield batch
         if rows != footer.rows:
             self.faults.append(f"{slot.path} holds {rows} rows, its footer says {footer.rows}")
-        if any((np.diff(one) <= 0).any() for one in places):
-            self.faults.append(f"{slot.path} is not in sequence")
-        return batches
+
+
+def _open(data: bytes | None, needed: Sequence[str]) -> tuple[pq.ParquetFile, Footer]:
+    """Open a file and read its footer. Raises ValueError if one of the columns `needed` is missing."""
+    source = pa.BufferReader(data or b"")
+    repeated = [name for name in needed if name == "vehicle_id"]
+    file = pq.ParquetFile(source, read_dictionary=repeated, page_checksum_verification=True)
+    footer = Footer.from_metadata(file.metadata.metadata or {})
+    if absent := set(needed) - set(file.schema_arrow.names):
+        raise ValueError(f"it has no column {', '.join(sorted(absent))}")
+    return file, footer
+
+
+def _compare_columns(file: pq.ParquetFile, contract: Contract) -> Iterator[str]:
+    """Yield a sentence for each column of the contract that the file lacks, or has with another type."""
+    held = {column.name: column.type for column in file.schema_arrow}
+    for column in contract.raw_schema:
+        found = held.get(column.name)
+        if found is None:
+            yield f"the column {column.name} is missing"
+        elif not _is_same(found, column.type):
+            yield f"the column {column.name} is {found} instead of {column.type}"
+
+
+def _is_same(found: pa.DataType, wanted: pa.DataType) -> bool:
+    """Return whether a column has a type of the contract, whatever the names inside a list."""
+    if pa.types.is_dictionary(found):
+        found = found.value_type
+    if pa.types.is_list(found) and pa.types.is_list(wanted):
+        return _is_same(found.value_type, wanted.value_type)
+    return bool(found == wanted)
 
 
 def _read_places(slot: Slot, footer: Footer, batch: pa.RecordBatch) -> Ints:

@@ -45,17 +45,19 @@ class Readings:
 
     def add(
         self, chain: ChainKey, batch: pa.RecordBatch, is_replay: npt.NDArray[np.bool_] | None = None
-    ) -> None:
-        """Add a batch with the key and place columns.
+    ) -> Ints:
+        """Add a batch with the key and place columns, and return the keys of its rows.
 
         `is_replay` marks replays of dead letters, which are left out when the order is checked.
         """
         self.rows += batch.num_rows
-        self._keys.setdefault(chain, []).append(read_keys(batch, self._codes))
+        keys = read_keys(batch, self._codes)
+        self._keys.setdefault(chain, []).append(keys)
         places = make_place(to_ints(batch["sequence_number"]), to_ints(batch["line"]))
         self._places.setdefault(chain, []).append(places)
         if is_replay is not None and is_replay.any():
             self._replayed.setdefault(chain, []).append(places[is_replay])
+        return keys
 
     def chains(self) -> Iterator[tuple[ChainKey, Ints, Ints]]:
         """Yield each chain with the places and the keys of its rows."""

@@ -19,11 +19,14 @@ from services.cli.verify.fleet_record import FleetRecord, read_fleet_record
 from services.cli.verify.hub import Span, follow_predictions, read_retained_spans, read_waiting_keys
 from services.cli.verify.keys import Ints, VehicleCodes, are_in, sequence_of, to_ints
 from services.cli.verify.predictions import LAKE_COLUMNS, Predictions
+from services.cli.verify.prices import Prices
 from services.cli.verify.raw_zone import RawZone
-from services.cli.verify.readings import KEY_COLUMNS, Readings
+from services.cli.verify.readings import KEY_COLUMNS, Readings, read_keys
 from services.cli.verify.replays import REPLAY_COLUMN, Replays
+from services.cli.verify.sent_values import SentValues
 from services.cli.verify.settings import VerifySettings
 from services.cli.verify.verdict import Counts, Verdict
+from shared.contract.columns import PREDICTION, READING
 from shared.lake.client import Lake, LakeConnection, open_lake
 
 
@@ -33,6 +36,7 @@ class _Landed:
     readings: Readings
     letters: DeadLetters
     replays: Replays
+    values: SentValues
 
     def events(self) -> int:
         """Count the distinct events in the lake, those with bad records included."""
@@ -46,6 +50,7 @@ class _Landed:
     def faults(self) -> Iterator[str]:
         """Yield the faults of the raw files, of the dead letters and of the replays."""
         yield from self.zone.faults
+        yield from self.values.faults
         yield from self.letters.faults
         yield from self.replays.faults(self.letters.ids)
 
@@ -73,14 +78,15 @@ async def run_verification(
     predictions hub, which takes longest, is read before `begin` is done.
     """
     codes = VehicleCodes()
-    live = Predictions(codes)
+    prices = Prices()
+    live = Predictions(codes, prices)
     async with follow_predictions(settings, live) as follower:
         if begin is not None:
             await begin
         record = read_fleet_record(settings.data / "simulator", codes)
         async with open_lake(LakeConnection.from_settings(settings)) as lake:
-            landed, spans = await _read_landed_and_spans(settings, lake, codes, is_running=is_running)
-            zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes)
+            landed, spans = await _read_landed_and_spans(settings, lake, codes, record, is_running=is_running)
+            zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes, record, prices)
             table_faults = await find_compacted_faults(lake)
         in_hub = await follower.read_through(spans)
         predictions.append(live, _marks(predictions, landed.zone))
@@ -90,7 +96,7 @@ async def run_verification(
         shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
         yield Verdict(
             _counts(record, landed, predicted, len(missing) - (waiting if is_running else 0), waiting),
-            (*landed.faults(), *zone.faults, *table_faults, *shortfalls),
+            (*landed.faults(), *zone.faults, *prices.faults(), *table_faults, *shortfalls),
             tuple(_notes(record, landed, waiting)),
         )
 
@@ -102,39 +108,43 @@ async def verify(settings: VerifySettings, *, is_running: bool = False) -> Verdi
 
 
 async def _read_landed_and_spans(
-    settings: VerifySettings, lake: Lake, codes: VehicleCodes, *, is_running: bool
+    settings: VerifySettings, lake: Lake, codes: VehicleCodes, record: FleetRecord, *, is_running: bool
 ) -> tuple[_Landed, dict[str, Span]]:
     """Read what landed, and which events the predictions hub retains.
 
     If the stack is running, the lake is read first; else both are read at once.
     """
     if is_running:
-        landed = await _read_landed(lake, codes)
+        landed = await _read_landed(lake, codes, record)
         return landed, await read_retained_spans(settings, settings.predictions_hub)
     return await asyncio.gather(
-        _read_landed(lake, codes), read_retained_spans(settings, settings.predictions_hub)
+        _read_landed(lake, codes, record), read_retained_spans(settings, settings.predictions_hub)
     )
 
 
-async def _read_landed(lake: Lake, codes: VehicleCodes) -> _Landed:
+async def _read_landed(lake: Lake, codes: VehicleCodes, record: FleetRecord) -> _Landed:
     zone = RawZone(lake, "telemetry")
-    readings, replays = Readings(codes), Replays()
-    async for chain, batch in zone.batches((*KEY_COLUMNS, REPLAY_COLUMN)):
-        readings.add(chain, batch, replays.add(chain, batch))
-    return _Landed(zone, readings, await read_dead_letters(lake, zone.links), replays)
+    readings, replays, values = Readings(codes), Replays(), SentValues(codes, record)
+    async for slot, batch in zone.batches((*KEY_COLUMNS, REPLAY_COLUMN), READING):
+        is_replay = replays.add(slot.chain, batch)
+        keys = readings.add(slot.chain, batch, is_replay)
+        values.check(slot.path, batch, keys, is_replay)
+    return _Landed(zone, readings, await read_dead_letters(lake, zone.links), replays, values)
 
 
 async def _read_older_predictions(
-    lake: Lake, spans: Mapping[str, Span], codes: VehicleCodes
+    lake: Lake, spans: Mapping[str, Span], codes: VehicleCodes, record: FleetRecord, prices: Prices
 ) -> tuple[RawZone, Predictions, int]:
     """Read from the lake the predictions that the hub no longer retains.
 
     The number returned counts the rows of the lake that the hub still retains.
     """
     zone = RawZone(lake, "predictions")
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, prices)
     in_lake = 0
-    async for chain, batch in zone.batches(LAKE_COLUMNS):
+    async for slot, batch in zone.batches(LAKE_COLUMNS, PREDICTION):
+        chain = slot.chain
+        prices.check(slot.path, batch, read_keys(batch, codes), record)
         is_newest = chain == zone.newest(chain.partition)
         older, retained = _split(batch, spans.get(str(chain.partition)) if is_newest else None)
         predictions.add_rows(older, chain.generation)
@@ -200,6 +210,7 @@ def _shortfalls(record: FleetRecord, landed: _Landed, predicted: _Predicted) -> 
 
     The lake must hold all predictions of the hub, and each deliberately bad body must be a dead letter.
     """
+    yield from landed.values.unsent()
     if predicted.in_lake != predicted.in_hub:
         yield f"of {predicted.in_hub} predictions in the hub the lake holds {predicted.in_lake}"
     if landed.letters.records < record.bad_sent:

@@ -6,6 +6,7 @@ import pytest
 from services.cli.verify.chain import ChainKey
 from services.cli.verify.keys import VehicleCodes
 from services.cli.verify.predictions import Predictions
+from services.cli.verify.prices import Prices
 from services.cli.verify.readings import Readings
 from shared.contract.columns import INSTANT
 from shared.contract.prediction import Prediction
@@ -65,22 +66,22 @@ def make_prediction(number, vehicle_id="a"):
 
 def test_a_reading_without_a_prediction_is_missing_one(codes, readings):
     """Two of three priced: one prediction is missing."""
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, Prices())
     predictions.add_rows(rows(1, 3))
     assert (predictions.count_distinct(), predictions.count_missing(readings)) == (2, (1, 0))
 
 
 def test_what_comes_after_the_last_price_may_still_be_priced(codes, readings):
     """Of two readings without a price, the one at the end waits: a scorer that goes on prices it."""
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, Prices())
     predictions.add_rows(rows(2))
     assert predictions.count_missing(readings) == (2, 1)
-    assert Predictions(codes).count_missing(readings) == (3, 3)
+    assert Predictions(codes, Prices()).count_missing(readings) == (3, 3)
 
 
 def test_a_prediction_of_another_reading_does_not_count(codes, readings):
     """A price at the right place of another vehicle leaves the reading without one."""
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, Prices())
     for number, vehicle in ((1, "a"), (2, "b"), (3, "a")):
         predictions.add(make_prediction(number, vehicle), timedelta())
     assert predictions.count_missing(readings) == (1, 0)
@@ -88,7 +89,7 @@ def test_a_prediction_of_another_reading_does_not_count(codes, readings):
 
 def test_doubles_below_the_watermark_are_raw_only(codes, readings):
     """A restarted scorer's doubles are dropped by every client; the hub's raw count shows them."""
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, Prices())
     predictions.add_rows(rows(1, 2, 1, 2))
     predictions.add_rows(rows(2, 3))
     assert (predictions.raw, predictions.seen, predictions.count_distinct()) == (6, 3, 3)
@@ -97,7 +98,7 @@ def test_doubles_below_the_watermark_are_raw_only(codes, readings):
 
 def test_a_double_that_a_client_sees_is_counted(codes):
     """A prediction that passed the reader twice is doubled for the client too."""
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, Prices())
     predictions.add(make_prediction(1), timedelta())
     predictions.add(make_prediction(1), timedelta())
     assert predictions.seen - predictions.count_distinct() == 1
@@ -105,7 +106,7 @@ def test_a_double_that_a_client_sees_is_counted(codes):
 
 def test_a_client_goes_on_from_the_lake_to_the_hub(codes):
     """If retention cut between a prediction and its double, the client still drops the double."""
-    older, later = Predictions(codes), Predictions(codes)
+    older, later = Predictions(codes, Prices()), Predictions(codes, Prices())
     older.add_rows(rows(1, 2))
     for number in (2, 3):
         later.add(make_prediction(number), timedelta())
@@ -116,7 +117,7 @@ def test_a_client_goes_on_from_the_lake_to_the_hub(codes):
 
 def test_latency_is_from_the_reading_to_the_hub(codes):
     """Percentiles are of the enqueued time less reading_at, in milliseconds."""
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, Prices())
     predictions.add_rows(rows(1, 2, latency_ms=40))
     assert predictions.latency_ms() == {"p50": 40.0, "p95": 40.0, "p99": 40.0}
 
@@ -124,7 +125,7 @@ def test_latency_is_from_the_reading_to_the_hub(codes):
 def test_other_senders_clocks_do_not_count_beside_the_fleets(codes):
     """Readings of unknown clocks are left out of the latency if the fleet sent too."""
     codes.fleet_code("b")
-    predictions = Predictions(codes)
+    predictions = Predictions(codes, Prices())
     predictions.add_rows(rows(1, latency_ms=10**9))
     predictions.add(make_prediction(1, "b"), timedelta(milliseconds=30))
     assert predictions.latency_ms()["p99"] == 30.0
@@ -132,4 +133,4 @@ def test_other_senders_clocks_do_not_count_beside_the_fleets(codes):
 
 def test_without_predictions_there_is_no_latency(codes):
     """Nothing predicted: null, not zero."""
-    assert Predictions(codes).latency_ms() == {"p50": None, "p95": None, "p99": None}
+    assert Predictions(codes, Prices()).latency_ms() == {"p50": None, "p95": None, "p99": None}
