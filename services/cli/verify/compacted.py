@@ -8,13 +8,14 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from services.cli.verify.chain import ChainKey
-from services.cli.verify.delta_log import Snapshot
+from services.cli.verify.delta_log import UNREADABLE, Snapshot
 from services.cli.verify.keys import Ints, join, make_place, sequence_of, to_ints
 from services.cli.verify.raw_zone import PLACE_COLUMNS, RawZone
 from shared.lake.client import Lake
+from shared.lake.parquet import read_checked
+from shared.service.errors import DamagedFile
 
 _APPLICATION = "fleetprice-compaction"
 
@@ -29,14 +30,17 @@ async def find_compacted_faults(lake: Lake) -> list[str]:
 
 async def _find_faults(lake: Lake, table: str) -> list[str]:
     stream = table.rpartition("/")[2]
-    snapshot = await Snapshot.read(lake, table)  # before the raw files, which only grow in number
+    try:
+        snapshot = await Snapshot.read(lake, table)  # before the raw files, which only grow in number
+    except UNREADABLE as error:
+        return [f"the log of {table} cannot be read, so its rows were not compared: {error}"]
     faults, held, covered = [], Places(), Places()
     for path in sorted(snapshot.files):
         try:
             data = await lake.read(f"{table}/{path}")
-            rows = pq.read_table(pa.BufferReader(data or b""), columns=list(PLACE_COLUMNS))
-        except (pa.ArrowException, OSError, KeyError) as error:
-            faults.append(f"{table}/{path} cannot be read: {error}")
+            rows = read_checked(data, f"{table}/{path}", PLACE_COLUMNS)
+        except DamagedFile as error:
+            faults.append(str(error))
             continue
         for batch in rows.to_batches():
             _add(held, batch)

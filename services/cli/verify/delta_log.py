@@ -16,6 +16,8 @@ from msgspec import Struct
 
 from shared.lake.client import Lake
 
+# What a damaged log raises.
+UNREADABLE = (msgspec.MsgspecError, pa.ArrowException, OSError, ValueError)
 _COMMIT = re.compile(r"(\d{20})\.json")
 
 

@@ -29,7 +29,11 @@ Mask = npt.NDArray[np.bool_]
 
 
 class SentValues:
-    """The values that the fleet sent. `faults` has a sentence for each column that differs in a file."""
+    """The values that the fleet sent.
+
+    `faults` has a sentence for each column that differs in a file. `has_fleet` is whether any row is of a
+    vehicle with an id as a fleet's vehicles have.
+    """
 
     def __init__(self, codes: VehicleCodes, record: FleetRecord) -> None:
         self._codes = codes
@@ -39,6 +43,7 @@ class SentValues:
         self._market = read_shipped_market()
         self._unsent: Counter[str] = Counter()
         self.faults: list[str] = []
+        self.has_fleet = False
 
     def check(self, source: str, batch: pa.RecordBatch, keys: Ints, is_replay: Mask) -> None:
         """Compare the fleet's rows of a batch with what the fleet sent.
@@ -46,6 +51,7 @@ class SentValues:
         `source` names the batch in faults. Replays of dead letters are left out: they may be repaired.
         """
         seeds, vehicles = self._vehicles(keys)
+        self.has_fleet |= bool((seeds >= 0).any())
         for seed in sorted(self._record.seeds & set(np.unique(seeds).tolist())):
             rows = np.flatnonzero((seeds == seed) & ~is_replay)
             instants, is_known = self._record.find_instants(keys[rows])

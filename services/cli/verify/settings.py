@@ -19,4 +19,9 @@ class VerifySettings(ConnectionSettings):
         False,
         description="Read predictions until standard input ends, then judge (as `up` does)",
     )
+    timeout_s: float = Field(
+        3600.0,
+        gt=0,
+        description="Seconds for reading everything; after that verify ends and names what it was reading",
+    )
     as_json: bool = Field(False, description="One JSON object on stdout instead of a table")

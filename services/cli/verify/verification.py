@@ -25,6 +25,8 @@ from services.cli.verify.readings import KEY_COLUMNS, Readings, read_keys
 from services.cli.verify.replays import REPLAY_COLUMN, Replays
 from services.cli.verify.sent_values import SentValues
 from services.cli.verify.settings import VerifySettings
+from services.cli.verify.time_limit import limit_time
+from services.cli.verify.unlanded import find_unlanded
 from services.cli.verify.verdict import Counts, Verdict
 from shared.contract.columns import PREDICTION, READING
 from shared.lake.client import Lake, LakeConnection, open_lake
@@ -83,17 +85,26 @@ async def run_verification(
     async with follow_predictions(settings, live) as follower:
         if begin is not None:
             await begin
-        record = read_fleet_record(settings.data / "simulator", codes)
-        async with open_lake(LakeConnection.from_settings(settings)) as lake:
-            landed, spans = await _read_landed_and_spans(settings, lake, codes, record, is_running=is_running)
-            zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes, record, prices)
-            table_faults = await find_compacted_faults(lake)
-        in_hub = await follower.read_through(spans)
-        predictions.append(live, _marks(predictions, landed.zone))
-        missing = landed.readings.find_missing(record.sent)
-        waiting = await _count_waiting(settings, landed, missing, codes) if len(missing) else 0
+        async with limit_time(settings.timeout_s) as stage:
+            record = read_fleet_record(settings.data / "simulator", codes)
+            async with open_lake(LakeConnection.from_settings(settings)) as lake:
+                stage.reading = "the raw files of telemetry"
+                landed, spans = await _read_landed_and_spans(
+                    settings, lake, codes, record, is_running=is_running
+                )
+                stage.reading = "the raw files of predictions"
+                zone, predictions, in_lake = await _read_older_predictions(lake, spans, codes, record, prices)
+                stage.reading = "the compacted tables"
+                table_faults = await find_compacted_faults(lake)
+            stage.reading = f"the hub {settings.predictions_hub}"
+            in_hub = await follower.read_through(spans)
+            predictions.append(live, _marks(predictions, landed.zone))
+            stage.reading = f"the hub {settings.telemetry_hub}"
+            missing = landed.readings.find_missing(record.sent)
+            waiting = await _count_waiting(settings, landed, missing, codes) if len(missing) else 0
+            retained = await read_retained_spans(settings, settings.telemetry_hub)
         predicted = _Predicted(zone, predictions, in_hub, in_lake)
-        shortfalls = [] if is_running else _shortfalls(record, landed, predicted)
+        shortfalls = [] if is_running else _shortfalls(record, landed, predicted, retained)
         yield Verdict(
             _counts(record, landed, predicted, len(missing) - (waiting if is_running else 0), waiting),
             (*landed.faults(), *zone.faults, *prices.faults(), *table_faults, *shortfalls),
@@ -205,12 +216,18 @@ def _counts(
     )
 
 
-def _shortfalls(record: FleetRecord, landed: _Landed, predicted: _Predicted) -> Iterator[str]:
+def _shortfalls(
+    record: FleetRecord, landed: _Landed, predicted: _Predicted, retained: Mapping[str, Span]
+) -> Iterator[str]:
     """Yield a sentence for each thing that a stack at rest must have, but lacks.
 
-    The lake must hold all predictions of the hub, and each deliberately bad body must be a dead letter.
+    There must be a record of what the fleet sent. The lake must hold all events of both hubs, and each
+    deliberately bad body must be a dead letter.
     """
+    if landed.values.has_fleet and not len(record.sent):
+        yield "there is no record of what the fleet sent: whether readings are missing cannot be known"
     yield from landed.values.unsent()
+    yield from find_unlanded(landed.zone, retained)
     if predicted.in_lake != predicted.in_hub:
         yield f"of {predicted.in_hub} predictions in the hub the lake holds {predicted.in_lake}"
     if landed.letters.records < record.bad_sent:

@@ -99,3 +99,15 @@ async def test_a_file_that_is_gone_shows(lake, table):
     unreadable, lacking = await find_compacted_faults(lake)
     assert path in unreadable
     assert "lacks 10 rows" in lacking
+
+
+async def test_a_damaged_checkpoint_is_named(lake, table):
+    """A log that cannot be read is a fault of its table, and does not end the verification."""
+    await land(lake, 0, 10)
+    await asyncio.to_thread(table, list(range(10)), 10)
+    await asyncio.to_thread(table.checkpoint)
+    log = "compacted/telemetry/_delta_log"
+    (path,) = [file.path async for file in lake.list(log) if file.path.endswith(".checkpoint.parquet")]
+    await lake.write(path, b"PAR1 and nothing else PAR1")
+    (fault,) = await find_compacted_faults(lake)
+    assert "the log of compacted/telemetry cannot be read" in fault

@@ -11,6 +11,7 @@ import pytest
 
 from services.cli.verify.verification import verify
 from shared.lake.parquet import write_options
+from shared.service.errors import NeedsAttention
 
 FOLDER = "raw/telemetry/date=2026-03-01/hour=12"
 ROWS_0, ROWS_2 = f"{FOLDER}/p00-00000000000000000000.parquet", f"{FOLDER}/p00-00000000000000000002.parquet"
@@ -155,4 +156,24 @@ async def test_readings_that_the_record_does_not_name_are_counted(sound):
     """Rows of the fleet that its record does not name show that one of the two was changed."""
     (sound.data / "simulator" / "p00.ndjson").write_text("")
     (sound.data / "simulator" / "fleet.json").write_text('[{"seed": 7}]')
-    assert "raw/telemetry/date=2026-03-01/hour=12 holds 4 readings of the fleet" in (await faults(sound))[0]
+    held = "raw/telemetry/date=2026-03-01/hour=12 holds 4 readings of the fleet"
+    assert any(held in fault for fault in await faults(sound))
+
+
+async def test_a_removed_record_is_not_clean(sound):
+    """Without the record of what was sent, nobody can know that nothing is missing."""
+    (sound.data / "simulator" / "p00.ndjson").unlink()
+    assert any("there is no record of what the fleet sent" in fault for fault in await faults(sound))
+
+
+async def test_events_that_only_the_hub_has_are_named(sound):
+    """A partition whose record and files are gone still has its events in the hub."""
+    await sound.send(sound.readings[0], sound.readings[1], partition=1)
+    assert await faults(sound) == ("telemetry partition 1: the hub has events 0 to 1, which are in no file",)
+
+
+async def test_a_verification_ends_at_its_time_limit(sound):
+    """What could not be read in time is named."""
+    settings = sound.settings.model_copy(update={"timeout_s": 1e-6})
+    with pytest.raises(NeedsAttention, match=r"could not be read within 1e-06 s .* no verdict"):
+        await verify(settings)
