@@ -111,6 +111,10 @@ class Predictions:
         """Return the number of predictions that the client received, with doubles that it failed to drop."""
         return sum(map(len, self._sources.values()))
 
+    def keys(self) -> Ints:
+        """Return the keys of all predictions, doubles included."""
+        return join([rows[:, 1] for _, rows in self.rows()])
+
     def count_distinct(self) -> int:
         """Return the number of distinct readings that were priced."""
         return sum(len(_distinct(rows[:, 0], rows[:, 1])[0]) for _, rows in self.rows())

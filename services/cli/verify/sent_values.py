@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from services.cli.verify.fleet_record import FleetRecord
-from services.cli.verify.keys import Ints, VehicleCodes, reading_no_of, to_ints, vehicle_of
+from services.cli.verify.keys import Ints, VehicleCodes, are_in, reading_no_of, to_ints, vehicle_of
 from shared.contract.columns import READING
 from shared.vehicles.fleet import draw_fleet
 from shared.vehicles.market import read_shipped_market
@@ -65,6 +65,12 @@ class SentValues:
         """Yield a sentence for each folder with rows of the fleet that are not in the fleet's record."""
         for folder, rows in sorted(self._unsent.items()):
             yield f"{folder} holds {rows} readings of the fleet that its record does not name"
+
+    def count_newer(self, keys: Ints) -> int:
+        """Count the distinct readings of recorded fleets that the record does not name as acknowledged."""
+        keys = np.unique(keys)
+        is_of_fleet = np.isin(self._vehicles(keys)[0], sorted(self._record.seeds))
+        return int(np.count_nonzero(is_of_fleet & ~are_in(keys, self._record.sent)))
 
     def _vehicles(self, keys: Ints) -> tuple[Ints, Ints]:
         """Return the seed and index of the vehicle of each key; seed -1 if the vehicle is not of a fleet."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -105,8 +106,11 @@ async def run_verification(
             retained = await read_retained_spans(settings, settings.telemetry_hub)
         predicted = _Predicted(zone, predictions, in_hub, in_lake)
         shortfalls = [] if is_running else _shortfalls(record, landed, predicted, retained)
+        counts = _counts(record, landed, predicted, len(missing) - (waiting if is_running else 0), waiting)
+        if is_running:
+            counts = _without_newer(counts, landed, predictions)
         yield Verdict(
-            _counts(record, landed, predicted, len(missing) - (waiting if is_running else 0), waiting),
+            counts,
             (*landed.faults(), *zone.faults, *prices.faults(), *table_faults, *shortfalls),
             tuple(_notes(record, landed, waiting)),
         )
@@ -213,6 +217,16 @@ def _counts(
         replayed=landed.replays.count_landed(landed.letters.ids),
         waiting=waiting,
         predictions_waiting=unpriced_after_last,
+    )
+
+
+def _without_newer(counts: Counts, landed: _Landed, predictions: Predictions) -> Counts:
+    """Return the counts without the fleet's readings that came after its record was read."""
+    newer_landed = sum(landed.values.count_newer(keys) for _, _, keys in landed.readings.chains())
+    return msgspec.structs.replace(
+        counts,
+        landed=counts.landed - newer_landed,
+        predicted=counts.predicted - landed.values.count_newer(predictions.keys()),
     )
 
 

@@ -177,3 +177,12 @@ async def test_a_verification_ends_at_its_time_limit(sound):
     settings = sound.settings.model_copy(update={"timeout_s": 1e-6})
     with pytest.raises(NeedsAttention, match=r"could not be read within 1e-06 s .* no verdict"):
         await verify(settings)
+
+
+async def test_a_running_stack_never_shows_more_predicted_than_sent(sound):
+    """What was sent after the record was read is counted neither as landed nor as predicted."""
+    record = sound.data / "simulator" / "p00.ndjson"
+    record.write_bytes(b"".join(record.read_bytes().splitlines(keepends=True)[:2]))
+    counts = (await verify(sound.settings, is_running=True)).counts
+    assert (counts.sent, counts.landed, counts.predicted) == (2, 2, 2)
+    assert (counts.missing, counts.predictions_missing, counts.predictions_doubled) == (0, 0, 0)
