@@ -1,10 +1,13 @@
 """One Event Hubs namespace: the state that its connections share."""
 
+from pathlib import Path
+
 from services.emulator.clock import Clock
 from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.faults import Faults
 from services.emulator.event_hubs.hubs import HubRegistry
 from services.emulator.event_hubs.sas import KeyRing
+from services.emulator.event_hubs.served_time import ServedTime
 from services.emulator.event_hubs.throughput_bucket import Throughput
 from services.emulator.identity.issuer import Issuer
 from services.emulator.log.durability import GroupCommit
@@ -24,13 +27,15 @@ class Namespace:
         commits: GroupCommit,
         *,
         retention_bytes: int | None,
+        served_file: Path,
         issuer: Issuer | None = None,
         throughput_units: float | None = None,
     ) -> None:
         """Make a namespace over the given hubs and keys.
 
-        `retention_bytes` bounds each partition; if it is None, only the age limit of each hub applies. If
-        `issuer` is None, every JSON web token is refused.
+        `retention_bytes` bounds each partition; if it is None, only the age limit of each hub applies.
+        `served_file` keeps how long the hubs were served. If `issuer` is None, every JSON web token is
+        refused.
         """
         self.hubs = hubs
         self.keys = keys
@@ -38,6 +43,7 @@ class Namespace:
         self.faults = Faults()
         self.throughput = Throughput(throughput_units)
         self.clock = Clock()
+        self.served_time = ServedTime(served_file, self.now_ms)
         self.idle_s = IDLE_S
         self.commits = commits
         self._retention_bytes = retention_bytes
@@ -49,10 +55,16 @@ class Namespace:
     def now_s(self) -> float:
         return self.clock.machine()
 
-    def expire(self, now_ms: int) -> None:
-        """Delete events beyond the limits of age and size; only whole segments are deleted."""
+    def expire(self) -> None:
+        """Delete events beyond the limits of age and size; only whole segments are deleted.
+
+        Age counts only while the hubs are served.
+        """
+        self.served_time.advance()
         for hub in self.hubs:
             max_age_ms = int(hub.description.retention_hours * _MS_PER_HOUR)
+            before_ms = self.served_time.before(max_age_ms)
+            now_ms = 0 if before_ms is None else before_ms + max_age_ms
             for log in hub.logs:
                 log.expire(now_ms, max_age_ms, self._retention_bytes)
 

@@ -93,12 +93,14 @@ class EventHubsServer:
                 KeyRing(self._keys, hubs.own_keys),
                 GroupCommit(self._durability),
                 retention_bytes=self._retention_bytes,
+                served_file=self._directory.with_name("event_hubs_served.json"),
                 issuer=self._issuer,
                 throughput_units=self._throughput_units,
             )
             declare(hubs, self._declared)
             listener = await self._listen()
             self.port = listener.sockets[0].getsockname()[1]
+            stack.callback(self.namespace.served_time.save)
             stack.push_async_callback(self._stop, listener)
             self._tasks = [asyncio.create_task(self._expire_for_ever())]
             if self._durability is Durability.INTERVAL:
@@ -232,7 +234,7 @@ class EventHubsServer:
 
     async def _expire_for_ever(self) -> None:
         while True:
-            self.namespace.expire(self.namespace.now_ms())
+            self.namespace.expire()
             await asyncio.sleep(RETENTION_INTERVAL_S)
 
     async def _sync_for_ever(self) -> None:

@@ -1,6 +1,7 @@
 """Time made to pass over HTTP: the clock that stamps, and retention on request."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -71,6 +72,21 @@ async def test_retention_deletes_what_is_requested(call, client):
     [(_, oldest), *_] = await client.receive(1, partition_id="0", starting_position="-1")
     assert oldest.sequence_number == taken
     assert await call("POST", "/hubs/telemetry/trim", {"before": {"0": taken}}) == (200, {"events": 0})
+
+
+async def test_time_for_which_a_hub_is_not_served_ages_nothing(tmp_path, client):
+    """Events accepted days ago are there after a start, and after a clock that jumps by years."""
+    folder = tmp_path / "aged"
+    async with EventHubsServer(folder, segment_bytes=4_096) as server:
+        server.namespace.clock.offset_s = -72 * HOUR_S
+        await replace(client, connection_string=server.connection_string).send(b"x" * 500, times=40)
+        begun = [log.state() for log in server.namespace.hubs.find("telemetry").logs]
+    for offset_s in (0, 100_000 * HOUR_S):
+        async with EventHubsServer(folder, segment_bytes=4_096) as server:
+            server.namespace.expire()
+            server.namespace.clock.offset_s = offset_s
+            server.namespace.expire()
+            assert [log.state() for log in server.namespace.hubs.find("telemetry").logs] == begun
 
 
 async def test_retention_leaves_what_is_being_written(call, client):
