@@ -1,12 +1,12 @@
 """A file that keeps the position of a reader of predictions between runs."""
 
-import os
 import time
 from pathlib import Path
 
 import msgspec
 
 from shared.predictions.reader import ResumeToken
+from shared.service.atomic_file import replace_file
 from shared.service.errors import NeedsAttention
 
 _INTERVAL_S = 1.0
@@ -40,10 +40,8 @@ class ResumeFile:
 
     def save(self, token: ResumeToken) -> None:
         """Replace the file atomically. Raises ResumeFileError if that fails."""
-        staged = self._path.with_name(f"{self._path.name}.{os.getpid()}")
         try:
-            staged.write_bytes(msgspec.json.encode(token))
-            staged.replace(self._path)
+            replace_file(self._path, msgspec.json.encode(token))
         except OSError as error:
             raise ResumeFileError(f"resume file {self._path} cannot be written: {error.strerror}") from error
         self._due_s = time.monotonic() + _INTERVAL_S

@@ -4,16 +4,17 @@ import os
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes, *, is_durable: bool = False) -> None:
-    """Replace `path` by a file with `content` that only its owner can read.
+def replace_file(path: Path, content: bytes, *, mode: int = 0o666, is_durable: bool = False) -> None:
+    """Replace `path` by a file with `content`; the process's umask limits its `mode`.
 
     If the process dies, `path` has its old content or `content`, never a part of it. If `is_durable`, that
     also holds after a power cut, and the new content is on the disk once this returns. Raises OSError if the
     file cannot be written; `path` is then unchanged.
     """
     staged = path.with_name(f"{path.name}.{os.getpid()}-new")
+    staged.unlink(missing_ok=True)  # of an earlier process with the same id
     try:
-        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(content)
             if is_durable:
                 file.flush()

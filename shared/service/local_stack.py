@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from pydantic import SecretStr
 
+from shared.service.atomic_file import replace_file
 from shared.service.errors import NeedsAttention, SettingsError
 from shared.service.settings import S
 
@@ -35,10 +36,8 @@ def write_addresses(data: Path, ready: Mapping[str, object]) -> None:
 
     Call this while holding the lock, and before printing `ready`.
     """
-    staged = data / f"{_ADDRESSES_FILE}.{os.getpid()}"
-    staged.touch(mode=0o600)  # the file contains keys
-    staged.write_bytes(msgspec.json.encode(ready))
-    staged.rename(data / _ADDRESSES_FILE)
+    content = msgspec.json.encode(ready)
+    replace_file(data / _ADDRESSES_FILE, content, mode=0o600)  # it contains keys
 
 
 def is_in_use(data: Path) -> bool:

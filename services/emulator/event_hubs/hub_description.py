@@ -1,14 +1,12 @@
 """The description of a hub, kept in its hub.json, and the limits on the properties of a hub."""
 
-import os
 import re
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
-from services.emulator.log.files import sync_directory
+from shared.service.atomic_file import replace_file, sync_directory
 from shared.service.errors import FleetpriceError, NeedsAttention
 
 DEFAULT_GROUP = "$Default"
@@ -56,14 +54,8 @@ class HubDescription(msgspec.Struct, frozen=True):
     def save(self, path: Path) -> None:
         """Write hub.json to the hub's directory `path` durably, and create the directory if it is missing."""
         path.mkdir(exist_ok=True)
-        scratch = path / "hub.json-new"
         # Readable only by its owner, because it may hold keys.
-        with open(scratch, "wb", opener=partial(os.open, mode=0o600)) as file:
-            file.write(msgspec.json.encode(self))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.rename(path / "hub.json")
-        sync_directory(path)
+        replace_file(path / "hub.json", msgspec.json.encode(self), mode=0o600, is_durable=True)
         sync_directory(path.parent)
 
 

@@ -21,8 +21,8 @@ from services.emulator.event_hubs.hub_description import (
 )
 from services.emulator.event_hubs.readers import PartitionReaders
 from services.emulator.event_hubs.sas import LISTEN, MANAGE, SEND, SharedKey
-from services.emulator.log.files import sync_directory
 from services.emulator.log.partition_log import PartitionLog
+from shared.service.atomic_file import sync_directory
 from shared.service.errors import FleetpriceError
 from shared.service.log_events import EventLog
 

@@ -1,7 +1,6 @@
 """Signing keys and secrets of a data directory, each generated when it is first used."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
+from shared.service.atomic_file import replace_file
 from shared.service.errors import NeedsAttention
 from shared.service.extras import needs_extra
 
@@ -79,11 +79,5 @@ def load_or_create_secret(path: Path, make: Callable[[], bytes]) -> bytes:
     except FileNotFoundError:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = make()
-    staged = path.with_name(f"{path.name}.{os.getpid()}")
-    staged.unlink(missing_ok=True)
-    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
-    staged.rename(path)
+    replace_file(path, secret, mode=0o600, is_durable=True)
     return secret

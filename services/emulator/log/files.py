@@ -68,12 +68,3 @@ def sync_file(path: Path) -> None:
         os.fdatasync(fd)
     finally:
         os.close(fd)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the directory's entries durable: which files exist in it, and under which names."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

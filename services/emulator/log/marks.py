@@ -10,7 +10,6 @@ was served must never be used again. Two files in a partition's directory ensure
   gap but uses nothing twice. A clean end writes the exact end of the log into marks.json.
 """
 
-import os
 import uuid
 from pathlib import Path
 from struct import Struct
@@ -19,7 +18,8 @@ from zlib import crc32
 
 import msgspec
 
-from services.emulator.log.files import LogFile, OpenFiles, sync_directory, sync_file
+from services.emulator.log.files import LogFile, OpenFiles, sync_file
+from shared.service.atomic_file import replace_file
 
 RESERVED_NUMBERS = 1 << 20
 RESERVED_BYTES = 1 << 30
@@ -53,13 +53,7 @@ class LogMarks(msgspec.Struct, frozen=True):
             return None
 
     def save(self, directory: Path) -> None:
-        scratch = directory / "marks.json-new"
-        with scratch.open("wb") as file:
-            file.write(msgspec.json.encode(self))
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.rename(directory / "marks.json")
-        sync_directory(directory)
+        replace_file(directory / "marks.json", msgspec.json.encode(self), is_durable=True)
 
     @property
     def are_of_this_boot(self) -> bool:

@@ -10,9 +10,10 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.emulator.log.files import LogFile, OpenFiles, sync_directory, sync_file
+from services.emulator.log.files import LogFile, OpenFiles, sync_file
 from services.emulator.log.records import HEADER_BYTES, RecordMark, find_record, scan_records
 from services.emulator.log.sparse_index import ROW_BYTES, STRIDE_BYTES, SparseIndex
+from shared.service.atomic_file import sync_directory
 
 NAME = re.compile(r"(\d{20})-(\d{20})\.log", re.ASCII)
 # No message is that long, so a longer record is damaged.

@@ -1,6 +1,5 @@
 """A sparse index of one segment: for a record about every 64 KiB, its sequence number, position and time."""
 
-import os
 from array import array
 from bisect import bisect_left, bisect_right
 from pathlib import Path
@@ -8,6 +7,7 @@ from struct import Struct
 from zlib import crc32
 
 from services.emulator.log.records import RecordMark
+from shared.service.atomic_file import replace_file
 
 STRIDE_BYTES = 64 * 1024
 _COLUMNS = 3
@@ -87,12 +87,7 @@ class SparseIndex:
 
     def save(self, path: Path) -> None:
         body = b"".join(column.tobytes() for column in (self.sequence_numbers, self.positions, self.times_ms))
-        scratch = path.with_suffix(".index-new")
-        with scratch.open("wb") as file:
-            file.write(array("I", [crc32(body)]).tobytes() + body)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.rename(path)
+        replace_file(path, array("I", [crc32(body)]).tobytes() + body, is_durable=True)
 
     @classmethod
     def load(cls, path: Path) -> "SparseIndex | None":

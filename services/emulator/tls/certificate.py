@@ -4,7 +4,6 @@ Files in `DIR/tls`: clients trust `ca.pem`; the server uses `server.pem` and `se
 key signs once and is never stored, so nothing else can be signed for clients that trust `ca.pem`.
 """
 
-import os
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from socket import gethostname
 
+from shared.service.atomic_file import replace_file
 from shared.service.errors import SettingsError
 from shared.service.extras import needs_extra
 
@@ -60,9 +60,9 @@ def own_certificate(directory: Path, host: str, *, now: datetime | None = None) 
         # A crash in between leaves no mix of old and new files: `ca.pem` is deleted first and written last,
         # and without it all files are generated again.
         certificate.ca.unlink(missing_ok=True)
-        _write(certificate.key, signed.key, mode=0o600)
-        _write(certificate.chain, signed.chain, mode=0o644)
-        _write(certificate.ca, signed.ca, mode=0o644)
+        replace_file(certificate.key, signed.key, mode=0o600)
+        replace_file(certificate.chain, signed.chain)
+        replace_file(certificate.ca, signed.ca)
     return certificate
 
 
@@ -76,11 +76,3 @@ def list_names(host: str) -> Iterable[str]:
 
 def _is_complete(certificate: Certificate) -> bool:
     return certificate.ca.exists() and certificate.chain.exists() and certificate.key.exists()
-
-
-def _write(path: Path, content: bytes, *, mode: int) -> None:
-    staged = path.with_suffix(f".{os.getpid()}")
-    staged.unlink(missing_ok=True)
-    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(content)
-    staged.rename(path)

@@ -27,6 +27,7 @@ from pathlib import Path
 import msgspec
 
 from services.simulator.record.record_file import RecordFile
+from shared.service.atomic_file import replace_file
 from shared.service.errors import NeedsAttention
 
 SNAPSHOT_EVERY_BYTES = 4 * 2**20
@@ -179,13 +180,6 @@ def record_path(folder: Path, partition: int) -> Path:
 
 def bad_record_path(folder: Path, partition: int) -> Path:
     return folder / f"bad-p{partition:02d}.ndjson"
-
-
-def replace_file(path: Path, body: bytes) -> None:
-    """Replace a file atomically: if the process dies, `path` has either its old content or `body`."""
-    draft = path.with_suffix(".new")
-    draft.write_bytes(body)
-    draft.replace(path)
 
 
 def _unreadable_record(path: Path, error: Exception) -> NeedsAttention:

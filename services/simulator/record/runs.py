@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from services.simulator.record.partition_record import replace_file
+from shared.service.atomic_file import replace_file
 from shared.service.errors import HubRecreated, NeedsAttention
 
 
