@@ -116,12 +116,12 @@ async def _open_listener(server: AbstractAsyncContextManager[T], flag: str) -> A
 
 
 def _announce_ready(settings: EmulatorSettings, addresses: Mapping[str, str]) -> None:
-    ready = {"event": "ready", **addresses}
-    write_addresses(settings.data, ready)
+    write_addresses(settings.data, {"event": "ready", **addresses})
+    shown = settings.hide_secrets(addresses)
     if settings.as_json:
-        lines = [json.dumps(ready, separators=(",", ":"))]
+        lines = [json.dumps({"event": "ready", **shown}, separators=(",", ":"))]
     else:
-        lines = [f"{name.replace('_', ' '):<18}{value}" for name, value in addresses.items()]
+        lines = [f"{name.replace('_', ' '):<18}{value}" for name, value in shown.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
 

@@ -1,5 +1,6 @@
 """The emulator's settings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from services.emulator.tls.certificate import Certificate, own_certificate
 from shared.service.errors import SettingsError
 from shared.service.settings import LOOPBACK, PREFIX, ConnectionSettings
 
+_HIDDEN = "***"
 # Offset of each listener's port from --port-base.
 _PORT_OFFSETS = {"event_hubs": 0, "event_hubs_tls": 1, "event_hubs_ws": 2, "storage": 3, "admin": 4}
 
@@ -42,7 +44,10 @@ class EmulatorSettings(ConnectionSettings):
     )
     admin_port: int = Field(5300, ge=0, le=65535, description="Health, hubs and faults; 0: any free port")
     port_base: int | None = Field(
-        None, ge=0, le=65500, description="First of a block of ports for all listeners; 0: any free ports"
+        None,
+        ge=0,
+        le=65500,
+        description="First of a block of ports for the listeners whose port is not set; 0: any free ports",
     )
     as_json: bool = Field(
         False, description="Write one JSON line to stdout once every listener accepts connections"
@@ -74,11 +79,11 @@ class EmulatorSettings(ConnectionSettings):
     def resolve_port(self, listener: str) -> int:
         """Return the port of a listener (`event_hubs`, `storage`, …); 0 means any free port.
 
-        If a base port is set, return the base plus the listener's offset, or 0 if the base is 0.
-        Otherwise return the listener's own setting.
+        A port that was set wins over the base port, of which 0 means any free port for every listener.
         """
-        if self.port_base is None:
-            port: int = getattr(self, f"{listener}_port")
+        name = f"{listener}_port"
+        if self.port_base is None or name in self.model_fields_set:
+            port: int = getattr(self, name)
             return port
         return self.port_base + _PORT_OFFSETS[listener] if self.port_base else 0
 
@@ -97,12 +102,31 @@ class EmulatorSettings(ConnectionSettings):
             )
         return own_certificate(self.data / "tls", self.host)
 
+    def hide_secrets(self, addresses: Mapping[str, str]) -> dict[str, str]:
+        """Return the addresses as they may be shown on stdout, which ends in a container's log.
+
+        Keys that are not the well-known ones are replaced by `***`; beyond loopback, the identity header too.
+        """
+        shown = dict(addresses)
+        for key, well_known in ((self.key, DEVELOPMENT_KEY), (self.storage_key, WELL_KNOWN_KEY)):
+            secret = key.get_secret_value()
+            if secret != well_known:
+                for name, text in shown.items():
+                    shown[name] = text.replace(f"Key={secret}", f"Key={_HIDDEN}")
+        if not self.is_on_loopback:
+            shown["identity_header"] = _HIDDEN
+        return shown
+
+    @property
+    def is_on_loopback(self) -> bool:
+        return self.host in LOOPBACK or self.host == "::1"
+
     def refuse_known_keys_beyond_loopback(self) -> None:
         """Check the keys.
 
         Raises SettingsError if the emulator would listen beyond loopback with a published key.
         """
-        if self.host in LOOPBACK or self.host == "::1":
+        if self.is_on_loopback:
             return
         if self.key.get_secret_value() == DEVELOPMENT_KEY:
             raise SettingsError(

@@ -72,6 +72,14 @@ def find_running_stack(data: Path) -> StackAddresses | None:
         ) from error
 
 
+def read_running_stack(data: Path) -> StackAddresses:
+    """Return the addresses of the stack that runs on `data`. Raises NeedsAttention if none runs there."""
+    running = find_running_stack(data)
+    if running is None:
+        raise NeedsAttention(f"the stack on {data} has ended")
+    return running
+
+
 def with_addresses(settings: S, stack: StackAddresses) -> S:
     """Return a copy of the settings with the stack's connection strings."""
     named = {"event_hubs": SecretStr(stack.event_hubs), "storage": SecretStr(stack.storage)}

@@ -10,6 +10,7 @@ import aiohttp
 from azure.storage.filedatalake.aio import DataLakeServiceClient
 
 from services.cli.bench.measured_process import MeasuredProcess
+from shared.service.local_stack import read_running_stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,5 +72,6 @@ async def start_embedded_azure(folder: Path) -> AsyncIterator[EmbeddedAzure]:
     """Run the emulator on free ports; its data and log are under `folder`."""
     arguments = ["emulator", "--data", str(folder / "data"), "--port-base", "0", "--json"]
     async with MeasuredProcess("services.cli", arguments, {}, folder / "emulator.log") as emulator:
-        ready = await emulator.read_event("ready")
-        yield EmbeddedAzure(ready["event_hubs"], ready["storage"], ready["admin"], folder, emulator)
+        await emulator.read_event("ready")
+        stack = read_running_stack(folder / "data")
+        yield EmbeddedAzure(stack.event_hubs, stack.storage, stack.admin, folder, emulator)

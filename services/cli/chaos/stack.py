@@ -15,6 +15,7 @@ from azure.storage.blob.aio import BlobServiceClient
 
 from services.cli.chaos.programs import CONTAINERS, GROUPS, SHARED_CHECKPOINTS, Programs
 from services.cli.chaos.service_logs import count
+from shared.service.local_stack import read_running_stack
 from shared.service.processes.free_ports import free_ports
 from shared.service.processes.supervisor import SupervisedProcess, Supervisor
 
@@ -57,6 +58,8 @@ class Stack:
         ports = dict(zip(_LISTENERS, free_ports(len(_LISTENERS)), strict=True))
         self.emulator = self.supervisor.start(self.programs.emulator(ports))
         self.ready = json.loads(await self.emulator.first_line)
+        stack = read_running_stack(Path(self.ready["data"]))  # with the keys, which `ready` may not show
+        self.ready |= {"event_hubs": stack.event_hubs, "storage": stack.storage}
         self.programs.connect(self.ready["event_hubs"], self.ready["storage"])
         for hub in (TELEMETRY, PREDICTIONS):
             await self.admin(

@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
 import aiohttp
-from pydantic import SecretStr
 
 from services.cli.up import programs
 from services.cli.up.checkpoints import Checkpoints
@@ -23,6 +22,7 @@ from services.cli.up.views import View
 from shared.lake.client import LakeConnection, open_lake
 from shared.registry.seed import seed_registry
 from shared.service.errors import FleetpriceError
+from shared.service.local_stack import read_running_stack, with_addresses
 from shared.service.logs import log
 from shared.service.processes.supervisor import Supervisor
 from shared.service.run import EXIT_DONE
@@ -110,13 +110,10 @@ class Stack:
         settings, ports = self._settings, self._ports
         emulator = self._supervisor.start(programs.emulator(settings, ports, self._inherited))
         ready: dict[str, str] = json.loads(await emulator.first_line)
-        self._environment = programs.connected_environment(
-            self._inherited, ready["event_hubs"], ready["storage"]
-        )
+        stack = read_running_stack(settings.data)  # with the keys, which `ready` may not show
+        self._environment = programs.connected_environment(self._inherited, stack.event_hubs, stack.storage)
         self._supervisor.start(programs.ingest(settings.data, ports, self._environment))
-        connected = settings.model_copy(
-            update={name: SecretStr(ready[name]) for name in ("event_hubs", "storage")}
-        )
+        connected = with_addresses(settings, stack)
         async with open_lake(LakeConnection.from_settings(connected)) as lake:
             await seed_registry(lake)
         self._supervisor.start(programs.scorer(settings.data, ports, self._environment))

@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
-
 from shared.service.errors import NeedsAttention
-from shared.service.local_stack import StackAddresses
-from shared.service.processes.process import Process, Program, last_error
+from shared.service.local_stack import StackAddresses, read_running_stack
+from shared.service.processes.process import EndedEarly, Process, Program, last_error
 from shared.service.settings import PREFIX
 
 _READY_WITHIN_S = 30.0
@@ -33,17 +31,17 @@ async def serve_files(data: Path) -> AsyncIterator[StackAddresses]:
         program = Program("emulator", "services.emulator", _environment(), log, arguments, pipes_stdout=True)
         emulator = await Process.start(program)
         try:
-            yield await _read_ready(emulator)
+            await _wait_until_ready(emulator)
+            yield read_running_stack(data)
         finally:
             await emulator.stop(_END_WITHIN_S)
 
 
-async def _read_ready(emulator: Process) -> StackAddresses:
+async def _wait_until_ready(emulator: Process) -> None:
     try:
         async with asyncio.timeout(_READY_WITHIN_S):
-            line = await emulator.read_line()
-        return msgspec.json.decode(line, type=StackAddresses)
-    except (TimeoutError, msgspec.MsgspecError) as error:
+            await emulator.read_event("ready")
+    except (TimeoutError, EndedEarly, ValueError) as error:
         emulator.kill()
         await emulator.wait()
         reason = last_error(emulator.program.log) or "it did not say why"

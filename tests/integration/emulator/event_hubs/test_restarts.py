@@ -14,6 +14,7 @@ import pytest
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.log.durability import Durability
 from services.emulator.log.partition_log import PartitionLog
+from shared.service.processes.free_ports import free_ports
 from tests.support.embedded_stack import PATIENCE_S
 
 
@@ -201,6 +202,37 @@ async def test_a_port_in_use_is_named(emulator, tmp_path, flag):
     refusal = err.splitlines()[-1]
     assert str(port) in refusal
     assert flag in refusal
+
+
+@pytest.mark.parametrize("flag", PORT_FLAGS)
+async def test_a_port_that_is_set_wins_over_the_base(emulator, tmp_path, flag):
+    """`--port-base 0` gives any free ports to the listeners that were given none."""
+    (port,) = free_ports(1)
+    ready = await emulator(
+        tmp_path, "--port-base", "0", flag, str(port), ports=(), FLEETPRICE_EMULATOR_TLS="true"
+    ).ready()
+    name = flag.removeprefix("--").removesuffix("-port").replace("-", "_")
+    assert f":{port}" in ready[name]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+async def test_keys_of_your_own_are_not_shown(emulator, tmp_path, client, host):
+    """They are in DIR/world.json, which its owner alone can read; stdout and stderr end in container logs."""
+    keys = {
+        "FLEETPRICE_EMULATOR_KEY": "own+hub+key=",
+        "FLEETPRICE_EMULATOR_STORAGE_KEY": "b3duIHN0b3JhZ2Uga2V5",
+    }
+    running = emulator(tmp_path, "--host", host, **keys)
+    shown = await running.ready()
+    kept = json.loads((tmp_path / "world.json").read_text())
+    await pointed_at(client, kept).send("x")
+    _, out, err = await running.ended(signal.SIGTERM)
+    assert "SharedAccessKey=***;" in shown["event_hubs"]
+    assert "AccountKey=***;" in shown["storage"]
+    hidden = [*keys.values(), *([kept["identity_header"]] if host != "127.0.0.1" else [])]
+    for secret in hidden:
+        assert secret not in json.dumps(shown) + out + err
+    assert not (tmp_path / "world.json").stat().st_mode & 0o077
 
 
 async def test_strangers_need_a_key_of_their_own(emulator, tmp_path):
