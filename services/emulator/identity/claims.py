@@ -12,6 +12,8 @@ from shared.service.errors import FleetpriceError
 # The same machine issues and checks tokens; its clock may be set back a little in between.
 SKEW_S = 5
 SYSTEM_ASSIGNED = "system"
+# The year 9999, after which no time can be written.
+_LATEST_S = 253_402_300_800
 
 
 class Flaw(StrEnum):
@@ -125,6 +127,8 @@ def _audiences(claims: Mapping[str, Any]) -> list[str]:
 def _require_number(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TokenInvalid(Flaw.MALFORMED)
+    if not abs(value) < _LATEST_S:  # also not NaN, which would never expire
         raise TokenInvalid(Flaw.MALFORMED)
     return value
 

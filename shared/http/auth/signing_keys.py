@@ -1,12 +1,13 @@
 """The keys with which an issuer signs tokens.
 
-They are fetched at the start, then every hour, and also when a token names an unknown key id.
+They are fetched at the start, then every half hour, and also when a token names an unknown key id. Keys that
+could not be fetched again for most of an hour are not used: the issuer may have withdrawn them.
 """
 
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +22,10 @@ from shared.service.errors import SettingsError
 from shared.service.logs import log
 
 ALGORITHM = "RS256"  # what Entra ID signs with
-REFRESH_INTERVAL_S = 3_600.0
+REFRESH_INTERVAL_S = 1_800.0
+RETRY_INTERVAL_S = 60.0
+# With the time for which a checked token is remembered (tokens.py), a withdrawn key ends within an hour.
+MAX_AGE_S = 3_300.0
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _MAX_BYTES = 1_048_576
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -43,8 +47,10 @@ class IssuerUnavailable(Exception):
 class SigningKeys:
     """The signing keys of one issuer, located by OpenID Connect discovery."""
 
-    def __init__(self, issuer: str, interval_s: float, setting: str) -> None:
-        """Make an empty set of keys.
+    def __init__(
+        self, issuer: str, interval_s: float, setting: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Make an empty set of keys. `clock` counts seconds.
 
         A token with an unknown key id makes the set fetch the keys again. Anyone can invent key ids, so such
         a fetch happens only if the last one began at least `interval_s` seconds ago. Raises SettingsError,
@@ -55,21 +61,22 @@ class SigningKeys:
         self._issuer = issuer
         self._interval_s = interval_s
         self._keys: Mapping[str, jwt.PyJWK] = {}
-        self._fetched_at_s = float("-inf")
+        self._clock = clock
+        self._tried_at_s = self._fetched_at_s = float("-inf")
         self._fetching = asyncio.Lock()
 
     async def get(self, kid: str) -> jwt.PyJWK | None:
         """Return the key with id `kid`, or None if the issuer has no such key.
 
-        Raises Refusal (503) if no keys of the issuer could be fetched so far.
+        Raises Refusal (503) if no keys of the issuer could be fetched within the last `MAX_AGE_S`.
         """
-        key = self._keys.get(kid)
-        if key is not None:
-            return key
+        if not self._is_stale and kid in self._keys:
+            return self._keys[kid]
         async with self._fetching:  # many requests may need the same new key: one of them fetches it
-            if kid not in self._keys and time.monotonic() - self._fetched_at_s >= self._interval_s:
+            is_needed = self._is_stale or kid not in self._keys
+            if is_needed and self._clock() - self._tried_at_s >= self._interval_s:
                 await self._refresh()
-        if not self._keys:
+        if self._is_stale:
             raise Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
                 "issuer-silent",
@@ -79,22 +86,26 @@ class SigningKeys:
         return self._keys.get(kid)
 
     async def refresh_forever(self) -> None:
-        """Fetch the keys now and then every hour.
-
-        A key that the issuer withdraws is therefore accepted for at most an hour if the fetches succeed.
-        """
+        """Fetch the keys now and then every half hour; after a failure, every minute."""
         while True:
             async with self._fetching:
-                await self._refresh()
-            await asyncio.sleep(REFRESH_INTERVAL_S)
+                is_fetched = await self._refresh()
+            await asyncio.sleep(REFRESH_INTERVAL_S if is_fetched else RETRY_INTERVAL_S)
 
-    async def _refresh(self) -> None:
-        """Fetch the keys. If the issuer is unavailable, log that and keep the old keys."""
-        self._fetched_at_s = time.monotonic()
+    @property
+    def _is_stale(self) -> bool:
+        return self._clock() - self._fetched_at_s >= MAX_AGE_S
+
+    async def _refresh(self) -> bool:
+        """Fetch the keys. If the issuer is unavailable, log that, keep the old keys and return False."""
+        began_s = self._tried_at_s = self._clock()
         try:
             self._keys = await _fetch(self._issuer)
         except IssuerUnavailable as error:
             log.warning("signing_keys_not_fetched", issuer=self._issuer, reason=str(error))
+            return False
+        self._fetched_at_s = began_s
+        return True
 
 
 async def _fetch(issuer: str) -> dict[str, jwt.PyJWK]:

@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -15,8 +15,10 @@ from shared.http.problems import Refusal
 
 # The issuer's clock and ours may differ.
 LEEWAY_S = 60
-# Callers send the same token for an hour; its signature is checked once.
+# Callers send the same token for an hour: its signature is checked once in this time.
+REMEMBERED_S = 300.0
 _MAX_KNOWN = 1_024
+_LATEST_S = 253_402_300_800  # the year 9999, after which no time can be written
 _MAX_CHARS = 8_192
 _PARTS = 3
 
@@ -49,8 +51,11 @@ class TokenRequirements:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    """The holder of a checked token. `expires_at_s` is by the clock, `until_s` by the time that goes on."""
+
     name: str
     expires_at_s: float
+    until_s: float
 
 
 def looks_like_token(credential: str) -> bool:
@@ -60,7 +65,13 @@ def looks_like_token(credential: str) -> bool:
 class EntraTokens:
     """A checker of Entra ID tokens against the requirements and the issuer's signing keys."""
 
-    def __init__(self, requirements: TokenRequirements, keys: SigningKeys) -> None:
+    def __init__(
+        self,
+        requirements: TokenRequirements,
+        keys: SigningKeys,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
         self._requirements = requirements
         self._keys = keys
         self._known: OrderedDict[bytes, _Known] = OrderedDict()
@@ -75,15 +86,16 @@ class EntraTokens:
             return None
         digest = sha256(token.encode(errors="surrogateescape")).digest()
         known = self._known.get(digest)
-        if known is not None and time.time() < known.expires_at_s:
+        if known is not None and time.time() < known.expires_at_s and self._monotonic() < known.until_s:
             return known.name
+        until_s = self._monotonic() + REMEMBERED_S
         claims = await self._claims(token)
-        name = None if claims is None else _holder_name(claims)
-        if claims is None or name is None:
+        name, expires_at_s = (None, None) if claims is None else (_holder_name(claims), _expiry(claims))
+        if claims is None or name is None or expires_at_s is None:
             return None
         if not self._requirements.are_met_by(claims):
             raise Refusal(HTTPStatus.FORBIDDEN, "forbidden", "the token lacks the role or scope for this")
-        self._remember(digest, _Known(name, claims["exp"] + LEEWAY_S))
+        self._remember(digest, _Known(name, expires_at_s + LEEWAY_S, until_s))
         return name
 
     async def _claims(self, token: str) -> dict[str, Any] | None:
@@ -102,7 +114,7 @@ class EntraTokens:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud"]},
             )
-        except jwt.InvalidTokenError:
+        except (jwt.InvalidTokenError, OverflowError):  # the latter for an infinite time [PyJWT 2.15]
             return None
         return claims
 
@@ -110,6 +122,13 @@ class EntraTokens:
         self._known[digest] = known
         if len(self._known) > _MAX_KNOWN:
             self._known.popitem(last=False)
+
+
+def _expiry(claims: Mapping[str, Any]) -> float | None:
+    """Return the time `exp`, seconds since 1970, or None if it is no number. PyJWT also takes text."""
+    value = claims["exp"]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return value if is_number and abs(value) < _LATEST_S else None
 
 
 def _holder_name(claims: Mapping[str, Any]) -> str | None:

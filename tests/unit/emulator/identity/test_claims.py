@@ -88,7 +88,19 @@ def test_a_token_begins_when_it_says():
 
 
 @pytest.mark.parametrize(
-    "broken", [{"exp": None}, {"exp": "1600"}, {"nbf": True}, {"oid": 1}, {"tid": None}, {"roles": "Owner"}]
+    "broken",
+    [
+        {"exp": None},
+        {"exp": "1600"},
+        {"exp": float("nan")},
+        {"exp": float("inf")},
+        {"nbf": float("-inf")},
+        {"exp": 10**400},
+        {"nbf": True},
+        {"oid": 1},
+        {"tid": None},
+        {"roles": "Owner"},
+    ],
 )
 def test_claims_of_the_wrong_kind_are_refused(broken):
     """Claims of the wrong type are refused, even if they are signed."""
