@@ -11,8 +11,9 @@ from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NA
 from services.emulator.log.durability import Durability
 from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from services.emulator.tls.certificate import Certificate, own_certificate
+from shared.http.page_guard import is_loopback
 from shared.service.errors import SettingsError
-from shared.service.settings import LOOPBACK, PREFIX, ConnectionSettings
+from shared.service.settings import PREFIX, ConnectionSettings
 
 _HIDDEN = "***"
 # Offset of each listener's port from --port-base.
@@ -119,7 +120,7 @@ class EmulatorSettings(ConnectionSettings):
 
     @property
     def is_on_loopback(self) -> bool:
-        return self.host in LOOPBACK or self.host == "::1"
+        return is_loopback(self.host)
 
     def refuse_known_keys_beyond_loopback(self) -> None:
         """Check the keys.

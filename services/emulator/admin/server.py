@@ -16,6 +16,7 @@ from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.identity.endpoint import IdentityEndpoint
 from services.emulator.identity.issuer import Issuer
 from services.emulator.storage.server import StorageServer
+from shared.http.page_guard import find_foreign_page
 from shared.service.errors import PortInUse
 
 LOOPBACK = "127.0.0.1"
@@ -50,7 +51,7 @@ class AdminServer:
         self._event_hubs = event_hubs
         self._issuer = issuer
         self.port = port
-        application = web.Application(middlewares=[_refusals_as_json])
+        application = web.Application(middlewares=[_refuse_foreign_pages, _refusals_as_json])
         application.add_routes(
             [
                 web.get("/health", self._health),
@@ -112,6 +113,14 @@ class AdminServer:
     async def _delete_hub(self, request: web.Request) -> web.Response:
         self._event_hubs.delete_hub(request.match_info["name"])
         return web.Response(status=204)
+
+
+@web.middleware
+async def _refuse_foreign_pages(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    """Refuse web pages: there is no key, and a page could arm faults or delete hubs."""
+    if (reason := find_foreign_page(request.method, request.headers)) is not None:
+        return web.json_response({"error": reason}, status=403)
+    return await handler(request)
 
 
 @web.middleware

@@ -8,9 +8,8 @@ from typing import Self
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.listener import BACKLOG, SHUTDOWN_S, Listener
 from services.emulator.websocket.transport import WebSocket
+from shared.http.page_guard import is_loopback
 from shared.service.errors import PortInUse
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class TlsEndpoint:
@@ -97,7 +96,7 @@ class WebSocketEndpoint:
     def _accept(self) -> WebSocket:
         return WebSocket(
             self._event_hubs.accept,
-            loopback_origins_only=self._event_hubs.host in _LOOPBACK,
+            loopback_origins_only=is_loopback(self._event_hubs.host),
             patience_s=self._event_hubs.patience_s,
         )
 

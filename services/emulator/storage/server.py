@@ -33,6 +33,7 @@ from services.emulator.storage.wire.delivery import send_response
 from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
 from services.emulator.storage.wire.response import Response, error_response
 from services.emulator.storage.wire.routing import Dialect, Operation, find_operation, guess_dialect
+from shared.http.page_guard import find_foreign_page, is_loopback
 from shared.service.errors import PortInUse
 from shared.service.log_events import EventLog
 
@@ -68,6 +69,7 @@ class StorageServer:
     ) -> None:
         self.host = host
         self.port = port
+        self._is_guarded = is_loopback(host)
         self.faults = Faults()
         self._account = account
         self._account_key = account_key
@@ -159,6 +161,8 @@ class StorageServer:
         return error_response(refused, dialect, request_id=request_id, now=now, head=raw.method == "HEAD")
 
     def _parse(self, raw: web.BaseRequest, part: Part | None) -> StorageRequest:
+        if self._is_guarded and (reason := find_foreign_page(raw.method, raw.headers)) is not None:
+            raise Refused("AuthorizationFailure", detail=reason)
         raw_path, _, raw_query = (part.target if part else raw.raw_path).partition("?")
         container, path = parse_resource(raw_path, self._account)
         return StorageRequest(

@@ -6,13 +6,14 @@ import hashlib
 from http import HTTPStatus
 from urllib.parse import unquote, urlsplit
 
+from shared.http.page_guard import find_foreign_page
+
 PATH = "/$servicebus/websocket"
 PROTOCOLS = ("AMQPWSB10", "amqp")
 MAX_HEAD_BYTES = 16 * 1024
 _VERSION = "13"
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _KEY_BYTES = 16
-_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class UpgradeRefused(Exception):
@@ -48,9 +49,10 @@ def answer_upgrade(head: bytes, *, loopback_origins_only: bool) -> bytes:
         raise UpgradeRefused(
             HTTPStatus.UPGRADE_REQUIRED, "websockets have version 13", f"Sec-WebSocket-Version: {_VERSION}"
         )
-    origin = headers.get("origin")
-    if loopback_origins_only and origin and _host_of(origin) not in _LOOPBACK:
-        raise UpgradeRefused(HTTPStatus.FORBIDDEN, "pages from elsewhere may not connect to this machine")
+    # Not by Host: programs may send the namespace's, and a browser always sends the page's Origin.
+    page = {name: value for name, value in headers.items() if name != "host"}
+    if loopback_origins_only and (reason := find_foreign_page(method, page)) is not None:
+        raise UpgradeRefused(HTTPStatus.FORBIDDEN, reason)
     offered = {one.strip() for one in headers.get("sec-websocket-protocol", "").split(",")}
     protocol = next((one for one in PROTOCOLS if one in offered), None)
     if protocol is None:
@@ -92,10 +94,3 @@ def _find_key(headers: dict[str, str]) -> str:
     except binascii.Error:
         pass
     raise UpgradeRefused(HTTPStatus.BAD_REQUEST, "Sec-WebSocket-Key is 16 bytes in base64")
-
-
-def _host_of(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).hostname
-    except ValueError:
-        return None

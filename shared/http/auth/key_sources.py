@@ -6,10 +6,9 @@ If neither is given, the well-known development key is accepted.
 from pathlib import Path
 
 from shared.http.auth.api_keys import digest_key, parse_hashed_keys
+from shared.http.page_guard import is_loopback
 from shared.http.settings import HttpSettings
 from shared.service.errors import SettingsError
-
-_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def read_keys(settings: HttpSettings) -> dict[bytes, str]:
@@ -28,7 +27,7 @@ def read_keys(settings: HttpSettings) -> dict[bytes, str]:
         digests |= parse_hashed_keys(_read_lines(keys.file, file_setting), str(keys.file))
     if not digests:
         raise SettingsError(f"{setting} and {file_setting} name no key")
-    if development in digests and settings.host not in _LOOPBACK_HOSTS:
+    if development in digests and not is_loopback(settings.host):
         raise SettingsError(
             f"{setting} holds the well-known development key while HTTP listens on "
             f"{settings.host}: give keys of your own"

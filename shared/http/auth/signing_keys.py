@@ -17,6 +17,7 @@ import jwt
 import msgspec
 from msgspec import Struct
 
+from shared.http.page_guard import is_loopback
 from shared.http.problems import Refusal
 from shared.service.errors import SettingsError
 from shared.service.logs import log
@@ -28,7 +29,6 @@ RETRY_INTERVAL_S = 60.0
 MAX_AGE_S = 3_300.0
 _TIMEOUT = aiohttp.ClientTimeout(total=5.0)
 _MAX_BYTES = 1_048_576
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class _Discovery(Struct):
@@ -146,4 +146,4 @@ def _parse_key(published: Mapping[str, Any]) -> jwt.PyJWK | None:
 
 def _is_trusted(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname))

@@ -12,6 +12,7 @@ CATALOG: dict[str, tuple[int, str]] = {
             " formed correctly including the signature."
         ),
     ),
+    "AuthorizationFailure": (403, "This request is not authorized to perform this operation."),
     "AuthorizationPermissionMismatch": (
         403,
         "This request is not authorized to perform this operation using this permission.",

@@ -112,6 +112,7 @@ def test_the_proof_is_the_standards():
         ("http://[::1]:80", True),
         ("https://elsewhere.example", False),
         ("null", False),
+        ("http://127.0.0.1.elsewhere.example", False),
         ("http://[", False),
     ],
 )
