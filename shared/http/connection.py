@@ -7,12 +7,15 @@ import struct
 import termios
 from collections.abc import Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, cast
 
 from aiohttp import StreamReader, web
 
 from shared.http.deadlines import DrainProgress
 from shared.http.limits import ConnectionLimits
+from shared.http.problems import Refusal, problem_response
+from shared.service.plain_http import PlainHandler, describe_error
 
 # The place of tcpi_bytes_acked in Linux's tcp_info, and how much of tcp_info must be read for it.
 _ACKNOWLEDGED, _INFO_BYTES = 120, 128
@@ -22,7 +25,7 @@ _COUNT = struct.Struct("Q")
 _RESETTING = struct.pack("ii", 1, 0)
 
 
-class Connection(web.RequestHandler):
+class Connection(PlainHandler):
     """An aiohttp connection with two deadlines.
 
     A request must arrive in time, head and body, and an answer must be received in time. An extra connection,
@@ -85,6 +88,11 @@ class Connection(web.RequestHandler):
             self._since_s = None
         elif self._since_s is None:  # it came in one piece with the end of the request before
             self._since_s = self._loop.time()
+
+    def make_error(self, status: int) -> web.StreamResponse:
+        """Return the problem document for a status (RFC 9457)."""
+        kind = "internal" if status >= HTTPStatus.INTERNAL_SERVER_ERROR else "malformed-request"
+        return problem_response(Refusal(HTTPStatus(status), kind, describe_error(status)))
 
     @property
     def request_timeout_s(self) -> float:

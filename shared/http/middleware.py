@@ -26,6 +26,7 @@ from shared.http.metrics import Counts, Distribution, Distributions
 from shared.http.problems import Refusal, overloaded, problem_response
 from shared.http.responses import Answer
 from shared.service.logs import log
+from shared.service.plain_http import SERVER
 
 REQUESTS = Counts("fleetprice_http_requests_total", "HTTP requests answered", ("route", "status"))
 REQUEST_SECONDS = Distributions(
@@ -136,7 +137,7 @@ class RequestMiddleware:
                     self._idle.set()
             headers = response.headers
             headers[REQUEST_ID] = request_id
-            headers[hdrs.SERVER] = "fleetprice"  # strangers need not know which version of what
+            headers[hdrs.SERVER] = SERVER
             if connection.is_extra or self._is_draining():
                 response.force_close()  # the next request goes to a process with room, or one that stays
             took_s = time.perf_counter() - started_s

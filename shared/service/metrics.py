@@ -1,7 +1,7 @@
 """Health and metrics over HTTP: `/healthz`, `/readyz` and `/metrics`, the same for every service."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -9,6 +9,9 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from shared.service.errors import PortInUse
+from shared.service.plain_http import serve_plain
+
+_CLOSE_S = 2.0
 
 
 def health_routes(is_ready: Callable[[], bool]) -> list[web.RouteDef]:
@@ -58,16 +61,9 @@ async def serve_app(app: web.Application, host: str, port: int, setting: str) ->
 
     Raises PortInUse if the port cannot be opened; the message names `setting`.
     """
-    # Compressed request bodies are not decompressed: no handler accepts them, and aiohttp would drop the
-    # connection without a response if decompression failed.
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=2.0, auto_decompress=False)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
+    async with AsyncExitStack() as stack:
         try:
-            await site.start()
+            served = await stack.enter_async_context(serve_plain(app, host, port, close_s=_CLOSE_S))
         except OSError as error:
             raise PortInUse(f"port {port} on {host} is in use: give {setting} another one") from error
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+        yield served

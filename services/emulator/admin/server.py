@@ -1,12 +1,13 @@
 """The admin listener: JSON over HTTP on loopback, for health, hubs, faults, time and identity."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.emulator.admin.fault_routes import FaultRoutes
 from services.emulator.admin.time_routes import TimeRoutes
@@ -18,8 +19,10 @@ from services.emulator.identity.issuer import Issuer
 from services.emulator.storage.server import StorageServer
 from shared.http.page_guard import find_foreign_page
 from shared.service.errors import PortInUse
+from shared.service.plain_http import describe_error, serve_plain
 
 LOOPBACK = "127.0.0.1"
+_CLOSE_S = 1.0
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -52,6 +55,8 @@ class AdminServer:
         self._issuer = issuer
         self.port = port
         application = web.Application(middlewares=[_refuse_foreign_pages, _refusals_as_json])
+        self._serving = contextlib.AsyncExitStack()
+        self._application = application
         application.add_routes(
             [
                 web.get("/health", self._health),
@@ -65,20 +70,17 @@ class AdminServer:
         application.add_routes(TimeRoutes(event_hubs, storage).routes())
         if issuer is not None:
             application.add_routes(IdentityEndpoint(issuer).routes())
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
 
     @property
     def url(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
     async def __aenter__(self) -> Self:
-        await self._runner.setup()
+        serving = serve_plain(self._application, LOOPBACK, self.port, close_s=_CLOSE_S)
         try:
-            await web.TCPSite(self._runner, LOOPBACK, self.port).start()
+            self.port = await self._serving.enter_async_context(serving)
         except OSError as exc:
-            await self._runner.cleanup()
             raise PortInUse(f"admin cannot listen on {LOOPBACK}:{self.port}: {exc.strerror}") from exc
-        self.port = self._runner.addresses[0][1]
         if self._issuer is not None:
             self._issuer.set_base_url(self.url)
         return self
@@ -86,7 +88,7 @@ class AdminServer:
     async def __aexit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self._runner.cleanup()
+        await self._serving.aclose()
 
     async def _health(self, _request: web.Request) -> web.Response:
         # The same response as Microsoft's emulator, word for word.
@@ -133,6 +135,9 @@ async def _refusals_as_json(request: web.Request, handler: _Handler) -> web.Stre
         return web.json_response({"error": str(exc)}, status=409)
     except HubUnknown as exc:
         return web.json_response({"error": str(exc)}, status=404)
+    except web.HTTPException as exc:  # no such route, or not with this method
+        allowed = {name: value for name, value in exc.headers.items() if name == hdrs.ALLOW}
+        return web.json_response({"error": describe_error(exc.status)}, status=exc.status, headers=allowed)
 
 
 def _describe_hub(hub: Hub) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from services.emulator.storage.operations.batch import Part, check_batchable, su
 from services.emulator.storage.operations.handler_table import HANDLERS
 from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.sweeper import Sweeper
+from services.emulator.storage.wire.connection import StorageConnection
 from services.emulator.storage.wire.delivery import send_response
 from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
 from services.emulator.storage.wire.response import Response, error_response
@@ -42,8 +43,6 @@ log = EventLog(__name__)
 INITIAL_CONTAINERS = ("checkpoints", "lake")
 
 DEFAULT_MAX_BODY_BYTES = 4000 * 1024 * 1024  # the service's limit for one append or block
-_LINGERING_S = 1.0  # for a client that keeps sending a refused body
-_MAX_HEADER_BYTES = 16 * 1024  # user metadata may be 8 KiB
 
 
 class StorageServer:
@@ -79,16 +78,9 @@ class StorageServer:
         find_policies = self._store.namespace.find_policies
         self._authorization = Authorization(account, account_key, issuer, find_policies)
         self._sweeper = Sweeper(self._store.disk)
-        server = web.Server(
-            self._serve,
-            access_log=None,
-            auto_decompress=False,  # bodies are stored as sent
-            lingering_time=_LINGERING_S,
-            max_field_size=_MAX_HEADER_BYTES,
-            max_line_size=_MAX_HEADER_BYTES,
-        )
+        server = web.Server(self._serve)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        self._listener = Listener(server, tls)
+        self._listener = Listener(partial(StorageConnection, server), tls)
 
     @property
     def connection_string(self) -> str:

@@ -7,6 +7,7 @@ from aiohttp import web
 from services.emulator.storage.store.threads import run_in_thread
 from services.emulator.storage.wire.response import FileRange, Response
 
+SERVER = "fleetprice-storage"
 _INLINE_BYTES = 256 * 1024  # a read up to this size costs the event loop less than a thread does
 _PIECE_BYTES = 1024 * 1024
 _DEFAULT_VERSION = "2021-12-02"
@@ -15,7 +16,7 @@ _DEFAULT_VERSION = "2021-12-02"
 async def send_response(raw: web.BaseRequest, response: Response, request_id: str) -> web.StreamResponse:
     """Send the response and close its file, if it has one. Raises ConnectionError if the client is gone."""
     headers = dict(response.headers) | {
-        "Server": "fleetprice-storage",
+        "Server": SERVER,
         "x-ms-request-id": request_id,
         "x-ms-version": _DEFAULT_VERSION,
     }

@@ -127,7 +127,8 @@ async def test_chunked_bodies_need_a_length(raw):
     del headers["Content-Length"]
     reader, writer = await asyncio.open_connection("127.0.0.1", raw.port)
     writer.write(
-        b"PUT /devstoreaccount1/lake/f HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+        b"PUT /devstoreaccount1/lake/f HTTP/1.1\r\nHost: localhost\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     )
     assert b" 401 " in await reader.readline()
     writer.close()

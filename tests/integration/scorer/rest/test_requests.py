@@ -153,3 +153,19 @@ async def test_a_port_in_use_is_named():
         port = taken.getsockname()[1]
         with pytest.raises(PortInUse, match="FLEETPRICE_SCORER_HTTP_PORT"):
             await serve(ScorerSettings(stream=False, http_port=port), asyncio.Event())
+
+
+@pytest.mark.parametrize("flaw", ["bad\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nHost\r\n\r\n"])
+async def test_what_is_not_http_is_a_problem_document(http, flaw):
+    """As every other refusal; nothing tells Python's or aiohttp's version."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", http.port)
+    writer.write(flaw.encode())
+    answer = (await reader.read()).decode()
+    head, _, body = answer.partition("\r\n\r\n")
+    problem = json.loads(body)
+    assert " 400 " in head.splitlines()[0]
+    assert "Server: fleetprice\r\n" in head
+    assert "application/problem+json" in head
+    assert (problem["status"], problem["type"]) == (400, "urn:fleetprice:problem:malformed-request")
+    writer.close()
+    await writer.wait_closed()
