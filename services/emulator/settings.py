@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from services.emulator.event_hubs.sas import DEVELOPMENT_KEY, DEVELOPMENT_KEY_NAME
+from services.emulator.event_hubs.throughput_bucket import MAX_UNITS
 from services.emulator.log.durability import Durability
 from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from services.emulator.tls.certificate import Certificate, own_certificate
@@ -74,7 +75,10 @@ class EmulatorSettings(ConnectionSettings):
         64 << 20, ge=1 << 16, description="Size of a partition's files, bytes; retention deletes whole files"
     )
     throughput_units: float | None = Field(
-        None, gt=0, description="Throttle to this many units of 1 MB/s or 1,000 events/s; none: no limit"
+        None,
+        gt=0,
+        le=MAX_UNITS,
+        description="Throttle to this many units of 1 MB/s or 1,000 events/s; none: no limit",
     )
 
     def resolve_port(self, listener: str) -> int:

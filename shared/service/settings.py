@@ -45,7 +45,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 class ConnectionSettings(BaseSettings):
     """The settings that every service has: addresses of hubs and storage, partition balancing and logs."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True, env_file=".env")
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, env_file=".env", allow_inf_nan=False
+    )
     service: ClassVar[str] = ""
 
     event_hubs: SecretStr = Field(

@@ -9,12 +9,15 @@ from services.emulator.event_hubs.hubs import HubUnknown
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.storage.server import StorageServer
 
+# Beyond 50 years times would leave the years 1970 to 9999, which every format can write.
+_Offset = Annotated[float, msgspec.Meta(ge=-1.5e9, le=1.5e9)]
+
 
 class _ClockRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of PUT /clock: how far each service's clock is ahead of the machine's, in seconds."""
 
-    event_hubs_offset_s: float = 0.0
-    storage_offset_s: float = 0.0
+    event_hubs_offset_s: _Offset = 0.0
+    storage_offset_s: _Offset = 0.0
 
 
 class _TrimRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,6 +12,7 @@ from shared.service.errors import FleetpriceError, NeedsAttention
 DEFAULT_GROUP = "$Default"
 MAX_KEYS = 12
 MAX_PARTITIONS = 1024
+MAX_RETENTION_HOURS = 876_000  # a hundred years; Azure keeps 90 days at most
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?")
 _GROUP = re.compile(r"\$Default|[A-Za-z0-9](?:[A-Za-z0-9._-]{0,48}[A-Za-z0-9])?")
 
@@ -69,8 +70,8 @@ def check_hub(
         )
     if not 1 <= partition_count <= MAX_PARTITIONS:
         raise HubRefused(f"a hub has 1 to {MAX_PARTITIONS} partitions")
-    if retention_hours <= 0:
-        raise HubRefused("events are kept for more than 0 hours")
+    if not 0 < retention_hours <= MAX_RETENTION_HOURS:
+        raise HubRefused(f"events are kept for more than 0 and at most {MAX_RETENTION_HOURS:,} hours")
     for group in groups or ():
         if not _GROUP.fullmatch(group):
             raise HubRefused(f"{group!r} cannot be a consumer group's name")

@@ -5,6 +5,7 @@ from pathlib import Path
 from services.emulator.clock import Clock
 from services.emulator.event_hubs import refusals
 from services.emulator.event_hubs.faults import Faults
+from services.emulator.event_hubs.hub_description import MAX_RETENTION_HOURS
 from services.emulator.event_hubs.hubs import HubRegistry
 from services.emulator.event_hubs.sas import KeyRing
 from services.emulator.event_hubs.served_time import ServedTime
@@ -62,7 +63,7 @@ class Namespace:
         """
         self.served_time.advance()
         for hub in self.hubs:
-            max_age_ms = int(hub.description.retention_hours * _MS_PER_HOUR)
+            max_age_ms = int(min(hub.description.retention_hours, MAX_RETENTION_HOURS) * _MS_PER_HOUR)
             before_ms = self.served_time.before(max_age_ms)
             now_ms = 0 if before_ms is None else before_ms + max_age_ms
             for log in hub.logs:

@@ -8,6 +8,8 @@ while a reader is delayed.
 import time
 from collections.abc import Callable
 
+# A terabyte per second; a namespace of Azure has 40.
+MAX_UNITS = 1_000_000
 _MB = 1024 * 1024
 INGRESS_BYTES, INGRESS_EVENTS = _MB, 1000
 EGRESS_BYTES, EGRESS_EVENTS = 2 * _MB, 4096
@@ -77,8 +79,8 @@ class Throughput:
 
         Raises ValueError if the number of units is invalid.
         """
-        if units is not None and not 0 < units < float("inf"):
-            raise ValueError("throughput units are a number above 0, or null for no limit")
+        if units is not None and not 0 < units <= MAX_UNITS:
+            raise ValueError(f"throughput units are above 0 and at most {MAX_UNITS:,}, or null for no limit")
         self._units = units
         self.ingress = self.egress = None
         if units is not None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -29,6 +29,7 @@ from services.emulator.identity.keys import (
 from services.emulator.identity.roles import DEFAULT_ROLES, Role
 
 LIFETIME_S = 24 * 3600  # as long as a managed identity's token lives in Azure
+_MAX_LIFETIME_S = 2**31  # 68 years
 # Storage clients send the same token thousands of times; its signature is verified once.
 _MAX_CACHED_TOKENS = 256
 
@@ -37,7 +38,7 @@ class Assignment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Roles and lifetime of one identity's tokens. With a negative lifetime, tokens are issued expired."""
 
     roles: tuple[Role, ...] = DEFAULT_ROLES
-    expires_in_s: int = LIFETIME_S
+    expires_in_s: Annotated[int, msgspec.Meta(ge=-_MAX_LIFETIME_S, le=_MAX_LIFETIME_S)] = LIFETIME_S
 
 
 class IssuedToken(msgspec.Struct, frozen=True):

@@ -126,11 +126,15 @@ async def transports(server, certificate):
 
 @pytest.fixture
 async def call(server, storage):
-    """Ask the admin listener: `await call("POST", "/faults", {…})` gives status and JSON."""
+    """Ask the admin listener: `await call("POST", "/faults", {…})` gives status and JSON.
+
+    A body of bytes is sent as it is.
+    """
     async with AdminServer(server, storage) as admin, aiohttp.ClientSession(admin.url) as session:
 
         async def call(method, path, body=None):
-            async with session.request(method, path, json=body) as answer:
+            content = {"data": body} if isinstance(body, bytes) else {"json": body}
+            async with session.request(method, path, **content) as answer:
                 return answer.status, await answer.json() if answer.content_length else None
 
         yield call

@@ -1,5 +1,7 @@
 """Faults and throughput units over HTTP, as any language's tests ask for them."""
 
+import json
+
 import pytest
 from azure.core.exceptions import HttpResponseError
 from azure.eventhub import EventData
@@ -74,3 +76,33 @@ async def test_throughput_units_are_set_while_it_runs(call, server, client):
         await producer.send_event(EventData(b"x"), partition_id="0")
     for nonsense in ({"throughput_units": 0}, {"throughput_units": "1"}, {}):
         assert (await call("PUT", "/throughput-units", nonsense))[0] == 400
+
+
+EXTREMES = ["1e308", "-1e308", "1e400", "1" + "0" * 400, "-1", "0", "1e-308"]
+EXTREMES += ["true", "NaN", "Infinity", "{}", '"x"']
+SCHEDULE = ("times", "seconds", "after", "probability", "seed")
+NUMBERS = [
+    ("PUT", "/throughput-units", "throughput_units", {}),
+    ("PUT", "/clock", "event_hubs_offset_s", {}),
+    ("PUT", "/clock", "storage_offset_s", {}),
+    ("PUT", "/hubs/extreme", "partition_count", {}),
+    ("PUT", "/hubs/extreme", "retention_hours", {}),
+    *(("POST", "/faults", name, {"kind": "reject"}) for name in SCHEDULE),
+    ("POST", "/faults", "delay_ms", {"kind": "delay"}),
+    ("POST", "/faults", "delay_ms", {"kind": "slow", "service": "storage", "operation": "x"}),
+    ("POST", "/hubs/telemetry/trim", "before", {}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "name", "others"), NUMBERS)
+async def test_no_number_is_an_error_of_ours(call, server, client, method, path, name, others):
+    """A number that is too large, too small or none is refused, and what is taken harms nothing."""
+    for extreme in EXTREMES:
+        body = json.dumps({**others, name: None}).replace("null", extreme)
+        status, answer = await call(method, path, body.encode())
+        assert status < 500, extreme
+        assert status < 300 or answer["error"]
+    assert (await call("DELETE", "/faults", b""))[0] == 204
+    assert (await call("PUT", "/throughput-units", b'{"throughput_units": null}'))[0] == 200
+    server.namespace.expire()
+    await client.send("still served")
