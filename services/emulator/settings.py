@@ -12,7 +12,7 @@ from services.emulator.event_hubs.throughput_bucket import MAX_UNITS
 from services.emulator.log.durability import Durability
 from services.emulator.storage.auth.well_known import WELL_KNOWN_ACCOUNT, WELL_KNOWN_KEY
 from services.emulator.tls.certificate import Certificate, own_certificate
-from shared.http.page_guard import is_loopback
+from shared.service.addresses import is_loopback
 from shared.service.errors import SettingsError
 from shared.service.settings import PREFIX, ConnectionSettings
 

@@ -6,24 +6,12 @@ browsers do, and pages cannot change them [Fetch Standard; W3C Fetch Metadata]. 
 """
 
 from collections.abc import Mapping
-from ipaddress import ip_address
 from urllib.parse import urlsplit
+
+from shared.service.addresses import is_loopback
 
 _FOREIGN = "pages from elsewhere may not ask this machine"
 _READING = ("GET", "HEAD")
-
-
-def is_loopback(host: str | None) -> bool:
-    """Return whether a host name or address always means this machine: `localhost`, 127.0.0.0/8 or ::1."""
-    if host is None:
-        return False
-    name = host.lower().removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):  # RFC 6761, 6.3
-        return True
-    try:
-        return ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def find_foreign_page(method: str, headers: Mapping[str, str]) -> str | None:

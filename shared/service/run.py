@@ -13,10 +13,11 @@ from typing import Any
 import uvloop
 
 from shared.service import failpoints
+from shared.service.addresses import host_of_hubs, is_loopback
 from shared.service.credentials import close_credential
-from shared.service.errors import NeedsAttention
+from shared.service.errors import NeedsAttention, SettingsError, SinkUnavailable, SourceUnavailable
 from shared.service.logs import log, set_up_logs
-from shared.service.settings import LOOPBACK, ConnectionSettings, S, read_settings
+from shared.service.settings import ConnectionSettings, S, find_unresolved, read_settings
 
 EXIT_DONE, EXIT_FOUND_WRONG, EXIT_NEEDS_ATTENTION = 0, 1, 2
 _PR_SET_PDEATHSIG = 1
@@ -42,13 +43,27 @@ def run_service(kind: type[S], overrides: Mapping[str, Any] | None, service: Ser
         _end_with_parent(settings.parent_pid)
         return uvloop.run(_until_stopped(partial(service, settings))) or EXIT_DONE
     except NeedsAttention as error:
-        return _print_refusal(error)
-    except Exception:  # noqa: BLE001 - the process's edge: logged, and the exit code is 1
+        return _print_refusal(_explain(error, settings) or error)
+    except Exception as error:  # noqa: BLE001 - the process's edge: logged, and the exit code is 1
+        if (reason := _explain(error, settings)) is not None:
+            return _print_refusal(reason)
         log.exception("service_failed")
         return EXIT_FOUND_WRONG
 
 
-def _print_refusal(error: NeedsAttention) -> int:
+def _explain(error: Exception, settings: ConnectionSettings) -> str | None:
+    """Return a better explanation of an error if the host that a setting names does not exist, else None.
+
+    Credentials for such a host are often missing as well, and would be blamed.
+    """
+    is_lost = isinstance(error, SinkUnavailable | SourceUnavailable)
+    if not (is_lost or isinstance(error, SettingsError)):
+        return None
+    reasons = find_unresolved(settings).items()
+    return next((reason for variable, reason in reasons if is_lost or f"{variable}:" in str(error)), None)
+
+
+def _print_refusal(error: NeedsAttention | str) -> int:
     print(f"fleetprice: {error}", file=sys.stderr)  # noqa: T201 - the one line for a person
     return EXIT_NEEDS_ATTENTION
 
@@ -71,7 +86,7 @@ def _arm_failpoints(settings: ConnectionSettings) -> None:
     if not settings.failpoints:
         return
     address = settings.event_hubs.get_secret_value()
-    if address and not any(host in address for host in LOOPBACK):
+    if address and not is_loopback(host_of_hubs(address, "FLEETPRICE_EVENT_HUBS")):
         raise NeedsAttention("FLEETPRICE_FAILPOINTS is for tests on loopback alone")
     failpoints.arm(settings.failpoints, settings.failpoints_log)
 

@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.service.addresses import explain_unresolved, host_of_hubs, host_of_storage, is_loopback
 from shared.service.errors import InvalidOverride, SettingsError
 
 PREFIX = "FLEETPRICE_"
@@ -39,7 +40,6 @@ DEVELOPMENT_KEYS = (
     "SAS_KEY_VALUE",
     "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/",
 )
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class ConnectionSettings(BaseSettings):
@@ -141,17 +141,38 @@ def read_settings(kind: type[S], overrides: Mapping[str, Any] | None = None) -> 
 
 
 def require_address(settings: ConnectionSettings, field: str) -> str:
-    """Return the address in the settings' field `field`.
+    """Return the address in the settings' field `field`: `event_hubs`, `storage` or `checkpoints`.
 
-    Raises SettingsError if the field is empty, or if a well-known development key is used beyond loopback.
+    Raises SettingsError if the field is empty, if it has not the form of an address, or if a well-known
+    development key is used beyond loopback.
     """
     value: str = getattr(settings, field).get_secret_value()
     variable = variable_of(type(settings), field)
     if not value:
         raise SettingsError(f"{variable} is not set: name a connection string or a namespace")
-    if any(key in value for key in DEVELOPMENT_KEYS) and not any(host in value for host in LOOPBACK):
+    host = _host_of(field, value, variable)
+    if any(key in value for key in DEVELOPMENT_KEYS) and not is_loopback(host):
         raise SettingsError(f"{variable} uses the well-known development key beyond loopback")
     return value
+
+
+def find_unresolved(settings: ConnectionSettings) -> dict[str, str]:
+    """Return, by environment variable, a sentence for each address that is malformed or names no machine."""
+    found = {}
+    for field in ("event_hubs", "storage", "checkpoints"):
+        value: str = getattr(settings, field).get_secret_value()
+        variable = variable_of(type(settings), field)
+        try:
+            reason = explain_unresolved(_host_of(field, value, variable), variable) if value else None
+        except SettingsError as error:
+            reason = str(error)
+        if reason is not None:
+            found[variable] = reason
+    return found
+
+
+def _host_of(field: str, address: str, variable: str) -> str:
+    return (host_of_hubs if field == "event_hubs" else host_of_storage)(address, variable)
 
 
 def variable_of(kind: type[ConnectionSettings], field: str) -> str:

@@ -8,7 +8,7 @@ from typing import Self
 from services.emulator.event_hubs.server import EventHubsServer
 from services.emulator.listener import BACKLOG, SHUTDOWN_S, Listener
 from services.emulator.websocket.transport import WebSocket
-from shared.http.page_guard import is_loopback
+from shared.service.addresses import is_loopback
 from shared.service.errors import PortInUse
 
 

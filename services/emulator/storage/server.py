@@ -34,7 +34,8 @@ from services.emulator.storage.wire.delivery import send_response
 from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
 from services.emulator.storage.wire.response import Response, error_response
 from services.emulator.storage.wire.routing import Dialect, Operation, find_operation, guess_dialect
-from shared.http.page_guard import find_foreign_page, is_loopback
+from shared.http.page_guard import find_foreign_page
+from shared.service.addresses import is_loopback
 from shared.service.errors import PortInUse
 from shared.service.log_events import EventLog
 

@@ -6,8 +6,8 @@ If neither is given, the well-known development key is accepted.
 from pathlib import Path
 
 from shared.http.auth.api_keys import digest_key, parse_hashed_keys
-from shared.http.page_guard import is_loopback
 from shared.http.settings import HttpSettings
+from shared.service.addresses import is_loopback
 from shared.service.errors import SettingsError
 
 

@@ -17,8 +17,8 @@ import jwt
 import msgspec
 from msgspec import Struct
 
-from shared.http.page_guard import is_loopback
 from shared.http.problems import Refusal
+from shared.service.addresses import is_loopback
 from shared.service.errors import SettingsError
 from shared.service.logs import log
 

@@ -52,5 +52,6 @@ class CheckpointConnection:
 
         Raises SettingsError if neither account is set.
         """
-        address = settings.checkpoints.get_secret_value() or require_address(settings, "storage")
+        field = "checkpoints" if settings.checkpoints.get_secret_value() else "storage"
+        address = require_address(settings, field)
         return cls(address, settings.checkpoint_container)

@@ -7,7 +7,7 @@ import pytest
 
 SERVICE = """
 import asyncio, os, sys
-from shared.service.errors import SettingsError
+from shared.service.errors import SettingsError, SinkUnavailable
 from shared.service.run import run_service
 from shared.service.settings import ConnectionSettings
 
@@ -17,6 +17,10 @@ class OwnSettings(ConnectionSettings):
 async def serve(settings, stop):
     if sys.argv[1] == "refuse":
         raise SettingsError("FLEETPRICE_STORAGE is not set")
+    if sys.argv[1] == "blame":
+        raise SettingsError("FLEETPRICE_STORAGE: the lake refused our credentials")
+    if sys.argv[1] == "lose":
+        raise SinkUnavailable("no connection")
     if sys.argv[1] == "break":
         raise RuntimeError("a bug")
     if sys.argv[1] == "find":
@@ -65,6 +69,16 @@ def test_anything_else_ends_with_one(behaviour, logged):
     assert logged in err
 
 
+@pytest.mark.parametrize("behaviour", ["blame", "lose"])
+def test_a_host_that_does_not_exist_is_the_reason(behaviour):
+    """Neither credentials are blamed nor a traceback shown for a name that no machine has."""
+    with start(behaviour, FLEETPRICE_STORAGE="https://nowhere.invalid") as process:
+        _, err = process.communicate()
+    assert process.returncode == 2
+    assert err.startswith("fleetprice: FLEETPRICE_STORAGE: there is no host nowhere.invalid")
+    assert err.count("\n") == 1
+
+
 def test_a_child_ends_with_its_parent():
     """A kill -9 of the parent leaves no service behind."""
     program = (
@@ -82,7 +96,7 @@ def test_a_child_ends_with_its_parent():
 def test_failpoints_are_refused_beyond_loopback():
     """Failpoints with an address beyond loopback refuse to start."""
     program = SERVICE.replace(
-        "None, serve", "{'event_hubs': 'Endpoint=sb://hub.example', 'failpoints': 'a=1*1'}, serve"
+        "None, serve", "{'event_hubs': 'hub.localhost.example', 'failpoints': 'a=1*1'}, serve"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, "wait"], capture_output=True, text=True, check=False

@@ -60,8 +60,12 @@ def test_a_value_out_of_bounds_names_its_variable(monkeypatch):
 @pytest.mark.parametrize("key", DEVELOPMENT_KEYS)
 def test_development_keys_are_refused_beyond_loopback(key):
     """A well-known key is refused unless the address is on loopback."""
-    near = ConnectionSettings(event_hubs=f"Endpoint=sb://127.0.0.1:5672;SharedAccessKey={key};")
-    far = ConnectionSettings(event_hubs=f"Endpoint=sb://hub.example:5671;SharedAccessKey={key};")
+    near = ConnectionSettings(
+        event_hubs=f"Endpoint=sb://127.0.0.1:5672;SharedAccessKeyName=n;SharedAccessKey={key};"
+    )
+    far = ConnectionSettings(
+        event_hubs=f"Endpoint=sb://localhost.example:5671;SharedAccessKeyName=n;SharedAccessKey={key};"
+    )
     assert require_address(near, "event_hubs")
     with pytest.raises(SettingsError, match="development key"):
         require_address(far, "event_hubs")
