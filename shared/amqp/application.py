@@ -14,7 +14,12 @@ NodeResolver = Callable[[Link, Attach], Sink | Source]
 
 
 class AuthenticationFailed(Exception):
-    """The peer has not proved who it is; the error's message says why."""
+    """The peer has not proved who it is; the error's message says why.
+
+    `status` is the answer's status at `$cbs`.
+    """
+
+    status = 401
 
 
 class Authenticator(Protocol):

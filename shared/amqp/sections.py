@@ -76,12 +76,16 @@ def is_data_section(rest: bytes, position: int) -> bool:
 def check_bare_message(rest: bytes) -> int:
     """Check the sections that follow the annotations; return where the body begins.
 
-    Raises DecodeError if a section is malformed or misplaced, or there is no body.
+    Delivery annotations may stand at the end, where the Python SDK writes them [azure-eventhub 5.15.1,
+    `encode_payload`]. Raises DecodeError if a section is malformed or misplaced, or there is no body.
     """
     last = body = body_at = 0
     position = 0
     while position < len(rest):
         start, position, code = position, *section_at(rest, position)
+        if code == DELIVERY_ANNOTATIONS and body and position == len(rest):
+            check_section(rest[start:])
+            break
         if not PROPERTIES <= code <= FOOTER or code < last or (code == last and code not in _MAY_REPEAT):
             raise DecodeError("a message's sections are not in their order")
         if code in _BODIES:
@@ -129,8 +133,8 @@ def check_section(section: bytes) -> None:
         _check_fields(_Header if code == HEADER else _Properties, value)
     elif code == APPLICATION_PROPERTIES and not (isinstance(value, dict) and _are_texts(value)):
         raise DecodeError("application properties are not a map with strings as keys")
-    elif code == FOOTER and not isinstance(value, dict):
-        raise DecodeError("a footer is not a map")
+    elif code in {FOOTER, DELIVERY_ANNOTATIONS} and not isinstance(value, dict):
+        raise DecodeError("a footer or delivery annotations are not a map")
     elif code == SEQUENCE and not isinstance(value, list):
         raise DecodeError("a sequence section is not a list")
     elif code == DATA and not isinstance(value, bytes):

@@ -12,7 +12,6 @@ from shared.amqp.request_node import Request, RequestNode, encode_response
 
 ADDRESS = "$cbs"
 _BAD_REQUEST = 400
-_UNAUTHORIZED = 401
 
 
 class TokenAuthenticator(Protocol):
@@ -45,5 +44,5 @@ class TokenNode(RequestNode):
         try:
             self._authenticator.put_token(str(request.properties.get("type")), audience, request.body)
         except AuthenticationFailed as exc:
-            return encode_response(request, _UNAUTHORIZED, str(exc), amqp.NULL)
+            return encode_response(request, exc.status, str(exc), amqp.NULL)
         return encode_response(request, self._authenticator.accepted_status, "Accepted", amqp.NULL)

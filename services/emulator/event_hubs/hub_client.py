@@ -8,7 +8,7 @@ from services.emulator.event_hubs.event_sink import EventSink
 from services.emulator.event_hubs.event_source import EventSource
 from services.emulator.event_hubs.namespace import Namespace
 from services.emulator.event_hubs.nodes import NodeOpener
-from services.emulator.event_hubs.sas import TOKEN_TYPE, Grant, TokenRefused
+from services.emulator.event_hubs.sas import TOKEN_TYPE, EntityUnknown, Grant, TokenRefused
 from shared.amqp.application import Application
 from shared.amqp.asyncio_protocol import HANDSHAKE_TIMEOUT_S, AmqpProtocol
 from shared.amqp.connection import Connection
@@ -66,13 +66,17 @@ class HubClient:
     def put_token(self, kind: str, audience: str, token: str) -> None:
         """Grant a client what its token allows.
 
-        If the token is invalid, withdraws what earlier tokens allowed and raises TokenRefused.
+        If the token is invalid, withdraws what earlier tokens allowed and raises TokenRefused. Raises
+        EntityUnknown if it is valid, but for a hub that does not exist [azure-service-bus#304].
         """
         try:
             grant = self._verify(kind, audience, token)
         except TokenRefused:
             self.authorizations.clear()
             raise
+        hub = grant.scope.partition("/")[0]
+        if hub and self._namespace.hubs.find(hub) is None:
+            raise EntityUnknown(refusals.entity_not_found(audience).description)
         self._admit(grant)
 
     def _verify(self, kind: str, audience: str, token: str) -> Grant:

@@ -22,6 +22,12 @@ class TokenRefused(AuthenticationFailed):
     """The token is invalid; the error's message says why."""
 
 
+class EntityUnknown(AuthenticationFailed):
+    """The token is for a hub that does not exist; the error's message is the service's."""
+
+    status = 404
+
+
 @dataclass(frozen=True, slots=True)
 class SharedKey:
     """A named key for everything under `scope`.

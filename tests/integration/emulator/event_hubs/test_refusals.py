@@ -4,7 +4,7 @@ from contextlib import AsyncExitStack
 import pytest
 from azure.eventhub import EventData
 from azure.eventhub._pyamqp.error import AMQPLinkError, TokenAuthFailure
-from azure.eventhub.exceptions import AuthenticationError, ConnectError, ConnectionLostError, EventHubError
+from azure.eventhub.exceptions import AuthenticationError, ConnectError, EventHubError
 
 from services.emulator.event_hubs.sas import LISTEN, SEND, SharedKey
 from services.emulator.event_hubs.server import EventHubsServer
@@ -47,13 +47,16 @@ async def test_a_wrong_key_opens_nothing(wrong_key):
 
 
 async def test_an_unknown_hub_is_not_found(client):
-    """A hub that does not exist is refused as not found, in sending, reading and properties."""
+    """A hub that does not exist is refused at its token, in sending, reading and properties, at once."""
     stranger = type(client)(client.connection_string, hub="nobody")
     async with stranger.producer() as producer:
-        with pytest.raises(ConnectionLostError, match="could not be found"):
+        with pytest.raises(
+            AuthenticationError, match=r"404[^\0]*'sb://[^']*/nobody' could not be found"
+        ):
             await producer.send_batch([EventData(b"x")])
-        with pytest.raises(ConnectError, match="404"):
+        with pytest.raises(AuthenticationError, match="404"):
             await producer.get_eventhub_properties()
+    assert "could not be found" in await refused_reading(stranger)
 
 
 async def test_an_unknown_group_is_not_found(client):

@@ -4,6 +4,7 @@ import resource
 
 import pytest
 from azure.eventhub import EventData, EventHubProducerClient
+from azure.eventhub.amqp import AmqpAnnotatedMessage, AmqpMessageHeader, AmqpMessageProperties
 from azure.eventhub.exceptions import EventDataSendError, EventHubError
 
 from shared.streams.partition_key import find_partition
@@ -33,6 +34,31 @@ async def test_a_single_event_arrives_with_all_that_was_said_of_it(client):
         "m",
     )
     assert (received.sequence_number, received.offset) == (0, "0")
+
+
+async def test_delivery_annotations_arrive(client):
+    """A message with every section that the SDK can write is taken, alone and in a batch."""
+    message = AmqpAnnotatedMessage(
+        data_body=[b"body"],
+        header=AmqpMessageHeader(durable=True),
+        properties=AmqpMessageProperties(message_id="m"),
+        application_properties={"a": 1},
+        annotations={"x-mine": "y"},
+        delivery_annotations={"hop": "z"},
+        footer={"sum": 3},
+    )
+    async with client.producer() as producer:
+        await producer.send_event(message, partition_id="0")
+        batch = await producer.create_batch(partition_id="0")
+        batch.add(message)
+        batch.add(message)
+        await producer.send_batch(batch)
+    for _, event in await client.receive(3):
+        received = event.raw_amqp_message
+        assert b"".join(received.body) == b"body"
+        assert received.delivery_annotations == {b"hop": b"z"}
+        assert received.footer == {b"sum": 3}
+        assert received.annotations[b"x-mine"] == b"y"
 
 
 async def test_a_batch_keeps_its_order(client):

@@ -83,6 +83,26 @@ def test_delivery_annotations_end_at_this_hop():
     assert event.data == [b"body"]
 
 
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_delivery_annotations_behind_the_body_reach_the_reader(is_batch):
+    """The Python SDK writes them there, and the SDKs read them there."""
+    hop = amqp.described(0x71, amqp.mapping([(amqp.symbol("hop"), amqp.string("1"))]))
+    for body in (data(b"body"), amqp.described(0x77, amqp.string("body"))):
+        message = body + hop
+        [event], _ = store(data(message), BATCH_FORMAT) if is_batch else store(message)
+        assert event.delivery_annotations == {b"hop": b"1"}
+
+
+def test_delivery_annotations_elsewhere_are_refused():
+    """Between other sections, twice, or not as a map they are no message."""
+    hop = amqp.described(0x71, amqp.mapping([]))
+    for message in (data(b"a") + hop + data(b"b"), data(b"a") + hop + hop):
+        with pytest.raises(DecodeError):
+            store(message)
+    with pytest.raises(DecodeError, match="map"):
+        store(data(b"a") + amqp.described(0x71, amqp.string("x")))
+
+
 def test_a_batch_is_its_events():
     """A batch is cut into its messages, in order; one key is the key of all."""
     inner = [header() + annotate(x_opt_partition_key="k") + data(b"%d" % number) for number in range(5)]

@@ -2,7 +2,6 @@ import pytest
 
 from services.emulator.event_hubs.start_positions import (
     FILTER,
-    StartPosition,
     find_offset,
     parse_start_position,
 )
@@ -65,12 +64,27 @@ def test_earliest_and_latest(log):
     assert first_after(log, "amqp.annotation.x-opt-offset > '@latest'") is None
 
 
-def test_a_link_without_a_position_gets_what_is_new(log):
-    """Without a filter, a reader starts at the end."""
-    assert parse_start_position(Described(0x28, ["address"])).value == "@latest"
-    assert (
-        find_offset(StartPosition("x-opt-offset", is_inclusive=False, value="@latest"), log) == log.end_offset
-    )
+def test_a_link_without_a_position_gets_everything(log):
+    """Without a filter, a reader starts at the beginning of the partition, as in the service."""
+    for fields in (["address"], ["address", *[None] * 7], ["address", *[None] * 6, {}]):
+        assert find_offset(parse_start_position(Described(0x28, fields)), log) == log.begin_offset
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {FILTER: Described(FILTER, "amqp.annotation.x-opt-mine > '1'")},
+        {FILTER: "x-opt-offset > '1'"},
+        {FILTER: Described(FILTER, 7)},
+        {FILTER: None},
+        {"apache.org:no-local-filter:list": Described("apache.org:no-local-filter:list", [])},
+    ],
+)
+def test_a_filter_that_is_no_position_is_refused(filters):
+    """With the service's condition and words, so that no reader waits for what never comes."""
+    with pytest.raises(Refusal, match="is not a valid amqp filter for EventHub entities") as refused:
+        parse_start_position(Described(0x28, ["address", *[None] * 6, filters]))
+    assert refused.value.condition == "amqp:not-allowed"
 
 
 def test_expired_positions_start_at_the_oldest_event(log):
