@@ -31,7 +31,13 @@ from services.emulator.storage.store.file_store import FileStore
 from services.emulator.storage.store.sweeper import Sweeper
 from services.emulator.storage.wire.connection import StorageConnection
 from services.emulator.storage.wire.delivery import send_response
-from services.emulator.storage.wire.request import StorageRequest, parse_query, parse_resource
+from services.emulator.storage.wire.request import (
+    StorageRequest,
+    check_headers,
+    find_sources,
+    parse_query,
+    parse_resource,
+)
 from services.emulator.storage.wire.response import Response, error_response
 from services.emulator.storage.wire.routing import Dialect, Operation, find_operation, guess_dialect
 from shared.http.page_guard import find_foreign_page
@@ -156,6 +162,7 @@ class StorageServer:
     def _parse(self, raw: web.BaseRequest, part: Part | None) -> StorageRequest:
         if self._is_guarded and (reason := find_foreign_page(raw.method, raw.headers)) is not None:
             raise Refused("AuthorizationFailure", detail=reason)
+        check_headers(part.headers if part else raw.headers)
         raw_path, _, raw_query = (part.target if part else raw.raw_path).partition("?")
         container, path = parse_resource(raw_path, self._account)
         return StorageRequest(
@@ -178,6 +185,7 @@ class StorageServer:
     ) -> Response | None:
         now_s = self.clock.machine()
         caller = self._authorization.check(request, operation, now_s)
+        self._refuse_links(request)
         resource = f"{request.container}/{request.path}"
         if await self._apply_fault("before", operation.name, resource):
             return None
@@ -200,6 +208,13 @@ class StorageServer:
                 return None
             unsent.pop_all()
         return response
+
+    def _refuse_links(self, request: StorageRequest) -> None:
+        """Check that neither the request's path nor its source leads through a link in the data folder."""
+        for container, path in (request.container, request.path), *find_sources(request):
+            if container and (link := self._store.disk.find_link(container, path)) is not None:
+                name = link.relative_to(self._store.disk.tree)
+                raise Refused("PathNotFound", detail=f"{name} is a link in the data folder: not followed")
 
     async def _respond_to_part(self, raw: web.BaseRequest, part: Part) -> Response:
         request_id = str(uuid4())

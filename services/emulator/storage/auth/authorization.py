@@ -14,24 +14,15 @@ from services.emulator.storage.auth.shared_access import check_shared_access
 from services.emulator.storage.auth.user_delegation import DelegationKeys
 from services.emulator.storage.model.entries import StoredPolicy
 from services.emulator.storage.model.errors import Refused
-from services.emulator.storage.wire.request import StorageRequest, parse_http_date, parse_source
+from services.emulator.storage.wire.request import (
+    SIGNED_HEADERS,
+    StorageRequest,
+    parse_http_date,
+    parse_source,
+)
 from services.emulator.storage.wire.routing import Dialect, Operation
 
 MAX_CLOCK_SKEW_S = 15 * 60
-
-_SIGNED_HEADERS = (
-    "content-encoding",
-    "content-language",
-    "content-length",
-    "content-md5",
-    "content-type",
-    "date",
-    "if-modified-since",
-    "if-match",
-    "if-none-match",
-    "if-unmodified-since",
-    "range",
-)
 
 
 class Authorization:
@@ -93,12 +84,12 @@ def _source_operations(request: StorageRequest) -> Iterator[tuple[StorageRequest
 
     The source is authorized by the SAS in its own URL if there is one, else by the request's SAS.
     """
-    for header, permissions in (("x-ms-rename-source", "mwd"), ("x-ms-copy-source", "r")):
+    for header, permissions, together in (("x-ms-rename-source", "m", "wd"), ("x-ms-copy-source", "r", "")):
         if (source := request.headers.get(header)) is not None:
             container, path, query = parse_source(source, request.account)
             token = query if "sig" in query else request.query
             target = replace(request, container=container, path=path, query=token)
-            yield target, Operation("source", Dialect.BLOB, "o", permissions)
+            yield target, Operation("source", Dialect.BLOB, "o", permissions, together)
 
 
 def string_to_sign(
@@ -107,7 +98,7 @@ def string_to_sign(
     """Return the text that SharedKey signs. `order` is the sort key for the names of the `x-ms-` headers."""
     headers = request.headers
     lines = [request.method]
-    for name in _SIGNED_HEADERS:
+    for name in SIGNED_HEADERS:
         value = headers.get(name, "")
         if (name == "content-length" and value == "0") or (name == "date" and "x-ms-date" in headers):
             value = ""

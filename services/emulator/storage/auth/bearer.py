@@ -59,7 +59,7 @@ def check_roles(caller: Caller, operation: Operation) -> None:
     Raises AuthorizationPermissionMismatch if none of them does.
     """
     held = collect_permissions(caller)
-    if held is None or not set(operation.permissions) & (held | {DELEGATE}):
+    if held is None or not operation.is_allowed_by(held | {DELEGATE}):
         raise Refused("AuthorizationPermissionMismatch")
 
 

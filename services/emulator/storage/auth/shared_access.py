@@ -17,8 +17,28 @@ from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.wire.request import StorageRequest
 from services.emulator.storage.wire.routing import Operation
 
-# Version that added lines to the signed text.
+# Version that added lines to the signed text, among them the kind of resource.
 _SIGNED_RESOURCE_SINCE = "2018-11-09"
+# Version that added SAS of directories [Create a service SAS]. An older text does not say its kind, so that a
+# SAS of a file could be used as one of a directory.
+_DIRECTORIES_SINCE = "2020-02-10"
+
+# What a SAS for a container allows in it beside its paths [Create a service SAS]. All else that concerns the
+# container itself (its properties, metadata, access policies, leases, its deletion) needs a SAS for the
+# account, or the account's key.
+_IN_CONTAINER = frozenset(
+    {
+        "list_blobs",
+        "list_paths",
+        "get_access_control",
+        "set_access_control",
+        "set_access_control_recursive",
+        "get_account_info",
+        "submit_batch",  # each of its requests is authorized by itself
+    }
+)
+# What a SAS for the account does not allow [Create an account SAS].
+_BY_KEY_ALONE = frozenset({"get_container_acl", "set_container_acl", "get_user_delegation_key"})
 
 
 def check_shared_access(
@@ -52,7 +72,7 @@ def check_shared_access(
         allowed = frozenset(terms.get("sp", ""))
     _check_times(terms.get("st", ""), terms.get("se", ""), now_s)
     _check_origin(token, request)
-    if not set(operation.permissions) & allowed:
+    if not operation.is_allowed_by(allowed):
         raise Refused("AuthorizationPermissionMismatch")
 
 
@@ -79,6 +99,8 @@ def _check_account_scope(token: Mapping[str, str], operation: Operation) -> None
         raise Refused("AuthorizationServiceMismatch")
     if operation.level not in token.get("srt", ""):
         raise Refused("AuthorizationResourceTypeMismatch")
+    if operation.name in _BY_KEY_ALONE:
+        raise Refused("AuthorizationPermissionMismatch")
 
 
 def _signed_resource(request: StorageRequest, operation: Operation) -> str:
@@ -86,23 +108,33 @@ def _signed_resource(request: StorageRequest, operation: Operation) -> str:
 
     Raises Refused if the token's kind of resource (`sr`) cannot cover this operation.
     """
-    if operation.level == "s":
+    is_path = operation.level == "o"
+    if operation.level == "s" or not (is_path or operation.name in _IN_CONTAINER):
         raise Refused("AuthorizationResourceTypeMismatch")
     container = f"/blob/{request.account}/{request.container}"
     match request.query.get("sr"):
         case "c":
             return container
-        case "d":
-            depth = request.integer_query("sdd")
-            path = request.path or request.query.get("directory", "").strip("/")
-            segments = path.split("/") if path else []
-            if depth is None or depth > len(segments):
-                raise Refused("AuthorizationPermissionMismatch")
-            return "/".join([container, *segments[:depth]])
-        case "b" if operation.level == "o":
+        case "d" if request.query.get("sv", "") >= _DIRECTORIES_SINCE:
+            return "/".join([container, *_signed_directory(request, operation)])
+        case "b" if is_path:
             return f"{container}/{request.path}"
         case _:
             raise Refused("AuthorizationResourceTypeMismatch")
+
+
+def _signed_directory(request: StorageRequest, operation: Operation) -> list[str]:
+    """Return the names of the directory that the request's path is in, as deep as the token says.
+
+    Only the listing of paths names its directory in a parameter; other operations ignore that parameter.
+    """
+    listed = request.query.get("directory", "") if operation.name == "list_paths" else ""
+    path = request.path or listed.strip("/")
+    segments = path.split("/") if path else []
+    depth = request.integer_query("sdd")
+    if depth is None or depth > len(segments):
+        raise Refused("AuthorizationPermissionMismatch")
+    return segments[:depth]
 
 
 def _check_times(starts: str, expires: str, now_s: float) -> None:

@@ -71,6 +71,18 @@ class Disk:
     def locate(self, container: str, path: str) -> Path:
         return self.tree / container / path if path else self.tree / container
 
+    def find_link(self, container: str, path: str) -> Path | None:
+        """Return the link in the tree through which the path leads, or None.
+
+        A link leads out of the tree, so it is never followed; only a person can have put it there.
+        """
+        step = self.tree
+        for name in (container, *filter(None, path.split("/"))):
+            step /= name
+            if step.is_symlink():
+                return step
+        return None
+
     @contextmanager
     def new_part(self) -> Iterator[str]:
         """Yield the name of a new staged file.

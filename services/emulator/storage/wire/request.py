@@ -1,7 +1,7 @@
 """Requests, parsed: account, container, path, and typed parameters."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -12,6 +12,20 @@ from aiohttp import StreamReader
 from services.emulator.storage.model.errors import Refused
 from services.emulator.storage.model.names import UNPRINTABLE, check_container_name, normalize_path
 
+# The headers that SharedKey signs beside those that begin with x-ms-.
+SIGNED_HEADERS = (
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "date",
+    "if-modified-since",
+    "if-match",
+    "if-none-match",
+    "if-unmodified-since",
+    "range",
+)
 _BYTE_RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,18})", re.ASCII)
 
 
@@ -66,6 +80,19 @@ def parse_http_date(value: str, name: str) -> datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Check that no header that a signature covers occurs twice. Raises Refused if one does.
+
+    The signature covers one of the values, and another could be obeyed.
+    """
+    seen: set[str] = set()
+    for given, _ in headers.items():  # noqa: PERF102 - only the items of a multidict are all of them
+        name = given.lower()
+        if name in seen and (name.startswith("x-ms-") or name in SIGNED_HEADERS):
+            raise Refused("InvalidHeaderValue", detail=f"{name} is given twice")
+        seen.add(name)
+
+
 def parse_query(raw: str) -> dict[str, str]:
     """Decode the query parameters into values by lower-case name.
 
@@ -103,6 +130,16 @@ def parse_source(raw: str, account: str) -> tuple[str, str, dict[str, str]]:
     if not container or not path:
         raise Refused("InvalidSourceUri")
     return container, path, parse_query(url.query)
+
+
+def find_sources(request: StorageRequest) -> Iterator[tuple[str, str]]:
+    """Yield container and path of the source of a rename or copy.
+
+    Raises InvalidSourceUri if a source has no container or no path.
+    """
+    for header in ("x-ms-rename-source", "x-ms-copy-source"):
+        if (source := request.headers.get(header)) is not None:
+            yield parse_source(source, request.account)[:2]
 
 
 def _split_resource(resource: str, account: str) -> tuple[str, str]:

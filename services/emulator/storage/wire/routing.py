@@ -3,6 +3,7 @@
 The method, the query parameters and a few headers, as the SDKs send them, tell the two apart.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -23,13 +24,21 @@ class Operation:
     """An operation of the service.
 
     `level` is "s" (service), "c" (container) or "o" (object, that is a path). `permissions` holds letters of
-    SAS permissions: a caller with any one of them may perform the operation.
+    SAS permissions: a caller with any one of them may perform the operation, and so may a caller with each
+    letter of `together`, if that is not empty.
     """
 
     name: str
     dialect: Dialect
     level: str
     permissions: str
+    together: str = ""
+
+    def is_allowed_by(self, permissions: AbstractSet[str]) -> bool:
+        """Return whether a caller with these permissions may perform the operation."""
+        if not permissions.isdisjoint(self.permissions):
+            return True
+        return bool(self.together) and permissions >= set(self.together)
 
 
 _BLOB, _DFS = Dialect.BLOB, Dialect.DFS

@@ -50,9 +50,7 @@ async def test_an_unknown_hub_is_not_found(client):
     """A hub that does not exist is refused at its token, in sending, reading and properties, at once."""
     stranger = type(client)(client.connection_string, hub="nobody")
     async with stranger.producer() as producer:
-        with pytest.raises(
-            AuthenticationError, match=r"404[^\0]*'sb://[^']*/nobody' could not be found"
-        ):
+        with pytest.raises(AuthenticationError, match=r"404[^\0]*'sb://[^']*/nobody' could not be found"):
             await producer.send_batch([EventData(b"x")])
         with pytest.raises(AuthenticationError, match="404"):
             await producer.get_eventhub_properties()

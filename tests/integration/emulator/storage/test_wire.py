@@ -1,5 +1,6 @@
 import asyncio
 import base64
+from email.utils import formatdate
 
 import pytest
 
@@ -119,6 +120,74 @@ async def test_a_list_of_blocks_cannot_declare_entities(raw):
     )
     status, response = await raw.send("PUT", "/lake/f?comp=blocklist", body=bomb)
     assert (status, b"InvalidXmlDocument" in response) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("x-ms-meta-a", ("1", "2")),
+        ("x-ms-date", (formatdate(usegmt=True),) * 2),
+        ("X-MS-Blob-Type", ("BlockBlob", "AppendBlob")),
+        ("Content-MD5", ("a", "b")),
+        ("If-Match", ('"1"', "*")),
+        ("Range", ("bytes=0-1", "bytes=2-3")),
+    ],
+)
+async def test_a_signed_header_is_given_once(raw, name, values):
+    """A signature covers one of two values, so both are refused, in a batch's parts too."""
+    doubled = [f"{name}: {value}\r\n" for value in values]
+    head = raw.head("PUT", "/lake/twice", PUT_BLOB, 0)
+    start, _, rest = head.partition(b"\r\n")
+    reader, writer = await asyncio.open_connection("127.0.0.1", raw.port)
+    writer.write(start + b"\r\n" + "".join(doubled).encode() + rest)
+    answer = await reader.read()
+    assert b" 400 " in answer.split(b"\r\n")[0]
+    assert b"is given twice" in answer
+    writer.close()
+    await writer.wait_closed()
+    part = "DELETE /devstoreaccount1/lake/twice HTTP/1.1\n" + "".join(doubled).replace("\r\n", "\n")
+    body = f"--b\nContent-Type: application/http\n\n{part}\n--b--".encode()
+    headers = {"Content-Type": "multipart/mixed; boundary=b"}
+    status, answer = await raw.send("POST", "/?comp=batch", headers, body)
+    assert status == 202
+    assert b"HTTP/1.1 400 " in answer
+
+
+@pytest.mark.parametrize("place", ["linked", "folder/linked", "folder/linked/deep"])
+async def test_links_in_the_data_folder_are_not_followed(raw, lake, write, tree, tmp_path, place):
+    """A person's link in the tree leads no client out of it: not to read, write, append, copy or rename."""
+    outside = tmp_path / "outside"
+    (outside / "deep").mkdir(parents=True)
+    for name in ("secret", "deep/secret"):
+        (outside / name).write_text("secret")
+    path = f"{place}/secret"
+    await write(path, b"ours")
+    await write("other", b"ours")
+    link = tree / "lake" / place.removesuffix("/deep")
+    link.rename(tmp_path / "moved")
+    link.symlink_to(outside)
+    requests = [
+        ("GET", f"/lake/{path}", {}),
+        ("PUT", f"/lake/{path}", PUT_BLOB),
+        ("PUT", f"/lake/{place}/new", PUT_BLOB),
+        ("PUT", f"/lake/{place}/new?resource=directory", {}),
+        ("PATCH", f"/lake/{path}?action=append&position=4", {}),
+        ("DELETE", f"/lake/{path}", {}),
+        ("DELETE", f"/lake/{place}?recursive=true", {}),
+        ("PUT", "/lake/copy", {"x-ms-copy-source": f"http://127.0.0.1/devstoreaccount1/lake/{path}"}),
+        ("PUT", "/lake/renamed?resource=file", {"x-ms-rename-source": f"/lake/{path}"}),
+        ("PUT", f"/lake/{place}/moved?resource=file", {"x-ms-rename-source": "/lake/other"}),
+    ]
+    for method, target, headers in requests:
+        status, answer = await raw.send(method, target, headers)
+        body = answer.partition(b"\r\n\r\n")[2]
+        assert status == 404
+        assert b"secret" not in body.replace(path.encode(), b"")
+    assert sorted(one.relative_to(outside).as_posix() for one in outside.rglob("*") if one.is_file()) == [
+        "deep/secret",
+        "secret",
+    ]
+    assert {one.read_text() for one in outside.rglob("secret")} == {"secret"}
 
 
 async def test_chunked_bodies_need_a_length(raw):
