@@ -44,7 +44,7 @@ class CategoryEncoder:
     """
 
     def __init__(self, categories: Sequence[str]) -> None:
-        self.known = len(categories)
+        self.unknown, self.missing = len(categories), len(categories) + 1
         self.words = np.array([*categories, _UNKNOWN_WORD, ""], dtype=np.object_)
         self._spellings = _Spellings(categories)
         self.code: Callable[[str | None], int] = self._spellings.__getitem__

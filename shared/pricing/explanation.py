@@ -64,7 +64,7 @@ class Explainer:
     def explain(self, vehicle: Mapping[str, Any], price: float, flagged: Collection[str]) -> Explanation:
         """Explain the `price` of `vehicle`, which takes milliseconds.
 
-        `flagged` names the fields that are missing or were never seen in training.
+        `flagged` names the fields whose values training never saw.
         """
         of_feature = self._contributions(vehicle)
         # Several features may stand for one field.

@@ -38,7 +38,7 @@ _MAX_CELLS = 2**63
 Column: TypeAlias = pa.Array | Sequence[Any]
 Columns: TypeAlias = Mapping[str, Column]
 Floats = NDArray[np.float64]
-# Price, lower, upper, and the fields that are missing or were never seen in training.
+# Price, lower, upper, and the fields whose values training never saw.
 PricedOne: TypeAlias = tuple[float, float, float, tuple[str, ...]]
 
 
@@ -47,7 +47,7 @@ class Priced:
     """The prices of vehicles, rounded to the hundredth of the currency.
 
     Element i of each array belongs to vehicle i. Bit k of a vehicle's `flags` is set if field k of `fields`
-    is missing or was never seen in training.
+    has a value that training never saw; a missing value is none.
     """
 
     price: Floats
@@ -179,20 +179,23 @@ class Pricer:
     def _flags(self, codes: Mapping[str, Codes], num: NDArray[np.float32]) -> NDArray[np.intp]:
         is_unseen = np.empty((len(num), len(self.fields)), dtype=np.bool_)
         for k, (name, words) in enumerate(self._words.items()):
-            is_unseen[:, k] = codes[name] >= words.known
+            is_unseen[:, k] = codes[name] == words.unknown
         is_unseen[:, self.fields.index("model")] |= ~self._pairs[codes["make"], codes["model"]]
-        # A comparison with NaN is false, so that a missing number counts as unseen.
-        is_unseen[:, len(codes) :] = ~((num >= self._minimum) & (num <= self._maximum))
+        # Comparisons with NaN are false, so that a missing number is not unseen.
+        is_unseen[:, len(codes) :] = (num < self._minimum) | (num > self._maximum)
         return is_unseen.astype(np.intp) @ self._bits
 
     def _seen_pairs(self, models_of_make: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
-        """Return a table [code of make, code of model] of whether training saw the two together."""
+        """Return a table [code of make, code of model]: False if training never saw the two words together.
+
+        A missing word goes with every other.
+        """
         makes, models = self._words["make"], self._words["model"]
         pairs = np.zeros((len(makes.words), len(models.words)), dtype=np.bool_)
         for make, names in models_of_make.items():
             pairs[makes.codes([make])[0], models.codes(list(names))] = True
-        pairs[makes.known :] = False
-        pairs[:, models.known :] = False
+        pairs[makes.unknown] = pairs[:, models.unknown] = False
+        pairs[makes.missing] = pairs[:, models.missing] = True
         return pairs
 
 

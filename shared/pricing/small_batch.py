@@ -33,9 +33,9 @@ class SmallBatch:
         """Make the maker of inputs.
 
         `bounds` holds the range of each number in training, as float32, ends included. `pairs` holds, by
-        codes, whether training saw each make with each model.
+        codes, whether training saw each make with each model; a missing word goes with every other.
         """
-        self._words = tuple((name, one.code, one.words.tolist(), one.known) for name, one in words.items())
+        self._words = tuple((name, one.code, one.words.tolist(), one.unknown) for name, one in words.items())
         self._numbers = tuple(numbers)
         self._bounds = tuple(bounds)
         self._make, self._model = list(words).index("make"), list(words).index("model")
@@ -44,19 +44,19 @@ class SmallBatch:
     def inputs(self, columns: Mapping[str, Sequence[Any]]) -> Inputs:
         """Return the model's inputs for all rows: categories `cat`, numbers `num` and flags.
 
-        None in a row means that the value is missing. Bit k of a row's flags is set if field k is missing or
-        was not seen in training.
+        None in a row means that the value is missing. Bit k of a row's flags is set if training never saw the
+        value of field k.
         """
         num = np.array([columns[name] for name in self._numbers], dtype=np.float32).T
         cat = np.empty((len(num), len(self._words)), dtype=np.object_)
         flags = [0] * len(num)
         coded = []
-        for k, (name, code_of, words, known) in enumerate(self._words):
+        for k, (name, code_of, words, unknown) in enumerate(self._words):
             codes = [code_of(spelling) for spelling in columns[name]]
             coded.append(codes)
             for row, code in enumerate(codes):
                 cat[row, k] = words[code]
-                if code >= known:
+                if code == unknown:
                     flags[row] |= 1 << k
         for row, pair in enumerate(zip(coded[self._make], coded[self._model], strict=True)):
             if pair not in self._pairs:
@@ -71,11 +71,11 @@ class SmallBatch:
         The record must have the fields of the contract.
         """
         flags, codes, cat = 0, [], []
-        for k, (name, code_of, words, known) in enumerate(self._words):
+        for k, (name, code_of, words, unknown) in enumerate(self._words):
             code = code_of(getattr(record, name))
             codes.append(code)
             cat.append(words[code])
-            if code >= known:
+            if code == unknown:
                 flags |= 1 << k
         if (codes[self._make], codes[self._model]) not in self._pairs:
             flags |= 1 << self._model
@@ -88,7 +88,7 @@ class SmallBatch:
         for bit, (value, (low, high)) in enumerate(
             zip(values, self._bounds, strict=True), start=len(self._words)
         ):
-            # A comparison with NaN is false, so that a missing number counts as unseen.
-            if not low <= value <= high:
+            # Comparisons with NaN are false, so that a missing number is not unseen.
+            if value < low or value > high:
                 flags |= 1 << bit
         return flags

@@ -44,8 +44,8 @@ SERVICES = {
 # The commands of docs/deploy.md create these Secrets with these variables.
 OF_SECRETS = {
     "world-keys": {
-        "FLEETPRICE_EVENT_HUBS": "Endpoint=sb://emulator:5672;…",
-        "FLEETPRICE_STORAGE": "AccountName=…",
+        "FLEETPRICE_EVENT_HUBS": "Endpoint=sb://emulator:5672;SharedAccessKeyName=own;SharedAccessKey=own",
+        "FLEETPRICE_STORAGE": "AccountName=own;AccountKey=b3du",
     },
     "emulator-keys": {"FLEETPRICE_EMULATOR_KEY": "own", "FLEETPRICE_EMULATOR_STORAGE_KEY": "b3du"},
 }

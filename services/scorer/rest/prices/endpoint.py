@@ -33,7 +33,7 @@ class Price(Struct, frozen=True, kw_only=True):
     model: str
     version: str
     extrapolated: Annotated[
-        tuple[str, ...], Meta(description="Fields that are missing or were never seen in training")
+        tuple[str, ...], Meta(description="Fields whose values were not seen in training")
     ]
     explanation: Annotated[Explanation, Meta(description="With `explain=true`")] | UnsetType = UNSET
 

@@ -42,7 +42,7 @@ async def test_contributions_add_up(http, focus):
 
 
 async def test_values_never_seen_in_training_are_noted(http, focus):
-    """Missing, unknown and out-of-range fields are noted as such, and they are those that are flagged."""
+    """Missing, unknown and out-of-range fields are noted as such; the latter two are those flagged."""
     strange = {**focus, "model": "Quattro Concept", "year": 2031, "engine_l": None}
     del strange["fuel_type"]
     (price,) = await explained(http, strange)
@@ -53,7 +53,7 @@ async def test_values_never_seen_in_training_are_noted(http, focus):
         "engine_l": "missing",
         "fuel_type": "missing",
     }
-    assert {name for name, note in notes.items() if note} == set(price["extrapolated"])
+    assert set(price["extrapolated"]) == {"model", "year"}
 
 
 async def test_a_bad_vehicle_is_not_explained(http, focus):

@@ -132,7 +132,7 @@ async def test_the_issuers_new_key_is_fetched(serving, world, key_dirs):
 async def test_an_unavailable_issuer_is_no_fault_of_the_caller(serving, issuer, admin):
     """Until the issuer's keys were fetched once, its tokens are 503, not 401; API keys work."""
     token = token_of(issuer)
-    await admin._runner.cleanup()
+    await admin.__aexit__(None, None, None)
     async with serving(tokens=TokenRequirements(issuer.name, (AUDIENCE,)), key=None) as http:
         response = await http.post(NOTE, **bearer(token))
         assert (response.status, response.headers["Retry-After"]) == (503, "5")
