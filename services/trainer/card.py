@@ -54,8 +54,8 @@ With one input withheld (a vehicle without its make has no model either):
 
 ## Flags
 
-A prediction names in `extrapolated` every input that is missing, a word not seen in training (a model under
-another make included), or a number outside the range seen in training:
+A prediction names in `extrapolated` every input with a word not seen in training (a model under another make
+included), or with a number outside the range seen in training:
 
 {ranges}
 

@@ -9,6 +9,7 @@ import numpy as np
 from services.trainer.datasets.priced_rows import Floats, Mask
 from services.trainer.datasets.used_cars import NUMERIC, Listings
 from services.trainer.features import Codes, Features, learn_codes, mask_inputs, withhold_at_random
+from services.trainer.progress import report
 from services.trainer.split import FOLDS, assign_folds
 from services.trainer.trees import Trees
 from shared.registry.model_manifest import Parameter
@@ -105,17 +106,17 @@ def train_ensembles(listings: Listings, rows: Mask, recipe: Recipe, *, seed: int
     all_rows = np.ones(len(examples.fold), dtype=bool)
     unseen_error = np.empty(len(examples.fold))
     for fold in range(FOLDS):
+        report("train the price ensembles", fold, FOLDS + 1)
         held_out = examples.fold == fold
         booster = _train_price(examples, ~held_out, base, recipe, seed, threads)
         unseen_error[held_out] = (
             examples.log_price[held_out] - base - _predict_raw(booster, examples.features[held_out])
         )
-    return Ensembles(
-        codes=codes,
-        base=base,
-        price=_train_price(examples, all_rows, base, recipe, seed, threads),
-        spread=_train_spread(examples, np.abs(unseen_error), recipe, seed, threads),
-    )
+    report("train the price ensembles", FOLDS, FOLDS + 1)
+    price = _train_price(examples, all_rows, base, recipe, seed, threads)
+    report("train the spread ensemble")
+    spread = _train_spread(examples, np.abs(unseen_error), recipe, seed, threads)
+    return Ensembles(codes=codes, base=base, price=price, spread=spread)
 
 
 def _train_price(

@@ -16,6 +16,7 @@ from services.trainer.features import FEATURE_INPUTS
 from services.trainer.golden import golden_rows
 from services.trainer.graph import assemble
 from services.trainer.interval import calibrate
+from services.trainer.progress import report
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.split import Split, split_rows
@@ -38,6 +39,7 @@ def train(settings: TrainerSettings) -> Manifest:
     ensembles disagree.
     """
     version = name_new_version(settings.out)
+    report("read the data")
     created_at = datetime.now(UTC).replace(microsecond=0)
     options: Any = {"created_at": created_at, "seed": settings.seed, "threads": settings.threads}
     if settings.model == "automobile":
@@ -45,6 +47,7 @@ def train(settings: TrainerSettings) -> Manifest:
         built = build_automobile(read_automobiles(settings.data), version, **(options | {"threads": 1}))
     else:
         built = build(read_listings(settings.data), version, **options)
+    report("write the version")
     write_version_folder(settings.out, built.files)
     return built.manifest
 
@@ -61,6 +64,7 @@ def build(
     """Build a version. Versions built from the same rows with the same seed differ only in `created_at`."""
     split = split_rows(listings.share)
     ensembles = train_ensembles(listings, split.train, recipe, seed=seed, threads=threads)
+    report("calibrate the interval")
     log_factor = calibrate(*_calibration_errors(ensembles, listings, split.calibration), COVERAGE)
     price = ensembles.price_trees()
     inputs = _describe_inputs(listings, ensembles, split.train)
@@ -74,6 +78,7 @@ def build(
         ),
         numbers=len(NUMERIC),
     )
+    report("compare the graph with the ensembles, and measure")
     session = Session(graph)
     parity = _check_parity(session, ensembles, log_factor, listings)
     trees = encode_trees(price, FEATURE_INPUTS, ensembles.codes.mappings)

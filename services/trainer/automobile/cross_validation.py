@@ -10,6 +10,7 @@ from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.datasets.automobiles import Automobiles
 from services.trainer.datasets.priced_rows import Floats, Mask
 from services.trainer.interval import calibrate
+from services.trainer.progress import report
 from services.trainer.session import Prices
 from shared.contract.automobile import INPUTS
 from shared.registry.model_manifest import Blind, Metrics
@@ -36,6 +37,7 @@ def cross_validate(cars: Automobiles, recipe: Recipe, *, seed: int, threads: int
     without_input = np.empty((len(INPUTS), REPEATS, len(cars)))
     fold = np.empty((REPEATS, len(cars)))
     for repeat in range(REPEATS):
+        report("cross-validate", repeat, REPEATS)
         for number, held_out in enumerate(_folds(len(cars), seed + repeat)):
             ensemble = Ensemble.train(cars, ~held_out, recipe, seed=seed + repeat, threads=threads)
             features = ensemble.codes.features(cars.cat[held_out], cars.num[held_out])

@@ -16,6 +16,7 @@ from services.trainer.automobile.ensemble import Ensemble, Recipe
 from services.trainer.automobile.golden import golden_rows
 from services.trainer.datasets.automobiles import Automobiles
 from services.trainer.graph import assemble
+from services.trainer.progress import report
 from services.trainer.session import Session
 from services.trainer.trees import Trees, encode_trees
 from services.trainer.version import Version, check_parity, graph_metadata
@@ -41,7 +42,9 @@ def build(
     recipe = recipe or Recipe()
     validated = cross_validate(cars, recipe, seed=seed, threads=threads)
     half_width = log_half_width(cars, validated, COVERAGE)
+    report("train on all cars")
     ensemble = Ensemble.train(cars, np.ones(len(cars), dtype=bool), recipe, seed=seed, threads=threads)
+    report("compare the graph with the ensemble, and measure")
     price = ensemble.trees()
     inputs = _describe_inputs(cars)
     about = graph_metadata(

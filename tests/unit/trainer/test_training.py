@@ -4,6 +4,7 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import structlog
 
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
@@ -82,6 +83,16 @@ def settings(market_table, tmp_path):
     data = tmp_path / "data.parquet"
     pq.write_table(market_table(rows=3_000), data)
     return TrainerSettings(data=data, out=tmp_path / "models" / "price" / "2", threads=1, _env_file=None)
+
+
+def test_each_step_is_logged(settings):
+    """A person sees which step a training has reached, and how many ensembles are done."""
+    with structlog.testing.capture_logs() as events:
+        train(settings)
+    steps = [event for event in events if event["event"] == "training_step"]
+    assert (steps[0]["step"], steps[-1]["step"]) == ("read the data", "write the version")
+    ensembles = [(step["done"], step["of"]) for step in steps if "of" in step]
+    assert ensembles == [(done, 6) for done in range(6)]
 
 
 def test_version_folder(settings):
