@@ -2,8 +2,8 @@
 
 The graph takes `cat` string[N, len(inputs.cat)] and `num` float32[N, len(inputs.num)], with the columns in
 the order listed in the manifest. It returns `price`, `lower` and `upper`, each float32[N], in `currency`. A
-missing category is "", a missing number NaN. Missing values and values never seen in training are both legal:
-prices are finite, and such values are flagged.
+missing category is "", a missing number NaN. Missing values, and values that training never saw, get finite
+prices; only the latter are flagged.
 """
 
 from datetime import datetime

@@ -38,7 +38,7 @@ class SequenceTracker:
         self.next_expected += count
 
     def jump(self, sequence_number: int) -> int:
-        """Accept that the hub lacks the events from the expected one to this one; return their number."""
+        """Go on at this number, because the hub lacks the events before it. Return how many it lacks."""
         lost = sequence_number - self.next_expected
         self.next_expected = sequence_number
         return lost

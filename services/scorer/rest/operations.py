@@ -68,7 +68,7 @@ class Parameter(Struct, frozen=True):
 class Operation(Struct, frozen=True, kw_only=True):
     """An operation. `request` lists the types that a body may have; `answer` is a type, a media type or None.
 
-    An operation that `takes_tensors`, in JSON or binary, takes those of the models in service.
+    If `takes_tensors`, the body holds the input tensors of a model in service, as JSON or binary.
     """
 
     id: str

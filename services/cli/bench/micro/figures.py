@@ -1,4 +1,4 @@
-"""The measurement of a figure: the part and its floor run in turn, and the best round of each counts."""
+"""Measures one figure: runs the part and its floor alternately, and keeps the best round of each."""
 
 import time
 from collections.abc import Callable

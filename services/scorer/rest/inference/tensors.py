@@ -32,7 +32,7 @@ class TensorRefused(Exception):
 
 
 class InputTensor(Struct, frozen=True):
-    """An input of the model, row by row, its values in `data` or, with `binary_data_size`, after the JSON."""
+    """An input of the model. Its values, row by row, are in `data`, or after the JSON if they are binary."""
 
     name: Annotated[str, Meta(examples=["cat", "num"])]
     shape: Annotated[list[int], Meta(description="Rows and columns")]
