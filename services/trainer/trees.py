@@ -145,9 +145,3 @@ def encode_trees(trees: Trees, feature_inputs: tuple[str, ...], codes: tuple[dic
     body = io.BytesIO()
     np.savez_compressed(body, allow_pickle=False, **arrays)
     return body.getvalue()
-
-
-def decode_trees(body: bytes) -> Trees:
-    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-        columns = {name: arrays[name] for name in Trees.__slots__}
-    return Trees(**(columns | {"base": float(columns["base"])}))

@@ -10,11 +10,11 @@ from services.trainer.datasets.automobiles import parse_csv
 from services.trainer.session import Session
 from services.trainer.settings import TrainerSettings
 from services.trainer.training import train
-from services.trainer.trees import decode_trees
 from shared.contract.automobile import INPUTS, NUMBERS, WORDS
 from shared.registry.model_manifest import decode_manifest
 from shared.service.errors import NeedsAttention
 from tests.support.automobiles_csv import automobiles_csv
+from tests.support.model_trees import decode_trees
 
 RECIPE = Recipe(trees=15)
 AT = datetime(2026, 1, 2, tzinfo=UTC)

@@ -11,9 +11,9 @@ from services.trainer.accuracy import measure_coverage, measure_fifths
 from services.trainer.datasets.used_cars import CATEGORICAL, NUMERIC, read_listings
 from services.trainer.session import Session
 from services.trainer.split import split_rows
-from services.trainer.trees import decode_trees
 from shared.registry.champion import decode_champion
 from shared.registry.model_manifest import GOLDEN_RELATIVE_TOLERANCE, decode_manifest
+from tests.support.model_trees import decode_trees
 
 ROOT = Path(__file__).resolve().parents[3]
 MODELS = ROOT / "models" / "price"

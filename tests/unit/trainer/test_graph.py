@@ -4,7 +4,7 @@ import pytest
 from services.trainer.datasets.used_cars import CATEGORICAL, NUMERIC
 from services.trainer.features import withhold_at_random
 from services.trainer.session import Session
-from services.trainer.trees import decode_trees
+from tests.support.model_trees import decode_trees
 
 
 @pytest.fixture(scope="module")

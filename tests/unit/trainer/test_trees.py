@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from services.trainer.datasets.used_cars import INPUTS
 from services.trainer.features import FEATURE_INPUTS, mask_inputs, withhold, withhold_at_random
-from services.trainer.trees import Trees, decode_trees, encode_trees, float32_at_most
+from services.trainer.trees import Trees, encode_trees, float32_at_most
+from tests.support.model_trees import decode_trees
 
 
 @pytest.fixture(scope="module")
