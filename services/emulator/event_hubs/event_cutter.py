@@ -24,6 +24,7 @@ BATCH_FORMAT = 0x80013700
 
 _DELIVERY_ANNOTATIONS = b"\x00\x53\x71"
 _MESSAGE_ANNOTATIONS = b"\x00\x53\x72"
+_ANNOTATIONS = (_DELIVERY_ANNOTATIONS, _MESSAGE_ANNOTATIONS)
 _PROPERTY_SECTIONS = (b"\x00\x53\x73", b"\x00\x53\x74")
 _DATA_SECTION = Struct(">4sI")
 # How messages without header and annotations begin: with properties, application properties or body.
@@ -96,14 +97,17 @@ class EventCutter:
                 # Nearly all events have neither header nor annotations to decode.
                 append((b"", b"", 0, payload[start:position]))
                 continue
-            if not starts_with(seen, start) or start + seen_bytes >= position:
+            after = start + seen_bytes
+            # An opening that is only a header may go on with annotations in another event.
+            is_seen = starts_with(seen, start) and payload[after : after + 3] not in _ANNOTATIONS
+            if not is_seen or after >= position:
                 message = payload[start:position]
                 opening = self._remember_opening(message)
                 append(_split_event(message, opening))
                 key = key or opening.key
                 seen, (seen_bytes, header, own, own_items, seen_key) = self._seen, self._opening
                 continue
-            append((header, own, own_items, payload[start + seen_bytes : position]))
+            append((header, own, own_items, payload[after:position]))
             if key is None:
                 key = seen_key
         return events, key

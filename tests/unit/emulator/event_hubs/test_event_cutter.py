@@ -113,6 +113,17 @@ def test_a_batch_is_its_events():
     assert all(event.message_annotations[b"x-opt-partition-key"] == b"k" for event in events)
 
 
+def test_openings_that_begin_alike_are_told_apart():
+    """An event with a header alone, and one with the same header and annotations, keep what is theirs."""
+    inner = [header() + data(b"a"), header() + annotate(mine="b") + data(b"b"), header() + data(b"c")]
+    for order in (inner, inner[::-1], inner[1:], inner[:1]):
+        events, _ = store(b"".join(map(data, order)), BATCH_FORMAT)
+        for event in events:
+            expected = b"b" if event.data == [b"b"] else None
+            assert event.message_annotations.get(b"mine") == expected
+            assert event.header.durable
+
+
 def test_events_of_a_batch_may_differ():
     """A batch may mix events with, without and with other annotations; each keeps its own."""
     inner = [
