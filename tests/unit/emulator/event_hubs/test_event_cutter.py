@@ -138,6 +138,37 @@ def test_events_of_a_batch_may_differ():
     assert [event.message_annotations[b"x-opt-sequence-number"] for event in events] == [40, 41, 42, 43, 44]
 
 
+def hop(value):
+    return amqp.described(0x71, amqp.mapping([(amqp.symbol("hop"), amqp.string(value))]))
+
+
+# What a message may begin and go on with, in their order; each part may be left out.
+PARTS = (
+    (header(), amqp.described(0x70, amqp.sequence([amqp.boolean(False)]))),
+    (hop("first"), hop("second")),
+    (annotate(mine="a"), annotate(mine="b"), annotate(x_opt_partition_key="k"), annotate(mine="a" * 300)),
+    (amqp.described(0x73, amqp.sequence([amqp.string("id")])),),
+    (amqp.described(0x74, amqp.mapping([(amqp.string("name"), amqp.string("value"))])),),
+)
+BODIES = (data(b"x"), data(b"x") + data(b"y"), data(b"z" * 300), amqp.described(0x77, amqp.string("text")))
+MESSAGES = st.builds(
+    lambda parts, body, end: b"".join(filter(None, parts)) + body + end,
+    st.tuples(*(st.sampled_from((None, *part)) for part in PARTS)),
+    st.sampled_from(BODIES),
+    st.sampled_from((b"", hop("last"))),
+)
+
+
+@given(st.lists(MESSAGES, min_size=1, max_size=8))
+def test_a_batch_stores_each_event_as_if_it_were_alone(messages):
+    """However events of a batch, or of one link, begin alike, each keeps what is its own."""
+    cutter = EventCutter()
+    together, _ = cutter.cut(BATCH_FORMAT, b"".join(map(data, messages)))
+    one_by_one = [cutter.cut(0, message)[0][0] for message in messages]
+    alone = [EventCutter().cut(0, message)[0][0] for message in messages]
+    assert together == one_by_one == alone
+
+
 @given(st.binary(max_size=200), st.sampled_from([0, BATCH_FORMAT]))
 def test_arbitrary_payloads_are_events_or_refused(payload, message_format):
     """Arbitrary bytes sent as an event are stored or refused, and cause no other failure."""
