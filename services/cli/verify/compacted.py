@@ -1,7 +1,7 @@
-"""Checks that the Delta tables hold every row of the raw files that they cover, exactly once.
+"""Checks that the Delta tables hold every row of the raw files that they cover, exactly once and unchanged.
 
 The log of a table gives, for each chain, the sequence number before which the table covers all events. The
-rows of the table are compared with the rows of the raw files before that number.
+rows of the table are compared with the rows of the raw files before that number, by place and by value.
 """
 
 from collections.abc import Iterator
@@ -10,16 +10,30 @@ import numpy as np
 import pyarrow as pa
 
 from services.cli.verify.chain import ChainKey
+from services.cli.verify.column_digests import ColumnDigests
 from services.cli.verify.delta_log import UNREADABLE, Snapshot
 from services.cli.verify.keys import Ints, join, make_place, sequence_of, to_ints
-from services.cli.verify.raw_zone import PLACE_COLUMNS, RawZone
+from services.cli.verify.raw_zone import RawZone
 from shared.lake.client import Lake
 from shared.lake.parquet import read_checked
 from shared.service.errors import DamagedFile
 
 _APPLICATION = "fleetprice-compaction"
 
-Places = dict[int, list[Ints]]
+
+class _Rows:
+    """The places of rows, by partition, and the digests of their columns."""
+
+    def __init__(self) -> None:
+        self.places: dict[int, list[Ints]] = {}
+        self.digests = ColumnDigests()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        partitions = to_ints(batch["partition"])
+        found = make_place(to_ints(batch["sequence_number"]), to_ints(batch["line"]))
+        for partition in np.unique(partitions):
+            self.places.setdefault(int(partition), []).append(found[partitions == partition])
+        self.digests.add(partitions, found, batch)
 
 
 async def find_compacted_faults(lake: Lake) -> list[str]:
@@ -34,38 +48,31 @@ async def _find_faults(lake: Lake, table: str) -> list[str]:
         snapshot = await Snapshot.read(lake, table)  # before the raw files, which only grow in number
     except UNREADABLE as error:
         return [f"the log of {table} cannot be read, so its rows were not compared: {error}"]
-    faults, held, covered = [], Places(), Places()
+    faults, held, covered = [], _Rows(), _Rows()
     for path in sorted(snapshot.files):
         try:
             data = await lake.read(f"{table}/{path}")
-            rows = read_checked(data, f"{table}/{path}", PLACE_COLUMNS)
+            rows = read_checked(data, f"{table}/{path}")
         except DamagedFile as error:
             faults.append(str(error))
             continue
         for batch in rows.to_batches():
-            _add(held, batch)
-    async for slot, batch in RawZone(lake, stream).batches():
+            held.add(batch)
+    async for slot, batch in RawZone(lake, stream).batches(None):
         end = snapshot.transactions.get(f"{_APPLICATION}/{stream}/{_label(slot.chain)}", 0)
-        _add(covered, batch.filter(pa.array(to_ints(batch["sequence_number"]) < end)))
+        covered.add(batch.filter(pa.array(to_ints(batch["sequence_number"]) < end)))
     return [*faults, *_differences(table, held, covered)]
 
 
-def _add(places: Places, batch: pa.RecordBatch) -> None:
-    partitions = to_ints(batch["partition"])
-    found = make_place(to_ints(batch["sequence_number"]), to_ints(batch["line"]))
-    for partition in np.unique(partitions):
-        places.setdefault(int(partition), []).append(found[partitions == partition])
-
-
-def _differences(table: str, held: Places, covered: Places) -> Iterator[str]:
-    """Yield a sentence for each partition in which the table lacks rows, or has rows too many.
+def _differences(table: str, held: _Rows, covered: _Rows) -> Iterator[str]:
+    """Yield a sentence for each difference: rows that the table lacks or has too many, and other values.
 
     Rows are counted per place, because the chains of a re-created hub use the same places of a partition
     again.
     """
-    for partition in sorted({*held, *covered}):
-        have, times_held = np.unique(join(held.get(partition, [])), return_counts=True)
-        want, times_covered = np.unique(join(covered.get(partition, [])), return_counts=True)
+    for partition in sorted({*held.places, *covered.places}):
+        have, times_held = np.unique(join(held.places.get(partition, [])), return_counts=True)
+        want, times_covered = np.unique(join(covered.places.get(partition, [])), return_counts=True)
         every = np.union1d(have, want)
         balance = np.zeros(len(every), np.int64)
         balance[np.searchsorted(every, have)] += times_held
@@ -76,6 +83,9 @@ def _differences(table: str, held: Places, covered: Places) -> Iterator[str]:
         if (beyond := balance[balance > 0].sum()) > 0:
             first = sequence_of(every[balance > 0][0])
             yield f"{table} has {beyond} rows too many of partition {partition}, the first of event {first}"
+        if not balance.any():
+            for column in held.digests.find_differences(covered.digests, partition):
+                yield f"{table} has other values of {column} than the raw files of partition {partition}"
 
 
 def _label(chain: ChainKey) -> str:

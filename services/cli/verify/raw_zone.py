@@ -54,16 +54,18 @@ class RawZone:
         )
 
     async def batches(
-        self, needed: Sequence[str] = (), contract: Contract | None = None
+        self, needed: Sequence[str] | None = (), contract: Contract | None = None
     ) -> AsyncIterator[tuple[Slot, pa.RecordBatch]]:
         """Yield each batch with its file, in the order of the chain's files.
 
-        A batch has the columns `needed` and the place columns. If a contract is given, it has all columns of
-        the file, and these are compared with the contract. Faults that are found are added to `faults`.
+        A batch has the columns `needed` and the place columns. If `needed` is None, or a contract is given,
+        it has all columns of the file; these are compared with the contract. Faults that are found are added
+        to `faults`.
         """
         slots = await self._list()
         async for slot, data in _fetch(self._lake, slots):
-            for batch in self._read(slot, data, [*needed, *PLACE_COLUMNS], contract):
+            has_all = needed is None or contract is not None
+            for batch in self._read(slot, data, [*(needed or ()), *PLACE_COLUMNS], contract, has_all=has_all):
                 yield slot, batch
         for chain in sorted(self._chains):
             faults = find_chain_faults(chain, self._roots.get(chain), self.links.get(chain, ()))
@@ -88,7 +90,13 @@ class RawZone:
             self.faults.append(f"{path} is no chain's root: {error}")
 
     def _read(
-        self, slot: Slot, data: bytes | None, needed: Sequence[str], contract: Contract | None
+        self,
+        slot: Slot,
+        data: bytes | None,
+        needed: Sequence[str],
+        contract: Contract | None,
+        *,
+        has_all: bool,
     ) -> Iterator[pa.RecordBatch]:
         """Yield the batches of a file, each page compared with its checksum if the file has them.
 
@@ -103,7 +111,7 @@ class RawZone:
         self.links.setdefault(slot.chain, []).append(Link(slot, footer))
         if contract is not None:
             self.faults.extend(f"{slot.path}: {fault}" for fault in _compare_columns(file, contract))
-        batches = file.iter_batches(_BATCH_ROWS, columns=None if contract else list(needed))
+        batches = file.iter_batches(_BATCH_ROWS, columns=None if has_all else list(needed))
         while True:
             try:
                 if (batch := next(batches, None)) is None:

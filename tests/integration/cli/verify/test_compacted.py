@@ -1,7 +1,7 @@
 """The verification of the Delta tables: it finds missing and doubled rows."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
@@ -43,16 +43,19 @@ def table(storage):
     options = dict(zip(OPTIONS, values, strict=True))
     uri = "az://lake/compacted/telemetry"
 
-    def add(numbers, position):
+    def write(added, position):
         moved = CommitProperties(
             app_transactions=[Transaction("fleetprice-compaction/telemetry/p00", position)]
         )
-        write_deltalake(uri, rows(numbers), mode="append", storage_options=options, commit_properties=moved)
+        write_deltalake(uri, added, mode="append", storage_options=options, commit_properties=moved)
+
+    def add(numbers, position):
+        write(rows(numbers), position)
 
     def checkpoint():
         DeltaTable(uri, storage_options=options).create_checkpoint()
 
-    add.checkpoint = checkpoint
+    add.write, add.checkpoint = write, checkpoint
     return add
 
 
@@ -70,6 +73,24 @@ async def test_a_table_that_covers_a_part_is_whole(lake, table):
     await asyncio.to_thread(table.checkpoint)
     await asyncio.to_thread(table, list(range(5, 10)), 10)
     assert await find_compacted_faults(lake) == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("offset", "none"), ("enqueued_at", AT + timedelta(microseconds=1))]
+)
+async def test_a_changed_value_shows(lake, table, column, value):
+    """A value of the table that is not the raw file's is found, and its column is named."""
+    await land(lake, 0, 10)
+    await asyncio.to_thread(table, list(range(4)), 4)
+    changed = rows(list(range(4, 10)))
+    place, kind = changed.schema.get_field_index(column), changed.schema.field(column)
+    values = changed[column].to_pylist()
+    values[3] = value
+    changed = changed.set_column(place, kind, pa.array(values, kind.type))
+    await asyncio.to_thread(table.write, changed, 10)
+    assert await find_compacted_faults(lake) == [
+        f"compacted/telemetry has other values of {column} than the raw files of partition 0"
+    ]
 
 
 async def test_a_missing_row_shows(lake, table):
