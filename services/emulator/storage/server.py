@@ -82,8 +82,10 @@ class StorageServer:
         self._max_body_bytes = max_body_bytes
         self.clock = Clock(clock)
         self._store = FileStore(data_dir / "storage", account, fsync=fsync, clock=self.clock)
-        find_policies = self._store.namespace.find_policies
-        self._authorization = Authorization(account, account_key, issuer, find_policies)
+        namespace = self._store.namespace
+        self._authorization = Authorization(
+            account, account_key, issuer, namespace.find_policies, namespace.has_path
+        )
         self._sweeper = Sweeper(self._store.disk)
         server = web.Server(self._serve)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)

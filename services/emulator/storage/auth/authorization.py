@@ -34,9 +34,15 @@ class Authorization:
         key: str,
         issuer: Issuer | None = None,
         policies: Callable[[str], Sequence[StoredPolicy]] = lambda _container: (),
+        is_there: Callable[[str, str], bool] = lambda _container, _path: False,
     ) -> None:
+        """Make it for the account. `policies` gives a container's stored policies.
+
+        `is_there` says whether a container has something at a path.
+        """
         self._account = account
         self._policies = policies
+        self._is_there = is_there
         self._issuer = issuer
         self._key = base64.b64decode(key, validate=True)
         self.delegation = DelegationKeys(self.sign)
@@ -55,8 +61,15 @@ class Authorization:
             self._check_shared_key(request, scheme, credential, now_s)
         elif "sig" in request.query:
             for target, needed in (request, operation), *_source_operations(request):
-                policies = self._policies(target.container)
-                check_shared_access(target, needed, self.sign, self.delegation, policies, now_s)
+                check_shared_access(
+                    target,
+                    needed,
+                    self.sign,
+                    self.delegation,
+                    self._policies(target.container),
+                    now_s,
+                    is_there=self._is_there(target.container, target.path),
+                )
         else:
             raise Refused("NoAuthenticationInformation")
         return None

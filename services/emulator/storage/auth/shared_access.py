@@ -37,6 +37,18 @@ _IN_CONTAINER = frozenset(
         "submit_batch",  # each of its requests is authorized by itself
     }
 )
+# What the letter `c` allows only where nothing is yet [azure-storage-azcopy#833].
+_CREATING = frozenset(
+    {
+        "put_blob",
+        "put_block_list",
+        "put_blob_from_url",
+        "copy_blob",
+        "create_append_blob",
+        "create_file",
+        "create_directory",
+    }
+)
 # What a SAS for the account does not allow [Create an account SAS].
 _BY_KEY_ALONE = frozenset({"get_container_acl", "set_container_acl", "get_user_delegation_key"})
 
@@ -48,11 +60,13 @@ def check_shared_access(
     delegation: DelegationKeys,
     policies: Sequence[StoredPolicy],
     now_s: float,
+    *,
+    is_there: bool,
 ) -> None:
     """Check that the request's signature is genuine, in force, and covers this operation on this path.
 
     Raises Refused if the signature fails one of these checks. `policies` are the stored access policies of
-    the path's container.
+    the path's container. `is_there` is whether something is at the path already.
     """
     token = request.query
     if "skoid" in token:
@@ -74,6 +88,8 @@ def check_shared_access(
     _check_origin(token, request)
     if not operation.is_allowed_by(allowed):
         raise Refused("AuthorizationPermissionMismatch")
+    if is_there and operation.name in _CREATING and "w" not in allowed:
+        raise Refused("UnauthorizedBlobOverwrite")
 
 
 def _account_string_to_sign(token: Mapping[str, str], account: str) -> str:

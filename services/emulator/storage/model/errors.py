@@ -171,6 +171,7 @@ CATALOG: dict[str, tuple[int, str]] = {
     "ResourceTypeMismatch": (409, "The specified resource type does not match."),
     "ServerBusy": (503, "The server is currently unable to receive requests. Please retry your request."),
     "SourcePathNotFound": (404, "The source path for a rename operation does not exist."),
+    "UnauthorizedBlobOverwrite": (403, "This request is not authorized to perform blob overwrites."),
     "UnsupportedHeader": (400, "One of the headers specified in the request is not supported."),
     "UnsupportedHttpVerb": (405, "The resource doesn't support the specified HTTP verb."),
 }

@@ -85,6 +85,10 @@ class Namespace:
     def entry(self, container: str, path: str) -> Entry | None:
         return None if (node := self.node(container, path)) is None else node.entry
 
+    def has_path(self, container: str, path: str) -> bool:
+        """Return whether there is such a container with something at the path."""
+        return bool(path) and container in self.containers and self.entry(container, path) is not None
+
     def require_entry(self, container: str, path: str) -> Entry:
         if (entry := self.entry(container, path)) is None:
             raise Refused("PathNotFound")

@@ -33,6 +33,46 @@ def in_an_hour():
     return datetime.now(UTC) + HOUR
 
 
+@pytest.mark.parametrize("is_existing", [False, True])
+async def test_a_sas_that_may_create_does_not_overwrite(storage, is_existing):
+    """`c` writes a new blob, by every way; over an existing one it needs `w`."""
+    path = "there" if is_existing else "new"
+    async with client(storage) as service:
+        await service.get_blob_client("lake", "there").upload_blob(b"kept")
+        await service.get_blob_client("lake", "source").upload_blob(b"source")
+
+    def sign(name, letters):
+        return generate_blob_sas(
+            WELL_KNOWN_ACCOUNT,
+            "lake",
+            name,
+            account_key=WELL_KNOWN_KEY,
+            permission=letters,
+            expiry=in_an_hour(),
+        )
+
+    source = f"{account_url(storage)}/lake/source?{sign('source', 'r')}"
+    ways = {
+        "put": lambda blob: blob.upload_blob(b"changed", overwrite=True),
+        "blocks": lambda blob: blob.upload_blob(b"changed" * 1024, overwrite=True),
+        "append": lambda blob: blob.create_append_blob(),
+        "copy": lambda blob: blob.start_copy_from_url(source),
+        "from URL": lambda blob: blob.upload_blob_from_url(source, overwrite=True),
+    }
+    for number, (way, change) in enumerate(ways.items()):
+        name = path if is_existing else f"{path}{number}"
+        limited = BlobServiceClient(account_url(storage), sign(name, "c"), max_single_put_size=1024)
+        async with limited:
+            blob = limited.get_blob_client("lake", name)
+            if is_existing:
+                assert await code_of(change(blob)) == (403, "UnauthorizedBlobOverwrite"), way
+            else:
+                await change(blob)
+    async with client(storage) as service:
+        kept = await service.get_blob_client("lake", "there").download_blob()
+        assert await kept.readall() == b"kept"
+
+
 async def code_of(request):
     with pytest.raises(HttpResponseError) as refused:
         await request
